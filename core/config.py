@@ -1,0 +1,211 @@
+"""Choices as frozen dataclasses with a digest, and the one error type whose message is meant for people."""
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+ROOT = Path(__file__).resolve().parent.parent
+ASSETS = ROOT / "assets"
+
+Side = Literal["image", "text"]
+Attach = Literal["pooled", "residual"]
+Half = Literal["all", "probe", "evaluation"]
+Form = Literal["error-preserving", "blend"]
+
+SIDES: tuple[Side, ...] = ("image", "text")
+ATTACHES: tuple[Attach, ...] = ("pooled", "residual")
+HALVES: tuple[Half, ...] = ("all", "probe", "evaluation")
+FORMS: tuple[Form, ...] = ("error-preserving", "blend")
+
+UNKNOWN = "unknown"
+
+
+class InputError(ValueError):
+    """What a person gave cannot be used. The message is one line: what was given, what was expected, what to do."""
+
+
+def digest_of(value: Any) -> str:
+    """SHA-256 (hex) of the canonical JSON of `value`: sorted keys, no blanks, floats by their shortest form.
+
+    Equal choices have equal digests on every machine. NaN and infinity are refused (ValueError).
+    """
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def one_of(value: str, allowed: tuple[str, ...], what: str) -> None:
+    """InputError unless `value` is among `allowed`."""
+    if value not in allowed:
+        raise InputError(f"{what} was {value!r}; expected one of {', '.join(allowed)}")
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """What an embedding is: the model, the place inside it and the treatment that produced the numbers.
+
+    An SAE carries the fingerprint of its training data and refuses embeddings of another one. Fields that nobody
+    could tell (imported files) hold "unknown" or None and are compared as "may be equal": a warning, not a refusal.
+    """
+
+    model: str
+    """open_clip model name, `local-dir:` or `hf-hub:` name, or the name given at import."""
+    weights: str
+    """SHA-256 of the weights (state dict), or "unknown"."""
+    side: Side
+    attach: Attach
+    d: int
+    """Number of columns."""
+    preprocess: str = UNKNOWN
+    """Digest of the preprocessing (image side) or of the tokenizer (text side)."""
+    quick_gelu: bool | None = None
+    normalised: bool | None = None
+    """True where rows were L2-normalised before they were stored."""
+
+    def __post_init__(self) -> None:
+        one_of(self.side, SIDES, "side")
+        one_of(self.attach, ATTACHES, "attach point")
+        if self.d < 1:
+            raise InputError(f"a fingerprint needs at least one column, got d = {self.d}")
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> "Fingerprint":
+        known = {name: value[name] for name in cls.__dataclass_fields__ if name in value}
+        return cls(**known)
+
+    def describe(self) -> str:
+        """One readable line for messages and provenance."""
+        normalised = {True: "normalised", False: "un-normalised", None: "normalisation unknown"}[self.normalised]
+        return f"{self.model} (weights {self.weights[:8]}), {self.side} side, {self.attach}, d = {self.d}, {normalised}"
+
+    def require_match(self, other: "Fingerprint", mine: str, theirs: str) -> list[str]:
+        """Names of the fields that could not be compared; InputError naming both sides where a known field differs.
+
+        The model's *name* is compared only where the weights of either are unknown: equal weights are the same model
+        under whatever name or path.
+        """
+        unsure: list[str] = []
+        fields = ["side", "attach", "d", "weights", "preprocess", "quick_gelu", "normalised"]
+        if UNKNOWN in (self.weights, other.weights):
+            fields.append("model")
+        for name in fields:
+            a, b = getattr(self, name), getattr(other, name)
+            if a in (UNKNOWN, None) or b in (UNKNOWN, None):
+                unsure.append(name)
+            elif a != b:
+                raise InputError(
+                    f"{mine} was made for {self.describe()}, but {theirs} holds {other.describe()}: {name} differs "
+                    f"({a} and {b}); choose an SAE and embeddings of the same model and attach point"
+                )
+        return unsure
+
+
+@dataclass(frozen=True)
+class Edit:
+    """A set of neurons with strength and form: what is switched, and how.
+
+    Switching neuron j with strength s: z'_j = (1 - s) z_j + s * gamma. Then, with W_dec the decoder,
+    error-preserving: x' = x - sum_j (z_j - z'_j) W_dec_j;
+    blend: x' = alpha * (z' W_dec + b_dec) + (1 - alpha) * x.
+    No neuron in the error-preserving form, or alpha = 0 in the blend form, is exactly the original.
+    """
+
+    neurons: tuple[int, ...] = ()
+    """Sorted, without repeats."""
+    strength: float = 1.0
+    """s in [0, 1]; 0 changes nothing, 1 sets the neurons to gamma."""
+    gamma: float = 0.0
+    """The value a fully switched neuron takes; 0 is off."""
+    form: Form = "error-preserving"
+    alpha: float = 0.6
+    """Share of the reconstruction in the blend form, in [0, 1]; not used by the error-preserving form."""
+
+    def __post_init__(self) -> None:
+        one_of(self.form, FORMS, "form")
+        neurons = tuple(sorted({int(j) for j in self.neurons}))
+        if neurons and neurons[0] < 0:
+            raise InputError(f"neuron {neurons[0]} was given; neurons are numbered from 0")
+        object.__setattr__(self, "neurons", neurons)
+        for name, low, high in (("strength", 0.0, 1.0), ("alpha", 0.0, 1.0), ("gamma", -math.inf, math.inf)):
+            value = float(getattr(self, name))
+            if not math.isfinite(value) or not low <= value <= high:
+                limits = "a finite number" if name == "gamma" else "a number from 0 to 1"
+                raise InputError(f"{name} was {value}; expected {limits}")
+            object.__setattr__(self, name, value)
+
+    @property
+    def changes_nothing(self) -> bool:
+        """True where the edit is the identity whatever the codes are."""
+        if self.form == "blend":
+            return self.alpha == 0.0
+        return not self.neurons or self.strength == 0.0
+
+    def to_json(self) -> dict[str, Any]:
+        return {**asdict(self), "neurons": list(self.neurons)}
+
+    @property
+    def digest(self) -> str:
+        return digest_of(self.to_json())
+
+
+@dataclass(frozen=True)
+class SAEConfig:
+    """Shape and rule of a sparse autoencoder."""
+
+    arch: str
+    """Registered name of the architecture, for example "matryoshka-batch-topk"."""
+    d_in: int
+    d_sae: int
+    k: int
+    """Neurons active per row in training (on average for BatchTopK families, exactly for TopK)."""
+    group_fractions: tuple[float, ...] = (0.0625, 0.125, 0.25, 0.5625)
+    """Share of the neurons in each nested group (Matryoshka); others ignore it."""
+
+    def __post_init__(self) -> None:
+        for name in ("d_in", "d_sae", "k"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name} was {getattr(self, name)}; expected a whole number of at least 1")
+        if self.k > self.d_sae:
+            raise InputError(f"k was {self.k} with only {self.d_sae} neurons; choose k <= d_sae")
+        object.__setattr__(self, "group_fractions", tuple(float(f) for f in self.group_fractions))
+        if abs(sum(self.group_fractions) - 1.0) > 1e-6:
+            raise InputError(f"group_fractions sum to {sum(self.group_fractions):g}; expected 1")
+
+    def to_json(self) -> dict[str, Any]:
+        return {**asdict(self), "group_fractions": list(self.group_fractions)}
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """How an SAE is trained. Defaults suit galleries of some thousand to some hundred thousand rows."""
+
+    steps: int = 1200
+    batch: int = 256
+    lr: float | None = None
+    """Peak learning rate; None: 2e-4 / sqrt(d_sae / 2^14), at most 1.5e-3."""
+    warmup_steps: int = 100
+    decay_fraction: float = 0.2
+    """Last share of the steps over which the rate falls linearly to 0."""
+    clip: float = 1.0
+    """Largest gradient norm."""
+    aux_weight: float = 0.03
+    """Weight of the loss that revives dead neurons; 0 switches it off."""
+    dead_after: int = 50_000
+    """A neuron that has not fired for so many rows counts as dead in training."""
+    threshold_start: int = 300
+    """Step from which the inference threshold of BatchTopK families is averaged."""
+    threshold_beta: float = 0.99
+    seed: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @property
+    def digest(self) -> str:
+        return digest_of(self.to_json())
