@@ -1,0 +1,86 @@
+"""The house stands: imports run downwards, streamlit stays in the views, heavy libraries live in one module, pages are thin."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+FLOORS = [
+    {"config"},
+    {"registry", "store", "readout"},
+    {"datasets", "backbones", "saes", "metrics", "statistics", "retrieval", "projection"},
+    {"gallery"},
+    {"training"},
+    {"neurons"},
+    {"interventions"},
+    {"zeroshot"},
+    {"avatars"},
+    {"audit", "benchmark", "studies"},
+    {"report", "verify"},
+    {"ui"},
+]
+FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
+ONE_MODULE = {"faiss": "core/retrieval.py", "open_clip": "core/backbones/open_clip_models.py", "umap": "core/projection.py"}
+PAGE_LINES = 120
+
+
+def sources() -> list[Path]:
+    return [ROOT / "app.py", *sorted((ROOT / "pages").rglob("*.py")), *sorted((ROOT / "core").rglob("*.py"))]
+
+
+def imports(path: Path) -> set[str]:
+    """Dotted names that a file imports, at any depth."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(), str(path))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import; name the room"
+            found |= {f"{node.module}.{alias.name}" for alias in node.names} | {str(node.module)}
+    return found
+
+
+def room(path: Path) -> str | None:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return parts[1] if parts[0] == "core" and len(parts) > 1 and not parts[1].startswith("__") else None
+
+
+def named(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+@pytest.mark.parametrize("path", sources(), ids=named)
+def test_imports_run_downwards(path: Path) -> None:
+    here = room(path)
+    if here is None:
+        return
+    assert here in FLOOR, f"core/{here} has no floor: give it one in FLOORS"
+    for name in imports(path):
+        parts = name.split(".")
+        if parts[0] in {"pages", "app", "tests"}:
+            pytest.fail(f"{named(path)} imports {name}: core never looks up to the pages")
+        if parts[0] == "core" and len(parts) > 1 and parts[1] in FLOOR and parts[1] != here:
+            assert FLOOR[parts[1]] < FLOOR[here], f"{named(path)} imports {name}, which is not below it"
+
+
+@pytest.mark.parametrize("path", sources(), ids=named)
+def test_streamlit_stays_in_the_views(path: Path) -> None:
+    if room(path) in {None, "ui"} and path.name != "__main__.py":
+        return
+    assert not any(name.split(".")[0] == "streamlit" for name in imports(path))
+
+
+@pytest.mark.parametrize("path", sources(), ids=named)
+def test_heavy_libraries_live_in_one_module(path: Path) -> None:
+    for name in imports(path):
+        owner = ONE_MODULE.get(name.split(".")[0])
+        assert owner in {None, named(path)}, f"{named(path)} imports {name}; only {owner} may"
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "pages").glob("*.py")), ids=named)
+def test_pages_are_thin(path: Path) -> None:
+    text = path.read_text()
+    assert len(text.splitlines()) <= PAGE_LINES
+    assert not imports(path) & {"numpy", "pandas", "torch", "scipy"}
+    assert "session_state" not in text
