@@ -1,0 +1,268 @@
+"""Files that are either whole or not there: digests, atomic folders, many small blobs in one file."""
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from core.config import InputError
+
+try:
+    import fcntl
+except ImportError:  # Windows has no flock; two builds of one folder at once are then not told apart
+    fcntl = None  # type: ignore[assignment]
+
+BLOCK = 1 << 20
+"""Bytes read at a time when a file is digested: large enough for the disk, small enough for any memory."""
+
+
+SWAPS = 20
+"""How often a replacement gives way to other writers of the same folder before it gives up."""
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 (hex) of a file's bytes, read as a stream."""
+    sha = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(BLOCK):
+            sha.update(block)
+    return sha.hexdigest()
+
+
+def array_digest(a: np.ndarray) -> str:
+    """SHA-256 (hex) of an array: its dtype, its shape and its values in C order.
+
+    Arrays that compare equal but differ in dtype or shape have different digests; memory layout plays no part.
+    """
+    sha = hashlib.sha256(f"{a.dtype.str}{a.shape}".encode())
+    sha.update(np.ascontiguousarray(a).data.cast("B") if a.size else b"")
+    return sha.hexdigest()
+
+
+def read_json(path: Path) -> Any:
+    """What a JSON file holds; InputError naming the file where it is missing or is no JSON."""
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist; expected a JSON file") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{path} is no JSON: it is not UTF-8 text; restore or remake the file") from None
+    except json.JSONDecodeError as error:
+        at = f"line {error.lineno}, column {error.colno}"
+        raise InputError(f"{path} is no JSON: {error.msg} at {at}; correct or remake the file") from None
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}); give a readable JSON file") from None
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write `value` as readable JSON, whole or not at all; NaN and infinity are refused (ValueError)."""
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+    with atomic_file(path) as partial:
+        partial.write_text(text + "\n", encoding="utf-8")
+
+
+# --- whole or not there -----------------------------------------------------------------------------------------
+
+
+def _refuse_existing(target: Path, replace: bool) -> None:
+    if not replace and os.path.lexists(target):
+        raise InputError(f"{target} exists already; choose another name, or ask for it to be replaced")
+
+
+def _make_parent(target: Path) -> None:
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{target.parent} cannot be made ({error.strerror}); choose another folder") from None
+
+
+def _sync(path: Path) -> None:
+    """Have the disk hold what was written, so that a rename never outruns its contents."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # some file systems cannot sync folders
+            os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def partial_folder(target: Path) -> Path:
+    """The folder beside `target` in which it grows, made or found again: `.{name}.partial`.
+
+    What an interrupted run left in it is there for the next run to go on from.
+    """
+    target = Path(os.path.abspath(target))
+    _make_parent(target)
+    partial = target.parent / f".{target.name}.partial"
+    partial.mkdir(exist_ok=True)
+    return partial
+
+
+def publish(partial: Path, target: Path, replace: bool = False) -> None:
+    """Give a finished folder or file its final name in one step.
+
+    Everything is synced to disk before the rename. With `replace` an older `target` is moved aside, and moved back
+    where the rename fails; without it an existing target is an InputError.
+    """
+    partial, target = Path(partial), Path(os.path.abspath(target))
+    _refuse_existing(target, replace)
+    for path in sorted(partial.rglob("*")) if partial.is_dir() else []:
+        _sync(path)
+    _sync(partial)
+    if partial.is_dir() and replace:
+        _swap(partial, target)
+    else:
+        os.replace(partial, target)
+    _sync(target.parent)
+
+
+def _swap(partial: Path, target: Path) -> None:
+    """Move what is at `target` aside and `partial` there; bring the old one back where that fails."""
+    aside = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".partial", dir=target.parent))
+    try:
+        for attempt in range(SWAPS):
+            old = aside / str(attempt)
+            with suppress(FileNotFoundError):
+                os.rename(target, old)
+            try:
+                return os.rename(partial, target)
+            except OSError as error:
+                taken = error.errno in (errno.ENOTEMPTY, errno.EEXIST)
+                if taken and attempt < SWAPS - 1:
+                    continue  # another writer published between the two renames; ours is the later one
+                if old.exists() and not taken:
+                    os.rename(old, target)
+                raise
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+@contextmanager
+def atomic_folder(target: Path, replace: bool = False) -> Iterator[Path]:
+    """A new folder to write into that becomes `target` when the block ends, and vanishes where the block fails.
+
+    Its temporary name is its own, so that two writers of one target never mix; the later one wins with `replace`.
+    """
+    target = Path(os.path.abspath(target))
+    _refuse_existing(target, replace)
+    _make_parent(target)
+    try:
+        partial = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".partial", dir=target.parent))
+    except OSError as error:
+        raise InputError(f"{target} cannot be written ({error.strerror}); choose another folder") from None
+    try:
+        partial.chmod(0o777 & ~_umask())  # mkdtemp makes folders that only their owner may read
+        yield partial
+        publish(partial, target, replace)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+@contextmanager
+def atomic_file(target: Path) -> Iterator[Path]:
+    """A new path to write to that replaces `target` when the block ends, and vanishes where the block fails."""
+    target = Path(os.path.abspath(target))
+    _make_parent(target)
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".partial", dir=target.parent)
+    except OSError as error:
+        raise InputError(f"{target} cannot be written ({error.strerror}); choose another folder") from None
+    os.close(handle)
+    partial = Path(name)
+    try:
+        partial.chmod(0o666 & ~_umask())
+        yield partial
+        publish(partial, target, replace=True)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def resumable_folder(target: Path, replace: bool = False) -> Iterator[Path]:
+    """The workplace of a long job that ends in `target`: kept where the job is interrupted, removed when it is done.
+
+    The job publishes its result itself. Bad input (InputError) also removes the workplace, as there is nothing to go
+    on from; any other interruption keeps it. One job at a time: a second one for the same target is an InputError.
+    """
+    target = Path(os.path.abspath(target))
+    _refuse_existing(target, replace)
+    partial = partial_folder(target)
+    with open(partial / "lock", "w") as lock:
+        if fcntl is not None:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                raise InputError(f"{target} is being made by another job; wait for it or choose another name") from None
+        try:
+            yield partial
+        except InputError:
+            shutil.rmtree(partial, ignore_errors=True)
+            raise
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _umask() -> int:
+    """The process's file mode mask, read from /proc where possible: setting it to read it would race with threads."""
+    with suppress(OSError, StopIteration, ValueError):
+        status = Path("/proc/self/status").read_text()
+        return int(next(line for line in status.splitlines() if line.startswith("Umask:")).split()[1], 8)
+    return 0o022
+
+
+# --- many small blobs in one file -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class PackedBlobs:
+    """Byte strings packed one behind the other: `{stem}.bin`, with offsets (n + 1 int64) in `{stem}_offsets.npy`.
+
+    Blob i is bytes offsets[i] to offsets[i + 1]; an empty one stands for "missing". Both files are memory-mapped:
+    opening reads next to nothing, and reading is safe from any number of threads.
+    """
+
+    data: np.ndarray
+    offsets: np.ndarray
+
+    @staticmethod
+    def write(folder: Path, stem: str, blobs: Iterable[bytes]) -> None:
+        """Write the blobs as they come; memory holds one blob and the offsets."""
+        ends = [0]
+        with open(Path(folder) / f"{stem}.bin", "wb") as file:
+            for blob in blobs:
+                file.write(blob)
+                ends.append(ends[-1] + len(blob))
+        np.save(Path(folder) / f"{stem}_offsets.npy", np.asarray(ends, dtype=np.int64))
+
+    @classmethod
+    def open(cls, folder: Path, stem: str) -> "PackedBlobs":
+        """Open what `write` wrote; InputError where the two files do not belong together."""
+        binary, table = Path(folder) / f"{stem}.bin", Path(folder) / f"{stem}_offsets.npy"
+        try:
+            offsets = np.load(table, mmap_mode="r", allow_pickle=False)
+            size = binary.stat().st_size
+        except (OSError, ValueError, EOFError) as error:
+            raise InputError(f"{table} and {binary.name} cannot be read ({error}); remake the folder") from None
+        if offsets.ndim != 1 or offsets.dtype != np.int64 or not len(offsets) or int(offsets[-1]) != size:
+            raise InputError(f"{binary} has {size} bytes, which is not what {table.name} says; remake the folder")
+        data = np.memmap(binary, dtype=np.uint8, mode="r") if size else np.empty(0, np.uint8)
+        return cls(np.asarray(data), np.asarray(offsets))
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def __getitem__(self, i: int) -> bytes:
+        if not 0 <= i < len(self):
+            raise IndexError(f"blob {i} of {len(self)}")
+        return self.data[self.offsets[i] : self.offsets[i + 1]].tobytes()
+
+    def __iter__(self) -> Iterator[bytes]:
+        return (self[i] for i in range(len(self)))
