@@ -117,13 +117,11 @@ class CompactVocabulary:
         try:
             value = json.loads(Path(path).read_text(encoding="utf-8"))
             schema, words, ids = value["schema"], value["words"], value["token_ids"]
+            if schema != 1:
+                raise InputError(f"schema {schema}; this version reads schema 1")
+            return cls(words, ids)
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise InputError(
-                f"{path} is not a vocabulary (expected JSON with schema, words, token_ids): {error}"
-            ) from None
-        if schema != 1:
-            raise InputError(f"{path} has schema {schema}; this version reads schema 1")
-        return cls(words, ids)
+            raise InputError(f"{path} is not a vocabulary of schema, words, token_ids: {error!r}") from None
 
     def _parts(self, text: str) -> Iterable[str]:
         """Known words whole; the others split at hyphens and apostrophes; the possessive 's dropped."""
