@@ -1,0 +1,178 @@
+"""What every sparse autoencoder (SAE) has in common: parameters, decoder geometry, and the names of its numbers."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from core.config import InputError, SAEConfig
+from core.registry import Registry
+
+SAES: Registry[type["SAE"]] = Registry("SAE architecture", "core.saes")
+
+NEVER = 10_000_000
+"""Rows without firing after which the published recipe calls a neuron dead."""
+
+
+@dataclass(frozen=True)
+class LossParts:
+    """The training loss of one batch, and what the training loop wants to know about it.
+
+    `total` carries the gradient; everything else is detached.
+    """
+
+    total: Tensor
+    """() = mean(reconstruction) + aux_weight * aux."""
+    reconstruction: Tensor
+    """(G,) reconstruction loss of each nested group, weight included; G = 1 where there are no groups."""
+    aux: Tensor
+    """() share of the residual's variance that the dead neurons cannot explain; 0 where none is dead."""
+    x_hat: Tensor
+    """(B, d) full reconstruction."""
+    n_active: int
+    """Codes above 0 in the batch; divided by B it is the batch's l0."""
+    n_dead: int
+    silent: Tensor
+    """(F,) rows since each neuron last fired, this batch included."""
+    smallest: Tensor | None
+    """() smallest positive code that was kept; None where no code was."""
+
+
+class SAE(torch.nn.Module, ABC):
+    """A sparse autoencoder: x -> codes z -> x_hat.
+
+    pre = (x - b_dec) W_enc + b_enc,  z = rule(pre) >= 0,  x_hat = z W_dec + b_dec,
+    with W_enc (d, F), b_enc (F), W_dec (F, d), b_dec (d). The architecture is the rule. It works on RAW embeddings:
+    what training divided them by is folded into the parameters before an SAE leaves the training room.
+
+    Parameters are zero until `initialise` (training) or `load_arrays` (checkpoints, hand-made weights) fills them.
+    """
+
+    def __init__(self, config: SAEConfig) -> None:
+        super().__init__()
+        self.config = config
+        d, n = config.d_in, config.d_sae
+        self.W_enc = torch.nn.Parameter(torch.zeros(d, n))
+        self.b_enc = torch.nn.Parameter(torch.zeros(n))
+        self.W_dec = torch.nn.Parameter(torch.zeros(n, d))
+        self.b_dec = torch.nn.Parameter(torch.zeros(d))
+
+    @abstractmethod
+    def encode(self, x: Tensor) -> Tensor:
+        """Codes z (..., F) of raw embeddings x (..., d) by the inference rule; exact zeros where a neuron is off."""
+
+    @abstractmethod
+    def training_codes(self, x: Tensor) -> Tensor:
+        """Codes z (B, F) by the training rule, which may look at the whole batch."""
+
+    @abstractmethod
+    def loss(self, x: Tensor, silent: Tensor, dead_after: int = NEVER, aux_weight: float = 0.03) -> LossParts:
+        """Training loss of the batch x (B, d).
+
+        Parameters
+        ----------
+        silent : (F,) rows since each neuron last fired, before this batch.
+        dead_after : a neuron silent for so many rows, this batch included, is dead.
+        aux_weight : weight of the part that revives dead neurons.
+        """
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Reconstruction x_hat (..., d) = z W_dec + b_dec."""
+        return z @ self.W_dec + self.b_dec
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.decode(self.encode(x))
+
+    def pre_activations(self, x: Tensor) -> Tensor:
+        """(..., F) = (x - b_dec) W_enc + b_enc."""
+        return (x - self.b_dec) @ self.W_enc + self.b_enc
+
+    # Training: geometry and state.
+
+    @torch.no_grad()
+    def initialise(self, generator: torch.Generator) -> None:
+        """Kaiming-uniform decoder directions of length 1, the encoder their transpose, biases 0."""
+        torch.nn.init.kaiming_uniform_(self.W_dec, generator=generator)
+        self.normalise_decoder()
+        self.W_enc.copy_(self.W_dec.T)
+        self.b_enc.zero_()
+        self.b_dec.zero_()
+
+    @torch.no_grad()
+    def normalise_decoder(self) -> None:
+        """Give every decoder row length 1."""
+        tiny = torch.finfo(self.W_dec.dtype).eps
+        self.W_dec.div_(self.W_dec.norm(dim=1, keepdim=True) + tiny)
+
+    @torch.no_grad()
+    def project_decoder_gradient(self) -> None:
+        """Remove from the decoder's gradient what would only change the length of a row."""
+        if self.W_dec.grad is None:
+            return
+        unit = self.W_dec / (self.W_dec.norm(dim=1, keepdim=True) + 1e-6)
+        along = (self.W_dec.grad * unit).sum(dim=1, keepdim=True)
+        self.W_dec.grad.sub_(along * unit)
+
+    def update_threshold(self, smallest: Tensor, beta: float) -> None:
+        """Learn the inference threshold from the smallest kept code; nothing to do where the rule has none."""
+
+    @torch.no_grad()
+    def scale_inputs(self, factor: float) -> None:
+        """Make an SAE of x / factor one of x: codes and reconstructions become `factor` times as large."""
+        self.b_enc.mul_(factor)
+        self.b_dec.mul_(factor)
+
+    # Arrays: checkpoints and hand-made weights.
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Every number of the SAE by name: W_enc, b_enc, W_dec, b_dec and what the architecture adds."""
+        return {name: value.detach().cpu().numpy() for name, value in self.state_dict().items()}
+
+    def load_arrays(self, arrays: Mapping[str, np.ndarray | Tensor]) -> "SAE":
+        """Fill all parameters; InputError naming a missing, surplus or wrongly shaped array."""
+        expected = self.state_dict()
+        surplus, missing = sorted(set(arrays) - set(expected)), sorted(set(expected) - set(arrays))
+        if surplus or missing:
+            raise InputError(
+                f"SAE weights of {self.config.arch} need the arrays {', '.join(expected)}; "
+                f"missing: {', '.join(missing) or 'none'}; not known: {', '.join(surplus) or 'none'}"
+            )
+        for name, target in expected.items():
+            given = torch.as_tensor(arrays[name])
+            if given.shape != target.shape:
+                raise InputError(
+                    f"SAE weights {name} have shape {tuple(given.shape)}; expected {tuple(target.shape)} "
+                    f"for d_in = {self.config.d_in}, d_sae = {self.config.d_sae}"
+                )
+            if not torch.isfinite(given).all():
+                raise InputError(f"SAE weights {name} hold NaN or infinity; the file is damaged or training diverged")
+            target.copy_(given)
+        return self
+
+    def frozen(self) -> "SAE":
+        """This SAE in eval mode without gradients: how every other room gets it."""
+        return self.requires_grad_(False).eval()
+
+
+def new_sae(config: SAEConfig) -> SAE:
+    """An SAE of the registered architecture `config.arch`, its parameters still zero."""
+    return SAES.get(config.arch)(config)
+
+
+@torch.no_grad()
+def geometric_median(x: Tensor, tolerance: float = 1e-5, most: int = 100) -> Tensor:
+    """The point (d,) with the least summed distance to the rows of x (B, d): a centre that outliers do not move.
+
+    Weiszfeld's iteration from the mean, until a step is shorter than `tolerance` or after `most` steps.
+    """
+    guess = x.mean(dim=0)
+    for _ in range(most):
+        before = guess
+        weights = 1 / (x - guess).norm(dim=1).clamp_min(torch.finfo(x.dtype).tiny ** 0.5)
+        guess = (weights / weights.sum()) @ x
+        if (guess - before).norm() < tolerance:
+            break
+    return guess

@@ -1,0 +1,198 @@
+"""SAE folders: config.json (what it is and what it was made for) and weights.safetensors (its numbers)."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import safetensors.numpy
+
+from core.config import ASSETS, Fingerprint, InputError, SAEConfig, digest_of
+from core.saes.base import SAE, new_sae
+from core.saes.formats import dictionary_learning
+
+SCHEMA = 1
+CONFIG, WEIGHTS = "config.json", "weights.safetensors"
+
+
+@dataclass(frozen=True)
+class SAEFile:
+    """A frozen SAE together with where it comes from."""
+
+    sae: SAE
+    name: str
+    digest: str
+    """Identity of the codes it produces: SHA-256 over the weights' digest, the architecture and its settings."""
+    fingerprint: Fingerprint | None = None
+    """What it was trained on; None for files of other projects, which do not say."""
+    path: Path | None = None
+    training: Mapping[str, Any] = field(default_factory=dict)
+    quality: Mapping[str, Any] = field(default_factory=dict)
+    gallery: str | None = None
+    """Digest of the gallery it was trained on."""
+
+    @property
+    def side(self) -> str | None:
+        """The tower it belongs to; None where the file does not say."""
+        return self.fingerprint.side if self.fingerprint else None
+
+    @property
+    def attach(self) -> str | None:
+        """The attach point it belongs to; None where the file does not say."""
+        return self.fingerprint.attach if self.fingerprint else None
+
+    def require(self, fingerprint: Fingerprint, holder: str = "the gallery") -> list[str]:
+        """Names of what could not be compared with embeddings of `fingerprint`, for a warning.
+
+        InputError naming both sides where the SAE was made for other embeddings.
+        """
+        mine = f"the SAE {self.name!r}"
+        if self.fingerprint is not None:
+            return self.fingerprint.require_match(fingerprint, mine, holder)
+        if self.sae.config.d_in != fingerprint.d:
+            raise InputError(
+                f"{mine} reads embeddings with {self.sae.config.d_in} columns, but {holder} holds "
+                f"{fingerprint.describe()}; choose an SAE and embeddings of the same model and attach point"
+            )
+        return [f.name for f in fields(Fingerprint) if f.name != "d"]
+
+
+def save_sae(
+    folder: str | Path,
+    sae: SAE,
+    name: str,
+    fingerprint: Fingerprint | None = None,
+    training: Mapping[str, Any] | None = None,
+    quality: Mapping[str, Any] | None = None,
+    gallery: str | None = None,
+) -> SAEFile:
+    """Write an SAE that works on raw embeddings into `folder` (made if missing; the caller publishes it).
+
+    The same SAE always gives the same bytes.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    safetensors.numpy.save_file(_contiguous(sae), folder / WEIGHTS)
+    document = {
+        "schema": SCHEMA,
+        "name": name,
+        "arch": sae.config.arch,
+        "config": sae.config.to_json(),
+        "fingerprint": fingerprint.to_json() if fingerprint else None,
+        "training": dict(training or {}),
+        "quality": dict(quality or {}),
+        "gallery": gallery,
+        "weights": _file_digest(folder / WEIGHTS),
+    }
+    (folder / CONFIG).write_text(json.dumps(document, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    return load_sae(folder)
+
+
+def load_sae(folder_or_name: str | Path, device: str = "cpu") -> SAEFile:
+    """The SAE in a folder of ours or of the dictionary_learning family, or a shipped one by its name.
+
+    Nothing is ever unpickled. InputError naming the file where it is missing, damaged, or of no known format.
+    """
+    folder = _find(folder_or_name)
+    if (folder / CONFIG).is_file() and (folder / WEIGHTS).is_file():
+        loaded = _load_own(folder)
+    elif dictionary_learning.recognises(folder):
+        loaded = _load_foreign(folder)
+    else:
+        raise InputError(
+            f"{folder} is no SAE folder; expected {CONFIG} and {WEIGHTS}, or a dictionary_learning trainer folder "
+            f"with {dictionary_learning.WEIGHTS} and {CONFIG}"
+        )
+    loaded.sae.to(device).frozen()
+    return loaded
+
+
+def shipped_saes() -> list[str]:
+    """Names of the SAEs that come with the project."""
+    return sorted(path.parent.name for path in (ASSETS / "saes").glob(f"*/{CONFIG}"))
+
+
+def _find(folder_or_name: str | Path) -> Path:
+    path = Path(folder_or_name)
+    if path.is_dir():
+        return path
+    shipped = ASSETS / "saes" / path
+    if len(path.parts) == 1 and shipped.is_dir():
+        return shipped
+    if path.name == dictionary_learning.WEIGHTS and path.is_file():
+        return path.parent
+    raise InputError(
+        f"no SAE {str(folder_or_name)!r}: expected a folder or one of the shipped names "
+        f"({', '.join(shipped_saes()) or 'none is installed'})"
+    )
+
+
+def _load_own(folder: Path) -> SAEFile:
+    path = folder / CONFIG
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        known = {f.name for f in fields(SAEConfig)}
+        settings = {key: value for key, value in document["config"].items() if key in known}
+        config = SAEConfig(**settings)
+        schema, weights = document["schema"], document["weights"]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        if isinstance(error, InputError):
+            raise InputError(f"{path}: {error}") from error
+        raise InputError(f"{path} is damaged ({error}); train or copy the SAE again") from error
+    if schema != SCHEMA:
+        raise InputError(f"{path} has schema {schema}; this version reads schema {SCHEMA}: update the app")
+    surplus = sorted(set(document["config"]) - known)
+    if surplus:
+        raise InputError(f"{path} has unknown settings {', '.join(surplus)}; known: {', '.join(sorted(known))}")
+    if _file_digest(folder / WEIGHTS) != weights:
+        raise InputError(f"{folder / WEIGHTS} is not the file that {path} describes; copy the SAE again")
+    try:
+        arrays = safetensors.numpy.load_file(folder / WEIGHTS)
+    except Exception as error:  # safetensors raises its own error type, which is not exported for numpy
+        raise InputError(f"{folder / WEIGHTS} cannot be read ({error}); copy the SAE again") from error
+    sae = new_sae(config).load_arrays(arrays)
+    stored = document.get("fingerprint")
+    return SAEFile(
+        sae=sae,
+        name=document.get("name") or folder.name,
+        digest=_identity(weights, config),
+        fingerprint=Fingerprint.from_json(stored) if stored else None,
+        path=folder,
+        training=document.get("training") or {},
+        quality=document.get("quality") or {},
+        gallery=document.get("gallery"),
+    )
+
+
+def _load_foreign(folder: Path) -> SAEFile:
+    config, arrays, training = dictionary_learning.read(folder)
+    name = folder.parent.name if folder.name.startswith("trainer_") else folder.name
+    return SAEFile(
+        sae=new_sae(config).load_arrays(arrays),
+        name=name,
+        digest=_identity(_file_digest(folder / dictionary_learning.WEIGHTS), config),
+        path=folder,
+        training=training,
+    )
+
+
+def sae_digest(sae: SAE) -> str:
+    """The digest that `sae` has once saved: for SAEs that live only in memory."""
+    raw = safetensors.numpy.save(_contiguous(sae))
+    return _identity(hashlib.sha256(raw).hexdigest(), sae.config)
+
+
+def _contiguous(sae: SAE) -> dict[str, Any]:
+    """Arrays as safetensors stores them: it takes the memory as it lies, so a transposed view would be scrambled."""
+    return {name: value.copy(order="C") for name, value in sorted(sae.arrays().items())}
+
+
+def _identity(weights: str, config: SAEConfig) -> str:
+    return digest_of({"schema": SCHEMA, "weights": weights, "config": config.to_json()})
+
+
+def _file_digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

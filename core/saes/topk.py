@@ -1,0 +1,25 @@
+"""TopK: exactly the k largest activations of every row."""
+
+import torch
+from torch import Tensor
+
+from core.saes.base import SAES
+from core.saes.selection import SelectionSAE
+
+
+@SAES.register("topk")
+class TopKSAE(SelectionSAE):
+    """z = relu(pre) on the k largest pre-activations of the row, 0 elsewhere; the same rule in training and use.
+
+    Every row has at most k active neurons, whatever else is in the batch. Source: Gao et al. 2024.
+    """
+
+    def encode(self, x: Tensor) -> Tensor:
+        pre = self.pre_activations(x)
+        largest = pre.topk(self.config.k, dim=-1, sorted=False)
+        return torch.zeros_like(pre).scatter(-1, largest.indices, largest.values.relu())
+
+    def select(self, pre: Tensor) -> Tensor:
+        starts = torch.arange(len(pre), device=pre.device)[:, None] * pre.shape[1]
+        largest = pre.relu().topk(self.config.k, dim=1, sorted=False).indices
+        return (largest + starts).flatten().sort().values
