@@ -1,0 +1,128 @@
+"""Pictures as people have them, read as plain RGB; a bad one is one clear line, never a crash or a full memory."""
+
+import io
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from core.config import InputError
+
+MAX_PIXELS = 64_000_000
+"""Larger pictures are refused before they are decoded: 64 million pixels are 192 MB as RGB."""
+
+THUMB_PX, THUMB_QUALITY = 224, 85
+
+Image.init()
+# Only formats that are read without running another program (Pillow hands EPS to Ghostscript).
+FORMATS = tuple(
+    name for name in ("JPEG", "MPO", "PNG", "GIF", "WEBP", "BMP", "TIFF", "PPM", "AVIF") if name in Image.OPEN
+)
+SUFFIXES = frozenset(suffix for suffix, name in Image.registered_extensions().items() if name in FORMATS)
+"""File name endings (lower case, with the dot) of pictures that can be read."""
+
+# read_image refuses large pictures itself, with a message; Pillow's own warning would be a second line beside it.
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+
+
+@dataclass(frozen=True)
+class ReadImage:
+    """An upright RGB picture without metadata, and what was done to it that its owner may want to know."""
+
+    image: Image.Image
+    note: str | None = None
+
+
+def read_image(source: Path | bytes, name: str, max_pixels: int = MAX_PIXELS) -> ReadImage:
+    """A picture as upright RGB of 8 bits, whatever it was stored as.
+
+    The EXIF rotation is applied; CMYK, palette, grey and 16 bit pictures are converted; transparent parts become
+    white; of an animation the first frame is taken. Metadata are dropped.
+
+    Parameters
+    ----------
+    source : the file, or its bytes (uploads are never written to disk).
+    name : what messages call the picture.
+    max_pixels : the size is read from the header, and a larger picture is refused without decoding it.
+
+    Raises
+    ------
+    InputError
+        not there, empty, no picture, truncated or too large; the message names the picture.
+    """
+    try:
+        return _read(source, name, max_pixels)
+    except InputError:
+        raise
+    except FileNotFoundError:
+        raise InputError(f"{name} is not there; expected a picture file") from None
+    except Image.DecompressionBombError:
+        raise _too_large(name, "", max_pixels) from None
+    except UnidentifiedImageError:
+        raise InputError(f"{name} is no picture that can be read; expected one of {', '.join(FORMATS)}") from None
+    except MemoryError:
+        raise InputError(f"{name} does not fit into memory; make it smaller") from None
+    except Exception as error:  # Pillow's readers raise errors of every type when a file is broken
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(f"{name} is damaged ({reason}); replace the file") from None
+
+
+def _read(source: Path | bytes, name: str, max_pixels: int) -> ReadImage:
+    size = len(source) if isinstance(source, bytes) else Path(source).stat().st_size
+    if size == 0:
+        raise InputError(f"{name} is empty (0 bytes); expected a picture")
+    with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=FORMATS) as opened:
+        if opened.width * opened.height > max_pixels:
+            raise _too_large(name, f" ({opened.width} x {opened.height})", max_pixels)
+        notes = []
+        frames = getattr(opened, "n_frames", 1)
+        if frames > 1 and opened.format != "MPO":  # MPO: the further pictures are a phone's previews
+            notes.append(f"the first of {frames} pictures was taken")
+        opened.load()
+        image, note = _to_rgb(_upright(opened), name)
+    if note:
+        notes.append(note)
+    image.info = {}
+    return ReadImage(image, "; ".join(notes) or None)
+
+
+def _too_large(name: str, size: str, max_pixels: int) -> InputError:
+    return InputError(f"{name}{size} has more than {max_pixels:,} pixels; make it smaller")
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """The picture turned as its EXIF data say; as it lies where these are broken."""
+    try:
+        return ImageOps.exif_transpose(image)
+    except Exception:  # broken EXIF must not cost a sound picture
+        return image.copy()
+
+
+def _to_rgb(image: Image.Image, name: str) -> tuple[Image.Image, str | None]:
+    if image.mode == "F":
+        raise InputError(f"{name} has floating-point pixels, whose range nobody told; save it with 8 bits a channel")
+    if image.mode.startswith("I"):
+        # 16 bit grey; Pillow's own conversion cuts every value above 255 to white
+        grey = np.clip(np.asarray(image).astype(np.int64) // 257, 0, 255).astype(np.uint8)
+        return Image.fromarray(grey).convert("RGB"), "16 bit grey was reduced to 8 bit"
+    if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
+        layer = image.convert("RGBA")
+        if layer.getchannel("A").getextrema()[0] == 255:
+            return layer.convert("RGB"), None
+        page = Image.new("RGBA", layer.size, "white")
+        return Image.alpha_composite(page, layer).convert("RGB"), "transparent parts were put on white"
+    if image.mode == "CMYK":
+        return image.convert("RGB"), "CMYK colours were converted to RGB"
+    return (image if image.mode == "RGB" else image.convert("RGB")), None
+
+
+def thumbnail_jpeg(image: Image.Image, px: int = THUMB_PX, quality: int = THUMB_QUALITY) -> bytes:
+    """JPEG bytes of an RGB picture made to fit into px x px (never enlarged), without any metadata."""
+    small = image.copy()
+    small.info = {}
+    small.thumbnail((px, px), Image.Resampling.BICUBIC)
+    buffer = io.BytesIO()
+    small.save(buffer, "JPEG", quality=quality)
+    return buffer.getvalue()

@@ -1,0 +1,17 @@
+"""The gallery: the items that are searched, their embeddings and what is known about each of them."""
+
+from core.gallery.codes import Codes
+from core.gallery.gallery import Gallery, open_gallery, parse_where
+from core.gallery.importing import import_gallery
+from core.gallery.split import split_halves
+from core.gallery.units import unit_rows
+
+__all__ = [
+    "Codes",
+    "Gallery",
+    "import_gallery",
+    "open_gallery",
+    "parse_where",
+    "split_halves",
+    "unit_rows",
+]

@@ -1,0 +1,89 @@
+"""Long work in chunks that are kept, so that an interrupted build goes on where it stopped."""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+
+from core.store import atomic_file
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """What came of some consecutive items."""
+
+    kept: np.ndarray
+    """Row numbers (in the item table) of the items that could be used, rising."""
+    arrays: dict[str, np.ndarray] = field(default_factory=dict)
+    """Embeddings by attach point, (len(kept), d)."""
+    thumbs: list[bytes] = field(default_factory=list)
+    """JPEG of each kept item; empty where there are no pictures."""
+    problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def save(self, path: Path, key: str) -> None:
+        """Write the chunk as an .npz without pickle, whole or not at all."""
+        packed = {
+            "key": np.array(key),
+            "kept": self.kept,
+            "thumbs": np.frombuffer(b"".join(self.thumbs), dtype=np.uint8),
+            "lengths": np.array([len(thumb) for thumb in self.thumbs], dtype=np.int64),
+            "words": np.array(json.dumps([self.problems, self.notes])),
+            **{f"array_{attach}": rows for attach, rows in self.arrays.items()},
+        }
+        with atomic_file(path) as partial, open(partial, "wb") as file:
+            np.savez(file, **packed)
+
+
+@dataclass(frozen=True)
+class KeptChunk:
+    """A chunk on disk; only what is asked for is read."""
+
+    path: Path
+
+    def matches(self, key: str) -> bool:
+        """Whether the file is there, whole, and was made from the same items by the same model."""
+        try:
+            return str(self._read("key")) == key
+        except (OSError, ValueError, KeyError, BadZipFile, EOFError):
+            return False
+
+    def _read(self, name: str) -> np.ndarray:
+        with np.load(self.path, allow_pickle=False) as stored:
+            return stored[name]
+
+    @property
+    def kept(self) -> np.ndarray:
+        return self._read("kept")
+
+    @property
+    def problems(self) -> list[str]:
+        return json.loads(str(self._read("words")))[0]
+
+    @property
+    def notes(self) -> list[str]:
+        return json.loads(str(self._read("words")))[1]
+
+    def array(self, attach: str) -> np.ndarray:
+        return self._read(f"array_{attach}")
+
+    def thumbs(self) -> Iterator[bytes]:
+        data, end = self._read("thumbs").tobytes(), 0
+        for length in self._read("lengths"):
+            yield data[end : end + length]
+            end += length
+
+
+def work_through(folder: Path, keys: Sequence[str], make: Callable[[int], Chunk]) -> Iterator[KeptChunk]:
+    """Chunk after chunk: the kept one where its key fits, else `make(number)`, which is then kept.
+
+    A key is a digest of everything that a chunk depends on; changed files or another model change it.
+    """
+    for number, key in enumerate(keys):
+        kept = KeptChunk(folder / f"chunk-{number:06d}.npz")
+        if not kept.matches(key):
+            make(number).save(kept.path, key)
+        yield kept

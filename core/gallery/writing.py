@@ -1,0 +1,121 @@
+"""Writing a gallery's folder: its table, its arrays, and last its manifest with the digest of every file."""
+
+import platform
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from core.config import Fingerprint, InputError
+from core.datasets.base import NOT_STATED
+from core.datasets.tables import attribute_columns
+from core.gallery.gallery import SCHEMA
+from core.gallery.split import split_halves
+from core.store import file_digest, write_json
+
+PROBLEMS_SHOWN = 1000
+"""Problems listed one by one in the manifest; all are counted."""
+
+LIBRARIES = ("numpy", "pillow", "pyarrow", "pandas", "torch", "open_clip_torch")
+
+
+@dataclass(frozen=True)
+class About:
+    """What a gallery's manifest says beside what is measured from its files."""
+
+    name: str
+    kind: Literal["images", "captions"]
+    source: str
+    licence: str = NOT_STATED
+    provenance: str = NOT_STATED
+    split_seed: int = 0
+    whole: Literal["probe", "evaluation"] | None = None
+    """Wholly a probe or evaluation set; None: split into halves."""
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    """Further entries of the manifest, for example {"probe_gallery": "default-probe"}."""
+
+    def __post_init__(self) -> None:
+        if self.whole not in (None, "probe", "evaluation"):
+            raise InputError(f"whole was {self.whole!r}; expected 'probe', 'evaluation' or none (split into halves)")
+        if self.split_seed < 0:
+            raise InputError(f"the split seed was {self.split_seed}; expected a whole number from 0")
+
+
+def write_rows(path: Path, blocks: Iterable[np.ndarray], n: int, d: int, dtype: np.dtype) -> None:
+    """Write an array (n, d) from blocks of its rows, holding one block in memory."""
+    rows = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=(n, d))
+    start = 0
+    for block in blocks:
+        rows[start : start + len(block)] = block
+        start += len(block)
+    assert start == n, f"{start} rows were written to {path.name}, {n} were announced"
+    rows.flush()
+
+
+def write_frame(path: Path, frame: pd.DataFrame) -> None:
+    """Write a table of texts as Parquet, without pandas' metadata: the bytes follow the contents."""
+    columns = {name: pa.array(frame[name], pa.string(), from_pandas=True) for name in frame.columns}
+    pq.write_table(pa.table(columns), path)
+
+
+def finish_gallery(
+    folder: Path,
+    frame: pd.DataFrame,
+    about: About,
+    fingerprints: Mapping[str, Fingerprint],
+    notes: Sequence[str] = (),
+    problems: Sequence[str] = (),
+) -> None:
+    """Write what comes last into a folder that holds the arrays already: the table with its halves, the manifest."""
+    attributes = attribute_columns(frame)
+    if about.whole is None:
+        half = split_halves(frame, attributes, about.split_seed)
+    else:
+        half = np.full(len(frame), about.whole)
+    first = [name for name in ("id", "file", "text") if name in frame.columns]
+    halves = pd.Series(half, index=frame.index, name="half", dtype="str")
+    write_frame(folder / "attributes.parquet", pd.concat([frame[first], halves, frame[attributes]], axis=1))
+    files = sorted(path for path in folder.iterdir() if path.is_file())
+    manifest = {
+        "schema": SCHEMA,
+        "name": about.name,
+        "kind": about.kind,
+        "n": len(frame),
+        "licence": about.licence,
+        "provenance": about.provenance,
+        "source": about.source,
+        "fingerprints": {attach: fingerprint.to_json() for attach, fingerprint in fingerprints.items()},
+        "files": {path.name: {"bytes": path.stat().st_size, "sha256": file_digest(path)} for path in files},
+        "split": {"seed": None if about.whole else about.split_seed, "whole": about.whole},
+        "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "software": software(),
+        "notes": list(notes),
+        "problems": list(problems[:PROBLEMS_SHOWN]),
+        "problem_count": len(problems),
+        **about.extra,
+    }
+    write_json(folder / "manifest.json", manifest)
+
+
+def software() -> dict[str, str]:
+    """Versions of Python and of the libraries that shape the numbers, without importing them."""
+    found = {"python": platform.python_version()}
+    for library in LIBRARIES:
+        try:
+            found[library] = version(library)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def summarised(notes: Iterable[str], what: str) -> list[str]:
+    """Equal notes on single items as one line with their number, the most frequent first."""
+    return [f"{count} {what}: {note}" for note, count in Counter(notes).most_common()]
