@@ -18,7 +18,7 @@ FLOORS = [
     {"avatars"},
     {"audit", "benchmark", "studies"},
     {"report", "verify"},
-    {"ui"},
+    {"ui", "cli"},
 ]
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 ONE_MODULE = {"faiss": "core/retrieval.py", "open_clip": "core/backbones/open_clip_models.py", "umap": "core/projection.py"}

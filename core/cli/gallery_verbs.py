@@ -1,0 +1,132 @@
+"""`gallery build`, `gallery import`, `gallery info`."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from core.cli.app import app
+from core.cli.output import Json, emit, progress_bar
+from core.config import ATTACHES, InputError, one_of
+from core.gallery import Gallery, build_gallery, import_gallery, open_gallery
+
+verbs = typer.Typer(help="Galleries: build one, import one, look at one.", no_args_is_help=True)
+app.add_typer(verbs, name="gallery")
+
+Out = Annotated[Path, typer.Option("--out", help="Folder of the new gallery.")]
+Table = Annotated[Path | None, typer.Option("--table", help="CSV, Parquet or Feather; first column file or id.")]
+Licence = Annotated[str | None, typer.Option("--licence", help="Licence of the items, in words.")]
+Provenance = Annotated[str | None, typer.Option("--provenance", help="Where items and labels come from.")]
+SplitSeed = Annotated[int, typer.Option("--split-seed", help="Seed of the probe and evaluation halves.")]
+Name = Annotated[str | None, typer.Option("--name", help="Name of the gallery; the folder's name by default.")]
+
+
+@verbs.command("build")
+def build(
+    out: Out,
+    images: Annotated[Path | None, typer.Option("--images", help="Folder of pictures.")] = None,
+    captions: Annotated[Path | None, typer.Option("--captions", help="CSV, Parquet or text file.")] = None,
+    dataset: Annotated[str | None, typer.Option("--dataset", help="Named data set, with --root.")] = None,
+    root: Annotated[Path | None, typer.Option("--root", help="Folder of the named data set.")] = None,
+    table: Table = None,
+    model: Annotated[str, typer.Option("--model", help="open_clip name, hf-hub:..., local-dir:...")] = "default",
+    pretrained: Annotated[str | None, typer.Option("--pretrained", help="open_clip weights tag.")] = None,
+    attach: Annotated[str, typer.Option("--attach", help="pooled, residual, or both with a comma.")] = "pooled",
+    device: Annotated[str | None, typer.Option("--device", help="cpu, cuda, cuda:1, mps.")] = None,
+    licence: Licence = None,
+    provenance: Provenance = None,
+    split_seed: SplitSeed = 0,
+    name: Name = None,
+    as_json: Json = False,
+) -> None:
+    """Embed pictures or captions into a gallery; an interrupted build goes on where it was."""
+    from core.backbones import load_backbone
+    from core.datasets.base import DATASETS
+
+    ways = {"folder": images, "captions": captions, dataset or "": root}
+    given = [(kind, path) for kind, path in ways.items() if path is not None]
+    if len(given) != 1 or (dataset is None) != (root is None):
+        raise InputError("give exactly one of --images DIR, --captions FILE, or --dataset NAME with --root DIR")
+    kind, source = given[0]
+    attaches = tuple(part.strip() for part in attach.split(","))
+    for part in attaches:
+        one_of(part, ATTACHES, "--attach")
+    items = DATASETS.get(kind)().items(source, table=table, licence=licence, provenance=provenance)
+    backbone = load_backbone(model, pretrained, device)
+    with progress_bar() as progress:
+        gallery = build_gallery(
+            items, backbone, out, attaches=attaches, name=name, split_seed=split_seed, progress=progress
+        )
+    emit(gallery.info(), as_json, lambda: lines(gallery))
+
+
+@verbs.command("import")
+def import_(
+    out: Out,
+    embeddings: Annotated[Path, typer.Option("--embeddings", help="(n, d) array, .npy or .npz.")],
+    table: Annotated[Path, typer.Option("--table", help="One row an embedding; first column file or id.")],
+    model_name: Annotated[str, typer.Option("--model-name", help="What the embeddings came from, in words.")],
+    images: Annotated[Path | None, typer.Option("--images", help="Folder of the table's files.")] = None,
+    texts: Annotated[Path | None, typer.Option("--texts", help="(m, d) embeddings of known prompts.")] = None,
+    text_table: Annotated[Path | None, typer.Option("--text-table", help="Their table, column prompt.")] = None,
+    licence: Licence = None,
+    provenance: Provenance = None,
+    split_seed: SplitSeed = 0,
+    name: Name = None,
+    as_json: Json = False,
+) -> None:
+    """Make a gallery of embeddings that exist already, with known prompts as queries."""
+    with progress_bar() as progress:
+        gallery = import_gallery(
+            embeddings,
+            table,
+            out,
+            model_name=model_name,
+            images=images,
+            texts=texts,
+            text_table=text_table,
+            licence=licence,
+            provenance=provenance,
+            split_seed=split_seed,
+            name=name,
+            progress=progress,
+        )
+    emit(gallery.info(), as_json, lambda: lines(gallery))
+
+
+@verbs.command("info")
+def info(
+    folder: Annotated[str, typer.Argument(help="Gallery folder or shipped name.")],
+    check: Annotated[bool, typer.Option("--check", help="Read everything and compare all digests.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Counts, groups with unknowns, fingerprints; with --check exit code 1 where a digest differs."""
+    gallery = open_gallery(folder)
+    document: dict[str, Any] = gallery.info()
+    problems: list[str] = []
+    if check:
+        with progress_bar() as progress:
+            problems = gallery.check(progress)
+        document["check"] = {"equal": not problems, "problems": problems}
+    emit(document, as_json, lambda: lines(gallery, checked=check, problems=problems))
+    if problems:
+        raise typer.Exit(1)
+
+
+def lines(gallery: Gallery, checked: bool = False, problems: list[str] | None = None) -> Iterator[str]:
+    """A gallery in words."""
+    info = gallery.info()
+    yield f"{info['name']}: {info['n']:,} {info['kind']}, digest {info['digest'][:16]}"
+    yield f"licence: {info['licence']}; provenance: {info['provenance']}"
+    for attribute, counts in info["attributes"].items():
+        yield f"{attribute}: " + ", ".join(f"{group} {n:,}" for group, n in counts.items())
+    yield "halves: " + ", ".join(f"{half} {n:,}" for half, n in info["halves"].items())
+    for attach in info["fingerprints"]:
+        yield f"{attach}: {gallery.fingerprint(attach).describe()}"
+    if info["prompts"]:
+        yield f"known prompts: {info['prompts']:,}"
+    yield from info["notes"]
+    yield from problems or []
+    if checked and not problems:
+        yield "all digests are equal"

@@ -1,0 +1,74 @@
+"""What a verb prints: one JSON document or readable lines on standard output, progress on standard error."""
+
+import json
+import math
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+import typer
+from tqdm import tqdm
+
+Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output, nothing else.")]
+
+
+def emit(document: Mapping[str, Any], as_json: bool, lines: Callable[[], Iterator[str]] | None = None) -> None:
+    """Print `document` as JSON, or the readable `lines` made from it."""
+    if as_json or lines is None:
+        print(json.dumps(plain(document), ensure_ascii=False, allow_nan=False))
+    else:
+        for line in lines():
+            print(line)
+
+
+def plain(value: Any) -> Any:
+    """`value` as JSON types: numpy numbers and arrays become Python's, NaN and infinity become null."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, str):
+        return value
+    if hasattr(value, "tolist"):
+        return plain(value.tolist())
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+@contextmanager
+def progress_bar() -> Iterator[Callable[[int, int, str], None]]:
+    """A `progress(done, total, what)` that draws on standard error, one bar for each stage named by `what`."""
+    bar: tqdm | None = None
+    stage = ""
+
+    def show(done: int, total: int, what: str) -> None:
+        nonlocal bar, stage
+        head = what.split(":")[0]
+        if bar is None or head != stage:
+            if bar is not None:
+                bar.close()
+            bar = tqdm(total=total, desc=head, file=sys.stderr, mininterval=0.5, leave=True)
+            stage = head
+        bar.total = total
+        bar.update(done - bar.n)
+        if what != head:
+            bar.set_postfix_str(what[len(head) + 1 :].strip(), refresh=False)
+
+    try:
+        yield show
+    finally:
+        if bar is not None:
+            bar.close()
+
+
+def estimate_text(estimate: Mapping[str, Any], digits: int = 3) -> str:
+    """ "0.920 (0.850 to 0.959, n = 100)", or the reason why there is no number."""
+    if estimate.get("estimate") is None:
+        return f"not computed: {estimate.get('reason', 'undefined')}"
+    text = f"{estimate['estimate']:.{digits}f}"
+    interval = ""
+    if estimate.get("lo") is not None and estimate.get("hi") is not None:
+        interval = f"{estimate['lo']:.{digits}f} to {estimate['hi']:.{digits}f}, "
+    return f"{text} ({interval}n = {estimate.get('n')})"
