@@ -1,4 +1,4 @@
-"""The house stands: imports run downwards, streamlit stays in the views, heavy libraries live in one module, pages are thin."""
+"""The house stands: imports run downwards, streamlit stays in the views, heavy libraries have one door, thin pages."""
 
 import ast
 from pathlib import Path
@@ -21,7 +21,11 @@ FLOORS = [
     {"ui", "cli"},
 ]
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
-ONE_MODULE = {"faiss": "core/retrieval.py", "open_clip": "core/backbones/open_clip_models.py", "umap": "core/projection.py"}
+ONE_MODULE = {
+    "faiss": "core/retrieval.py",
+    "open_clip": "core/backbones/open_clip_models.py",
+    "umap": "core/projection.py",
+}
 PAGE_LINES = 120
 
 

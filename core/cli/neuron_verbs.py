@@ -1,0 +1,86 @@
+"""`neurons`: which neurons a group fires consistently, and which of them no other group does."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+
+from core.cli.app import app
+from core.cli.output import Json, emit, progress_bar
+from core.config import HALVES, InputError, one_of
+from core.gallery import open_gallery, parse_where
+
+
+@app.command("neurons")
+def neurons(
+    gallery: Annotated[str | None, typer.Option("--gallery", help="Gallery folder or shipped name.")] = None,
+    sae: Annotated[str | None, typer.Option("--sae", help="SAE folder or shipped name.")] = None,
+    attribute: Annotated[str | None, typer.Option("--attribute", help="Attribute column.")] = None,
+    codes: Annotated[Path | None, typer.Option("--codes", help="Arrays acts (n, F) and labels (n,), .npz.")] = None,
+    tau: Annotated[float, typer.Option("--tau", help="Share of a group's rows that must fire.")] = 0.9,
+    half: Annotated[str, typer.Option("--half", help="all, probe or evaluation.")] = "probe",
+    where: Annotated[list[str] | None, typer.Option("--where", help="COLUMN=VALUE, repeatable.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Effective and specific neurons of each group (consistency and specificity)."""
+    if not 0 <= tau <= 1:
+        raise InputError(f"--tau was {tau}; expected a share from 0 to 1")
+    if codes is not None:
+        document = _of_arrays(codes, tau)
+    elif gallery and sae and attribute:
+        one_of(half, HALVES, "--half")
+        document = _of_gallery(gallery, sae, attribute, tau, half, parse_where(where or []))
+    else:
+        raise InputError("give --gallery, --sae and --attribute, or --codes C.npz with arrays acts and labels")
+    emit(document, as_json, lambda: _lines(document))
+
+
+def _of_gallery(name: str, sae: str, attribute: str, tau: float, half: Any, where: dict[str, str]) -> dict[str, Any]:
+    from core.neurons import encode_gallery, social_neurons
+    from core.saes.checkpoint import load_sae
+
+    gallery, sae_file = open_gallery(name), load_sae(sae)
+    attach = sae_file.attach or "pooled"
+    warnings = sae_file.require(gallery.fingerprint(attach))
+    stored = gallery.codes(sae_file.digest)
+    if stored is None:
+        with progress_bar() as progress:
+            stored = encode_gallery(gallery, sae_file, progress=progress)
+    rows = gallery.rows(half, where)
+    found = social_neurons(stored.csr[rows], gallery.labels(attribute)[rows], tau)
+    return {
+        "schema": 1,
+        **found.to_json(),
+        "attribute": attribute,
+        "tau": tau,
+        "half": half,
+        "where": where,
+        "n": len(rows),
+        "unsure": warnings,
+        "digests": {"gallery": gallery.digest, "sae": sae_file.digest},
+    }
+
+
+def _of_arrays(path: Path, tau: float) -> dict[str, Any]:
+    from core.neurons import social_neurons
+
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            acts, labels = arrays["acts"], arrays["labels"]
+    except (ValueError, KeyError, OSError) as error:
+        raise InputError(
+            f"{path} cannot be read ({error}); expected an .npz with arrays acts (n, F) and labels (n,)"
+        ) from None
+    if acts.ndim != 2 or labels.shape != acts.shape[:1]:
+        raise InputError(f"{path}: acts {acts.shape} and labels {labels.shape}; expected (n, F) and (n,)")
+    found = social_neurons(acts, np.array([str(label) for label in labels], dtype=object), tau)
+    return {"schema": 1, **found.to_json(), "tau": tau, "half": "all", "n": len(labels)}
+
+
+def _lines(document: dict[str, Any]) -> Iterator[str]:
+    yield f"tau = {document['tau']:g}, {document['half']} half, {document['n']:,} rows"
+    for group, found in document["groups"].items():
+        specific = ", ".join(map(str, found["specific"][:12])) or "none: no neuron is this group's alone at this tau"
+        yield f"{group} (n = {found['n']:,}): {len(found['effective'])} effective; specific: {specific}"
