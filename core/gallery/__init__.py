@@ -1,5 +1,6 @@
 """The gallery: the items that are searched, their embeddings and what is known about each of them."""
 
+from core.gallery.building import build_gallery
 from core.gallery.codes import Codes
 from core.gallery.gallery import Gallery, open_gallery, parse_where
 from core.gallery.importing import import_gallery
@@ -9,6 +10,7 @@ from core.gallery.units import unit_rows
 __all__ = [
     "Codes",
     "Gallery",
+    "build_gallery",
     "import_gallery",
     "open_gallery",
     "parse_where",
