@@ -1,0 +1,31 @@
+"""precision@k: how much of the top k is what was asked for."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from core.metrics.base import RANKING_METRICS, Mode, RankingMetric, shares
+
+
+@RANKING_METRICS.register("precision_at_k")
+@dataclass(frozen=True)
+class PrecisionAtK(RankingMetric):
+    """Share of relevant rows in the top k. Here the "groups" are classes and one of them is the relevant one.
+
+    In [0, 1]; 0: nothing relevant was retrieved. Rows of unknown class are not counted. The target is not used.
+    """
+
+    relevant: int = 0
+    """Number of the relevant class."""
+
+    name = "precision_at_k"
+    title = "precision@k"
+    range = (0.0, 1.0)
+    zero_means = "nothing relevant is among the top k"
+    better = "higher"
+    bias_direction = 0
+
+    def from_counts(
+        self, counts: np.ndarray, target: np.ndarray, mode: Mode = "ours", k: int | None = None
+    ) -> np.ndarray:
+        return shares(counts)[0][..., self.relevant]

@@ -1,0 +1,80 @@
+"""A number with its interval, and the interval of a share."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy.special import ndtri
+
+LEVEL = 0.95
+DRAWS = 1000
+
+
+@dataclass(frozen=True)
+class Band:
+    """What a metric shows with no bias at all: the middle 95 % and the mean over permuted labels."""
+
+    lo: float
+    hi: float
+    mean: float
+    draws: int = DRAWS
+    seed: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        return {"lo": self.lo, "hi": self.hi, "mean": self.mean, "draws": self.draws, "seed": self.seed}
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number with its 95 % interval and its n, or the reason why there is none."""
+
+    estimate: float | None
+    lo: float | None = None
+    hi: float | None = None
+    n: int | None = None
+    reason: str | None = None
+    null: Band | None = None
+    """The null band of a bias metric."""
+    distinguishable: bool | None = None
+    """Whether the estimate lies beyond the null band; False: not distinguishable from no bias."""
+
+    @classmethod
+    def missing(cls, reason: str) -> "Estimate":
+        """The estimate that cannot be computed, and why."""
+        return cls(None, reason=reason)
+
+    def to_json(self) -> dict[str, Any]:
+        if self.estimate is None:
+            return {"estimate": None, "reason": self.reason}
+        value: dict[str, Any] = {"estimate": self.estimate, "lo": self.lo, "hi": self.hi, "n": self.n}
+        if self.null is not None:
+            value |= {"null": [self.null.lo, self.null.hi], "null_mean": self.null.mean}
+            value["distinguishable"] = self.distinguishable
+        return value
+
+
+def wilson(successes: np.ndarray | float, n: np.ndarray | float, level: float = LEVEL) -> tuple[np.ndarray, np.ndarray]:
+    """Wilson score interval of a share successes / n, element by element.
+
+    [p + z^2/2n -+ z sqrt(p(1-p)/n + z^2/4n^2)] / (1 + z^2/n), inside [0, 1]; it covers near 0 and 1, where the
+    textbook interval does not. n = 0 says nothing: (0, 1). Source: Wilson 1927; Brown, Cai and DasGupta 2001.
+    """
+    successes, n = np.asarray(successes, dtype=np.float64), np.asarray(n, dtype=np.float64)
+    z2 = float(ndtri(0.5 + level / 2)) ** 2
+    count = np.maximum(n, 1.0)
+    p = successes / count
+    centre = p + z2 / (2 * count)
+    half = np.sqrt(z2 * (p * (1 - p) / count + z2 / (4 * count**2)))
+    scale = 1 + z2 / count
+    # at 0 and n successes the ends are exactly 0 and 1, whatever rounding says
+    lo = np.where(successes == 0, 0.0, np.clip((centre - half) / scale, 0.0, 1.0))
+    hi = np.where(successes == n, 1.0, np.clip((centre + half) / scale, 0.0, 1.0))
+    return lo, hi
+
+
+def share_estimate(successes: int, n: int) -> Estimate:
+    """successes / n with its Wilson interval; missing where n = 0."""
+    if n == 0:
+        return Estimate.missing("no row with a known group")
+    lo, hi = wilson(successes, n)
+    return Estimate(successes / n, float(lo), float(hi), int(n))

@@ -1,0 +1,210 @@
+"""Every registered ranking metric: hand-checked values, defining properties, a literal second implementation."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from core.config import InputError
+from core.metrics import MODES, RANKING_METRICS, target_distribution
+from core.metrics.able import able
+
+PARAMETERS = {"recall_at_k": {"n_relevant": 50}, "able": {"top1_percent": 68.1}}
+"""Arguments of the metrics that cannot be made without."""
+
+METRICS = [RANKING_METRICS.get(name)(**PARAMETERS.get(name, {})) for name in RANKING_METRICS]
+by_name = {metric.name: metric for metric in METRICS}
+every_metric = pytest.mark.parametrize("metric", METRICS, ids=lambda m: m.name)
+
+HALF = np.array([0.5, 0.5])
+TEN = np.array([0, 0, 1, 0, 0, 1, 0, 1, 1, 1])
+
+
+@st.composite
+def rankings(draw, unknown: bool = False):
+    """A list of group numbers and target shares above 0 that sum to 1."""
+    n_groups = draw(st.integers(2, 6))
+    ranked = draw(st.lists(st.integers(-1 if unknown else 0, n_groups - 1), min_size=1, max_size=40))
+    weights = np.array(draw(st.lists(st.integers(1, 20), min_size=n_groups, max_size=n_groups)), dtype=float)
+    return np.array(ranked), weights / weights.sum()
+
+
+# --------------------------------------------------------------------------------------- hand-checked values
+
+
+def test_hand_checked_values():
+    value = {name: lambda r, t, m="ours", metric=metric: float(metric(r, t, m)) for name, metric in by_name.items()}
+    assert value["max_skew"](TEN[:4], HALF) == pytest.approx(0.405465, abs=1e-6)
+    assert value["min_skew"](TEN[:4], HALF) == pytest.approx(-0.693147, abs=1e-6)
+    assert value["ndkl"](TEN, HALF) == pytest.approx(0.297854, abs=1e-6)
+    assert value["ndkl"](TEN[:4], HALF) == pytest.approx(0.474362, abs=1e-6)
+    six = np.array([0, 0, 0, 0, 0])
+    assert value["max_skew"](six, HALF) == pytest.approx(0.693147, abs=1e-6)
+    assert value["min_skew"](six, HALF) == pytest.approx(-0.916291, abs=1e-6)
+    assert value["max_skew"](six, np.array([0.8, 0.2])) == pytest.approx(0.223144, abs=1e-6)
+    assert value["kl"](six, np.array([0.8, 0.2])) == pytest.approx(0.223144, abs=1e-6)
+    assert float(able(0.219, 68.1)) == pytest.approx(0.737121, abs=1e-6)
+
+
+def test_bias_precision_recall_by_hand():
+    ranked = np.array([0, 0, 0, 1, -1])
+    assert float(by_name["bias_at_k"](ranked, HALF)) == 0.5
+    assert float(by_name["bias_at_k"](np.array([-1, -1]), HALF)) == 0.0
+    assert float(by_name["precision_at_k"](ranked, HALF)) == 0.75
+    assert float(by_name["recall_at_k"](ranked, HALF)) == 3 / 50
+    with pytest.raises(InputError, match="relevant row"):
+        RANKING_METRICS.get("recall_at_k")(n_relevant=0)
+    with pytest.raises(InputError, match="per cent"):
+        RANKING_METRICS.get("able")(top1_percent=0.0)
+
+
+# -------------------------------------------------------------------------------------- a contract for all
+
+
+@every_metric
+def test_describes_itself(metric):
+    assert metric.title and metric.zero_means and metric.better in ("lower", "higher", "nearer to 0")
+    assert metric.range[0] < metric.range[1]
+    assert RANKING_METRICS.get(metric.name) is type(metric)
+    assert hash(metric) == hash(type(metric)(**PARAMETERS.get(metric.name, {})))
+
+
+@every_metric
+@pytest.mark.parametrize("mode", MODES)
+def test_leading_axes_are_independent_lists(metric, mode):
+    rng = np.random.default_rng(0)
+    target = np.array([0.5, 0.3, 0.2])
+    ranked = rng.integers(-1, 3, size=(2, 5, 30))
+    together = metric(ranked, target, mode)
+    assert together.shape == (2, 5)
+    for i in np.ndindex(2, 5):
+        assert together[i] == pytest.approx(float(metric(ranked[i], target, mode)), abs=1e-12)
+
+
+@every_metric
+@given(case=rankings(unknown=True))
+@settings(max_examples=60, deadline=None)
+def test_range(metric, case):
+    ranked, target = case
+    value = float(metric(ranked, target))
+    if (ranked >= 0).any():
+        # with fewer rows than 1 / q_g the 1/k rule may lift a group that is not there above its target share
+        slack = math.log(1 / target.min()) if metric.name == "min_skew" else 1e-12
+        assert metric.range[0] - 1e-12 <= value <= metric.range[1] + slack
+
+
+@pytest.mark.parametrize("metric", [m for m in METRICS if m.bias_direction or m.name == "able"], ids=lambda m: m.name)
+@given(case=rankings())
+@settings(max_examples=60, deadline=None)
+def test_numbers_of_groups_carry_no_meaning(metric, case):
+    ranked, target = case
+    order = np.random.default_rng(0).permutation(len(target))
+    assert float(metric(order[ranked], target[np.argsort(order)])) == pytest.approx(
+        float(metric(ranked, target)), abs=1e-12
+    )
+
+
+@every_metric
+@given(case=rankings())
+@settings(max_examples=40, deadline=None)
+def test_unknown_rows_at_the_end_change_no_share(metric, case):
+    ranked, target = case
+    longer = np.concatenate([ranked, [-1, -1]])
+    assert float(metric(longer, target)) == pytest.approx(float(metric(ranked, target)), abs=1e-12)
+
+
+@pytest.mark.parametrize("name", ["max_skew", "min_skew", "kl"])
+@pytest.mark.parametrize("target", [[0.5, 0.5], [0.2, 0.8], [0.1, 0.2, 0.3, 0.4]])
+@pytest.mark.parametrize("mode", MODES)
+def test_shares_at_the_target_are_zero(name, target, mode):
+    ranked = np.repeat(np.arange(len(target)), np.round(np.array(target) * 10).astype(int))
+    assert float(by_name[name](ranked, np.array(target), mode)) == pytest.approx(0.0, abs=1e-12)
+
+
+def test_more_of_one_group_is_more_skew():
+    lists = np.array([[0] * m + [1] * (20 - m) for m in range(10, 20)])
+    for name, sign in (("max_skew", 1), ("min_skew", -1), ("kl", 1), ("ndkl", 1), ("bias_at_k", 1)):
+        assert (np.diff(by_name[name](lists, HALF)) * sign > 0).all(), name
+
+
+def test_early_imbalance_weighs_more_in_ndkl():
+    early, late = [0, 0, 0, 0, 0, 1, 0, 1, 0, 1], [0, 1, 0, 1, 0, 1, 0, 0, 0, 0]
+    ndkl = by_name["ndkl"](np.array([early, late]), HALF)
+    assert ndkl[0] > ndkl[1]
+
+
+def test_no_known_row_is_nan():
+    for name in ("max_skew", "min_skew", "kl", "ndkl", "precision_at_k"):
+        assert np.isnan(by_name[name](np.array([-1, -1, -1]), HALF)), name
+
+
+def test_an_ordered_metric_refuses_counts():
+    with pytest.raises(NotImplementedError, match="order"):
+        by_name["ndkl"].from_counts(np.array([3, 2]), HALF)
+
+
+# ------------------------------------------------------------------------- a literal second implementation
+
+
+def literal(name: str, ranked: np.ndarray, target: np.ndarray) -> float:
+    """The formulas of our mode, one step at a time."""
+    known = [g for g in ranked if g >= 0]
+    k = len(known)
+    if name == "ndkl":
+        total = weights = 0.0
+        for i in range(1, k + 1):
+            p = [known[:i].count(g) / i for g in range(len(target))]
+            kl = sum(a * math.log(a / b) for a, b in zip(p, target, strict=True) if a > 0)
+            total += kl / math.log2(i + 1)
+            weights += 1 / math.log2(i + 1)
+        return total / weights
+    p = [known.count(g) / k for g in range(len(target))]
+    if name == "kl":
+        return sum(a * math.log(max(a / b, 1e-10)) for a, b in zip(p, target, strict=True) if a > 0)
+    skews = [math.log((a or 1 / k) / b) for a, b in zip(p, target, strict=True)]
+    return max(skews) if name == "max_skew" else min(skews)
+
+
+@pytest.mark.parametrize("name", ["max_skew", "min_skew", "kl", "ndkl"])
+@given(case=rankings(unknown=True))
+@settings(max_examples=100, deadline=None)
+def test_equals_the_literal_formula(name, case):
+    ranked, target = case
+    if (ranked >= 0).any():
+        assert float(by_name[name](ranked, target)) == pytest.approx(literal(name, ranked, target), abs=1e-12)
+
+
+# ------------------------------------------------------------------------------------- target distributions
+
+
+def test_targets():
+    groups, counts = ["a", "b", "c"], [10, 20, 70]
+    assert target_distribution("uniform", groups, counts).tolist() == [1 / 3] * 3
+    assert target_distribution("gallery", groups, counts).tolist() == [0.1, 0.2, 0.7]
+    custom = target_distribution({"c": 0.5, "a": 0.25, "b": 0.25, "elsewhere": 0}, groups, counts)
+    assert custom.tolist() == [0.25, 0.25, 0.5]
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        ("equal", "expected uniform, gallery"),
+        ({"a": 0.5, "b": 0.5}, "lacks c"),
+        ({"a": 0.5, "b": 0.3, "c": 0.1}, "sum to 0.9"),
+        ({"a": 0.5, "b": 0.5, "c": 0.0}, "share of c was 0.0"),
+        ({"a": 0.5, "b": 0.6, "c": -0.1}, "share of c was -0.1"),
+        ({"a": 0.5, "b": 0.25, "c": 0.25, "d": 0.1}, "to d"),
+        ({"a": "half", "b": 0.25, "c": 0.25}, "share of a was 'half'"),
+        ({"a": float("nan"), "b": 0.25, "c": 0.25}, "above 0"),
+    ],
+)
+def test_target_refused(target, message):
+    with pytest.raises(InputError, match=message):
+        target_distribution(target, ["a", "b", "c"], [1, 1, 1])
+
+
+def test_no_known_group_is_refused():
+    with pytest.raises(InputError, match="no searched row"):
+        target_distribution("uniform", [], [])

@@ -1,0 +1,240 @@
+"""Intervals cover, null bands are what permuting labels gives, AUC is exact."""
+
+import math
+import time
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import binomtest
+
+from core import statistics
+from core.metrics import RANKING_METRICS
+from core.statistics import Band, Estimate, auc, auc_difference, auc_estimate, bands, metric_interval, null_band, wilson
+
+METRIC = {name: RANKING_METRICS.get(name)() for name in ("max_skew", "min_skew", "kl", "ndkl")}
+HALF = np.array([0.5, 0.5])
+
+
+# ---------------------------------------------------------------------------------------------------- Wilson
+
+
+@given(st.integers(1, 400).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
+@settings(max_examples=100, deadline=None)
+def test_wilson_is_scipys(case):
+    successes, n = case
+    expected = binomtest(successes, n).proportion_ci(method="wilson")
+    lo, hi = wilson(successes, n)
+    assert (float(lo), float(hi)) == pytest.approx((expected.low, expected.high), abs=1e-12)
+    assert lo <= successes / n <= hi
+
+
+def test_wilson_is_vectorised_and_knows_no_data():
+    lo, hi = wilson(np.array([0, 3, 5, 0]), np.array([5, 5, 5, 0]))
+    assert lo[0] == 0.0 and hi[2] == 1.0 and (lo <= hi).all()
+    assert (lo[3], hi[3]) == (0.0, 1.0)
+
+
+# ------------------------------------------------------------------------------------------------- null band
+
+
+def test_null_band_of_many_groups_is_far_from_zero():
+    # 14 groups, k = 50: the mean MaxSkew without any bias is .67
+    band = null_band(METRIC["max_skew"], [1000] * 14, 50, [1 / 14] * 14)
+    assert band.mean == pytest.approx(0.67, abs=0.02)
+    assert band.lo > 0.2 and band.hi < 1.2
+
+
+@pytest.mark.parametrize("name", list(METRIC))
+def test_null_band_is_what_permuted_labels_give(name):
+    labels = np.repeat([0, 1, 2], [60, 30, 10])
+    target = np.array([0.6, 0.3, 0.1])
+    rng = np.random.default_rng(5)
+    permuted = np.stack([rng.permutation(labels)[:25] for _ in range(4000)])
+    lo, hi = np.quantile(METRIC[name](permuted, target), [0.025, 0.975])
+    band = null_band(METRIC[name], [60, 30, 10], 25, target, draws=4000)
+    spread = hi - lo
+    assert band.lo == pytest.approx(lo, abs=0.12 * spread)
+    assert band.hi == pytest.approx(hi, abs=0.12 * spread)
+
+
+@pytest.mark.parametrize("name", ["max_skew", "min_skew", "kl"])
+def test_null_band_of_everything_is_a_point(name):
+    band = null_band(METRIC[name], [60, 40], 100, [0.6, 0.4])
+    assert band.lo == pytest.approx(0.0, abs=1e-12) and band.hi == pytest.approx(0.0, abs=1e-12)
+
+
+def test_null_band_is_reproducible_remembered_and_fast():
+    bands._null_band.cache_clear()
+    start = time.perf_counter()
+    first = null_band(METRIC["ndkl"], [9000, 11000], 100, HALF)
+    fresh = time.perf_counter() - start
+    start = time.perf_counter()
+    assert null_band(METRIC["ndkl"], [9000, 11000], 100, HALF, seed=0) is first
+    assert time.perf_counter() - start < 0.002
+    assert fresh < 0.5  # some 10 ms on a quiet core
+    assert null_band(METRIC["ndkl"], [9000, 11000], 100, HALF, seed=1) != first
+
+
+def test_beyond_null_looks_where_bias_lies():
+    band = Band(0.1, 0.3, 0.2)
+    assert statistics.beyond_null(METRIC["max_skew"], 0.31, band)
+    assert not statistics.beyond_null(METRIC["max_skew"], 0.05, band)
+    assert statistics.beyond_null(METRIC["min_skew"], -0.5, Band(-0.3, 0.0, -0.1))
+
+
+# -------------------------------------------------------------------------------------- coverage of intervals
+
+
+def covered(name: str, shares: np.ndarray, k: int, repeats: int, seed: int = 0) -> float:
+    """Share of simulated top-k lists whose interval holds the true value."""
+    rng = np.random.default_rng(seed)
+    target = np.full(len(shares), 1 / len(shares))
+    lists = rng.choice(len(shares), p=shares, size=(repeats, k))
+    metric = METRIC[name]
+    if metric.ordered:
+        truth = float(metric(rng.choice(len(shares), p=shares, size=(5000, k)), target).mean())
+    elif name == "kl":
+        truth = float(metric.from_counts(shares, target))
+    else:
+        skew = np.log(np.maximum(shares, 1 / k) / target)
+        truth = float(skew.max() if name == "max_skew" else skew.min())
+    hits = 0
+    for ranked in lists:
+        lo, hi = metric_interval(metric, ranked, target, draws=300)
+        hits += lo - 1e-9 <= truth <= hi + 1e-9
+    return hits / repeats
+
+
+@pytest.mark.parametrize("name", list(METRIC))
+@pytest.mark.parametrize("p", [0.5, 0.7, 0.9])
+def test_interval_covers_two_groups(name, p):
+    # 95 % is meant; 400 repeats have a standard error of 1.1 %
+    assert covered(name, np.array([p, 1 - p]), k=100, repeats=100 if name == "ndkl" else 400) >= 0.92
+
+
+@pytest.mark.parametrize("name", list(METRIC))
+@pytest.mark.parametrize("shares", [[0.4] + [0.1] * 6, [0.7] + [0.05] * 6], ids=["mild", "strong"])
+def test_interval_covers_seven_groups(name, shares):
+    assert covered(name, np.array(shares), k=100, repeats=80 if name == "ndkl" else 300) >= 0.92
+
+
+def test_seven_equal_groups_are_mostly_not_distinguishable():
+    """No bias and 7 groups, where a percentile bootstrap never covers: the band says so, the interval nearly covers."""
+    shares = np.full(7, 1 / 7)
+    assert covered("max_skew", shares, 100, 300) >= 0.88
+    assert covered("kl", shares, 100, 300) >= 0.88
+    lists = np.random.default_rng(1).choice(7, size=(300, 100))
+    band = null_band(METRIC["max_skew"], [5000] * 7, 100, shares)
+    above = METRIC["max_skew"](lists, shares) > band.hi
+    assert above.mean() <= 0.06
+
+
+@pytest.mark.parametrize("name", list(METRIC))
+def test_interval_holds_the_estimate_and_stays_open_on_pure_lists(name):
+    for ranked in (np.zeros(40, dtype=int), np.tile([0, 1], 20), np.array([0, 1, 1, -1, -1])):
+        lo, hi = metric_interval(METRIC[name], ranked, HALF)
+        assert lo - 1e-12 <= float(METRIC[name](ranked, HALF)) <= hi + 1e-12
+        assert hi > lo
+    assert math.isnan(metric_interval(METRIC[name], np.array([-1]), HALF)[0])
+
+
+# --------------------------------------------------------------------------------------- paired differences
+
+
+def two_rankings(rng, n, lean, fix):
+    """Scores of n rows before and after an edit that takes `fix` of the lean away."""
+    groups = (rng.random(n) < 0.5).astype(int)
+    noise = rng.normal(size=n)
+    return groups, noise + lean * groups, noise + lean * (1 - fix) * groups + 0.1 * rng.normal(size=n)
+
+
+@pytest.mark.parametrize("fix", [0.0, 0.5, 1.0])
+def test_share_differences_cover(fix):
+    k, n, lean, repeats = 100, 1000, 0.8, 80
+    groups, before, after = two_rankings(np.random.default_rng(9), 400_000, lean, fix)
+    top = [np.argsort(-s)[: 400_000 * k // n] for s in (before, after)]
+    truth = groups[top[1]].mean() - groups[top[0]].mean()
+    hits = 0
+    for repeat in range(repeats):
+        groups, before, after = two_rankings(np.random.default_rng(repeat), n, lean, fix)
+        ranks = [np.argsort(-s)[: statistics.depth_for(k)] for s in (before, after)]
+        pairs = statistics.paired_draws(*ranks, groups, k, draws=300, seed=repeat)
+        tops = [groups[r[:k]] for r in ranks]
+        estimate = statistics.share_differences(pairs, *tops, 2)[1]
+        assert estimate.estimate == pytest.approx(tops[1].mean() - tops[0].mean())
+        hits += estimate.lo <= truth <= estimate.hi
+    assert hits / repeats >= 0.9  # 95 % is meant; standard error 2.4 %
+
+
+def test_no_change_has_no_difference():
+    groups = np.random.default_rng(0).integers(-1, 2, size=500)
+    rows = np.random.default_rng(1).permutation(500)[:200]
+    pairs = statistics.paired_draws(rows, rows, groups, 50)
+    for estimate in statistics.share_differences(pairs, groups[rows[:50]], groups[rows[:50]], 2):
+        assert (estimate.estimate, estimate.lo, estimate.hi) == (0.0, 0.0, 0.0)
+    for metric in METRIC.values():
+        difference = statistics.metric_difference(metric, pairs, groups[rows[:50]], groups[rows[:50]], HALF)
+        assert (difference.estimate, difference.lo, difference.hi) == (0.0, 0.0, 0.0)
+
+
+def test_paired_draws_keep_order_and_weights():
+    rows = np.arange(30)
+    pairs = statistics.paired_draws(rows, rows[::-1].copy(), rows, 30, draws=50, seed=3)
+    for before, after in zip(pairs.before, pairs.after, strict=True):
+        known = before[before >= 0]
+        assert (np.diff(known) >= 0).all() and (np.diff(after[after >= 0]) <= 0).all()
+        if len(known) < 30:
+            np.testing.assert_array_equal(np.sort(known), np.sort(after[after >= 0]))
+
+
+# -------------------------------------------------------------------------------------------------------- AUC
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 6), st.booleans()), min_size=2, max_size=40).filter(
+        lambda rows: len({positive for _, positive in rows}) == 2
+    )
+)
+@settings(max_examples=100, deadline=None)
+def test_auc_is_the_share_of_pairs(rows):
+    scores, positive = np.array([s for s, _ in rows], dtype=float), np.array([p for _, p in rows])
+    pairs = np.sign(scores[positive][:, None] - scores[~positive][None, :])
+    assert auc(scores, positive) == pytest.approx(((pairs + 1) / 2).mean(), abs=1e-12)
+    estimate = auc_estimate(scores, positive)
+    assert 0.0 <= estimate.lo <= estimate.estimate <= estimate.hi <= 1.0
+
+
+def test_auc_of_one_kind_says_why():
+    assert math.isnan(auc(np.arange(3.0), np.zeros(3, dtype=bool)))
+    assert auc_estimate(np.arange(3.0), np.ones(3, dtype=bool)).to_json() == {
+        "estimate": None,
+        "reason": "rows of both kinds are needed",
+    }
+
+
+def test_auc_interval_and_difference_cover():
+    hits = paired = 0
+    for seed in range(300):
+        rng = np.random.default_rng(seed)
+        positive = np.arange(150) < 60
+        before = rng.normal(size=150) + positive
+        after = before - 0.5 * positive + 0.3 * rng.normal(size=150)
+        estimate = auc_estimate(before, positive)
+        hits += estimate.lo <= 0.76025 <= estimate.hi  # Phi(1 / sqrt 2)
+        difference = auc_difference(before, after, positive)
+        paired += difference.lo <= 0.63264 - 0.76025 <= difference.hi  # Phi(.5 / sqrt(1 + 1 + .09))
+    assert hits / 300 >= 0.92 and paired / 300 >= 0.92
+
+
+# --------------------------------------------------------------------------------------------------- Estimate
+
+
+def test_estimates_as_json():
+    assert Estimate(0.5, 0.4, 0.6, 10).to_json() == {"estimate": 0.5, "lo": 0.4, "hi": 0.6, "n": 10}
+    assert Estimate.missing("because").to_json() == {"estimate": None, "reason": "because"}
+    with_band = Estimate(0.5, 0.4, 0.6, 10, null=Band(0.1, 0.2, 0.15), distinguishable=True).to_json()
+    assert with_band["null"] == [0.1, 0.2] and with_band["distinguishable"] is True
+    assert statistics.share_estimate(0, 0).estimate is None
+    assert statistics.share_estimate(3, 4).estimate == 0.75
