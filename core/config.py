@@ -4,7 +4,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -183,25 +183,54 @@ class SAEConfig:
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """How an SAE is trained. Defaults suit galleries of some thousand to some hundred thousand rows."""
+    """How an SAE is trained. Defaults suit galleries of some thousand to some hundred thousand rows.
+
+    What is None follows from the other choices, see `resolved`.
+    """
 
     steps: int = 1200
     batch: int = 256
     lr: float | None = None
     """Peak learning rate; None: 2e-4 / sqrt(d_sae / 2^14), at most 1.5e-3."""
-    warmup_steps: int = 100
+    warmup_steps: int | None = None
+    """First steps, over which the rate rises linearly from 0; None: a twelfth of the steps, at most 1000."""
     decay_fraction: float = 0.2
     """Last share of the steps over which the rate falls linearly to 0."""
     clip: float = 1.0
     """Largest gradient norm."""
     aux_weight: float = 0.03
     """Weight of the loss that revives dead neurons; 0 switches it off."""
-    dead_after: int = 50_000
-    """A neuron that has not fired for so many rows counts as dead in training."""
-    threshold_start: int = 300
-    """Step from which the inference threshold of BatchTopK families is averaged."""
+    dead_after: int | None = None
+    """A neuron that has not fired for so many rows counts as dead in training; None: a sixth of all rows drawn, at
+    most 10,000,000."""
+    threshold_start: int | None = None
+    """Step after which the inference threshold of BatchTopK families is averaged; None: a quarter of the steps, at
+    most 1000."""
     threshold_beta: float = 0.99
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch", "warmup_steps", "dead_after", "threshold_start", "seed"):
+            value, least = getattr(self, name), 1 if name in ("steps", "batch", "dead_after") else 0
+            if value is not None and (value != int(value) or value < least):
+                raise InputError(f"{name} was {value}; expected a whole number of at least {least}")
+        for name, high in (("lr", math.inf), ("clip", math.inf)):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < high:
+                raise InputError(f"{name} was {value}; expected a number above 0")
+        for name, high in (("decay_fraction", 1.0), ("threshold_beta", 1.0), ("aux_weight", math.inf)):
+            if not 0 <= getattr(self, name) <= high:
+                raise InputError(f"{name} was {getattr(self, name)}; expected a number from 0 to {high:g}")
+
+    def resolved(self, d_sae: int) -> "TrainingConfig":
+        """The same training with a number in every place that was None."""
+        derived = {
+            "lr": min(2e-4 / math.sqrt(d_sae / 2**14), 1.5e-3),
+            "warmup_steps": min(self.steps // 12, 1000),
+            "dead_after": max(1, min(self.steps * self.batch // 6, 10_000_000)),
+            "threshold_start": min(self.steps // 4, 1000),
+        }
+        return replace(self, **{name: value for name, value in derived.items() if getattr(self, name) is None})
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
