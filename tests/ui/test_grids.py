@@ -1,0 +1,40 @@
+"""Grids tell the rank, how it changed, and the group, in signs and words."""
+
+from core.ui import grids
+
+
+def test_a_move_is_a_sign_with_its_size() -> None:
+    assert "▲3" in grids.moved(1, 4)
+    assert "▼2" in grids.moved(6, 4)
+    assert "=" in grids.moved(4, 4)
+    assert "new" in grids.moved(4, None)
+
+
+def test_captions_mark_what_left_and_what_came() -> None:
+    groups = ["Female", "Male", None]
+    before = grids.ranked_captions([0, 1, 2], groups, {0: 1, 2: 2}, "before")
+    assert "left" in before[1] and "left" not in before[0]
+    after = grids.ranked_captions([0, 2], groups, {0: 1}, "after")
+    assert "new" in after[1] and "unknown" in after[1] and "Female" in after[0]
+
+
+def test_captions_of_a_later_page_go_on_counting() -> None:
+    assert grids.ranked_captions([0], ["Female"], None, "before", first=17)[0].startswith("**17**")
+
+
+def test_text_of_a_data_set_stays_literal() -> None:
+    assert grids.escape("a *bold* [link](x)") == "a \\*bold\\* \\[link\\](x)"
+
+
+def test_a_missing_picture_is_a_safe_grey_square() -> None:
+    drawn = grids._blank('<script>"x"')
+    assert "<script" not in drawn and "scriptx" in drawn
+
+
+def test_an_upload_is_marked_and_has_no_group() -> None:
+    tile = grids.uploaded(b"x", "me.jpg", "3.20")
+    assert "upload" in tile.caption and "3.20" in tile.caption and tile.alt == "Your upload me.jpg"
+
+
+def test_pages_are_never_none() -> None:
+    assert [grids.pages(n, 16) for n in (0, 1, 16, 17)] == [1, 1, 1, 2]
