@@ -1,9 +1,108 @@
-"""CLIP models of open_clip: the only module that imports it."""
+"""CLIP models of open_clip: names, weights, errors. The only module that imports it, and only inside functions."""
 
-from collections.abc import Mapping
+import difflib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
+
+from core.backbones.base import BACKBONES, Backbone, default_device
+from core.backbones.clip_backbone import ClipBackbone
+from core.backbones.tokens import CompactTokens, OpenTokens, Tokens
+from core.backbones.vocabulary import CompactVocabulary
+from core.config import ASSETS, InputError
+
+DEFAULT = "default"
+LOCAL, HUB = "local-dir:", "hf-hub:"
+CONFIG, VOCABULARY = "open_clip_config.json", "vocabulary.json"
+WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
+TRANSFORM_KEYS = ("mean", "std", "interpolation", "resize_mode")
+
+
+@dataclass
+class Source:
+    """Where a model comes from, once everything it needs lies on this machine."""
+
+    name: str
+    """The name that loads it again."""
+    model: str
+    """open_clip model name, or `local-dir:` and a folder with config and weights."""
+    weights: Path | None = None
+    """Weights of a named model; a folder holds its own."""
+    quick_gelu: bool = False
+    """True where the weights were trained with QuickGELU, whatever the model's name says."""
+    preprocess: dict[str, Any] = field(default_factory=dict)
+    """Preprocessing that travels with the weights of a named model."""
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def folder(self) -> Path | None:
+        return Path(self.model.removeprefix(LOCAL)) if self.model.startswith(LOCAL) else None
+
+
+@BACKBONES.register("open_clip")
+def load_backbone(
+    name: str = DEFAULT, pretrained: str | None = None, device: str | torch.device | None = None
+) -> Backbone:
+    """A CLIP model, ready to encode; the network is used only where the weights are not on this machine.
+
+    Parameters
+    ----------
+    name : "default" (shipped with the app); an open_clip model name, alone or as "NAME:TAG"; "local-dir:FOLDER"
+        (open_clip_config.json, weights, perhaps vocabulary.json); "hf-hub:OWNER/REPOSITORY".
+    pretrained : for an open_clip model name the tag of its weights, or a weights file.
+    device : where it runs; None chooses.
+
+    Raises
+    ------
+    InputError : unknown name or tag (with the nearest ones), weights that are neither here nor to be had (with the
+        file and the folder to put it into), a folder without config or weights, weights that do not fit the config.
+    """
+    source = _source(name, pretrained)
+    import open_clip
+    from open_clip.transform import PreprocessCfg, image_transform_v2
+
+    with _one_line(source.name):
+        model = open_clip.create_model(
+            source.model,
+            None if source.weights is None else str(source.weights),
+            force_quick_gelu=source.quick_gelu,
+            force_preprocess_cfg=source.preprocess,
+            require_pretrained=True,
+        )
+        config = open_clip.get_model_config(source.model)
+        preprocess = open_clip.get_model_preprocess_cfg(model)
+        transform = image_transform_v2(PreprocessCfg(**preprocess), is_train=False)
+        tokens = _tokens(source, model, config)
+    chosen = torch.device(device) if device is not None else default_device()
+    backbone = ClipBackbone(
+        source.name, model, preprocess, transform, tokens, config["embed_dim"], chosen, source.notes
+    )
+    if "openai" in source.name.lower() and backbone.fingerprint("text", "pooled").quick_gelu is False:
+        backbone.notes.append(
+            f"{source.name} names OpenAI's weights, which need QuickGELU, but its config uses GELU: embeddings are "
+            "probably wrong; set quick_gelu to true in open_clip_config.json or choose a -quickgelu model"
+        )
+    return backbone
+
+
+def model_names() -> list[str]:
+    """open_clip model names for which trained weights are published."""
+    from open_clip import list_models, list_pretrained
+
+    published = {model for model, _ in list_pretrained()}
+    return [model for model in list_models() if model in published]
+
+
+def pretrained_tags(model: str) -> list[str]:
+    """Names of the published weights of an open_clip model, best known first as open_clip lists them."""
+    from open_clip import list_pretrained_tags_by_model
+
+    return list_pretrained_tags_by_model(model)
 
 
 def new_clip(model_cfg: Mapping[str, Any]) -> torch.nn.Module:
@@ -15,8 +114,169 @@ def new_clip(model_cfg: Mapping[str, Any]) -> torch.nn.Module:
     return build(**settings)
 
 
+def save_clip(
+    folder: Path,
+    model: torch.nn.Module,
+    model_cfg: Mapping[str, Any],
+    preprocess_cfg: Mapping[str, Any],
+    vocabulary: CompactVocabulary | None = None,
+    dtype: torch.dtype = torch.float16,
+) -> None:
+    """Write a folder that `local-dir:` loads: open_clip_config.json, open_clip_model.safetensors, vocabulary.json."""
+    from safetensors.torch import save_file
+
+    folder.mkdir(parents=True, exist_ok=True)
+    config = {"model_cfg": dict(model_cfg), "preprocess_cfg": dict(preprocess_cfg)}
+    (folder / CONFIG).write_text(json.dumps(config, indent=2) + "\n")
+    state = {key: value.detach().cpu().to(dtype).contiguous() for key, value in model.state_dict().items()}
+    save_file(state, folder / WEIGHTS[0])
+    if vocabulary is not None:
+        vocabulary.save(folder / VOCABULARY)
+
+
 def bpe_encode(word: str) -> list[int]:
     """The BPE ids of `word` by CLIP's own tokenizer, without start and end."""
     from open_clip.tokenizer import _tokenizer
 
     return _tokenizer.encode(word)
+
+
+def _source(name: str, pretrained: str | None) -> Source:
+    """Find config and weights for a name, downloading them only if they are not on this machine."""
+    whole = name == DEFAULT or name.startswith((LOCAL, HUB))
+    if whole and pretrained:
+        raise InputError(f"pretrained was {pretrained!r}, but {name} has its own weights; leave pretrained out")
+    if name == DEFAULT:
+        return _folder_source(DEFAULT, ASSETS / "models" / DEFAULT)
+    if name.startswith(LOCAL):
+        return _folder_source(name, Path(name.removeprefix(LOCAL)).expanduser())
+    if name.startswith(HUB):
+        return _hub_source(name)
+    if not pretrained and ":" in name:
+        name, _, pretrained = name.partition(":")
+    return _named_source(name, pretrained)
+
+
+def _folder_source(name: str, folder: Path) -> Source:
+    hint = "; python -m core build-default makes it" if name == DEFAULT else ""
+    if not (folder / CONFIG).is_file():
+        raise InputError(f"model {name}: {folder} has no {CONFIG}; expected a folder with it and {WEIGHTS[0]}{hint}")
+    if not any(folder.glob(f"*{end}") for end in (".safetensors", ".bin", ".pth")):
+        raise InputError(f"model {name}: {folder} has no weights; put {WEIGHTS[0]} there{hint}")
+    return Source(name, f"{LOCAL}{folder}")
+
+
+def _hub_source(name: str) -> Source:
+    """A Hugging Face repository; config and weights are in one snapshot folder, so it loads as a local folder."""
+    repository = name.removeprefix(HUB)
+    config = _cached(repository, [CONFIG])
+    if config is None or not any((config.parent / file).is_file() for file in WEIGHTS):
+        config = _downloaded(name, repository, [CONFIG])
+        _downloaded(name, repository, WEIGHTS)
+    return Source(name, f"{LOCAL}{config.parent}")
+
+
+def _named_source(name: str, pretrained: str | None) -> Source:
+    from open_clip import list_models
+    from open_clip.pretrained import get_pretrained_cfg
+
+    if name not in list_models():
+        raise InputError(
+            f"unknown model {name!r}; {_near(name, list_models())}or use default, local-dir:FOLDER, hf-hub:OWNER/NAME"
+        )
+    tags = pretrained_tags(name)
+    if not pretrained:
+        choice = f"one of {', '.join(tags)}" if tags else "a weights file"
+        raise InputError(f"model {name} was named without weights; give {choice}, for example as {name}:TAG")
+    whole = f"{name}:{pretrained}"
+    settings = get_pretrained_cfg(name, pretrained)
+    if not settings:
+        if Path(pretrained).is_file():
+            return Source(whole, name, Path(pretrained))
+        raise InputError(f"unknown weights {pretrained!r} of {name}; {_near(pretrained, tags)}or give a weights file")
+    weights = _tag_weights(whole, settings)
+    source = Source(whole, name, weights, bool(settings.get("quick_gelu")))
+    source.preprocess = {key: settings[key] for key in TRANSFORM_KEYS if key in settings}
+    if source.quick_gelu and not name.endswith("-quickgelu"):
+        source.notes.append(f"{whole} was trained with QuickGELU, so QuickGELU is used although the name lacks it")
+    return source
+
+
+def _tag_weights(whole: str, settings: Mapping[str, Any]) -> Path:
+    """The weights file of a tag: from assets/models, from the caches, or downloaded."""
+    repository, _, file = settings.get("hf_hub", "").rpartition("/")
+    files = [file] if file else list(WEIGHTS)
+    placed = ASSETS / "models" / whole.replace(":", ".")
+    url = settings.get("url", "")
+    here = [placed / file for file in files]
+    here += [Path.home() / ".cache" / "clip" / url.rpartition("/")[2]] if url else []
+    found = next((path for path in here if path.is_file()), None) or _cached(repository, files)
+    return found or _downloaded(whole, repository, files, placed)
+
+
+def _cached(repository: str, files: Sequence[str]) -> Path | None:
+    """The first of `files` that the Hugging Face cache holds; asks no server."""
+    from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub.errors import HFValidationError
+
+    try:
+        found = (try_to_load_from_cache(repository, file) for file in files)
+        return next((Path(path) for path in found if isinstance(path, str)), None)
+    except HFValidationError:
+        return None
+
+
+def _downloaded(name: str, repository: str, files: Sequence[str], placed: Path | None = None) -> Path:
+    from open_clip.pretrained import download_pretrained_from_hf
+
+    for file in files:
+        try:
+            return Path(download_pretrained_from_hf(repository, filename=file))
+        except (OSError, ValueError):  # no such file in the repository, or no network; open_clip wraps both alike
+            continue
+    folder = f"into {placed}, or it and {CONFIG} " if placed else f"and {CONFIG} "
+    raise InputError(
+        f"model {name}: {files[0]} is not on this machine and could not be downloaded from "
+        f"https://huggingface.co/{repository}; put it {folder}into a folder and load local-dir:FOLDER"
+    )
+
+
+def _tokens(source: Source, model: torch.nn.Module, config: Mapping[str, Any]) -> Tokens:
+    """The tokenizer that belongs to the model."""
+    from open_clip import get_tokenizer
+
+    context = int(model.context_length)
+    if source.folder is not None and (source.folder / VOCABULARY).is_file():
+        vocabulary = CompactVocabulary.load(source.folder / VOCABULARY)
+        rows = config["text_cfg"]["vocab_size"]
+        if vocabulary.size != rows:
+            raise InputError(f"{VOCABULARY} has {vocabulary.size} tokens, but the model reads {rows}")
+        return CompactTokens(vocabulary, context)
+    wanted = config["text_cfg"].get("hf_tokenizer_name", "")
+    return OpenTokens(get_tokenizer(source.model, context_length=context), context, wanted)
+
+
+def _near(name: str, known: Sequence[str]) -> str:
+    found = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
+    return f"did you mean {', '.join(found)}? " if found else ""
+
+
+@contextmanager
+def _one_line(name: str) -> Iterator[None]:
+    """open_clip's many exceptions as one InputError of one line."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"model {name}: {error}") from None
+    except (
+        RuntimeError,
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        AssertionError,
+        OSError,
+        ImportError,
+    ) as error:
+        first = (str(error).strip() or type(error).__name__).replace("\n", " ")[:300]
+        raise InputError(f"model {name} could not be loaded: {first}") from error

@@ -1,0 +1,107 @@
+"""What every backbone offers: pictures and texts in, un-normalised embeddings out."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from core.config import Attach, Fingerprint, Side
+from core.readout import ReadoutArrays
+from core.registry import Registry
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+Progress = Callable[[int, int, str], None]
+"""Called with (done, total, what)."""
+
+
+def default_device() -> torch.device:
+    """The machine's accelerator, or the CPU."""
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    if torch.backends.mps.is_available():
+        return torch.device("mps")
+    return torch.device("cpu")
+
+
+class Backbone(ABC):
+    """A model with an image side and a text side, loaded once and shared by all sessions.
+
+    It keeps nothing between two calls, so several threads may encode at the same time. Embeddings are never
+    normalised here. Attach points: `pooled` is the tower's output; `residual` is the output of the last transformer
+    block on the one token that the tower pools, before the final LayerNorm and projection (the readout), so that
+    `readout(side)(residual) == pooled`.
+    """
+
+    name: str
+    """The name that loads this model again."""
+    device: torch.device
+    image_size: tuple[int, int]
+    """Height and width in pixels that the image tower reads."""
+    notes: list[str]
+    """Warnings about this model for people; empty where all is as expected."""
+
+    @property
+    @abstractmethod
+    def weights_digest(self) -> str:
+        """SHA-256 of the weights (names, types, shapes and numbers, in the order of the names)."""
+
+    @abstractmethod
+    def fingerprint(self, side: Side, attach: Attach, normalised: bool = False) -> Fingerprint:
+        """What embeddings of this side and attach point are; InputError where there are none."""
+
+    @abstractmethod
+    def dims(self, side: Side, attach: Attach) -> int | None:
+        """Columns of the embedding; None where this tower has no such attach point (`why_not` says why)."""
+
+    @abstractmethod
+    def why_not(self, side: Side, attach: Attach) -> str | None:
+        """The reason where `dims` is None, else None."""
+
+    @abstractmethod
+    def encode_images(
+        self,
+        images: Sequence["Image"],
+        attaches: Sequence[Attach] = ("pooled",),
+        batch: int = 64,
+        progress: Progress | None = None,
+    ) -> dict[Attach, np.ndarray]:
+        """Embeddings float32 (n, dims) of each attach point, un-normalised, in one pass through the tower."""
+
+    @abstractmethod
+    def encode_texts(
+        self,
+        texts: Sequence[str],
+        attaches: Sequence[Attach] = ("pooled",),
+        batch: int = 256,
+        progress: Progress | None = None,
+    ) -> dict[Attach, np.ndarray]:
+        """Embeddings float32 (n, dims) of each attach point, un-normalised, in one pass through the tower."""
+
+    @abstractmethod
+    def readout(self, side: Side) -> ReadoutArrays | None:
+        """What follows the residual; None where the tower has no residual attach point."""
+
+    @property
+    @abstractmethod
+    def known_words(self) -> list[str] | None:
+        """The words of a model with a closed word list, sorted; None for open vocabularies."""
+
+    @abstractmethod
+    def unknown_words(self, text: str) -> list[str]:
+        """Words of `text` outside the closed word list; always empty for open vocabularies."""
+
+    @abstractmethod
+    def truncated(self, text: str) -> bool:
+        """True where `text` is longer than the text tower reads, so that its end is cut off."""
+
+    def text_embedding(self, text: str) -> np.ndarray:
+        """Pooled embedding (d,) float32 of one text, un-normalised."""
+        return self.encode_texts([text])["pooled"][0]
+
+
+BACKBONES: Registry[Callable[..., Backbone]] = Registry("backbone", "core.backbones")
+"""Loaders `(name, pretrained=None, device=None) -> Backbone`, by the library they load from."""
