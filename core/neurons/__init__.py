@@ -1,0 +1,27 @@
+"""What neurons answer to: codes of galleries, social neurons, firing statistics per group, evidence, neighbours."""
+
+from core.neurons.encoding import codes_of, encode_gallery, encode_rows
+from core.neurons.evidence import Evidence, Histogram, Shown, active_neurons, evidence, histogram
+from core.neurons.firing import benjamini_hochberg, firing_statistics
+from core.neurons.neighbours import coactive_neurons, nearest_neurons
+from core.neurons.social import GroupNeurons, SocialNeurons, shared_neurons, social_neurons
+
+__all__ = [
+    "Evidence",
+    "GroupNeurons",
+    "Histogram",
+    "Shown",
+    "SocialNeurons",
+    "active_neurons",
+    "benjamini_hochberg",
+    "coactive_neurons",
+    "codes_of",
+    "encode_gallery",
+    "encode_rows",
+    "evidence",
+    "firing_statistics",
+    "histogram",
+    "nearest_neurons",
+    "shared_neurons",
+    "social_neurons",
+]

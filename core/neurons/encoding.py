@@ -1,0 +1,73 @@
+"""Codes of embeddings: in memory for uploads, stored beside the embeddings for galleries."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import scipy.sparse as sparse
+
+from core.config import InputError
+
+if TYPE_CHECKING:
+    from core.gallery import Codes, Gallery
+    from core.saes.base import SAE
+    from core.saes.checkpoint import SAEFile
+    from core.saes.quality import Progress
+
+DENSE_NUMBERS = 1 << 25
+"""Most numbers of a dense block of codes held at once (128 MiB)."""
+
+
+def encode_rows(
+    x: np.ndarray,
+    sae: "SAE",
+    batch: int | None = None,
+    progress: "Progress | None" = None,
+    rows: np.ndarray | None = None,
+) -> sparse.csr_matrix:
+    """Codes z (n, F) float32 of raw embeddings x (n, d), or of x[rows], by the architecture's inference rule.
+
+    Reads x piece by piece; memory holds the codes and one dense block. `batch` None: as many rows as fit the block.
+    """
+    import torch
+
+    from core.saes.quality import row_batches
+
+    n_neurons = sae.config.d_sae
+    if x.ndim != 2 or x.shape[1] != sae.config.d_in:
+        raise InputError(f"embeddings of shape {tuple(x.shape)} were given; this SAE expects (n, {sae.config.d_in})")
+    batch = batch or max(1, min(4096, DENSE_NUMBERS // n_neurons))
+    data, indices, lengths = [], [], []
+    with torch.inference_mode():
+        for part in row_batches(x, rows, batch, progress, "encoding"):
+            z = sae.encode(part.to(sae.b_dec.device)).cpu().numpy()
+            at, active = np.nonzero(z)
+            data.append(z[at, active])
+            indices.append(active.astype(np.int32))
+            lengths.append(np.bincount(at, minlength=len(z)))
+    if not lengths:
+        return sparse.csr_matrix((0, n_neurons), dtype=np.float32)
+    starts = np.concatenate([[0], np.cumsum(np.concatenate(lengths))])
+    shape = (len(starts) - 1, n_neurons)
+    return sparse.csr_matrix((np.concatenate(data), np.concatenate(indices), starts), shape=shape)
+
+
+def encode_gallery(
+    gallery: "Gallery", sae_file: "SAEFile", batch: int | None = None, progress: "Progress | None" = None
+) -> "Codes":
+    """Encode all of a gallery's embeddings at the SAE's attach point, store the codes in the gallery, and open them.
+
+    InputError where the SAE was made for other embeddings. An SAE that does not say its attach point reads `pooled`.
+    """
+    attach = sae_file.attach or "pooled"
+    sae_file.require(gallery.fingerprint(attach), f"the gallery {gallery.name!r}")
+    csr = encode_rows(gallery.embeddings(attach), sae_file.sae, batch, progress)
+    gallery.write_codes(sae_file.digest, csr)
+    codes = gallery.codes(sae_file.digest)
+    assert codes is not None
+    return codes
+
+
+def codes_of(gallery: "Gallery", sae_file: "SAEFile", progress: "Progress | None" = None) -> "Codes":
+    """The stored codes of a gallery, encoded first where there are none yet."""
+    stored = gallery.codes(sae_file.digest)
+    return encode_gallery(gallery, sae_file, progress=progress) if stored is None else stored
