@@ -154,7 +154,7 @@ def test_side_without_residual_says_why(tmp_path: Path) -> None:
     assert resnet.dims("image", "residual") is resnet.readout("image") is None
     assert resnet.why_not("image", "pooled") is resnet.why_not("text", "residual") is None
     for call in (resnet.fingerprint, lambda side, attach: resnet.encode_images(tiny_clip.pictures(1), [attach])):
-        with pytest.raises(InputError, match="no residual attach point on its image side.*ModifiedResNet"):
+        with pytest.raises(InputError, match=r"no residual attach point on its image side.*ModifiedResNet"):
             call("image", "residual")
     with pytest.raises(InputError, match="side was 'audio'"):
         resnet.dims("audio", "pooled")
@@ -222,7 +222,7 @@ def test_missing_weights_name_the_file_and_the_folder() -> None:
         load_backbone("ViT-B-32", "openai")
     for part in ("ViT-B-32:openai", "open_clip_model.safetensors", "models/ViT-B-32.openai", "local-dir:FOLDER"):
         assert part in str(caught.value)
-    with pytest.raises(InputError, match="hf-hub:laion/some: open_clip_config.json is not on this machine"):
+    with pytest.raises(InputError, match=r"hf-hub:laion/some: open_clip_config.json is not on this machine"):
         load_backbone("hf-hub:laion/some")
 
 

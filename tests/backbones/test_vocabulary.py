@@ -108,6 +108,6 @@ def test_broken_files_are_named(tmp_path: Path, text: str) -> None:
 
 def test_forty_thousand_captions_take_a_moment(vocabulary: CompactVocabulary) -> None:
     texts = ["a photo of the middle-aged woman, a photographer with glasses"] * 40_000
-    start = time.perf_counter()
+    start = time.process_time()
     vocabulary(texts, 24)
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5
