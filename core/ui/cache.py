@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import streamlit as st
 
-from core.config import ASSETS, Fingerprint, InputError, Side, digest_of
+from core.config import ASSETS, Fingerprint, InputError, SAEConfig, Side, digest_of
+from core.store import read_json
 from core.ui.state import AppState, get_state
 
 if TYPE_CHECKING:
@@ -133,7 +134,7 @@ def stamp(folder: Path) -> str:
 
 def stamp_of(thing: "Gallery | SAEFile") -> str:
     """The stamp under which an opened gallery or SAE stands for in the `parts` of a result."""
-    return f"{thing.digest[:16]}-{stamp(Path(thing.path))}"
+    return f"{thing.digest[:16]}-{stamp(Path(thing.path)) if thing.path else 'memory'}"
 
 
 @dataclass(frozen=True)
@@ -193,11 +194,29 @@ def sae(name: str) -> "SAEFile":
     return _sae(str(path), stamp(path))
 
 
+@st.cache_resource(max_entries=4 * SAE_FILES, show_spinner=False)
+def _card(path: str, stamped: str) -> SAECard | None:
+    """The card of an SAE folder of ours from its small file alone; None for folders of other projects."""
+    document = Path(path) / "config.json"
+    about = read_json(document) if document.is_file() else {}
+    if "weights" not in about or "config" not in about:
+        return None
+    shape = SAEConfig(**about["config"])
+    digest = digest_of({"schema": about["schema"], "weights": about["weights"], "config": shape.to_json()})
+    stored = about.get("fingerprint")
+    fingerprint = Fingerprint.from_json(stored) if stored else None
+    name, quality = about.get("name") or Path(path).name, about.get("quality") or {}
+    return SAECard(name, digest, shape.arch, shape.d_in, shape.d_sae, shape.k, fingerprint, quality)
+
+
 def sae_card(name: str) -> SAECard:
-    """What the SAE of a shipped name or folder is."""
+    """What the SAE of a shipped name or folder is. Does not load torch, so that the frame stays quick."""
+    folder = Path(name).expanduser() if Path(name).expanduser().is_file() else resolve("saes", name)
+    card = _card(str(folder), stamp(folder)) if folder.is_dir() else None
+    if card is not None:
+        return card
     file = sae(name)
-    shape = file.sae.config
-    quality = dict(file.quality or {})
+    shape, quality = file.sae.config, dict(file.quality or {})
     return SAECard(file.name, file.digest, shape.arch, shape.d_in, shape.d_sae, shape.k, file.fingerprint, quality)
 
 

@@ -1,0 +1,36 @@
+"""Unskew in the browser: `streamlit run app.py`."""
+
+import streamlit as st
+
+from core.ui import frame, links, tour
+
+PAGES = [
+    ("start", "Start", "home", "What is loaded, the guided demo, and your own faces or captions"),
+    ("neurons", "Neurons", "hub", "Find neurons that carry gender, race or age, and see what they answer to"),
+    ("compare", "Compare", "compare_arrows", "A prompt before and after neurons are switched off, and what it costs"),
+    ("data_and_models", "Data & models", "database", "Choose, build and import galleries, models and SAEs"),
+]
+
+frame.configure()
+page = st.navigation(
+    [
+        st.Page(
+            f"pages/{file}.py",
+            title=title,
+            icon=f":material/{icon}:",
+            help=what,
+            url_path=file,
+            default=file == "start",
+        )
+        for file, title, icon, what in PAGES
+    ],
+    position="top",
+)
+links.restore()
+links.write()
+frame.notices()
+tour.bar(f"pages/{page.url_path or 'start'}.py")
+with frame.guard():
+    page.run()
+frame.sidebar()
+links.write()

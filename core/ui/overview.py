@@ -1,0 +1,128 @@
+"""What is loaded, at a glance: provenance and licence, group sizes with the unknown ones, some of the items."""
+
+from html import escape
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from core.config import SIDES, UNKNOWN, InputError
+from core.ui import cache
+from core.ui.grids import escape as plain
+from core.ui.state import get_state
+
+if TYPE_CHECKING:
+    from core.gallery import Gallery
+
+BARS = 9
+"""Groups of an attribute with a bar of their own; the smaller ones are summed in one line."""
+PICTURES, PICTURE_PX = 11, 76
+BAR, NOBODY = "#3d8bc4", "repeating-linear-gradient(45deg, #8a929b 0 3px, transparent 3px 6px)"
+QUALITY = {
+    "fvu": ("fvu", "fraction of variance unexplained: 0 reconstructs perfectly, 1 is no better than the mean"),
+    "l0": ("l0", "neurons active per item, on average: few are easier to read"),
+    "dead_fraction": ("dead", "share of the neurons that never fire on the gallery: they are capacity without use"),
+}
+KINDS = {"images": "pictures", "captions": "captions"}
+
+
+def pictures(gallery: "Gallery") -> None:
+    """A strip of items spread evenly over the gallery."""
+    rows = list(range(0, gallery.n, max(1, gallery.n // PICTURES)))[:PICTURES]
+    shown = [(row, gallery.thumb(row)) for row in rows]
+    if any(picture for _, picture in shown):
+        seen = [(row, picture) for row, picture in shown if picture]
+        names = [f"Item {gallery.item_id(row)} of the gallery {gallery.name}" for row, _ in seen]
+        st.image([picture for _, picture in seen], width=PICTURE_PX, alt=names)
+    elif gallery.kind == "captions":
+        st.caption(" · ".join(f"“{plain(gallery.text(row))}”" for row in rows[:6]))
+    else:
+        st.caption("This gallery has embeddings and labels, but no pictures.")
+
+
+def group_sizes(gallery: "Gallery") -> None:
+    """How many items of each group there are, unknown ones included: a bar and a count each."""
+    if not gallery.attributes:
+        st.caption("This gallery has no attributes, so that no group can be counted: import it with a table.")
+        return
+    blocks = "".join(_attribute(gallery, attribute) for attribute in gallery.attributes)
+    st.html(f'<div style="display:flex;flex-wrap:wrap;gap:14px 36px">{blocks}</div>')
+
+
+def _attribute(gallery: "Gallery", attribute: str) -> str:
+    counts = gallery.group_counts(attribute)
+    unknown = counts.pop(UNKNOWN, 0)
+    groups = sorted(counts.items(), key=lambda pair: -pair[1]) if len(counts) > BARS else list(counts.items())
+    rest = groups[BARS:]
+    lines = [_bar(group, n, max(counts.values(), default=0), gallery.n) for group, n in groups[:BARS]]
+    if rest:
+        lines.append(_bar(f"{len(rest)} smaller groups", sum(n for _, n in rest), 0, gallery.n))
+    lines.append(_bar(UNKNOWN, unknown, max(counts.values(), default=0), gallery.n, NOBODY))
+    return (
+        '<div style="flex:1 1 260px;max-width:420px">'
+        f'<div style="font-weight:600;margin-bottom:2px">{escape(attribute)}</div>'
+        '<div style="display:grid;grid-template-columns:minmax(84px,max-content) 1fr max-content;gap:1px 10px;'
+        f'align-items:center;font-size:.875rem">{"".join(lines)}</div></div>'
+    )
+
+
+def _bar(group: str, n: int, largest: int, total: int, colour: str = BAR) -> str:
+    width = 100 * n / max(largest, n, 1)
+    share = f"{100 * n / max(total, 1):.0f} %" if n else "–"
+    return (
+        f"<div>{escape(group)}</div>"
+        f'<div aria-hidden="true"><div style="height:.62em;border-radius:2px;background:{colour};width:{width:.1f}%">'
+        "</div></div>"
+        f'<div style="text-align:right;font-variant-numeric:tabular-nums">{n:,} <span style="opacity:.65">({share})'
+        "</span></div>"
+    )
+
+
+def loaded() -> None:
+    """Gallery, model and SAEs with provenance, licence and digests, as a short list."""
+    state = get_state()
+    lines: dict[str, str] = {}
+    try:
+        gallery = cache.current_gallery(state)
+        about = gallery.manifest
+        lines["Gallery"] = f"**{gallery.name}**: {gallery.n:,} {KINDS[gallery.kind]}, `{gallery.digest[:8]}`"
+        lines["Where from"] = plain(about.get("provenance") or "not stated")
+        lines["Licence"] = plain(about.get("licence") or "not stated")
+        lines["Embedded by"] = plain(gallery.fingerprint().describe())
+        partner = state.probe or about.get("probe_gallery")
+        lines["Neurons found in"] = f"**{partner}**" if partner else "its own probe half"
+    except InputError as error:
+        lines["Gallery"] = f":orange[{plain(str(error))}]"
+    lines["Model"] = f"**{plain(state.model)}**" + (f" {state.pretrained}" if state.pretrained else "")
+    for side in SIDES:
+        if side in state.saes:
+            lines[f"SAE, {side} side"] = sae_line(state.saes[side])
+    st.table(lines, border="horizontal")
+
+
+def sae_line(name: str) -> str:
+    """Name, size and quality of an SAE in one line of Markdown."""
+    try:
+        card = cache.sae_card(name)
+    except InputError as error:
+        return f":orange[{plain(str(error))}]"
+    known = [
+        f"{short} {card.quality[key]:.3g}" for key, (short, _) in QUALITY.items() if card.quality.get(key) is not None
+    ]
+    where = f", {card.fingerprint.attach}" if card.fingerprint else ""
+    parts = ", ".join([f"{card.d_sae:,} neurons{where}", *known])
+    return f"**{plain(card.name)}**: {parts}, `{card.digest[:8]}`"
+
+
+def quality(name: str) -> None:
+    """Quality numbers of an SAE with what they mean."""
+    card = cache.sae_card(name)
+    with st.container(horizontal=True):
+        st.metric(
+            "neurons", f"{card.d_sae:,}", border=True, help=f"{card.arch}, k = {card.k}, embeddings of {card.d_in}"
+        )
+        for key, (short, meaning) in QUALITY.items():
+            value = card.quality.get(key)
+            st.metric(short, "not measured" if value is None else f"{value:.3g}", border=True, help=meaning)
+    st.caption(" · ".join(f"**{short}**: {meaning}" for short, meaning in QUALITY.values()))
+    trained = card.fingerprint.describe() if card.fingerprint else "unknown (a file of another project)"
+    st.caption(f"Made for {plain(trained)}. Digest `{card.digest}`")

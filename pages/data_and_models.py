@@ -1,0 +1,25 @@
+"""Data & models: choose what is loaded, make a gallery, train an SAE; everything described with its digest."""
+
+import streamlit as st
+
+from core.ui import frame, loading, making
+from core.ui.state import bind, get_state
+
+VIEWS = {"choose": "Choose", "gallery": "Make a gallery", "sae": "Train an SAE"}
+
+state = get_state()
+st.title("Data & models", anchor=False)
+if state.filters.get("data-view") not in VIEWS:
+    state.set_filter("data-view", "choose")
+view = st.segmented_control(
+    "Show", VIEWS, format_func=VIEWS.get, label_visibility="collapsed", required=True, **bind("filters", "data-view")
+)
+if view == "gallery":
+    with frame.guard():
+        making.new_gallery()
+elif view == "sae":
+    with frame.guard():
+        making.new_sae()
+else:
+    loading.choose()
+    loading.describe()

@@ -1,0 +1,40 @@
+"""Start: what can be done here, what is loaded, and your own faces or captions."""
+
+import streamlit as st
+
+from core.ui import cache, frame, overview, tour, uploads_view
+from core.ui.state import bind, get_state
+
+VIEWS = {"loaded": "What is loaded", "uploads": "Your own faces or captions"}
+
+state = get_state()
+st.title("Who appears when you ask for a doctor?", anchor=False)
+st.markdown(
+    "Ask a CLIP model for people, see the **neurons** that carry gender, race or age, **switch them off**, and count "
+    "who appears instead, with intervals and with what it costs."
+)
+tour.buttons()
+
+with frame.guard():
+    overview.pictures(cache.current_gallery())
+
+if state.filters.get("start-view") not in VIEWS:
+    state.set_filter("start-view", "loaded")
+view = st.segmented_control(
+    "Show",
+    VIEWS,
+    format_func=VIEWS.get,
+    label_visibility="collapsed",
+    required=True,
+    **bind("filters", "start-view"),
+)
+if view == "uploads":
+    uploads_view.panel()
+else:
+    sizes, about = st.columns([3, 2], gap="large")
+    with sizes, frame.guard():
+        st.subheader("Group sizes", anchor=False)
+        overview.group_sizes(cache.current_gallery())
+    with about:
+        st.subheader("What is loaded", anchor=False)
+        overview.loaded()
