@@ -1,0 +1,17 @@
+"""Zero-shot classification: what a model still knows, overall and for the group it serves worst."""
+
+from core.zeroshot.accuracy import ZeroshotDifference, ZeroshotResult, difference, evaluate, paired_share_difference
+from core.zeroshot.prompts import Embed, PromptSet, class_embeddings, classify, text_embedder
+
+__all__ = [
+    "Embed",
+    "PromptSet",
+    "ZeroshotDifference",
+    "ZeroshotResult",
+    "class_embeddings",
+    "classify",
+    "difference",
+    "evaluate",
+    "paired_share_difference",
+    "text_embedder",
+]

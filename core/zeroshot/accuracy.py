@@ -1,0 +1,213 @@
+"""Accuracy of a zero-shot classification: overall, for the group served worst, and what an edit changes about it."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from core.config import UNKNOWN, InputError
+from core.statistics import DRAWS, LEVEL, Estimate, share_estimate, wilson
+
+
+@dataclass(frozen=True)
+class ZeroshotResult:
+    """Share of rows given their own group, over all rows with a known group and for each cell.
+
+    A cell is a group of the classified attribute, or its intersection with a group of a second attribute. All are in
+    [0, 1], larger is better; chance is about 1 / number of groups. Rows with an unknown group are counted, not used.
+    """
+
+    attribute: str
+    accuracy: Estimate
+    by_group: dict[str, Estimate]
+    worst_group: str | None
+    """The cell with the lowest accuracy, the first of equals; None without rows."""
+    gap: Estimate
+    """accuracy - accuracy of the worst group; 0: all groups are served alike."""
+    n: int
+    """Rows measured."""
+    unknown: int
+    """Rows without a known group (of either attribute)."""
+    outside: dict[str, int]
+    """Rows whose group has no class prompt, by group; they are not measured."""
+    right: np.ndarray = field(repr=False)
+    """Right or wrong for every measured row (n,) bool."""
+    cells: np.ndarray = field(repr=False)
+    """Place of every measured row's cell in `by_group` (n,)."""
+
+    @property
+    def worst(self) -> Estimate:
+        return Estimate.missing("no rows") if self.worst_group is None else self.by_group[self.worst_group]
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "attribute": self.attribute,
+            "accuracy": self.accuracy.to_json(),
+            "by_group": {cell: estimate.to_json() for cell, estimate in self.by_group.items()},
+            "worst_group": {"group": self.worst_group, **self.worst.to_json()},
+            "gap": self.gap.to_json(),
+            "n": self.n,
+            "unknown": self.unknown,
+            "outside": self.outside,
+        }
+
+
+def evaluate(
+    predictions: np.ndarray,
+    labels: Sequence[str | None],
+    classes: Sequence[str],
+    attribute: str,
+    by: Sequence[str | None] | None = None,
+) -> ZeroshotResult:
+    """Accuracy overall, per cell, of the worst cell, and their gap, with Wilson intervals.
+
+    Parameters
+    ----------
+    predictions : class numbers (n,) from `classify`.
+    labels : the rows' groups; None where unknown.
+    classes : groups in the order of the class numbers.
+    by : groups of a second attribute; given, the cells are the intersections that occur.
+
+    Raises
+    ------
+    InputError : no row has a known group with a class prompt.
+    """
+    truth, unknown, outside = _numbers(labels, classes)
+    names, cell = list(classes), truth
+    if by is not None:
+        others = sorted({str(v) for v in by if _known(v)})
+        second, _, _ = _numbers(by, others)
+        unknown = int(np.sum([not (_known(a) and _known(b)) for a, b in zip(labels, by, strict=True)]))
+        names = [f"{a} × {b}" for a in classes for b in others]
+        cell = np.where((truth >= 0) & (second >= 0), truth * len(others) + second, -1)
+    kept = np.flatnonzero(cell >= 0)
+    if not len(kept):
+        raise InputError(f"no row has a known group of {attribute} among {', '.join(classes)}")
+    present, cells = np.unique(cell[kept], return_inverse=True)
+    right = np.asarray(predictions)[kept] == truth[kept]
+    good, count = np.bincount(cells, weights=right), np.bincount(cells)
+    by_group = {names[c]: share_estimate(int(g), int(m)) for c, g, m in zip(present, good, count, strict=True)}
+    worst = int(np.argmin(good / count))
+    return ZeroshotResult(
+        attribute=attribute,
+        accuracy=share_estimate(int(right.sum()), len(right)),
+        by_group=by_group,
+        worst_group=list(by_group)[worst],
+        gap=_gap(int(right.sum()), len(right), int(good[worst]), int(count[worst])),
+        n=len(right),
+        unknown=unknown,
+        outside=outside,
+        right=right,
+        cells=cells,
+    )
+
+
+@dataclass(frozen=True)
+class ZeroshotDifference:
+    """After minus before on the same rows; 0: nothing changed, negative: the edit cost accuracy."""
+
+    accuracy: Estimate
+    by_group: dict[str, Estimate]
+    worst: Estimate
+    """Lowest cell accuracy after minus lowest before; they need not be the same cell."""
+    gap: Estimate
+    """Positive where the edit widened the gap."""
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "accuracy": self.accuracy.to_json(),
+            "by_group": {cell: estimate.to_json() for cell, estimate in self.by_group.items()},
+            "worst_group": self.worst.to_json(),
+            "gap": self.gap.to_json(),
+        }
+
+
+def difference(before: ZeroshotResult, after: ZeroshotResult, draws: int = DRAWS, seed: int = 0) -> ZeroshotDifference:
+    """Paired differences of two results on the same rows and cells.
+
+    accuracy and cells: Newcombe's score interval for paired shares; worst group and gap: percentiles of a paired
+    bootstrap over rows (a row's two answers stay together), which also redraws which cell is the worst.
+    """
+    if list(before.by_group) != list(after.by_group) or not np.array_equal(before.cells, after.cells):
+        raise InputError(
+            "two zero-shot results of different rows or cells were compared; measure both on the same rows"
+        )
+    cells = {
+        name: paired_share_difference(before.right[mask], after.right[mask])
+        for name, mask in ((name, before.cells == i) for i, name in enumerate(before.by_group))
+    }
+    worst, gap = _resampled(before, after, draws, seed)
+    return ZeroshotDifference(paired_share_difference(before.right, after.right), cells, worst, gap)
+
+
+def paired_share_difference(before: np.ndarray, after: np.ndarray) -> Estimate:
+    """Share of `after` minus share of `before`, both bool (n,) on the same rows, with its 95 % interval.
+
+    Newcombe's score interval with continuity-corrected phi (Newcombe 1998, Statistics in Medicine 17, 2635, method
+    10): it never leaves [-1, 1] and has a width even where no row changed. Missing where n = 0.
+    """
+    n = len(before)
+    if n == 0:
+        return Estimate.missing("no rows")
+    both, neither = int((before & after).sum()), int((~before & ~after).sum())
+    lost, won = int((before & ~after).sum()), int((~before & after).sum())
+    margins = float(before.sum()) * float(n - before.sum()) * float(after.sum()) * float(n - after.sum())
+    covariance = both * neither - lost * won
+    if covariance > 0:
+        covariance = max(covariance - n / 2, 0.0)
+    phi = covariance / np.sqrt(margins) if margins else 0.0
+    p, q = after.mean(), before.mean()
+    (p_lo, p_hi), (q_lo, q_hi) = wilson(after.sum(), n), wilson(before.sum(), n)
+    down = (p - p_lo) ** 2 - 2 * phi * (p - p_lo) * (q_hi - q) + (q_hi - q) ** 2
+    up = (p_hi - p) ** 2 - 2 * phi * (p_hi - p) * (q - q_lo) + (q - q_lo) ** 2
+    d = (won - lost) / n
+    return Estimate(d, float(d - np.sqrt(down)), float(d + np.sqrt(up)), n)
+
+
+def _gap(right: int, n: int, worst_right: int, worst_n: int) -> Estimate:
+    """Overall minus worst: (1 - w) (rest - worst), w the worst cell's share of the rows; Newcombe's interval."""
+    rest_n, rest = n - worst_n, right - worst_right
+    if rest_n == 0:
+        return Estimate(0.0, 0.0, 0.0, n)
+    (r_lo, r_hi), (w_lo, w_hi) = wilson(rest, rest_n), wilson(worst_right, worst_n)
+    r, w, scale = rest / rest_n, worst_right / worst_n, rest_n / n
+    down, up = np.hypot(r - r_lo, w_hi - w), np.hypot(r_hi - r, w - w_lo)
+    return Estimate(scale * (r - w), float(scale * (r - w - down)), float(scale * (r - w + up)), n)
+
+
+def _resampled(before: ZeroshotResult, after: ZeroshotResult, draws: int, seed: int) -> tuple[Estimate, Estimate]:
+    """Differences of worst group and gap; drawing rows is drawing the counts of (cell, before, after)."""
+    kinds = before.cells * 4 + before.right * 2 + after.right
+    counts = np.bincount(kinds, minlength=4 * len(before.by_group))
+    drawn = np.random.default_rng(seed).multinomial(before.n, counts / before.n, size=draws)
+    both = np.concatenate([counts[None], drawn]).reshape(draws + 1, -1, 4).astype(np.float64)
+    size = both.sum(axis=2)
+    overall, worst = [], []
+    for columns in ([2, 3], [1, 3]):  # right before, right after
+        good = both[:, :, columns].sum(axis=2)
+        share = np.divide(good, size, out=np.full_like(good, np.inf), where=size > 0)
+        overall.append(good.sum(axis=1) / before.n)
+        worst.append(share.min(axis=1))
+    lowest = worst[1] - worst[0]
+    gap = (overall[1] - worst[1]) - (overall[0] - worst[0])
+    return _percentiles(lowest, before.n), _percentiles(gap, before.n)
+
+
+def _percentiles(values: np.ndarray, n: int) -> Estimate:
+    """The first value is the observed one, the rest are draws; the interval always holds the estimate."""
+    lo, hi = np.quantile(values[1:], [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return Estimate(float(values[0]), min(float(lo), float(values[0])), max(float(hi), float(values[0])), n)
+
+
+def _known(label: Any) -> bool:
+    return label is not None and label == label and label != UNKNOWN  # NaN is unequal to itself
+
+
+def _numbers(labels: Sequence[Any], classes: Sequence[str]) -> tuple[np.ndarray, int, dict[str, int]]:
+    """Class number of every row (-1: none), rows of unknown group, and rows of groups that are no class."""
+    place = {name: i for i, name in enumerate(classes)}
+    numbers = np.array([place.get(str(v), -1) if _known(v) else -1 for v in labels], dtype=np.int64)
+    outside = Counter(str(v) for v in labels if _known(v) and str(v) not in place)
+    return numbers, sum(not _known(v) for v in labels), dict(sorted(outside.items()))

@@ -1,0 +1,111 @@
+"""Accuracy, worst group and gap: parity with the published aggregation, hand cases, paired intervals that cover."""
+
+import numpy as np
+import pytest
+
+from core.config import ROOT, InputError
+from core.zeroshot import difference, evaluate, paired_share_difference
+
+ORACLE = ROOT.parent / "shared" / "oracles" / "metrics_zeroshot.npz"
+
+
+@pytest.mark.skipif(not ORACLE.is_file(), reason=f"no recorded numbers at {ORACLE}")
+def test_parity_with_the_published_aggregation() -> None:
+    o = np.load(ORACLE)
+    result = evaluate(o["pred"], o["target"].astype(str), ["0", "1"], "target", by=o["bias"].astype(str))
+    assert result.accuracy.estimate == pytest.approx(float(o["acc"]), abs=1e-10)
+    assert result.worst.estimate == pytest.approx(float(o["worst_group_acc"]), abs=1e-10)
+    assert result.gap.estimate == pytest.approx(float(o["gap"]), abs=1e-10)
+    assert result.worst_group == " × ".join(o["worst_group"].astype(str))
+    found = [estimate.estimate for estimate in result.by_group.values()]
+    np.testing.assert_allclose(found, o["cell_acc"], atol=1e-10)
+
+
+def test_a_hand_case_with_unknown_and_outside() -> None:
+    labels = ["a", "a", "a", "b", None, "c", "unknown", float("nan"), "c"]
+    result = evaluate(np.array([0, 0, 1, 0, 0, 0, 1, 1, 1]), labels, ["a", "b"], "letter")
+    assert (result.n, result.unknown, result.outside) == (4, 3, {"c": 2})
+    assert result.accuracy.estimate == 0.5
+    assert {g: (e.estimate, e.n) for g, e in result.by_group.items()} == {"a": (2 / 3, 3), "b": (0.0, 1)}
+    assert (result.worst_group, result.gap.estimate) == ("b", 0.5)
+    value = result.to_json()
+    assert value["worst_group"] == {"group": "b", **result.by_group["b"].to_json()}
+    assert value["unknown"] == 3
+
+
+def test_cells_of_two_attributes_leave_out_empty_ones() -> None:
+    result = evaluate(np.array([0, 1, 1, 0]), ["a", "a", "b", "b"], ["a", "b"], "letter", by=["x", "y", "y", None])
+    assert {g: e.estimate for g, e in result.by_group.items()} == {"a × x": 1.0, "a × y": 0.0, "b × y": 1.0}
+    assert (result.n, result.unknown) == (3, 1)
+
+
+def test_one_group_has_no_gap_and_no_row_is_an_error() -> None:
+    only = evaluate(np.array([0, 1]), ["a", "a"], ["a", "b"], "letter").gap
+    assert (only.estimate, only.lo, only.hi) == (0.0, 0.0, 0.0)
+    with pytest.raises(InputError, match="no row has a known group of letter among a, b"):
+        evaluate(np.array([0, 1]), [None, "c"], ["a", "b"], "letter")
+
+
+def test_difference_of_equal_results_is_zero() -> None:
+    rng = np.random.default_rng(0)
+    labels = rng.choice(["a", "b", "c"], 400)
+    result = evaluate(rng.integers(0, 3, 400), labels, ["a", "b", "c"], "letter")
+    same = difference(result, result)
+    assert same.accuracy.estimate == same.worst.estimate == same.gap.estimate == 0
+    assert (same.worst.lo, same.worst.hi, same.gap.lo, same.gap.hi) == (0, 0, 0, 0)
+    assert same.accuracy.lo < 0 < same.accuracy.hi
+    assert same.accuracy.hi < 0.01
+
+
+def test_difference_is_after_minus_before_and_repeats_with_its_seed() -> None:
+    rng = np.random.default_rng(1)
+    labels = rng.choice(["a", "b"], 600, p=[0.7, 0.3])
+    truth = (labels == "b").astype(int)
+    before = evaluate(np.where(rng.random(600) < 0.9, truth, 1 - truth), labels, ["a", "b"], "letter")
+    after = evaluate(np.where(rng.random(600) < 0.7, truth, 1 - truth), labels, ["a", "b"], "letter")
+    found = difference(before, after, seed=4)
+    assert found.accuracy.estimate == pytest.approx(after.accuracy.estimate - before.accuracy.estimate)
+    assert found.worst.estimate == pytest.approx(after.worst.estimate - before.worst.estimate)
+    assert found.gap.estimate == pytest.approx(after.gap.estimate - before.gap.estimate)
+    assert list(found.by_group) == ["a", "b"]
+    assert found.worst.lo < found.worst.estimate < found.worst.hi < 0
+    assert difference(before, after, seed=4) == found
+    other = evaluate(np.array([0]), ["a"], ["a", "b"], "letter")
+    with pytest.raises(InputError, match="same rows"):
+        difference(before, other)
+
+
+@pytest.mark.parametrize(("lost", "won"), [(0.02, 0.02), (0.10, 0.01), (0.30, 0.05)])
+def test_paired_interval_covers(lost: float, won: float) -> None:
+    """Over 500 repetitions with 150 rows, right before with probability .8, the truth is inside about 95 %."""
+    rng = np.random.default_rng(2)
+    truth = 0.2 * won - 0.8 * lost
+    inside = 0
+    for _ in range(500):
+        before = rng.random(150) < 0.8
+        after = np.where(before, rng.random(150) >= lost, rng.random(150) < won)
+        found = paired_share_difference(before, after)
+        inside += found.lo <= truth <= found.hi
+    assert 0.93 <= inside / 500 <= 0.995
+
+
+def test_paired_interval_of_newcombe() -> None:
+    """A worked row of Newcombe 1998, method 10: 36 both, 12 only the one, 2 only the other, 0 neither."""
+    counts = [36, 12, 2, 0]
+    found = paired_share_difference(
+        np.repeat([True, False, True, False], counts), np.repeat([True, True, False, False], counts)
+    )
+    assert (found.estimate, found.lo, found.hi) == pytest.approx((0.2, 0.0569, 0.3404), abs=5e-5)
+
+
+def test_gap_interval_covers() -> None:
+    """Overall minus one fixed cell: .8 and .6 with a quarter of the rows, true gap .15."""
+    rng = np.random.default_rng(3)
+    labels = np.repeat(["a", "b"], [300, 100])
+    truth = (labels == "b").astype(int)
+    inside = 0
+    for _ in range(150):
+        right = rng.random(400) < np.where(labels == "a", 0.8, 0.6)
+        gap = evaluate(np.where(right, truth, 1 - truth), labels, ["a", "b"], "letter").gap
+        inside += gap.lo <= 0.15 <= gap.hi
+    assert 0.9 <= inside / 150
