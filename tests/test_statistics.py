@@ -77,11 +77,17 @@ def test_null_band_is_reproducible_remembered_and_fast():
     assert null_band(METRIC["ndkl"], [9000, 11000], 100, HALF, seed=1) != first
 
 
-def test_beyond_null_looks_where_bias_lies():
+def test_where_an_estimate_lies():
     band = Band(0.1, 0.3, 0.2)
-    assert statistics.beyond_null(METRIC["max_skew"], 0.31, band)
-    assert not statistics.beyond_null(METRIC["max_skew"], 0.05, band)
-    assert statistics.beyond_null(METRIC["min_skew"], -0.5, Band(-0.3, 0.0, -0.1))
+    for name, value, side in (
+        ("max_skew", 0.31, "beyond"),
+        ("max_skew", 0.3, "inside"),
+        ("max_skew", 0.05, "nearer"),
+        ("min_skew", 0.05, "beyond"),
+        ("min_skew", 0.35, "nearer"),
+    ):
+        placed = statistics.with_null(METRIC[name], Estimate(value, value, value, 10), band)
+        assert (placed.null_side, placed.distinguishable) == (side, side == "beyond")
 
 
 # -------------------------------------------------------------------------------------- coverage of intervals
@@ -133,7 +139,7 @@ def test_seven_equal_groups_are_mostly_not_distinguishable():
 
 @pytest.mark.parametrize("name", list(METRIC))
 def test_interval_holds_the_estimate_and_stays_open_on_pure_lists(name):
-    for ranked in (np.zeros(40, dtype=int), np.tile([0, 1], 20), np.array([0, 1, 1, -1, -1])):
+    for ranked in (np.zeros(40, dtype=int), np.zeros(100, dtype=int), np.tile([0, 1], 20), np.array([0, 1, 1, -1, -1])):
         lo, hi = metric_interval(METRIC[name], ranked, HALF)
         assert lo - 1e-12 <= float(METRIC[name](ranked, HALF)) <= hi + 1e-12
         assert hi > lo
@@ -234,7 +240,7 @@ def test_auc_interval_and_difference_cover():
 def test_estimates_as_json():
     assert Estimate(0.5, 0.4, 0.6, 10).to_json() == {"estimate": 0.5, "lo": 0.4, "hi": 0.6, "n": 10}
     assert Estimate.missing("because").to_json() == {"estimate": None, "reason": "because"}
-    with_band = Estimate(0.5, 0.4, 0.6, 10, null=Band(0.1, 0.2, 0.15), distinguishable=True).to_json()
+    with_band = statistics.with_null(METRIC["kl"], Estimate(0.5, 0.4, 0.6, 10), Band(0.1, 0.2, 0.15)).to_json()
     assert with_band["null"] == [0.1, 0.2] and with_band["distinguishable"] is True
     assert statistics.share_estimate(0, 0).estimate is None
     assert statistics.share_estimate(3, 4).estimate == 0.75

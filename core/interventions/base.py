@@ -44,6 +44,13 @@ class Material:
                 "without one; build the gallery with this version or use an SAE of the pooled embeddings"
             )
 
+    @property
+    def nbytes(self) -> int:
+        """Memory that this material keeps alive; mapped files take none."""
+        codes = 0 if self.codes is None else self.codes.data.nbytes + self.codes.indices.nbytes
+        arrays = {id(a): a for a in (self.pooled, self.x) if not isinstance(a, np.memmap)}
+        return codes + sum(a.nbytes for a in arrays.values())
+
     @cached_property
     def W_dec(self) -> np.ndarray:
         """Decoder directions (F, d_in)."""

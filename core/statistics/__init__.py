@@ -1,7 +1,7 @@
 """Uncertainty of every number: intervals, null bands, paired differences. Plain arrays in, plain values out."""
 
 from core.statistics.areas import auc, auc_difference, auc_estimate
-from core.statistics.bands import Metric, beyond_null, metric_interval, null_band
+from core.statistics.bands import Metric, metric_interval, null_band, with_null
 from core.statistics.estimates import DRAWS, LEVEL, Band, Estimate, share_estimate, wilson
 from core.statistics.paired import PairedDraws, depth_for, metric_difference, paired_draws, share_differences
 
@@ -15,7 +15,6 @@ __all__ = [
     "auc",
     "auc_difference",
     "auc_estimate",
-    "beyond_null",
     "depth_for",
     "metric_difference",
     "metric_interval",
@@ -24,4 +23,5 @@ __all__ = [
     "share_differences",
     "share_estimate",
     "wilson",
+    "with_null",
 ]

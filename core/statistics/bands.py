@@ -6,12 +6,13 @@ A metric is passed in as an object: a callable on ranked group numbers (..., row
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import Protocol
 
 import numpy as np
 
-from core.statistics.estimates import DRAWS, LEVEL, Band, wilson
+from core.statistics.estimates import DRAWS, LEVEL, Band, Estimate, wilson
 
 
 class Metric(Protocol):
@@ -54,13 +55,14 @@ def _null_band(
     return Band(float(lo), float(hi), float(values.mean()), draws, seed)
 
 
-def beyond_null(metric: Metric, estimate: float, band: Band) -> bool:
-    """True where the estimate lies beyond the null band on the side where bias lies (either side if it has none)."""
-    if metric.bias_direction > 0:
-        return estimate > band.hi
-    if metric.bias_direction < 0:
-        return estimate < band.lo
-    return not band.lo <= estimate <= band.hi
+def with_null(metric: Metric, value: Estimate, band: Band) -> Estimate:
+    """The estimate with its null band, and where it lies: "inside" the band, "beyond" it on the side of more bias, or
+    "nearer" to the target than retrieval blind to labels is (an unbalanced gallery and a uniform target give that).
+    """
+    assert value.estimate is not None
+    above, below = value.estimate > band.hi, value.estimate < band.lo
+    more, less = (below, above) if metric.bias_direction < 0 else (above, below)
+    return replace(value, null=band, null_side="beyond" if more else "nearer" if less else "inside")
 
 
 def _values(metric: Metric, counts: np.ndarray, target: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -140,6 +142,9 @@ def _similar_lists(ranked: np.ndarray, n_groups: int, draws: int, rng: np.random
     is_group = ranked[:, None] == np.arange(n_groups)
     overall = (is_group.sum(axis=0) + 0.5) / (k + 0.5 * n_groups)
     around = (kernel @ is_group + 2.0 * overall) / (kernel.sum(axis=1, keepdims=True) + 2.0)
+    # half a row of every group somewhere in the list, as in the smoothed counts
+    half_rows = 0.5 * n_groups / (k + 0.5 * n_groups)
+    around = (1.0 - half_rows) * around + half_rows / n_groups
     upper = np.cumsum(around, axis=1)
     chance = rng.random((draws, k))
     lists = np.zeros((draws, k), dtype=np.int8 if n_groups < 128 else np.int64)

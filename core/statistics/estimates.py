@@ -35,8 +35,14 @@ class Estimate:
     reason: str | None = None
     null: Band | None = None
     """The null band of a bias metric."""
-    distinguishable: bool | None = None
-    """Whether the estimate lies beyond the null band; False: not distinguishable from no bias."""
+    null_side: str | None = None
+    """Where the estimate lies: "beyond" the null band on the side of more bias, "inside" it, or on the other side,
+    "nearer" to the target than a retrieval that is blind to labels."""
+
+    @property
+    def distinguishable(self) -> bool | None:
+        """Whether the estimate lies beyond its null band; False: not distinguishable from no bias."""
+        return None if self.null is None else self.null_side == "beyond"
 
     @classmethod
     def missing(cls, reason: str) -> "Estimate":
@@ -49,7 +55,7 @@ class Estimate:
         value: dict[str, Any] = {"estimate": self.estimate, "lo": self.lo, "hi": self.hi, "n": self.n}
         if self.null is not None:
             value |= {"null": [self.null.lo, self.null.hi], "null_mean": self.null.mean}
-            value["distinguishable"] = self.distinguishable
+            value |= {"distinguishable": self.distinguishable, "null_side": self.null_side}
         return value
 
 

@@ -1,0 +1,253 @@
+"""From a request to a result in six steps: rows, query, intervention, search, measures, difference."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from core.audit.bench import Bench
+from core.audit.material import (
+    Items,
+    Query,
+    SAEs,
+    baseline_items,
+    edited_items,
+    embed_query,
+    item_material,
+    sae_of,
+    select_part,
+)
+from core.audit.request import RankRequest
+from core.audit.results import RANKING_NAMES, ArmResult, Difference, Part, RankChange, RankResult
+from core.config import InputError, digest_of
+from core.gallery import Gallery
+from core.interventions import INTERVENTIONS
+from core.metrics import RANKING_METRICS, Mode
+from core.retrieval import Ranking, ranks_of, unit_query
+from core.statistics import (
+    Estimate,
+    depth_for,
+    metric_difference,
+    metric_interval,
+    null_band,
+    paired_draws,
+    share_differences,
+    share_estimate,
+    with_null,
+)
+from core.store import array_digest
+
+if TYPE_CHECKING:
+    from core.backbones.base import Backbone
+
+
+def rank(
+    gallery: Gallery,
+    request: RankRequest,
+    backbone: "Backbone | None" = None,
+    saes: SAEs | None = None,
+    bench: Bench | None = None,
+) -> RankResult:
+    """Who the query retrieves, before and (where the request has edits) after them.
+
+    Parameters
+    ----------
+    backbone : the gallery's model, for queries in words that the gallery does not know.
+    saes : the SAE of each side that is edited.
+    bench : keeps what repeats between rankings; results are the same with and without.
+
+    Raises
+    ------
+    InputError : what was asked for does not fit together; the message names both sides.
+    """
+    bench, saes = bench or Bench(), saes or {}
+    part = select_part(gallery, request, bench)
+    query = embed_query(gallery, request, backbone, saes, bench)
+    arms, found = [], []
+    for method in ("identity", request.method) if request.edits else ("identity",):
+        items, vector = intervene(gallery, part, query, request, method, saes, bench)
+        arms.append((items, vector))
+        found.append(measured(gallery, part, request, items, vector, bench))
+    difference = compare(gallery, part, request, found, arms) if request.edits else None
+    notes = (*query.notes, *_notes(gallery, part, saes, request))
+    return RankResult(request, part, _digests(gallery, request, saes, arms), notes, *found, difference=difference)
+
+
+def intervene(
+    gallery: Gallery, part: Part, query: Query, request: RankRequest, method: str, saes: SAEs, bench: Bench
+) -> tuple[Items, np.ndarray]:
+    """Items to search and the query vector (d,) under one method; "identity" is the baseline.
+
+    The edit of the gallery's own side changes the items, a text edit of an image gallery changes the query.
+    """
+    baseline = baseline_items(gallery, part, bench)
+    query_edit = request.edits.get("text") if gallery.side == "image" else None
+    vector = query.vector(method, query_edit)
+    edit = request.edits.get(gallery.side)
+    if gallery.side == "text" and "image" in request.edits:
+        raise InputError(f"gallery {gallery.name} holds captions, which an image SAE cannot edit; use a text SAE")
+    if method == "identity" or edit is None:
+        return baseline, vector
+    sae_file = sae_of(gallery.side, saes) if INTERVENTIONS.get(method).needs_sae else None
+    digest = digest_of([part.digest, sae_file.digest if sae_file else None, method, edit.digest])
+
+    def make() -> Items:
+        return edited_items(item_material(gallery, part, sae_file, bench), baseline, method, edit, digest)
+
+    return bench.remember(("items", digest), make), vector
+
+
+def measured(
+    gallery: Gallery, part: Part, request: RankRequest, items: Items, vector: np.ndarray, bench: Bench
+) -> ArmResult:
+    """Search the items and measure the top k; remembered, because the arm without edit repeats at every toggle."""
+    if request.k > part.n:
+        raise InputError(f"k was {request.k}; expected 1 to {part.n}, the number of searched rows: choose a smaller k")
+    vector = unit_query(vector, items.index.d)
+    target = request.target if isinstance(request.target, str) else dict(request.target)
+    key = [items.digest, array_digest(vector), request.attribute, target, request.k, request.seed, request.null_draws]
+
+    def make() -> ArmResult:
+        ranking = items.index.search(vector, min(depth_for(request.k), part.n))
+        return measure(gallery, part, request, ranking)
+
+    return bench.remember(("arm", digest_of(key)), make)
+
+
+def measure(gallery: Gallery, part: Part, request: RankRequest, ranking: Ranking) -> ArmResult:
+    """Shares with intervals, and every ranking metric with interval and null band, of the first k rows."""
+    top = ranking.first(request.k)
+    ranked = part.labels[top.rows]
+    rows = part.rows[top.rows]
+    known = int((ranked >= 0).sum())
+    return ArmResult(
+        ids=tuple(gallery.item_ids(rows)),
+        rows=rows,
+        scores=top.scores,
+        groups=tuple(part.groups[g] if g >= 0 else None for g in ranked),
+        shares={group: share_estimate(int((ranked == g).sum()), known) for g, group in enumerate(part.groups)},
+        unknown=len(ranked) - known,
+        metrics={
+            name: metric_estimate(name, ranked, part.target, part.counts, request.seed, request.null_draws)
+            for name in RANKING_NAMES
+        },
+        deep=ranking.rows,
+    )
+
+
+def metric_estimate(
+    name: str,
+    ranked: np.ndarray,
+    target: np.ndarray,
+    counts: tuple[int, ...],
+    seed: int = 0,
+    draws: int = 1000,
+    mode: Mode = "ours",
+) -> Estimate:
+    """A registered ranking metric of ranked group numbers (k,) with interval and null band, or why there is none.
+
+    Parameters
+    ----------
+    counts : searched rows of each group, for the null band.
+    mode : intervals and null bands are of our definition; a paper mode gives the estimate and its n alone.
+    """
+    ranked = np.asarray(ranked)
+    known = int((ranked >= 0).sum())
+    if known == 0:
+        return Estimate.missing("none of the top k has a known group")
+    if len(target) < 2:
+        return Estimate.missing("the searched rows hold only one group")
+    metric = RANKING_METRICS.get(name)()
+    estimate = float(metric(ranked, target, mode))
+    if not np.isfinite(estimate):
+        return Estimate.missing("a group with target share 0 makes it infinite or undefined")
+    if mode != "ours":
+        return Estimate(estimate, n=known)
+    lo, hi = metric_interval(metric, ranked, target, draws=draws, seed=seed)
+    band = null_band(metric, counts, known, target, draws=draws, seed=seed)
+    return with_null(metric, Estimate(estimate, lo, hi, known), band)
+
+
+def compare(
+    gallery: Gallery,
+    part: Part,
+    request: RankRequest,
+    found: list[ArmResult],
+    arms: list[tuple[Items, np.ndarray]],
+) -> Difference:
+    """After minus before, paired over resamples of the same gallery rows."""
+    before, after = found
+    (items_before, vector_before), (items_after, vector_after) = arms
+    tops = [arm.deep[: request.k] for arm in found]
+    labels = [part.labels[top] for top in tops]
+    pairs = paired_draws(before.deep, after.deep, part.labels, request.k, draws=request.null_draws, seed=request.seed)
+    metrics = {
+        name: metric_difference(RANKING_METRICS.get(name)(), pairs, *labels, part.target)
+        if before.metrics[name].estimate is not None and after.metrics[name].estimate is not None
+        else Estimate.missing("one of the arms has no value")
+        for name in RANKING_NAMES
+    }
+    old, new = set(before.ids), set(after.ids)
+    places = _places_before(before, tops[1], items_before, vector_before)
+    cosines = items_after.cosines
+    return Difference(
+        shares=dict(zip(part.groups, share_differences(pairs, *labels, len(part.groups)), strict=True)),
+        metrics=metrics,
+        entered=tuple(i for i in after.ids if i not in old),
+        left=tuple(i for i in before.ids if i not in new),
+        rank_changes=tuple(
+            RankChange(i, int(row), int(was), now)
+            for now, (i, row, was) in enumerate(zip(after.ids, after.rows, places, strict=True), 1)
+        ),
+        rows_changed=len(items_after.changed),
+        cosine=Estimate(
+            items_after.mean_cosine,
+            items_after.smallest_cosine,
+            1.0 if len(cosines) < part.n else float(cosines.max()),
+            part.n,
+        ),
+        query_cosine=_cosine(vector_before, vector_after),
+    )
+
+
+def _places_before(before: ArmResult, rows: np.ndarray, items: Items, vector: np.ndarray) -> np.ndarray:
+    """Place before the edit, from 1, of each searched row of `rows`."""
+    place = {int(row): i for i, row in enumerate(before.deep, 1)}
+    places = np.array([place.get(int(row), 0) for row in rows])
+    far = places == 0
+    if far.any():
+        # beyond the searched depth: counted over all scores
+        places[far] = np.maximum(ranks_of(items.index.scores(vector), rows[far]), len(before.deep) + 1)
+    return places
+
+
+def _cosine(a: np.ndarray, b: np.ndarray) -> float:
+    if np.array_equal(a, b):
+        return 1.0
+    a, b = a.astype(np.float64), b.astype(np.float64)
+    return float(a @ b / (np.linalg.norm(a) * np.linalg.norm(b)))
+
+
+def _notes(gallery: Gallery, part: Part, saes: SAEs, request: RankRequest) -> list[str]:
+    """Warnings about groups and about what could not be compared."""
+    notes = []
+    if part.absent:
+        notes.append(f"no searched row has {request.attribute} {', '.join(part.absent)}; not counted among the groups")
+    if part.unknown:
+        notes.append(f"{part.unknown} of {part.n} searched rows have no known {request.attribute}")
+    if gallery.side in request.edits and gallery.side in saes:
+        sae_file = saes[gallery.side]
+        unsure = sae_file.require(gallery.fingerprint(sae_file.attach or "pooled"), f"gallery {gallery.name!r}")
+        if unsure:
+            notes.append(f"could not compare {', '.join(unsure)} of the SAE {sae_file.name} and gallery {gallery.name}")
+    return notes
+
+
+def _digests(gallery: Gallery, request: RankRequest, saes: SAEs, arms: list) -> dict[str, Any]:
+    used = {side: saes[side].digest for side in request.edits if side in saes}
+    return {
+        "gallery": gallery.digest,
+        "request": request.digest,
+        "query": array_digest(np.ascontiguousarray(arms[0][1])),
+        "saes": used,
+        "edits": {side: edit.digest for side, edit in request.edits.items()},
+    }

@@ -1,0 +1,80 @@
+"""What is asked of an audit: frozen choices with a digest."""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from core.config import HALVES, SIDES, Edit, Half, InputError, Side, digest_of, one_of
+from core.metrics.targets import Target
+from core.statistics import DRAWS
+
+
+@dataclass(frozen=True, eq=False)
+class RankRequest:
+    """One query to a gallery, and the edit whose effect is asked for. Equal requests have equal digests."""
+
+    attribute: str
+    """Attribute column whose groups are counted."""
+    query: str | None = None
+    """A prompt in words; or give `query_embedding`."""
+    query_embedding: Iterable[float] | None = None
+    """(d,) numbers in the space of the pooled embeddings."""
+    k: int = 100
+    """How many items are retrieved."""
+    target: Target = "uniform"
+    """ "uniform", "gallery" (the shares among the searched rows) or a table group -> share."""
+    half: Half = "all"
+    where: Mapping[str, str] = field(default_factory=dict)
+    """Restricts the searched rows: {"race": "White"}."""
+    edits: Mapping[Side, Edit] = field(default_factory=dict)
+    """Which neurons are switched, by side; empty: only the ranking as it is."""
+    method: str = "neuron-edit"
+    """Registered intervention that carries the edits out."""
+    seed: int = 0
+    """Of null bands, intervals and paired draws."""
+    null_draws: int = DRAWS
+
+    def __post_init__(self) -> None:
+        one_of(self.half, HALVES, "half")
+        for side in self.edits:
+            one_of(side, SIDES, "side of an edit")
+        if self.query_embedding is not None:
+            object.__setattr__(self, "query_embedding", tuple(float(v) for v in self.query_embedding))
+            if not self.query_embedding or not all(map(math.isfinite, self.query_embedding)):
+                raise InputError("the query embedding is empty or holds NaN or infinity; expected (d,) finite numbers")
+        if (self.query is None) == (self.query_embedding is None):
+            raise InputError("a ranking needs either a query in words or a query embedding, and not both")
+        if self.query is not None and not self.query.strip():
+            raise InputError("the query is empty; type what to search for, for example: a photo of a doctor")
+        for name in ("k", "null_draws"):
+            value = getattr(self, name)
+            if int(value) != value or value < 1:
+                raise InputError(f"{name} was {value}; expected a whole number of at least 1")
+            object.__setattr__(self, name, int(value))
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "attribute": self.attribute,
+            "query": self.query,
+            "query_embedding": None if self.query_embedding is None else digest_of(list(self.query_embedding)),
+            "k": self.k,
+            "target": self.target if isinstance(self.target, str) else dict(self.target),
+            "half": self.half,
+            "where": dict(self.where),
+            "edits": {side: edit.to_json() for side, edit in self.edits.items()},
+            "method": self.method,
+            "seed": self.seed,
+            "null_draws": self.null_draws,
+        }
+
+    @cached_property
+    def digest(self) -> str:
+        return digest_of(self.to_json())
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, RankRequest) and self.digest == other.digest
+
+    def __hash__(self) -> int:
+        return hash(self.digest)
