@@ -108,4 +108,4 @@ def test_gap_interval_covers() -> None:
         right = rng.random(400) < np.where(labels == "a", 0.8, 0.6)
         gap = evaluate(np.where(right, truth, 1 - truth), labels, ["a", "b"], "letter").gap
         inside += gap.lo <= 0.15 <= gap.hi
-    assert 0.9 <= inside / 150
+    assert inside / 150 >= 0.9
