@@ -107,22 +107,24 @@ def partial_folder(target: Path) -> Path:
     return partial
 
 
-def publish(partial: Path, target: Path, replace: bool = False) -> None:
+def publish(partial: Path, target: Path, replace: bool = False, sync: bool = True) -> None:
     """Give a finished folder or file its final name in one step.
 
-    Everything is synced to disk before the rename. With `replace` an older `target` is moved aside, and moved back
-    where the rename fails; without it an existing target is an InputError.
+    Everything is synced to disk before the rename, unless it can be made again and `sync` is off. With `replace` an
+    older `target` is moved aside, and moved back where the rename fails; without it an existing target is an
+    InputError.
     """
     partial, target = Path(partial), Path(os.path.abspath(target))
     _refuse_existing(target, replace)
-    for path in sorted(partial.rglob("*")) if partial.is_dir() else []:
-        _sync(path)
-    _sync(partial)
+    if sync:
+        for path in [*partial.rglob("*"), partial]:
+            _sync(path)
     if partial.is_dir() and replace:
         _swap(partial, target)
     else:
         os.replace(partial, target)
-    _sync(target.parent)
+    if sync:
+        _sync(target.parent)
 
 
 def _swap(partial: Path, target: Path) -> None:
@@ -168,7 +170,7 @@ def atomic_folder(target: Path, replace: bool = False) -> Iterator[Path]:
 
 
 @contextmanager
-def atomic_file(target: Path) -> Iterator[Path]:
+def atomic_file(target: Path, sync: bool = True) -> Iterator[Path]:
     """A new path to write to that replaces `target` when the block ends, and vanishes where the block fails."""
     target = Path(os.path.abspath(target))
     _make_parent(target)
@@ -181,7 +183,7 @@ def atomic_file(target: Path) -> Iterator[Path]:
     try:
         partial.chmod(0o666 & ~_umask())
         yield partial
-        publish(partial, target, replace=True)
+        publish(partial, target, replace=True, sync=sync)
     finally:
         partial.unlink(missing_ok=True)
 

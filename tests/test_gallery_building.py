@@ -3,8 +3,6 @@
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -38,8 +36,11 @@ class FakeBackbone:
     def dims(self, side: str, attach: str) -> int | None:
         return D if attach == "pooled" else D_MODEL if self.residual else None
 
-    def readout(self, side: str) -> Any:
-        return SimpleNamespace(arrays=lambda: self.arrays)
+    def why_not(self, side: str, attach: str) -> str | None:
+        return None if self.dims(side, attach) else "it pools all tokens"
+
+    def readout(self, side: str) -> ReadoutArrays:
+        return self.arrays
 
     def truncated(self, text: str) -> bool:
         return len(text.split()) > WORDS
@@ -60,16 +61,29 @@ class FakeBackbone:
         return {attach: both[attach] for attach in attaches}
 
 
-@pytest.fixture
-def faces(tmp_path: Path) -> Path:
+def make_faces(folder: Path) -> Path:
     """40 pictures of different colours with a table beside them."""
-    root = tmp_path / "faces"
+    root = folder / "faces"
     root.mkdir()
     for i in range(40):
         Image.new("RGB", (12, 9), (i, 255 - i, 7 * i % 256)).save(root / f"{i:02}.png")
     frame = pd.DataFrame({"file": [f"{i:02}.png" for i in range(40)], "g": list("FFFM") * 10})
-    frame.to_csv(tmp_path / "t.csv", index=False)
+    frame.to_csv(folder / "t.csv", index=False)
     return root
+
+
+@pytest.fixture
+def faces(tmp_path: Path) -> Path:
+    return make_faces(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def straight(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """The files of a gallery of these faces that was built in one go."""
+    folder = tmp_path_factory.mktemp("straight")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(building, "CHUNK", 8)
+        return contents(build_gallery(items_of(make_faces(folder)), FakeBackbone(), folder / "g", **BOTH).path)
 
 
 @pytest.fixture(autouse=True)
@@ -77,7 +91,7 @@ def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(building, "CHUNK", 8)
 
 
-def folder(root: Path) -> ItemTable:
+def items_of(root: Path) -> ItemTable:
     return DATASETS.get("folder")().items(root, root.parent / "t.csv")
 
 
@@ -89,7 +103,7 @@ BOTH = {"attaches": ("pooled", "residual"), "batch": 3}
 
 
 def test_embeddings_labels_and_pictures_belong_together(faces: Path, tmp_path: Path) -> None:
-    gallery = build_gallery(folder(faces), FakeBackbone(), tmp_path / "g", **BOTH)
+    gallery = build_gallery(items_of(faces), FakeBackbone(), tmp_path / "g", **BOTH)
     colours = np.array([[i, 255 - i, 7 * i % 256] for i in range(40)], np.float32)
     backbone = FakeBackbone()
     np.testing.assert_allclose(gallery.embeddings("residual"), (colours + 1) @ backbone.into, rtol=1e-5)
@@ -102,56 +116,53 @@ def test_embeddings_labels_and_pictures_belong_together(faces: Path, tmp_path: P
 
 
 @pytest.mark.parametrize("allowed", [0, 1, 4, 13])
-def test_interrupted_and_resumed_equals_uninterrupted(faces: Path, tmp_path: Path, allowed: int) -> None:
-    straight = build_gallery(folder(faces), FakeBackbone(), tmp_path / "straight", **BOTH)
+def test_interrupted_and_resumed_equals_uninterrupted(
+    faces: Path, tmp_path: Path, straight: dict[str, bytes], allowed: int
+) -> None:
     with pytest.raises(KeyboardInterrupt):
-        build_gallery(folder(faces), FakeBackbone(allowed=allowed), tmp_path / "resumed", **BOTH)
+        build_gallery(items_of(faces), FakeBackbone(allowed=allowed), tmp_path / "resumed", **BOTH)
     assert not (tmp_path / "resumed").exists() and (tmp_path / ".resumed.partial").is_dir()
     second = FakeBackbone()
-    resumed = build_gallery(folder(faces), second, tmp_path / "resumed", **BOTH)
-    assert contents(resumed.path) == contents(straight.path) and resumed.digest == straight.digest
+    resumed = build_gallery(items_of(faces), second, tmp_path / "resumed", **BOTH)
+    assert contents(resumed.path) == straight
     assert second.calls == 15 - allowed // 3 * 3, "finished chunks (3 calls each) are not embedded again"
     assert sorted(p.name for p in tmp_path.iterdir() if "resumed" in p.name) == ["resumed"]
 
 
 @pytest.mark.parametrize("step", ["_assemble", "finish_gallery", "publish"])
 def test_a_kill_while_the_parts_are_joined_loses_nothing(
-    faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+    faces: Path, tmp_path: Path, straight: dict[str, bytes], monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
-    straight = build_gallery(folder(faces), FakeBackbone(), tmp_path / "straight", **BOTH)
 
     def stop(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
         patched.setattr(building, step, stop)
-        build_gallery(folder(faces), FakeBackbone(), tmp_path / "resumed", **BOTH)
+        build_gallery(items_of(faces), FakeBackbone(), tmp_path / "resumed", **BOTH)
     second = FakeBackbone()
-    resumed = build_gallery(folder(faces), second, tmp_path / "resumed", **BOTH)
-    assert second.calls == 0 and contents(resumed.path) == contents(straight.path)
+    resumed = build_gallery(items_of(faces), second, tmp_path / "resumed", **BOTH)
+    assert second.calls == 0 and contents(resumed.path) == straight
 
 
-def test_a_half_written_chunk_is_made_again(faces: Path, tmp_path: Path) -> None:
-    straight = build_gallery(folder(faces), FakeBackbone(), tmp_path / "straight", **BOTH)
+def test_a_half_written_chunk_is_made_again(faces: Path, tmp_path: Path, straight: dict[str, bytes]) -> None:
     with pytest.raises(KeyboardInterrupt):
-        build_gallery(folder(faces), FakeBackbone(allowed=7), tmp_path / "g", **BOTH)
+        build_gallery(items_of(faces), FakeBackbone(allowed=7), tmp_path / "g", **BOTH)
     chunk = tmp_path / ".g.partial" / "chunk-000001.npz"
     chunk.write_bytes(chunk.read_bytes()[:50])
-    assert contents(build_gallery(folder(faces), FakeBackbone(), tmp_path / "g", **BOTH).path) == contents(
-        straight.path
-    )
+    assert contents(build_gallery(items_of(faces), FakeBackbone(), tmp_path / "g", **BOTH).path) == straight
 
 
 def test_kept_chunks_of_other_pictures_or_another_model_are_not_used(faces: Path, tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
-        build_gallery(folder(faces), FakeBackbone(allowed=9), tmp_path / "g", **BOTH)
+        build_gallery(items_of(faces), FakeBackbone(allowed=9), tmp_path / "g", **BOTH)
     Image.new("RGB", (30, 30), "white").save(faces / "00.png")
     with pytest.raises(KeyboardInterrupt):
-        build_gallery(folder(faces), FakeBackbone(allowed=4), tmp_path / "g", **BOTH)
+        build_gallery(items_of(faces), FakeBackbone(allowed=4), tmp_path / "g", **BOTH)
     other = FakeBackbone("w2")
-    gallery = build_gallery(folder(faces), other, tmp_path / "g", **BOTH)
+    gallery = build_gallery(items_of(faces), other, tmp_path / "g", **BOTH)
     assert other.calls == 15 and gallery.check() == []
-    assert contents(gallery.path) == contents(build_gallery(folder(faces), other, tmp_path / "h", **BOTH).path)
+    assert contents(gallery.path) == contents(build_gallery(items_of(faces), other, tmp_path / "h", **BOTH).path)
 
 
 def test_bad_files_are_listed_and_the_rest_is_built(faces: Path, tmp_path: Path) -> None:
@@ -161,7 +172,7 @@ def test_bad_files_are_listed_and_the_rest_is_built(faces: Path, tmp_path: Path)
     for i in range(24, 32):
         (faces / f"{i}.png").write_bytes(b"")  # a whole chunk
     Image.new("RGBA", (9, 9), (0, 0, 0, 0)).save(faces / "39.png")
-    gallery = build_gallery(folder(faces), FakeBackbone(), tmp_path / "g", **BOTH)
+    gallery = build_gallery(items_of(faces), FakeBackbone(), tmp_path / "g", **BOTH)
     bad = {3, 8, 20, *range(24, 32)}
     good = [i for i in range(40) if i not in bad]
     assert gallery.item_ids(np.arange(gallery.n)) == [f"{i:02}.png" for i in good]
@@ -178,7 +189,7 @@ def test_nothing_but_bad_files_is_an_error_without_a_trace(faces: Path, tmp_path
     for path in faces.iterdir():
         path.write_text("no picture")
     with pytest.raises(InputError, match=r"none of the 40 items .* 00\.png is no picture"):
-        build_gallery(folder(faces), FakeBackbone(), tmp_path / "g")
+        build_gallery(items_of(faces), FakeBackbone(), tmp_path / "g")
     assert sorted(os.listdir(tmp_path)) == ["faces", "t.csv"]
 
 
@@ -213,38 +224,38 @@ def test_items_that_are_no_files_are_drawn(tmp_path: Path) -> None:
 
 
 def test_half_precision_is_stored_on_request(faces: Path, tmp_path: Path) -> None:
-    full = build_gallery(folder(faces), FakeBackbone(), tmp_path / "full")
-    half = build_gallery(folder(faces), FakeBackbone(), tmp_path / "half", dtype="float16")
+    full = build_gallery(items_of(faces), FakeBackbone(), tmp_path / "full")
+    half = build_gallery(items_of(faces), FakeBackbone(), tmp_path / "half", dtype="float16")
     assert (half.embeddings() == full.embeddings().astype(np.float16)).all()
 
 
 def test_what_the_model_cannot_give_is_said(faces: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="image side has no residual attach point"):
-        build_gallery(folder(faces), FakeBackbone(residual=False), tmp_path / "g", attaches=["residual"])
+    with pytest.raises(InputError, match="image side has no residual attach point .it pools all tokens."):
+        build_gallery(items_of(faces), FakeBackbone(residual=False), tmp_path / "g", attaches=["residual"])
     broken = FakeBackbone()
     broken.into[:] = np.nan
     with pytest.raises(InputError, match=r"no usable pooled embedding for '00\.png'"):
-        build_gallery(folder(faces), broken, tmp_path / "g")
+        build_gallery(items_of(faces), broken, tmp_path / "g")
     for options, message in (
         ({"dtype": "float8"}, "dtype"),
         ({"batch": 0}, "batch"),
         ({"attaches": ["end"]}, "attach"),
     ):
         with pytest.raises(InputError, match=message):
-            build_gallery(folder(faces), FakeBackbone(), tmp_path / "g", **options)
+            build_gallery(items_of(faces), FakeBackbone(), tmp_path / "g", **options)
     assert sorted(os.listdir(tmp_path)) == ["faces", "t.csv"]
 
 
 def test_progress_rises_to_the_number_of_items(faces: Path, tmp_path: Path) -> None:
     seen: list[tuple[int, int, str]] = []
-    build_gallery(folder(faces), FakeBackbone(), tmp_path / "g", batch=3, progress=lambda *now: seen.append(now))
+    build_gallery(items_of(faces), FakeBackbone(), tmp_path / "g", batch=3, progress=lambda *now: seen.append(now))
     done = [now[0] for now in seen]
     assert done == sorted(done) and done[0] == 0 and done[-1] == 40 and {now[1:] for now in seen} == {(40, "images")}
 
 
 def test_large_pictures_are_embedded_in_parts(faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = build_gallery(folder(faces), FakeBackbone(), tmp_path / "whole")
+    whole = build_gallery(items_of(faces), FakeBackbone(), tmp_path / "whole")
     monkeypatch.setattr(building, "PIXEL_BUDGET", 250)
     counted = FakeBackbone()
-    parts = build_gallery(folder(faces), counted, tmp_path / "parts")
+    parts = build_gallery(items_of(faces), counted, tmp_path / "parts")
     assert counted.calls > 5 and parts.digest == whole.digest == open_gallery(tmp_path / "parts").digest

@@ -64,13 +64,13 @@ def test_what_comes_in_is_what_is_there(given: Given) -> None:
 def test_equal_content_has_an_equal_digest_and_other_content_another(given: Given) -> None:
     digest = given.run().digest
     assert given.run(out=given.folder / "again", name="other", licence="said", images=None).digest == digest
-    others = [given.run(out=given.folder / "seed", split_seed=1).digest]
+    others = [given.run(out=given.folder / "seed", split_seed=1, images=None).digest]
     given.table.loc[0, "g"] = "M"
-    others.append(given.run(out=given.folder / "label").digest)
+    others.append(given.run(out=given.folder / "label", images=None).digest)
     given.rows[0, 0] += 1
-    others.append(given.run(out=given.folder / "row").digest)
+    others.append(given.run(out=given.folder / "row", images=None).digest)
     given.prompts.loc[0, "prompt"] = "a sailor"
-    others.append(given.run(out=given.folder / "prompt").digest)
+    others.append(given.run(out=given.folder / "prompt", images=None).digest)
     assert len({digest, *others}) == 5
 
 

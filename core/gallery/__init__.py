@@ -2,8 +2,9 @@
 
 from core.gallery.building import build_gallery
 from core.gallery.codes import Codes
-from core.gallery.gallery import Gallery, open_gallery, parse_where
+from core.gallery.gallery import Gallery, open_gallery
 from core.gallery.importing import import_gallery
+from core.gallery.labels import parse_where
 from core.gallery.split import split_halves
 from core.gallery.units import unit_rows
 

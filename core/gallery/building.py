@@ -18,6 +18,7 @@ from core.datasets.images import ReadImage, read_image, thumbnail_jpeg
 from core.gallery.chunks import Chunk, KeptChunk, work_through
 from core.gallery.gallery import Gallery, Progress
 from core.gallery.writing import About, finish_gallery, summarised, write_rows
+from core.readout import ReadoutArrays
 from core.store import PackedBlobs, publish, resumable_folder
 
 CHUNK = 512
@@ -38,6 +39,7 @@ class Backbone(Protocol):
 
     def fingerprint(self, side: Side, attach: Attach, normalised: bool = False) -> Fingerprint: ...
     def dims(self, side: Side, attach: Attach) -> int | None: ...
+    def why_not(self, side: Side, attach: Attach) -> str | None: ...
     def encode_images(
         self, images: Sequence[Image.Image], attaches: Sequence[Attach], batch: int
     ) -> Mapping[Attach, np.ndarray]: ...
@@ -45,7 +47,7 @@ class Backbone(Protocol):
         self, texts: Sequence[str], attaches: Sequence[Attach], batch: int
     ) -> Mapping[Attach, np.ndarray]: ...
     def truncated(self, text: str) -> bool: ...
-    def readout(self, side: Side) -> Any: ...
+    def readout(self, side: Side) -> ReadoutArrays | None: ...
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,8 @@ class Job:
         found = {attach: self.backbone.dims(self.side, attach) for attach in self.attaches}
         for attach, d in found.items():
             if d is None:
-                raise InputError(f"the model's {self.side} side has no {attach} attach point; leave {attach!r} out")
+                why = self.backbone.why_not(self.side, attach)
+                raise InputError(f"the model's {self.side} side has no {attach} attach point ({why}); leave it out")
         return found  # type: ignore[return-value]
 
     def report(self, done: int) -> None:
@@ -268,6 +271,5 @@ def _assemble(job: Job, folder: Path, chunks: Sequence[KeptChunk], n: int, dims:
         PackedBlobs.write(folder, "thumbs", (thumb for chunk in chunks for thumb in chunk.thumbs()))
     if "residual" in dims:
         readout = job.backbone.readout(job.side)
-        if readout is None:
-            raise InputError(f"the model's {job.side} side has no readout for its residuals; leave 'residual' out")
-        readout.arrays().save(folder / "readout.npz")
+        assert readout is not None, "a tower with residuals has a readout"
+        readout.save(folder / "readout.npz")

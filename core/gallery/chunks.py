@@ -34,7 +34,8 @@ class Chunk:
             "words": np.array(json.dumps([self.problems, self.notes])),
             **{f"array_{attach}": rows for attach, rows in self.arrays.items()},
         }
-        with atomic_file(path) as partial, open(partial, "wb") as file:
+        # Not synced: a chunk that a power cut damaged is noticed by its checksum and made again.
+        with atomic_file(path, sync=False) as partial, open(partial, "wb") as file:
             np.savez(file, **packed)
 
 

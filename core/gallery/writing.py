@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal
@@ -57,7 +58,6 @@ def write_rows(path: Path, blocks: Iterable[np.ndarray], n: int, d: int, dtype: 
         rows[start : start + len(block)] = block
         start += len(block)
     assert start == n, f"{start} rows were written to {path.name}, {n} were announced"
-    rows.flush()
 
 
 def write_frame(path: Path, frame: pd.DataFrame) -> None:
@@ -96,7 +96,7 @@ def finish_gallery(
         "files": {path.name: {"bytes": path.stat().st_size, "sha256": file_digest(path)} for path in files},
         "split": {"seed": None if about.whole else about.split_seed, "whole": about.whole},
         "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "software": software(),
+        "software": dict(software()),
         "notes": list(notes),
         "problems": list(problems[:PROBLEMS_SHOWN]),
         "problem_count": len(problems),
@@ -105,6 +105,7 @@ def finish_gallery(
     write_json(folder / "manifest.json", manifest)
 
 
+@cache
 def software() -> dict[str, str]:
     """Versions of Python and of the libraries that shape the numbers, without importing them."""
     found = {"python": platform.python_version()}

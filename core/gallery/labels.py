@@ -1,0 +1,103 @@
+"""What is known about each item: its id, file or text, its half and its groups. Columns are read when asked for."""
+
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from core.config import UNKNOWN, InputError
+from core.datasets.tables import RESERVED
+from core.gallery.once import Once
+
+GROUPS_SHOWN = 30
+"""Groups that a message lists at most."""
+
+
+class Labels:
+    """A gallery's attributes.parquet: one row an item, every column text, missing values allowed."""
+
+    def __init__(self, path: Path, owner: str) -> None:
+        self._path, self._owner = path, owner
+        self._once = Once()
+        try:
+            self.n = pq.read_metadata(path).num_rows
+            self._names: list[str] = pq.read_schema(path).names
+        except (OSError, pa.ArrowException) as error:
+            raise InputError(f"{path} cannot be read as Parquet ({error}); make the gallery again") from None
+
+    @cached_property
+    def attributes(self) -> list[str]:
+        """Names of the attribute columns."""
+        return [name for name in self._names if name not in RESERVED]
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """A copy of everything: id, file, text, half, then the attributes; NA is unknown."""
+        return self._once("table", lambda: pq.read_table(self._path).to_pandas()).copy(deep=False)
+
+    def column(self, name: str) -> pa.Array | None:
+        """One column as it is stored; None where the gallery has none of this name."""
+        if name not in self._names:
+            return None
+        read = lambda: pq.read_table(self._path, columns=[name])[name].combine_chunks()  # noqa: E731
+        return self._once(("column", name), read)
+
+    def halves(self) -> np.ndarray:
+        """ "probe" or "evaluation" for each item (n,)."""
+        return self._once("half", lambda: self.column("half").to_numpy(zero_copy_only=False))
+
+    def numbered(self, attribute: str) -> tuple[list[str], np.ndarray]:
+        """Sorted groups of an attribute, and each item's place among them: int32 (n,), -1 unknown."""
+        if attribute not in self.attributes:
+            known = ", ".join(self.attributes) or "none"
+            raise InputError(f"{self._owner} has no attribute {attribute!r}; known: {known}")
+        return self._once(("groups", attribute), lambda: self._number(attribute))
+
+    def _number(self, attribute: str) -> tuple[list[str], np.ndarray]:
+        column = self.column(attribute)
+        groups = sorted(pc.unique(column.drop_null()).to_pylist())
+        place = pc.index_in(column, value_set=pa.array(groups, column.type))
+        numbers = place.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int32)
+        numbers.setflags(write=False)
+        return groups, numbers
+
+    def labels(self, attribute: str) -> np.ndarray:
+        """The group of every item (n,), dtype object; None where it is unknown."""
+        groups, numbers = self.numbered(attribute)
+        # The place -1 of an unknown item is the last entry: None.
+        return self._once(("labels", attribute), lambda: np.array([*groups, None], dtype=object)[numbers])
+
+    def counts(self, attribute: str, rows: np.ndarray | None) -> dict[str, int]:
+        """Number of items of each group, then of "unknown", among `rows` (None: all); groups may have 0."""
+        groups, numbers = self.numbered(attribute)
+        counts = np.bincount((numbers if rows is None else numbers[rows]) + 1, minlength=len(groups) + 1)
+        return {**{group: int(count) for group, count in zip(groups, counts[1:], strict=True)}, UNKNOWN: int(counts[0])}
+
+    def matching(self, where: Mapping[str, str]) -> np.ndarray:
+        """Whether each item is in all of the given groups, bool (n,); InputError for an unknown column or group."""
+        keep = np.ones(self.n, dtype=bool)
+        for attribute, value in where.items():
+            groups, numbers = self.numbered(attribute)
+            if value not in (*groups, UNKNOWN):
+                known = ", ".join([*groups[:GROUPS_SHOWN], UNKNOWN])
+                raise InputError(f"{attribute} has no group {value!r}; known: {known}")
+            keep &= numbers == (groups.index(value) if value != UNKNOWN else -1)
+        return keep
+
+
+def parse_where(conditions: Iterable[str]) -> dict[str, str]:
+    """{"race": "White"} from ["race=White"]; InputError for what has no "=" and for a column named twice."""
+    where: dict[str, str] = {}
+    for condition in conditions:
+        column, equals, value = (part.strip() for part in condition.partition("="))
+        if not equals or not column:
+            raise InputError(f"the condition {condition!r} has no column and value; expected COLUMN=VALUE")
+        if column in where:
+            raise InputError(f"the column {column!r} is restricted twice; give one value for it")
+        where[column] = value
+    return where
