@@ -1,7 +1,7 @@
 """From a request to what interventions work on: searched rows, the query, the items, with every mismatch refused."""
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -11,7 +11,7 @@ import numpy as np
 from core.audit.bench import Bench
 from core.audit.request import RankRequest
 from core.audit.results import Part
-from core.config import UNKNOWN, Edit, InputError, Side, digest_of
+from core.config import UNKNOWN, Attach, Edit, InputError, Side, digest_of
 from core.gallery import Gallery, unit_rows
 from core.interventions import INTERVENTIONS, Material
 from core.metrics import target_distribution
@@ -26,17 +26,17 @@ SAEs = Mapping[Side, "SAEFile"]
 
 
 @dataclass(frozen=True, eq=False)
-class Query:
-    """The query as an intervention sees it: one row of the text side."""
+class Queries:
+    """One or more queries as an intervention sees them: rows of the text side."""
 
     material: Material
     notes: tuple[str, ...] = ()
 
-    def vector(self, method: str, edit: Edit | None) -> np.ndarray:
-        """Pooled embedding (d,) after the intervention; the stored one where there is no edit."""
+    def vectors(self, method: str, edit: Edit | None) -> np.ndarray:
+        """Pooled embeddings (n, d) after the intervention; the stored ones where there is no edit."""
         if edit is None or method == "identity":
-            return np.asarray(self.material.pooled[0])
-        return INTERVENTIONS.get(method)()(self.material, edit)[0]
+            return np.asarray(self.material.pooled)
+        return INTERVENTIONS.get(method)()(self.material, edit)
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,21 +91,40 @@ def _select_part(gallery: Gallery, request: RankRequest) -> Part:
 # ------------------------------------------------------------------------------------------ step 2: the query
 
 
-def embed_query(gallery: Gallery, request: RankRequest, backbone: "Backbone | None", saes: SAEs, bench: Bench) -> Query:
-    """The query's embedding and, where a text SAE edits it, its codes at the SAE's attach point.
+def embed_query(
+    gallery: Gallery, request: RankRequest, backbone: "Backbone | None", saes: SAEs, bench: Bench
+) -> Queries:
+    """The request's query, from words or from the embedding that was given."""
+    if request.query_embedding is None:
+        return embed_texts([request.query or ""], gallery, request, backbone, saes, bench)
+    pooled = np.asarray(request.query_embedding, dtype=np.float32)[None]
+    if not edits_queries(gallery, request):
+        return Queries(Material("text", pooled))
+    return _editable({"pooled": pooled}, gallery, request, None, saes, ())
 
-    Queries of a caption gallery are never edited: there the text SAE edits the items.
-    """
-    edited = gallery.side == "image" and "text" in request.edits
-    if request.query_embedding is not None:
-        pooled = np.asarray(request.query_embedding, dtype=np.float32)[None]
-        texts, notes = {"pooled": pooled}, ()
-    else:
-        attaches = ("pooled", saes["text"].attach or "pooled") if edited and "text" in saes else ("pooled",)
-        texts, notes = _text_embeddings(request.query or "", tuple(dict.fromkeys(attaches)), gallery, backbone, bench)
+
+def embed_texts(
+    texts: Sequence[str],
+    gallery: Gallery,
+    request: RankRequest,
+    backbone: "Backbone | None",
+    saes: SAEs,
+    bench: Bench,
+) -> Queries:
+    """Queries in words and, where the request has a text SAE edit them, their codes at the SAE's attach point."""
+    edited = edits_queries(gallery, request)
+    attaches: tuple[Attach, ...] = ("pooled",)
+    if edited and "text" in saes and saes["text"].attach == "residual":
+        attaches = ("pooled", "residual")
+    found, notes = _text_embeddings(texts, attaches, gallery, backbone, bench)
     if not edited:
-        return Query(Material("text", texts["pooled"]), notes)
-    return _editable(texts, gallery, request, backbone, saes, notes)
+        return Queries(Material("text", found["pooled"]), notes)
+    return _editable(found, gallery, request, backbone, saes, notes)
+
+
+def edits_queries(gallery: Gallery, request: RankRequest) -> bool:
+    """Whether the request edits queries; those of a caption gallery never are: there a text SAE edits the items."""
+    return gallery.side == "image" and "text" in request.edits
 
 
 def query_embedding(text: str, backbone: "Backbone | None", gallery: Gallery) -> np.ndarray:
@@ -114,13 +133,17 @@ def query_embedding(text: str, backbone: "Backbone | None", gallery: Gallery) ->
     From the backbone where it is the gallery's model, else from the gallery's known prompts.
     InputError that names near prompts where neither knows it.
     """
-    return _text_embeddings(text, ("pooled",), gallery, backbone, Bench())[0]["pooled"][0]
+    return _text_embeddings([text], ("pooled",), gallery, backbone, Bench())[0]["pooled"][0]
 
 
 def _text_embeddings(
-    text: str, attaches: tuple, gallery: Gallery, backbone: "Backbone | None", bench: Bench
-) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
-    """Embeddings (1, d) of a text at each attach point, and warnings about the text."""
+    texts: Sequence[str],
+    attaches: tuple[Attach, ...],
+    gallery: Gallery,
+    backbone: "Backbone | None",
+    bench: Bench,
+) -> tuple[dict[Attach, np.ndarray], tuple[str, ...]]:
+    """Embeddings (n, d) of texts at each attach point, and warnings about them."""
     refusal = None
     if backbone is not None:
         try:
@@ -128,17 +151,17 @@ def _text_embeddings(
         except InputError as error:
             refusal = str(error)
         else:
-            found = bench.remember(
-                ("text", backbone.weights_digest, text, *attaches), lambda: backbone.encode_texts([text], attaches)
-            )
-            notes = [*_about_words(text, backbone)]
+            key = ("texts", backbone.weights_digest, digest_of([list(texts), *attaches]))
+            found = bench.remember(key, lambda: backbone.encode_texts(list(texts), attaches))
+            notes = [note for text in texts for note in _about_words(text, backbone)]
             if unsure:
                 notes.append(f"could not compare {', '.join(unsure)} of the text model and gallery {gallery.name}")
-            return found, tuple(notes)
-    known = gallery.prompt_embedding(text)
-    if known is not None and attaches == ("pooled",):
-        return {"pooled": known[None]}, ()
-    raise InputError(refusal or _cannot_embed(text, attaches, gallery))
+            return found, tuple(dict.fromkeys(notes))
+    known = [gallery.prompt_embedding(text) for text in texts]
+    strange = [text for text, row in zip(texts, known, strict=True) if row is None]
+    if attaches == ("pooled",) and not strange:
+        return {"pooled": np.stack(known)}, ()
+    raise InputError(refusal or _cannot_embed(strange, attaches, gallery))
 
 
 def _same_model(gallery: Gallery, backbone: "Backbone") -> list[str]:
@@ -163,29 +186,30 @@ def _about_words(text: str, backbone: "Backbone") -> list[str]:
     return notes
 
 
-def _cannot_embed(text: str, attaches: tuple, gallery: Gallery) -> str:
+def _cannot_embed(strange: list[str], attaches: tuple[Attach, ...], gallery: Gallery) -> str:
     if not gallery.prompts:
         return f"no text model is loaded and gallery {gallery.name} has no known prompts; load the gallery's model"
-    if gallery.prompt_embedding(text) is not None:
+    if not strange:
         return (
-            f"the embedding of {text!r} is known at the pooled attach point only, and the text SAE edits "
+            "the embeddings of known prompts are known at the pooled attach point only, and the text SAE edits "
             f"{attaches[-1]}; load the gallery's model"
         )
-    near = difflib.get_close_matches(text, gallery.prompts, n=5, cutoff=0.3) or gallery.prompts[:5]
-    return f"no text model is loaded and {text!r} is not among the known prompts; near ones: {'; '.join(near)}"
+    prompts = list(gallery.prompts)
+    near = difflib.get_close_matches(strange[0], prompts, n=5, cutoff=0.3) or prompts[:5]
+    return f"no text model is loaded and {strange[0]!r} is not among the known prompts; near ones: {'; '.join(near)}"
 
 
 def _editable(
-    texts: dict[str, np.ndarray],
+    texts: dict[Attach, np.ndarray],
     gallery: Gallery,
     request: RankRequest,
     backbone: "Backbone | None",
     saes: SAEs,
     notes: tuple[str, ...],
-) -> Query:
-    """The query with its codes; refuses a text SAE of another model."""
+) -> Queries:
+    """Queries with their codes; refuses a text SAE of another model."""
     if not INTERVENTIONS.get(request.method).needs_sae:
-        return Query(Material("text", texts["pooled"]), notes)
+        return Queries(Material("text", texts["pooled"]), notes)
     sae_file = sae_of("text", saes)
     attach = sae_file.attach or "pooled"
     if attach not in texts:
@@ -202,7 +226,7 @@ def _editable(
         notes = (*notes, f"could not compare {', '.join(unsure)} of the text SAE {sae_file.name} and the query")
     readout = backbone.readout("text") if backbone is not None and attach == "residual" else None
     codes = encode(texts[attach], sae_file)
-    return Query(Material("text", texts["pooled"], attach, texts[attach], codes, sae_file.sae, readout), notes)
+    return Queries(Material("text", texts["pooled"], attach, texts[attach], codes, sae_file.sae, readout), notes)
 
 
 # ------------------------------------------------------------------------------------------ step 3: the items

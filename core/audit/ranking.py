@@ -7,7 +7,7 @@ import numpy as np
 from core.audit.bench import Bench
 from core.audit.material import (
     Items,
-    Query,
+    Queries,
     SAEs,
     baseline_items,
     edited_items,
@@ -64,36 +64,40 @@ def rank(
     query = embed_query(gallery, request, backbone, saes, bench)
     arms, found = [], []
     for method in ("identity", request.method) if request.edits else ("identity",):
-        items, vector = intervene(gallery, part, query, request, method, saes, bench)
-        arms.append((items, vector))
-        found.append(measured(gallery, part, request, items, vector, bench))
+        items, vectors = intervene(gallery, part, query, request, method, saes, bench)
+        arms.append((items, vectors[0]))
+        found.append(measured(gallery, part, request, items, vectors[0], bench))
     difference = compare(gallery, part, request, found, arms) if request.edits else None
     notes = (*query.notes, *_notes(gallery, part, saes, request))
     return RankResult(request, part, _digests(gallery, request, saes, arms), notes, *found, difference=difference)
 
 
 def intervene(
-    gallery: Gallery, part: Part, query: Query, request: RankRequest, method: str, saes: SAEs, bench: Bench
+    gallery: Gallery, part: Part, queries: Queries, request: RankRequest, method: str, saes: SAEs, bench: Bench
 ) -> tuple[Items, np.ndarray]:
-    """Items to search and the query vector (d,) under one method; "identity" is the baseline.
+    """Items to search and the query vectors (n, d) under one method; "identity" is the baseline.
 
-    The edit of the gallery's own side changes the items, a text edit of an image gallery changes the query.
+    The edit of the gallery's own side changes the items, a text edit of an image gallery changes the queries.
     """
-    baseline = baseline_items(gallery, part, bench)
-    query_edit = request.edits.get("text") if gallery.side == "image" else None
-    vector = query.vector(method, query_edit)
-    edit = request.edits.get(gallery.side)
+    vectors = queries.vectors(method, request.edits.get("text") if gallery.side == "image" else None)
+    return arm_items(gallery, part, request, method, saes, bench), vectors
+
+
+def arm_items(gallery: Gallery, part: Part, request: RankRequest, method: str, saes: SAEs, bench: Bench) -> Items:
+    """The searched items under one method, remembered."""
     if gallery.side == "text" and "image" in request.edits:
         raise InputError(f"gallery {gallery.name} holds captions, which an image SAE cannot edit; use a text SAE")
+    baseline = baseline_items(gallery, part, bench)
+    edit = request.edits.get(gallery.side)
     if method == "identity" or edit is None:
-        return baseline, vector
+        return baseline
     sae_file = sae_of(gallery.side, saes) if INTERVENTIONS.get(method).needs_sae else None
     digest = digest_of([part.digest, sae_file.digest if sae_file else None, method, edit.digest])
 
     def make() -> Items:
         return edited_items(item_material(gallery, part, sae_file, bench), baseline, method, edit, digest)
 
-    return bench.remember(("items", digest), make), vector
+    return bench.remember(("items", digest), make)
 
 
 def measured(

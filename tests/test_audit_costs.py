@@ -1,0 +1,158 @@
+"""Controls beside an effect, and the price of it."""
+
+import json
+
+import numpy as np
+import pytest
+
+from core import audit
+from core.audit import Bench, RankRequest
+from core.config import Edit, InputError
+from core.retrieval import search
+from core.statistics import auc
+from core.zeroshot import PromptSet
+from tests.tiny import CAPTIONS, IMAGES, QUERY, TinyBackbone, busy_neurons, dense_codes, sae_file
+
+PROMPTS = ["a photo of a pilot", "a photo of a nurse", "a photo of a baker"]
+CLASSES = PromptSet.from_json(
+    {
+        "schema": 1,
+        "templates": ["a photo of {}", "a picture of {}"],
+        "attributes": {
+            "gender": {"Male": ["a man"], "Female": ["a woman"]},
+            "size": {"big": ["a big one"], "small": ["a small one"]},
+            "elsewhere": {"a": ["a"], "b": ["b"]},
+        },
+    },
+    "test",
+)
+
+
+def request(gallery=IMAGES, side=None, attach="pooled", **choices) -> tuple[RankRequest, dict]:
+    """A request that switches the three busiest neurons of a side, and the SAE for it."""
+    side = side or gallery.side
+    file = sae_file(side, attach)
+    if side == gallery.side:
+        neurons = busy_neurons(gallery, file)
+    else:
+        z = dense_codes(TinyBackbone().encode_texts([QUERY], (attach,))[attach], file)
+        neurons = tuple(int(j) for j in np.argsort(-z[0])[:3])
+    choices = {"attribute": "gender", "query": QUERY, "k": 50, "null_draws": 200, **choices}
+    return RankRequest(edits={side: Edit(neurons)}, **choices), {side: file}
+
+
+# -------------------------------------------------------------------------------------------------- controls
+
+
+@pytest.mark.parametrize("gallery", [IMAGES, CAPTIONS], ids=["images", "captions"])
+@pytest.mark.parametrize("attach", ["pooled", "residual"])
+def test_arms_of_the_controls(gallery, attach):
+    asked, saes = request(gallery, attach=attach)
+    result = audit.controls(gallery, asked, TinyBackbone(), saes, PROMPTS, draws=20)
+    for arm, edits in ((result.original, {}), (result.chosen, asked.edits)):
+        for prompt, value in zip(PROMPTS, arm.by_prompt, strict=True):
+            alone = RankRequest("gender", prompt, k=50, edits=edits, null_draws=200)
+            found = audit.rank(gallery, alone, TinyBackbone(), saes)
+            single = found.after or found.before
+            assert single.metrics["max_skew"].estimate == pytest.approx(value, abs=1e-12)
+        assert arm.max_skew.estimate == pytest.approx(np.mean(arm.by_prompt))
+        assert arm.max_skew.n == 3 and arm.max_skew.lo <= arm.max_skew.estimate <= arm.max_skew.hi
+    assert result.original.cosine == 1.0 and result.original.rows_changed == 0
+    assert result.reconstruction_only.rows_changed == gallery.n and result.reconstruction_only.cosine < 1.0
+    assert len(result.random) == 20 and len({arm.edits[gallery.side].neurons for arm in result.random}) > 10
+    chosen = set(asked.edits[gallery.side].neurons)
+    for arm in result.random:
+        neurons = arm.edits[gallery.side].neurons
+        assert len(neurons) == 3 and not chosen & set(neurons)
+    lo, hi = result.band
+    assert lo <= np.mean([arm.max_skew.estimate for arm in result.random]) <= hi
+    assert 1 / 21 <= result.p_value <= 1.0
+
+
+def test_controls_as_json_of_one_prompt():
+    asked, saes = request()
+    document = audit.controls(IMAGES, asked, TinyBackbone(), saes).to_json()
+    document = json.loads(json.dumps(document, allow_nan=False))
+    assert {"original", "reconstruction_only", "chosen", "random"} <= set(document)
+    assert len(document["original"]["max_skew"]["null"]) == 2
+    assert len(document["random"]["draws"]) == document["random"]["n"] == 20
+    assert document["random"]["lo"] <= document["random"]["mean"] <= document["random"]["hi"]
+
+
+def test_controls_of_an_edited_query_draw_among_what_fires_on_the_prompts():
+    asked, saes = request(side="text")
+    result = audit.controls(IMAGES, asked, TinyBackbone(), saes, [QUERY], draws=3)
+    fires = set(np.flatnonzero(dense_codes(TinyBackbone().encode_texts([QUERY])["pooled"], saes["text"])[0]).tolist())
+    assert all(set(arm.edits["text"].neurons) <= fires for arm in result.random)
+    assert result.original.cosine == result.chosen.cosine == 1.0
+
+
+def test_controls_need_a_neuron_and_report_progress():
+    with pytest.raises(InputError, match="at least one neuron"):
+        audit.controls(IMAGES, RankRequest("gender", QUERY), TinyBackbone())
+    asked, saes = request()
+    seen = []
+    audit.controls(IMAGES, asked, TinyBackbone(), saes, draws=2, progress=lambda *step: seen.append(step))
+    assert [done for done, _, _ in seen] == list(range(6)) and seen[-1][1] == 5
+    again = [audit.controls(IMAGES, asked, TinyBackbone(), saes, draws=2, bench=b).to_json() for b in (None, Bench())]
+    assert again[0] == again[1]
+
+
+# ------------------------------------------------------------------------------------------------------ cost
+
+
+@pytest.mark.parametrize("side", ["image", "text"])
+def test_cost_is_measured_before_and_after(side):
+    asked, saes = request(side=side)
+    result = audit.utility_cost(IMAGES, asked, TinyBackbone(), saes, CLASSES)
+    assert set(result.zeroshot) == {"size"}  # gender is edited, and the gallery has no "elsewhere"
+    cost = result.zeroshot["size"]
+    change = cost.after.accuracy.estimate - cost.before.accuracy.estimate
+    assert cost.difference.accuracy.estimate == pytest.approx(change)
+    assert cost.before.n == IMAGES.n
+    assert set(result.explicit) == {"a photo of a man", "a photo of a woman"}
+    if side == "text":
+        assert result.rows_changed == 0 and result.cosine_mean == 1.0
+    else:
+        assert 0 < result.rows_changed < IMAGES.n and result.cosine_min < result.cosine_mean < 1.0
+
+
+def test_explicit_queries_are_the_auc_of_their_group():
+    asked, saes = request()
+    cost = audit.utility_cost(IMAGES, asked, TinyBackbone(), saes, explicit={"a photo of a man": "Male"})
+    found = cost.explicit["a photo of a man"]
+    query = TinyBackbone().encode_texts(["a photo of a man"])["pooled"][0]
+    labels = IMAGES.group_numbers("gender")
+    ranking = search(IMAGES.unit(), query, IMAGES.n)
+    scores = np.empty(IMAGES.n)
+    scores[ranking.rows] = ranking.scores
+    assert found.before.estimate == pytest.approx(auc(scores[labels >= 0], labels[labels >= 0] == 1), abs=1e-6)
+    assert found.difference.estimate == pytest.approx(found.after.estimate - found.before.estimate)
+    assert found.difference.lo <= found.difference.estimate <= found.difference.hi
+
+
+def test_cost_of_nothing_is_nothing():
+    _, saes = request()
+    nothing = RankRequest("gender", QUERY, edits={"image": Edit()}, k=50)
+    result = audit.utility_cost(IMAGES, nothing, TinyBackbone(), saes, CLASSES)
+    assert result.zeroshot["size"].difference.accuracy.estimate == 0.0
+    assert all(cost.difference.estimate == 0.0 for cost in result.explicit.values())
+    assert (result.cosine_mean, result.cosine_min, result.rows_changed) == (1.0, 1.0, 0)
+
+
+def test_what_cannot_be_computed_says_why_in_its_place():
+    asked, saes = request()
+    explicit = {"a photo of a man": "Male", QUERY: "Other"}
+    document = audit.utility_cost(IMAGES, asked, None, saes, CLASSES, explicit).to_json()
+    document = json.loads(json.dumps(document, allow_nan=False))
+    assert (
+        document["zeroshot"]["size"]["estimate"] is None
+        and "a photo of a big one" in document["zeroshot"]["size"]["reason"]
+    )
+    assert "known prompts" in document["explicit"]["a photo of a man"]["before"]["reason"]
+    assert document["explicit"][QUERY]["after"] == {"estimate": None, "reason": "no searched row is Other"}
+
+
+def test_cost_needs_an_edit():
+    with pytest.raises(InputError, match="no edit"):
+        audit.utility_cost(IMAGES, RankRequest("gender", QUERY), TinyBackbone())
