@@ -124,26 +124,21 @@ def moved(rank: int, rank_before: int | None) -> str:
     return f":blue[▲{rank_before - rank}]" if rank_before > rank else f":orange[▼{rank - rank_before}]"
 
 
-def ranked_captions(
-    rows: Sequence[int], groups: Sequence[str | None], others: Mapping[int, int] | None, arm: str, first: int = 1
-) -> list[str]:
-    """Rank, change and group under each item of a ranking.
+def ranked_caption(rank: int, row: int, groups: Sequence[str | None], other: Mapping[int, int] | None, arm: str) -> str:
+    """Rank, change and group under one item of a ranking. Markdown.
 
     Parameters
     ----------
-    rows : rows in ranking order, beginning with rank `first`.
-    others : row -> rank in the other arm's top k; None where there is no other arm.
+    groups : (n,) group of every item of the gallery, None unknown.
+    other : row -> rank in the other arm's top k; None where there is no other arm.
     arm : "before" marks what left the top k, "after" marks how each item moved.
     """
-    captions = []
-    for rank, row in enumerate(rows, first):
-        change = ""
-        if others is not None and arm == "after":
-            change = f" {moved(rank, others.get(row))}"
-        elif others is not None and row not in others:
-            change = " :gray-badge[left]"
-        captions.append(f"**{rank}**{change}  \n{readable(groups[row])}")
-    return captions
+    change = ""
+    if other is not None and arm == "after":
+        change = f" {moved(rank, other.get(row))}"
+    elif other is not None and row not in other:
+        change = " :gray-badge[left]"
+    return f"**{rank}**{change}  \n{readable(groups[row])}"
 
 
 def readable(group: str | None) -> str:

@@ -4,46 +4,33 @@ from collections.abc import Mapping
 
 import streamlit as st
 
-from core.config import Edit, Side
+from core.config import Edit
 from core.ui import links
+from core.ui.results import Asked
+from core.ui.state import AppState
 from core.ui.wording import TARGET_NAMES
 
 SHORT = 8
 """Hex digits of a digest that are shown; the copied block has them all."""
 
 
-def facts(
-    gallery: tuple[str, int, str],
-    model: str,
-    saes: Mapping[Side, tuple[str, str]],
-    edits: Mapping[Side, Edit],
-    k: int,
-    attribute: str,
-    target: str,
-    filters: Mapping[str, str],
-    half: str,
-    seed: int,
-    query: str,
-) -> dict[str, str]:
-    """Everything that a number on the page depends on, in words, in reading order.
-
-    Parameters
-    ----------
-    gallery : name, number of items, digest.
-    saes : side -> name and digest.
-    """
-    name, n, digest = gallery
-    lines = {"prompt": query, "gallery": f"{name}, {n:,} items, digest {digest}", "model": model}
-    for side, (sae, sae_digest) in saes.items():
-        lines[f"SAE ({side})"] = f"{sae}, digest {sae_digest}"
-    for side, edit in edits.items():
-        lines[f"edit ({side})"] = f"neurons {_numbers(edit)}, {_manner(edit)}, digest {edit.digest}"
-    if not edits:
+def of(state: AppState, question: Asked) -> dict[str, str]:
+    """Everything that a ranking on the page depends on, in words, in reading order."""
+    gallery, request = question.gallery, question.request
+    lines = {
+        "prompt": str(request.query),
+        "gallery": f"{gallery.name}, {gallery.n:,} items, digest {gallery.digest}",
+        "model": gallery.fingerprint("pooled").describe(),
+    }
+    for side, sae in question.saes.items():
+        lines[f"{side} SAE"] = f"{sae.name}, digest {sae.digest}"
+    for side, edit in request.edits.items():
+        lines[f"{side} edit"] = f"neurons {_numbers(edit)}, {_manner(edit)}, digest {edit.digest}"
+    if not request.edits:
         lines["edit"] = "none"
-    part = ", ".join(f"{column} = {value}" for column, value in filters.items()) or "everything"
-    lines |= {"attribute": attribute, "k": str(k), "target": TARGET_NAMES.get(target, target)}
-    lines |= {"part of the gallery": part, "rows": half, "seed": str(seed)}
-    return lines
+    part = ", ".join(f"{column} = {value}" for column, value in request.where.items()) or "everything"
+    lines |= {"attribute": request.attribute, "k": str(request.k), "target": TARGET_NAMES[state.target]}
+    return lines | {"part": part, "rows": request.half, "seed": str(request.seed)}
 
 
 def _numbers(edit: Edit) -> str:

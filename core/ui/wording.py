@@ -5,6 +5,12 @@ from collections.abc import Mapping, Sequence
 from core.statistics import Estimate
 
 TARGET_NAMES = {"uniform": "even shares", "gallery": "shares in the gallery"}
+ITEM_NAMES = {"images": "pictures", "captions": "captions"}
+READINGS = {
+    "beyond": "beyond what chance shows",
+    "inside": "not distinguishable from no bias",
+    "nearer": "nearer to the target than chance would be",
+}
 METRIC_NAMES = {"max_skew": "MaxSkew", "min_skew": "MinSkew", "ndkl": "NDKL", "kl": "KL"}
 METRIC_HELP = {
     "max_skew": "log of share ÷ target for the most over-represented group; 0 is no skew",
@@ -63,14 +69,24 @@ def leading_group(shares: Mapping[str, Estimate], target: Mapping[str, float]) -
     return max(known, key=lambda g: known[g]) if known else None
 
 
-def headline(query: str, k: int, group: str, share: Estimate, gallery_share: float, items: str) -> str:
-    """What was found, in one sentence with count, interval and the gallery's own share. Markdown."""
+def headline(
+    query: str, k: int, group: str, share: Estimate, gallery_share: float, items: str, part: bool = False
+) -> str:
+    """What was found, in one sentence with count, interval and the gallery's own share. Markdown.
+
+    Parameters
+    ----------
+    gallery_share : the group's share among the searched items.
+    items : what is searched, "pictures" or "captions".
+    part : True where only a part of the gallery is searched.
+    """
     found = round(share.estimate * share.n)
-    of = f"the {k}" if share.n == k else f"the {share.n} of {k} with a known label among those"
+    of = f"the {k:,}" if share.n == k else f"the {share.n:,} with a known label among the {k:,}"
+    whole = "this part of the gallery" if part else "the gallery"
     return (
-        f"Of {of} {items} nearest to “{query}”, **{found} are {group}** "
+        f"Of {of} {items} nearest to “{query}”, **{found:,} are {group}** "
         f"({percent(share.estimate)}, 95 % interval {interval(share)[1:-1]}), "
-        f"where the gallery has {percent(gallery_share)}."
+        f"where {whole} has {percent(gallery_share)}."
     )
 
 
@@ -87,7 +103,23 @@ def reading(value: Estimate) -> str:
         return value.reason or "cannot be computed"
     if value.null is None:
         return "no null band was computed"
-    return "beyond what chance shows" if value.distinguishable else "not distinguishable from no bias"
+    return READINGS.get(str(value.null_side), READINGS["inside"])
+
+
+def skew_line(before: Estimate, after: Estimate | None) -> str:
+    """MaxSkew before and after beside its null band, in one line."""
+    if before.estimate is None:
+        return f"MaxSkew: {before.reason}"
+    line = f"MaxSkew {number(before.estimate)} {interval_of(before)}"
+    last = before
+    if after is not None and after.estimate is not None:
+        line, last = f"{line} → {number(after.estimate)} {interval_of(after)}", after
+    return f"{line}; without any bias {band_text(before)}: {reading(last)}."
+
+
+def interval_of(e: Estimate) -> str:
+    """The 95 % interval of a metric, in brackets."""
+    return "" if e.lo is None or e.hi is None else f"({number(e.lo)} to {number(e.hi)})"
 
 
 def band_text(value: Estimate) -> str:

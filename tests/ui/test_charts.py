@@ -56,7 +56,7 @@ def test_a_group_that_cannot_be_counted_has_its_reason_and_no_bar() -> None:
 
 
 def test_before_after_and_target_differ_in_lightness_too() -> None:
-    """For every kind of colour vision and in grey print: no mark is red or green, and lightness alone tells some apart."""
+    """For every colour vision and in grey print: no mark is red or green, and lightness alone tells some apart."""
 
     def luminance(colour: str) -> float:
         r, g, b = hex_to_rgb(colour)

@@ -12,14 +12,11 @@ def test_a_move_is_a_sign_with_its_size() -> None:
 
 def test_captions_mark_what_left_and_what_came() -> None:
     groups = ["Female", "Male", None]
-    before = grids.ranked_captions([0, 1, 2], groups, {0: 1, 2: 2}, "before")
-    assert "left" in before[1] and "left" not in before[0]
-    after = grids.ranked_captions([0, 2], groups, {0: 1}, "after")
-    assert "new" in after[1] and "unknown" in after[1] and "Female" in after[0]
-
-
-def test_captions_of_a_later_page_go_on_counting() -> None:
-    assert grids.ranked_captions([0], ["Female"], None, "before", first=17)[0].startswith("**17**")
+    assert "left" in grids.ranked_caption(2, 1, groups, {0: 1}, "before")
+    assert "left" not in grids.ranked_caption(1, 0, groups, {0: 1}, "before")
+    assert "new" in grids.ranked_caption(2, 2, groups, {0: 1}, "after")
+    assert "unknown" in grids.ranked_caption(2, 2, groups, {0: 1}, "after")
+    assert grids.ranked_caption(17, 0, groups, None, "before") == "**17**  \nFemale"
 
 
 def test_text_of_a_data_set_stays_literal() -> None:

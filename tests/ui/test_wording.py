@@ -21,7 +21,7 @@ def test_the_headline_counts_names_and_compares() -> None:
 
 def test_the_headline_says_when_labels_are_missing() -> None:
     line = wording.headline("a photo of a doctor", 100, "Male", share_estimate(90, 98), 0.5, "images")
-    assert "98 of 100 with a known label" in line
+    assert "the 98 with a known label among the 100" in line
 
 
 def test_the_line_after_an_edit_compares_counts() -> None:
@@ -32,11 +32,20 @@ def test_the_line_after_an_edit_compares_counts() -> None:
 
 
 def test_inside_the_null_band_nothing_is_claimed() -> None:
-    near = Estimate(0.05, 0.0, 0.2, 100, null=Band(0.0, 0.2, 0.08), distinguishable=False)
-    far = Estimate(0.61, 0.5, 0.7, 100, null=Band(0.0, 0.2, 0.08), distinguishable=True)
+    near = Estimate(0.05, 0.0, 0.2, 100, null=Band(0.0, 0.2, 0.08), null_side="inside")
+    far = Estimate(0.61, 0.5, 0.7, 100, null=Band(0.0, 0.2, 0.08), null_side="beyond")
     assert wording.reading(near) == "not distinguishable from no bias"
     assert wording.reading(far) != wording.reading(near)
     assert wording.reading(Estimate.missing("no row")) == "no row"
+
+
+def test_the_skew_line_has_both_arms_the_band_and_the_reading() -> None:
+    band = Band(0.0, 0.2, 0.08)
+    before = Estimate(0.61, 0.5, 0.7, 100, null=band, null_side="beyond")
+    after = Estimate(0.1, 0.0, 0.3, 100, null=band, null_side="inside")
+    line = wording.skew_line(before, after)
+    assert "0.61 (0.50 to 0.70) → 0.10" in line and "0 to 0.20" in line.replace("0.00", "0")
+    assert line.endswith("not distinguishable from no bias.")
 
 
 def test_the_leading_group_is_the_one_furthest_above_its_target() -> None:

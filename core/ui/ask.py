@@ -1,0 +1,135 @@
+"""What is asked: the prompt, whose shares are counted, how many are retrieved, and from which part of the gallery."""
+
+import streamlit as st
+
+from core.config import ASSETS, HALVES, digest_of
+from core.gallery import Gallery
+from core.store import read_json
+from core.ui.state import TARGETS, AppState, bind, get_state
+from core.ui.wording import TARGET_NAMES
+
+SIZES = (10, 20, 50, 100, 200, 500, 1000)
+SUGGESTED = 8
+"""Prompts offered as chips: one row of them on a projector."""
+ANY = "any"
+HALF_NAMES = {"all": "all rows", "probe": "probe half", "evaluation": "evaluation half"}
+
+
+def bar(gallery: Gallery, attribute: str) -> None:
+    """The row above everything: prompt, attribute, k, target, part of the gallery; suggested prompts below it."""
+    state = get_state()
+    prompts = suggestions(gallery)
+    if not state.query and prompts:
+        state.ask(prompts[0])
+    prompt, what, size, target, part = st.columns([4.4, 1.5, 1, 1.7, 1.4], vertical_alignment="bottom")
+    with prompt:
+        _prompt(state, gallery)
+    what.selectbox("Groups of", gallery.attributes, **_shown("attribute", attribute))
+    known = sorted({size for size in SIZES if size <= gallery.n} | {min(state.k, gallery.n)})
+    size.selectbox("Nearest", known, **_shown("k", min(state.k, gallery.n)), help="k: how many are retrieved")
+    target.selectbox(
+        "Against",
+        TARGETS,
+        format_func=lambda name: TARGET_NAMES[name],
+        help="The target: shares that would count as no bias",
+        **bind("target"),
+    )
+    with part:
+        _part(state, gallery)
+    _chips(state, prompts)
+
+
+def _shown(name: str, value: object) -> dict[str, object]:
+    """`bind` for a choice whose shown value may differ from the stored one (attribute not chosen yet, k above n)."""
+    bound = bind(name)
+    st.session_state[bound["key"]] = value
+    return bound
+
+
+def _prompt(state: AppState, gallery: Gallery) -> None:
+    """The prompt in a form: typing costs nothing, Enter asks."""
+    # A new key for every prompt that is asked: what is being typed survives runs, and chips show in the field.
+    key = f"prompt-{digest_of(state.query)[:12]}"
+    with st.form("ask", border=False):
+        field, button = st.columns([4, 1], vertical_alignment="bottom")
+        listed = gallery.prompts if needs_known_prompt(gallery) else []
+        if listed:
+            text = field.selectbox("Prompt", listed, index=_place(state.query, listed), key=key)
+        else:
+            text = field.text_input("Prompt", value=state.query, key=key, max_chars=300)
+        if button.form_submit_button("Ask", type="primary", width="stretch") and text and text != state.query:
+            state.ask(text)
+            state.set_filter("compare-page", None)
+            st.rerun()
+
+
+def _place(text: str, listed: list[str]) -> int | None:
+    return listed.index(text) if text in listed else None
+
+
+def needs_known_prompt(gallery: Gallery) -> bool:
+    """True where another model made the gallery than the chosen one, so that only the prompts it came with work."""
+    state = get_state()
+    chosen = f"{state.model}:{state.pretrained}" if state.pretrained else state.model
+    return bool(gallery.prompts) and gallery.fingerprint("pooled").model != chosen
+
+
+def _chips(state: AppState, prompts: list[str]) -> None:
+    """Suggested prompts, one click each."""
+    shown = prompts[:SUGGESTED]
+    st.session_state["suggested-prompt"] = state.query if state.query in shown else None
+    st.pills(
+        "Suggested prompts",
+        shown,
+        key="suggested-prompt",
+        on_change=_take_chip,
+        label_visibility="collapsed",
+        format_func=short,
+    )
+
+
+def _take_chip() -> None:
+    state, chosen = get_state(), st.session_state["suggested-prompt"]
+    if chosen:
+        state.ask(chosen)
+        state.set_filter("compare-page", None)
+
+
+def short(prompt: str) -> str:
+    """A prompt without the words that all of them share."""
+    for start in ("a photo of a ", "a photo of an ", "a photo of "):
+        if prompt.startswith(start):
+            return prompt.removeprefix(start)
+    return prompt
+
+
+def suggestions(gallery: Gallery) -> list[str]:
+    """Prompts worth a try: those that came with the gallery, else the shipped occupations."""
+    if gallery.prompts:
+        table = gallery.prompt_table
+        neutral = [c for c in table.columns if (table[c] == "neutral").any()]
+        return list(table["prompt"][table[neutral[0]] == "neutral"] if neutral else table["prompt"])
+    path = ASSETS / "prompts" / "occupations.json"
+    return list(read_json(path).get("prompts", [])) if path.is_file() else []
+
+
+def _part(state: AppState, gallery: Gallery) -> None:
+    """Which items are searched: values of attributes, and a half."""
+    named = ", ".join(state.where.values())
+    with st.popover(named or "All items", icon=":material/filter_alt:", width="stretch"):
+        st.caption("Search only a part of the gallery; the target is that of the part.")
+        for column in gallery.attributes:
+            key = f"where-{column}"
+            st.session_state[key] = state.where.get(column, ANY)
+            options = [ANY, *gallery.groups(column)]
+            st.selectbox(column, options, key=key, on_change=_take_where, args=(column, key))
+        halves = [half for half in HALVES if half == "all" or gallery.manifest["split"].get("whole") is None]
+        if len(halves) > 1:
+            st.segmented_control("Rows", halves, format_func=HALF_NAMES.get, required=True, **bind("half"))
+
+
+def _take_where(column: str, key: str) -> None:
+    state, value = get_state(), st.session_state[key]
+    where = {name: kept for name, kept in state.where.items() if name != column}
+    state.set_where(where if value == ANY else {**where, column: value})
+    state.set_filter("compare-page", None)

@@ -1,0 +1,223 @@
+"""Compare: a prompt before and after neurons are switched off, with what chance alone would show and what it costs."""
+
+from collections.abc import Mapping, Sequence
+
+import streamlit as st
+
+from core.audit import ArmResult, RankResult
+from core.config import Side
+from core.gallery import Gallery
+from core.ui import ask, cache, charts, compare_more, grids, probing, provenance, results, toggles
+from core.ui.frame import guard, unknown_words
+from core.ui.state import AppState, bind, get_state
+from core.ui.wording import (
+    ITEM_NAMES,
+    TARGET_NAMES,
+    after_line,
+    headline,
+    leading_group,
+    percent,
+    skew_line,
+    switched_words,
+)
+
+VIEWS: dict[str, str] = {
+    "pictures": "Pictures",
+    "numbers": "Numbers",
+    "controls": "Controls",
+    "cost": "What it costs",
+}
+
+
+def compare() -> None:
+    """The whole page: the question, the switches beside the answer, and where the numbers come from."""
+    state, gallery = get_state(), cache.current_gallery()
+    attribute = state.attribute_in(gallery.attributes)
+    if attribute is None:
+        st.info("This gallery has no attribute, so there are no groups to count. Choose another in Data & models.")
+        return
+    st.html(grids.STYLE)
+    ask.bar(gallery, attribute)
+    if not state.query:
+        st.info("Type a prompt, for example “a photo of a doctor”.")
+        return
+    question = results.asked(state, attribute)
+    if question.model is not None:
+        unknown_words(state.query)
+    switches, outcome = st.columns([1, 2.8], gap="medium")
+    with switches, guard():
+        _switches(state, question, attribute)
+    with outcome, guard():
+        _outcome(state, question, attribute)
+    provenance.strip(provenance.of(state, question))
+
+
+# -- switches ---------------------------------------------------------------------------------------------------------
+
+
+def _switches(state: AppState, question: results.Asked, attribute: str) -> None:
+    """The neurons of one side; the other side is one click away where its SAE fits."""
+    sides, reasons = results.fitting(state, question)
+    if not sides:
+        st.info(
+            "  \n".join(["There are no neurons to switch here.", *reasons, "Choose or train an SAE in Data & models."])
+        )
+        return
+    if state.filters.get("switch-side") not in sides:
+        state.set_filter("switch-side", sides[0])
+    if len(sides) > 1:
+        names = {"image": "In the pictures", "text": "In the prompt"}
+        st.segmented_control(
+            "Neurons",
+            sides,
+            format_func=names.get,
+            required=True,
+            width="stretch",
+            label_visibility="collapsed",
+            **bind("filters", "switch-side"),
+        )
+    side: Side = state.filters["switch-side"]
+    sae = cache.current_sae(side, state)
+    if side == question.gallery.side:
+        found, probe = probing.suggested(state, side, attribute, state.filters.get("tau", probing.TAU))
+        toggles.panel(side, found, probe.gallery, sae.sae.config.d_sae)
+    else:
+        toggles.panel(side, results.in_prompt(question, sae), None, sae.sae.config.d_sae)
+
+
+# -- what is found ----------------------------------------------------------------------------------------------------
+
+
+def _outcome(state: AppState, question: results.Asked, attribute: str) -> None:
+    """Sentence and shares, always; below them the pictures, or one of the other views."""
+    found = results.ranking(question)
+    _sentence(state, question.gallery, found)
+    _shares(found, attribute)
+    if state.filters.get("compare-view") not in VIEWS:
+        state.set_filter("compare-view", "pictures")
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+        view = st.segmented_control(
+            "Show",
+            list(VIEWS),
+            format_func=VIEWS.get,
+            required=True,
+            label_visibility="collapsed",
+            **bind("filters", "compare-view"),
+        )
+        pages = st.container(width="content")
+    if view == "numbers":
+        compare_more.numbers(found)
+    elif view == "controls":
+        compare_more.controls(question, found)
+    elif view == "cost":
+        compare_more.cost(state, question, found)
+    else:
+        _pictures(state, question.gallery, attribute, found, pages)
+
+
+def _sentence(state: AppState, gallery: Gallery, found: RankResult) -> None:
+    """What was found in plain words, with the main metric beside what chance alone would show."""
+    before, after, part = found.before, found.after, found.part
+    target = dict(zip(part.groups, part.target, strict=True))
+    group = leading_group(before.shares, target)
+    if group is None:
+        st.markdown(f"None of the {found.request.k} nearest has a known {found.request.attribute}.")
+        return
+    in_part = part.counts[part.groups.index(group)] / sum(part.counts)
+    k, items = found.request.k, ITEM_NAMES[gallery.kind]
+    lines = [headline(state.query, k, group, before.shares[group], in_part, items, bool(state.where))]
+    if after is not None:
+        lines.append(after_line(_switched(state), group, after.shares[group], before.shares[group]))
+    lines.append(f":small[{skew_line(before.metrics['max_skew'], after.metrics['max_skew'] if after else None)}]")
+    st.markdown("  \n".join(lines))
+    if before.unknown or (after and after.unknown):
+        unknown = f"{before.unknown}" + (f" before and {after.unknown} after" if after else "")
+        st.caption(f"Of the {k}, {unknown} have no known {found.request.attribute}: counted here, not in the shares.")
+    for note in found.notes:
+        st.caption(f":material/info: {note}")
+
+
+def _switched(state: AppState) -> str:
+    words = [switched_words(e.neurons, e.strength, side) for side, e in sorted(state.edits.items()) if e.neurons]
+    return " and ".join(words) or "the reconstruction alone"
+
+
+def _shares(found: RankResult, attribute: str) -> None:
+    """The demographics of the top k; a click on a bar shows only that group's pictures."""
+    state, part = get_state(), found.part
+    arms = {"before": found.before.shares} | ({"after": found.after.shares} if found.after else {})
+    target = {group: float(share) for group, share in zip(part.groups, part.target, strict=True)}
+    shown = state.filters.get("shown-group")
+    words = [
+        f"{g} {percent(s.estimate)} {arm}" for arm, by in arms.items() for g, s in by.items() if s.estimate is not None
+    ]
+    st.plotly_chart(
+        charts.demographics(arms, target, TARGET_NAMES[state.target], shown if shown in target else None),
+        key="shares",
+        config=charts.config(f"shares-{attribute}"),
+        on_select=_take_bar,
+        selection_mode="points",
+        alt=f"Shares of {attribute} in the top {found.request.k}: {', '.join(words)}.",
+    )
+
+
+def _take_bar() -> None:
+    """A click on a bar shows that group; a click on it again, or beside the bars, shows everybody."""
+    state, points = get_state(), st.session_state["shares"]["selection"]["points"]
+    group = points[0]["customdata"][0] if points else None
+    state.set_filter("shown-group", None if group == state.filters.get("shown-group") else group)
+    state.set_filter("compare-page", None)
+
+
+# -- pictures ---------------------------------------------------------------------------------------------------------
+
+Ranked = list[tuple[int, int]]
+"""(rank, row) in ranking order."""
+
+
+def _pictures(state: AppState, gallery: Gallery, attribute: str, found: RankResult, pages) -> None:
+    """Before and after side by side, the same page of both rankings."""
+    labels, shown = gallery.labels(attribute), state.filters.get("shown-group")
+    arms = {"before": _ranked(found.before)} | ({"after": _ranked(found.after)} if found.after else {})
+    ranks = {name: {row: rank for rank, row in items} for name, items in arms.items()}
+    if shown in found.part.groups:
+        arms = {name: [(rank, row) for rank, row in items if labels[row] == shown] for name, items in arms.items()}
+    size = grids.PAGE if len(arms) == 2 else 2 * grids.PAGE
+    total = grids.pages(max(map(len, arms.values())), size)
+    page = min(state.filters.get("compare-page") or 1, total)
+    state.set_filter("compare-page", page)
+    with pages:
+        if total > 1:
+            st.pagination(total, max_visible_pages=5, **bind("filters", "compare-page"))
+    for column, (name, items) in zip(st.columns(len(arms), gap="medium"), arms.items(), strict=True):
+        with column:
+            _title(state, name, found, shown)
+            part = items[(page - 1) * size : page * size]
+            _grid(gallery, part, labels, ranks.get("after" if name == "before" else "before"), name, found)
+    if shown in found.part.groups:
+        st.button("Show every group", icon=":material/close:", on_click=state.set_filter, args=("shown-group", None))
+
+
+def _ranked(arm: ArmResult) -> Ranked:
+    return [(rank, int(row)) for rank, row in enumerate(arm.rows, 1)]
+
+
+def _title(state: AppState, name: str, found: RankResult, shown: str | None) -> None:
+    moved = ""
+    if found.difference is not None:
+        came = len(found.difference.entered)
+        moved = f" :small[:gray[{came} left]]" if name == "before" else f" :small[:gray[{came} new]]"
+    st.markdown(f"**{name.capitalize()}**{moved}" + (f" :small[only {shown}]" if shown else ""))
+
+
+def _grid(
+    gallery: Gallery,
+    items: Ranked,
+    labels: Sequence[str | None],
+    other: Mapping[int, int] | None,
+    arm: str,
+    found: RankResult,
+) -> None:
+    captions = [grids.ranked_caption(rank, row, labels, other, arm) for rank, row in items]
+    tiles = grids.tiles(gallery, [row for _, row in items], captions, labels)
+    grids.grid(tiles, arm, empty="None of this group among the nearest.")

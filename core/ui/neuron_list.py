@@ -1,0 +1,187 @@
+"""The list of social neurons: for each group those that fire on it and on no other, or why there is none."""
+
+import streamlit as st
+
+from core.config import SIDES, Side
+from core.ui import cache, grids, probing
+from core.ui.jobs import progress
+from core.ui.state import AppState, bind
+from core.ui.wording import interval, percent
+
+SIDE_NAMES = {"image": "Picture neurons", "text": "Text neurons"}
+SHOWN = 4
+"""Neurons with pictures for each group; the table has all of them."""
+ROWS = 200
+"""Lines of the table: the neurons that tell a group apart best."""
+
+
+def side_of(state: AppState) -> Side | None:
+    """The side whose neurons are looked at; None, with a calm line, where no SAE is chosen at all."""
+    sides = [side for side in SIDES if side in state.saes]
+    if not sides:
+        st.info("No SAE is chosen, so there are no neurons to look at. Choose or train one in Data & models.")
+        return None
+    own = cache.current_probe(state).side
+    if state.neuron is not None and state.neuron_side in sides:
+        return state.neuron_side
+    return own if own in sides else sides[0]
+
+
+def open_probe(state: AppState, side: Side) -> probing.Probe:
+    """The probe set with its codes, computed in view where they are not stored yet."""
+    with progress("Encoding the probe set") as report:
+        return probing.probe(state, side, report)
+
+
+def bar(state: AppState, found: probing.Probe, side: Side, attribute: str | None) -> None:
+    """Attribute, tau, and the way to any neuron."""
+    state.filters.setdefault("tau", probing.TAU)
+    what, tau, number = st.columns([1.2, 2, 1.2], gap="medium", vertical_alignment="bottom")
+    if attribute is not None:
+        bound = bind("attribute")
+        st.session_state[bound["key"]] = attribute
+        what.selectbox("Groups of", found.gallery.attributes, **bound)
+        tau.slider(
+            "τ: share of a group's items that must fire",
+            0.05,
+            1.0,
+            step=0.05,
+            help="Consistency and specificity: a neuron belongs to a group if it fires on at least this share of the "
+            "group's items and on a smaller share of every other group's.",
+            **bind("filters", "tau"),
+        )
+    size = found.sae.sae.config.d_sae
+    key = "open-neuron"
+    number.number_input(
+        "Open neuron",
+        0,
+        size - 1,
+        value=None,
+        step=1,
+        key=key,
+        placeholder=f"0 to {size - 1:,}",
+        on_change=_open,
+        args=(state, side, key),
+    )
+    part = ", ".join(f"{column} = {value}" for column, value in found.where.items())
+    # Neurons and measurement should not share items; a gallery split in itself shares them while all rows are ranked.
+    shared = state.half != "evaluation" and found.gallery.digest == cache.current_gallery(state).digest
+    st.caption(
+        f"{SIDE_NAMES[side]} of **{found.sae.name}**, found on {len(found.rows):,} items of **{found.gallery.name}**"
+        + (f", only {part}" if part else "")
+        + (
+            ". Compare also ranks these items while it searches all rows: choose its evaluation half to keep them apart."
+            if shared
+            else ", none of which Compare measures on."
+        )
+    )
+
+
+def _open(state: AppState, side: Side, key: str) -> None:
+    if st.session_state[key] is not None:
+        state.open_neuron(int(st.session_state[key]), side)
+        st.session_state[key] = None
+
+
+def social(state: AppState, found: probing.Probe, side: Side, attribute: str | None) -> None:
+    """Every group with its neurons; the empty ones are named, with what to try."""
+    if attribute is None:
+        st.info("The probe gallery has no attribute, so no neuron can be tied to a group. Open a neuron by its number.")
+        return
+    tau = float(state.filters["tau"])
+    rule = probing.social(found, attribute, tau)
+    for group, neurons in rule.groups.items():
+        st.markdown(f"#### {group} :small[:gray[n = {neurons.n:,}]]")
+        if neurons.specific:
+            _found(state, found, side, attribute, group, neurons.specific, tau)
+        else:
+            _none(state, found, side, attribute, group, tau, len(neurons.effective))
+    if rule.unknown:
+        st.caption(f"{rule.unknown:,} items have no known {attribute} and take no part.")
+    _table(state, found, side, attribute)
+
+
+def _found(
+    state: AppState, found: probing.Probe, side: Side, attribute: str, group: str, specific: tuple[int, ...], tau: float
+) -> None:
+    count = "1 neuron fires" if len(specific) == 1 else f"{len(specific)} neurons fire"
+    st.caption(f"{count} on at least {percent(tau)} of {group} and on no other group as often; strongest first.")
+    for column, neuron in zip(st.columns(2, gap="medium") * 2, specific[:SHOWN], strict=False):
+        with column:
+            card(state, found, side, attribute, group, neuron)
+    if len(specific) > SHOWN:
+        with st.container(horizontal=True, gap="small"):
+            for neuron in specific[SHOWN:20]:
+                open_button(state, side, neuron, f"{group}-more")
+
+
+def _none(
+    state: AppState, found: probing.Probe, side: Side, attribute: str, group: str, tau: float, effective: int
+) -> None:
+    """Why a group has no neuron of its own at this tau, and what would show one."""
+    shared = f"{effective} fire that often, but for another group too" if effective else "none fires that often"
+    lower = probing.tau_that_finds(found, attribute, group)
+    advice = f"at τ = {lower:g} there is one" if lower is not None else "there is none at any τ"
+    st.markdown(f"No neuron is {group}'s alone at τ = {tau:g}: {shared}; **{advice}**. These tell {group} apart best:")
+    best = probing.best(found, attribute, group, 2)
+    for column, neuron in zip(st.columns(2, gap="medium"), best, strict=False):
+        with column:
+            card(state, found, side, attribute, group, neuron)
+
+
+def card(state: AppState, found: probing.Probe, side: Side, attribute: str, group: str, neuron: int) -> None:
+    """One neuron: its strongest items, how often it fires for the group and elsewhere, and the way to its page."""
+    with st.container(border=True, gap="xsmall"):
+        with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+            open_button(state, side, neuron, group)
+            st.markdown(f":small[{_rates(found, attribute, group, neuron)}]", width="content")
+        top = probing.shown_evidence(found, neuron).top.rows[:7]
+        grids.strip(found.gallery, map(int, top), f"{group}-{neuron}", f"neuron {neuron}", width=52)
+
+
+def open_button(state: AppState, side: Side, neuron: int, where: str) -> None:
+    off = " :small[:gray[off]]" if state.is_switched(neuron, side) else ""
+    st.button(f"**{neuron}**{off}", key=f"open-{where}-{neuron}", on_click=state.open_neuron, args=(neuron, side))
+
+
+def _rates(found: probing.Probe, attribute: str, group: str, neuron: int) -> str:
+    rates = probing.rates(found, neuron, attribute)
+    others = {name: e.estimate or 0.0 for name, e in rates.items() if name != group}
+    auc = probing.auc(found, neuron, attribute, group)
+    text = f"{percent(rates[group].estimate or 0)} {interval(rates[group])} of {group}"
+    if others:
+        most = max(others, key=lambda name: others[name])
+        text += f" · {percent(others[most])} of {most}"
+    return f"{text} · AUC {auc:.2f}"
+
+
+def _table(state: AppState, found: probing.Probe, side: Side, attribute: str) -> None:
+    """All neurons by how well they tell a group apart; a click on a line opens the neuron."""
+    with st.expander(f"All neurons by how well they tell {attribute} apart", icon=":material/table_rows:"):
+        groups = found.gallery.groups(attribute)
+        if state.filters.get("table-group") not in groups:
+            state.set_filter("table-group", groups[0])
+        group = st.selectbox("Group", groups, **bind("filters", "table-group"))
+        table = probing.ordered(found, attribute, group, ROWS)
+        share = st.column_config.NumberColumn(format="percent")
+        st.dataframe(
+            table,
+            key="all-neurons",
+            on_select=lambda: _take_line(state, found, side, attribute, group),
+            selection_mode="single-row",
+            hide_index=True,
+            height=320,
+            column_config=dict.fromkeys(("rate", "lo", "hi"), share)
+            | {name: st.column_config.NumberColumn(format="%.3f") for name in ("auc", "smd", "mean")},
+        )
+        st.caption(
+            "rate with its 95 % interval (lo, hi): share of the group's items that fire. auc: chance that an item of "
+            "the group has a higher value than one of the others; 0.5 tells nothing. p_adjusted: Mann-Whitney, "
+            "Benjamini-Hochberg over all neurons."
+        )
+
+
+def _take_line(state: AppState, found: probing.Probe, side: Side, attribute: str, group: str) -> None:
+    lines = st.session_state["all-neurons"]["selection"]["rows"]
+    if lines:
+        state.open_neuron(int(probing.ordered(found, attribute, group, ROWS)["neuron"].iloc[lines[0]]), side)

@@ -1,0 +1,152 @@
+"""What Compare asks of the orchestrators, once for the same question: an answer's key is all that it depends on."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from core.config import InputError, Side
+from core.ui import cache
+from core.ui.probing import MOST, Suggestion
+from core.ui.state import AppState
+
+if TYPE_CHECKING:
+    from core.audit import Bench, ControlsResult, CostResult, RankRequest, RankResult
+    from core.backbones.base import Backbone
+    from core.gallery import Gallery
+    from core.saes.checkpoint import SAEFile
+
+Progress = Callable[[int, int, str], None]
+
+DRAWS = 20
+"""Draws of random neurons in the controls."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A question with everything that answers it."""
+
+    gallery: "Gallery"
+    request: "RankRequest"
+    saes: "dict[Side, SAEFile]"
+    model: "Backbone | None"
+
+    @property
+    def parts(self) -> list[Any]:
+        """What an answer depends on, for the key under which it is kept."""
+        saes = {side: cache.stamp_of(sae) for side, sae in self.saes.items()}
+        model = self.model.weights_digest if self.model else ""
+        return [cache.stamp_of(self.gallery), saes, model, self.request.digest]
+
+
+def asked(state: AppState, attribute: str) -> Asked:
+    """The question that the choices of a session pose."""
+    from core.audit import RankRequest
+
+    gallery = cache.current_gallery(state)
+    request = RankRequest(
+        query=state.query,
+        k=min(state.k, gallery.n),
+        attribute=attribute,
+        target=state.target,
+        half=state.half,
+        where=dict(state.where),
+        edits=dict(state.edits),
+    )
+    saes = {side: sae for side in state.edits if (sae := cache.current_sae(side, state)) is not None}
+    return Asked(gallery, request, saes, text_model(state, gallery))
+
+
+def text_model(state: AppState, gallery: "Gallery") -> "Backbone | None":
+    """The model that encodes prompts; None where the gallery came with the embedding of this very prompt."""
+    if gallery.prompts and gallery.prompt_embedding(state.query) is not None:
+        return None
+    return cache.current_backbone(state)
+
+
+@st.cache_resource(show_spinner=False)
+def bench() -> "Bench":
+    """What repeats between two rankings, for all sessions: a toggle computes only what it changes."""
+    from core.audit import Bench
+
+    return Bench()
+
+
+def ranking(question: Asked) -> "RankResult":
+    """Who is retrieved, before and (with an edit) after."""
+    from core.audit import rank
+
+    q = question
+    return cache.result("rank", q.parts, lambda: rank(q.gallery, q.request, q.model, q.saes, bench()))
+
+
+def controls(question: Asked, progress: Progress | None = None) -> "ControlsResult":
+    """What the reconstruction alone and matched random neurons do."""
+    from core.audit import controls as run
+
+    q = question
+    return cache.result(
+        "controls",
+        [*q.parts, DRAWS],
+        lambda: run(q.gallery, q.request, q.model, q.saes, draws=DRAWS, progress=progress, bench=bench()),
+    )
+
+
+def cost(question: Asked, model: "Backbone | None", progress: Progress | None = None) -> "CostResult":
+    """What the model no longer knows after the edit."""
+    from core.audit import utility_cost
+
+    q = question
+    return cache.result(
+        "cost", q.parts, lambda: utility_cost(q.gallery, q.request, model, q.saes, progress=progress, bench=bench())
+    )
+
+
+# -- sides ------------------------------------------------------------------------------------------------------------
+
+
+def in_prompt(question: Asked, sae: "SAEFile") -> list[Suggestion]:
+    """The neurons that fire strongest on the prompt itself: what a text SAE can switch off in it."""
+    q = question
+    parts = [*q.parts[:3], sae.digest, q.request.query]
+    found = cache.result("prompt neurons", parts, lambda: _prompt_neurons(q, sae))
+    return [Suggestion(j, f"{value:.2f} on this prompt", ()) for j, value in found]
+
+
+def _prompt_neurons(question: Asked, sae: "SAEFile") -> list[tuple[int, float]]:
+    from core.audit import query_embedding
+    from core.neurons import active_neurons, encode_rows
+
+    text, attach = str(question.request.query), sae.attach or "pooled"
+    if attach == "pooled":
+        row = query_embedding(text, question.model, question.gallery)[None]
+    elif question.model is not None:
+        row = question.model.encode_texts([text], (attach,))[attach]
+    else:
+        raise InputError(f"the gallery knows this prompt's pooled embedding only, and {sae.name} reads its {attach}")
+    return active_neurons(encode_rows(row, sae.sae), MOST)
+
+
+def fitting(state: AppState, question: Asked) -> tuple[list[Side], list[str]]:
+    """Sides on which neurons can be switched, the gallery's own first; for the others the reason why not.
+
+    The image side edits pictures, the text side captions, or the prompt where the gallery holds pictures.
+    """
+    sides, reasons = [], []
+    for side in dict.fromkeys((question.gallery.side, "text")):
+        try:
+            sae = cache.current_sae(side, state)
+            if sae is None:
+                raise InputError(f"No SAE is chosen for the {side} side.")
+            attach = sae.attach or "pooled"
+            if side == question.gallery.side:
+                sae.require(question.gallery.fingerprint(attach))
+            elif question.model is not None:
+                sae.require(question.model.fingerprint(side, attach), "the model")
+            elif sae.sae.config.d_in != question.gallery.fingerprint("pooled").d:
+                raise InputError(f"The SAE {sae.name} was made for other embeddings than those of the known prompts.")
+            sides.append(side)
+        except InputError as error:
+            reasons.append(str(error))
+    return sides, reasons
