@@ -29,7 +29,7 @@ class ClipBackbone(Backbone):
     name : the name that loads it again.
     model : an open_clip model; it is moved to `device` and frozen.
     preprocess : the model's preprocessing settings (size, mean, std, interpolation, resize_mode, fill_color).
-    transform : takes a PIL image to pixels (3, height, width), by these settings.
+    crop : takes a picture to one of the size the tower reads, by these settings, in RGB.
     tokens : the model's tokenizer.
     d : columns of the pooled embedding.
     """
@@ -39,7 +39,7 @@ class ClipBackbone(Backbone):
         name: str,
         model: torch.nn.Module,
         preprocess: Mapping[str, Any],
-        transform: Callable[["Image"], torch.Tensor],
+        crop: Callable[["Image"], "Image"],
         tokens: Tokens,
         d: int,
         device: torch.device,
@@ -47,10 +47,11 @@ class ClipBackbone(Backbone):
     ) -> None:
         self.name, self.device, self.notes = name, device, list(notes)
         self._model = model.to(device).eval().requires_grad_(False)
-        self._transform, self._tokens = transform, tokens
+        self._crop, self._tokens = crop, tokens
         self._towers: dict[Side, Tower] = {"image": image_tower(model, d), "text": text_tower(model, d)}
         size = preprocess["size"]
         self.image_size = (size, size) if isinstance(size, int) else (int(size[0]), int(size[1]))
+        self._mean, self._std = (_per_channel(preprocess[key]).to(device) for key in ("mean", "std"))
         settings = {key: list(v) if isinstance(v, tuple) else v for key, v in preprocess.items()}
         pixels = digest_of({**settings, "size": list(self.image_size)})
         self._preprocess: dict[Side, str] = {"image": pixels, "text": tokens.digest}
@@ -138,7 +139,8 @@ class ClipBackbone(Backbone):
         done = 0
         for rows, inputs in batches:
             with torch.inference_mode():
-                pooled, residual = self._towers[side](inputs.to(self.device, non_blocking=True))
+                inputs = inputs.to(self.device, non_blocking=True)
+                pooled, residual = self._towers[side](self._scaled(inputs) if side == "image" else inputs)
             for attach in out:
                 found = pooled if attach == "pooled" else residual
                 out[attach][rows] = found.float().cpu().numpy()
@@ -148,16 +150,26 @@ class ClipBackbone(Backbone):
         return out
 
     def _pixels(self, images: Sequence["Image"], batch: int) -> Iterator[tuple[np.ndarray, torch.Tensor]]:
-        """Batches of pixels; the next batch is prepared while the model works on this one."""
+        """Batches of pixels, uint8 (n, h, w, 3); the next one is prepared while the model works on this one."""
         with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-            waiting: deque[list[Future[torch.Tensor]]] = deque()
+            waiting: deque[list[Future[np.ndarray]]] = deque()
             starts = range(0, len(images), batch)
             for start in starts:
-                waiting.append([pool.submit(self._transform, image) for image in images[start : start + batch]])
+                waiting.append([pool.submit(self._cropped, image) for image in images[start : start + batch]])
                 if len(waiting) == 2:
                     yield _stacked(start - batch, waiting.popleft())
             if waiting:
                 yield _stacked(starts[-1], waiting.popleft())
+
+    def _cropped(self, image: "Image") -> np.ndarray:
+        return np.asarray(self._crop(image))
+
+    def _scaled(self, pixels: torch.Tensor) -> torch.Tensor:
+        """What open_clip's ToTensor and Normalize make of uint8 pixels, to the bit: float32 (n, 3, h, w).
+
+        Done for a batch on the device, where it costs nothing; image by image it costs as much as a small tower.
+        """
+        return pixels.permute(0, 3, 1, 2).contiguous().float().div_(255).sub_(self._mean).div_(self._std)
 
     def _token_batches(self, texts: Sequence[str], batch: int) -> Iterator[tuple[np.ndarray, torch.Tensor]]:
         """Batches of token numbers, texts of like length together because a batch is as long as its longest text."""
@@ -170,6 +182,11 @@ class ClipBackbone(Backbone):
             yield rows, tokens[torch.from_numpy(rows)]
 
 
-def _stacked(start: int, futures: list["Future[torch.Tensor]"]) -> tuple[np.ndarray, torch.Tensor]:
-    pixels = torch.stack([future.result() for future in futures])
-    return np.arange(start, start + len(pixels)), pixels
+def _stacked(start: int, futures: list["Future[np.ndarray]"]) -> tuple[np.ndarray, torch.Tensor]:
+    pixels = np.stack([future.result() for future in futures])
+    return np.arange(start, start + len(pixels)), torch.from_numpy(pixels)
+
+
+def _per_channel(value: float | Sequence[float]) -> torch.Tensor:
+    """Mean or standard deviation, one number or three, as float32 (3, 1, 1)."""
+    return torch.tensor([value] * 3 if isinstance(value, int | float) else list(value)).view(3, 1, 1)

@@ -2,7 +2,7 @@
 
 import difflib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -76,11 +76,11 @@ def load_backbone(
         )
         config = open_clip.get_model_config(source.model)
         preprocess = open_clip.get_model_preprocess_cfg(model)
-        transform = image_transform_v2(PreprocessCfg(**preprocess), is_train=False)
+        *crop, _, _ = image_transform_v2(PreprocessCfg(**preprocess), is_train=False).transforms  # ToTensor, Normalize
         tokens = _tokens(source, model, config)
     chosen = torch.device(device) if device is not None else default_device()
     backbone = ClipBackbone(
-        source.name, model, preprocess, transform, tokens, config["embed_dim"], chosen, source.notes
+        source.name, model, preprocess, _in_turn(crop), tokens, config["embed_dim"], chosen, source.notes
     )
     if "openai" in source.name.lower() and backbone.fingerprint("text", "pooled").quick_gelu is False:
         backbone.notes.append(
@@ -123,13 +123,13 @@ def save_clip(
     dtype: torch.dtype = torch.float16,
 ) -> None:
     """Write a folder that `local-dir:` loads: open_clip_config.json, open_clip_model.safetensors, vocabulary.json."""
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     folder.mkdir(parents=True, exist_ok=True)
     config = {"model_cfg": dict(model_cfg), "preprocess_cfg": dict(preprocess_cfg)}
     (folder / CONFIG).write_text(json.dumps(config, indent=2) + "\n")
     state = {key: value.detach().cpu().to(dtype).contiguous() for key, value in model.state_dict().items()}
-    save_file(state, folder / WEIGHTS[0])
+    (folder / WEIGHTS[0]).write_bytes(save(state))  # safetensors' own writer makes a file that only its owner reads
     if vocabulary is not None:
         vocabulary.save(folder / VOCABULARY)
 
@@ -254,6 +254,15 @@ def _tokens(source: Source, model: torch.nn.Module, config: Mapping[str, Any]) -
         return CompactTokens(vocabulary, context)
     wanted = config["text_cfg"].get("hf_tokenizer_name", "")
     return OpenTokens(get_tokenizer(source.model, context_length=context), context, wanted)
+
+
+def _in_turn(steps: Sequence[Callable[[Any], Any]]) -> Callable[[Any], Any]:
+    def run(value: Any) -> Any:
+        for step in steps:
+            value = step(value)
+        return value
+
+    return run
 
 
 def _near(name: str, known: Sequence[str]) -> str:

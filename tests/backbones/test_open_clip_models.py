@@ -60,6 +60,19 @@ def test_images_are_open_clips_numbers(folder: Path, backbone: Backbone, batch: 
     assert {array.dtype for array in found.values()} == {np.dtype(np.float32)}
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"interpolation": "bicubic"}, {"resize_mode": "longest", "fill_color": 7}, {"resize_mode": "squash"}],
+)
+def test_pixels_are_open_clips_to_the_bit(tmp_path: Path, settings: dict[str, object]) -> None:
+    loaded = load_backbone(tiny_clip.saved(tmp_path, **settings))
+    cfg = open_clip.transform.PreprocessCfg(**loaded._model.visual.preprocess_cfg)
+    transform = open_clip.transform.image_transform_v2(cfg, is_train=False)
+    images = [*tiny_clip.pictures(4), Image.new("L", (40, 33), 90), Image.new("RGBA", (32, 32), (9, 99, 200, 5))]
+    found = torch.cat([loaded._scaled(pixels) for _, pixels in loaded._pixels(images, 4)])
+    assert torch.equal(found, torch.stack([transform(image) for image in images]))
+
+
 @pytest.mark.parametrize("batch", [1, 2, 256])
 def test_texts_are_open_clips_numbers_in_their_order(folder: Path, backbone: Backbone, batch: int) -> None:
     model = open_clip.create_model(f"local-dir:{folder}").eval()
@@ -242,7 +255,8 @@ def test_the_weights_decide_the_activation(
     assert loaded.name == f"ViT-B-32:{tag}"
     assert loaded.fingerprint("image", "pooled").quick_gelu is quick
     assert bool(loaded.notes) is quick
-    pixels = torch.stack([loaded._transform(image) for image in tiny_clip.pictures(3)])
+    transform = open_clip.image_transform(32, is_train=False)
+    pixels = torch.stack([transform(image) for image in tiny_clip.pictures(3)])
     with torch.no_grad():
         expected = clip.encode_image(pixels).numpy()
     np.testing.assert_allclose(loaded.encode_images(tiny_clip.pictures(3))["pooled"], expected, atol=1e-5)
