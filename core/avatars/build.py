@@ -1,0 +1,309 @@
+"""Builds everything the offline default needs, from code alone: prompts, model, galleries, SAEs, codes.
+
+Each part is written whole under its final name, and `default-build.json` notes from what it was made. With `resume`
+a part is kept when seed, code and everything it was made from are the same; an interrupted training or gallery goes
+on where it stopped.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from core.avatars import captions, drawing, galleries, pictures, world
+from core.avatars.clip_training import PIXEL_MEAN, PIXEL_STD, ClipTraining, ClipTrainingConfig, train_clip
+from core.avatars.pictures import Progress
+from core.avatars.prompts import PROMPT_SETS
+from core.avatars.world import Avatar
+from core.backbones.base import Backbone
+from core.backbones.open_clip_models import DEFAULT, LOCAL, load_backbone, save_clip
+from core.config import ASSETS, ATTACHES, Attach, SAEConfig, Side, TrainingConfig, digest_of
+from core.gallery import Gallery, build_gallery, open_gallery
+from core.neurons import encode_gallery
+from core.saes.checkpoint import load_sae
+from core.store import atomic_folder, file_digest, partial_folder, read_json, write_json
+from core.training import train_sae
+
+RECORD = "default-build.json"
+_ENCODED_AT_ONCE = 2000
+
+
+@dataclass(frozen=True)
+class SAERecipe:
+    """Shape and training of one SAE of the default."""
+
+    d_sae: int
+    k: int
+    training: TrainingConfig
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How large everything is. Tests build a tiny one; what ships is the default."""
+
+    clip: ClipTrainingConfig = field(default_factory=ClipTrainingConfig)
+    per_word: int = 504
+    without_word: int = 14400
+    plain: int = 2016
+    """avatars of the evaluation gallery and of the probe gallery each: a multiple of 18 is exactly balanced"""
+    attire: int = 1248
+    captions: int = 3600
+    """captions drawn for the text gallery; repeated texts are left out"""
+    sae_rows: int = 20000
+    """avatars and captions drawn apart from all galleries, on which SAEs are trained"""
+    image_sae: SAERecipe = SAERecipe(256, 8, TrainingConfig(steps=1500, batch=512, lr=1e-3))
+    text_sae: SAERecipe = SAERecipe(256, 8, TrainingConfig(steps=1500, batch=512, lr=1e-3))
+
+
+@dataclass(frozen=True)
+class Part:
+    """One thing to build: where it goes, from what it is made, and its share of the time."""
+
+    name: str
+    target: Path
+    key: str
+    make: Callable[[Progress], None]
+    seconds: int
+
+
+class DefaultBuild:
+    """All parts of the default in the order in which they need each other."""
+
+    def __init__(self, out: Path, seed: int, plan: Plan) -> None:
+        self.out, self.seed, self.plan = Path(out), seed, plan
+        self.clip = ClipTrainingConfig(**{**asdict(plan.clip), "seed": seed})
+        self._backbone: Backbone | None = None
+        self._rows: dict[tuple[Side, Attach], np.ndarray] = {}
+
+    def parts(self) -> Iterator[Part]:
+        """Every part; a part's key is worked out when it is reached, as it may depend on the parts before it."""
+        yield Part("prompts", self.out / "prompts" / "planted.json", self._key(), self._write_prompts, 1)
+        yield Part("model", self._model, self._key(asdict(self.clip), self._population), self._make_model, 1000)
+        for name, (size, make) in self._galleries().items():
+            target = self.out / "galleries" / name
+            yield Part(name, target, self._key(self.backbone.weights_digest, size), self._gallery(make, target), 20)
+        for name, side, attach in _SAES:
+            target = self.out / "saes" / name
+            recipe = self._recipe(side)
+            key = self._key(self.backbone.weights_digest, asdict(recipe), self.plan.sae_rows, attach)
+            yield Part(name, target, key, self._sae(side, attach, target), 30)
+        made = [load_sae(self.out / "saes" / name).digest for name, _, _ in _SAES]
+        made += [self._open(name).digest for name in self._galleries()]
+        yield Part("codes", self.out / "galleries", self._key(made), self._store_codes, 5)
+
+    @property
+    def backbone(self) -> Backbone:
+        """The model as everybody else loads it: from its folder, in half precision."""
+        if self._backbone is None:
+            self._backbone = load_backbone(f"{LOCAL}{self._model}", device="cpu")
+            self._backbone.name = DEFAULT
+        return self._backbone
+
+    @property
+    def _model(self) -> Path:
+        return self.out / "models" / "default"
+
+    @property
+    def _population(self) -> tuple[int, int]:
+        return self.plan.per_word, self.plan.without_word
+
+    def _key(self, *made_from: object) -> str:
+        """Digest of what a part is made from; the seed and the world's code belong to every part."""
+        return digest_of([self.seed, code_digest(), list(made_from)])
+
+    def _recipe(self, side: Side) -> SAERecipe:
+        return self.plan.image_sae if side == "image" else self.plan.text_sae
+
+    def _open(self, name: str) -> Gallery:
+        return open_gallery(self.out / "galleries" / name)
+
+    # --- the parts --------------------------------------------------------------------------------------------------
+
+    def _write_prompts(self, progress: Progress) -> None:
+        for name, document in PROMPT_SETS.items():
+            write_json(self.out / "prompts" / f"{name}.json", document())
+
+    def _make_model(self, progress: Progress) -> None:
+        avatars = world.training_avatars(self.seed, *self._population)
+        pixels = pictures.pixels_of(avatars, self.clip.image_size, progress)
+        training = ClipTraining(self.clip, avatars, pixels)
+        workplace = partial_folder(self._model)
+        model = train_clip(training, workplace / "training.pt", progress)
+        with atomic_folder(self._model, replace=True) as folder:
+            save_clip(
+                folder, model, self.clip.model_cfg(training.vocabulary.size), self._preprocessing, training.vocabulary
+            )
+        shutil.rmtree(workplace)
+        self._backbone = None
+
+    @property
+    def _preprocessing(self) -> dict:
+        """open_clip's `preprocess_cfg`: the same pixels as in training."""
+        return {
+            "size": self.clip.image_size,
+            "mode": "RGB",
+            "mean": [PIXEL_MEAN] * 3,
+            "std": [PIXEL_STD] * 3,
+            "interpolation": "bicubic",
+            "resize_mode": "shortest",
+        }
+
+    def _galleries(self) -> dict[str, tuple[int, Callable[[Path, Progress], None]]]:
+        """Name -> size and maker of each gallery; each is drawn with a seed of its own."""
+        plan = self.plan
+        return {
+            "default": (plan.plain, self._plain(1, "evaluation", {"probe_gallery": "default-probe"})),
+            "default-probe": (plan.plain, self._plain(2, "probe", {})),
+            "default-attire": (plan.attire, self._dressed),
+            "default-captions": (plan.captions, self._captions),
+        }
+
+    def _gallery(self, make: Callable[[Path, Progress], None], target: Path) -> Callable[[Progress], None]:
+        return lambda progress: make(target, progress)
+
+    def _plain(self, number: int, whole: str, extra: dict) -> Callable[[Path, Progress], None]:
+        def make(target: Path, progress: Progress) -> None:
+            avatars = world.plain_avatars(self._seed_of(number), self.plan.plain)
+            items, read = galleries.avatar_items(avatars, target.name)
+            self._build(items, target, progress, read=read, whole=whole, extra=extra)
+
+        return make
+
+    def _dressed(self, target: Path, progress: Progress) -> None:
+        avatars = world.attire_avatars(self._seed_of(3), self.plan.attire)
+        items, read = galleries.avatar_items(avatars, target.name, with_words=True)
+        extra = {"probe_gallery": "default-probe"}
+        self._build(items, target, progress, read=read, whole="evaluation", extra=extra)
+
+    def _captions(self, target: Path, progress: Progress) -> None:
+        avatars = self._mixed(4, self.plan.captions)
+        self._build(galleries.caption_items(avatars, target.name, self._seed_of(4)), target, progress)
+
+    def _build(self, items: galleries.ItemTable, target: Path, progress: Progress, **options: object) -> None:
+        build_gallery(
+            items, self.backbone, target, attaches=ATTACHES, batch=128, replace=True, progress=progress, **options
+        )
+
+    def _seed_of(self, number: int) -> int:
+        """A seed of its own for each population: none is drawn twice, and none is the model's training population."""
+        return 1000 * (self.seed + 1) + number
+
+    def _mixed(self, number: int, total: int) -> list[Avatar]:
+        """Avatars as the model has seen them: with words, in attire and plain."""
+        per_word = max(1, -(-total // (2 * len(world.WORDS))))
+        return world.training_avatars(self._seed_of(number), per_word, total // 2)[:total]
+
+    def _sae(self, side: Side, attach: Attach, target: Path) -> Callable[[Progress], None]:
+        def make(progress: Progress) -> None:
+            x = self._sae_rows(side, progress)[side, attach]
+            recipe = self._recipe(side)
+            config = SAEConfig("matryoshka-batch-topk", x.shape[1], recipe.d_sae, recipe.k)
+            fingerprint = self.backbone.fingerprint(side, attach)
+            train_sae(x, config, recipe.training, fingerprint, target, progress, replace_out=True)
+
+        return make
+
+    def _sae_rows(self, side: Side, progress: Progress) -> dict[tuple[Side, Attach], np.ndarray]:
+        """Embeddings at both attach points of avatars (half of them plain) or captions that are in no gallery."""
+        if (side, "pooled") not in self._rows:
+            mixed = self._mixed(5, self.plan.sae_rows)
+            encode = self._encode_pictures if side == "image" else self._encode_captions
+            for attach, x in encode(mixed, progress).items():
+                self._rows[side, attach] = x
+        return self._rows
+
+    def _encode_pictures(self, avatars: Sequence[Avatar], progress: Progress) -> dict[Attach, np.ndarray]:
+        from PIL import Image
+
+        found = []
+        for start in range(0, len(avatars), _ENCODED_AT_ONCE):
+            pixels = pictures.pixels_of(avatars[start : start + _ENCODED_AT_ONCE], galleries.PICTURE_SIZE)
+            found.append(self.backbone.encode_images([Image.fromarray(p) for p in pixels], ATTACHES, 128))
+            progress(start + len(pixels), len(avatars), "embedding avatars for the SAEs")
+        return {attach: np.concatenate([part[attach] for part in found]) for attach in ATTACHES}
+
+    def _encode_captions(self, avatars: Sequence[Avatar], progress: Progress) -> dict[Attach, np.ndarray]:
+        texts = galleries.caption_items(avatars, "sae", self._seed_of(5)).frame["text"].tolist()
+        return self.backbone.encode_texts(texts, ATTACHES, 256, progress)
+
+    def _store_codes(self, progress: Progress) -> None:
+        """Codes of every SAE in every gallery of its side, in place of older ones."""
+        names = list(self._galleries())
+        for done, name in enumerate(names):
+            shutil.rmtree(self.out / "galleries" / name / "codes", ignore_errors=True)
+            gallery = self._open(name)
+            for sae, side, _ in _SAES:
+                if side == gallery.side:
+                    encode_gallery(gallery, load_sae(self.out / "saes" / sae))
+            progress(done + 1, len(names), "storing the codes")
+
+
+_SAES: tuple[tuple[str, Side, Attach], ...] = (
+    ("default-image", "image", "pooled"),
+    ("default-image-residual", "image", "residual"),
+    ("default-text", "text", "pooled"),
+    ("default-text-residual", "text", "residual"),
+)
+
+
+def code_digest() -> str:
+    """Digest of the source files that decide what is drawn, said and learned."""
+    folder = Path(drawing.__file__).parent
+    files = [*folder.glob("*.py"), *(Path(module.__file__) for module in (world, captions, galleries, pictures))]
+    files.append(Path(__file__).with_name("clip_training.py"))
+    return digest_of(sorted((file.name, file_digest(file)) for file in files))
+
+
+def build_default(
+    out: Path = ASSETS,
+    seed: int = 0,
+    resume: bool = False,
+    progress: Progress | None = None,
+    plan: Plan | None = None,
+) -> None:
+    """Build everything under `out` that the offline default needs.
+
+    Parameters
+    ----------
+    seed : decides every random choice; the same seed gives the same avatars, captions and prompts everywhere, and the
+        same model and SAEs on the same kind of machine.
+    resume : keep finished parts made by the same code from the same seed, and go on with interrupted ones; False
+        builds everything anew.
+    progress : called with thousandths of the whole work done, 1000, and what is being done.
+    """
+    build = DefaultBuild(out, seed, plan or Plan())
+    record_path = build.out / RECORD
+    record = read_json(record_path)["parts"] if resume and record_path.exists() else {}
+    if not resume:
+        shutil.rmtree(partial_folder(build.out / "models" / "default"))
+    total, done = _total_seconds(), 0
+    for part in build.parts():
+        if record.get(part.name) != part.key or not part.target.exists():
+            part.make(_scaled(progress, done, part.seconds, total))
+            record[part.name] = part.key
+            write_json(record_path, {"schema": 1, "seed": seed, "parts": record})
+        done += part.seconds
+        if progress:
+            progress(1000 * done // total, 1000, f"{part.name} is ready")
+
+
+def _total_seconds() -> int:
+    """Sum of the parts' shares of the time: prompts, model, four galleries, four SAEs, codes."""
+    return 1 + 1000 + 4 * 20 + 4 * 30 + 5
+
+
+def _scaled(progress: Progress | None, done: int, seconds: int, total: int) -> Progress:
+    """A part's own progress as thousandths of the whole; a part of several stages stands still where one begins anew."""
+    furthest = 0.0
+
+    def report(part_done: int, part_total: int, what: str) -> None:
+        nonlocal furthest
+        furthest = max(furthest, part_done / max(1, part_total))
+        if progress:
+            progress(int(1000 * (done + seconds * furthest) / total), 1000, what)
+
+    return report
