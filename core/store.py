@@ -103,7 +103,10 @@ def partial_folder(target: Path) -> Path:
     target = Path(os.path.abspath(target))
     _make_parent(target)
     partial = target.parent / f".{target.name}.partial"
-    partial.mkdir(exist_ok=True)
+    try:
+        partial.mkdir(exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{target} cannot be written ({error.strerror}); choose another folder") from None
     return partial
 
 

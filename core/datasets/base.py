@@ -1,5 +1,6 @@
 """What a data set gives a gallery: one row an item, and honest words on where it comes from."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
@@ -68,12 +69,13 @@ DATASETS: Registry[type[DataSet]] = Registry("data set", "core.datasets")
 def locate(root: Path, file: str) -> Path:
     """The path of a table's `file` under `root`; InputError where it leads out of it.
 
-    A file given from the root's parent ("images/1.jpg" with the root .../images) is found as well.
+    A file given from the root's parent ("images/1.jpg" with the root .../images) is found as well. Links that lie
+    under the root are followed: whoever put them there meant it.
     """
-    base = Path(root).resolve()
-    path = (base / file).resolve()
-    if not path.exists() and Path(file).parts[:1] == (base.name,):
-        path = (base.parent / file).resolve()
-    if not path.is_relative_to(base):
+    base = os.path.abspath(root)
+    path = os.path.normpath(os.path.join(base, file))
+    if not os.path.exists(path) and Path(file).parts[:1] == (os.path.basename(base),):
+        path = os.path.normpath(os.path.join(os.path.dirname(base), file))
+    if not path.startswith(base.rstrip(os.sep) + os.sep):
         raise InputError(f"file {file!r} leads out of {root}; expected a path below it")
-    return path
+    return Path(path)

@@ -85,7 +85,7 @@ def _as_text(column: pd.Series, path: Path) -> pd.Series:
     filled = column.dropna()
     if len(filled) and not pd.api.types.is_scalar(filled.iloc[0]):
         raise InputError(f"{path}: column {column.name!r} holds lists; expected one value a row")
-    if pd.api.types.is_float_dtype(column.dtype) and (filled % 1 == 0).all():
+    if pd.api.types.is_float_dtype(column.dtype) and ((filled % 1 == 0) & (filled.abs() < 2**53)).all():
         filled = filled.astype("int64")
     text = filled.astype(object).map(str).astype("str").str.strip()
     marks = MISSING if column.name not in WORDS else {""}

@@ -6,6 +6,7 @@ from core.gallery.gallery import Gallery, open_gallery
 from core.gallery.importing import import_gallery
 from core.gallery.labels import parse_where
 from core.gallery.split import split_halves
+from core.gallery.synthetic import synth_gallery
 from core.gallery.units import unit_rows
 
 __all__ = [
@@ -16,5 +17,6 @@ __all__ = [
     "open_gallery",
     "parse_where",
     "split_halves",
+    "synth_gallery",
     "unit_rows",
 ]

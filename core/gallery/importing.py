@@ -1,7 +1,9 @@
 """A gallery from precomputed embeddings, for people who have them or may not move their pictures."""
 
+import os
 import shutil
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -176,8 +178,9 @@ def _items(table: Path, kind: str) -> pd.DataFrame:
     if "id" not in frame.columns:
         numbers = pd.Series(range(1, len(frame) + 1)).astype("str")
         frame.insert(0, "id", frame["file"] if "file" in frame.columns else numbers)
-    for column in {"id", "file" if kind == "images" else "text"} & set(frame.columns):
-        require_filled(frame, column, str(table))
+    for column in ("file" if kind == "images" else "text", "id"):
+        if column in frame.columns:
+            require_filled(frame, column, str(table))
     require_unique(frame, "id", str(table))
     first = [column for column in ("id", "file", "text") if column in frame.columns]
     return frame[[*first, *attribute_columns(frame)]]
@@ -231,16 +234,21 @@ def _pictures(
 
 
 def _thumbs(parts: Sequence[list[str]], root: Path, number: int) -> Chunk:
-    files = parts[number]
-    chunk = Chunk(np.arange(len(files)))
-    for file in files:
+    def attempt(file: str) -> tuple[bytes, str | None] | InputError:
         try:
             read = read_image(locate(root, file), file)
+            return thumbnail_jpeg(read.image), read.note
         except InputError as error:
-            chunk.problems.append(str(error))
-            chunk.thumbs.append(b"")
-            continue
-        chunk.thumbs.append(thumbnail_jpeg(read.image))
-        if read.note:
-            chunk.notes.append(read.note)
+            return error
+
+    chunk = Chunk(np.arange(len(parts[number])))
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for result in pool.map(attempt, parts[number]):
+            if isinstance(result, InputError):
+                chunk.problems.append(str(result))
+                chunk.thumbs.append(b"")
+                continue
+            thumb, note = result
+            chunk.thumbs.append(thumb)
+            chunk.notes.extend([note] if note else [])
     return chunk

@@ -62,8 +62,14 @@ def test_folder_without_pictures(tmp_path: Path) -> None:
         DATASETS.get("folder")().items(tmp_path)
 
 
-def test_locate_finds_files_from_the_parent_too(faces: Path) -> None:
-    assert locate(faces, "b.jpg") == locate(faces, "faces/b.jpg") == (faces / "b.jpg").resolve()
+def test_locate_stays_below_the_root(faces: Path) -> None:
+    assert locate(faces, "b.jpg") == locate(faces, "faces/b.jpg") == locate(faces, str(faces / "b.jpg"))
+    assert locate(faces, "sub/../b.jpg") == faces / "b.jpg" and locate(Path("/"), "/etc/hosts") == Path("/etc/hosts")
+    (faces / "link.jpg").symlink_to("/etc/hosts")
+    assert locate(faces, "link.jpg") == faces / "link.jpg", "links are the owner's"
+    for outside in ("../t.csv", "/etc/passwd", "sub/../../x", "../faces-2/x.jpg", "."):
+        with pytest.raises(InputError, match="leads out of"):
+            locate(faces, outside)
 
 
 def test_captions_of_a_table(tmp_path: Path) -> None:
