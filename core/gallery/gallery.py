@@ -219,7 +219,8 @@ class Gallery:
     def unit(self, rows: np.ndarray | None = None) -> np.ndarray:
         """Pooled embeddings divided by their length, float32 (n, d); do not write into it, it may be shared."""
         pooled = self.embeddings("pooled")
-        if pooled.size * 4 > UNIT_BYTES:
+        few = rows is not None and len(rows) < self.n // 10 and "unit" not in self._once
+        if few or pooled.size * 4 > UNIT_BYTES:
             return unit_rows(pooled if rows is None else pooled[rows])
         whole = self._once("unit", lambda: unit_rows(pooled))
         return whole if rows is None else whole[rows]

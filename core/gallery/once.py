@@ -26,6 +26,9 @@ class Once:
                 self._made[key] = value
             return self._made[key]  # type: ignore[return-value]
 
+    def __contains__(self, key: Hashable) -> bool:
+        return key in self._made
+
     def forget(self, key: Hashable) -> None:
         """Have `key` made again when it is asked for."""
         with self.lock:
