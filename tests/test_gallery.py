@@ -250,7 +250,7 @@ def test_info_counts_everything(gallery: Gallery) -> None:
 
 
 def test_a_million_items_open_without_their_embeddings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A sparse file of 2 GB of zeros stands for the embeddings: reading it would take the time that is not there."""
+    """A sparse file of 2 GB of zeros stands for the embeddings. Time is the processor's, whatever else it is doing."""
     n, d = 1_000_000, 512
     np.lib.format.open_memmap(tmp_path / "pooled.npy", mode="w+", dtype=np.float32, shape=(n, d)).flush()
     monkeypatch.setattr("core.gallery.writing.file_digest", lambda path: "0" * 64)
@@ -263,12 +263,12 @@ def test_a_million_items_open_without_their_embeddings(tmp_path: Path, monkeypat
     fingerprint = Fingerprint("m", "unknown", "image", "pooled", d)
     finish_gallery(tmp_path, frame, About("big", "images", "test", whole="probe"), {"pooled": fingerprint})
 
-    start = time.perf_counter()
+    start = time.process_time()
     gallery = open_gallery(tmp_path)
-    opened = time.perf_counter() - start
+    opened = time.process_time() - start
     assert gallery.embeddings()[n - 1, 0] == 0 and gallery.item_id(n - 1) == str(n - 1)
     assert len(gallery.rows("probe", {"g": "M"})) == n // 2
-    asked = time.perf_counter() - start
+    asked = time.process_time() - start
     assert opened < 0.5 and asked < 5, f"opened in {opened:.3f} s, first rows after {asked:.2f} s"
 
 
