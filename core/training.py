@@ -34,6 +34,7 @@ class CurvePoint(NamedTuple):
 
     step: int
     loss: float
+    """All of it. The part that revives dead neurons adds about 0.03 once there are any, so that it may rise."""
     fvu: float
     l0: float
     dead: float

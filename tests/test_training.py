@@ -1,0 +1,201 @@
+"""Training draws rows by seed, learns the data, and survives being killed without a trace in the result."""
+
+import numpy as np
+import pytest
+import torch
+
+from core.config import Fingerprint, InputError, SAEConfig, TrainingConfig
+from core.saes.base import new_sae
+from core.saes.checkpoint import load_sae, sae_digest
+from core.saes.quality import quality
+from core.training import STATE, RowSampler, Trainer, train_on_gallery, train_sae
+
+CONFIG = SAEConfig("matryoshka-batch-topk", 8, 24, 3)
+SHORT = TrainingConfig(steps=30, batch=16, dead_after=100, threshold_start=5)
+
+
+def embeddings(n: int = 200, d: int = 8, seed: int = 0) -> np.ndarray:
+    """Sparse positive combinations of 10 directions around a mean that is much longer than they are."""
+    rng = np.random.default_rng(seed)
+    codes = rng.exponential(size=(n, 10)) * (rng.random((n, 10)) < 0.2)
+    return (20 + codes @ rng.normal(size=(10, d))).astype(np.float32)
+
+
+class Killed(Exception):
+    pass
+
+
+def killed_at(step: int):
+    def on_step(point):
+        if point.step == step:
+            raise Killed
+
+    return on_step
+
+
+def test_every_epoch_sees_every_row_once_and_batches_follow_from_seed_and_step():
+    sample = RowSampler(n=10, batch=4, seed=3)
+    seen = np.concatenate([sample(step) for step in range(5)])
+    assert np.bincount(seen, minlength=10).tolist() == [2] * 10
+    assert all(len(sample(step)) == 4 for step in range(9))
+    assert np.array_equal(RowSampler(10, 4, 3)(7), sample(7))
+    assert not np.array_equal(RowSampler(1000, 4, 4)(7), RowSampler(1000, 4, 3)(7))
+    assert len(RowSampler(n=3, batch=8, seed=0)(0)) == 8, "fewer rows than a batch"
+
+
+def test_killed_and_resumed_is_the_uninterrupted_training(tmp_path):
+    x, told = embeddings(), []
+    train_sae(x, CONFIG, SHORT, out=tmp_path / "whole", on_step=told.append, save_every=8)
+    with pytest.raises(Killed):
+        train_sae(x, CONFIG, SHORT, out=tmp_path / "cut", on_step=killed_at(21), save_every=8)
+    assert not (tmp_path / "cut").exists()
+    _, curve = train_sae(x, CONFIG, SHORT, out=tmp_path / "cut", resume=True, save_every=8)
+    whole, cut = load_sae(tmp_path / "whole"), load_sae(tmp_path / "cut")
+    assert whole.digest == cut.digest and whole.quality == cut.quality
+    assert curve == told
+    assert sorted(path.name for path in (tmp_path / "cut").iterdir()) == ["config.json", "weights.safetensors"]
+    assert not list(tmp_path.glob(".*")), "nothing is left beside the result"
+
+
+def test_without_resume_an_old_state_is_ignored(tmp_path):
+    x = embeddings()
+    with pytest.raises(Killed):
+        train_sae(
+            x,
+            CONFIG,
+            TrainingConfig(steps=30, batch=16, seed=9),
+            out=tmp_path / "a",
+            on_step=killed_at(20),
+            save_every=8,
+        )
+    assert (tmp_path / ".a.partial" / STATE).exists()
+    train_sae(x, CONFIG, SHORT, out=tmp_path / "a")
+    in_memory, _ = train_sae(x, CONFIG, SHORT)
+    assert load_sae(tmp_path / "a").digest == sae_digest(in_memory)
+
+
+@pytest.mark.parametrize("other", ["settings", "embeddings", "damage"])
+def test_resuming_another_training_is_refused(tmp_path, other):
+    x = embeddings()
+    with pytest.raises(Killed):
+        train_sae(x, CONFIG, SHORT, out=tmp_path / "a", on_step=killed_at(20), save_every=8)
+    training = TrainingConfig(steps=31, batch=16) if other == "settings" else SHORT
+    if other == "damage":
+        (tmp_path / ".a.partial" / STATE).write_bytes(b"nonsense")
+    with pytest.raises(InputError, match=r"other settings or other embeddings|cannot be read"):
+        train_sae(2 * x if other == "embeddings" else x, CONFIG, training, out=tmp_path / "a", resume=True)
+
+
+def test_an_existing_folder_is_kept_unless_replacing_is_asked_for(tmp_path):
+    train_sae(embeddings(), CONFIG, SHORT, out=tmp_path / "a")
+    before = load_sae(tmp_path / "a").digest
+    with pytest.raises(InputError, match="exists already"):
+        train_sae(embeddings(seed=1), CONFIG, SHORT, out=tmp_path / "a")
+    assert load_sae(tmp_path / "a").digest == before
+    train_sae(embeddings(seed=1), CONFIG, SHORT, out=tmp_path / "a", replace_out=True)
+    assert load_sae(tmp_path / "a").digest != before
+
+
+def test_the_result_works_on_raw_embeddings_whatever_their_scale():
+    """A power of two scales every rounding with it, so that the whole training must scale exactly."""
+    x = embeddings()
+    small, _ = train_sae(x, CONFIG, SHORT)
+    large, _ = train_sae(64 * x, CONFIG, SHORT)
+    np.testing.assert_allclose(large.b_dec, 64 * small.b_dec, rtol=1e-5)
+    assert quality(large, 64 * x).fvu == pytest.approx(quality(small, x).fvu, rel=1e-4)
+    assert large.threshold.item() == pytest.approx(64 * small.threshold.item(), rel=1e-4) and small.threshold > 0
+
+
+def test_learns_sparse_data_to_the_l0_it_was_given():
+    x = embeddings(2000)
+    training = TrainingConfig(steps=300, batch=64, lr=8e-3)
+    sae, curve = train_sae(x, CONFIG, training)
+    measured = quality(sae, x)
+    assert measured.fvu < 0.15 and measured.l0 == pytest.approx(3, abs=0.5)
+    assert curve[0].step == 0 and curve[-1].step == 299 and curve[-1].fvu < curve[0].fvu
+    assert curve[-1].l0 <= 3
+
+
+def test_rows_and_half_floats_and_memory_maps_are_the_plain_array(tmp_path):
+    x = embeddings().astype(np.float16)
+    np.save(tmp_path / "x.npy", x)
+    rows = np.arange(1, 200, 2)
+    mapped, _ = train_sae(np.load(tmp_path / "x.npy", mmap_mode="r"), CONFIG, SHORT, rows=rows)
+    plain, _ = train_sae(x[rows].astype(np.float32), CONFIG, SHORT)
+    assert sae_digest(mapped) == sae_digest(plain)
+
+
+def test_the_rate_rises_stays_and_falls():
+    trainer = Trainer(new_sae(CONFIG), TrainingConfig(steps=100, lr=1.0, warmup_steps=10, decay_fraction=0.2))
+    rates = []
+    for trainer.step in range(100):
+        rates.append(trainer.rate())
+    assert rates[0] == 0 and rates[5] == 0.5 and rates[10:81] == [1.0] * 71
+    assert rates[90] == 0.5 and rates[99] == pytest.approx(0.05)
+
+
+def test_no_global_random_state_is_touched():
+    torch.manual_seed(5)
+    np.random.seed(5)
+    before = torch.get_rng_state(), np.random.get_state()[1].copy()
+    train_sae(embeddings(), CONFIG, SHORT)
+    assert torch.equal(before[0], torch.get_rng_state()) and np.array_equal(before[1], np.random.get_state()[1])
+
+
+@pytest.mark.parametrize(
+    ("x", "rows", "message"),
+    [
+        (np.ones((5, 7)), None, r"\(n, 8\)"),
+        (np.ones((0, 8)), None, "no rows"),
+        (np.ones((5, 8)), np.array([], dtype=int), "no rows"),
+        (np.full((5, 8), np.nan), None, "finite"),
+        (np.zeros((5, 8)), None, "not all zero"),
+    ],
+)
+def test_what_cannot_train_is_said(x, rows, message):
+    with pytest.raises(InputError, match=message):
+        train_sae(x, CONFIG, SHORT, rows=rows)
+
+
+def test_divergence_is_said_not_saved(tmp_path):
+    x = embeddings()
+    x[3] = np.inf
+    with pytest.raises(InputError, match="finite"):
+        train_sae(x, CONFIG, SHORT, out=tmp_path / "a")
+    assert not (tmp_path / "a").exists()
+
+
+class FakeGallery:
+    name, digest = "toy", "e" * 64
+    x = embeddings()
+
+    def embeddings(self, attach):
+        return self.x
+
+    def fingerprint(self, attach):
+        return Fingerprint("toy", "f" * 64, "image", attach, 8)
+
+    def rows(self, half):
+        return np.arange(0, 200, 2) if half == "probe" else np.arange(1, 200, 2)
+
+
+def test_training_on_a_gallery_records_what_it_was_made_from(tmp_path):
+    told = []
+    made = train_on_gallery(
+        FakeGallery(), "residual", "probe", CONFIG, SHORT, tmp_path / "a", progress=lambda *p: told.append(p)
+    )
+    saved = load_sae(tmp_path / "a")
+    assert made.digest == saved.digest and saved.gallery == "e" * 64 and saved.name == "a"
+    assert saved.fingerprint == FakeGallery().fingerprint("residual")
+    assert saved.training["half"] == "probe" and saved.training["rows"] == 100 == saved.quality["n"]
+    assert saved.training["lr"] > 0, "what was None is recorded as the number used"
+    assert made.training["samples_per_second"] > 0 and "samples_per_second" not in saved.training
+    assert (30, 30, "training the SAE") in told
+    plain, _ = train_sae(FakeGallery.x[::2], CONFIG, SHORT)
+    assert sae_digest(plain) == saved.digest
+
+
+@pytest.mark.parametrize("wrong", [{"steps": 0}, {"lr": 0.0}, {"batch": 2.5}, {"decay_fraction": 1.5}, {"seed": -1}])
+def test_wrong_settings_are_named(wrong):
+    with pytest.raises(InputError, match=next(iter(wrong))):
+        TrainingConfig(**wrong)
