@@ -179,6 +179,11 @@ def test_both_sides_at_once():
     assert together.after.ids != alone.after.ids
 
 
+def test_an_edit_that_leaves_the_numbers_is_refused():
+    with pytest.raises(InputError, match="not finite; choose a smaller gamma"):
+        ask(edits={"image": Edit((1,), gamma=3e38)}, saes={"image": sae_file("image", "residual")})
+
+
 def test_rank_changes_count_over_all_rows():
     file = sae_file("image", "pooled")
     result = ask(edits={"image": Edit(busy_neurons(IMAGES, file, 8), gamma=2.0)}, saes={"image": file}, k=5)

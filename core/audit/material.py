@@ -273,7 +273,12 @@ def baseline_items(gallery: Gallery, part: Part, bench: Bench) -> Items:
 
 def edited_items(material: Material, baseline: Items, method: str, edit: Edit, digest: str) -> Items:
     """The items after an intervention; rows that it leaves alone keep their unit embedding bit by bit."""
-    edited = INTERVENTIONS.get(method)()(material, edit)
+    with np.errstate(over="ignore", invalid="ignore"):  # said in words below
+        edited = INTERVENTIONS.get(method)()(material, edit)
+    if not np.isfinite(edited).all():
+        raise InputError(
+            f"the edit (gamma {edit.gamma:g}) gives embeddings that are not finite; choose a smaller gamma"
+        )
     changed = np.flatnonzero((edited != material.pooled).any(axis=1))
     if not len(changed):
         return Items(baseline.index, changed, np.zeros(0), baseline.digest)
