@@ -7,6 +7,7 @@ from core.ui.state import bind, get_state
 
 VIEWS = {"choose": "Choose", "gallery": "Make a gallery", "sae": "Train an SAE"}
 
+frame.through_app()
 state = get_state()
 st.title("Data & models", anchor=False)
 if state.filters.get("data-view") not in VIEWS:

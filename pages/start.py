@@ -7,6 +7,7 @@ from core.ui.state import bind, get_state
 
 VIEWS = {"loaded": "What is loaded", "uploads": "Your own faces or captions"}
 
+frame.through_app()
 state = get_state()
 st.title("Who appears when you ask for a doctor?", anchor=False)
 st.markdown(

@@ -20,6 +20,7 @@ from core.ui.state import AppState, get_state
 if TYPE_CHECKING:
     from core.backbones.base import Backbone
     from core.gallery import Codes, Gallery
+    from core.retrieval import FlatIndex
     from core.saes.checkpoint import SAEFile
 
 T = TypeVar("T")
@@ -104,8 +105,8 @@ def resolve(kind: str, name: str) -> Path:
         return shipped
     path = Path(name).expanduser()
     if not name or not path.is_dir():
-        names = ", ".join(shipped_names(kind)) or "none"
-        raise InputError(f"there is no folder {name!r}; expected one of the shipped names ({names}) or a folder's path")
+        names = ", ".join(shipped_names(kind)) or "none is installed"
+        raise InputError(f"{name!r} is not here; expected a shipped name ({names}) or the path of a folder")
     return path.resolve()
 
 
@@ -196,15 +197,16 @@ def sae(name: str) -> "SAEFile":
 
 @st.cache_resource(max_entries=4 * SAE_FILES, show_spinner=False)
 def _card(path: str, stamped: str) -> SAECard | None:
-    """The card of an SAE folder of ours from its small file alone; None for folders of other projects."""
+    """The card of an SAE folder of ours from its small file alone; None for folders that this file does not explain."""
     document = Path(path) / "config.json"
     about = read_json(document) if document.is_file() else {}
-    if "weights" not in about or "config" not in about:
-        return None
-    shape = SAEConfig(**about["config"])
-    digest = digest_of({"schema": about["schema"], "weights": about["weights"], "config": shape.to_json()})
-    stored = about.get("fingerprint")
-    fingerprint = Fingerprint.from_json(stored) if stored else None
+    try:
+        shape = SAEConfig(**about["config"])
+        digest = digest_of({"schema": about["schema"], "weights": about["weights"], "config": shape.to_json()})
+        stored = about.get("fingerprint")
+        fingerprint = Fingerprint.from_json(stored) if stored else None
+    except (KeyError, TypeError, InputError):
+        return None  # loading it whole says better what is wrong
     name, quality = about.get("name") or Path(path).name, about.get("quality") or {}
     return SAECard(name, digest, shape.arch, shape.d_in, shape.d_sae, shape.k, fingerprint, quality)
 
@@ -255,6 +257,18 @@ def current_sae(side: Side, state: AppState | None = None) -> "SAEFile | None":
 def current_backbone(state: AppState | None = None) -> "Backbone":
     state = state or get_state()
     return backbone(state.model, state.pretrained, state.device)
+
+
+def index(of: "Gallery") -> "FlatIndex":
+    """The exact search index over a gallery's items."""
+    return _index(str(of.path), stamp(of.path), of)
+
+
+@st.cache_resource(max_entries=2, show_spinner=False)
+def _index(path: str, stamped: str, _gallery: "Gallery") -> "FlatIndex":
+    from core.retrieval import FlatIndex
+
+    return FlatIndex(_gallery.unit())
 
 
 def codes(of: "Gallery", by: "SAEFile", progress: Callable[[int, int, str], None] | None = None) -> "Codes":

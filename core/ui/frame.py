@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import ParamSpec, TypeVar
 
 import streamlit as st
+from streamlit.runtime.pages_manager import PagesManager
 
 from core.config import SIDES, InputError
 from core.ui import cache, links
@@ -41,6 +42,17 @@ def configure() -> None:
         initial_sidebar_state=SIDEBAR_PX,
         menu_items={"About": ABOUT},
     )
+
+
+def through_app() -> None:
+    """Run app.py instead of a page alone; every page calls this first.
+
+    Until app.py has run once, Streamlit takes pages/ for an app of the older kind: the very first visitor of a cold
+    server who follows a link to a page would get that page without the frame and without what the link says.
+    """
+    if PagesManager.uses_pages_directory:
+        PagesManager.uses_pages_directory = False
+        st.rerun()
 
 
 # -- no stack trace ---------------------------------------------------------------------------------------------------

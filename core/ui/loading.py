@@ -121,15 +121,15 @@ def _gallery() -> None:
     halves = ", ".join(f"{half} {n:,}" for half, n in about["halves"].items())
     lines = {
         "Items": f"{gallery.n:,} {about['kind']} ({halves})",
-        "Made from": plain(about["source"] or "not stated"),
-        "Provenance": plain(about["provenance"] or "not stated"),
-        "Licence": plain(about["licence"] or "not stated"),
-        **{f"Fingerprint, {attach}": plain(gallery.fingerprint(attach).describe()) for attach in about["fingerprints"]},
+        "Made from": about["source"] or "not stated",
+        "Provenance": about["provenance"] or "not stated",
+        "Licence": about["licence"] or "not stated",
+        **{f"Fingerprint, {attach}": gallery.fingerprint(attach).describe() for attach in about["fingerprints"]},
         "Known prompts": f"{about['prompts']:,}" if about["prompts"] else "none: prompts are encoded by the model",
         "Digest": f"`{gallery.digest}`",
-        "Folder": plain(str(gallery.path)),
+        "Folder": str(gallery.path),
     }
-    st.table(lines, border="horizontal")
+    overview.pairs(lines)
     for line in [*about["notes"], *([f"{about['problems']} items could not be used"] if about["problems"] else [])]:
         st.caption(plain(line))
     if st.button("Compare all digests", icon=":material/fact_check:", help="Reads every file of the gallery"):
@@ -153,10 +153,10 @@ def _model() -> None:
         for attach in ("pooled", "residual"):
             there = model.dims(side, attach) is not None
             said = model.fingerprint(side, attach).describe() if there else model.why_not(side, attach)
-            lines[f"{side}, {attach}"] = plain(said or "not there")
+            lines[f"{side}, {attach}"] = said or "not there"
     words = model.known_words
     lines["Words"] = f"a closed list of {len(words)}" if words is not None else "open vocabulary"
     lines["Weights"] = f"`{model.weights_digest}`"
-    st.table(lines, border="horizontal")
+    overview.pairs(lines)
     for note in model.notes:
         st.caption(f":orange[{plain(note)}]")

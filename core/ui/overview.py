@@ -1,5 +1,6 @@
 """What is loaded, at a glance: provenance and licence, group sizes with the unknown ones, some of the items."""
 
+import re
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -85,32 +86,49 @@ def loaded() -> None:
         gallery = cache.current_gallery(state)
         about = gallery.manifest
         lines["Gallery"] = f"**{gallery.name}**: {gallery.n:,} {KINDS[gallery.kind]}, `{gallery.digest[:8]}`"
-        lines["Where from"] = plain(about.get("provenance") or "not stated")
-        lines["Licence"] = plain(about.get("licence") or "not stated")
-        lines["Embedded by"] = plain(gallery.fingerprint().describe())
+        lines["Where from"] = about.get("provenance") or "not stated"
+        lines["Licence"] = about.get("licence") or "not stated"
+        lines["Embedded by"] = gallery.fingerprint().describe()
         partner = state.probe or about.get("probe_gallery")
         lines["Neurons found in"] = f"**{partner}**" if partner else "its own probe half"
     except InputError as error:
-        lines["Gallery"] = f":orange[{plain(str(error))}]"
-    lines["Model"] = f"**{plain(state.model)}**" + (f" {state.pretrained}" if state.pretrained else "")
+        lines["Gallery"] = str(error)
+    lines["Model"] = f"**{state.model}**" + (f" {state.pretrained}" if state.pretrained else "")
     for side in SIDES:
         if side in state.saes:
             lines[f"SAE, {side} side"] = sae_line(state.saes[side])
-    st.table(lines, border="horizontal")
+    pairs(lines)
+
+
+def pairs(lines: dict[str, str]) -> None:
+    """A short list of names and values; in a value, `code` and **strong** are marked as in Markdown."""
+    rows = "".join(
+        f'<div style="opacity:.7">{escape(name)}</div><div style="overflow-wrap:anywhere">{_marked(value)}</div>'
+        for name, value in lines.items()
+    )
+    st.html(
+        '<div style="display:grid;grid-template-columns:minmax(90px,max-content) 1fr;gap:5px 16px;font-size:.9rem;'
+        f'line-height:1.4">{rows}</div>'
+    )
+
+
+def _marked(value: str) -> str:
+    strong = re.sub(r"\*\*(.+?)\*\*", r"<b>\1</b>", escape(value))
+    return re.sub(r"`(.+?)`", r'<code style="font-size:.85em;opacity:.8">\1</code>', strong)
 
 
 def sae_line(name: str) -> str:
-    """Name, size and quality of an SAE in one line of Markdown."""
+    """Name, size and quality of an SAE in one line."""
     try:
         card = cache.sae_card(name)
     except InputError as error:
-        return f":orange[{plain(str(error))}]"
+        return str(error)
     known = [
         f"{short} {card.quality[key]:.3g}" for key, (short, _) in QUALITY.items() if card.quality.get(key) is not None
     ]
     where = f", {card.fingerprint.attach}" if card.fingerprint else ""
     parts = ", ".join([f"{card.d_sae:,} neurons{where}", *known])
-    return f"**{plain(card.name)}**: {parts}, `{card.digest[:8]}`"
+    return f"**{card.name}**: {parts}, `{card.digest[:8]}`"
 
 
 def quality(name: str) -> None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from core.backbones.base import Backbone
     from core.gallery import Gallery
+    from core.retrieval import FlatIndex
     from core.saes.checkpoint import SAEFile
 
 Progress = Callable[[int, int, str], None]
@@ -186,16 +187,14 @@ def captions_in(name: str, content: bytes) -> list[str]:
 # -- what is told about an upload -------------------------------------------------------------------------------------
 
 
-def active_neurons(upload: Upload, by: "SAEFile", most: int = 4) -> list[tuple[int, float]]:
+def strongest_neurons(upload: Upload, by: "SAEFile", most: int = 4) -> list[tuple[int, float]]:
     """The neurons that fire strongest on an upload, with their activations, strongest first."""
-    from core.neurons import encode_rows
+    from core.neurons import active_neurons, encode_rows
 
     attach = by.attach or "pooled"
     if attach not in upload.embeddings:
         raise InputError(f"the SAE {by.name} reads {attach} embeddings, which this model does not have")
-    codes = encode_rows(upload.embeddings[attach][None, :], by.sae).tocsr()
-    order = np.argsort(-codes.data, kind="stable")[:most]
-    return [(int(codes.indices[i]), float(codes.data[i])) for i in order]
+    return active_neurons(encode_rows(upload.embeddings[attach][None, :], by.sae), most)
 
 
 def require_gallery(uploads: Uploads, gallery: "Gallery") -> str | None:
@@ -211,15 +210,7 @@ def require_gallery(uploads: Uploads, gallery: "Gallery") -> str | None:
     return None
 
 
-def nearest_items(upload: Upload, gallery: "Gallery", most: int = 6) -> list[tuple[int, float]]:
-    """Rows of the gallery most similar to an upload, with their cosine similarities, closest first."""
-    from core.retrieval import search
-
-    row = upload.embeddings["pooled"]
-    if row.shape[0] != gallery.fingerprint().d:
-        raise InputError(
-            f"the gallery {gallery.name} has {gallery.fingerprint().d} columns, your upload {row.shape[0]}: they come "
-            "from different models"
-        )
-    found = search(gallery.unit(), row / np.linalg.norm(row), min(most, gallery.n))
-    return [(int(i), float(score)) for i, score in zip(found.rows, found.scores, strict=True)]
+def nearest_items(upload: Upload, index: "FlatIndex", most: int = 6) -> list[tuple[int, float]]:
+    """Rows of a gallery most similar to an upload, with their cosine similarities, closest first."""
+    found = index.search(upload.embeddings["pooled"], min(most, index.n))
+    return [(int(row), float(score)) for row, score in zip(found.rows, found.scores, strict=True)]

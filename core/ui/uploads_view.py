@@ -8,7 +8,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 from core.config import InputError
 from core.ui import cache, frame, grids, jobs
 from core.ui.state import bind, get_state
-from core.ui.uploads import CONSENT, Upload, Uploads, active_neurons, captions_in, nearest_items, require_gallery
+from core.ui.uploads import CONSENT, Upload, Uploads, captions_in, nearest_items, require_gallery, strongest_neurons
 
 if TYPE_CHECKING:
     from core.gallery import Gallery
@@ -150,7 +150,7 @@ def _one(upload: Upload, gallery: "Gallery", place: int) -> None:
         with near:
             st.markdown(f":small[Nearest in the gallery {grids.escape(gallery.name)}]")
             with frame.guard():
-                found = nearest_items(upload, gallery)
+                found = nearest_items(upload, cache.index(gallery))
                 shown = grids.tiles(gallery, [row for row, _ in found], [f"{score:.2f}" for _, score in found])
                 grids.grid(shown, f"upload-near-{place}", width=58)
 
@@ -160,7 +160,7 @@ def _neurons(upload: Upload, place: int) -> None:
     if file is None:
         st.caption(f"No SAE is chosen for the {upload.side} side.")
         return
-    found = active_neurons(upload, file)
+    found = strongest_neurons(upload, file)
     if not found:
         st.caption("No neuron fires on this upload.")
     shown = _examples(upload, file)
@@ -189,6 +189,6 @@ def _examples(upload: Upload, file: "SAEFile"):
 
 def _top(codes, neuron: int, most: int = 4) -> list[int]:
     """Rows on which a neuron fires strongest."""
-    column = codes.csc[:, neuron]
-    strongest = sorted(zip(column.data, column.indices, strict=True), reverse=True)[:most]
-    return [int(row) for _, row in strongest]
+    from core.neurons import evidence
+
+    return [int(row) for row in evidence(codes, neuron, most, 0, 0, n_random=0).top.rows]
