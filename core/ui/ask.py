@@ -5,6 +5,7 @@ import streamlit as st
 from core.config import ASSETS, HALVES, digest_of
 from core.gallery import Gallery
 from core.store import read_json
+from core.ui import results
 from core.ui.state import TARGETS, AppState, bind, get_state
 from core.ui.wording import TARGET_NAMES
 
@@ -52,26 +53,18 @@ def _prompt(state: AppState, gallery: Gallery) -> None:
     key = f"prompt-{digest_of(state.query)[:12]}"
     with st.form("ask", border=False):
         field, button = st.columns([4, 1], vertical_alignment="bottom")
-        listed = gallery.prompts if needs_known_prompt(gallery) else []
+        listed = gallery.prompts if results.only_known_prompts(state, gallery) else []
         if listed:
             text = field.selectbox("Prompt", listed, index=_place(state.query, listed), key=key)
         else:
             text = field.text_input("Prompt", value=state.query, key=key, max_chars=300)
         if button.form_submit_button("Ask", type="primary", width="stretch") and text and text != state.query:
             state.ask(text)
-            state.set_filter("compare-page", None)
             st.rerun()
 
 
 def _place(text: str, listed: list[str]) -> int | None:
     return listed.index(text) if text in listed else None
-
-
-def needs_known_prompt(gallery: Gallery) -> bool:
-    """True where another model made the gallery than the chosen one, so that only the prompts it came with work."""
-    state = get_state()
-    chosen = f"{state.model}:{state.pretrained}" if state.pretrained else state.model
-    return bool(gallery.prompts) and gallery.fingerprint("pooled").model != chosen
 
 
 def _chips(state: AppState, prompts: list[str]) -> None:
@@ -92,7 +85,6 @@ def _take_chip() -> None:
     state, chosen = get_state(), st.session_state["suggested-prompt"]
     if chosen:
         state.ask(chosen)
-        state.set_filter("compare-page", None)
 
 
 def short(prompt: str) -> str:
@@ -132,4 +124,3 @@ def _take_where(column: str, key: str) -> None:
     state, value = get_state(), st.session_state[key]
     where = {name: kept for name, kept in state.where.items() if name != column}
     state.set_where(where if value == ANY else {**where, column: value})
-    state.set_filter("compare-page", None)

@@ -2,14 +2,14 @@
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import streamlit as st
 
-from core.audit import RankResult
+from core.audit import RankResult, ZeroshotCost
 from core.statistics import Estimate
-from core.ui import results
-from core.ui.state import AppState
+from core.ui import charts, results
+from core.ui.jobs import progress
 from core.ui.wording import (
     METRIC_HELP,
     METRIC_NAMES,
@@ -75,7 +75,7 @@ def points(share: float | None) -> str:
     return "–" if share is None else f"{100 * share:+.0f}".replace("-", "−")
 
 
-def change(e: Estimate, write=signed) -> str:
+def change(e: Estimate, write: Callable[[float], str] = signed) -> str:
     """A difference with its interval; a difference of 0 is printed as such."""
     if e.estimate is None:
         return e.reason or "–"
@@ -112,10 +112,85 @@ def _cells(values: Sequence[float | None]) -> list[float | str]:
 
 # -- controls ---------------------------------------------------------------------------------------------------------
 
-
-def controls(question: results.Asked, found: RankResult) -> None:
-    st.info("later")
+NOTHING = "Nothing is switched, so there is nothing to set against chance. Switch a neuron at the left."
 
 
-def cost(state: AppState, question: results.Asked, found: RankResult) -> None:
-    st.info("later")
+def controls(question: results.Asked) -> None:
+    """MaxSkew of the original, the SAE by itself, the chosen neurons and matched random ones, in one figure."""
+    if not any(edit.neurons for edit in question.request.edits.values()):
+        st.info(NOTHING)
+        return
+    with progress("Controls") as report:
+        found = results.controls(question, report)
+    named = {"original": found.original, "reconstruction only": found.reconstruction_only, "this edit": found.chosen}
+    values = {name: arm.max_skew.estimate for name, arm in named.items()}
+    draws = [arm.max_skew.estimate for arm in found.random if arm.max_skew.estimate is not None]
+    k = question.request.k
+    words = ", ".join(f"{name} {number(skew)}" for name, skew in values.items())
+    st.plotly_chart(
+        charts.controls(values, draws, found.original.max_skew.null, f"MaxSkew of the {k} nearest; 0 is no skew"),
+        key="controls",
+        config=charts.config("controls"),
+        alt=f"MaxSkew: {words}; random neurons {number(min(draws))} to {number(max(draws))} in {len(draws)} draws.",
+    )
+    as_low = sum(skew <= (values["this edit"] or 0.0) for skew in draws)
+    st.markdown(
+        f"{as_low} of {len(draws)} draws of random neurons, matched in number and firing rate, lower MaxSkew as far as "
+        f"this edit does (p = {found.p_value:.2f}). The SAE's reconstruction alone changes it from "
+        f"{number(values['original'])} to {number(values['reconstruction only'])}."
+    )
+    random_cosine = sum(arm.cosine for arm in found.random) / len(found.random)
+    st.caption(
+        f"Mean cosine to the original: this edit {found.chosen.cosine:.3f}, reconstruction only "
+        f"{found.reconstruction_only.cosine:.3f}, random neurons {random_cosine:.3f} on average."
+    )
+
+
+# -- cost -------------------------------------------------------------------------------------------------------------
+
+
+def cost(question: results.Asked) -> None:
+    """What the model still knows: other attributes, how far items moved, and queries that name a group outright."""
+    if not question.request.edits:
+        st.info("Nothing is switched, so nothing is lost. Switch a neuron at the left.")
+        return
+    with progress("What it costs") as report:
+        found = results.cost(question, report)
+    moved, cosine, explicit = st.columns(3)
+    moved.metric("Items moved", percent(found.rows_changed / found.n), help=f"{found.rows_changed:,} of {found.n:,}")
+    cosine.metric("Mean cosine to the original", f"{found.cosine_mean:.3f}", help="1: nothing moved")
+    explicit.metric("Smallest cosine", f"{found.cosine_min:.3f}")
+    attribute = question.request.attribute
+    st.markdown("**Other attributes** :small[:gray[share recognised right by class prompts, with 95 % interval]]")
+    right = {a: (c.before.accuracy, c.after.accuracy) for a, c in found.zeroshot.items() if c.before and c.after}
+    _dumbbells(right, "cost-attributes", "Accuracy before and after")
+    for name, c in found.zeroshot.items():
+        if c.reason:
+            st.caption(f"{name}: {c.reason}")
+    if not found.zeroshot:
+        st.caption("No attribute of this gallery besides the edited one has class prompts.")
+    st.markdown(
+        f"**Queries that name a {attribute}** :small[:gray[AUC: 100 % finds that group first, 50 % finds nobody]]"
+    )
+    _dumbbells({q: (c.before, c.after) for q, c in found.explicit.items()}, "cost-explicit", "AUC before and after")
+    if not found.explicit:
+        st.caption(f"There are no class prompts for {attribute}, so no query names its groups.")
+    st.caption(
+        "An edit that also destroys “a man” and “a woman” has made the model blind, not fair. Worst-group accuracy: "
+        + ("; ".join(f"{a} {_worst(c)}" for a, c in found.zeroshot.items() if c.before and c.after) or "none")
+        + "."
+    )
+
+
+def _dumbbells(rows: Mapping[str, tuple[Estimate, Estimate]], key: str, what: str) -> None:
+    """The rows that have numbers as a figure, the others with their reasons."""
+    drawn = {name: pair for name, pair in rows.items() if None not in (pair[0].estimate, pair[1].estimate)}
+    if drawn:
+        words = ", ".join(f"{name} {percent(b.estimate)} to {percent(a.estimate)}" for name, (b, a) in drawn.items())
+        st.plotly_chart(charts.before_after(drawn), key=key, config=charts.config(key), alt=f"{what}: {words}.")
+    for name in rows.keys() - drawn.keys():
+        st.caption(f"{name}: {rows[name][0].reason or rows[name][1].reason}")
+
+
+def _worst(c: ZeroshotCost) -> str:
+    return f"{c.before.worst_group} {percent(c.before.worst.estimate)} → {percent(c.after.worst.estimate)}"

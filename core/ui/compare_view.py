@@ -3,9 +3,10 @@
 from collections.abc import Mapping, Sequence
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from core.audit import ArmResult, RankResult
-from core.config import Side
+from core.config import Side, digest_of
 from core.gallery import Gallery
 from core.ui import ask, cache, charts, compare_more, grids, probing, provenance, results, toggles
 from core.ui.frame import guard, unknown_words
@@ -108,9 +109,9 @@ def _outcome(state: AppState, question: results.Asked, attribute: str) -> None:
     if view == "numbers":
         compare_more.numbers(found)
     elif view == "controls":
-        compare_more.controls(question, found)
+        compare_more.controls(question)
     elif view == "cost":
-        compare_more.cost(state, question, found)
+        compare_more.cost(question)
     else:
         _pictures(state, question.gallery, attribute, found, pages)
 
@@ -166,7 +167,6 @@ def _take_bar() -> None:
     state, points = get_state(), st.session_state["shares"]["selection"]["points"]
     group = points[0]["customdata"][0] if points else None
     state.set_filter("shown-group", None if group == state.filters.get("shown-group") else group)
-    state.set_filter("compare-page", None)
 
 
 # -- pictures ---------------------------------------------------------------------------------------------------------
@@ -175,7 +175,7 @@ Ranked = list[tuple[int, int]]
 """(rank, row) in ranking order."""
 
 
-def _pictures(state: AppState, gallery: Gallery, attribute: str, found: RankResult, pages) -> None:
+def _pictures(state: AppState, gallery: Gallery, attribute: str, found: RankResult, pages: DeltaGenerator) -> None:
     """Before and after side by side, the same page of both rankings."""
     labels, shown = gallery.labels(attribute), state.filters.get("shown-group")
     arms = {"before": _ranked(found.before)} | ({"after": _ranked(found.after)} if found.after else {})
@@ -183,12 +183,7 @@ def _pictures(state: AppState, gallery: Gallery, attribute: str, found: RankResu
     if shown in found.part.groups:
         arms = {name: [(rank, row) for rank, row in items if labels[row] == shown] for name, items in arms.items()}
     size = grids.PAGE if len(arms) == 2 else 2 * grids.PAGE
-    total = grids.pages(max(map(len, arms.values())), size)
-    page = min(state.filters.get("compare-page") or 1, total)
-    state.set_filter("compare-page", page)
-    with pages:
-        if total > 1:
-            st.pagination(total, max_visible_pages=5, **bind("filters", "compare-page"))
+    page = _page(found, shown, grids.pages(max(map(len, arms.values())), size), pages)
     for column, (name, items) in zip(st.columns(len(arms), gap="medium"), arms.items(), strict=True):
         with column:
             _title(state, name, found, shown)
@@ -196,6 +191,15 @@ def _pictures(state: AppState, gallery: Gallery, attribute: str, found: RankResu
             _grid(gallery, part, labels, ranks.get("after" if name == "before" else "before"), name, found)
     if shown in found.part.groups:
         st.button("Show every group", icon=":material/close:", on_click=state.set_filter, args=("shown-group", None))
+
+
+def _page(found: RankResult, shown: str | None, total: int, pages: DeltaGenerator) -> int:
+    """The chosen page; another question begins at the first one, a switched neuron stays on it."""
+    if total == 1:
+        return 1
+    asked = [found.request.query, found.request.k, found.request.attribute, dict(found.request.where), shown]
+    with pages:
+        return st.pagination(total, max_visible_pages=5, key=f"page-{digest_of(asked)[:12]}")
 
 
 def _ranked(arm: ArmResult) -> Ranked:

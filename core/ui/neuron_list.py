@@ -70,7 +70,7 @@ def bar(state: AppState, found: probing.Probe, side: Side, attribute: str | None
         f"{SIDE_NAMES[side]} of **{found.sae.name}**, found on {len(found.rows):,} items of **{found.gallery.name}**"
         + (f", only {part}" if part else "")
         + (
-            ". Compare also ranks these items while it searches all rows: choose its evaluation half to keep them apart."
+            ". Compare ranks these items too while it searches all rows; its evaluation half keeps them apart."
             if shared
             else ", none of which Compare measures on."
         )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from core.config import InputError, Side
+from core.config import ASSETS, InputError, Side
 from core.ui import cache
 from core.ui.probing import MOST, Suggestion
 from core.ui.state import AppState
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from core.backbones.base import Backbone
     from core.gallery import Gallery
     from core.saes.checkpoint import SAEFile
+    from core.zeroshot import PromptSet
 
 Progress = Callable[[int, int, str], None]
 
@@ -31,6 +32,7 @@ class Asked:
     request: "RankRequest"
     saes: "dict[Side, SAEFile]"
     model: "Backbone | None"
+    """Encodes prompts; None where only the gallery's known prompts can be asked."""
 
     @property
     def parts(self) -> list[Any]:
@@ -55,14 +57,14 @@ def asked(state: AppState, attribute: str) -> Asked:
         edits=dict(state.edits),
     )
     saes = {side: sae for side in state.edits if (sae := cache.current_sae(side, state)) is not None}
-    return Asked(gallery, request, saes, text_model(state, gallery))
+    model = None if only_known_prompts(state, gallery) else cache.current_backbone(state)
+    return Asked(gallery, request, saes, model)
 
 
-def text_model(state: AppState, gallery: "Gallery") -> "Backbone | None":
-    """The model that encodes prompts; None where the gallery came with the embedding of this very prompt."""
-    if gallery.prompts and gallery.prompt_embedding(state.query) is not None:
-        return None
-    return cache.current_backbone(state)
+def only_known_prompts(state: AppState, gallery: "Gallery") -> bool:
+    """True where another model made the gallery than the chosen one, so that only the prompts it came with work."""
+    chosen = f"{state.model}:{state.pretrained}" if state.pretrained else state.model
+    return bool(gallery.prompts) and gallery.fingerprint("pooled").model != chosen
 
 
 @st.cache_resource(show_spinner=False)
@@ -93,14 +95,29 @@ def controls(question: Asked, progress: Progress | None = None) -> "ControlsResu
     )
 
 
-def cost(question: Asked, model: "Backbone | None", progress: Progress | None = None) -> "CostResult":
+def cost(question: Asked, progress: Progress | None = None) -> "CostResult":
     """What the model no longer knows after the edit."""
     from core.audit import utility_cost
 
-    q = question
+    q, prompts = question, class_prompts(question.gallery)
     return cache.result(
-        "cost", q.parts, lambda: utility_cost(q.gallery, q.request, model, q.saes, progress=progress, bench=bench())
+        "cost",
+        [*q.parts, prompts.digest if prompts else ""],
+        lambda: utility_cost(q.gallery, q.request, q.model, q.saes, prompts=prompts, progress=progress, bench=bench()),
     )
+
+
+def class_prompts(gallery: "Gallery") -> "PromptSet | None":
+    """The shipped class prompts whose groups are most of the gallery's own; None where none name any of them."""
+    from core.zeroshot import PromptSet
+
+    def shared(prompts: "PromptSet") -> int:
+        known = (a for a in prompts.attributes if a in gallery.attributes)
+        return sum(len(set(prompts.attributes[a]) & set(gallery.groups(a))) for a in known)
+
+    sets = [PromptSet.load(path) for path in sorted((ASSETS / "prompts").glob("*-attributes.json"))]
+    best = max(sets, key=shared, default=None)
+    return best if best is not None and shared(best) else None
 
 
 # -- sides ------------------------------------------------------------------------------------------------------------
