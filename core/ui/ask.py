@@ -22,7 +22,7 @@ def bar(gallery: Gallery, attribute: str) -> None:
     prompts = suggestions(gallery)
     if not state.query and prompts:
         state.ask(prompts[0])
-    prompt, what, size, target, part = st.columns([4.4, 1.5, 1, 1.7, 1.4], vertical_alignment="bottom")
+    prompt, what, size, target, part = st.columns([4.2, 1.4, 1, 1.5, 1.5], vertical_alignment="bottom")
     with prompt:
         _prompt(state, gallery)
     what.selectbox("Groups of", gallery.attributes, **_shown("attribute", attribute))

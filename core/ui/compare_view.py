@@ -48,9 +48,10 @@ def compare() -> None:
     switches, outcome = st.columns([1, 2.8], gap="medium")
     with switches, guard():
         _switches(state, question, attribute)
+    notes: tuple[str, ...] = ()
     with outcome, guard():
-        _outcome(state, question, attribute)
-    provenance.strip(provenance.of(state, question))
+        notes = _outcome(state, question, attribute)
+    provenance.strip(provenance.of(state, question), notes)
 
 
 # -- switches ---------------------------------------------------------------------------------------------------------
@@ -89,8 +90,8 @@ def _switches(state: AppState, question: results.Asked, attribute: str) -> None:
 # -- what is found ----------------------------------------------------------------------------------------------------
 
 
-def _outcome(state: AppState, question: results.Asked, attribute: str) -> None:
-    """Sentence and shares, always; below them the pictures, or one of the other views."""
+def _outcome(state: AppState, question: results.Asked, attribute: str) -> tuple[str, ...]:
+    """Sentence and shares, always; below them the pictures, or one of the other views. Returns what to note."""
     found = results.ranking(question)
     _sentence(state, question.gallery, found)
     _shares(found, attribute)
@@ -114,6 +115,7 @@ def _outcome(state: AppState, question: results.Asked, attribute: str) -> None:
         compare_more.cost(question)
     else:
         _pictures(state, question.gallery, attribute, found, pages)
+    return found.notes
 
 
 def _sentence(state: AppState, gallery: Gallery, found: RankResult) -> None:
@@ -134,8 +136,6 @@ def _sentence(state: AppState, gallery: Gallery, found: RankResult) -> None:
     if before.unknown or (after and after.unknown):
         unknown = f"{before.unknown}" + (f" before and {after.unknown} after" if after else "")
         st.caption(f"Of the {k}, {unknown} have no known {found.request.attribute}: counted here, not in the shares.")
-    for note in found.notes:
-        st.caption(f":material/info: {note}")
 
 
 def _switched(state: AppState) -> str:
@@ -199,7 +199,7 @@ def _page(found: RankResult, shown: str | None, total: int, pages: DeltaGenerato
         return 1
     asked = [found.request.query, found.request.k, found.request.attribute, dict(found.request.where), shown]
     with pages:
-        return st.pagination(total, max_visible_pages=5, key=f"page-{digest_of(asked)[:12]}")
+        return st.pagination(total, max_visible_pages=3, key=f"page-{digest_of(asked)[:12]}")
 
 
 def _ranked(arm: ArmResult) -> Ranked:

@@ -12,10 +12,11 @@ from core.gallery import Gallery
 
 PAGE = 16
 """Items a grid shows at once: before, after, and what came and went stay below 60 pictures together."""
-STRIP = 44
+STRIP = 42
 """Pixels of a picture in a strip that only hints at what a neuron is."""
 
 STYLE = """<style>
+[data-testid="stMainBlockContainer"] { padding-left: 2.25rem; padding-right: 2.25rem; }
 [class*="st-key-grid"] [data-testid="stImage"] { gap: 6px; }
 [class*="st-key-grid"] [data-testid="stImage"] img { aspect-ratio: 1; object-fit: cover; border-radius: 6px; }
 [class*="st-key-grid"] [data-testid="stImageCaption"] p {

@@ -210,10 +210,10 @@ def suggested(state: AppState, side: Side, attribute: str, tau: float) -> tuple[
     rule, suggestions = social(found, attribute, tau), []
     for group, neurons in rule.groups.items():
         if neurons.specific:
-            suggestions += [(j, f"{group}, specific at τ {tau:g}") for j in neurons.specific[:PER_GROUP]]
+            suggestions += [(j, f"{group}, specific") for j in neurons.specific[:PER_GROUP]]
         elif len(rule.groups) <= FEW_GROUPS:
             j = best(found, attribute, group, 1)[0]
-            suggestions.append((j, f"{group}, none specific; AUC {auc(found, j, attribute, group):.2f}"))
+            suggestions.append((j, f"{group}, AUC {auc(found, j, attribute, group):.2f}"))
     kept = dict(reversed(suggestions[:MOST]))
     top = {j: tuple(map(int, shown_evidence(found, j).top.rows[:STRIP])) for j in kept}
     return [Suggestion(j, kept[j], top[j]) for j in dict.fromkeys(j for j, _ in suggestions[:MOST])], found

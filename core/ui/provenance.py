@@ -1,6 +1,6 @@
 """Where the numbers on a page come from: one line to read, a block to copy, a link that restores the view."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
@@ -52,12 +52,21 @@ def _cut(value: str) -> str:
     return f"{text}{digest[:SHORT]}" if found else text
 
 
-def strip(lines: Mapping[str, str]) -> None:
-    """The line at the foot of a page, with all of it to copy and the link to exactly this view."""
+def strip(lines: Mapping[str, str], notes: Sequence[str] = ()) -> None:
+    """The line at the foot of a page, with all of it to copy and the link to exactly this view.
+
+    `notes` are warnings about these numbers, for example what could not be compared.
+    """
+    for note in notes:
+        st.caption(f":material/info: {note}")
     address = f"{(st.context.url or '').split('?')[0]}?{links.query_string()}"
     with st.container(horizontal=True, vertical_alignment="center", key="provenance"):
         st.caption(one_line(lines), width="stretch")
         with st.popover("Copy", icon=":material/content_copy:", help="All of this as text, and a link to this view"):
-            st.code("\n".join(f"{name}: {value}" for name, value in lines.items()), language=None, wrap_lines=True)
+            st.code(
+                "\n".join([*(f"{name}: {value}" for name, value in lines.items()), *notes]),
+                language=None,
+                wrap_lines=True,
+            )
             st.code(address, language=None, wrap_lines=True)
             st.caption("The link restores gallery, model, SAE, prompt, groups and what is switched.")

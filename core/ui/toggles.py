@@ -9,6 +9,10 @@ from core.ui.probing import Suggestion
 from core.ui.state import AppState, get_state
 
 STRIP_ITEMS = 5
+WHY = (
+    "“Specific”: fires on at least the share τ of that group and of no other, in the probe set. “AUC”: no neuron is "
+    "specific for the group; this one tells it apart best (0.5 tells nothing). Choose τ on Neurons."
+)
 FORM_NAMES = {"error-preserving": "Move only these neurons", "blend": "Blend with the reconstruction"}
 FORM_HELP = (
     "Error-preserving: x′ = x − Σ (z − z′) · decoder row; what the SAE cannot explain stays untouched. "
@@ -22,9 +26,9 @@ def panel(side: Side, found: list[Suggestion], probe: Gallery | None, size: int)
     state = get_state()
     chosen = state.edits.get(side, Edit()).neurons
     everything = tuple(s.neuron for s in found)
-    with st.container(horizontal=True):
+    with st.container(horizontal=True, gap="small"):
         st.button(
-            "Switch all off",
+            "All off",
             type="primary",
             icon=":material/toggle_on:",
             on_click=_switch,
@@ -58,7 +62,9 @@ def _row(state: AppState, side: Side, neuron: int, why: str) -> None:
     key = f"switch-{side}-{neuron}"
     # The stored edit is the truth; the widget mirrors it, so that "Original" and links move the switches too.
     st.session_state[key] = state.is_switched(neuron, side)
-    st.toggle(f"**{neuron}** :small[:gray[{why}]]", key=key, on_change=state.toggle_neuron, args=(neuron, side))
+    st.toggle(
+        f"**{neuron}** :small[:gray[{why}]]", key=key, on_change=state.toggle_neuron, args=(neuron, side), help=WHY
+    )
 
 
 def _switch(side: Side, neurons: tuple[int, ...]) -> None:
