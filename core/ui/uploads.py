@@ -88,7 +88,7 @@ class Uploads:
         for done, (name, content) in enumerate(files):
             if progress:
                 progress(done, total, f"reading {name}")
-            found = self._read(name, content)
+            found = self._read(name, content, {digest for _, _, digest, _ in waiting})
             if found is None:
                 continue
             waiting.append(found)
@@ -130,12 +130,12 @@ class Uploads:
         self.require(model)
         self.weights, self.problems = model.weights_digest, []
 
-    def _read(self, name: str, content: bytes) -> tuple[str, "Image", str, str | None] | None:
+    def _read(self, name: str, content: bytes, waiting: set[str]) -> tuple[str, "Image", str, str | None] | None:
         """Name, picture, digest and note of a file; None where it is no new picture."""
         digest = _digest(content)
-        if self._known(digest):
+        if self._known(digest) or digest in waiting:
             self.problems.append(f"{name} is already among your uploads")
-        elif self._free <= 0:
+        elif self._free <= len(waiting):
             self.problems.append(f"{name} was left out: {MOST} uploads is the limit; forget some first")
         else:
             try:
@@ -150,8 +150,6 @@ class Uploads:
             return
         rows = model.encode_images([image for _, image, _, _ in waiting], attaches=_attaches(model, "image"))
         for i, (name, image, digest, note) in enumerate(waiting):
-            if self._known(digest):
-                continue
             row = {attach: values[i] for attach, values in rows.items()}
             self.items.append(Upload(name, "image", digest, row, thumbnail_jpeg(image), note=note))
 

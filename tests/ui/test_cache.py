@@ -100,5 +100,5 @@ def test_a_stamp_follows_the_content_of_a_manifest_with_a_forged_time(folder: Pa
 def test_names_and_paths(tmp_path: Path) -> None:
     assert resolve("galleries", str(tmp_path)) == tmp_path.resolve()
     for name in ("", "no-such-gallery", str(tmp_path / "missing")):
-        with pytest.raises(InputError, match="there is no folder"):
+        with pytest.raises(InputError, match="is not here"):
             resolve("galleries", name)
