@@ -5,7 +5,7 @@ import streamlit as st
 from core.ui import cache, frame, overview, tour, uploads_view
 from core.ui.state import bind, get_state
 
-VIEWS = {"loaded": "What is loaded", "uploads": "Your own faces or captions"}
+VIEWS = {"loaded": "The gallery", "uploads": "Your own faces or captions"}
 
 frame.through_app()
 state = get_state()
@@ -32,10 +32,8 @@ view = st.segmented_control(
 if view == "uploads":
     uploads_view.panel()
 else:
-    sizes, about = st.columns([3, 2], gap="large")
-    with sizes, frame.guard():
-        st.subheader("Group sizes", anchor=False)
+    with frame.guard():
+        st.subheader("How many of each group", anchor=False)
         overview.group_sizes(cache.current_gallery())
-    with about:
-        st.subheader("What is loaded", anchor=False)
-        overview.loaded()
+    st.subheader("Where it comes from", anchor=False)
+    overview.loaded()

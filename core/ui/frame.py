@@ -10,7 +10,7 @@ from typing import ParamSpec, TypeVar
 import streamlit as st
 from streamlit.runtime.pages_manager import PagesManager
 
-from core.config import SIDES, InputError
+from core.config import SIDES, UNKNOWN, InputError
 from core.ui import cache, links
 from core.ui.state import get_state
 
@@ -166,18 +166,16 @@ def _gallery_text() -> str:
 
 
 def _counts(counts: dict[str, int]) -> str:
-    """`Female 1,003 · Male 997 · unknown 0`; of many groups only how many there are."""
-    known = [(group, n) for group, n in counts.items() if group != "unknown"]
-    unknown = counts.get("unknown", 0)
-    if len(known) > GROUPS_SHOWN:
-        smallest = min(known, key=lambda pair: pair[1])
-        return f"{len(known)} groups, smallest {smallest[0]} {smallest[1]:,} · unknown {unknown:,}"
-    return " · ".join(f"{group} {n:,}" for group, n in [*known, ("unknown", unknown)])
+    """`Female 1,003 · Male 997`, unknown ones where there are any; of many groups how many there are."""
+    unknown = counts.pop(UNKNOWN, 0)
+    parts = [f"{group} {n:,}" for group, n in counts.items()]
+    if len(parts) > GROUPS_SHOWN:
+        smallest = min(counts, key=lambda group: counts[group])
+        parts = [f"{len(parts)} groups", f"smallest {smallest} {counts[smallest]:,}"]
+    return " · ".join([*parts, f"unknown {unknown:,}"] if unknown else parts)
 
 
 def _sae_text(name: str) -> str:
     card = cache.sae_card(name)
-    quality = [f"{short} {card.quality[short]:.3g}" for short in ("fvu", "l0") if card.quality.get(short) is not None]
-    return (
-        f"**{card.name}** · `{card.digest[:8]}`  \n:small[{card.d_sae:,} neurons{''.join(f' · {q}' for q in quality)}]"
-    )
+    quality = [f"{short} {card.quality[short]:.2g}" for short in ("fvu", "l0") if card.quality.get(short) is not None]
+    return f"**{card.name}**  \n:small[{' · '.join([f'{card.d_sae:,} neurons', *quality])} · `{card.digest[:8]}`]"

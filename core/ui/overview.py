@@ -1,5 +1,6 @@
 """What is loaded, at a glance: provenance and licence, group sizes with the unknown ones, some of the items."""
 
+import random
 import re
 from html import escape
 from typing import TYPE_CHECKING
@@ -27,8 +28,8 @@ KINDS = {"images": "pictures", "captions": "captions"}
 
 
 def pictures(gallery: "Gallery") -> None:
-    """A strip of items spread evenly over the gallery."""
-    rows = list(range(0, gallery.n, max(1, gallery.n // PICTURES)))[:PICTURES]
+    """A strip of items drawn at random, always the same for the same gallery."""
+    rows = sorted(random.Random(gallery.digest).sample(range(gallery.n), min(PICTURES, gallery.n)))
     shown = [(row, gallery.thumb(row)) for row in rows]
     if any(picture for _, picture in shown):
         seen = [(row, picture) for row, picture in shown if picture]
@@ -59,7 +60,7 @@ def _attribute(gallery: "Gallery", attribute: str) -> str:
         lines.append(_bar(f"{len(rest)} smaller groups", sum(n for _, n in rest), 0, gallery.n))
     lines.append(_bar(UNKNOWN, unknown, max(counts.values(), default=0), gallery.n, NOBODY))
     return (
-        '<div style="flex:1 1 260px;max-width:420px">'
+        "<div style=>"
         f'<div style="font-weight:600;margin-bottom:2px">{escape(attribute)}</div>'
         '<div style="display:grid;grid-template-columns:minmax(84px,max-content) 1fr max-content;gap:1px 10px;'
         f'align-items:center;font-size:.875rem">{"".join(lines)}</div></div>'
@@ -79,25 +80,39 @@ def _bar(group: str, n: int, largest: int, total: int, colour: str = BAR) -> str
 
 
 def loaded() -> None:
-    """Gallery, model and SAEs with provenance, licence and digests, as a short list."""
+    """Gallery, model and SAEs with provenance, licence and digests."""
+    left, right = st.columns(2, gap="large")
+    with left:
+        pairs(_gallery_lines())
+    with right:
+        pairs(_model_lines())
+
+
+def _gallery_lines() -> dict[str, str]:
     state = get_state()
-    lines: dict[str, str] = {}
     try:
         gallery = cache.current_gallery(state)
-        about = gallery.manifest
-        lines["Gallery"] = f"**{gallery.name}**: {gallery.n:,} {KINDS[gallery.kind]}, `{gallery.digest[:8]}`"
-        lines["Where from"] = about.get("provenance") or "not stated"
-        lines["Licence"] = about.get("licence") or "not stated"
-        lines["Embedded by"] = gallery.fingerprint().describe()
-        partner = state.probe or about.get("probe_gallery")
-        lines["Neurons found in"] = f"**{partner}**" if partner else "its own probe half"
     except InputError as error:
-        lines["Gallery"] = str(error)
-    lines["Model"] = f"**{state.model}**" + (f" {state.pretrained}" if state.pretrained else "")
-    for side in SIDES:
-        if side in state.saes:
-            lines[f"SAE, {side} side"] = sae_line(state.saes[side])
-    pairs(lines)
+        return {"Gallery": str(error)}
+    about = gallery.manifest
+    return {
+        "Gallery": f"**{gallery.name}**: {gallery.n:,} {KINDS[gallery.kind]}, `{gallery.digest[:8]}`",
+        "Where from": about.get("provenance") or "not stated",
+        "Licence": about.get("licence") or "not stated",
+    }
+
+
+def _model_lines() -> dict[str, str]:
+    state = get_state()
+    lines = {"Model": f"**{state.model}**" + (f" {state.pretrained}" if state.pretrained else "")}
+    try:
+        gallery = cache.current_gallery(state)
+        lines["Embedded by"] = gallery.fingerprint().describe()
+        partner = state.probe or gallery.manifest.get("probe_gallery")
+        lines["Neurons found in"] = f"**{partner}**" if partner else "the gallery's own probe half"
+    except InputError:
+        pass  # the gallery's own lines say what is wrong
+    return lines | {f"SAE, {side} side": sae_line(state.saes[side]) for side in SIDES if side in state.saes}
 
 
 def pairs(lines: dict[str, str]) -> None:

@@ -54,7 +54,7 @@ class Step:
 
 STEPS = (
     Step("Ask", "Ask for “a photo of a doctor” and count who comes back.", "pages/compare.py", _ask),
-    Step("See the neuron", "Look at the neuron that carries the lean.", "pages/neurons.py", _see),
+    Step("See why", "Look at the neuron that carries the lean.", "pages/neurons.py", _see),
     Step(
         "Switch it off",
         "The same prompt without it: before, after, difference.",
@@ -62,7 +62,7 @@ STEPS = (
         _switch,
     ),
     Step("What it costs", "What the model still knows after the edit.", "pages/compare.py", _cost),
-    Step("Upload your own", "Faces or captions, kept in memory only.", "pages/start.py", _upload),
+    Step("Your own", "Upload faces or captions, kept in memory only.", "pages/start.py", _upload),
 )
 
 
