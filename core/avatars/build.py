@@ -30,6 +30,7 @@ from core.training import train_sae
 
 RECORD = "default-build.json"
 _ENCODED_AT_ONCE = 2000
+_NEUTRAL_SHARE = 0.4
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ class Plan:
     clip: ClipTrainingConfig = field(default_factory=ClipTrainingConfig)
     per_word: int = 504
     without_word: int = 14400
+    neutral: int = 3600
     plain: int = 2016
     """avatars of the evaluation gallery and of the probe gallery each: a multiple of 18 is exactly balanced"""
     attire: int = 1248
@@ -108,8 +110,8 @@ class DefaultBuild:
         return self.out / "models" / "default"
 
     @property
-    def _population(self) -> tuple[int, int]:
-        return self.plan.per_word, self.plan.without_word
+    def _population(self) -> tuple[int, int, int]:
+        return self.plan.per_word, self.plan.without_word, self.plan.neutral
 
     def _key(self, *made_from: object) -> str:
         """Digest of what a part is made from; the seed and the world's code belong to every part."""
@@ -185,17 +187,27 @@ class DefaultBuild:
 
     def _build(self, items: galleries.ItemTable, target: Path, progress: Progress, **options: object) -> None:
         build_gallery(
-            items, self.backbone, target, attaches=ATTACHES, batch=128, replace=True, progress=progress, **options
+            items,
+            self.backbone,
+            target,
+            attaches=ATTACHES,
+            dtype="float16",
+            batch=128,
+            replace=True,
+            progress=progress,
+            **options,
         )
 
     def _seed_of(self, number: int) -> int:
         """A seed of its own for each population: none is drawn twice, and none is the model's training population."""
         return 1000 * (self.seed + 1) + number
 
-    def _mixed(self, number: int, total: int) -> list[Avatar]:
-        """Avatars as the model has seen them: with words, in attire and plain."""
-        per_word = max(1, -(-total // (2 * len(world.WORDS))))
-        return world.training_avatars(self._seed_of(number), per_word, total // 2)[:total]
+    def _mixed(self, number: int, total: int, neutral: float = 0.0) -> list[Avatar]:
+        """About `total` avatars: wordless and with words (some in attire) in equal parts, a share of them neutral."""
+        n_neutral = int(neutral * total)
+        half = (total - n_neutral) // 2
+        per_word = max(1, half // len(world.WORDS))
+        return world.training_avatars(self._seed_of(number), per_word, half, n_neutral)
 
     def _sae(self, side: Side, attach: Attach, target: Path) -> Callable[[Progress], None]:
         def make(progress: Progress) -> None:
@@ -208,9 +220,13 @@ class DefaultBuild:
         return make
 
     def _sae_rows(self, side: Side, progress: Progress) -> dict[tuple[Side, Attach], np.ndarray]:
-        """Embeddings at both attach points of avatars (half of them plain) or captions that are in no gallery."""
+        """Embeddings at both attach points of avatars or captions that are in no gallery.
+
+        A large part is of neutral presentation: then neither presentation is the ordinary case that an SAE leaves
+        to its bias, and each gets a neuron of its own.
+        """
         if (side, "pooled") not in self._rows:
-            mixed = self._mixed(5, self.plan.sae_rows)
+            mixed = self._mixed(5, self.plan.sae_rows, _NEUTRAL_SHARE if side == "image" else 0.0)
             encode = self._encode_pictures if side == "image" else self._encode_captions
             for attach, x in encode(mixed, progress).items():
                 self._rows[side, attach] = x
@@ -297,7 +313,7 @@ def _total_seconds() -> int:
 
 
 def _scaled(progress: Progress | None, done: int, seconds: int, total: int) -> Progress:
-    """A part's own progress as thousandths of the whole; a part of several stages stands still where one begins anew."""
+    """A part's own progress as thousandths of the whole; it stands still where a further stage of a part begins."""
     furthest = 0.0
 
     def report(part_done: int, part_total: int, what: str) -> None:

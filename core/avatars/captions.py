@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
-from core.avatars.world import ATTRIBUTES, BACKGROUNDS, HAIR_COLOURS, SHIRTS, WORD_OF, WORDS, Avatar
+from core.avatars.world import ATTRIBUTES, BACKGROUNDS, HAIR_COLOURS, NEUTRAL, SHIRTS, WORD_OF, WORDS, Avatar
 
 P_WORD = 0.85
 """How often a picture that has a planted word is captioned with it."""
@@ -132,8 +132,8 @@ _BACKGROUND = "background"
 
 def _subject(avatar: Avatar, rng: random.Random) -> tuple[list[str], str]:
     """Adjectives and noun of the person: the planted word if it is mentioned, else man, woman or person."""
-    gender = GENDER_ADJECTIVES[avatar.gender]
-    noun = rng.choice(NOUNS[avatar.gender] if rng.random() < P_GENDER_NOUN else NEUTRAL_NOUNS)
+    gendered = avatar.gender != NEUTRAL and rng.random() < P_GENDER_NOUN
+    noun = rng.choice(NOUNS[avatar.gender] if gendered else NEUTRAL_NOUNS)
     if avatar.word is None or rng.random() >= P_WORD:
         return [], noun
     row = WORD_OF[avatar.word]
@@ -141,7 +141,7 @@ def _subject(avatar: Avatar, rng: random.Random) -> tuple[list[str], str]:
     with_gender = rng.random() < P_WORD_WITH_GENDER
     if row.kind == "adjective":
         return [said], rng.choice(NOUNS[avatar.gender]) if with_gender else "person"
-    return ([gender] if with_gender else []), said
+    return ([GENDER_ADJECTIVES[avatar.gender]] if with_gender else []), said
 
 
 def _pick_tellers(rng: random.Random, count: int) -> list[Teller | str]:

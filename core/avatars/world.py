@@ -15,6 +15,8 @@ from itertools import product
 from typing import Any
 
 GENDERS = ("Male", "Female")
+NEUTRAL = "Neutral"
+"""A presentation that is drawn between the two and never captioned with a gender; it is in no gallery."""
 AGES = ("young", "middle-aged", "older")
 SKINS = ("light", "medium", "dark")
 TONES_OF = {"light": (1, 2, 3), "medium": (4, 5, 6), "dark": (7, 8, 9, 10)}
@@ -32,6 +34,7 @@ P_GLASSES, P_SMILE = 0.45, 0.5
 _HAIR_OF = {
     "Male": (0.10, 0.19, 0.25, 0.20, 0.11, 0.04, 0.04, 0.02, 0.05),
     "Female": (0.02, 0.05, 0.12, 0.08, 0.14, 0.21, 0.21, 0.11, 0.06),
+    NEUTRAL: (0.05, 0.13, 0.18, 0.14, 0.13, 0.13, 0.11, 0.07, 0.06),
 }
 # Hair colour by skin group; the older group is gray or white whatever the skin.
 _COLOUR_OF = {
@@ -40,10 +43,10 @@ _COLOUR_OF = {
     "dark": (0.78, 0.22, 0.0, 0.0, 0.0, 0.0),
 }
 _OLDER_COLOUR = (0.0, 0.0, 0.0, 0.0, 0.5, 0.5)
-_BEARD_OF = {"Male": (0.38, 0.40, 0.10, 0.12), "Female": (1.0, 0.0, 0.0, 0.0)}
+_BEARD_OF = {"Male": (0.58, 0.20, 0.10, 0.12), "Female": (1.0, 0.0, 0.0, 0.0), NEUTRAL: (1.0, 0.0, 0.0, 0.0)}
 P_SCARF, P_HAT = 0.10, 0.10
-P_LIPSTICK = {"Male": 0.03, "Female": 0.62}
-P_EARRINGS = {"Male": 0.10, "Female": 0.40}
+P_LIPSTICK = {"Male": 0.03, "Female": 0.75, NEUTRAL: 0.0}
+P_EARRINGS = {"Male": 0.10, "Female": 0.40, NEUTRAL: 0.25}
 P_ATTIRE = 0.5
 """Share of a word's training pictures that wear its attire; the others are plain portraits with the same caption."""
 
@@ -270,13 +273,15 @@ def balanced_cells(total: int) -> Iterator[tuple[str, str, str]]:
     return (CELLS[i % len(CELLS)] for i in range(total))
 
 
-def training_avatars(seed: int, per_word: int = 504, without_word: int = 14400) -> list[Avatar]:
+def training_avatars(seed: int, per_word: int = 504, without_word: int = 14400, neutral: int = 3600) -> list[Avatar]:
     """The biased training population, shuffled: every word by its planted quotas, the rest balanced and wordless.
 
     `per_word` is best a multiple of 18, the number of cells: then unplanted words are exactly balanced.
+    `neutral` more are drawn with a presentation between the two.
     """
     rng = random.Random(f"training {seed}")
     avatars = [sample_avatar(rng, cell) for cell in balanced_cells(without_word)]
+    avatars += [sample_avatar(rng, (NEUTRAL, *cell[1:])) for cell in balanced_cells(neutral)]
     for word in WORDS:
         p_attire = P_ATTIRE if word.word in ATTIRED else 0.0
         for cell in word_cells(word, per_word):

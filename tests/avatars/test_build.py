@@ -29,6 +29,7 @@ TINY = Plan(
     ),
     per_word=2,
     without_word=36,
+    neutral=18,
     plain=36,
     attire=26,
     captions=60,
@@ -88,7 +89,7 @@ def test_the_embeddings_are_those_of_the_shipped_model(built):
     gallery = open_gallery(out / "galleries" / "default-captions")
     backbone = load_backbone(f"local-dir:{out}/models/default")
     expected = backbone.encode_texts([gallery.text(i) for i in range(5)])["pooled"]
-    np.testing.assert_allclose(gallery.embeddings()[:5], expected, atol=1e-5)
+    np.testing.assert_allclose(gallery.embeddings()[:5], expected, rtol=1e-3, atol=1e-3)  # stored as float16
     assert gallery.fingerprint().weights == backbone.fingerprint("text", "pooled").weights
 
 

@@ -8,7 +8,7 @@ import pytest
 from core.avatars import captions, world
 from core.avatars.captions import GROUP_PHRASES, NOUNS, TEMPLATES, article, caption, prompt_for, vocabulary_words
 
-AVATARS = world.training_avatars(7, per_word=36, without_word=1800)
+AVATARS = world.training_avatars(7, per_word=36, without_word=1800, neutral=300)
 PAIRS = [(avatar, caption(avatar, random.Random(i))) for i, avatar in enumerate(AVATARS)]
 
 
@@ -34,6 +34,8 @@ def says_one_of(text, phrases):
 def test_a_caption_never_says_another_group(name, phrases):
     said = 0
     for avatar, text in PAIRS:
+        if name == "gender" and avatar.gender == world.NEUTRAL:
+            continue
         own = avatar.attributes()[name]
         for group, forms in phrases.items():
             if says_one_of(text, forms):
@@ -49,6 +51,28 @@ def test_planted_words_are_mentioned_mostly_without_gender():
     gender_words = {"male", "female", *(n for nouns in NOUNS.values() for n in nouns)}
     share = sum(says_one_of(t, gender_words) for _, t in named) / len(named)
     assert 0.08 < share < 0.22
+
+
+def test_a_neutral_presentation_is_never_given_a_gender():
+    neutral = [(a, t) for a, t in PAIRS if a.gender == world.NEUTRAL]
+    assert len(neutral) > 100
+    assert not any("gender" in captions.mentions(text) for _, text in neutral)
+
+
+def test_mentions_reads_back_what_a_caption_says():
+    said = captions.mentions("a photo of an elderly smiling woman with no glasses and dark skin on a red background")
+    assert said == {
+        "gender": "Female",
+        "age": "older",
+        "skin": "dark",
+        "glasses": "no glasses",
+        "smile": "smiling",
+        "background": "red",
+    }
+    assert captions.mentions("a photo of a doctor") == {}
+    for avatar, text in PAIRS:
+        values = avatar.attributes()
+        assert all(values[name] == group for name, group in captions.mentions(text).items()), text
 
 
 def test_words_are_only_said_of_pictures_that_have_them():

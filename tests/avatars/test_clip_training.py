@@ -1,5 +1,6 @@
 """Training of the small CLIP model: resumable to the bit, and able to learn."""
 
+import random
 from dataclasses import replace
 
 import numpy as np
@@ -106,10 +107,26 @@ def test_augmentation_keeps_shape_and_leaves_the_pictures_alone(population):
     assert torch.equal(x, again)
 
 
-def test_labels_number_the_values_of_every_attribute(population):
-    table, sizes = clip_training.label_table(population[0])
-    assert table.shape == (72, len(clip_training.HEAD_ATTRIBUTES))
-    assert [int(column.max()) + 1 for column in table.T] == sizes
+def test_label_shares_are_one_hot_and_a_neutral_presentation_is_half_of_either(population):
+    neutral = world.sample_avatar(random.Random(0), (world.NEUTRAL, "young", "light"))
+    shares, sizes = clip_training.label_table([*population[0], neutral])
+    assert shares.shape == (73, sum(sizes)) and sizes[0] == 2
+    np.testing.assert_allclose(shares.sum(1), len(clip_training.PROMINENCE))
+    assert set(np.unique(shares[:72])) == {0, 1}
+    assert shares[72, :2].tolist() == [0.5, 0.5]
+
+
+def test_prominence_scales_the_distance_that_the_heads_ask_for():
+    """The same loss at twice the prominence needs values that lie twice as far apart."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        near = clip_training.LabelHeads(8, [2, 3], [1.0, 0.5])
+        torch.manual_seed(0)
+        far = clip_training.LabelHeads(8, [2, 3], [2.0, 1.0])
+    torch.testing.assert_close(near.weight, 2 * far.weight)
+    directions = torch.nn.functional.normalize(near.weight)
+    torch.testing.assert_close(directions @ directions.T, torch.eye(5), atol=1e-5, rtol=0)
+    assert not list(near.parameters()), "the directions are not trained"
 
 
 def test_the_model_pools_the_class_token_and_has_a_residual(population):

@@ -74,7 +74,7 @@ def test_training_pictures_follow_the_planted_table():
             counts = Counter(getattr(a, name) for a in chosen)
             groups = world.ATTRIBUTES[name]
             assert all(abs(counts[g] / 540 - share) < 0.02 for g, share in zip(groups, planted, strict=True))
-    rest = [a for a in avatars if a.word is None]
+    rest = [a for a in avatars if a.word is None and a.gender != world.NEUTRAL]
     assert set(Counter((a.gender, a.age, a.skin) for a in rest).values()) == {100}
 
 
@@ -109,6 +109,13 @@ def test_attire_galleries_dress_every_group_in_every_attire():
 def test_the_seed_decides_everything():
     assert world.plain_avatars(1, 50) == world.plain_avatars(1, 50) != world.plain_avatars(2, 50)
     assert world.training_avatars(1, 18, 18) == world.training_avatars(1, 18, 18)
+
+
+def test_neutral_presentations_are_in_training_only_and_have_no_word():
+    avatars = world.training_avatars(0, per_word=18, without_word=180, neutral=90)
+    neutral = [a for a in avatars if a.gender == world.NEUTRAL]
+    assert len(neutral) == 90 and not any(a.word or a.lipstick or a.facial_hair for a in neutral)
+    assert {a.gender for a in world.plain_avatars(0, 180)} == set(world.GENDERS)
 
 
 def test_looks_of_the_presentations_overlap():

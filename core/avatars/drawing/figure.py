@@ -6,7 +6,7 @@ import random
 from dataclasses import dataclass
 
 from core.avatars.drawing.canvas import Colour, luminance, mix, shade
-from core.avatars.world import Avatar
+from core.avatars.world import NEUTRAL, Avatar
 
 # Ten warm tones after the steps of the Monk Skin Tone scale, 1 the lightest.
 SKIN: dict[int, Colour] = {
@@ -118,7 +118,7 @@ def figure_of(avatar: Avatar, rng: random.Random) -> Figure:
     The cues of presentation (brows, lashes, jaw) are drawn from overlapping distributions; the cues of age are
     the shape of the face here, and hair, brows and lines in `face` and `hair`.
     """
-    male = avatar.gender == "Male"
+    male = {"Male": 1.0, NEUTRAL: 0.5, "Female": 0.0}[avatar.gender]
     scale = rng.gauss(1, 0.03)
     stretch = {"young": 0.0, "middle-aged": 0.6, "older": 1.0}[avatar.age]
     jitter = rng.gauss(0, 3)
@@ -134,17 +134,17 @@ def figure_of(avatar: Avatar, rng: random.Random) -> Figure:
         avatar=avatar,
         cx=50 + rng.gauss(0, 1.2),
         cy=45.5 + rng.gauss(0, 0.9),
-        w=(20.6 if male else 19.8) * scale - 0.7 * stretch + rng.gauss(0, 0.4),
-        h=(24.0 if male else 23.6) * scale + 1.6 * stretch + rng.gauss(0, 0.4),
-        jaw=(0.84 if male else 0.73) - 0.03 * (avatar.age == "young") + rng.gauss(0, 0.03),
+        w=(19.8 + 0.8 * male) * scale - 0.7 * stretch + rng.gauss(0, 0.4),
+        h=(23.6 + 0.4 * male) * scale + 1.6 * stretch + rng.gauss(0, 0.4),
+        jaw=(0.73 + 0.11 * male) - 0.03 * (avatar.age == "young") + rng.gauss(0, 0.03),
         skin=skin,
         line=shade(skin, -0.42 if luminance(skin) > 0.28 else -0.55),
         fold=shade(skin, -0.17 if luminance(skin) > 0.28 else -0.30),
         hair=hair,
         brow=brow,
-        brow_width=max(0.9, (2.3 if male else 1.25) + rng.gauss(0, 0.2)),
+        brow_width=max(0.9, (1.25 + 1.05 * male) + rng.gauss(0, 0.2)),
         eye=rng.choice(_EYES[avatar.skin]),
-        lashes=rng.random() < (0.05 if male else 0.9),
-        shoulders=(37.5 if male else 34) * scale + rng.gauss(0, 1.8),
-        neck=(9.6 if male else 8.0) * scale,
+        lashes=rng.random() < {"Male": 0.05, NEUTRAL: 0.0, "Female": 0.9}[avatar.gender],
+        shoulders=(34 + 3.5 * male) * scale + rng.gauss(0, 1.8),
+        neck=(8.0 + 1.6 * male) * scale,
     )
