@@ -40,7 +40,7 @@ def numbers(found: RankResult) -> None:
         if found.after is not None and found.difference is not None:
             last = found.after.metrics[name]
             row |= {"After": value(last), "Change": change(found.difference.metrics[name])}
-        rows.append(row | {"Without bias": band_text(before), "Which is": reading(last)})
+        rows.append(row | {"By chance": band_text(before), "Which is": reading(last)})
     st.table(rows, border="horizontal", hide_index=True)
     st.caption("  \n".join(f"**{METRIC_NAMES[name]}**: {text}." for name, text in METRIC_HELP.items()))
     share_rows = []
@@ -48,11 +48,11 @@ def numbers(found: RankResult) -> None:
         row = {"": group, "Before": share_text(share)}
         if found.after is not None and found.difference is not None:
             moved = found.difference.shares[group]
-            row |= {"After": share_text(found.after.shares[group]), "Change": change(moved, points)}
+            row |= {"After": share_text(found.after.shares[group]), "Change, points": change(moved, points)}
         share_rows.append(row | {"In the gallery": _in_gallery(found, group)})
     st.table(share_rows, border="horizontal", hide_index=True)
     st.caption(
-        "Intervals are 95 %: Wilson for shares, paired draws for changes. “Without bias” is where the metric lies when "
+        "Intervals are 95 %: Wilson for shares, paired draws for changes. “By chance” is where the metric lies when "
         f"labels are shuffled ({found.request.null_draws:,} draws, seed {found.request.seed})."
     )
     st.download_button(
@@ -67,7 +67,7 @@ def numbers(found: RankResult) -> None:
 
 def value(e: Estimate) -> str:
     """A metric with its interval, or why there is none."""
-    return e.reason or "–" if e.estimate is None else f"{number(e.estimate)} {interval_of(e)}"
+    return e.reason or "–" if e.estimate is None else f"{number(e.estimate)} :small[:gray[{interval_of(e)}]]"
 
 
 def points(share: float | None) -> str:
@@ -79,8 +79,8 @@ def change(e: Estimate, write: Callable[[float], str] = signed) -> str:
     """A difference with its interval; a difference of 0 is printed as such."""
     if e.estimate is None:
         return e.reason or "–"
-    inside = "" if e.lo is None or e.hi is None else f" ({write(e.lo)} to {write(e.hi)})"
-    return write(e.estimate) + inside + (" points" if write is points else "")
+    inside = "" if e.lo is None or e.hi is None else f" :small[:gray[({write(e.lo)} to {write(e.hi)})]]"
+    return write(e.estimate) + inside
 
 
 def _in_gallery(found: RankResult, group: str) -> str:

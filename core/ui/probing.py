@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -54,9 +55,10 @@ class Probe:
     where: dict[str, str]
     """The part of the searched gallery that is looked at, as far as the probe gallery has its columns and groups."""
 
-    @property
+    @cached_property
     def parts(self) -> list[Any]:
-        return [self.gallery.digest, self.sae.digest, self.where]
+        """What an answer depends on: stamps, because codes on disk are part of no digest."""
+        return [cache.stamp_of(self.gallery), cache.stamp_of(self.sae), self.where]
 
     def labels(self, attribute: str) -> np.ndarray:
         return self.gallery.labels(attribute)
@@ -176,7 +178,7 @@ def alike(found: Probe, neuron: int, most: int = 8) -> list[tuple[int, float]]:
 
     decoder = found.sae.sae.W_dec
     return cache.result(
-        "alike", [found.sae.digest, neuron, most], lambda: nearest_neurons(decoder.detach().cpu().numpy(), neuron, most)
+        "alike", [found.parts[1], neuron, most], lambda: nearest_neurons(decoder.detach().cpu().numpy(), neuron, most)
     )
 
 

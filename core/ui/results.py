@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
@@ -34,7 +35,7 @@ class Asked:
     model: "Backbone | None"
     """Encodes prompts; None where only the gallery's known prompts can be asked."""
 
-    @property
+    @cached_property
     def parts(self) -> list[Any]:
         """What an answer depends on, for the key under which it is kept."""
         saes = {side: cache.stamp_of(sae) for side, sae in self.saes.items()}
@@ -67,12 +68,19 @@ def only_known_prompts(state: AppState, gallery: "Gallery") -> bool:
     return bool(gallery.prompts) and gallery.fingerprint("pooled").model != chosen
 
 
-@st.cache_resource(show_spinner=False)
-def bench() -> "Bench":
-    """What repeats between two rankings, for all sessions: a toggle computes only what it changes."""
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _bench(stamps: str) -> "Bench":
     from core.audit import Bench
 
     return Bench()
+
+
+def bench(question: Asked) -> "Bench":
+    """What repeats between two rankings, for all sessions: a toggle computes only what it changes.
+
+    One a gallery as it lies on disk, codes included.
+    """
+    return _bench(question.parts[0])
 
 
 def ranking(question: Asked) -> "RankResult":
@@ -80,7 +88,7 @@ def ranking(question: Asked) -> "RankResult":
     from core.audit import rank
 
     q = question
-    return cache.result("rank", q.parts, lambda: rank(q.gallery, q.request, q.model, q.saes, bench()))
+    return cache.result("rank", q.parts, lambda: rank(q.gallery, q.request, q.model, q.saes, bench(q)))
 
 
 def controls(question: Asked, progress: Progress | None = None) -> "ControlsResult":
@@ -91,7 +99,7 @@ def controls(question: Asked, progress: Progress | None = None) -> "ControlsResu
     return cache.result(
         "controls",
         [*q.parts, DRAWS],
-        lambda: run(q.gallery, q.request, q.model, q.saes, draws=DRAWS, progress=progress, bench=bench()),
+        lambda: run(q.gallery, q.request, q.model, q.saes, draws=DRAWS, progress=progress, bench=bench(q)),
     )
 
 
@@ -103,7 +111,7 @@ def cost(question: Asked, progress: Progress | None = None) -> "CostResult":
     return cache.result(
         "cost",
         [*q.parts, prompts.digest if prompts else ""],
-        lambda: utility_cost(q.gallery, q.request, q.model, q.saes, prompts=prompts, progress=progress, bench=bench()),
+        lambda: utility_cost(q.gallery, q.request, q.model, q.saes, prompts=prompts, progress=progress, bench=bench(q)),
     )
 
 

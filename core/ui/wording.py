@@ -7,9 +7,9 @@ from core.statistics import Estimate
 TARGET_NAMES = {"uniform": "even shares", "gallery": "shares in the gallery"}
 ITEM_NAMES = {"images": "pictures", "captions": "captions"}
 READINGS = {
-    "beyond": "beyond what chance shows",
+    "beyond": "beyond chance",
     "inside": "not distinguishable from no bias",
-    "nearer": "nearer to the target than chance would be",
+    "nearer": "nearer to the target than chance",
 }
 METRIC_NAMES = {"max_skew": "MaxSkew", "min_skew": "MinSkew", "ndkl": "NDKL", "kl": "KL"}
 METRIC_HELP = {
@@ -114,7 +114,7 @@ def skew_line(before: Estimate, after: Estimate | None) -> str:
     last = before
     if after is not None and after.estimate is not None:
         line, last = f"{line} → {number(after.estimate)} {interval_of(after)}", after
-    return f"{line}; without any bias {band_text(before)}: {reading(last)}."
+    return f"{line}; by chance alone {band_text(before)}: {reading(last)}."
 
 
 def interval_of(e: Estimate) -> str:
