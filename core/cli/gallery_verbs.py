@@ -81,7 +81,7 @@ def import_(
         gallery = import_gallery(
             embeddings,
             table,
-            out,
+            out=out,
             model_name=model_name,
             images=images,
             texts=texts,
