@@ -2,13 +2,14 @@
 
 import streamlit as st
 
-from core.ui import frame, loading, making
+from core.ui import frame, grids, loading, making
 from core.ui.state import bind, get_state
 
 VIEWS = {"choose": "Choose", "gallery": "Make a gallery", "sae": "Train an SAE"}
 
 frame.through_app()
 state = get_state()
+st.html(grids.STYLE)
 st.title("Data & models", anchor=False)
 if state.filters.get("data-view") not in VIEWS:
     state.set_filter("data-view", "choose")

@@ -2,37 +2,37 @@
 
 import streamlit as st
 
-from core.ui import cache, frame, overview, tour, uploads_view
+from core.ui import cache, frame, grids, overview, tour, uploads_view
 from core.ui.state import bind, get_state
 
-VIEWS = {"loaded": "The gallery", "uploads": "Your own faces or captions"}
+VIEWS = {"loaded": "The gallery", "uploads": "Your own"}
 
 frame.through_app()
 state = get_state()
-st.title("Who appears when you ask for a doctor?", anchor=False)
-st.markdown(
-    "Ask a CLIP model for people, see the **neurons** that carry gender, race or age, **switch them off**, and count "
-    "who appears instead, with intervals and with what it costs."
-)
-tour.buttons()
-
-with frame.guard():
-    overview.pictures(cache.current_gallery())
-
 if state.filters.get("start-view") not in VIEWS:
     state.set_filter("start-view", "loaded")
-view = st.segmented_control(
-    "Show",
-    VIEWS,
-    format_func=VIEWS.get,
-    label_visibility="collapsed",
-    required=True,
-    **bind("filters", "start-view"),
-)
+
+st.html(grids.STYLE)
+with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+    st.title("Who appears when you ask for a doctor?", anchor=False, width="content")
+    view = st.segmented_control(
+        "Show",
+        VIEWS,
+        format_func=VIEWS.get,
+        label_visibility="collapsed",
+        required=True,
+        **bind("filters", "start-view"),
+    )
 if view == "uploads":
     uploads_view.panel()
 else:
+    st.markdown(
+        "Ask a CLIP model for people, see the **neurons** that carry gender, race or age, **switch them off**, and "
+        "count who appears instead, with intervals and with what it costs."
+    )
+    tour.buttons()
     with frame.guard():
+        overview.pictures(cache.current_gallery())
         st.subheader("How many of each group", anchor=False)
         overview.group_sizes(cache.current_gallery())
     st.subheader("Where it comes from", anchor=False)

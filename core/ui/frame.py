@@ -159,7 +159,7 @@ def _line(label: str, text: Callable[[], str]) -> None:
 def _gallery_text() -> str:
     gallery = cache.current_gallery()
     what = "pictures" if gallery.kind == "images" else "captions"
-    lines = [f"**{gallery.name}**  \n:small[{gallery.n:,} {what} · `{gallery.digest[:8]}`]"]
+    lines = [f"**{gallery.name}** :small[`{gallery.digest[:8]}`]  \n:small[{gallery.n:,} {what}]"]
     for attribute in gallery.attributes[:3]:
         lines.append(f":small[{attribute}: {_counts(gallery.group_counts(attribute))}]")
     return "  \n".join(lines)
@@ -178,4 +178,4 @@ def _counts(counts: dict[str, int]) -> str:
 def _sae_text(name: str) -> str:
     card = cache.sae_card(name)
     quality = [f"{short} {card.quality[short]:.2g}" for short in ("fvu", "l0") if card.quality.get(short) is not None]
-    return f"**{card.name}**  \n:small[{' · '.join([f'{card.d_sae:,} neurons', *quality])} · `{card.digest[:8]}`]"
+    return f"**{card.name}** :small[`{card.digest[:8]}`]  \n:small[{' · '.join([f'{card.d_sae:,} neurons', *quality])}]"

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 BARS = 9
 """Groups of an attribute with a bar of their own; the smaller ones are summed in one line."""
-PICTURES, PICTURE_PX = 11, 76
+PICTURES, PICTURE_PX = 12, 76
 BAR, NOBODY = "#3d8bc4", "repeating-linear-gradient(45deg, #8a929b 0 3px, transparent 3px 6px)"
 QUALITY = {
     "fvu": ("fvu", "fraction of variance unexplained: 0 reconstructs perfectly, 1 is no better than the mean"),
@@ -47,7 +47,7 @@ def group_sizes(gallery: "Gallery") -> None:
         st.caption("This gallery has no attributes, so that no group can be counted: import it with a table.")
         return
     blocks = "".join(_attribute(gallery, attribute) for attribute in gallery.attributes)
-    st.html(f'<div style="display:flex;flex-wrap:wrap;gap:14px 36px">{blocks}</div>')
+    st.html(f'<div style="display:flex;flex-wrap:wrap;gap:14px 32px">{blocks}</div>')
 
 
 def _attribute(gallery: "Gallery", attribute: str) -> str:
@@ -60,9 +60,9 @@ def _attribute(gallery: "Gallery", attribute: str) -> str:
         lines.append(_bar(f"{len(rest)} smaller groups", sum(n for _, n in rest), 0, gallery.n))
     lines.append(_bar(UNKNOWN, unknown, max(counts.values(), default=0), gallery.n, NOBODY))
     return (
-        "<div style=>"
+        '<div style="flex:1 1 215px;max-width:400px">'
         f'<div style="font-weight:600;margin-bottom:2px">{escape(attribute)}</div>'
-        '<div style="display:grid;grid-template-columns:minmax(84px,max-content) 1fr max-content;gap:1px 10px;'
+        '<div style="display:grid;grid-template-columns:minmax(72px,max-content) 1fr max-content;gap:1px 10px;'
         f'align-items:center;font-size:.875rem">{"".join(lines)}</div></div>'
     )
 

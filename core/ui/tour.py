@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
@@ -9,9 +10,15 @@ from core.config import Edit, InputError
 from core.ui import cache, frame, jobs
 from core.ui.state import AppState, get_state
 
+if TYPE_CHECKING:
+    from core.gallery import Gallery
+    from core.saes.checkpoint import SAEFile
+
 PROMPT, ATTRIBUTE = "a photo of a doctor", "gender"
 TAU = 0.5
 """Consistency asked of a social neuron in the demo; the reference edit of the shipped gallery uses the same."""
+PER_GROUP = 4
+"""Neurons switched for each group in the demo, at most."""
 STEP = "tour"
 
 
@@ -67,7 +74,7 @@ STEPS = (
 
 
 def social_neurons(state: AppState) -> list[int]:
-    """The first specific neuron of each group of the demo's attribute, strongest first; InputError if there is none.
+    """The specific neurons of each group of the demo's attribute, the strongest first; InputError if there is none.
 
     Found in the probe gallery by consistency and specificity (core.neurons), never in the rows that are searched.
     """
@@ -84,15 +91,18 @@ def social_neurons(state: AppState) -> list[int]:
     return list(found)
 
 
-def _find(probe, file, attribute: str) -> tuple[int, ...]:
+def _find(probe: "Gallery", file: "SAEFile", attribute: str) -> tuple[int, ...]:
     from core.neurons import social_neurons as by_rule
 
+    file.require(probe.fingerprint(file.attach or "pooled"), f"the gallery {probe.name}")
     with jobs.progress("Looking for the neurons") as report:
         codes = cache.codes(probe, file, report)
     rows = probe.rows("probe")
     groups = by_rule(codes.csr[rows], probe.labels(attribute)[rows], TAU).groups.values()
-    firsts = [(group.mean_activation[0], group.specific[0]) for group in groups if len(group.specific)]
-    return tuple(int(neuron) for _, neuron in sorted(firsts, reverse=True))
+    chosen = [
+        pair for group in groups for pair in list(zip(group.mean_activation, group.specific, strict=True))[:PER_GROUP]
+    ]
+    return tuple(int(neuron) for _, neuron in sorted(chosen, reverse=True))
 
 
 def go(number: int) -> None:

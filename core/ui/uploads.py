@@ -185,7 +185,7 @@ def captions_in(name: str, content: bytes) -> list[str]:
 # -- what is told about an upload -------------------------------------------------------------------------------------
 
 
-def strongest_neurons(upload: Upload, by: "SAEFile", most: int = 4) -> list[tuple[int, float]]:
+def strongest_neurons(upload: Upload, by: "SAEFile", most: int = 3) -> list[tuple[int, float]]:
     """The neurons that fire strongest on an upload, with their activations, strongest first."""
     from core.neurons import active_neurons, encode_rows
 

@@ -11,10 +11,12 @@ from core.ui.state import bind, get_state
 from core.ui.uploads import CONSENT, Upload, Uploads, captions_in, nearest_items, require_gallery, strongest_neurons
 
 if TYPE_CHECKING:
-    from core.gallery import Gallery
+    from core.gallery import Codes, Gallery
     from core.saes.checkpoint import SAEFile
 
 PAGE = 5
+EXAMPLES = 3
+"""Top items shown beside a neuron."""
 PROBLEMS = 8
 """Problem lines shown at once; the rest are counted."""
 
@@ -45,14 +47,14 @@ def _empty_fields() -> None:
 def panel() -> None:
     """Fields to upload, consent, problems, and what was found."""
     uploads = get_uploads()
-    left, right = st.columns([2, 3], gap="medium")
+    left, right = st.columns([5, 9], gap="medium")
     with left:
-        st.caption(CONSENT)
         _fields(uploads)
         if uploads.items or uploads.problems:
             label = f"Forget my uploads ({len(uploads.items)})"
             st.button(label, icon=":material/delete_forever:", on_click=forget, width="stretch")
     with right:
+        st.caption(CONSENT)
         _problems(uploads)
         with frame.guard():
             results(uploads)
@@ -134,7 +136,7 @@ def results(uploads: Uploads) -> None:
 
 def _one(upload: Upload, gallery: "Gallery", place: int) -> None:
     with st.container(border=True):
-        own, neurons, near = st.columns([1.1, 2, 2], gap="small")
+        own, neurons, near = st.columns([2, 5, 4], gap="small")
         with own:
             if upload.picture:
                 st.image(upload.picture, width=92, alt=f"Your upload {upload.name}")
@@ -165,16 +167,19 @@ def _neurons(upload: Upload, place: int) -> None:
         st.caption("No neuron fires on this upload.")
     shown = _examples(upload, file)
     for neuron, value in found:
-        with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
-            if st.button(f"{neuron} · {value:.2f}", key=f"upload-{place}-{neuron}", type="tertiary", width=110):
-                get_state().open_neuron(neuron, upload.side)
-                st.switch_page("pages/neurons.py")
-            if shown is not None:
-                gallery, codes = shown
-                grids.strip(gallery, _top(codes, neuron), f"upload-{place}-top-{neuron}", f"neuron {neuron}", width=40)
+        button, top = st.columns([2, 3], gap="xsmall", vertical_alignment="center")
+        label = f"Neuron {neuron}\u2002{value:.3g}"
+        if button.button(label, key=f"upload-{place}-{neuron}", type="tertiary", help="Open the neuron's page"):
+            get_state().open_neuron(neuron, upload.side)
+            st.switch_page("pages/neurons.py")
+        if shown is not None:
+            gallery, codes = shown
+            rows = _top(codes, neuron, EXAMPLES if gallery.kind == "images" else 1)
+            with top:
+                grids.strip(gallery, rows, f"strip-upload-{place}-{neuron}", f"neuron {neuron}", width=36)
 
 
-def _examples(upload: Upload, file: "SAEFile"):
+def _examples(upload: Upload, file: "SAEFile") -> "tuple[Gallery, Codes] | None":
     """A gallery of the SAE's side with its codes, to show what a neuron answers to; None where there is none."""
     for find in (cache.current_gallery, cache.current_probe, lambda: cache.gallery("default-captions")):
         try:
@@ -187,7 +192,7 @@ def _examples(upload: Upload, file: "SAEFile"):
     return None
 
 
-def _top(codes, neuron: int, most: int = 4) -> list[int]:
+def _top(codes: "Codes", neuron: int, most: int) -> list[int]:
     """Rows on which a neuron fires strongest."""
     from core.neurons import evidence
 
