@@ -1,4 +1,4 @@
-"""`gallery build`, `gallery import`, `gallery info`."""
+"""`gallery build`, `gallery import`, `gallery synth`, `gallery info`."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +9,7 @@ import typer
 from core.cli.app import app
 from core.cli.output import Json, emit, progress_bar
 from core.config import ATTACHES, InputError, one_of
-from core.gallery import Gallery, build_gallery, import_gallery, open_gallery
+from core.gallery import Gallery, build_gallery, import_gallery, open_gallery, synth_gallery
 
 verbs = typer.Typer(help="Galleries: build one, import one, look at one.", no_args_is_help=True)
 app.add_typer(verbs, name="gallery")
@@ -92,6 +92,20 @@ def import_(
             name=name,
             progress=progress,
         )
+    emit(gallery.info(), as_json, lambda: lines(gallery))
+
+
+@verbs.command("synth")
+def synth(
+    n: Annotated[int, typer.Option("--n", help="Number of items.")],
+    d: Annotated[int, typer.Option("--d", help="Columns.")],
+    out: Out,
+    seed: Annotated[int, typer.Option("--seed")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Make a synthetic gallery with CLIP-like statistics, for tests of scale."""
+    with progress_bar() as progress:
+        gallery = synth_gallery(n, d, out, seed=seed, progress=progress)
     emit(gallery.info(), as_json, lambda: lines(gallery))
 
 

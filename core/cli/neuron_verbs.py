@@ -10,7 +10,7 @@ import typer
 from core.cli.app import app
 from core.cli.output import Json, emit, progress_bar
 from core.config import HALVES, InputError, one_of
-from core.gallery import open_gallery, parse_where
+from core.gallery import Gallery, open_gallery, parse_where
 
 
 @app.command("neurons")
@@ -41,7 +41,7 @@ def _of_gallery(name: str, sae: str, attribute: str, tau: float, half: Any, wher
     from core.neurons import encode_gallery, social_neurons
     from core.saes.checkpoint import load_sae
 
-    gallery, sae_file = open_gallery(name), load_sae(sae)
+    gallery, sae_file = _with_half(open_gallery(name), half), load_sae(sae)
     attach = sae_file.attach or "pooled"
     warnings = sae_file.require(gallery.fingerprint(attach))
     stored = gallery.codes(sae_file.digest)
@@ -54,6 +54,7 @@ def _of_gallery(name: str, sae: str, attribute: str, tau: float, half: Any, wher
         "schema": 1,
         **found.to_json(),
         "attribute": attribute,
+        "gallery": gallery.name,
         "tau": tau,
         "half": half,
         "where": where,
@@ -61,6 +62,14 @@ def _of_gallery(name: str, sae: str, attribute: str, tau: float, half: Any, wher
         "unsure": warnings,
         "digests": {"gallery": gallery.digest, "sae": sae_file.digest},
     }
+
+
+def _with_half(gallery: Gallery, half: str) -> Gallery:
+    """The gallery that holds the wanted half; one that is wholly the evaluation set names its probe set."""
+    partner = gallery.manifest.get("probe_gallery")
+    if half != "probe" or partner is None or gallery.manifest["split"].get("whole") != "evaluation":
+        return gallery
+    return open_gallery(partner)
 
 
 def _of_arrays(path: Path, tau: float) -> dict[str, Any]:

@@ -1,0 +1,171 @@
+"""The command line as a person meets it: documents on standard output, one line and exit code 2 for every mistake."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from core.cli import main
+
+N, D = 240, 16
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Embeddings whose first direction carries gender, their table and two known prompts."""
+    folder = tmp_path_factory.mktemp("cli")
+    rng = np.random.default_rng(0)
+    male = np.arange(N) % 2 == 0
+    x = rng.normal(size=(N, D)).astype(np.float32) * 0.3 + 1.0
+    x[:, 0] += np.where(male, 1.5, -1.5)
+    np.save(folder / "x.npy", x)
+    np.save(folder / "bad.npy", np.where(np.arange(N)[:, None] == 7, np.nan, x))
+    labels = pd.DataFrame({"id": [f"item {i}" for i in range(N)], "gender": np.where(male, "Male", "Female")})
+    labels["town"] = np.where(np.arange(N) < N // 2, "A", "B")
+    labels.to_csv(folder / "labels.csv", index=False)
+    labels.drop(columns="id").to_csv(folder / "no_id.csv", index=False)
+    labels[:-1].to_csv(folder / "short.csv", index=False)
+    pd.DataFrame({"prompt": ["a photo of a pilot", "a photo of a nurse"]}).to_csv(folder / "prompts.csv", index=False)
+    np.save(folder / "prompts.npy", np.eye(2, D, dtype=np.float32) * [[1], [1]] + 0.1)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def gallery(made: Path) -> str:
+    arguments = ["gallery", "import", "--embeddings", f"{made}/x.npy", "--table", f"{made}/labels.csv"]
+    arguments += ["--texts", f"{made}/prompts.npy", "--text-table", f"{made}/prompts.csv"]
+    assert main([*arguments, "--model-name", "hand-made", "--out", f"{made}/gallery"]) == 0
+    return f"{made}/gallery"
+
+
+@pytest.fixture(scope="module")
+def sae(made: Path, gallery: str) -> str:
+    arguments = ["sae", "train", "--gallery", gallery, "--side", "image", "--attach", "pooled"]
+    arguments += ["--arch", "matryoshka-batch-topk", "--d-sae", "32", "--k", "4", "--steps", "60", "--batch", "64"]
+    assert main([*arguments, "--seed", "1", "--out", f"{made}/sae"]) == 0
+    return f"{made}/sae"
+
+
+def document(capsys: pytest.CaptureFixture, *arguments: str, code: int = 0) -> dict:
+    capsys.readouterr()
+    assert main([*arguments, "--json"]) == code
+    out = capsys.readouterr().out
+    assert out.count("\n") == 1, "one JSON document and nothing else"
+    return json.loads(out)
+
+
+def refused(capsys: pytest.CaptureFixture, *arguments: str) -> str:
+    capsys.readouterr()
+    assert main(list(arguments)) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    lines = [line for line in captured.err.splitlines() if line.strip()]
+    assert len(lines) == 1, captured.err
+    assert "Traceback" not in captured.err
+    return lines[0]
+
+
+def test_info_counts_groups_and_unknowns_and_check_compares_digests(capsys, gallery) -> None:
+    info = document(capsys, "gallery", "info", gallery, "--check")
+    assert info["n"] == N
+    assert info["attributes"]["gender"] == {"Female": 120, "Male": 120, "unknown": 0}
+    assert info["check"] == {"equal": True, "problems": []}
+
+
+def test_check_says_no_with_code_1_and_names_the_file(capsys, made, gallery, tmp_path) -> None:
+    import shutil
+
+    copy = tmp_path / "copy"
+    shutil.copytree(gallery, copy)
+    x = np.load(copy / "pooled.npy")
+    x[3, 3] += 1
+    np.save(copy / "pooled.npy", x)
+    info = document(capsys, "gallery", "info", str(copy), "--check", code=1)
+    assert any("pooled.npy" in problem for problem in info["check"]["problems"])
+
+
+def test_trained_sae_reports_its_quality_and_repeats_itself(capsys, made, gallery, sae) -> None:
+    arguments = ["sae", "train", "--gallery", gallery, "--d-sae", "32", "--k", "4", "--steps", "60", "--batch", "64"]
+    result = document(capsys, *arguments, "--seed", "1", "--out", f"{made}/again")
+    assert {"fvu", "l0", "dead_fraction", "steps", "samples_per_second"} <= set(result)
+    assert (Path(sae) / "weights.safetensors").read_bytes() == (made / "again" / "weights.safetensors").read_bytes()
+
+
+def test_encode_gives_codes_whose_decoding_is_x_hat(capsys, made, sae) -> None:
+    from core.saes.checkpoint import load_sae
+
+    document(capsys, "sae", "encode", sae, "--in", f"{made}/x.npy", "--out", f"{made}/z.npz")
+    arrays = np.load(made / "z.npz")
+    weights = load_sae(sae).sae.arrays()
+    assert arrays["z"].shape == (N, 32)
+    np.testing.assert_allclose(arrays["x_hat"], arrays["z"] @ weights["W_dec"] + weights["b_dec"], atol=1e-4)
+
+
+def test_neurons_of_arrays_and_of_a_gallery_agree(capsys, made, gallery, sae) -> None:
+    from core.gallery import open_gallery
+    from core.saes.checkpoint import load_sae
+
+    whole = document(capsys, "neurons", "--gallery", gallery, "--sae", sae, "--attribute", "gender", "--tau", "0.5")
+    assert whole["half"] == "probe"
+    opened = open_gallery(gallery)
+    rows = opened.rows("probe")
+    codes = opened.codes(load_sae(sae).digest)
+    np.savez(made / "c.npz", acts=codes.csr[rows].toarray(), labels=opened.labels("gender")[rows].astype(str))
+    bare = document(capsys, "neurons", "--codes", f"{made}/c.npz", "--tau", "0.5")
+    for group, found in whole["groups"].items():
+        assert found["specific"] == bare["groups"][group]["specific"]
+        assert found["n"] == bare["groups"][group]["n"]
+
+
+def test_rank_before_after_and_difference(capsys, gallery, sae) -> None:
+    plain = document(
+        capsys, "rank", "--gallery", gallery, "--query", "a photo of a pilot", "--k", "20", "--attribute", "gender"
+    )
+    assert plain["before"]["shares"]["Male"]["estimate"] == 1.0
+    assert "after" not in plain
+    neurons = ",".join(map(str, range(32)))
+    edited = document(
+        capsys, "rank", "--gallery", gallery, "--query", "a photo of a pilot", "--k", "20", "--attribute", "gender",
+        "--sae", sae, "--off", neurons,
+    )  # fmt: skip
+    assert edited["before"] == plain["before"]
+    assert set(edited["after"]["ids"]) != set(plain["before"]["ids"])
+    assert "difference" in edited
+
+
+@pytest.mark.parametrize("options", [["--strength", "0"], ["--form", "blend", "--alpha", "0"]])
+def test_an_edit_that_changes_nothing_reproduces_the_ranking(capsys, gallery, sae, options) -> None:
+    common = ["rank", "--gallery", gallery, "--query", "a photo of a pilot", "--k", "50", "--attribute", "gender"]
+    edited = document(capsys, *common, "--sae", sae, "--off", "1,2,3", *options)
+    assert edited["after"]["ids"] == edited["before"]["ids"]
+    np.testing.assert_allclose(edited["after"]["scores"], edited["before"]["scores"], atol=1e-6)
+
+
+def test_where_restricts_rows_and_target(capsys, gallery) -> None:
+    part = document(
+        capsys, "rank", "--gallery", gallery, "--query", "a photo of a nurse", "--k", "10", "--attribute", "gender",
+        "--where", "town=A", "--target", "gallery",
+    )  # fmt: skip
+    assert part["n"] == N // 2
+    assert all(int(name.split()[1]) < N // 2 for name in part["before"]["ids"])
+
+
+def test_mistakes_are_one_line_that_names_the_offender(capsys, made, gallery, sae) -> None:
+    table, x = f"{made}/labels.csv", f"{made}/x.npy"
+    load = ["gallery", "import", "--model-name", "m", "--out", f"{made}/never"]
+    assert "7" in refused(capsys, *load, "--embeddings", f"{made}/bad.npy", "--table", table)
+    assert "239" in refused(capsys, *load, "--embeddings", x, "--table", f"{made}/short.csv")
+    assert "no_id.csv" in refused(capsys, *load, "--embeddings", x, "--table", f"{made}/no_id.csv")
+    assert "nowhere.npy" in refused(capsys, *load, "--embeddings", f"{made}/nowhere.npy", "--table", table)
+    assert not (made / "never").exists()
+    assert "manifest.json" in refused(capsys, "gallery", "info", str(made))
+    assert "gnder" in refused(capsys, "neurons", "--gallery", gallery, "--sae", sae, "--attribute", "gnder")
+    ask = ["rank", "--gallery", gallery, "--attribute", "gender"]
+    assert "astronaut" in refused(capsys, *ask, "--query", "a photo of an astronaut")
+    assert "9999" in refused(capsys, *ask, "--query", "a photo of a pilot", "--k", "9999")
+    assert "3;17" in refused(capsys, *ask, "--query", "a photo of a pilot", "--sae", sae, "--off", "3;17")
+    assert "99" in refused(capsys, *ask, "--query", "a photo of a pilot", "--sae", sae, "--off", "99")
+    assert "frobnicate" in refused(capsys, "frobnicate")
+    assert "--gallery" in refused(capsys, "rank")
