@@ -8,7 +8,7 @@ from streamlit.delta_generator import DeltaGenerator
 from core.audit import ArmResult, RankResult
 from core.config import Side, digest_of
 from core.gallery import Gallery
-from core.ui import ask, cache, charts, compare_more, grids, probing, provenance, results, toggles
+from core.ui import ask, cache, charts, compare_more, grids, probing, provenance, results, toggles, upload_ranks
 from core.ui.frame import guard, unknown_words
 from core.ui.state import AppState, bind, get_state
 from core.ui.wording import (
@@ -22,6 +22,8 @@ from core.ui.wording import (
     switched_words,
 )
 
+UPLOADS = 4
+"""Uploads shown with a ranking; with the grids and the strips there are at most 60 pictures."""
 VIEWS: dict[str, str] = {
     "pictures": "Pictures",
     "numbers": "Numbers",
@@ -115,6 +117,7 @@ def _outcome(state: AppState, question: results.Asked, attribute: str) -> tuple[
         compare_more.cost(question)
     else:
         _pictures(state, question.gallery, attribute, found, pages)
+        _uploads(state, question, found)
     return found.notes
 
 
@@ -191,6 +194,22 @@ def _pictures(state: AppState, gallery: Gallery, attribute: str, found: RankResu
             _grid(gallery, part, labels, ranks.get("after" if name == "before" else "before"), name, found)
     if shown in found.part.groups:
         st.button("Show every group", icon=":material/close:", on_click=state.set_filter, args=("shown-group", None))
+
+
+def _uploads(state: AppState, question: results.Asked, found: RankResult) -> None:
+    """Where the session's uploads would stand, apart from the items that are counted."""
+    listed = upload_ranks.places(state, question, found)
+    if not listed:
+        return
+    k, both = found.request.k, found.after is not None
+    st.markdown("**Your uploads** :small[:gray[the place each would take; part of no share]]")
+
+    def place(at: int | None) -> str:
+        return f"{at}." if at else f"after {k}"
+
+    words = [f"{place(p.before)} → {place(p.after)}" if both else place(p.before) for p in listed]
+    tiles = [grids.uploaded(p.upload.picture, p.upload.name, text) for p, text in zip(listed, words, strict=True)]
+    grids.grid(tiles[:UPLOADS], "uploads")
 
 
 def _page(found: RankResult, shown: str | None, total: int, pages: DeltaGenerator) -> int:

@@ -24,9 +24,9 @@ Progress = Callable[[int, int, str], None]
 
 TAU = 0.5
 """Share of a group's items that must fire for a suggested neuron, until the person chooses another."""
-PER_GROUP = 2
+PER_GROUP = 4
 """Suggested neurons for each group: the first few by mean activation."""
-MOST = 6
+MOST = 8
 """Suggested neurons in all: more switches than fit on a projector help nobody."""
 FEW_GROUPS = 4
 """Up to so many groups, one without a specific neuron is offered the neuron that tells it apart best."""

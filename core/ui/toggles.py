@@ -8,7 +8,8 @@ from core.ui import grids
 from core.ui.probing import Suggestion
 from core.ui.state import AppState, get_state
 
-STRIP_ITEMS = 5
+STRIP_ITEMS, STRIPS = 5, 24
+"""Pictures beside one neuron, and beside all of them together: with the two grids they stay below 60."""
 WHY = (
     "“Specific”: fires on at least the share τ of that group and of no other, in the probe set. “AUC”: no neuron is "
     "specific for the group; this one tells it apart best (0.5 tells nothing). Choose τ on Neurons."
@@ -45,12 +46,13 @@ def panel(side: Side, found: list[Suggestion], probe: Gallery | None, size: int)
             key=f"original-{side}",
             help="Back to the model as it is",
         )
+    beside = min(STRIP_ITEMS, STRIPS // max(len(found), 1))
     for suggestion in found:
-        _row(state, side, suggestion.neuron, suggestion.why)
-        if probe is not None and suggestion.top:
-            grids.strip(
-                probe, suggestion.top[:STRIP_ITEMS], f"{side}-{suggestion.neuron}", f"neuron {suggestion.neuron}"
-            )
+        with st.container(gap="xsmall"):
+            _row(state, side, suggestion.neuron, suggestion.why)
+            if probe is not None and suggestion.top:
+                key, what = f"{side}-{suggestion.neuron}", f"neuron {suggestion.neuron}"
+                grids.strip(probe, suggestion.top[:beside], key, what)
     for neuron in chosen:
         if neuron not in everything:
             _row(state, side, neuron, "added by number")

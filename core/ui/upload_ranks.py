@@ -1,0 +1,72 @@
+"""Where the session's uploads would stand in a ranking: computed each time, kept nowhere, part of no share."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from core.config import Edit
+from core.gallery import unit_rows
+from core.ui.results import Asked, bench
+from core.ui.state import AppState
+
+if TYPE_CHECKING:
+    from core.audit import RankResult
+    from core.ui.uploads import Upload
+
+
+@dataclass(frozen=True)
+class Place:
+    """An upload and the place it would take, counted from 1; None: not among the first k."""
+
+    upload: "Upload"
+    before: int | None
+    after: int | None
+
+
+def places(state: AppState, question: Asked, found: "RankResult") -> list[Place]:
+    """Every upload that the question's model embedded, the nearest first."""
+    uploads, model = state.uploads, question.model
+    if not uploads or model is None or uploads.weights != model.weights_digest:
+        return []
+    items = [item for item in uploads.items if item.side == question.gallery.side]
+    if not items:
+        return []
+    scores = _scores(question, items)
+    arms = [found.before] + ([found.after] if found.after is not None else [])
+    taken = [[_place(arm.scores, score) for score in by] for arm, by in zip(arms, scores, strict=False)]
+    order = np.argsort(-scores[0], kind="stable")
+    return [Place(items[i], taken[0][i], taken[-1][i] if len(arms) == 2 else None) for i in order]
+
+
+def _place(ranked: np.ndarray, score: float) -> int | None:
+    place = 1 + int((ranked > score).sum())
+    return place if place <= len(ranked) else None
+
+
+def _scores(question: Asked, items: "list[Upload]") -> list[np.ndarray]:
+    """Cosines of query and uploads (n,), without and with the edits."""
+    from core.audit.material import embed_query
+
+    q = question
+    query = embed_query(q.gallery, q.request, q.model, q.saes, bench(q))
+    pooled = np.stack([item.embeddings["pooled"] for item in items])
+    edit, side = q.request.edits.get(q.gallery.side), q.gallery.side
+    after = pooled if edit is None else _edited(question, items, pooled, edit)
+    query_edit = q.request.edits.get("text") if side == "image" else None
+    vectors = query.vector("identity", None), query.vector(q.request.method, query_edit)
+    return [unit_rows(x) @ (v / np.linalg.norm(v)) for x, v in zip((pooled, after), vectors, strict=True)]
+
+
+def _edited(question: Asked, items: "list[Upload]", pooled: np.ndarray, edit: Edit) -> np.ndarray:
+    """The uploads' embeddings (n, d) under the same edit as the gallery's."""
+    from core.interventions import INTERVENTIONS, Material
+    from core.neurons import encode_rows
+
+    side = question.gallery.side
+    sae = question.saes[side]
+    attach = sae.attach or "pooled"
+    x = np.stack([item.embeddings[attach] for item in items])
+    readout = question.gallery.readout() if attach == "residual" else None
+    material = Material(side, pooled, attach, x, encode_rows(x, sae.sae).tocsc(), sae.sae, readout)
+    return INTERVENTIONS.get(question.request.method)()(material, edit)

@@ -1,0 +1,30 @@
+"""`python -m tests.benchmarks NAME [--json]`: how fast it is, measured the way a person meets it."""
+
+import argparse
+import importlib
+import json
+import pkgutil
+import sys
+
+import tests.benchmarks
+
+
+def main() -> int:
+    """Run one benchmark; with --json exactly one JSON document on standard output."""
+    names = sorted(m.name for m in pkgutil.iter_modules(tests.benchmarks.__path__) if not m.name.startswith("_"))
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
+    parser.add_argument("name", choices=names)
+    parser.add_argument("--json", action="store_true", help="one JSON document and nothing else")
+    parser.add_argument("--runs", type=int, default=None, help="how often it is measured")
+    parser.add_argument("--n", type=int, default=None, help="rows, where the benchmark makes its own")
+    chosen = parser.parse_args()
+    options = {name: value for name in ("runs", "n") if (value := getattr(chosen, name)) is not None}
+    found = importlib.import_module(f"tests.benchmarks.{chosen.name}").run(**options)
+    if "skipped" in found and not chosen.json:
+        print(f"skipped: {found['skipped']}", file=sys.stderr)
+    print(json.dumps(found, indent=None if chosen.json else 1))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,123 @@
+"""The real app on a free port, and a real browser to look at it with."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+STARTED_SECONDS = 120
+"""Enough for a busy machine with two cores; a quiet one needs five seconds."""
+WAIT_MS = 90_000
+SIZE = {"width": 1280, "height": 720}
+"""The projector that everything has to be readable on."""
+
+
+def why_not() -> str | None:
+    """Why no browser test can run here; None where it can."""
+    if not (ROOT / "assets" / "galleries" / "default").is_dir():
+        return "the default gallery is not built: python -m core build-default"
+    try:
+        import playwright  # noqa: F401
+    except ImportError:
+        return "playwright is not installed: pip install -r tests/requirements.txt"
+    return None if find_browser() else f"no browser found: none of {', '.join(BROWSERS)} is installed"
+
+
+def find_browser() -> str | None:
+    """Path of an installed chromium."""
+    return next((path for name in BROWSERS if (path := shutil.which(name))), None)
+
+
+@contextmanager
+def served() -> Iterator[str]:
+    """The address of the app, served from the project's root until the end of the block."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.headless", "true"]
+    command += ["--server.port", str(port), "--server.address", "127.0.0.1", "--server.fileWatcherType", "none"]
+    server = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "2")},
+    )
+    try:
+        address = f"http://127.0.0.1:{port}"
+        _await(f"{address}/_stcore/health", server)
+        yield address
+    finally:
+        server.terminate()
+        server.wait(timeout=20)
+
+
+def _await(address: str, server: subprocess.Popen) -> None:
+    """Return once the server answers; RuntimeError where it does not."""
+    end = time.monotonic() + STARTED_SECONDS
+    while time.monotonic() < end:
+        if server.poll() is not None:
+            raise RuntimeError(f"the app ended with code {server.returncode} before it answered")
+        try:
+            with urllib.request.urlopen(address, timeout=5) as answer:
+                if answer.status == 200:
+                    return
+        except OSError:
+            time.sleep(0.3)
+    raise RuntimeError(f"the app did not answer within {STARTED_SECONDS} seconds")
+
+
+@contextmanager
+def browser() -> Iterator["Browser"]:
+    """A headless chromium."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=find_browser(), args=FLAGS)
+        try:
+            yield opened
+        finally:
+            opened.close()
+
+
+def open_compare(page: "Page", address: str, query: str = "") -> None:
+    """Open Compare and wait until sentence, shares and pictures are drawn."""
+    page.set_default_timeout(WAIT_MS)
+    page.goto(f"{address}/compare{query}")
+    page.wait_for_selector(".st-key-provenance")
+    page.wait_for_selector(".st-key-shares .bars")
+    page.wait_for_selector(".st-key-grid-before img")
+    settle(page)
+
+
+def settle(page: "Page") -> None:
+    """Wait until the app is idle and every picture has arrived."""
+    page.wait_for_function(
+        "!document.querySelector('[data-testid=stStatusWidget]') && [...document.images].every(i => i.complete)"
+    )
+
+
+def sentence(page: "Page") -> str:
+    """The plain sentence above the shares."""
+    return page.locator("[data-testid=stMarkdownContainer]", has_text="nearest to").first.inner_text()

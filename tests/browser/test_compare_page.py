@@ -1,0 +1,118 @@
+"""Compare in a real browser: a cold link, switches, links that restore, clicks on bars, and both themes."""
+
+import re
+from urllib.parse import parse_qs, urlsplit
+
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser import serving
+from tests.browser.serving import open_compare, sentence, settle
+
+SWITCHES = "[class*=st-key-switch-image-]"
+
+
+def switch(page: Page, place: int = 0) -> None:
+    """Click a neuron's switch and wait for the answer."""
+    before = sentence(page)
+    page.locator(f"{SWITCHES} label").nth(place).click()
+    page.wait_for_function(
+        "old => [...document.querySelectorAll('[data-testid=stMarkdownContainer]')]"
+        ".some(e => e.innerText.includes('nearest to') && e.innerText !== old)",
+        arg=before,
+    )
+    settle(page)
+
+
+def test_a_link_to_a_page_works_on_a_server_that_nobody_has_visited(page: Page, address: str) -> None:
+    """The first visitor of a cold server gets the frame and what the link says, not a page alone."""
+    open_compare(page, address, "?q=a+photo+of+a+nurse&k=50")
+    assert "Of the 50 pictures nearest to “a photo of a nurse”" in sentence(page)
+    expect(page.locator("[data-testid=stSidebar]")).to_contain_text("default")
+
+
+def test_a_switch_changes_the_answer_and_original_takes_it_back(page: Page, address: str) -> None:
+    open_compare(page, address)
+    plain = sentence(page)
+    switch(page)
+    assert "With image neuron" in sentence(page) and "off:" in sentence(page)
+    expect(page.locator(".st-key-grid-after img").first).to_be_visible()
+    page.get_by_role("button", name="Original", exact=True).click()
+    expect(page.locator(".st-key-grid-after")).to_have_count(0)
+    assert sentence(page) == plain
+
+
+def test_every_picture_has_an_alternative_text_and_there_are_at_most_60(page: Page, address: str) -> None:
+    open_compare(page, address)
+    switch(page)
+    texts = page.locator("[data-testid=stImage] img").evaluate_all("all => all.map(i => i.alt)")
+    assert 0 < len(texts) <= 60
+    assert all(text.startswith(("Item ", "neuron ")) for text in texts)
+
+
+def test_the_link_of_a_view_restores_it_for_somebody_else(page: Page, address: str, chromium: Browser) -> None:
+    open_compare(page, address, "?q=a+photo+of+a+pilot")
+    switch(page)
+    wanted = sentence(page)
+    link = page.url
+    assert parse_qs(urlsplit(link).query)["edit"][0].startswith("image:")
+    context = chromium.new_context(viewport=serving.SIZE)
+    other = context.new_page()
+    open_compare(other, address, "?" + urlsplit(link).query)
+    assert sentence(other) == wanted
+    assert other.locator(f"{SWITCHES} input").first.is_checked()
+    context.close()
+
+
+def test_a_link_to_what_is_not_there_says_so_and_shows_the_rest(page: Page, address: str) -> None:
+    open_compare(page, address, "?q=a+photo+of+a+chef&edit=image:99999")
+    expect(page.locator("[data-testid=stAlert]").first).to_contain_text("99999")
+    assert "chef" in sentence(page)
+
+
+def test_a_click_on_a_bar_shows_only_that_group(page: Page, address: str) -> None:
+    open_compare(page, address)
+    bar = page.locator(".st-key-shares .bars .point path").last.bounding_box()
+    page.mouse.click(bar["x"] + bar["width"] / 2, bar["y"] + bar["height"] / 2)
+    only = page.get_by_text(re.compile(r"^only \w+"))
+    expect(only.first).to_be_visible()
+    group = only.first.inner_text().removeprefix("only ")
+    settle(page)
+    texts = page.locator(".st-key-grid-before img").evaluate_all("all => all.map(i => i.alt)")
+    assert texts and all(text.endswith(f", {group}") for text in texts)
+    page.get_by_role("button", name="Show every group").click()
+    expect(only).to_have_count(0)
+
+
+def test_words_that_the_demo_model_does_not_know_are_named(page: Page, address: str) -> None:
+    open_compare(page, address, "?q=a+photo+of+an+astronaut")
+    expect(page.locator("[data-testid=stAlert]").first).to_contain_text("astronaut")
+
+
+def test_controls_and_cost_come_with_their_figures(page: Page, address: str) -> None:
+    open_compare(page, address)
+    switch(page)
+    page.get_by_text("Controls", exact=True).click()
+    page.wait_for_selector(".st-key-controls .js-plotly-plot")
+    expect(page.get_by_text("20 draws of random neurons, matched")).to_be_visible()
+    page.get_by_text("What it costs", exact=True).click()
+    page.wait_for_selector(".st-key-cost-explicit .js-plotly-plot")
+
+
+def test_numbers_beside_bars_are_strong_on_light_and_on_dark(page: Page, address: str, chromium: Browser) -> None:
+    """The colour that stands for strong text is replaced by the theme's own; were it not, it would be near-black."""
+    shades = {}
+    for scheme in ("light", "dark"):
+        context = chromium.new_context(viewport=serving.SIZE, color_scheme=scheme)
+        shown = context.new_page()
+        open_compare(shown, address)
+        fill = shown.locator(".st-key-shares .annotation-text").first.evaluate("e => getComputedStyle(e).fill")
+        shades[scheme] = sum(map(int, re.findall(r"\d+", fill)[:3])) / 3
+        context.close()
+    assert shades["light"] < 110 and shades["dark"] > 160
+
+
+def test_nothing_is_wider_than_a_projector(page: Page, address: str) -> None:
+    open_compare(page, address)
+    switch(page)
+    assert page.evaluate("document.documentElement.scrollWidth") <= serving.SIZE["width"]
+    assert page.locator(".st-key-grid-before img").first.bounding_box()["y"] < serving.SIZE["height"]

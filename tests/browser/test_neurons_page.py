@@ -1,0 +1,63 @@
+"""Neurons in a real browser: the list, a neuron's page, the way to Compare, and uploads among the strongest."""
+
+import io
+
+from PIL import Image
+from playwright.sync_api import Page, expect
+
+from tests.browser import serving
+from tests.browser.serving import settle
+
+
+def open_neurons(page: Page, address: str, query: str = "") -> None:
+    page.set_default_timeout(serving.WAIT_MS)
+    page.goto(f"{address}/neurons{query}")
+    page.wait_for_selector("[class*=st-key-grid-] img")
+    settle(page)
+
+
+def test_the_list_names_every_group_and_leads_to_a_neuron(page: Page, address: str) -> None:
+    open_neurons(page, address)
+    for group in ("Female", "Male"):
+        expect(page.get_by_role("heading", name=group).first).to_be_visible()
+    page.locator("[class*=st-key-open-] button").first.click()
+    expect(page.get_by_role("heading", name="Neuron ")).to_be_visible()
+    for title in ("Fires most on", "Does not fire on", "Fires as usual on", "Fires on, at random"):
+        expect(page.get_by_text(title).first).to_be_visible()
+    assert "neuron=image%3A" in page.url or "neuron=image:" in page.url
+
+
+def test_arrows_go_through_the_neurons_and_the_link_follows(page: Page, address: str) -> None:
+    open_neurons(page, address, "?neuron=image:1")
+    page.get_by_role("button", name="Next").click()
+    expect(page.get_by_role("heading", name="Neuron 1", exact=True)).to_have_count(0)
+    page.get_by_role("button", name="Previous").click()
+    expect(page.get_by_role("heading", name="Neuron 1", exact=True)).to_be_visible()
+
+
+def test_one_click_switches_a_neuron_off_on_compare(page: Page, address: str) -> None:
+    open_neurons(page, address, "?neuron=image:1")
+    page.get_by_role("button", name="See it switched off on Compare").click()
+    page.wait_for_selector(".st-key-provenance")
+    assert "image neuron 1 off" in serving.sentence(page)
+
+
+def test_an_upload_is_marked_among_the_strongest_and_never_has_a_group(page: Page, address: str) -> None:
+    drawn = io.BytesIO()
+    Image.new("RGB", (96, 96), (210, 160, 120)).save(drawn, "PNG")
+    page.set_default_timeout(serving.WAIT_MS)
+    page.goto(address)
+    page.get_by_text("Your own faces or captions", exact=True).click()
+    page.locator("input[type=file]").first.set_input_files(
+        [{"name": "mine.png", "mimeType": "image/png", "buffer": drawn.getvalue()}]
+    )
+    page.get_by_text("mine.png").first.wait_for()
+    page.get_by_role("button", name="Look at these").click()
+    fired = page.locator("[class*=st-key-upload-] button").first
+    fired.wait_for()
+    fired.click()
+    expect(page.get_by_role("heading", name="Neuron ")).to_be_visible()
+    settle(page)
+    mine = page.locator(".st-key-grid-top img[alt='Your upload mine.png']")
+    expect(mine).to_have_count(1)
+    expect(page.locator(".st-key-grid-top").get_by_text("upload", exact=True)).to_be_visible()
