@@ -99,8 +99,9 @@ def guarded(view: Callable[P, T]) -> Callable[P, T | None]:
 
 def notices() -> None:
     """The lines that wait to be read, once."""
-    for line in get_state().take_notices():
-        st.info(line, icon=":material/info:")
+    lines = get_state().take_notices()
+    if lines:
+        st.info("\n".join(f"- {line}" for line in lines) if len(lines) > 1 else lines[0], icon=":material/info:")
 
 
 def unknown_words(text: str) -> bool:

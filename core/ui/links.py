@@ -1,13 +1,13 @@
 """Every view has an address: the session's choices as readable query parameters, and back."""
 
 import re
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
 import streamlit as st
-from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from core.config import HALVES, SIDES, Edit, InputError, Side, one_of
 from core.ui import cache
@@ -19,6 +19,13 @@ PREFIX = 8
 INLINE = 200
 """Largest edit written out in a link; larger ones are named by their digest and kept in this process."""
 OTHERS = {"embed", "embed_options", "schema"}
+SETTLED_SECONDS = 1.0
+"""Time after which the browser shows the address that was written."""
+LINKED = (
+    *("gallery", "probe", "model", "pretrained", "saes", "query", "k", "attribute", "target", "half", "where"),
+    *("neuron", "neuron_side", "edits"),
+)
+"""Choices that a link holds; what it leaves out is the default."""
 
 Params = Mapping[str, list[str]]
 
@@ -262,26 +269,36 @@ READERS: dict[str, Callable[[str, AppState, Loaders], list[str] | None]] = {
 def restore() -> None:
     """Bring the choices to the address with which the session began, or to which Back or Forward led.
 
-    At any other run the address may be older than the choices (the browser sends it with the click that changes
-    them), so it is not read.
+    The browser sends its address with every click, and where a click changed a choice that address is the one before.
+    So later on it is read only where no choice has changed since it was last written, and not within the moment that
+    the browser needs to follow.
     """
-    state, context = get_state(), get_script_run_ctx()
-    if state.linked and not getattr(context, "is_history_navigation", False):
-        return
-    params = {name: st.query_params.get_all(name) for name in st.query_params}
-    if state.linked and params:
-        state.neuron, state.edits, state.where, state.query = None, {}, {}, ""
+    state = get_state()
+    params = _address()
+    if state.linked:
+        untouched = state.link == params_of(state) and time.monotonic() - state.link_at > SETTLED_SECONDS
+        if not params or not untouched or params == state.link:
+            return
+        plain = AppState()
+        for name in LINKED:
+            setattr(state, name, getattr(plain, name))
     state.linked = True
-    for notice in apply(params, state):
+    for notice in apply({name: st.query_params.get_all(name) for name in st.query_params}, state):
         state.notice(notice)
 
 
 def write() -> None:
     """Put the choices into the address line. Called by the frame; call it again at the end of a fragment."""
-    params = params_of(get_state())
-    now = {name: st.query_params.get_all(name) for name in st.query_params if name not in OTHERS}
-    if params != now:
+    state = get_state()
+    params = params_of(state)
+    if params != _address():
         st.query_params.from_dict(params)
+    if params != state.link:
+        state.link, state.link_at = params, time.monotonic()
+
+
+def _address() -> dict[str, list[str]]:
+    return {name: st.query_params.get_all(name) for name in st.query_params if name not in OTHERS}
 
 
 def query_string() -> str:

@@ -57,6 +57,9 @@ class AppState:
     """Uploads of this session (core.ui.uploads.Uploads), in memory only."""
     linked: bool = False
     """True once the link with which the session began has been read."""
+    link: dict[str, list[str]] | None = None
+    """The address as it was last written, and when (seconds of a monotonic clock)."""
+    link_at: float = 0.0
 
     # -- what is loaded -------------------------------------------------------------------------------------------
 

@@ -190,4 +190,14 @@ def test_the_address_line_follows_and_is_read_once(monkeypatch: pytest.MonkeyPat
     assert not page.info
     page.query_params["k"] = "12"
     page.run()
-    assert page.number_input[0].value == 41, "only the first run of a session and Back or Forward read the address"
+    assert page.number_input[0].value == 41, "the browser may not have followed yet"
+    monkeypatch.setattr(links, "SETTLED_SECONDS", 0.0)
+    page.query_params["k"] = "12"
+    page.number_input[0].set_value(43).run()
+    assert page.number_input[0].value == 43, "an address older than the choice is not read"
+    page.query_params["k"] = "12"
+    page.run()
+    assert page.number_input[0].value == 12, "Back"
+    del page.query_params["k"]
+    page.run()
+    assert page.number_input[0].value == 100, "Back to a link that left the default out"
