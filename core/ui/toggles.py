@@ -64,9 +64,13 @@ def _row(state: AppState, side: Side, neuron: int, why: str) -> None:
     key = f"switch-{side}-{neuron}"
     # The stored edit is the truth; the widget mirrors it, so that "Original" and links move the switches too.
     st.session_state[key] = state.is_switched(neuron, side)
-    st.toggle(
-        f"**{neuron}** :small[:gray[{why}]]", key=key, on_change=state.toggle_neuron, args=(neuron, side), help=WHY
-    )
+    st.toggle(f"**{neuron}** :small[:gray[{why}]]", key=key, on_change=_flip, args=(side, neuron), help=WHY)
+
+
+def _flip(side: Side, neuron: int) -> None:
+    """Take a neuron into the edit or out of it, with the strength and form last chosen."""
+    state = get_state()
+    _set(state, side, tuple(set(state.edits.get(side, Edit()).neurons) ^ {neuron}))
 
 
 def _switch(side: Side, neurons: tuple[int, ...]) -> None:

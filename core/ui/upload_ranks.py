@@ -54,7 +54,7 @@ def _scores(question: Asked, items: "list[Upload]") -> list[np.ndarray]:
     edit, side = q.request.edits.get(q.gallery.side), q.gallery.side
     after = pooled if edit is None else _edited(question, items, pooled, edit)
     query_edit = q.request.edits.get("text") if side == "image" else None
-    vectors = query.vector("identity", None), query.vector(q.request.method, query_edit)
+    vectors = query.vectors("identity", None)[0], query.vectors(q.request.method, query_edit)[0]
     return [unit_rows(x) @ (v / np.linalg.norm(v)) for x, v in zip((pooled, after), vectors, strict=True)]
 
 
