@@ -57,8 +57,8 @@ class Plan:
     """captions drawn for the text gallery; repeated texts are left out"""
     sae_rows: int = 20000
     """avatars and captions drawn apart from all galleries, on which SAEs are trained"""
-    image_sae: SAERecipe = SAERecipe(256, 8, TrainingConfig(steps=1500, batch=512, lr=1e-3))
-    text_sae: SAERecipe = SAERecipe(256, 8, TrainingConfig(steps=1500, batch=512, lr=1e-3))
+    image_sae: SAERecipe = SAERecipe(256, 8, TrainingConfig(steps=1200, batch=512, lr=1e-3))
+    text_sae: SAERecipe = SAERecipe(256, 8, TrainingConfig(steps=1200, batch=512, lr=1e-3))
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,7 @@ class DefaultBuild:
     def __init__(self, out: Path, seed: int, plan: Plan) -> None:
         self.out, self.seed, self.plan = Path(out), seed, plan
         self.clip = ClipTrainingConfig(**{**asdict(plan.clip), "seed": seed})
+        self._code = code_digest()
         self._backbone: Backbone | None = None
         self._rows: dict[tuple[Side, Attach], np.ndarray] = {}
 
@@ -115,7 +116,7 @@ class DefaultBuild:
 
     def _key(self, *made_from: object) -> str:
         """Digest of what a part is made from; the seed and the world's code belong to every part."""
-        return digest_of([self.seed, code_digest(), list(made_from)])
+        return digest_of([self.seed, self._code, list(made_from)])
 
     def _recipe(self, side: Side) -> SAERecipe:
         return self.plan.image_sae if side == "image" else self.plan.text_sae

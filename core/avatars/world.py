@@ -29,6 +29,10 @@ CELLS = tuple(product(GENDERS, AGES, SKINS))
 
 EVEN = (1 / 3, 1 / 3, 1 / 3)
 P_GLASSES, P_SMILE = 0.45, 0.5
+"""Shares of the training pictures."""
+P_GLASSES_SHOWN, P_SMILE_SHOWN = 0.35, 0.40
+"""Shares in galleries: clearly away from one half, so that a neuron for glasses or for a smile is not by accident just
+above one half in one group and just below in another, which a rule with tau = .5 would call specific."""
 
 # How often each hair style goes with a presentation: every style occurs in both.
 _HAIR_OF = {
@@ -293,7 +297,12 @@ def training_avatars(seed: int, per_word: int = 504, without_word: int = 14400, 
 def plain_avatars(seed: int, total: int) -> list[Avatar]:
     """A balanced population without words and attire: nothing is planted in the pictures themselves."""
     rng = random.Random(f"plain {seed}")
-    return [sample_avatar(rng, cell) for cell in balanced_cells(total)]
+    return [_as_shown(sample_avatar(rng, cell), rng) for cell in balanced_cells(total)]
+
+
+def _as_shown(avatar: Avatar, rng: random.Random) -> Avatar:
+    """The avatar with glasses and smile as often as galleries have them."""
+    return replace(avatar, glasses=rng.random() < P_GLASSES_SHOWN, smile=rng.random() < P_SMILE_SHOWN)
 
 
 def attire_avatars(seed: int, total: int) -> list[Avatar]:
@@ -302,4 +311,4 @@ def attire_avatars(seed: int, total: int) -> list[Avatar]:
     per_word = -(-total // len(ATTIRED))
     pairs = [(name, cell) for name in ATTIRED for cell in balanced_cells(per_word)]
     rng.shuffle(pairs)
-    return [replace(sample_avatar(rng, cell, attire=True), word=name) for name, cell in pairs[:total]]
+    return [replace(_as_shown(sample_avatar(rng, cell, attire=True), rng), word=name) for name, cell in pairs[:total]]

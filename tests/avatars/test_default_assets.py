@@ -108,28 +108,46 @@ def test_planted_age_and_skin_are_found_too():
                 assert (gallery().labels(attribute)[ranked[:, i]] == group).mean() >= 0.5, (row.word, group)
 
 
+def gender_neurons(file):
+    """The first specific neuron of each gender on the probe gallery, tau = .5: the reference edit."""
+    probe = gallery("default-probe").codes(file.digest)
+    return social_neurons(probe.csr, gallery("default-probe").labels("gender"), 0.5).top(1)
+
+
+@pytest.mark.parametrize("name", ["default-image", "default-image-residual"])
+def test_one_neuron_says_which_presentation_is_drawn(name):
+    """Presentation has two values, so one neuron is enough: it fires for one and is silent for the other."""
+    file = load_sae(name)
+    found = [j for neurons in gender_neurons(file).values() for j in neurons]
+    assert found, "no neuron is specific to a gender presentation"
+    codes, male = gallery().codes(file.digest).csr, is_male()
+    separation = []
+    for j in found:
+        fires = np.asarray(codes[:, [j]].todense()).ravel() > 0
+        separation.append(abs(fires[male].mean() - fires[~male].mean()))
+    assert max(separation) >= 0.8
+
+
 @pytest.mark.parametrize("name", ["default-image", "default-image-residual"])
 def test_switching_off_the_gender_neurons_removes_the_skew_and_nothing_else(name):
-    """The reference edit: the first specific neuron of each gender on the probe gallery, tau = .5, error-preserving."""
+    """Error-preserving, chosen on the probe gallery and measured on the evaluation gallery."""
     file = load_sae(name)
-    probe, evaluation = gallery("default-probe").codes(file.digest), gallery().codes(file.digest)
-    neurons = social_neurons(probe.csr, gallery("default-probe").labels("gender"), 0.5).top(1)
-    assert all(len(found) == 1 for found in neurons.values()), neurons
-    chosen = [j for found in neurons.values() for j in found]
-    z, w = np.asarray(evaluation.csr.todense(), dtype=np.float64), file.sae.arrays()["W_dec"]
-    x, pooled = embeddings(attach=file.attach), embeddings()
+    chosen = [j for found in gender_neurons(file).values() for j in found]
+    z = np.asarray(gallery().codes(file.digest).csr.todense(), dtype=np.float64)
+    arrays = file.sae.arrays()
+    w, x, pooled = arrays["W_dec"], embeddings(attach=file.attach), embeddings()
     readout = (lambda rows: rows) if file.attach == "pooled" else gallery().readout()
     without = readout(x - z[:, chosen] @ w[chosen])
     assert reference_skew(without) <= 0.30
     for attribute in PROMPTED[1:]:
         assert accuracy(without, attribute) >= accuracy(pooled, attribute) - 0.02, attribute
-    reconstructed = readout(z @ w + file.sae.arrays()["b_dec"])
+    reconstructed = readout(z @ w + arrays["b_dec"])
     assert abs(reference_skew(reconstructed) - reference_skew(pooled)) <= 0.05
     firing = (z > 0).mean(0)
     others = [j for j in np.argsort(np.abs(firing - firing[chosen[0]])) if j not in chosen][:20]
     rng = np.random.default_rng(0)
-    pairs = [rng.choice(others, 2, replace=False) for _ in range(20)]
-    matched = [reference_skew(readout(x - z[:, pair] @ w[pair])) for pair in pairs]
+    draws = [rng.choice(others, len(chosen), replace=False) for _ in range(20)]
+    matched = [reference_skew(readout(x - z[:, draw] @ w[draw])) for draw in draws]
     assert abs(np.mean(matched) - reference_skew(pooled)) <= 0.05
 
 

@@ -100,6 +100,13 @@ def test_plain_galleries_are_balanced_and_nothing_is_planted_in_them():
     assert not any(a.word or a.attire for a in avatars)
 
 
+def test_no_yes_or_no_attribute_of_a_gallery_lies_near_one_half():
+    """A rule with tau = .5 would else call a neuron for it specific by accident."""
+    avatars = world.plain_avatars(5, 1800)
+    for name in ("glasses", "smile", "scarf", "hat", "earrings"):
+        assert abs(sum(getattr(a, name) for a in avatars) / 1800 - 0.5) > 0.05, name
+
+
 def test_attire_galleries_dress_every_group_in_every_attire():
     avatars = world.attire_avatars(5, len(world.ATTIRED) * 36)
     counts = Counter((a.word, a.gender) for a in avatars)
