@@ -11,7 +11,7 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from core.store import file_digest
-from core.ui import cache, loading, overview, tour
+from core.ui import cache, links, loading, overview, tour
 from core.ui.state import KEY, AppState
 from tests.ui.world import SmallModel, make_world
 
@@ -97,7 +97,7 @@ def test_start_counts_groups_before_anything_else(world: dict[str, str]) -> None
 def walk(world: dict[str, str], number: int, monkeypatch: pytest.MonkeyPatch) -> tuple[AppState, str]:
     """Press a button of the demo; the choices after it and the page that it leads to."""
     led: list[str] = []
-    monkeypatch.setattr(tour.st, "switch_page", led.append)
+    monkeypatch.setattr(links, "go", led.append)
     start = page("pages/start.py", world).run()
     start.button(key=f"tour-{number}").click().run()
     assert not start.exception and not start.warning

@@ -4,7 +4,7 @@ import re
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import urlencode
 
 import streamlit as st
@@ -299,6 +299,11 @@ def write() -> None:
 
 def _address() -> dict[str, list[str]]:
     return {name: st.query_params.get_all(name) for name in st.query_params if name not in OTHERS}
+
+
+def go(page: str) -> NoReturn:
+    """Show another page with the choices already in its address, so that Back needs no step in between."""
+    st.switch_page(page, query_params=params_of(get_state()))
 
 
 def query_string() -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from core.config import Edit, InputError
-from core.ui import cache, frame, jobs
+from core.ui import cache, frame, jobs, links
 from core.ui.state import AppState, get_state
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def go(number: int) -> None:
     with frame.guard():
         step.prepare(state)
         state.set_filter(STEP, number)
-        st.switch_page(step.page)
+        links.go(step.page)
 
 
 def buttons() -> None:

@@ -6,7 +6,7 @@ import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from core.config import InputError
-from core.ui import cache, frame, grids, jobs
+from core.ui import cache, frame, grids, jobs, links
 from core.ui.state import bind, get_state
 from core.ui.uploads import CONSENT, Upload, Uploads, captions_in, nearest_items, require_gallery, strongest_neurons
 
@@ -171,7 +171,7 @@ def _neurons(upload: Upload, place: int) -> None:
         label = f"Neuron {neuron}\u2002{value:.3g}"
         if button.button(label, key=f"upload-{place}-{neuron}", type="tertiary", help="Open the neuron's page"):
             get_state().open_neuron(neuron, upload.side)
-            st.switch_page("pages/neurons.py")
+            links.go("pages/neurons.py")
         if shown is not None:
             gallery, codes = shown
             rows = _top(codes, neuron, EXAMPLES if gallery.kind == "images" else 1)
