@@ -41,7 +41,7 @@ def build(
     as_json: Json = False,
 ) -> None:
     """Embed pictures or captions into a gallery; an interrupted build goes on where it was."""
-    from core.backbones import load_backbone
+    from core.backbones.open_clip_models import load_backbone
     from core.datasets.base import DATASETS
 
     ways = {"folder": images, "captions": captions, dataset or "": root}

@@ -111,7 +111,7 @@ def _backbone(gallery: Gallery, query: str | None, model: str | None, pretrained
         return None
     if model is None and gallery.prompts:
         return None
-    from core.backbones import load_backbone
+    from core.backbones.open_clip_models import load_backbone
 
     return load_backbone(model or gallery.fingerprint("pooled").model, pretrained)
 
