@@ -118,6 +118,7 @@ def _backbone(gallery: Gallery, query: str | None, model: str | None, pretrained
 
 def _lines(document: dict[str, Any]) -> Iterator[str]:
     yield f"k = {document['k']}, target {document['target']}"
+    yield from (f"note: {note}" for note in document["notes"])
     for arm in ("before", "after"):
         if arm in document:
             yield f"{arm}:"
