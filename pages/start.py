@@ -6,6 +6,7 @@ from core.ui import cache, frame, grids, overview, tour, uploads_view
 from core.ui.state import bind, get_state
 
 VIEWS = {"loaded": "The gallery", "uploads": "Your own"}
+TITLES = {"loaded": "Who appears when you ask for a doctor?", "uploads": "Your own faces and captions"}
 
 frame.through_app()
 state = get_state()
@@ -14,7 +15,7 @@ if state.filters.get("start-view") not in VIEWS:
 
 st.html(grids.STYLE)
 with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-    st.title("Who appears when you ask for a doctor?", anchor=False, width="content")
+    st.title(TITLES[state.filters["start-view"]], anchor=False, width="content")
     view = st.segmented_control(
         "Show",
         VIEWS,

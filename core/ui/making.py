@@ -13,6 +13,7 @@ from core.ui import cache, frame, jobs, loading
 from core.ui.state import get_state
 
 TABLES = ["csv", "tsv", "parquet", "feather"]
+ARCH = "matryoshka-batch-topk"
 WAYS = {"folder": "A folder of pictures", "captions": "A file of captions", "import": "Precomputed embeddings"}
 
 
@@ -140,6 +141,8 @@ def suggested(n: int, d: int) -> dict[str, int]:
 
 def new_sae() -> None:
     """Train an SAE on the chosen gallery."""
+    from core.saes.base import SAES
+
     gallery = cache.current_gallery()
     attaches = [attach for attach in ATTACHES if gallery.has(attach)]
     plan = suggested(gallery.n, gallery.fingerprint().d)
@@ -156,7 +159,8 @@ def new_sae() -> None:
         with middle:
             d_sae = st.number_input("Neurons", 2, 1 << 20, plan["d_sae"], help="More neurons split finer and die more")
             k = st.number_input("Active neurons per item (k)", 1, 512, plan["k"], help="Fewer are easier to read")
-            arch = st.selectbox("Architecture", ["matryoshka-batch-topk", "topk"])
+            names = SAES.names()
+            arch = st.selectbox("Architecture", names, index=names.index(ARCH) if ARCH in names else 0)
         with right:
             steps = st.number_input("Steps", 1, 1_000_000, plan["steps"])
             batch = st.number_input("Rows per step", 1, 65_536, plan["batch"])

@@ -64,7 +64,7 @@ STEPS = (
     Step("See why", "Look at the neuron that carries the lean.", "pages/neurons.py", _see),
     Step(
         "Switch it off",
-        "The same prompt without it: before, after, difference.",
+        "The same prompt without such neurons: before, after, difference.",
         "pages/compare.py",
         _switch,
     ),
