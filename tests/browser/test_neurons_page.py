@@ -20,7 +20,7 @@ def test_the_list_names_every_group_and_leads_to_a_neuron(page: Page, address: s
     open_neurons(page, address)
     for group in ("Female", "Male"):
         expect(page.get_by_role("heading", name=group).first).to_be_visible()
-    page.locator("[class*=st-key-open-] button").first.click()
+    page.locator("[class*=st-key-open-Male-] button").first.click()
     expect(page.get_by_role("heading", name="Neuron ")).to_be_visible()
     for title in ("Fires most on", "Does not fire on", "Fires as usual on", "Fires on, at random"):
         expect(page.get_by_text(title).first).to_be_visible()
@@ -47,7 +47,7 @@ def test_an_upload_is_marked_among_the_strongest_and_never_has_a_group(page: Pag
     Image.new("RGB", (96, 96), (210, 160, 120)).save(drawn, "PNG")
     page.set_default_timeout(serving.WAIT_MS)
     page.goto(address)
-    page.get_by_text("Your own faces or captions", exact=True).click()
+    page.locator(".st-key-choice-filters-start-view button").last.click()
     page.locator("input[type=file]").first.set_input_files(
         [{"name": "mine.png", "mimeType": "image/png", "buffer": drawn.getvalue()}]
     )
