@@ -16,6 +16,8 @@ from core.ui.wording import interval, number, percent, share_text
 
 BEFORE, AFTER, TARGET = "#7d8590", "#1f83c4", "#d97f00"
 """Grey, blue and orange: told apart with every common kind of colour vision, and in grey print by their lightness."""
+INK = "#000037"
+"""Strong text: Streamlit's theme puts its own near-black or near-white in the place of this colour."""
 BAND = "rgba(125, 133, 144, 0.22)"
 PALE = 0.45
 FAINT = 0.15
@@ -75,7 +77,15 @@ def _error(estimates: Sequence[Estimate], colour: str) -> dict[str, Any]:
 def _beside(figure: go.Figure, y: float | str, text: str, shift: float = 0.0) -> None:
     """A number in the column at the right of the figure."""
     figure.add_annotation(
-        x=1, xref="paper", xanchor="left", xshift=8, y=y, yshift=shift, text=text, showarrow=False, font={"size": 14}
+        x=1,
+        xref="paper",
+        xanchor="left",
+        xshift=8,
+        y=y,
+        yshift=shift,
+        text=text,
+        showarrow=False,
+        font={"size": 14, "color": INK},
     )
 
 
@@ -127,7 +137,9 @@ def demographics(
         for group in groups:
             if group in shares:
                 _beside(figure, group, share_text(shares[group]), lane)
-    figure.update_yaxes(autorange="reversed", fixedrange=True, title=None, ticksuffix="  ", tickfont={"size": 15})
+    figure.update_yaxes(
+        autorange="reversed", fixedrange=True, title=None, ticksuffix="  ", tickfont={"size": 15, "color": INK}
+    )
     _percent_axis(figure, _axis_end([e.hi for shares in arms.values() for e in shares.values() if e.hi is not None]))
     figure.update_layout(clickmode="event+select", barmode="group")
     return _layout(figure, 74 + row * len(groups), right=168)
@@ -190,7 +202,7 @@ def _named_rows(figure: go.Figure, names: Sequence[str]) -> None:
         fixedrange=True,
         title=None,
         zeroline=False,
-        tickfont={"size": 14},
+        tickfont={"size": 14, "color": INK},
     )
 
 
@@ -242,7 +254,9 @@ def rates(by_group: Mapping[str, Estimate], what: str = "fires on") -> go.Figure
     for group, e in by_group.items():
         text = e.reason or "none" if e.estimate is None else f"{percent(e.estimate)} {interval(e)}, n = {e.n:,}"
         _beside(figure, group, text)
-    figure.update_yaxes(autorange="reversed", fixedrange=True, title=None, ticksuffix="  ", tickfont={"size": 14})
+    figure.update_yaxes(
+        autorange="reversed", fixedrange=True, title=None, ticksuffix="  ", tickfont={"size": 14, "color": INK}
+    )
     _percent_axis(figure)
     return _layout(figure, 44 + ROW[1] * len(by_group), right=200, legend=False)
 
@@ -281,7 +295,7 @@ def activation_histogram(edges: Sequence[float], shares: Mapping[str, Sequence[f
             xanchor="left",
             yanchor="bottom",
             showarrow=False,
-            font={"size": 14},
+            font={"size": 14, "color": INK},
         )
     figure.update_yaxes(tickformat=".0%", fixedrange=True, title=None, nticks=3)
     figure.update_xaxes(fixedrange=True, title=None)

@@ -42,6 +42,8 @@ class Suggestion:
     why: str
     top: tuple[int, ...]
     """Rows of the probe gallery on which it fires strongest."""
+    specific: bool = True
+    """False for a neuron that only tells a group apart best, where the group has no specific one."""
 
 
 @dataclass(frozen=True)
@@ -209,13 +211,15 @@ def suggested(state: AppState, side: Side, attribute: str, tau: float) -> tuple[
     found = probe(state, side)
     if attribute not in found.gallery.attributes:
         raise InputError(f"the probe gallery {found.gallery.name} has no attribute {attribute!r} to find neurons with")
-    rule, suggestions = social(found, attribute, tau), []
+    rule, why = social(found, attribute, tau), {}
     for group, neurons in rule.groups.items():
         if neurons.specific:
-            suggestions += [(j, f"{group}, specific") for j in neurons.specific[:PER_GROUP]]
+            why |= {j: (f"{group}, specific", True) for j in neurons.specific[:PER_GROUP]}
         elif len(rule.groups) <= FEW_GROUPS:
             j = best(found, attribute, group, 1)[0]
-            suggestions.append((j, f"{group}, AUC {auc(found, j, attribute, group):.2f}"))
-    kept = dict(reversed(suggestions[:MOST]))
-    top = {j: tuple(map(int, shown_evidence(found, j).top.rows[:STRIP])) for j in kept}
-    return [Suggestion(j, kept[j], top[j]) for j in dict.fromkeys(j for j, _ in suggestions[:MOST])], found
+            why.setdefault(j, (f"{group}, AUC {auc(found, j, attribute, group):.2f}", False))
+    suggestions = []
+    for j, (words, specific) in list(why.items())[:MOST]:
+        top = shown_evidence(found, j).top.rows[:STRIP]
+        suggestions.append(Suggestion(j, words, tuple(map(int, top)), specific))
+    return suggestions, found

@@ -27,16 +27,17 @@ def panel(side: Side, found: list[Suggestion], probe: Gallery | None, size: int)
     state = get_state()
     chosen = state.edits.get(side, Edit()).neurons
     everything = tuple(s.neuron for s in found)
+    rule = tuple(s.neuron for s in found if s.specific) or everything
     with st.container(horizontal=True, gap="small"):
         st.button(
             "All off",
             type="primary",
             icon=":material/toggle_on:",
             on_click=_switch,
-            args=(side, everything),
-            disabled=not everything or set(everything) <= set(chosen),
+            args=(side, rule),
+            disabled=not rule or set(rule) <= set(chosen),
             key=f"all-{side}",
-            help="Switches off every neuron suggested below",
+            help="Switches off every specific neuron below",
         )
         st.button(
             "Original",
