@@ -214,7 +214,7 @@ def suggested(state: AppState, side: Side, attribute: str, tau: float) -> tuple[
     rule, why = social(found, attribute, tau), {}
     for group, neurons in rule.groups.items():
         if neurons.specific:
-            why |= {j: (f"{group}, specific", True) for j in neurons.specific[:PER_GROUP]}
+            why |= dict.fromkeys(neurons.specific[:PER_GROUP], (f"{group}, specific", True))
         elif len(rule.groups) <= FEW_GROUPS:
             j = best(found, attribute, group, 1)[0]
             why.setdefault(j, (f"{group}, AUC {auc(found, j, attribute, group):.2f}", False))
