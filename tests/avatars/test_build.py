@@ -35,6 +35,7 @@ TINY = Plan(
     captions=60,
     sae_rows=80,
     image_sae=TINY_SAE,
+    image_residual_sae=TINY_SAE,
     text_sae=TINY_SAE,
 )
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from core.avatars.drawing import headgear, props
-from core.avatars.drawing.canvas import Canvas, Colour, mix, shade
+from core.avatars.drawing.canvas import Canvas, Colour, shade
 from core.avatars.drawing.figure import SHIRT, Figure
 
 SIDES = (-1, 1)
@@ -102,7 +102,6 @@ class Attire:
     opening: str = "v"
     extras: tuple[Part, ...] = ()
     on_head: Part | None = None
-    names: tuple[str, ...] = field(default=())
 
 
 def _coat(colour: Colour, inside: Colour, *, tie: Colour | None = None) -> Part:
@@ -163,6 +162,3 @@ def draw_attire(canvas: Canvas, f: Figure, attire: Attire) -> None:
     _opening(canvas, f, attire.opening, attire.torso)
     if attire.over:
         attire.over(canvas, f)
-
-
-__all__ = ["ATTIRES", "Attire", "draw_attire", "draw_scarf", "draw_shirt", "mix"]
