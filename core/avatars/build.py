@@ -66,13 +66,12 @@ class Plan:
 
 @dataclass(frozen=True)
 class Part:
-    """One thing to build: where it goes, from what it is made, and its share of the time."""
+    """One thing to build: where it goes and from what it is made."""
 
     name: str
     target: Path
     key: str
     make: Callable[[Progress], None]
-    seconds: int
 
 
 class DefaultBuild:
@@ -87,19 +86,19 @@ class DefaultBuild:
 
     def parts(self) -> Iterator[Part]:
         """Every part; a part's key is worked out when it is reached, as it may depend on the parts before it."""
-        yield Part("prompts", self.out / "prompts" / "planted.json", self._key(), self._write_prompts, 1)
-        yield Part("model", self._model, self._key(asdict(self.clip), self._population), self._make_model, 1000)
+        yield Part("prompts", self.out / "prompts" / "planted.json", self._key(), self._write_prompts)
+        yield Part("model", self._model, self._key(asdict(self.clip), self._population), self._make_model)
         for name, (size, make) in self._galleries().items():
             target = self.out / "galleries" / name
-            yield Part(name, target, self._key(self.backbone.weights_digest, size), self._gallery(make, target), 20)
+            yield Part(name, target, self._key(self.backbone.weights_digest, size), self._gallery(make, target))
         for name, side, attach in _SAES:
             target = self.out / "saes" / name
             recipe = self._recipe(side, attach)
             key = self._key(self.backbone.weights_digest, asdict(recipe), self.plan.sae_rows, attach)
-            yield Part(name, target, key, self._sae(side, attach, target), 30)
+            yield Part(name, target, key, self._sae(side, attach, target))
         made = [load_sae(self.out / "saes" / name).digest for name, _, _ in _SAES]
         made += [self._open(name).digest for name in self._galleries()]
-        yield Part("codes", self.out / "galleries", self._key(made), self._store_codes, 5)
+        yield Part("codes", self.out / "galleries", self._key(made), self._store_codes)
 
     @property
     def backbone(self) -> Backbone:
@@ -295,37 +294,26 @@ def build_default(
         same model and SAEs on the same kind of machine.
     resume : keep finished parts made by the same code from the same seed, and go on with interrupted ones; False
         builds everything anew.
-    progress : called with thousandths of the whole work done, 1000, and what is being done.
+    progress : called with done and total of each stage, and "PART, what is being done".
     """
     build = DefaultBuild(out, seed, plan or Plan())
     record_path = build.out / RECORD
     record = read_json(record_path)["parts"] if resume and record_path.exists() else {}
     if not resume:
         shutil.rmtree(partial_folder(build.out / "models" / "default"))
-    total, done = _total_seconds(), 0
     for part in build.parts():
-        if record.get(part.name) != part.key or not part.target.exists():
-            part.make(_scaled(progress, done, part.seconds, total))
-            record[part.name] = part.key
-            write_json(record_path, {"schema": 1, "seed": seed, "parts": record})
-        done += part.seconds
+        if record.get(part.name) == part.key and part.target.exists():
+            continue
+        part.make(_named(progress, part.name))
+        record[part.name] = part.key
+        write_json(record_path, {"schema": 1, "seed": seed, "parts": record})
+
+
+def _named(progress: Progress | None, part: str) -> Progress:
+    """The stages of a part, each with the part's name before it."""
+
+    def report(done: int, total: int, what: str) -> None:
         if progress:
-            progress(1000 * done // total, 1000, f"{part.name} is ready")
-
-
-def _total_seconds() -> int:
-    """Sum of the parts' shares of the time: prompts, model, four galleries, four SAEs, codes."""
-    return 1 + 1000 + 4 * 20 + 4 * 30 + 5
-
-
-def _scaled(progress: Progress | None, done: int, seconds: int, total: int) -> Progress:
-    """A part's own progress as thousandths of the whole; it stands still where a further stage of a part begins."""
-    furthest = 0.0
-
-    def report(part_done: int, part_total: int, what: str) -> None:
-        nonlocal furthest
-        furthest = max(furthest, part_done / max(1, part_total))
-        if progress:
-            progress(int(1000 * (done + seconds * furthest) / total), 1000, what)
+            progress(done, total, f"{part}, {what}")
 
     return report

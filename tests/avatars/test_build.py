@@ -65,7 +65,15 @@ def test_everything_is_there_and_opens(built):
             assert gallery.codes(load_sae(out / "saes" / sae).digest).csr.shape == (n, 16)
     texts = open_gallery(out / "galleries" / "default-captions")
     assert texts.kind == "captions" and texts.codes(load_sae(out / "saes" / "default-text").digest) is not None
-    assert seen[-1][0] == seen[-1][1] and [done for done, _, _ in seen] == sorted(done for done, _, _ in seen)
+
+
+def test_every_stage_shows_its_own_progress(built):
+    stages = {}
+    for done, total, what in built[1]:
+        stages.setdefault(what.split(":")[0], []).append((done, total))
+    assert "codes, storing the codes" in stages
+    for points in stages.values():
+        assert points == sorted(points) and points[-1][0] <= points[-1][1]
 
 
 def test_halves_and_partners(built):
