@@ -238,3 +238,18 @@ class TrainingConfig:
     @property
     def digest(self) -> str:
         return digest_of(self.to_json())
+
+
+def suggested_training(n: int, d: int) -> dict[str, int]:
+    """Settings that suit a gallery of n items with d columns.
+
+    Neurons: two a column, or one where fewer than four items come to each of them. Few active neurons suit the narrow
+    embeddings of small models: of d = 128, k = 20 is nearly dense.
+    """
+    large = n >= 50_000
+    return {
+        "d_sae": 2 * d if n >= 8 * d else d,
+        "k": 8 if d <= 256 else 20,
+        "steps": 4000 if large else 1200,
+        "batch": 1024 if large else 256,
+    }

@@ -9,7 +9,7 @@ import typer
 
 from core.cli.app import app
 from core.cli.output import Json, emit, progress_bar
-from core.config import ATTACHES, HALVES, SIDES, InputError, SAEConfig, TrainingConfig, one_of
+from core.config import ATTACHES, HALVES, SIDES, InputError, SAEConfig, TrainingConfig, one_of, suggested_training
 from core.gallery import open_gallery
 
 verbs = typer.Typer(help="Sparse autoencoders: train one, encode with one.", no_args_is_help=True)
@@ -23,10 +23,10 @@ def train(
     side: Annotated[str | None, typer.Option("--side", help="image or text; the gallery's own by default.")] = None,
     attach: Annotated[str, typer.Option("--attach", help="pooled or residual.")] = "pooled",
     arch: Annotated[str, typer.Option("--arch", help="Architecture.")] = "matryoshka-batch-topk",
-    d_sae: Annotated[int | None, typer.Option("--d-sae", help="Number of neurons; 2 x d by default.")] = None,
-    k: Annotated[int, typer.Option("--k", help="Active neurons a row.")] = 20,
-    steps: Annotated[int, typer.Option("--steps")] = 1200,
-    batch: Annotated[int, typer.Option("--batch")] = 256,
+    d_sae: Annotated[int | None, typer.Option("--d-sae", help="Neurons; by the gallery's size.")] = None,
+    k: Annotated[int | None, typer.Option("--k", help="Active neurons a row.")] = None,
+    steps: Annotated[int | None, typer.Option("--steps")] = None,
+    batch: Annotated[int | None, typer.Option("--batch")] = None,
     lr: Annotated[float | None, typer.Option("--lr", help="Peak learning rate.")] = None,
     seed: Annotated[int, typer.Option("--seed")] = 0,
     half: Annotated[str, typer.Option("--half", help="all, probe or evaluation rows to train on.")] = "all",
@@ -46,8 +46,11 @@ def train(
         if side != source.side:
             raise InputError(f"--side was {side}, but {source.name} holds {source.kind}; leave --side out")
     d_in = source.embeddings(attach).shape[1]
-    config = SAEConfig(arch=arch, d_in=d_in, d_sae=d_sae or 2 * d_in, k=k)
-    training = TrainingConfig(steps=steps, batch=batch, lr=lr, seed=seed)
+    plan = suggested_training(source.n, d_in)
+    given = {"d_sae": d_sae, "k": k, "steps": steps, "batch": batch}
+    plan |= {name: value for name, value in given.items() if value is not None}
+    config = SAEConfig(arch=arch, d_in=d_in, d_sae=plan["d_sae"], k=plan["k"])
+    training = TrainingConfig(steps=plan["steps"], batch=plan["batch"], lr=lr, seed=seed)
     with progress_bar() as progress:
         made = train_on_gallery(
             source, attach, half, config, training, out, progress, resume, device=device or default_device()
@@ -55,7 +58,7 @@ def train(
     result = {
         "schema": 1,
         **{key: made.quality.get(key) for key in ("fvu", "l0", "dead_fraction")},
-        "steps": steps,
+        "steps": training.steps,
         "samples_per_second": made.training.get("samples_per_second"),
         "out": str(out),
         "digests": {"gallery": source.digest, "sae": made.digest},

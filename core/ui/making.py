@@ -8,7 +8,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from core.config import ATTACHES, HALVES, InputError, SAEConfig, TrainingConfig
+from core.config import ATTACHES, HALVES, InputError, SAEConfig, TrainingConfig, suggested_training
 from core.ui import cache, frame, jobs, loading
 from core.ui.state import get_state
 
@@ -124,28 +124,13 @@ def _table(path: str, file) -> Iterator[Path | None]:
 # -- training ---------------------------------------------------------------------------------------------------------
 
 
-def suggested(n: int, d: int) -> dict[str, int]:
-    """Settings that suit a gallery of n items with d columns.
-
-    Neurons: two a column, or one where fewer than four items come to each of them. Few active neurons suit the narrow
-    embeddings of small models: of d = 128, k = 20 is nearly dense.
-    """
-    large = n >= 50_000
-    return {
-        "d_sae": 2 * d if n >= 8 * d else d,
-        "k": 8 if d <= 256 else 20,
-        "steps": 4000 if large else 1200,
-        "batch": 1024 if large else 256,
-    }
-
-
 def new_sae() -> None:
     """Train an SAE on the chosen gallery."""
     from core.saes.base import SAES
 
     gallery = cache.current_gallery()
     attaches = [attach for attach in ATTACHES if gallery.has(attach)]
-    plan = suggested(gallery.n, gallery.fingerprint().d)
+    plan = suggested_training(gallery.n, gallery.fingerprint().d)
     st.caption(
         f"Trained on **{gallery.name}** ({gallery.n:,} items); the settings are filled in from its size. For neurons "
         "that are judged on the evaluation half, train on the probe half."
