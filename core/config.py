@@ -5,6 +5,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,6 +20,7 @@ Form = Literal["error-preserving", "blend"]
 SIDES: tuple[Side, ...] = ("image", "text")
 ATTACHES: tuple[Attach, ...] = ("pooled", "residual")
 HALVES: tuple[Half, ...] = ("all", "probe", "evaluation")
+WEIGHTINGS = ("reverse", "uniform")
 FORMS: tuple[Form, ...] = ("error-preserving", "blend")
 
 UNKNOWN = "unknown"
@@ -166,6 +168,12 @@ class SAEConfig:
     """Neurons active per row in training (on average for BatchTopK families, exactly for TopK)."""
     group_fractions: tuple[float, ...] = (0.0625, 0.125, 0.25, 0.5625)
     """Share of the neurons in each nested group (Matryoshka); others ignore it."""
+    levels: tuple[int, ...] = ()
+    """Active neurons at each nested level (MSAE), ascending; empty: k and 2 k. Others ignore it."""
+    weighting: str = "reverse"
+    """Weights of the levels (MSAE): "reverse", the sparsest weighs most, or "uniform". Others ignore it."""
+    sparsity: float | None = None
+    """Weight of the price on active neurons (ReLU, JumpReLU); None: the architecture's own. Others ignore it."""
 
     def __post_init__(self) -> None:
         for name in ("d_in", "d_sae", "k"):
@@ -176,9 +184,22 @@ class SAEConfig:
         object.__setattr__(self, "group_fractions", tuple(float(f) for f in self.group_fractions))
         if abs(sum(self.group_fractions) - 1.0) > 1e-6:
             raise InputError(f"group_fractions sum to {sum(self.group_fractions):g}; expected 1")
+        object.__setattr__(self, "levels", tuple(int(level) for level in self.levels))
+        ascending = all(a < b for a, b in pairwise(self.levels))
+        if self.levels and not (ascending and 1 <= self.levels[0] and self.levels[-1] <= self.d_sae):
+            raise InputError(f"levels were {list(self.levels)}; expected rising numbers from 1 to {self.d_sae}")
+        one_of(self.weighting, WEIGHTINGS, "weighting")
+        if self.sparsity is not None and not 0 <= self.sparsity < math.inf:
+            raise InputError(f"sparsity was {self.sparsity}; expected a number of at least 0")
 
     def to_json(self) -> dict[str, Any]:
-        return {**asdict(self), "group_fractions": list(self.group_fractions)}
+        """All settings; of the ones that few architectures read, those that differ from the default.
+
+        Saved SAEs keep their digest when an architecture with settings of its own is added.
+        """
+        value = {**asdict(self), "group_fractions": list(self.group_fractions), "levels": list(self.levels)}
+        defaults = {"levels": [], "weighting": "reverse", "sparsity": None}
+        return {name: item for name, item in value.items() if name not in defaults or item != defaults[name]}
 
 
 @dataclass(frozen=True)

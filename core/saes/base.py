@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -25,7 +26,7 @@ class LossParts:
     """
 
     total: Tensor
-    """() = mean(reconstruction) + aux_weight * aux."""
+    """() = mean(reconstruction) + sparsity + aux_weight * aux; MSAE sums its levels, see there."""
     reconstruction: Tensor
     """(G,) reconstruction loss of each nested group, weight included; G = 1 where there are no groups."""
     aux: Tensor
@@ -39,6 +40,8 @@ class LossParts:
     """(F,) rows since each neuron last fired, this batch included."""
     smallest: Tensor | None
     """() smallest positive code that was kept; None where no code was."""
+    sparsity: Tensor | None = None
+    """() price of active neurons, weight included; None where the rule itself is sparse."""
 
 
 class SAE(torch.nn.Module, ABC):
@@ -50,6 +53,9 @@ class SAE(torch.nn.Module, ABC):
 
     Parameters are zero until `initialise` (training) or `load_arrays` (checkpoints, hand-made weights) fills them.
     """
+
+    straight_through: ClassVar[tuple[str, ...]] = ()
+    """Parameters whose gradient is an estimate, because the loss jumps in them."""
 
     def __init__(self, config: SAEConfig) -> None:
         super().__init__()

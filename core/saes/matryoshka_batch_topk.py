@@ -1,50 +1,19 @@
 """Matryoshka BatchTopK: the largest activations of a batch, reconstructed by nested groups of neurons."""
 
-import torch
-from torch import Tensor
-
-from core.config import SAEConfig
 from core.saes.base import SAES
-from core.saes.selection import SelectionSAE
+from core.saes.batch_topk import BatchTopKSAE
 
 
 @SAES.register("matryoshka-batch-topk")
-class MatryoshkaBatchTopKSAE(SelectionSAE):
-    """Training keeps the k * B largest activations of a batch of B rows; use keeps what exceeds one threshold.
+class MatryoshkaBatchTopKSAE(BatchTopKSAE):
+    """BatchTopK whose first group of neurons must reconstruct alone, the first two together, and so on.
 
-    z_j = pre_j where pre_j > max(threshold, 0), else 0. Rows may have more or fewer than k active neurons, k on
-    average. The threshold is -1 (everything positive passes) until training has learned it as a moving average of
-    the smallest kept activation. The first group of neurons must reconstruct alone, the first two together, and so
-    on, so that general directions come first. Source: Bussmann et al. 2024, 2025; used by DeBiasLens.
+    General directions therefore come first. Codes and threshold are those of BatchTopK. Source: Bussmann et al. 2025;
+    used by DeBiasLens.
     """
-
-    def __init__(self, config: SAEConfig) -> None:
-        super().__init__(config)
-        self.register_buffer("threshold", torch.tensor(-1.0))
 
     @property
     def group_sizes(self) -> tuple[int, ...]:
         # 1e-9: sizes / d_sae, as foreign files give them, may come out a rounding error below the whole number
         sizes = [int(share * self.config.d_sae + 1e-9) for share in self.config.group_fractions]
         return (*sizes[:-1], self.config.d_sae - sum(sizes[:-1]))
-
-    def encode(self, x: Tensor) -> Tensor:
-        active = self.pre_activations(x).relu()
-        return active * (active > self.threshold)
-
-    def select(self, pre: Tensor) -> Tensor:
-        flat = pre.flatten()
-        kept = flat.topk(min(self.config.k * len(pre), len(flat)), sorted=False)
-        return kept.indices[kept.values > 0].sort().values
-
-    @torch.no_grad()
-    def update_threshold(self, smallest: Tensor, beta: float) -> None:
-        """threshold <- beta * threshold + (1 - beta) * smallest; the first value is taken as it is."""
-        old = self.threshold
-        old.copy_(smallest if old < 0 else beta * old + (1 - beta) * smallest)
-
-    @torch.no_grad()
-    def scale_inputs(self, factor: float) -> None:
-        super().scale_inputs(factor)
-        if self.threshold > 0:
-            self.threshold.mul_(factor)

@@ -1,0 +1,43 @@
+"""BatchTopK: the largest activations of a whole batch in training, one threshold in use."""
+
+import torch
+from torch import Tensor
+
+from core.config import SAEConfig
+from core.saes.base import SAES
+from core.saes.selection import SelectionSAE
+
+
+@SAES.register("batch-topk")
+class BatchTopKSAE(SelectionSAE):
+    """Training keeps the k * B largest activations of a batch of B rows; use keeps what exceeds one threshold.
+
+    z_j = pre_j where pre_j > max(threshold, 0), else 0. Rows may have more or fewer than k active neurons, k on
+    average. The threshold is -1 (everything positive passes) until training has learned it as a moving average of
+    the smallest kept activation. Source: Bussmann et al. 2024.
+    """
+
+    def __init__(self, config: SAEConfig) -> None:
+        super().__init__(config)
+        self.register_buffer("threshold", torch.tensor(-1.0))
+
+    def encode(self, x: Tensor) -> Tensor:
+        active = self.pre_activations(x).relu()
+        return active * (active > self.threshold)
+
+    def select(self, pre: Tensor) -> Tensor:
+        flat = pre.flatten()
+        kept = flat.topk(min(self.config.k * len(pre), len(flat)), sorted=False)
+        return kept.indices[kept.values > 0].sort().values
+
+    @torch.no_grad()
+    def update_threshold(self, smallest: Tensor, beta: float) -> None:
+        """threshold <- beta * threshold + (1 - beta) * smallest; the first value is taken as it is."""
+        old = self.threshold
+        old.copy_(smallest if old < 0 else beta * old + (1 - beta) * smallest)
+
+    @torch.no_grad()
+    def scale_inputs(self, factor: float) -> None:
+        super().scale_inputs(factor)
+        if self.threshold > 0:
+            self.threshold.mul_(factor)

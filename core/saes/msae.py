@@ -1,0 +1,105 @@
+"""MSAE: nested numbers of active neurons in training, plain ReLU in use."""
+
+import torch
+from torch import Tensor
+
+from core.saes.base import NEVER, SAES, LossParts
+from core.saes.selection import SelectionSAE
+
+
+@SAES.register("msae")
+class NestedTopKSAE(SelectionSAE):
+    """z = relu(pre) in use. Training reconstructs from the k_1 < k_2 < ... largest pre-activations of each row.
+
+    With x_hat_i the reconstruction from relu of the k_i largest,
+      L = sum_i w_i mse_i,   mse_i = mean over rows and columns of (x_hat_i - x)^2,
+      w = (n, ..., 2, 1) for "reverse" (the sparsest level weighs most), 1 for "uniform".
+    Levels default to k and 2 k. The revival of dead neurons is AuxK at the last level, times the mean of x^2, which
+    is how the other term is measured. Source: Zaigrajew et al. 2025; SEM; the revival is not theirs.
+    """
+
+    @property
+    def levels(self) -> tuple[int, ...]:
+        """Active neurons per row at each level, ascending."""
+        k = self.config.k
+        return self.config.levels or tuple(sorted({k, min(2 * k, self.config.d_sae)}))
+
+    @property
+    def level_weights(self) -> tuple[int, ...]:
+        """w_i, one for each level."""
+        n = len(self.levels)
+        return tuple(range(n, 0, -1)) if self.config.weighting == "reverse" else (1,) * n
+
+    def encode(self, x: Tensor) -> Tensor:
+        return self.pre_activations(x).relu()
+
+    def select(self, pre: Tensor) -> Tensor:
+        starts = torch.arange(len(pre), device=pre.device)[:, None] * pre.shape[1]
+        largest = pre.topk(self.levels[-1], dim=1, sorted=False).indices
+        return (largest + starts).flatten().sort().values
+
+    def level_reconstructions(self, pre: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """x_hat_i (B, levels, d), and codes and neurons (B, k_last) of the last level, largest first."""
+        most = self.levels[-1]
+        largest = pre.topk(most, dim=1, sorted=True)
+        codes = largest.values.relu()
+        starts = torch.tensor((0, *self.levels[:-1]), device=pre.device)
+        offsets = torch.arange(len(pre), device=pre.device)[:, None] * most + starts
+        own = torch.nn.functional.embedding_bag(
+            largest.indices.flatten(),
+            self.W_dec,
+            offsets.flatten(),
+            mode="sum",
+            per_sample_weights=codes.flatten(),
+        )
+        nested = own.view(len(pre), len(self.levels), -1).cumsum(dim=1) + self.b_dec
+        return nested, codes, largest.indices
+
+    def level_losses(self, x: Tensor, relative: bool = False) -> Tensor:
+        """mse_i (levels,), unweighted; `relative` divides each row's by the mean of its x^2, for centred x."""
+        nested, _, _ = self.level_reconstructions(self.pre_activations(x))
+        return self._errors(x, nested, relative)
+
+    def loss(self, x: Tensor, silent: Tensor, dead_after: int = NEVER, aux_weight: float = 0.03) -> LossParts:
+        pre = self._training_pre(x)
+        nested, codes, neurons = self.level_reconstructions(pre)
+        weighted = self._errors(x, nested) * torch.tensor(self.level_weights, device=x.device)
+        x_hat = nested[:, -1].detach()
+
+        positive = codes.detach() > 0
+        fired = torch.bincount(neurons[positive], minlength=self.config.d_sae) > 0
+        silent = torch.where(fired, 0, silent + len(x))
+        dead = (silent >= dead_after).nonzero().flatten()
+        aux = self._aux_loss(pre, x - x_hat, dead) if aux_weight else torch.zeros_like(weighted[0])
+        return LossParts(
+            total=weighted.sum() + aux_weight * x.square().mean() * aux,
+            reconstruction=weighted.detach(),
+            aux=aux.detach(),
+            x_hat=x_hat,
+            n_active=int(positive.sum()),
+            n_dead=len(dead),
+            silent=silent,
+            smallest=codes.detach()[positive].min() if positive.any() else None,
+        )
+
+    @torch.no_grad()
+    def move_decoder_norm(self) -> None:
+        """Give every decoder row length 1 and the encoder its old length: codes change, reconstructions do not."""
+        norm = self.W_dec.norm(dim=1)
+        self.W_dec.div_(norm[:, None])
+        self.W_enc.mul_(norm)
+        self.b_enc.mul_(norm)
+
+    @torch.no_grad()
+    def project_decoder_gradient(self) -> None:
+        if self.W_dec.grad is None:
+            return
+        squared = self.W_dec.square().sum(dim=1, keepdim=True).clamp_min(torch.finfo(self.W_dec.dtype).tiny)
+        along = (self.W_dec.grad * self.W_dec).sum(dim=1, keepdim=True) / squared
+        self.W_dec.grad.sub_(along * self.W_dec)
+
+    def _errors(self, x: Tensor, nested: Tensor, relative: bool = False) -> Tensor:
+        per_row = (nested - x[:, None]).square().mean(dim=2)
+        if relative:
+            per_row = per_row / x.square().mean(dim=1, keepdim=True)
+        return per_row.mean(dim=0)

@@ -1,0 +1,23 @@
+"""ReLU + L1: the classic sparse autoencoder, every positive activation counts."""
+
+from torch import Tensor
+
+from core.saes.base import SAES
+from core.saes.penalty import PenaltySAE
+
+
+@SAES.register("relu")
+class ReLUSAE(PenaltySAE):
+    """z = relu(pre); training pays sparsity * mean_b sum_j z_bj, so that few neurons are active.
+
+    Decoder rows have length 1, so that codes cannot shrink at the decoder's cost. `k` is not used: `sparsity` decides
+    how many neurons are active. Source: Bricken et al. 2023.
+    """
+
+    default_sparsity = 0.02
+
+    def activate(self, pre: Tensor) -> Tensor:
+        return pre.relu()
+
+    def penalty(self, pre: Tensor, codes: Tensor) -> Tensor:
+        return self.sparsity * codes.sum(dim=1).mean()
