@@ -186,7 +186,7 @@ class SAEConfig:
             raise InputError(f"group_fractions sum to {sum(self.group_fractions):g}; expected 1")
         object.__setattr__(self, "levels", tuple(int(level) for level in self.levels))
         ascending = all(a < b for a, b in pairwise(self.levels))
-        if self.levels and not (ascending and 1 <= self.levels[0] and self.levels[-1] <= self.d_sae):
+        if self.levels and not (ascending and self.levels[0] >= 1 and self.levels[-1] <= self.d_sae):
             raise InputError(f"levels were {list(self.levels)}; expected rising numbers from 1 to {self.d_sae}")
         one_of(self.weighting, WEIGHTINGS, "weighting")
         if self.sparsity is not None and not 0 <= self.sparsity < math.inf:
