@@ -6,11 +6,13 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -68,6 +70,43 @@ def write_json(path: Path, value: Any) -> None:
     text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
     with atomic_file(path) as partial:
         partial.write_text(text + "\n", encoding="utf-8")
+
+
+BROKEN_ARRAY = (OSError, ValueError, EOFError, KeyError, BadZipFile, zlib.error)
+"""What numpy raises for a file that is no array, or a damaged one."""
+
+
+def read_array(path: Path, expected: str) -> np.ndarray:
+    """The one array of numbers in an .npy file; InputError naming the file where it holds something else."""
+    with _one_line(path, expected):
+        loaded = np.load(path, allow_pickle=False)
+        if not isinstance(loaded, np.ndarray):
+            raise ValueError(f"it holds the arrays {', '.join(loaded.files)}, not one alone")
+        if loaded.dtype.kind not in "fiub":
+            raise ValueError(f"it holds {loaded.dtype}, not real numbers")
+        return loaded
+
+
+def read_arrays(path: Path, names: Sequence[str], expected: str) -> list[np.ndarray]:
+    """Some of the arrays of an .npz file; InputError naming the file where one is missing or damaged."""
+    with _one_line(path, expected):
+        loaded = np.load(path, allow_pickle=False)
+        if isinstance(loaded, np.ndarray):
+            raise ValueError("it holds one array without a name")
+        with loaded:
+            return [loaded[name] for name in names]
+
+
+@contextmanager
+def _one_line(path: Path, expected: str) -> Iterator[None]:
+    """Turn what numpy says about a broken file into one line for people."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist; expected {expected}") from None
+    except BROKEN_ARRAY as error:
+        reason = " ".join(str(getattr(error, "strerror", None) or error).split())
+        raise InputError(f"{path} cannot be read ({reason}); expected {expected}") from None
 
 
 # --- whole or not there -----------------------------------------------------------------------------------------

@@ -134,6 +134,9 @@ def controls(
         if progress:
             progress(done, len(plan), name)
         arms.append(_arm(gallery, part, queries, replace(request, edits=edits), method, saes, bench, name))
+    for arm in arms:
+        if arm.max_skew.estimate is None:
+            raise InputError(f"{arm.name} cannot be compared: {arm.max_skew.reason}; choose a larger k or other rows")
     if progress:
         progress(len(plan), len(plan), "controls")
     named = tuple(prompts) if prompts else (request.query or "query embedding",)

@@ -48,10 +48,14 @@ class RankRequest:
             raise InputError("a ranking needs either a query in words or a query embedding, and not both")
         if self.query is not None and not self.query.strip():
             raise InputError("the query is empty; type what to search for, for example: a photo of a doctor")
-        for name in ("k", "null_draws"):
+        if isinstance(self.target, Mapping):
+            for group, share in self.target.items():
+                if not math.isfinite(share):
+                    raise InputError(f"the target share of {group} was {share}; expected a number above 0")
+        for name, least in (("k", 1), ("null_draws", 1), ("seed", 0)):
             value = getattr(self, name)
-            if int(value) != value or value < 1:
-                raise InputError(f"{name} was {value}; expected a whole number of at least 1")
+            if int(value) != value or value < least:
+                raise InputError(f"{name} was {value}; expected a whole number of at least {least}")
             object.__setattr__(self, name, int(value))
 
     def to_json(self) -> dict[str, Any]:

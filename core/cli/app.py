@@ -1,9 +1,11 @@
 """The command line's frame: finds the verbs, and turns every mistake of a person into one line and exit code 2."""
 
 import importlib
+import os
 import pkgutil
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
 import typer
 
@@ -33,7 +35,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _say("interrupted; the same command takes up what is resumable", INTERRUPTED)
     except InputError as error:
         return _say(str(error), BAD_INPUT)
-    except (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError) as error:
+    except BrokenPipeError:
+        # the reader of the output has gone: nothing is left to say, and Python must not try again when it ends
+        with suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BAD_INPUT
+    except OSError as error:
+        if error.filename is None:
+            return _say(f"{error}; check disk and paths", BAD_INPUT)
         return _say(f"{error.filename}: {error.strerror}; check the path", BAD_INPUT)
     except Exception as error:
         # Usage errors of the parser carry a message made for people; everything else is a defect and must be seen.

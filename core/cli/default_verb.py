@@ -13,7 +13,7 @@ from core.config import ASSETS
 @app.command("build-default")
 def build_default(
     out: Annotated[Path, typer.Option("--out", help="Folder of the assets.")] = ASSETS,
-    seed: Annotated[int, typer.Option("--seed")] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
     resume: Annotated[bool, typer.Option("--resume", help="Keep the parts that are finished.")] = False,
 ) -> None:
     """Draw the avatar world, train its model and SAEs, build its galleries; about half an hour on two cores."""

@@ -100,7 +100,7 @@ def synth(
     n: Annotated[int, typer.Option("--n", help="Number of items.")],
     d: Annotated[int, typer.Option("--d", help="Columns.")],
     out: Out,
-    seed: Annotated[int, typer.Option("--seed")] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
     as_json: Json = False,
 ) -> None:
     """Make a synthetic gallery with CLIP-like statistics, for tests of scale."""

@@ -5,12 +5,14 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
+import pandas as pd
 import typer
 
 from core.cli.app import app
 from core.cli.output import Json, emit, progress_bar
 from core.config import HALVES, InputError, one_of
 from core.gallery import Gallery, open_gallery, parse_where
+from core.store import read_arrays
 
 
 @app.command("neurons")
@@ -27,6 +29,8 @@ def neurons(
     """Effective and specific neurons of each group (consistency and specificity)."""
     if not 0 <= tau <= 1:
         raise InputError(f"--tau was {tau}; expected a share from 0 to 1")
+    if codes is not None and (gallery or sae or attribute):
+        raise InputError("--codes brings its own codes and labels; leave out --gallery, --sae and --attribute")
     if codes is not None:
         document = _of_arrays(codes, tau)
     elif gallery and sae and attribute:
@@ -75,16 +79,14 @@ def _with_half(gallery: Gallery, half: str) -> Gallery:
 def _of_arrays(path: Path, tau: float) -> dict[str, Any]:
     from core.neurons import social_neurons
 
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            acts, labels = arrays["acts"], arrays["labels"]
-    except (ValueError, KeyError, OSError) as error:
-        raise InputError(
-            f"{path} cannot be read ({error}); expected an .npz with arrays acts (n, F) and labels (n,)"
-        ) from None
+    acts, labels = read_arrays(path, ("acts", "labels"), "an .npz with arrays acts (n, F) and labels (n,)")
     if acts.ndim != 2 or labels.shape != acts.shape[:1]:
         raise InputError(f"{path}: acts {acts.shape} and labels {labels.shape}; expected (n, F) and (n,)")
-    found = social_neurons(acts, np.array([str(label) for label in labels], dtype=object), tau)
+    if acts.dtype.kind not in "fiub":
+        raise InputError(f"{path}: acts hold {acts.dtype}; expected real numbers")
+    known = ~pd.isna(labels)
+    names = np.array([str(label) if there else None for label, there in zip(labels, known, strict=True)], dtype=object)
+    found = social_neurons(acts, names, tau)
     return {"schema": 1, **found.to_json(), "tau": tau, "half": "all", "n": len(labels)}
 
 

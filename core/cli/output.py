@@ -12,6 +12,9 @@ from tqdm import tqdm
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output, nothing else.")]
 
+BAR_DELAY = 1.0
+"""Seconds before a stage's bar is drawn: most mistakes are found by then."""
+
 
 def emit(document: Mapping[str, Any], as_json: bool, lines: Callable[[], Iterator[str]] | None = None) -> None:
     """Print `document` as JSON, or the readable `lines` made from it."""
@@ -39,7 +42,11 @@ def plain(value: Any) -> Any:
 
 @contextmanager
 def progress_bar() -> Iterator[Callable[[int, int, str], None]]:
-    """A `progress(done, total, what)` that draws on standard error, one bar for each stage named by `what`."""
+    """A `progress(done, total, what)` that draws on standard error, one bar for each stage named by `what`.
+
+    Nothing is drawn of a stage that is over within BAR_DELAY, and an unfinished bar is wiped where the work fails: a
+    mistake then stands alone on standard error.
+    """
     bar: tqdm | None = None
     stage = ""
 
@@ -49,7 +56,7 @@ def progress_bar() -> Iterator[Callable[[int, int, str], None]]:
         if bar is None or head != stage:
             if bar is not None:
                 bar.close()
-            bar = tqdm(total=total, desc=head, file=sys.stderr, mininterval=0.5, leave=True)
+            bar = tqdm(total=total, desc=head, file=sys.stderr, mininterval=0.5, delay=BAR_DELAY)
             stage = head
         bar.total = total
         bar.update(done - bar.n)
@@ -58,6 +65,10 @@ def progress_bar() -> Iterator[Callable[[int, int, str], None]]:
 
     try:
         yield show
+    except BaseException:
+        if bar is not None:
+            bar.leave = False
+        raise
     finally:
         if bar is not None:
             bar.close()

@@ -12,6 +12,7 @@ from core.cli.app import app
 from core.cli.output import Json, emit, estimate_text
 from core.config import FORMS, HALVES, Edit, InputError, one_of
 from core.gallery import Gallery, open_gallery, parse_where
+from core.store import read_array
 
 METRICS = ("max_skew", "min_skew", "ndkl", "kl")
 
@@ -40,6 +41,7 @@ def rank(
 ) -> None:
     """Ids, scores, shares and metrics of the top k, before and (with an edit) after."""
     from core import audit
+    from core.interventions import INTERVENTIONS
     from core.saes.checkpoint import load_sae
 
     one_of(half, HALVES, "--half")
@@ -56,6 +58,10 @@ def rank(
             raise InputError(f"two SAEs of the {side} side were given; give one a side")
         saes[side] = sae_file
         edits[side] = Edit(neurons, strength=strength, gamma=gamma, form=form, alpha=alpha)
+    if method is not None:
+        INTERVENTIONS.get(method)  # refuses an unknown name before anything is loaded
+    if method is not None and not edits:
+        edits[source.side] = Edit(strength=strength, gamma=gamma, form=form, alpha=alpha)
     request = audit.RankRequest(
         query=query,
         query_embedding=None if query_embedding is None else _vector(query_embedding),
@@ -98,11 +104,10 @@ def _target(text: str) -> Any:
 
 
 def _vector(path: Path) -> np.ndarray:
-    try:
-        vector = np.load(path, allow_pickle=False)
-    except ValueError as error:
-        raise InputError(f"{path} is no .npy array ({error}); expected one query embedding (d,)") from None
-    return np.asarray(vector, dtype=np.float32).reshape(-1)
+    vector = read_array(path, "one query embedding (d,), .npy")
+    if vector.size != max(vector.shape, default=0):
+        raise InputError(f"{path} has shape {vector.shape}; expected one query embedding (d,)")
+    return vector.astype(np.float32).reshape(-1)
 
 
 def _backbone(gallery: Gallery, query: str | None, model: str | None, pretrained: str | None) -> Any:

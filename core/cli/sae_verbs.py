@@ -11,6 +11,7 @@ from core.cli.app import app
 from core.cli.output import Json, emit, progress_bar
 from core.config import ATTACHES, HALVES, SIDES, InputError, SAEConfig, TrainingConfig, one_of, suggested_training
 from core.gallery import open_gallery
+from core.store import atomic_file, read_array
 
 verbs = typer.Typer(help="Sparse autoencoders: train one, encode with one.", no_args_is_help=True)
 app.add_typer(verbs, name="sae")
@@ -105,9 +106,7 @@ def _encode_array(sae_file: Any, source: Path, out: Path) -> dict[str, Any]:
     """Write z and x_hat of the array in `source` to `out`."""
     import torch
 
-    from core.store import atomic_file
-
-    x = _load_array(source)
+    x = read_array(source, "an (n, d) array of numbers, .npy")
     d_in = sae_file.sae.config.d_in
     if x.ndim < 2 or x.shape[-1] != d_in:
         raise InputError(f"{source} has shape {x.shape}; {sae_file.name!r} expects (n, {d_in})")
@@ -119,10 +118,3 @@ def _encode_array(sae_file: Any, source: Path, out: Path) -> dict[str, Any]:
     with atomic_file(out) as partial, open(partial, "wb") as stream:
         np.savez_compressed(stream, z=z.numpy(), x_hat=x_hat.numpy())
     return {"schema": 1, "n": len(x), "d_sae": z.shape[-1], "out": str(out), "digests": {"sae": sae_file.digest}}
-
-
-def _load_array(path: Path) -> np.ndarray:
-    try:
-        return np.load(path, allow_pickle=False)
-    except ValueError as error:
-        raise InputError(f"{path} is no .npy array ({error}); expected an (n, d) array of numbers") from None

@@ -65,7 +65,7 @@ class Gallery:
             self._check_sizes()
             self._labels = Labels(self.path / "attributes.parquet", f"gallery {self.name}")
             self._check_shapes()
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, AttributeError) as error:
             raise InputError(
                 f"{self.path / 'manifest.json'} lacks {error}; build or import the gallery again"
             ) from None

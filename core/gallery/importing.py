@@ -19,7 +19,7 @@ from core.gallery.chunks import Chunk, KeptChunk, work_through
 from core.gallery.gallery import Gallery, Progress
 from core.gallery.units import BLOCK_ROWS, norms
 from core.gallery.writing import About, finish_gallery, summarised, write_frame, write_rows
-from core.store import PackedBlobs, publish, resumable_folder
+from core.store import BROKEN_ARRAY, PackedBlobs, publish, resumable_folder
 
 CHUNK = 512
 """Pictures between two points at which an interrupted import can go on."""
@@ -120,7 +120,7 @@ def _load(path: Path) -> np.ndarray:
         loaded = np.load(path, mmap_mode="r", allow_pickle=False)
     except FileNotFoundError:
         raise InputError(f"{path} does not exist; expected embeddings as .npy or .npz") from None
-    except (OSError, ValueError, EOFError) as error:
+    except BROKEN_ARRAY as error:
         reason = " ".join(str(error).split())
         raise InputError(
             f"{path} cannot be read as an array ({reason}); expected .npy or .npz without pickle"
@@ -134,7 +134,7 @@ def _load(path: Path) -> np.ndarray:
             raise InputError(f"{path} holds the arrays {', '.join(names)}; expected one, or one called 'embeddings'")
         try:
             return loaded[chosen]
-        except ValueError as error:
+        except BROKEN_ARRAY as error:
             raise InputError(f"{path} cannot be read ({error}); expected numbers without pickle") from None
 
 

@@ -91,19 +91,20 @@ def save_sae(
 
 
 def load_sae(folder_or_name: str | Path, device: str = "cpu") -> SAEFile:
-    """The SAE in a folder of ours or of the dictionary_learning family, or a shipped one by its name.
+    """The SAE in a folder of ours or of the dictionary_learning family, in a .pt file of the latter, or a shipped one.
 
     Nothing is ever unpickled. InputError naming the file where it is missing, damaged, or of no known format.
     """
-    folder = _find(folder_or_name)
-    if (folder / CONFIG).is_file() and (folder / WEIGHTS).is_file():
-        loaded = _load_own(folder)
-    elif dictionary_learning.recognises(folder):
-        loaded = _load_foreign(folder)
+    path = _find(folder_or_name)
+    foreign = dictionary_learning.find(path)
+    if (path / CONFIG).is_file() and (path / WEIGHTS).is_file():
+        loaded = _load_own(path)
+    elif foreign is not None:
+        loaded = _load_foreign(foreign)
     else:
         raise InputError(
-            f"{folder} is no SAE folder; expected {CONFIG} and {WEIGHTS}, or a dictionary_learning trainer folder "
-            f"with {dictionary_learning.WEIGHTS} and {CONFIG}"
+            f"{path} is no SAE folder; expected {CONFIG} and {WEIGHTS}, or a dictionary_learning trainer folder "
+            f"with {dictionary_learning.WEIGHTS} (or a .pt file of it) and {CONFIG}"
         )
     loaded.sae.to(device).frozen()
     return loaded
@@ -121,8 +122,8 @@ def _find(folder_or_name: str | Path) -> Path:
     shipped = ASSETS / "saes" / path
     if len(path.parts) == 1 and shipped.is_dir():
         return shipped
-    if path.name == dictionary_learning.WEIGHTS and path.is_file():
-        return path.parent
+    if path.is_file():
+        return path
     raise InputError(
         f"no SAE {str(folder_or_name)!r}: expected a folder or one of the shipped names "
         f"({', '.join(shipped_saes()) or 'none is installed'})"
@@ -166,13 +167,14 @@ def _load_own(folder: Path) -> SAEFile:
     )
 
 
-def _load_foreign(folder: Path) -> SAEFile:
-    config, arrays, training = dictionary_learning.read(folder)
+def _load_foreign(weights: Path) -> SAEFile:
+    config, arrays, training = dictionary_learning.read(weights)
+    folder = dictionary_learning.trainer_folder(weights)
     name = folder.parent.name if folder.name.startswith("trainer_") else folder.name
     return SAEFile(
         sae=new_sae(config).load_arrays(arrays),
         name=name,
-        digest=_identity(_file_digest(folder / dictionary_learning.WEIGHTS), config),
+        digest=_identity(_file_digest(weights), config),
         path=folder,
         training=training,
     )

@@ -167,5 +167,70 @@ def test_mistakes_are_one_line_that_names_the_offender(capsys, made, gallery, sa
     assert "9999" in refused(capsys, *ask, "--query", "a photo of a pilot", "--k", "9999")
     assert "3;17" in refused(capsys, *ask, "--query", "a photo of a pilot", "--sae", sae, "--off", "3;17")
     assert "99" in refused(capsys, *ask, "--query", "a photo of a pilot", "--sae", sae, "--off", "99")
+    assert "foo" in refused(capsys, *ask, "--query", "a photo of a pilot", "--method", "foo")
+    assert "SAE" in refused(capsys, *ask, "--query", "a photo of a pilot", "--method", "reconstruction-only")
+    assert "-1" in refused(capsys, *ask, "--query", "a photo of a pilot", "--seed", "-1")
+    assert "nowhere.pt" in refused(capsys, "sae", "encode", f"{made}/nowhere.pt", "--in", x, "--out", f"{made}/z.npz")
+    assert "--gallery" in refused(capsys, "neurons", "--codes", f"{made}/x.npy", "--gallery", gallery)
     assert "frobnicate" in refused(capsys, "frobnicate")
     assert "--gallery" in refused(capsys, "rank")
+
+
+@pytest.mark.parametrize("content", [b"", b"text", b"PK\x03\x04cut off", b"\x93NUMPY\x01\x00"])
+def test_damaged_arrays_are_one_line_that_names_the_file(capsys, made, gallery, sae, tmp_path, content) -> None:
+    path = tmp_path / "damaged.npz"
+    path.write_bytes(content)
+    ask = ["rank", "--gallery", gallery, "--attribute", "gender", "--query-embedding", str(path)]
+    load = ["gallery", "import", "--model-name", "m", "--table", f"{made}/labels.csv", "--out", f"{tmp_path}/never"]
+    for arguments in (
+        ask,
+        ["neurons", "--codes", str(path)],
+        ["sae", "encode", sae, "--in", str(path), "--out", f"{tmp_path}/z.npz"],
+        [*load, "--embeddings", str(path)],
+    ):
+        assert "damaged.npz" in refused(capsys, *arguments)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["damaged.npz"], "nothing half-written stays"
+
+
+@pytest.mark.parametrize("wrong", [np.array(["a", "b"]), np.ones(D) * 1j, np.ones((2, D)), np.ones(D + 1)])
+def test_a_query_embedding_is_one_vector_of_real_numbers(capsys, gallery, tmp_path, wrong) -> None:
+    np.save(tmp_path / "q.npy", wrong)
+    refused(capsys, "rank", "--gallery", gallery, "--attribute", "gender", "--query-embedding", f"{tmp_path}/q.npy")
+
+
+def test_a_target_share_that_is_no_number_is_named(capsys, gallery, tmp_path) -> None:
+    (tmp_path / "target.json").write_text('{"Female": NaN, "Male": 1}')
+    ask = ["rank", "--gallery", gallery, "--attribute", "gender", "--query", "a photo of a pilot"]
+    assert "Female" in refused(capsys, *ask, "--target", f"{tmp_path}/target.json")
+
+
+def test_a_method_without_edit_has_its_arm(capsys, gallery) -> None:
+    ask = ["rank", "--gallery", gallery, "--attribute", "gender", "--query", "a photo of a pilot"]
+    found = document(capsys, *ask, "--method", "identity")
+    assert found["after"]["ids"] == found["before"]["ids"]
+    assert found["difference"]["max_skew"]["estimate"] == 0.0
+
+
+def test_missing_labels_of_bare_arrays_are_no_group(capsys, tmp_path) -> None:
+    np.savez(tmp_path / "c.npz", acts=np.eye(4, dtype=np.float32), labels=np.array([0.0, 0.0, 1.0, np.nan]))
+    found = document(capsys, "neurons", "--codes", f"{tmp_path}/c.npz", "--tau", "0.5")
+    assert {group: of["n"] for group, of in found["groups"].items()} == {"0.0": 2, "1.0": 1}
+    assert found["unknown"] == 1
+
+
+ORACLE = Path(__file__).parents[3] / "shared" / "oracles"
+
+
+@pytest.mark.skipif(not ORACLE.is_dir(), reason="the recorded oracles are not here")
+@pytest.mark.parametrize("trainer", ["dl_matryoshka", "sap_matryoshka", "sap_topk"])
+@pytest.mark.parametrize(
+    ("weights", "io"), [("", "io"), ("ae.pt", "io"), ("checkpoints/ae_60.pt", "checkpoints/io_60")]
+)
+def test_trainer_folders_and_their_files_are_encoded(capsys, tmp_path, trainer, weights, io) -> None:
+    folder = ORACLE / "ckpt" / trainer / "trainer_0"
+    recorded = np.load(folder / f"{io}.npz")
+    np.save(tmp_path / "x.npy", recorded["x"])
+    document(capsys, "sae", "encode", str(folder / weights), "--in", f"{tmp_path}/x.npy", "--out", f"{tmp_path}/z.npz")
+    given = np.load(tmp_path / "z.npz")
+    for name in ("z", "x_hat"):
+        np.testing.assert_allclose(given[name], recorded[name], atol=1e-5)

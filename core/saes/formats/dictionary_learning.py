@@ -1,4 +1,7 @@
-"""Trainer folders of saprmarks/dictionary_learning and its forks: ae.pt (a bare state dict) beside config.json."""
+"""Trainer folders of saprmarks/dictionary_learning and its forks: bare state dicts beside config.json.
+
+The finished SAE is ae.pt, earlier ones are checkpoints/ae_<step>.pt; DeBiasLens publishes only the latter.
+"""
 
 import json
 import pickle
@@ -20,25 +23,46 @@ ARCHITECTURES = {
 }
 
 
-def recognises(folder: Path) -> bool:
-    """True where the folder looks like a trainer folder."""
-    return (folder / WEIGHTS).is_file() and (folder / CONFIG).is_file()
+def find(path: Path) -> Path | None:
+    """The weights that `path` names: a file itself, or a trainer folder's ae.pt, else its latest checkpoint.
+
+    None where there are no weights or no config.json belongs to them.
+    """
+    if path.is_dir():
+        kept = [file for file in path.glob("checkpoints/ae_*.pt") if file.stem[3:].isdigit()]
+        latest = max(kept, key=lambda file: int(file.stem[3:]), default=None)
+        found = path / WEIGHTS if (path / WEIGHTS).is_file() else latest
+    else:
+        found = path if path.suffix == ".pt" and path.is_file() else None
+    return found if found is not None and _config_of(found).is_file() else None
 
 
-def read(folder: Path) -> tuple[SAEConfig, dict[str, Tensor], dict[str, Any]]:
+def trainer_folder(weights: Path) -> Path:
+    """The folder that holds the config.json of a weights file."""
+    return weights.parent.parent if weights.parent.name == "checkpoints" else weights.parent
+
+
+def _config_of(weights: Path) -> Path:
+    return trainer_folder(weights) / CONFIG
+
+
+def read(weights: Path) -> tuple[SAEConfig, dict[str, Tensor], dict[str, Any]]:
     """Config, arrays by our names, and the trainer's own settings; biases and threshold already fit raw embeddings."""
-    trainer = _trainer(folder / CONFIG)
-    state = _tensors(folder / WEIGHTS)
+    trainer = _trainer(_config_of(weights))
+    state = _tensors(weights)
     class_name = str(trainer.get("dict_class", ""))
     if class_name not in ARCHITECTURES:
         raise InputError(
-            f"{folder / CONFIG} is of class {class_name!r}, which cannot be read; known: {', '.join(ARCHITECTURES)}"
+            f"{_config_of(weights)} is of class {class_name!r}, which cannot be read; known: {', '.join(ARCHITECTURES)}"
         )
     arch = ARCHITECTURES[class_name]
-    arrays = _named(state, folder / WEIGHTS)
+    arrays = _named(state, weights)
     d_in, d_sae = arrays["W_enc"].shape
     config = {"arch": arch, "d_in": d_in, "d_sae": d_sae, "k": int(state.get("k", trainer.get("k", 0)))}
     if arch == "matryoshka-batch-topk":
+        missing = [name for name in ("threshold", "group_sizes") if name not in state]
+        if missing:
+            raise InputError(f"{weights} has no tensor {missing[0]!r}; found {', '.join(state)}")
         arrays["threshold"] = state["threshold"]
         config["group_fractions"] = tuple(int(size) / d_sae for size in state["group_sizes"])
     return SAEConfig(**config), arrays, {"trainer": trainer, "format": "dictionary-learning"}
