@@ -26,8 +26,11 @@ def bar(gallery: Gallery, attribute: str) -> None:
     with prompt:
         _prompt(state, gallery)
     what.selectbox("Groups of", gallery.attributes, **_shown("attribute", attribute))
-    known = sorted({size for size in SIZES if size <= gallery.n} | {min(state.k, gallery.n)})
-    size.selectbox("Nearest", known, **_shown("k", min(state.k, gallery.n)), help="k: how many are retrieved")
+    most = results.searched(state, gallery)
+    known = sorted({size for size in SIZES if size <= most} | {min(state.k, most)})
+    size.selectbox(
+        "Nearest", known, **_shown("k", min(state.k, most)), help="k: how many are retrieved, at most all searched"
+    )
     target.selectbox(
         "Against",
         TARGETS,

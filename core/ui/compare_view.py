@@ -63,9 +63,9 @@ def _switches(state: AppState, question: results.Asked, attribute: str) -> None:
     """The neurons of one side; the other side is one click away where its SAE fits."""
     sides, reasons = results.fitting(state, question)
     if not sides:
-        st.info(
-            "  \n".join(["There are no neurons to switch here.", *reasons, "Choose or train an SAE in Data & models."])
-        )
+        st.info(f"{reasons[0]} Choose or train one in Data & models.", title="No neurons to switch")
+        for reason in reasons[1:]:
+            st.caption(reason)
         return
     if state.filters.get("switch-side") not in sides:
         state.set_filter("switch-side", sides[0])
@@ -99,11 +99,12 @@ def _outcome(state: AppState, question: results.Asked, attribute: str) -> tuple[
     _shares(found, attribute)
     if state.filters.get("compare-view") not in VIEWS:
         state.set_filter("compare-view", "pictures")
+    captions = question.gallery.kind == "captions"
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         view = st.segmented_control(
             "Show",
             list(VIEWS),
-            format_func=VIEWS.get,
+            format_func=lambda name: "Captions" if name == "pictures" and captions else VIEWS[name],
             required=True,
             label_visibility="collapsed",
             **bind("filters", "compare-view"),
@@ -131,11 +132,11 @@ def _sentence(state: AppState, gallery: Gallery, found: RankResult) -> None:
         return
     in_part = part.counts[part.groups.index(group)] / sum(part.counts)
     k, items = found.request.k, ITEM_NAMES[gallery.kind]
-    lines = [headline(state.query, k, group, before.shares[group], in_part, items, bool(state.where))]
+    lines = [headline(grids.escape(state.query), k, group, before.shares[group], in_part, items, bool(state.where))]
     if after is not None:
         lines.append(after_line(_switched(state), group, after.shares[group], before.shares[group]))
     lines.append(f":small[{skew_line(before.metrics['max_skew'], after.metrics['max_skew'] if after else None)}]")
-    st.markdown("  \n".join(lines))
+    st.markdown("  \n".join(lines).replace(" %", "\u00a0%"))
     if before.unknown or (after and after.unknown):
         unknown = f"{before.unknown}" + (f" before and {after.unknown} after" if after else "")
         st.caption(f"Of the {k}, {unknown} have no known {found.request.attribute}: counted here, not in the shares.")
@@ -207,7 +208,9 @@ def _uploads(state: AppState, question: results.Asked, found: RankResult) -> Non
     def place(at: int | None) -> str:
         return f"{at}." if at else f"after {k}"
 
-    words = [f"{place(p.before)} → {place(p.after)}" if both else place(p.before) for p in listed]
+    words = [
+        f"{place(p.before)} → {place(p.after)}" if both and (p.before or p.after) else place(p.before) for p in listed
+    ]
     tiles = [grids.uploaded(p.upload.picture, p.upload.name, text) for p, text in zip(listed, words, strict=True)]
     grids.grid(tiles[:UPLOADS], "uploads")
 

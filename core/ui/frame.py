@@ -10,9 +10,9 @@ from typing import ParamSpec, TypeVar
 import streamlit as st
 from streamlit.runtime.pages_manager import PagesManager
 
-from core.config import SIDES, UNKNOWN, InputError
-from core.ui import cache, links
-from core.ui.state import get_state
+from core.config import SIDES, UNKNOWN, InputError, Side
+from core.ui import cache, fit, links
+from core.ui.state import AppState, get_state
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -26,6 +26,12 @@ ICON = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32">
 <g stroke="#fff" stroke-width="2.4" stroke-linecap="round" fill="none">
 <path d="M6 11h20M16 7v17M10 24h12"/><circle cx="24" cy="17" r="3.2"/><circle cx="8" cy="17" r="3.2" fill="#fff"/></g>
 </svg>"""
+WORDMARK = ICON.replace('viewBox="0 0 32 32"', 'viewBox="0 0 138 32" width="138" height="32"').replace(
+    "</svg>",
+    '<text x="42" y="24" font-family="Source Sans Pro, Segoe UI, Helvetica, Arial, sans-serif" '
+    'font-size="24" font-weight="600" fill="#3d8bc4">Unskew</text></svg>',
+)
+"""The icon with the name, in a blue that reads on both themes."""
 GROUPS_SHOWN = 4
 """Groups of an attribute that the sidebar lists by name; the rest are counted."""
 ABOUT = """**Unskew** finds the neurons of a CLIP model that carry gender, race or age, switches them off, and shows
@@ -42,6 +48,7 @@ def configure() -> None:
         initial_sidebar_state=SIDEBAR_PX,
         menu_items={"About": ABOUT},
     )
+    st.logo(WORDMARK, icon_image=ICON, size="medium")
 
 
 def through_app() -> None:
@@ -116,8 +123,12 @@ def unknown_words(text: str) -> bool:
         return False
     words = ", ".join(f"“{word}”" for word in dict.fromkeys(unknown))
     known = sorted(model.known_words or [])
-    st.info(f"The demo model does not know {words}. It reads the prompt without.", icon=":material/info:")
-    with st.popover(f"The {len(known)} words it knows", icon=":material/list:"):
+    line, listed = st.columns([3.2, 1], vertical_alignment="center")
+    line.info(
+        f"The demo model does not know {words} and reads the prompt without: the numbers below are not about that.",
+        icon=":material/info:",
+    )
+    with listed.popover(f"The {len(known)} words it knows", icon=":material/list:", width="stretch"):
         st.caption(", ".join(known))
         st.caption("Any open_clip model knows more words: choose one in Data & models.")
     return True
@@ -131,10 +142,10 @@ def sidebar() -> None:
     state = get_state()
     with st.sidebar:
         _line("Gallery", _gallery_text)
-        _line("Model", lambda: f"**{state.model}**" + (f" {state.pretrained}" if state.pretrained else ""))
+        _line("Model", lambda: _model_text(state))
         for side in SIDES:
             if side in state.saes:
-                _line(f"SAE, {side} side", lambda side=side: _sae_text(state.saes[side]))
+                _line(f"SAE, {side} side", lambda side=side: _sae_text(state.saes[side], side))
         for side, edit in sorted(state.edits.items()):
             named = ", ".join(map(str, edit.neurons[:8])) + (" …" if len(edit.neurons) > 8 else "")
             st.markdown(
@@ -176,7 +187,15 @@ def _counts(counts: dict[str, int]) -> str:
     return " · ".join([*parts, f"unknown {unknown:,}"] if unknown else parts)
 
 
-def _sae_text(name: str) -> str:
-    card = cache.sae_card(name)
+def _model_text(state: AppState) -> str:
+    name = f"**{state.model}**" + (f" {state.pretrained}" if state.pretrained else "")
+    misfit = fit.chosen_model(state, cache.current_gallery(state))
+    return f"{name}  \n:small[:gray[{misfit}]]" if misfit else name
+
+
+def _sae_text(name: str, side: Side) -> str:
+    card, gallery = cache.sae_card(name), cache.current_gallery()
+    if fit.own_side(card, gallery) if side == gallery.side else fit.other_side(card, gallery):
+        return f":gray[{card.name}]  \n:small[:gray[made for other embeddings: not in use here]]"
     quality = [f"{short} {card.quality[short]:.2g}" for short in ("fvu", "l0") if card.quality.get(short) is not None]
     return f"**{card.name}** :small[`{card.digest[:8]}`]  \n:small[{' · '.join([f'{card.d_sae:,} neurons', *quality])}]"

@@ -9,7 +9,7 @@ import numpy as np
 
 from core.config import InputError, Side
 from core.statistics import Estimate
-from core.ui import cache
+from core.ui import cache, fit
 from core.ui.state import AppState
 
 if TYPE_CHECKING:
@@ -76,7 +76,9 @@ def probe(state: AppState, side: Side, progress: Progress | None = None) -> Prob
         raise InputError(
             f"the gallery {gallery.name} holds {what}, so that neurons of the {side} side have no items here"
         )
-    sae.require(gallery.fingerprint(sae.attach or "pooled"))
+    misfit = fit.own_side(sae, gallery)
+    if misfit:
+        raise InputError(f"{misfit} Choose or train one in Data & models.")
     where = {c: v for c, v in state.where.items() if c in gallery.attributes and v in gallery.groups(c)}
     return Probe(gallery, sae, cache.codes(gallery, sae, progress), gallery.rows("probe", where), where)
 

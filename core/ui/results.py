@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from core.config import ASSETS, InputError, Side
-from core.ui import cache
+from core.ui import cache, fit
 from core.ui.probing import MOST, Suggestion
 from core.ui.state import AppState
 
@@ -50,7 +50,7 @@ def asked(state: AppState, attribute: str) -> Asked:
     gallery = cache.current_gallery(state)
     request = RankRequest(
         query=state.query,
-        k=min(state.k, gallery.n),
+        k=min(state.k, searched(state, gallery)),
         attribute=attribute,
         target=state.target,
         half=state.half,
@@ -60,6 +60,14 @@ def asked(state: AppState, attribute: str) -> Asked:
     saes = {side: sae for side in state.edits if (sae := cache.current_sae(side, state)) is not None}
     model = None if only_known_prompts(state, gallery) else cache.current_backbone(state)
     return Asked(gallery, request, saes, model)
+
+
+def searched(state: AppState, gallery: "Gallery") -> int:
+    """Number of items in the searched part of the gallery; the whole where the part is none (the ranking says why)."""
+    try:
+        return len(gallery.rows(state.half, dict(state.where)))
+    except InputError:
+        return gallery.n
 
 
 def only_known_prompts(state: AppState, gallery: "Gallery") -> bool:
@@ -164,13 +172,17 @@ def fitting(state: AppState, question: Asked) -> tuple[list[Side], list[str]]:
             sae = cache.current_sae(side, state)
             if sae is None:
                 raise InputError(f"No SAE is chosen for the {side} side.")
-            attach = sae.attach or "pooled"
+            attach, d_in = sae.attach or "pooled", sae.sae.config.d_in
             if side == question.gallery.side:
-                sae.require(question.gallery.fingerprint(attach))
+                why = fit.own_side(sae, question.gallery)
             elif question.model is not None:
-                sae.require(question.model.fingerprint(side, attach), "the model")
-            elif sae.sae.config.d_in != question.gallery.fingerprint("pooled").d:
-                raise InputError(f"The SAE {sae.name} was made for other embeddings than those of the known prompts.")
+                theirs = question.model.fingerprint(side, attach)
+                why = fit.reason(sae.name, sae.fingerprint, d_in, theirs, "the chosen one")
+            else:
+                fits = d_in == question.gallery.fingerprint("pooled").d
+                why = None if fits else f"The SAE {sae.name} was made for other prompts than those of this gallery."
+            if why:
+                raise InputError(why)
             sides.append(side)
         except InputError as error:
             reasons.append(str(error))

@@ -120,4 +120,8 @@ def settle(page: "Page") -> None:
 
 def sentence(page: "Page") -> str:
     """The plain sentence above the shares."""
-    return page.locator("[data-testid=stMarkdownContainer]", has_text="nearest to").first.inner_text()
+    return (
+        page.locator("[data-testid=stMarkdownContainer]", has_text="nearest to")
+        .first.inner_text()
+        .replace("\u00a0", " ")
+    )

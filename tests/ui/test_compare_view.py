@@ -46,7 +46,9 @@ def page(name: str, state: AppState) -> AppTest:
 
 def said(test: AppTest) -> str:
     kinds = ("markdown", "caption", "info", "warning", "metric", "table")
-    return "\n".join(str(getattr(item, "value", "")) for kind in kinds for item in test.get(kind))
+    return "\n".join(str(getattr(item, "value", "")) for kind in kinds for item in test.get(kind)).replace(
+        "\u00a0", " "
+    )
 
 
 def busiest(world: dict[str, str], state: AppState) -> int:
@@ -111,6 +113,19 @@ def test_a_part_of_the_gallery_is_the_part_that_is_searched(world: dict[str, str
     shown.selectbox(key="where-age").set_value("old").run()
     assert shown.session_state[KEY].where == {"age": "old"}
     assert "this part of the gallery" in said(shown) and "age = old" in said(shown)
+
+
+def test_k_is_at_most_the_part_that_is_searched(world: dict[str, str]) -> None:
+    part = len(cache.gallery(world["searched"]).rows("all", {"age": "old"}))
+    shown = page("compare", chosen(world, where={"age": "old"}, k=100_000))
+    assert not shown.warning
+    assert shown.selectbox(key="choice-k-None").value == part
+    assert f"{part} pictures nearest" in said(shown) or f"among the {part} pictures nearest" in said(shown)
+
+
+def test_a_prompt_is_shown_as_it_was_typed(world: dict[str, str]) -> None:
+    shown = page("compare", chosen(world, query="a :red[photo] of $a$ *doctor*"))
+    assert "a \\:red\\[photo\\] of \\$a\\$ \\*doctor\\*" in said(shown)
 
 
 def test_numbers_controls_and_cost_open_without_a_word_of_error(world: dict[str, str]) -> None:
