@@ -140,7 +140,8 @@ def demographics(
     figure.update_yaxes(
         autorange="reversed", fixedrange=True, title=None, ticksuffix="  ", tickfont={"size": 15, "color": INK}
     )
-    _percent_axis(figure, _axis_end([e.hi for shares in arms.values() for e in shares.values() if e.hi is not None]))
+    ends = [e.hi for shares in arms.values() for e in shares.values() if e.hi is not None]
+    _percent_axis(figure, _axis_end([*ends, *target.values()]))
     figure.update_layout(clickmode="event+select", barmode="group")
     return _layout(figure, 74 + row * len(groups), right=168)
 
@@ -224,13 +225,14 @@ def before_after(rows: Mapping[str, tuple[Estimate, Estimate]], low: float = 0.0
             error_x=_error([e for _, e in drawn], colour),
             mode="markers",
             marker={"size": 12, "color": colour},
+            cliponaxis=False,
             hovertext=[f"{name}: {share_text(e)}" for _, e in drawn],
             hoverinfo="text",
         )
     for i, (before, after) in enumerate(rows.values()):
         _beside(figure, i, f"{_cost(before)} → {_cost(after)}")
     _named_rows(figure, list(rows))
-    figure.update_xaxes(range=[low, 1.005], tickformat=".0%", fixedrange=True, title=None, zeroline=False)
+    figure.update_xaxes(range=[low, 1], tickformat=".0%", fixedrange=True, title=None, zeroline=False)
     return _layout(figure, 74 + 44 * len(rows), right=140)
 
 

@@ -170,15 +170,15 @@ def cost(question: results.Asked) -> None:
     if not found.zeroshot:
         st.caption("No attribute of this gallery besides the edited one has class prompts.")
     st.markdown(
-        f"**Queries that name a {attribute}** :small[:gray[AUC: 100 % finds that group first, 50 % finds nobody]]"
+        f"**Queries that name a {attribute}** :small[:gray[AUC: 100 % finds that group first, 50 % is guessing]]"
     )
     _dumbbells({q: (c.before, c.after) for q, c in found.explicit.items()}, "cost-explicit", "AUC before and after")
     if not found.explicit:
         st.caption(f"There are no class prompts for {attribute}, so no query names its groups.")
+    worst = "; ".join(f"{a} {_worst(c)}" for a, c in found.zeroshot.items() if c.before and c.after)
     st.caption(
-        "An edit that also destroys “a man” and “a woman” has made the model blind, not fair. Worst-group accuracy: "
-        + ("; ".join(f"{a} {_worst(c)}" for a, c in found.zeroshot.items() if c.before and c.after) or "none")
-        + "."
+        "An edit after which such queries find nobody has made the model blind, not fair."
+        + (f" Worst-group accuracy: {worst}." if worst else "")
     )
 
 

@@ -70,7 +70,7 @@ def grid(items: Sequence[Tile], key: str, width: int = 72, empty: str = "Nothing
     if not items:
         st.caption(empty)
         return
-    with st.container(key=f"grid-{key}"):
+    with st.container(key=f"grid-{key}", gap="xsmall"):
         if any(item.picture for item in items):
             drawn = [item.picture or _blank(item.text) for item in items]
             st.image(drawn, caption=[i.caption for i in items], width=width, alt=[i.alt for i in items])
@@ -79,10 +79,11 @@ def grid(items: Sequence[Tile], key: str, width: int = 72, empty: str = "Nothing
 
 
 def _texts(items: Sequence[Tile]) -> None:
-    """A caption gallery as a list: what is said, then rank and group."""
+    """A caption gallery as a list, one line each: rank or value, what is said, then the group."""
     for item in items:
-        small = " · ".join(part.strip() for part in item.caption.split("  \n"))
-        st.markdown(f"{escape(item.text)}  \n:small[:gray[{small}]]")
+        first, _, rest = item.caption.partition("  \n")
+        after = f"\u2002:small[:gray[{rest}]]" if rest else ""
+        st.markdown(f":small[:gray[{first}]]\u2002{escape(item.text)}{after}")
 
 
 def escape(text: str) -> str:

@@ -15,6 +15,9 @@ from core.ui.wording import percent
 EACH = 12
 """Items of each of the four grids: 48 pictures, and a row of uploads, stay below 60."""
 
+SIX = 69
+"""Pixels of a picture, so that half a page on a projector holds two full rows of six."""
+
 
 def neurons() -> None:
     """The whole page: the list for an attribute, or one neuron where one is open."""
@@ -97,7 +100,8 @@ def _which(found: probing.Probe, neuron: int, attribute: str | None) -> str:
         return f" It fires equally often on {first} and {second}."
     return (
         f" It fires most often on **{first}** ({percent(rates[first])}) and next on {second} "
-        f"({percent(rates[second])}): specific for {first} at τ from {rates[second]:.2f} to {rates[first]:.2f}."
+        f"({percent(rates[second])}): specific for {first} at τ "
+        f"above {round(rates[second], 3):g} and up to {round(rates[first], 3):g}."
     )
 
 
@@ -113,7 +117,7 @@ def _strongest(state: AppState, found: probing.Probe, side: Side, neuron: int, t
 
 def _items(found: probing.Probe, title: str, how: str, shown: Shown, key: str) -> None:
     st.markdown(f"**{title}** :small[:gray[{how}]]")
-    grids.grid(_tiles(found, shown), key, empty="No such item in the probe set.")
+    grids.grid(_tiles(found, shown), key, width=SIX, empty="No such item in the probe set.")
 
 
 def _tiles(found: probing.Probe, shown: Shown) -> list[grids.Tile]:

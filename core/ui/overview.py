@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 BARS = 9
 """Groups of an attribute with a bar of their own; the smaller ones are summed in one line."""
-PICTURES, PICTURE_PX = 12, 76
+ATTRIBUTES = 6
+"""Attributes counted in plain view; of a gallery with more, the rest are one click away."""
+PICTURES, PICTURE_PX = 12, 73
 BAR, NOBODY = "#3d8bc4", "repeating-linear-gradient(45deg, #8a929b 0 3px, transparent 3px 6px)"
 QUALITY = {
     "fvu": ("fvu", "fraction of variance unexplained: 0 reconstructs perfectly, 1 is no better than the mean"),
@@ -34,7 +36,8 @@ def pictures(gallery: "Gallery") -> None:
     if any(picture for _, picture in shown):
         seen = [(row, picture) for row, picture in shown if picture]
         names = [f"Item {gallery.item_id(row)} of the gallery {gallery.name}" for row, _ in seen]
-        st.image([picture for _, picture in seen], width=PICTURE_PX, alt=names)
+        with st.container(key="grid-overview"):
+            st.image([picture for _, picture in seen], width=PICTURE_PX, alt=names)
     elif gallery.kind == "captions":
         st.caption(" · ".join(f"“{plain(gallery.text(row))}”" for row in rows[:6]))
     else:
@@ -46,7 +49,15 @@ def group_sizes(gallery: "Gallery") -> None:
     if not gallery.attributes:
         st.caption("This gallery has no attributes, so that no group can be counted: import it with a table.")
         return
-    blocks = "".join(_attribute(gallery, attribute) for attribute in gallery.attributes)
+    _attributes(gallery, gallery.attributes[:ATTRIBUTES])
+    rest = gallery.attributes[ATTRIBUTES:]
+    if rest:
+        with st.expander(f"{len(rest)} more: {plain(', '.join(rest))}", icon=":material/bar_chart:"):
+            _attributes(gallery, rest)
+
+
+def _attributes(gallery: "Gallery", names: list[str]) -> None:
+    blocks = "".join(_attribute(gallery, name) for name in names)
     st.html(f'<div style="display:flex;flex-wrap:wrap;gap:14px 32px">{blocks}</div>')
 
 

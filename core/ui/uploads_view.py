@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 PAGE = 5
 EXAMPLES = 3
 """Top items shown beside a neuron."""
+DRAWN = (
+    "The built-in model has only ever seen drawn avatars: what it makes of a photograph says little. Choose a model "
+    "trained on photographs in Data & models for more than a try."
+)
 PROBLEMS = 8
 """Problem lines shown at once; the rest are counted."""
 
@@ -123,6 +127,8 @@ def results(uploads: Uploads) -> None:
     warning = require_gallery(uploads, gallery)
     if warning:
         st.caption(f":orange[{warning}]")
+    if get_state().model == "default":
+        st.caption(DRAWN)
     newest, state = uploads.items[::-1], get_state()
     count = grids.pages(len(newest), PAGE)
     number = min(state.filters.get("uploads-page") or 1, count)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from core.statistics import Estimate
 
-TARGET_NAMES = {"uniform": "even shares", "gallery": "shares in the gallery"}
+TARGET_NAMES = {"uniform": "even shares", "gallery": "gallery shares"}
 ITEM_NAMES = {"images": "pictures", "captions": "captions"}
 READINGS = {
     "beyond": "beyond chance",
