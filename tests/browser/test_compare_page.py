@@ -17,7 +17,7 @@ def switch(page: Page, place: int = 0) -> None:
     page.locator(f"{SWITCHES} label").nth(place).click()
     page.wait_for_function(
         "old => [...document.querySelectorAll('[data-testid=stMarkdownContainer]')]"
-        ".some(e => e.innerText.includes('nearest to') && e.innerText !== old)",
+        ".some(e => e.innerText.includes('nearest to') && e.innerText.replaceAll('\\u00a0', ' ') !== old)",
         arg=before,
     )
     settle(page)
