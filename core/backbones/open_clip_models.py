@@ -2,11 +2,14 @@
 
 import difflib
 import json
+import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 import torch
 
@@ -229,7 +232,7 @@ def _cached(repository: str, files: Sequence[str]) -> Path | None:
 def _downloaded(name: str, repository: str, files: Sequence[str], placed: Path | None = None) -> Path:
     from open_clip.pretrained import download_pretrained_from_hf
 
-    for file in files:
+    for file in files if _reachable() else ():
         try:
             return Path(download_pretrained_from_hf(repository, filename=file))
         except (OSError, ValueError):  # no such file in the repository, or no network; open_clip wraps both alike
@@ -239,6 +242,20 @@ def _downloaded(name: str, repository: str, files: Sequence[str], placed: Path |
         f"model {name}: {files[0]} is not on this machine and could not be downloaded from "
         f"https://huggingface.co/{repository}; put it {folder}into a folder and load local-dir:FOLDER"
     )
+
+
+def _reachable() -> bool:
+    """Whether the hub answers at all; its own library tries for a minute and warns at each try. True behind a proxy."""
+    from huggingface_hub import constants
+
+    hub = urlsplit(constants.ENDPOINT)
+    if getproxies():
+        return True
+    try:
+        socket.create_connection((hub.hostname or "", hub.port or 443), timeout=5).close()
+    except OSError:
+        return False
+    return True
 
 
 def _tokens(source: Source, model: torch.nn.Module, config: Mapping[str, Any]) -> Tokens:

@@ -1,6 +1,7 @@
 """The command line's frame: finds the verbs, and turns every mistake of a person into one line and exit code 2."""
 
 import importlib
+import logging
 import os
 import pkgutil
 import sys
@@ -28,6 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb and return its exit code: 0 done, 1 a check said no, 2 bad input (one line on standard error)."""
     for module in pkgutil.iter_modules(core.cli.__path__):
         importlib.import_module(f"core.cli.{module.name}")
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
     try:
         code = app(args=None if arguments is None else list(arguments), prog_name="core", standalone_mode=False)
         return code if isinstance(code, int) else 0
