@@ -11,7 +11,7 @@ import safetensors.numpy
 
 from core.config import ASSETS, Fingerprint, InputError, SAEConfig, digest_of
 from core.saes.base import SAE, new_sae
-from core.saes.formats import dictionary_learning
+from core.saes.exchange import read_foreign, source_name
 
 SCHEMA = 1
 CONFIG, WEIGHTS = "config.json", "weights.safetensors"
@@ -91,23 +91,31 @@ def save_sae(
 
 
 def load_sae(folder_or_name: str | Path, device: str = "cpu") -> SAEFile:
-    """The SAE in a folder of ours or of the dictionary_learning family, in a .pt file of the latter, or a shipped one.
+    """The SAE in a folder of ours, in a folder or file of another project, or a shipped one by its name.
 
     Nothing is ever unpickled. InputError naming the file where it is missing, damaged, or of no known format.
     """
     path = _find(folder_or_name)
-    foreign = dictionary_learning.find(path)
-    if (path / CONFIG).is_file() and (path / WEIGHTS).is_file():
-        loaded = _load_own(path)
-    elif foreign is not None:
-        loaded = _load_foreign(foreign)
-    else:
-        raise InputError(
-            f"{path} is no SAE folder; expected {CONFIG} and {WEIGHTS}, or a dictionary_learning trainer folder "
-            f"with {dictionary_learning.WEIGHTS} (or a .pt file of it) and {CONFIG}"
-        )
+    own = (path / CONFIG).is_file() and (path / WEIGHTS).is_file()
+    loaded = _load_own(path) if own else load_foreign(path)
     loaded.sae.to(device).frozen()
     return loaded
+
+
+def load_foreign(path: str | Path, form: str = "auto", arch: str | None = None) -> SAEFile:
+    """The SAE of another project, frozen; see `core.saes.exchange.read_foreign`. It says not what it was made for."""
+    foreign, weights = read_foreign(Path(path), form, arch)
+    try:
+        sae = new_sae(foreign.config).load_arrays(foreign.arrays)
+    except InputError as error:
+        raise InputError(f"{weights}: {error}") from error
+    return SAEFile(
+        sae=sae.frozen(),
+        name=source_name(weights),
+        digest=_identity(_file_digest(weights), foreign.config),
+        path=weights,
+        training=foreign.settings,
+    )
 
 
 def shipped_saes() -> list[str]:
@@ -125,7 +133,7 @@ def _find(folder_or_name: str | Path) -> Path:
     if path.is_file():
         return path
     raise InputError(
-        f"no SAE {str(folder_or_name)!r}: expected a folder or one of the shipped names "
+        f"no SAE {str(folder_or_name)!r}: expected a folder, a file of weights, or one of the shipped names "
         f"({', '.join(shipped_saes()) or 'none is installed'})"
     )
 
@@ -164,19 +172,6 @@ def _load_own(folder: Path) -> SAEFile:
         training=document.get("training") or {},
         quality=document.get("quality") or {},
         gallery=document.get("gallery"),
-    )
-
-
-def _load_foreign(weights: Path) -> SAEFile:
-    config, arrays, training = dictionary_learning.read(weights)
-    folder = dictionary_learning.trainer_folder(weights)
-    name = folder.parent.name if folder.name.startswith("trainer_") else folder.name
-    return SAEFile(
-        sae=new_sae(config).load_arrays(arrays),
-        name=name,
-        digest=_identity(_file_digest(weights), config),
-        path=folder,
-        training=training,
     )
 
 

@@ -1,113 +1,170 @@
-"""Trainer folders of saprmarks/dictionary_learning and its forks: bare state dicts beside config.json.
+"""Trainer folders of saprmarks/dictionary_learning and its forks (sae-for-vlm, DeBiasLens), and their bare ae.pt.
 
-The finished SAE is ae.pt, earlier ones are checkpoints/ae_<step>.pt; DeBiasLens publishes only the latter.
+ae.pt is a state dict of tensors, config.json beside it says the class. Biases and thresholds already fit raw
+embeddings. Without config.json the tensors tell the class, except that TopK and BatchTopK store the very same ones.
 """
 
 import json
-import pickle
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from core.config import InputError, SAEConfig
+from core.saes.base import SAE
+from core.saes.formats.base import (
+    FORMATS,
+    OURS,
+    PLAIN,
+    Foreign,
+    Format,
+    Source,
+    bias_before,
+    pick,
+    shape,
+    tensors,
+    transposed,
+    whole_number,
+)
+from core.saes.formats.torch_files import to_bytes
 
-WEIGHTS = "ae.pt"
-CONFIG = "config.json"
-
+WEIGHTS, CONFIG = "ae.pt", "config.json"
 ARCHITECTURES = {
     "MatroyshkaBatchTopKSAE": "matryoshka-batch-topk",  # the fork's spelling
     "MatryoshkaBatchTopKSAE": "matryoshka-batch-topk",
+    "BatchTopKSAE": "batch-topk",
     "AutoEncoderTopK": "topk",
+    "JumpReluAutoEncoder": "jumprelu",
+    "AutoEncoder": "relu",
+    "AutoEncoderNew": "relu",
 }
+CLASSES = {ours: theirs for theirs, ours in ARCHITECTURES.items()}
+CLASSES |= dict.fromkeys(PLAIN, "AutoEncoder")
+SELECTING = ("topk", "batch-topk", "matryoshka-batch-topk")
+LINEAR = {"W_enc": "encoder.weight", "b_enc": "encoder.bias", "W_dec": "decoder.weight"}
 
 
-def find(path: Path) -> Path | None:
-    """The weights that `path` names: a file itself, or a trainer folder's ae.pt, else its latest checkpoint.
+class DictionaryLearning(Format):
+    name = "dictionary-learning"
 
-    None where there are no weights or no config.json belongs to them.
-    """
-    if path.is_dir():
-        kept = [file for file in path.glob("checkpoints/ae_*.pt") if file.stem[3:].isdigit()]
-        latest = max(kept, key=lambda file: int(file.stem[3:]), default=None)
-        found = path / WEIGHTS if (path / WEIGHTS).is_file() else latest
-    else:
-        found = path if path.suffix == ".pt" and path.is_file() else None
-    return found if found is not None and _config_of(found).is_file() else None
+    def recognises(self, source: Source) -> bool:
+        state = source.content
+        if source.kind != "torch" or "bpre" in state:
+            return False
+        trained = isinstance(source.said.get("trainer"), dict)
+        return trained or {"ae", "optimizer"} <= set(state) or "W_enc" in state or "encoder.weight" in state
 
-
-def trainer_folder(weights: Path) -> Path:
-    """The folder that holds the config.json of a weights file."""
-    return weights.parent.parent if weights.parent.name == "checkpoints" else weights.parent
-
-
-def _config_of(weights: Path) -> Path:
-    return trainer_folder(weights) / CONFIG
-
-
-def read(weights: Path) -> tuple[SAEConfig, dict[str, Tensor], dict[str, Any]]:
-    """Config, arrays by our names, and the trainer's own settings; biases and threshold already fit raw embeddings."""
-    trainer = _trainer(_config_of(weights))
-    state = _tensors(weights)
-    class_name = str(trainer.get("dict_class", ""))
-    if class_name not in ARCHITECTURES:
-        raise InputError(
-            f"{_config_of(weights)} is of class {class_name!r}, which cannot be read; known: {', '.join(ARCHITECTURES)}"
-        )
-    arch = ARCHITECTURES[class_name]
-    arrays = _named(state, weights)
-    d_in, d_sae = arrays["W_enc"].shape
-    config = {"arch": arch, "d_in": d_in, "d_sae": d_sae, "k": int(state.get("k", trainer.get("k", 0)))}
-    if arch == "matryoshka-batch-topk":
-        missing = [name for name in ("threshold", "group_sizes") if name not in state]
-        if missing:
-            raise InputError(f"{weights} has no tensor {missing[0]!r}; found {', '.join(state)}")
-        arrays["threshold"] = state["threshold"]
-        config["group_fractions"] = tuple(int(size) / d_sae for size in state["group_sizes"])
-    return SAEConfig(**config), arrays, {"trainer": trainer, "format": "dictionary-learning"}
-
-
-def _trainer(path: Path) -> dict[str, Any]:
-    try:
-        return dict(json.loads(path.read_text(encoding="utf-8"))["trainer"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path} is no dictionary_learning config: expected a JSON object with 'trainer'") from error
-
-
-def _tensors(path: Path) -> dict[str, Tensor]:
-    """The state dict, tensors only: a file that would run code when unpickled is refused."""
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise InputError(
-            f"{path} holds Python objects besides tensors and is refused, since opening it could run code; "
-            f"ask its author for a file with tensors only"
-        ) from error
-    except (RuntimeError, EOFError, ValueError, OSError) as error:
-        raise InputError(f"{path} cannot be read as a PyTorch file; copy it again") from error
-    if isinstance(state, dict) and "ae" in state and "optimizer" in state:
-        raise InputError(
-            f"{path} is the state of an interrupted training whose biases are not yet scaled to raw embeddings; "
-            f"take {WEIGHTS} of a finished training"
-        )
-    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise InputError(f"{path} is no bare state dict; expected named tensors such as W_enc or encoder.weight")
-    return state
-
-
-def _named(state: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
-    """W_enc (d, F), b_enc, W_dec (F, d), b_dec from either of the family's two spellings."""
-    try:
-        if "W_enc" in state:
-            arrays = {name: state[name] for name in ("W_enc", "b_enc", "W_dec", "b_dec")}
+    def read(self, source: Source) -> Foreign:
+        state, path = source.content, source.path
+        if "ae" in state and "optimizer" in state:
+            raise InputError(
+                f"{path} is the state of an interrupted training whose biases are not yet scaled to raw embeddings; "
+                f"take {WEIGHTS} of a finished training"
+            )
+        trainer = source.said.get("trainer")
+        trainer = dict(trainer) if isinstance(trainer, dict) else {}
+        arch = _architecture(source, trainer)
+        arrays = _named(source)
+        settings: dict[str, Any] = {"arch": arch, **shape(arrays)}
+        if arch in SELECTING:
+            settings["k"] = whole_number(state.get("k", trainer.get("k")), "k", path)
         else:
-            arrays = {
-                "W_enc": state["encoder.weight"].T,
-                "b_enc": state["encoder.bias"],
-                "W_dec": state["decoder.weight"].T,
-                "b_dec": state["b_dec"],
-            }
-    except KeyError as error:
-        raise InputError(f"{path} has no tensor {error}; found {', '.join(state)}") from error
-    return arrays
+            settings["k"] = settings["d_sae"]
+        if arch in ("batch-topk", "matryoshka-batch-topk"):
+            arrays["threshold"] = pick(state, {**_names(source), "threshold": "threshold"}, path)["threshold"]
+        if arch == "jumprelu":
+            arrays["threshold"] = pick(state, {**_names(source), "threshold": "threshold"}, path)["threshold"]
+            arrays = bias_before(arrays)
+        if arch == "matryoshka-batch-topk":
+            settings["group_fractions"] = _fractions(source, settings["d_sae"])
+        said = {"format": self.name, "trainer": trainer} if trainer else {"format": self.name}
+        return Foreign(SAEConfig(**settings), arrays, said)
+
+    def export(self, sae: SAE) -> dict[str, bytes]:
+        config, arch = sae.config, sae.config.arch
+        state = _state(sae)
+        trainer: dict[str, Any] = {
+            "dict_class": CLASSES[arch],
+            "activation_dim": config.d_in,
+            "dict_size": config.d_sae,
+        }
+        if arch in SELECTING:
+            state["k"] = torch.tensor(config.k, dtype=torch.int32)
+            threshold = getattr(sae, "threshold", None)
+            state["threshold"] = torch.tensor(-1.0) if threshold is None else threshold.detach().clone()
+            trainer["k"] = config.k
+        if arch == "matryoshka-batch-topk":
+            state["group_sizes"] = torch.tensor(sae.group_sizes, dtype=torch.int64)
+            trainer |= {"group_fractions": list(config.group_fractions), "group_sizes": list(sae.group_sizes)}
+        document = json.dumps({"trainer": trainer}, indent=1) + "\n"
+        return {WEIGHTS: to_bytes(state), CONFIG: document.encode()}
+
+
+FORMATS.register(DictionaryLearning.name)(DictionaryLearning())
+
+
+def _architecture(source: Source, trainer: dict[str, Any]) -> str:
+    """Our name: what config.json says, else what the tensors tell, else what the person said."""
+    state, said = source.content, str(trainer.get("dict_class", ""))
+    if said:
+        if said not in ARCHITECTURES:
+            raise InputError(
+                f"the config.json of {source.path} is of class {said!r}, which cannot be read; "
+                f"known: {', '.join(ARCHITECTURES)}"
+            )
+        return ARCHITECTURES[said]
+    threshold = state.get("threshold")
+    if "group_sizes" in state:
+        return "matryoshka-batch-topk"
+    if isinstance(threshold, Tensor) and threshold.ndim == 1:
+        return "jumprelu"
+    if "k" not in state and ("bias" in state or "decoder.bias" in state):
+        return "relu"
+    if source.arch in ("topk", "batch-topk", "relu"):
+        return source.arch
+    raise InputError(
+        f"{source.path} alone does not tell TopK from BatchTopK; put its config.json beside it, or import it with "
+        f"--arch topk or --arch batch-topk"
+    )
+
+
+def _names(source: Source) -> dict[str, str]:
+    """Their name of each of our four arrays."""
+    state = source.content
+    if "W_enc" in state:
+        return {name: name for name in OURS}
+    if "b_dec" in state:
+        return {**LINEAR, "b_dec": "b_dec"}
+    if "bias" in state:
+        return {**LINEAR, "b_dec": "bias"}
+    return {**LINEAR, "b_dec": "decoder.bias" if "decoder.bias" in state else "b_dec"}
+
+
+def _named(source: Source) -> dict[str, Tensor]:
+    names = _names(source)
+    arrays = pick(source.content, names, source.path)
+    if names["W_enc"] == "W_enc":
+        return arrays
+    arrays = transposed(arrays)
+    return bias_before(arrays) if names["b_dec"] == "decoder.bias" else arrays
+
+
+def _fractions(source: Source, d_sae: int) -> tuple[float, ...]:
+    sizes = source.content.get("group_sizes")
+    if sizes is None:
+        raise InputError(f"{source.path} has no tensor 'group_sizes'; found {', '.join(source.content)}")
+    return tuple(whole_number(size, "group_sizes", source.path) / d_sae for size in sizes)
+
+
+def _state(sae: SAE) -> dict[str, Tensor]:
+    """The state dict of the class that runs by the same rule."""
+    arrays, arch = tensors(sae), sae.config.arch
+    if arch == "matryoshka-batch-topk":
+        return arrays
+    if arch == "jumprelu":
+        shift = arrays["b_dec"].double() @ arrays["W_enc"].double()
+        arrays["b_enc"] = (arrays["b_enc"].double() - shift).to(torch.float32)
+        return {**arrays, "threshold": sae.threshold.detach().clone()}
+    turned = transposed(arrays)
+    state = {theirs: turned[ours] for ours, theirs in LINEAR.items()}
+    return {("bias" if arch in PLAIN else "b_dec"): turned["b_dec"], **state}
