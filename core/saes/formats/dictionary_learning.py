@@ -45,6 +45,8 @@ LINEAR = {"W_enc": "encoder.weight", "b_enc": "encoder.bias", "W_dec": "decoder.
 
 
 class DictionaryLearning(Format):
+    """State dicts of all its classes but the gated one; a relu or msae SAE leaves as its AutoEncoder."""
+
     name = "dictionary-learning"
 
     def recognises(self, source: Source) -> bool:

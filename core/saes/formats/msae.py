@@ -18,6 +18,8 @@ NAMES = {"W_enc": "encoder", "b_enc": "latent_bias", "W_dec": "decoder", "b_dec"
 
 
 class Msae(Format):
+    """Reads any file of the project as plain ReLU; writes plain ReLU SAEs with mean 0 and scale 1."""
+
     name = "msae"
 
     def recognises(self, source: Source) -> bool:

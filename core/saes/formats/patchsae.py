@@ -10,6 +10,8 @@ from core.saes.formats.base import FORMATS, OURS, Foreign, Format, Source, pick,
 
 
 class PatchSAE(Format):
+    """For reading only."""
+
     name = "patchsae"
 
     def recognises(self, source: Source) -> bool:

@@ -18,6 +18,8 @@ FILE_NAME = re.compile(r"MSAE_(?P<backbone>.+)_(?P<d>\d+)_(?P<n>\d+)_(?P<levels>
 
 
 class Sem(Format):
+    """Reads settings of training from the file name where they fit the tensors; writes plain ReLU SAEs only."""
+
     name = "sem"
 
     def recognises(self, source: Source) -> bool:
