@@ -18,6 +18,7 @@ from core.avatars import captions, drawing, galleries, pictures, world
 from core.avatars.clip_training import PIXEL_MEAN, PIXEL_STD, ClipTraining, ClipTrainingConfig, train_clip
 from core.avatars.pictures import Progress
 from core.avatars.prompts import PROMPT_SETS
+from core.avatars.sae_choice import Judge
 from core.avatars.world import Avatar
 from core.backbones.base import Backbone
 from core.backbones.open_clip_models import DEFAULT, LOCAL, load_backbone, save_clip
@@ -27,6 +28,7 @@ from core.neurons import encode_gallery
 from core.saes.checkpoint import load_sae
 from core.store import atomic_folder, file_digest, partial_folder, read_json, write_json
 from core.training import train_sae
+from core.zeroshot import PromptSet
 
 RECORD = "default-build.json"
 _ENCODED_AT_ONCE = 2000
@@ -40,6 +42,10 @@ class SAERecipe:
     d_sae: int
     k: int
     training: TrainingConfig
+
+    def config(self, x: np.ndarray) -> SAEConfig:
+        """The SAE of this recipe for embeddings x (n, d_in)."""
+        return SAEConfig("matryoshka-batch-topk", x.shape[1], self.d_sae, self.k)
 
 
 @dataclass(frozen=True)
@@ -57,10 +63,12 @@ class Plan:
     """captions drawn for the text gallery; repeated texts are left out"""
     sae_rows: int = 20000
     """avatars and captions drawn apart from all galleries, on which SAEs are trained"""
-    image_sae: SAERecipe = SAERecipe(256, 9, TrainingConfig(steps=1200, batch=512, lr=1e-3, seed=1))
-    """k and seed were chosen among about twenty: both presentations have a specific neuron at tau = .5. With others of
-    them one neuron alone carries the presentation, and switching it off does as much."""
-    image_residual_sae: SAERecipe = SAERecipe(256, 8, TrainingConfig(steps=1200, batch=512, lr=1e-3))
+    image_saes: tuple[SAERecipe, ...] = tuple(
+        SAERecipe(256, k, TrainingConfig(steps=1200, batch=512, lr=1e-3, seed=seed))
+        for k in (8, 9)
+        for seed in range(3)
+    )
+    """candidates at each attach point; what ships is chosen on the probe gallery, see `sae_choice`"""
     text_sae: SAERecipe = SAERecipe(256, 8, TrainingConfig(steps=1200, batch=512, lr=1e-3))
 
 
@@ -93,8 +101,8 @@ class DefaultBuild:
             yield Part(name, target, self._key(self.backbone.weights_digest, size), self._gallery(make, target))
         for name, side, attach in _SAES:
             target = self.out / "saes" / name
-            recipe = self._recipe(side, attach)
-            key = self._key(self.backbone.weights_digest, asdict(recipe), self.plan.sae_rows, attach)
+            recipes = [asdict(recipe) for recipe in self._recipes(side)]
+            key = self._key(self.backbone.weights_digest, recipes, self.plan.sae_rows, attach)
             yield Part(name, target, key, self._sae(side, attach, target))
         made = [load_sae(self.out / "saes" / name).digest for name, _, _ in _SAES]
         made += [self._open(name).digest for name in self._galleries()]
@@ -120,10 +128,8 @@ class DefaultBuild:
         """Digest of what a part is made from; the seed and the world's code belong to every part."""
         return digest_of([self.seed, self._code, list(made_from)])
 
-    def _recipe(self, side: Side, attach: Attach) -> SAERecipe:
-        if side == "text":
-            return self.plan.text_sae
-        return self.plan.image_sae if attach == "pooled" else self.plan.image_residual_sae
+    def _recipes(self, side: Side) -> tuple[SAERecipe, ...]:
+        return (self.plan.text_sae,) if side == "text" else self.plan.image_saes
 
     def _open(self, name: str) -> Gallery:
         return open_gallery(self.out / "galleries" / name)
@@ -217,12 +223,33 @@ class DefaultBuild:
     def _sae(self, side: Side, attach: Attach, target: Path) -> Callable[[Progress], None]:
         def make(progress: Progress) -> None:
             x = self._sae_rows(side, progress)[side, attach]
-            recipe = self._recipe(side, attach)
-            config = SAEConfig("matryoshka-batch-topk", x.shape[1], recipe.d_sae, recipe.k)
+            recipes = self._recipes(side)
+            recipe = recipes[0] if len(recipes) == 1 else self._best(recipes, x, attach, progress)
             fingerprint = self.backbone.fingerprint(side, attach)
-            train_sae(x, config, recipe.training, fingerprint, target, progress, replace_out=True)
+            train_sae(x, recipe.config(x), recipe.training, fingerprint, target, progress, replace_out=True)
 
         return make
+
+    def _best(self, recipes: Sequence[SAERecipe], x: np.ndarray, attach: Attach, progress: Progress) -> SAERecipe:
+        """The recipe whose SAE does best on the probe gallery.
+
+        The chosen one is trained again by the caller: the same training gives the same SAE, and only what ships is
+        written.
+        """
+        prompts = PromptSet.load(self.out / "prompts" / "default-attributes.json")
+        judge = Judge(
+            self._open("default-probe"),
+            attach,
+            lambda texts: self.backbone.encode_texts(list(texts))["pooled"],
+            prompts,
+        )
+        found = []
+        for number, recipe in enumerate(recipes, 1):
+            sae, _ = train_sae(
+                x, recipe.config(x), recipe.training, progress=_candidate(progress, number, len(recipes))
+            )
+            found.append(judge(sae))
+        return recipes[min(range(len(recipes)), key=lambda i: found[i].order)]
 
     def _sae_rows(self, side: Side, progress: Progress) -> dict[tuple[Side, Attach], np.ndarray]:
         """Embeddings at both attach points of avatars or captions that are in no gallery.
@@ -307,6 +334,11 @@ def build_default(
         part.make(_named(progress, part.name))
         record[part.name] = part.key
         write_json(record_path, {"schema": 1, "seed": seed, "parts": record})
+
+
+def _candidate(progress: Progress, number: int, of: int) -> Progress:
+    """The stages of one candidate, with its number before them."""
+    return lambda done, total, what: progress(done, total, f"candidate {number} of {of}, {what}")
 
 
 def _named(progress: Progress | None, part: str) -> Progress:

@@ -34,8 +34,7 @@ TINY = Plan(
     attire=26,
     captions=60,
     sae_rows=80,
-    image_sae=TINY_SAE,
-    image_residual_sae=TINY_SAE,
+    image_saes=(TINY_SAE, SAERecipe(16, 5, TrainingConfig(steps=8, batch=16, seed=1))),
     text_sae=TINY_SAE,
 )
 
@@ -54,7 +53,7 @@ def digests(out):
 
 
 def test_everything_is_there_and_opens(built):
-    out, seen = built
+    out, _ = built
     backbone = load_backbone(f"local-dir:{out}/models/default")
     assert backbone.image_size == (32, 32) and backbone.unknown_words("a photo of an astronaut") == ["astronaut"]
     for name, n in (("default", 36), ("default-probe", 36), ("default-attire", 26)):
