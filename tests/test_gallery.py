@@ -131,6 +131,14 @@ def mapped(array: np.ndarray | None) -> bool:
     return isinstance(array, np.memmap) or (array is not None and mapped(getattr(array, "base", None)))
 
 
+@pytest.mark.parametrize("text", ["{}", "[]", '{"sae": "x", "shape": 3, "files": {}}'])
+def test_a_broken_codes_file_is_named(gallery: Gallery, text: str) -> None:
+    gallery.write_codes("d" * 64, sparse.csr_matrix(np.ones((N, 4))))
+    (gallery.path / "codes" / ("d" * 16) / "codes.json").write_text(text)
+    with pytest.raises(InputError, match=r"broken codes\.json; remove that folder"):
+        open_gallery(gallery.path).codes("d" * 64)
+
+
 def test_codes_round_trip_by_rows_and_by_neurons(gallery: Gallery) -> None:
     dense = np.random.default_rng(0).random((N, 20)) * (np.random.default_rng(1).random((N, 20)) < 0.2)
     before = gallery.digest

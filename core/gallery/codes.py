@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sparse
@@ -47,11 +48,20 @@ def open_codes(gallery: Path, sae_digest: str, n: int) -> Codes | None:
     folder = codes_folder(gallery, sae_digest)
     if not (folder / "codes.json").is_file():
         return None
-    about = read_json(folder / "codes.json")
+    about = _about(folder)
     if about["sae"] != sae_digest or about["shape"][0] != n:
         return None
     shape = tuple(about["shape"])
     return Codes(_map(folder, "csr", sparse.csr_matrix, shape), _map(folder, "csc", sparse.csc_matrix, shape))
+
+
+def _about(folder: Path) -> dict[str, Any]:
+    """codes.json of one SAE: its digest, the shape (n, d_sae) and the digests of the arrays."""
+    about = read_json(folder / "codes.json")
+    whole = isinstance(about, dict) and {"sae", "shape", "files"} <= set(about) and isinstance(about["files"], dict)
+    if not whole or not isinstance(about["shape"], list) or len(about["shape"]) != 2:
+        raise InputError(f"{folder} holds a broken codes.json; remove that folder and encode again")
+    return about
 
 
 def _map(folder: Path, form: str, make: type, shape: tuple[int, int]) -> sparse.spmatrix:
@@ -69,9 +79,9 @@ def _map(folder: Path, form: str, make: type, shape: tuple[int, int]) -> sparse.
 def check_codes(gallery: Path) -> list[str]:
     """One line for every codes file whose bytes are not those that were written."""
     wrong = []
-    for about in sorted((gallery / "codes").glob("[!.]*/codes.json")):
-        for name, digest in read_json(about)["files"].items():
-            path = about.parent / name
+    for folder in sorted(path.parent for path in (gallery / "codes").glob("[!.]*/codes.json")):
+        for name, digest in _about(folder)["files"].items():
+            path = folder / name
             if not path.is_file():
                 wrong.append(f"{path.relative_to(gallery)} is missing")
             elif file_digest(path) != digest:
