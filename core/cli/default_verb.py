@@ -16,7 +16,7 @@ def build_default(
     seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
     resume: Annotated[bool, typer.Option("--resume", help="Keep the parts that are finished.")] = False,
 ) -> None:
-    """Draw the avatar world, train its model and SAEs, build its galleries; about half an hour on two cores."""
+    """Draw the avatar world, train its model and SAEs, build its galleries; about twenty minutes on two cores."""
     from core.avatars.build import build_default as build
 
     with progress_bar() as progress:

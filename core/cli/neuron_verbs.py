@@ -42,18 +42,16 @@ def neurons(
 
 
 def _of_gallery(name: str, sae: str, attribute: str, tau: float, half: Any, where: dict[str, str]) -> dict[str, Any]:
-    from core.neurons import encode_gallery, social_neurons
+    from core.neurons import codes_of, social_neurons
     from core.saes.checkpoint import load_sae
 
     gallery, sae_file = _with_half(open_gallery(name), half), load_sae(sae)
     attach = sae_file.attach or "pooled"
     warnings = sae_file.require(gallery.fingerprint(attach))
-    stored = gallery.codes(sae_file.digest)
-    if stored is None:
-        with progress_bar() as progress:
-            stored = encode_gallery(gallery, sae_file, progress=progress)
-    rows = gallery.rows(half, where)
-    found = social_neurons(stored.csr[rows], gallery.labels(attribute)[rows], tau)
+    rows, labels = gallery.rows(half, where), gallery.labels(attribute)
+    with progress_bar() as progress:
+        codes = codes_of(gallery, sae_file, progress)
+    found = social_neurons(codes.csr[rows], labels[rows], tau)
     return {
         "schema": 1,
         **found.to_json(),

@@ -68,7 +68,8 @@ def train(
 
 
 def _quality_lines(result: dict[str, Any]) -> Iterator[str]:
-    yield f"fvu {result['fvu']:.4f} (0 is perfect, 1 no better than the mean), l0 {result['l0']:.1f} neurons a row"
+    fvu = "undefined (all rows are equal)" if result["fvu"] is None else f"{result['fvu']:.4f}"
+    yield f"fvu {fvu} (0 is perfect, 1 no better than the mean), l0 {result['l0']:.1f} neurons a row"
     yield f"dead {result['dead_fraction']:.0%} of the neurons, {result['steps']:,} steps"
     yield f"saved to {result['out']}, digest {result['digests']['sae'][:16]}"
 
