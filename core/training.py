@@ -97,13 +97,18 @@ class Trainer:
             state |= {f"adam.{i}.{name}": value for name, value in slots.items()}
         return {name: value.detach().contiguous() for name, value in {**state, "silent": self.silent}.items()}
 
+    @torch.no_grad()
     def load_state(self, state: dict[str, Tensor], step: int) -> None:
         """Go on from what `state` gave."""
         self.sae.load_state_dict({name[4:]: value for name, value in state.items() if name.startswith("sae.")})
+        parameters = list(self.sae.parameters())
         slots: dict[int, dict[str, Tensor]] = {}
         for name, value in state.items():
             if name.startswith("adam."):
                 _, i, slot = name.split(".")
+                like = parameters[int(i)]
+                if value.shape == like.shape:  # the fused step runs over memory: averages must lie as parameters do
+                    value = torch.empty_like(like).copy_(value)
                 slots.setdefault(int(i), {})[slot] = value
         self.optimiser.load_state_dict({**self.optimiser.state_dict(), "state": slots})
         self.silent = state["silent"].to(self.silent)
