@@ -1,8 +1,7 @@
 """Training draws rows by seed, learns the data, and survives being killed without a trace in the result."""
 
-import multiprocessing
-import signal
-import time
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +23,7 @@ from core.training import (
     train_sae,
 )
 
+ROOT = Path(__file__).resolve().parent.parent
 CONFIG = SAEConfig("matryoshka-batch-topk", 8, 24, 3)
 SHORT = TrainingConfig(steps=30, batch=16, dead_after=100, threshold_start=5)
 
@@ -232,31 +232,9 @@ def test_stopped_at_any_step_and_resumed_it_is_the_uninterrupted_training(tmp_pa
         assert told == (tmp_path / "whole" / name).read_bytes()
 
 
-LONG = TrainingConfig(steps=1500, batch=16)
-
-
-def train_to_the_end(out):
-    train_sae(embeddings(), CONFIG, LONG, out=out, resume=True, save_every=20)
-
-
-def test_killed_without_warning_ten_times_it_is_the_uninterrupted_training(tmp_path, monkeypatch):
+def test_killed_without_warning_ten_times_it_is_the_uninterrupted_training(tmp_path):
     """SIGKILL at ten random moments, also while the state is being written."""
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).resolve().parent.parent))
-    processes, rng = multiprocessing.get_context("forkserver"), np.random.default_rng()
-    processes.set_forkserver_preload(["core.training"])
-    state = tmp_path / ".cut.partial" / STATE
-    for _ in range(10):
-        before = state.stat().st_mtime_ns if state.exists() else None
-        child = processes.Process(target=train_to_the_end, args=(tmp_path / "cut",))
-        child.start()
-        while child.is_alive() and (not state.exists() or state.stat().st_mtime_ns == before):
-            time.sleep(0.005)
-        time.sleep(rng.uniform(0, 0.05))
-        child.kill()
-        child.join()
-        assert child.exitcode == -signal.SIGKILL and not (tmp_path / "cut").exists()
-    train_to_the_end(tmp_path / "cut")
-    train_sae(embeddings(), CONFIG, LONG, out=tmp_path / "whole")
+    subprocess.run([sys.executable, "-m", "tests.killing", tmp_path], cwd=ROOT, check=True)
     weights = [(tmp_path / name / "weights.safetensors").read_bytes() for name in ("cut", "whole")]
     assert weights[0] == weights[1]
 
