@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 Readout = Callable[[np.ndarray], np.ndarray]
 """Residuals (n, d_model) to pooled embeddings (n, d); see core.readout."""
 Arrays = Mapping[str, np.ndarray]
+NO_EDIT = Edit()
+"""No neuron switched: what methods without neurons are called with."""
 
 Role = Literal["diverse", "bias", "spurious", "contents", "helpful", "paraphrases", "augmented"]
 """What a text is there for.
@@ -248,7 +250,7 @@ class Intervention(ABC):
         return None
 
     @abstractmethod
-    def __call__(self, material: Material, edit: Edit = Edit(), fitted: Any = None) -> np.ndarray: ...
+    def __call__(self, material: Material, edit: Edit = NO_EDIT, fitted: Any = None) -> np.ndarray: ...
 
     def on_arrays(self, arrays: Arrays) -> dict[str, np.ndarray]:
         """The method on bare arrays named as its paper's recorded values are; `out` is the result."""

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from core.config import Edit
-from core.interventions.base import INTERVENTIONS, Intervention, Material
+from core.interventions.base import INTERVENTIONS, NO_EDIT, Intervention, Material
 
 
 @INTERVENTIONS.register("identity")
@@ -19,5 +19,5 @@ class Identity(Intervention):
     cost = "nothing"
     changes = "items"
 
-    def __call__(self, material: Material, edit: Edit = Edit(), fitted: Any = None) -> np.ndarray:
+    def __call__(self, material: Material, edit: Edit = NO_EDIT, fitted: Any = None) -> np.ndarray:
         return material.stored()

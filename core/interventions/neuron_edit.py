@@ -7,7 +7,7 @@ import scipy.sparse as sparse
 
 from core.config import Edit, InputError
 from core.interventions.arrays import Reader
-from core.interventions.base import INTERVENTIONS, Arrays, Intervention, Material, Needs
+from core.interventions.base import INTERVENTIONS, NO_EDIT, Arrays, Intervention, Material, Needs
 
 
 @INTERVENTIONS.register("neuron-edit")
@@ -41,7 +41,7 @@ class NeuronEdit(Intervention):
         *("selected", "alpha", "gamma"),
     )
 
-    def __call__(self, material: Material, edit: Edit = Edit(), fitted: Any = None) -> np.ndarray:
+    def __call__(self, material: Material, edit: Edit = NO_EDIT, fitted: Any = None) -> np.ndarray:
         codes = material.require_codes()
         check_neurons(edit, codes.shape[1])
         if edit.changes_nothing:

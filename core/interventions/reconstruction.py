@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from core.config import Edit
-from core.interventions.base import INTERVENTIONS, Intervention, Material, Needs
+from core.interventions.base import INTERVENTIONS, NO_EDIT, Intervention, Material, Needs
 
 
 @INTERVENTIONS.register("reconstruction-only")
@@ -27,7 +27,7 @@ class ReconstructionOnly(Intervention):
     changes = "edit"
     needs = Needs(sae=True)
 
-    def __call__(self, material: Material, edit: Edit = Edit(), fitted: Any = None) -> np.ndarray:
+    def __call__(self, material: Material, edit: Edit = NO_EDIT, fitted: Any = None) -> np.ndarray:
         alpha = edit.alpha if edit.form == "blend" else 1.0
         if alpha == 0.0:
             return material.stored()
