@@ -20,4 +20,7 @@ class ReconstructionOnly(Intervention):
         alpha = edit.alpha if edit.form == "blend" else 1.0
         if alpha == 0.0:
             return np.array(material.pooled, dtype=np.result_type(material.pooled.dtype, np.float32))
-        return material.embedded(alpha * material.reconstruction + (1.0 - alpha) * material.x)
+        # in the reconstruction's precision: a product of stored float16 rows would be rounded to float16
+        return material.embedded(
+            alpha * material.reconstruction + (1.0 - alpha) * material.x.astype(material.W_dec.dtype)
+        )
