@@ -22,7 +22,7 @@ FLOORS = [
 ]
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 ONE_MODULE = {
-    "faiss": "core/retrieval.py",
+    "faiss": "core/retrieval/flat.py",
     "open_clip": "core/backbones/open_clip_models.py",
     "umap": "core/projection.py",
 }

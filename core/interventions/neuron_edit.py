@@ -49,7 +49,8 @@ class NeuronEdit(Intervention):
         if edit.form == "error-preserving":
             rows, change = code_change(codes, material.W_dec, edit)
             return material.embedded(material.x[rows] - change, rows)
-        x = edit.alpha * material.reconstruction + (1.0 - edit.alpha) * material.x
+        # the reconstruction's precision: a product of stored float16 rows would be rounded to float16
+        x = edit.alpha * material.reconstruction + (1.0 - edit.alpha) * material.x.astype(material.W_dec.dtype)
         if edit.neurons and edit.strength > 0.0:
             rows, change = code_change(codes, material.W_dec, edit)
             x[rows] -= edit.alpha * change
