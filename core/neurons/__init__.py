@@ -1,5 +1,6 @@
 """What neurons answer to: codes of galleries, social neurons, firing statistics per group, evidence, neighbours."""
 
+from core.neurons.attribution import Attribution, attribute, lean
 from core.neurons.encoding import codes_of, encode_gallery, encode_rows
 from core.neurons.evidence import Evidence, Histogram, Shown, active_neurons, evidence, histogram
 from core.neurons.firing import benjamini_hochberg, firing_statistics
@@ -7,12 +8,14 @@ from core.neurons.neighbours import coactive_neurons, nearest_neurons
 from core.neurons.social import GroupNeurons, SocialNeurons, shared_neurons, social_neurons
 
 __all__ = [
+    "Attribution",
     "Evidence",
     "GroupNeurons",
     "Histogram",
     "Shown",
     "SocialNeurons",
     "active_neurons",
+    "attribute",
     "benjamini_hochberg",
     "coactive_neurons",
     "codes_of",
@@ -21,6 +24,7 @@ __all__ = [
     "evidence",
     "firing_statistics",
     "histogram",
+    "lean",
     "nearest_neurons",
     "shared_neurons",
     "social_neurons",
