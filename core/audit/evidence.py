@@ -1,5 +1,6 @@
 """What the machine decided in an audit, before any statistics: which rows each arm retrieves for each prompt."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -39,6 +40,8 @@ class Ranked:
     """Searched rows whose embedding the arm changes."""
     cosine: tuple[float, ...]
     """Mean cosine of the searched rows before and after."""
+    spread: tuple[float, ...]
+    """Standard deviation of that cosine over the searched rows."""
 
     def of(self, arm: str) -> np.ndarray:
         """The ranking of one arm (depth,)."""
@@ -129,7 +132,7 @@ def ranked(
     request = request_for(spec, attribute, prompt, edits)
     part = select_part(sources.gallery, request, bench)
     depth = min(depth_for(spec.k), part.n)
-    names, rows, changed, cosine = [], [], [], []
+    names, rows, changed, cosines = [], [], [], []
     for name, method, arm_edits in arms_of(spec, sources, part, request, controlled, bench):
         asked = replace(request, edits=arm_edits, method=method if arm_edits else spec.method)
         queries = embed_texts([prompt], sources.gallery, asked, sources.texts, sources.saes, bench)
@@ -137,8 +140,15 @@ def ranked(
         names.append(name)
         rows.append(items.index.search(vectors[0], depth).rows)
         changed.append(len(items.changed))
-        cosine.append(items.mean_cosine)
-    return Ranked(tuple(names), np.stack(rows), tuple(changed), tuple(cosine))
+        cosines.append(_moments(items.cosines, part.n))
+    return Ranked(tuple(names), np.stack(rows), tuple(changed), *zip(*cosines, strict=True))
+
+
+def _moments(cosines: np.ndarray, n: int) -> tuple[float, float]:
+    """Mean and standard deviation over all n rows of a cosine that is 1 where nothing changed."""
+    lost = 1.0 - cosines.astype(np.float64)
+    mean = float(lost.sum() / n)
+    return 1.0 - mean, math.sqrt(max(float(np.square(lost).sum()) / n - mean * mean, 0.0))
 
 
 # ------------------------------------------------------------------------------------------------ on disk
@@ -186,10 +196,11 @@ def _save(path: Path, one: Ranked) -> None:
             rows=one.rows.astype(np.int32),
             rows_changed=np.array(one.rows_changed),
             cosine=np.array(one.cosine),
+            spread=np.array(one.spread),
         )
 
 
 def _load(path: Path) -> Ranked:
-    names = ("arms", "rows", "rows_changed", "cosine")
-    arms, rows, changed, cosine = read_arrays(path, names, "the rankings of an interrupted audit; remove it")
-    return Ranked(tuple(arms.tolist()), rows.astype(np.int64), tuple(changed.tolist()), tuple(cosine.tolist()))
+    names = ("arms", "rows", "rows_changed", "cosine", "spread")
+    arms, rows, *rest = read_arrays(path, names, "the rankings of an interrupted audit; remove it")
+    return Ranked(tuple(arms.tolist()), rows.astype(np.int64), *(tuple(part.tolist()) for part in rest))

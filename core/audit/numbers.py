@@ -9,7 +9,7 @@ import numpy as np
 from scipy.special import ndtr
 from scipy.stats import t as student
 
-from core.audit.evidence import CHOSEN, ORIGINAL, PROJECTION, RANDOM_DRAWS, RECONSTRUCTION, Ranked
+from core.audit.evidence import CHOSEN, ORIGINAL, PROJECTION, RECONSTRUCTION, Ranked
 from core.audit.ranking import metric_estimate
 from core.audit.results import RANKING_NAMES, Part
 from core.audit.spec import AuditSpec
@@ -70,7 +70,8 @@ def prompt_numbers(
         shares["difference"] = share_differences(pairs, *tops.values(), len(part.groups))
         metrics["difference"] = {name: _difference(name, pairs, metrics, tops, part) for name in RANKING_NAMES}
         at = ranked.arms.index(CHOSEN)
-        document["moved"] = {"rows_changed": ranked.rows_changed[at], "mean_cosine": ranked.cosine[at], "n": part.n}
+        document["rows_changed"] = number(share_estimate(ranked.rows_changed[at], part.n), NO_TARGET)
+        document["cosine"] = _mean_cosine({prompt: ranked}, CHOSEN, part)
     document["shares"] = {
         group: {arm: number(found[g], float(part.target[g])) for arm, found in shares.items()}
         for g, group in enumerate(part.groups)
@@ -170,39 +171,52 @@ def arm_numbers(spec: AuditSpec, attribute: str, part: Part, found: Mapping[str,
     ----------
     found : prompt -> rankings, of the pre-registered prompts.
     """
-    metric, target = RANKING_METRICS.get(HEADLINE)(), spec.target_of(attribute)
-
-    def values(arm: str) -> list[float]:
-        return [float(metric(part.labels[one.of(arm)[: spec.k]], part.target)) for one in found.values()]
-
-    arms = next(iter(found.values())).arms
-    original, document = values(ORIGINAL), {}
+    target, arms = spec.target_of(attribute), next(iter(found.values())).arms
+    tops = {arm: [part.labels[one.of(arm)[: spec.k]] for one in found.values()] for arm in arms}
+    values = {arm: _headline_values(lists, part) for arm, lists in tops.items()}
+    means = {arm: _mean(lists, values[arm], part, spec) for arm, lists in tops.items()}
+    document: dict[str, Any] = {}
     for arm in (ORIGINAL, CHOSEN, RECONSTRUCTION, PROJECTION):
         if arm not in arms:
             continue
-        own = values(arm)
-        at = [one.arms.index(arm) for one in found.values()]
-        cosine = [one.cosine[i] for one, i in zip(found.values(), at, strict=True)]
-        document[arm] = {
-            "mean": number(mean_over_prompts(own), target),
-            "change": number(mean_over_prompts(np.subtract(own, original)), target),
-            "by_prompt": {prompt: value for prompt, value in zip(found, own, strict=True)},
-            "mean_cosine": float(np.mean(cosine)),
-            "n": part.n,
-            "target": target,
+        change = mean_over_prompts(np.subtract(values[arm], values[ORIGINAL]))
+        by_prompt = {
+            prompt: number(metric_estimate(HEADLINE, top, part.target, part.counts, spec.seed), target)
+            for prompt, top in zip(found, tops[arm], strict=True)
         }
-    draws = [float(np.mean(values(arm))) for arm in arms if arm.startswith("random ")]
+        document[arm] = {"mean": number(means[arm], target), "by_prompt": by_prompt}
+        if arm != ORIGINAL:
+            document[arm] |= {"change": number(change, target), "cosine": _mean_cosine(found, arm, part)}
+    draws = [arm for arm in arms if arm.startswith("random ")]
     if draws:
-        assert len(draws) == RANDOM_DRAWS
-        as_low = sum(draw <= float(np.mean(values(CHOSEN))) for draw in draws)
+        own = [float(np.mean(values[arm])) for arm in draws]
+        as_low = sum(value <= float(np.mean(values[CHOSEN])) for value in own)
         document["random neurons"] = {
-            "mean": number(Estimate(float(np.mean(draws)), min(draws), max(draws), len(draws)), target),
-            "draws": draws,
-            "p": (1 + as_low) / (1 + len(draws)),
-            "n": len(draws),
-            "target": target,
+            "mean": number(Estimate(float(np.mean(own)), min(own), max(own), len(own)), target),
+            "interval": "smallest and largest of the draws",
+            "draws": [number(means[arm], target) for arm in draws],
+            "p": (1 + as_low) / (1 + len(own)),
         }
     return document
+
+
+def _headline_values(lists: Sequence[np.ndarray], part: Part) -> np.ndarray:
+    return np.asarray(RANKING_METRICS.get(HEADLINE)()(np.stack(lists), part.target))
+
+
+def _mean(lists: Sequence[np.ndarray], values: np.ndarray, part: Part, spec: AuditSpec) -> Estimate:
+    """Mean over prompts; a single prompt's own value with its own interval."""
+    if len(lists) == 1:
+        return metric_estimate(HEADLINE, lists[0], part.target, part.counts, spec.seed)
+    return mean_over_prompts(values)
+
+
+def _mean_cosine(found: Mapping[str, Ranked], arm: str, part: Part) -> dict[str, Any]:
+    """Mean cosine of a row before and after, over rows and prompts; its interval is that of a mean over n rows."""
+    moments = [(one.cosine[i], one.spread[i]) for one in found.values() for i in [one.arms.index(arm)]]
+    mean, spread = np.mean(moments, axis=0).tolist()
+    half = 1.96 * spread / math.sqrt(part.n)
+    return number(Estimate(mean, mean - half, mean + half, part.n), NO_TARGET)
 
 
 def part_numbers(part: Part, target: Any) -> dict[str, Any]:
