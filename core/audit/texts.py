@@ -99,6 +99,10 @@ class RecordedTexts:
             return None
         return ReadoutArrays(kept["ln_weight"], kept["ln_bias"], float(kept["eps"]), kept["projection"])
 
+    def record(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """What it was made from."""
+        return dict(self._document), {name: a for name, a in self._arrays.items() if name.startswith("text_")}
+
     def unknown_words(self, text: str) -> list[str]:
         return list(self._document["unknown_words"].get(text, []))
 

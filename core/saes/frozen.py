@@ -46,6 +46,13 @@ class FrozenSAE:
         return np.where(pre > np.maximum(at.get("threshold", x.dtype.type(0)), 0), pre, 0)
 
 
+    def onset(self, z: np.ndarray) -> np.ndarray:
+        """The value above which a neuron fires, one number a row or a neuron, for codes z (n, F) of this SAE."""
+        if self.config.arch == "topk":
+            return np.where(z > 0, z, np.inf).min(axis=1, keepdims=True)
+        return np.maximum(self.weights.get("threshold", np.zeros(())), 0)
+
+
 @dataclass(frozen=True, eq=False)
 class FrozenFile:
     """A FrozenSAE with where it comes from; stands in for `core.saes.checkpoint.SAEFile`."""
@@ -55,6 +62,11 @@ class FrozenFile:
     digest: str
     fingerprint: Fingerprint | None
     path: Path
+
+    @classmethod
+    def of(cls, loaded: Any) -> "FrozenFile":
+        """The same SAE as a loaded `SAEFile`, without its torch parts."""
+        return cls(FrozenSAE(loaded.sae.config, loaded.sae.arrays()), loaded.name, loaded.digest, loaded.fingerprint, loaded.path)
 
     @property
     def side(self) -> str | None:
