@@ -10,7 +10,7 @@ FLOORS = [
     {"config"},
     {"registry", "store", "readout"},
     {"datasets", "backbones", "saes", "metrics", "statistics", "retrieval", "projection"},
-    {"gallery"},
+    {"gallery", "labelling"},
     {"training"},
     {"neurons"},
     {"interventions"},
@@ -24,6 +24,7 @@ FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 ONE_MODULE = {
     "faiss": "core/retrieval.py",
     "open_clip": "core/backbones/open_clip_models.py",
+    "sqlalchemy": "core/labelling/log.py",
     "umap": "core/projection.py",
 }
 PAGE_LINES = 120
