@@ -10,7 +10,7 @@ FLOORS = [
     {"config"},
     {"registry", "store", "readout"},
     {"datasets", "backbones", "saes", "metrics", "statistics", "retrieval", "projection", "figures"},
-    {"gallery"},
+    {"gallery", "labelling"},
     {"training"},
     {"neurons"},
     {"interventions"},
@@ -27,6 +27,7 @@ ONE_MODULE = {
     "faiss": "core/retrieval/flat.py",
     "matplotlib": "core/figures.py",
     "open_clip": "core/backbones/open_clip_models.py",
+    "sqlalchemy": "core/labelling/log.py",
     "umap": "core/projection.py",
 }
 PAGE_LINES = 120
