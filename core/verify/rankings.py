@@ -130,7 +130,7 @@ def edited(
     switched = list(edit.neurons) if method == "neuron-edit" else []
     change = np.zeros_like(x)
     if switched:
-        change = (edit.strength * (z[:, switched] - edit.gamma)) @ W_dec[switched]
+        change = (np.array(edit.each_strength) * (z[:, switched] - np.array(edit.each_gamma))) @ W_dec[switched]
     if method == "neuron-edit" and edit.form == "error-preserving":
         return x - change
     alpha = edit.alpha if edit.form == "blend" else 1.0
