@@ -4,6 +4,7 @@ from functools import cached_property
 
 import numpy as np
 
+from core.audit.material import Items
 from core.config import Edit
 from core.gallery import unit_rows
 from core.interventions import INTERVENTIONS, Material
@@ -29,7 +30,8 @@ class LiveIndex:
 
     def __init__(self, engine: LiveEngine, edit: Edit, baseline: FlatIndex, material: Material) -> None:
         self._engine, self._edit, self._baseline, self._material = engine, edit, baseline, material
-        self.n, self.d, self.nbytes = baseline.n, baseline.d, 0
+        self.n, self.d = baseline.n, baseline.d
+        self.nbytes = baseline.nbytes  # what `unit` will take if somebody asks for it
 
     def scores(self, query: np.ndarray) -> np.ndarray:
         """Cosine of every item with the query, float32 (n,); items that the edit leaves alone keep theirs."""
@@ -47,3 +49,11 @@ class LiveIndex:
         unit = np.array(self._baseline.unit)
         unit[changed] = unit_rows(INTERVENTIONS.get("neuron-edit")()(self._material, self._edit)[changed])
         return unit
+
+
+def live_items(engine: LiveEngine, material: Material, baseline: Items, edit: Edit, digest: str) -> Items:
+    """The items after a neuron edit; rows that it leaves alone keep their unit embedding and their scores."""
+    live = engine.edited(edit)
+    if not len(live.rows):
+        return Items(baseline.index, live.rows, np.zeros(0), baseline.digest)
+    return Items(LiveIndex(engine, edit, baseline.index, material), live.rows, live.cosines, digest)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from core.audit.bench import Bench
+from core.audit.live_items import live_engine, live_items
 from core.audit.material import (
     Items,
     Queries,
@@ -95,7 +96,11 @@ def arm_items(gallery: Gallery, part: Part, request: RankRequest, method: str, s
     digest = digest_of([part.digest, sae_file.digest if sae_file else None, method, edit.digest])
 
     def make() -> Items:
-        return edited_items(item_material(gallery, part, sae_file, bench), baseline, method, edit, digest)
+        material = item_material(gallery, part, sae_file, bench)
+        if method != "neuron-edit":
+            return edited_items(material, baseline, method, edit, digest)
+        engine = bench.remember(("engine", part.digest, sae_file.digest), lambda: live_engine(material))
+        return live_items(engine, material, baseline, edit, digest)
 
     return bench.remember(("items", digest), make)
 
