@@ -212,7 +212,7 @@ def _editable(
     notes: tuple[str, ...],
 ) -> Queries:
     """Queries with their codes; refuses a text SAE of another model."""
-    if not INTERVENTIONS.get(request.method).needs_sae:
+    if not INTERVENTIONS.get(request.method).needs.sae:
         return Queries(Material("text", texts["pooled"]), notes)
     sae_file = sae_of("text", saes)
     attach = sae_file.attach or "pooled"
