@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from core.audit.material import SAEs
+from core.audit.recorded_texts import RecordedTexts, RecordingTexts
 from core.audit.spec import AuditSpec
-from core.audit.texts import RecordedTexts, RecordingTexts
 from core.config import ASSETS, UNKNOWN, InputError
 from core.gallery import Gallery, open_gallery
 from core.zeroshot import PromptSet

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sparse
 
+from core.audit.arms import Edits, Ranked, arms_of, request_for
 from core.audit.bench import Bench
-from core.audit.evidence import Edits, Ranked, arms_of, request_for
 from core.audit.material import embed_texts, encode, sae_of, select_part
 from core.audit.ranking import intervene
 from core.audit.results import Part

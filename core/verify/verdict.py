@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 
+from core.audit.arms import Edits, Ranked, edits_of, request_for
 from core.audit.bench import Bench
-from core.audit.evidence import Edits, Ranked, edits_of, request_for
 from core.audit.findings import findings
 from core.audit.material import select_part
+from core.audit.recorded_texts import RecordedTexts
 from core.audit.run import AuditResult, numbers_of, side_effects
 from core.audit.sources import Sources, probe_of, sources_of
 from core.audit.spec import AuditSpec
-from core.audit.texts import RecordedTexts
 from core.config import InputError
 from core.gallery import Gallery, open_gallery
 from core.report import ReportOptions, read_report, rendered, report_document
