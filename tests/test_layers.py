@@ -18,7 +18,8 @@ FLOORS = [
     {"avatars"},
     {"audit"},
     {"benchmark", "studies"},
-    {"report", "verify"},
+    {"report"},
+    {"verify"},
     {"ui", "cli"},
 ]
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}

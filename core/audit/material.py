@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from core.saes.checkpoint import SAEFile
 
 SAEs = Mapping[Side, "SAEFile"]
+ROWS_AT_ONCE = 4096
+"""Rows that are encoded together where it is done without torch: 4,096 x 16,384 float64 are 512 MB."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -309,7 +311,8 @@ def sae_of(side: Side, saes: SAEs) -> "SAEFile":
 def encode(x: np.ndarray, sae_file: "SAEFile"):
     """Codes (n, F) of embeddings, as a sparse matrix by rows; without torch where the SAE is a frozen one."""
     if isinstance(sae_file.sae, FrozenSAE):
-        return sparse.csr_matrix(sae_file.sae.encode(x))
+        blocks = (x[start : start + ROWS_AT_ONCE] for start in range(0, len(x), ROWS_AT_ONCE))
+        return sparse.vstack([sparse.csr_matrix(sae_file.sae.encode(block)) for block in blocks], format="csr")
     from core.neurons import encode_rows
 
     return encode_rows(x, sae_file.sae)
