@@ -67,7 +67,7 @@ class SEMIntervention(Intervention):
         return {"Sc": S_c, "M": M, "h": h, "hdeb": scores.modulated(h, M)}
 
     def on_arrays(self, arrays: Arrays) -> dict[str, np.ndarray]:
-        given = SEMArrays(arrays, self.title)
+        given = SEMArrays(arrays, "SEM")
         parts = [self._parts(own, more, given.scores) for own, more in zip(given.query, given.paraphrases, strict=True)]
         found = {name: np.stack([p[name] for p in parts]) for name in ("Sc", "M", "h", "hdeb")}
         found["out"] = found["hdeb"].astype(np.float64) @ given.decoder.T.astype(np.float64) + given.b_pre
