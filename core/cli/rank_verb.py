@@ -59,9 +59,12 @@ def rank(
         saes[side] = sae_file
         edits[side] = Edit(neurons, strength=strength, gamma=gamma, form=form, alpha=alpha)
     if method is not None:
-        INTERVENTIONS.get(method)  # refuses an unknown name before anything is loaded
-    if method is not None and not edits:
-        edits[source.side] = Edit(strength=strength, gamma=gamma, form=form, alpha=alpha)
+        found = INTERVENTIONS.get(method)
+        if found.changes == "edit" and not edits:
+            edits[source.side] = Edit(strength=strength, gamma=gamma, form=form, alpha=alpha)
+        elif found.needs.sae:
+            side = "text" if found.changes == "query" else source.side
+            saes.setdefault(side, load_sae(f"default-{side}"))
     request = audit.RankRequest(
         query=query,
         query_embedding=None if query_embedding is None else _vector(query_embedding),
