@@ -2,10 +2,10 @@
 
 import streamlit as st
 
-from core.ui import frame, grids, loading, making
+from core.ui import frame, grids, loading, making, prompt_editor
 from core.ui.state import bind, get_state
 
-VIEWS = {"choose": "Choose", "gallery": "Make a gallery", "sae": "Train an SAE"}
+VIEWS = {"choose": "Choose", "gallery": "Make a gallery", "sae": "Train an SAE", "prompts": "Prompt sets"}
 
 frame.through_app()
 state = get_state()
@@ -22,6 +22,9 @@ if view == "gallery":
 elif view == "sae":
     with frame.guard():
         making.new_sae()
+elif view == "prompts":
+    with frame.guard():
+        prompt_editor.editor()
 else:
     loading.choose()
     loading.describe()

@@ -39,7 +39,8 @@ def chosen_edits(
     alpha: float,
     method: str | None,
 ) -> tuple[dict[Side, "SAEFile"], dict[Side, Edit]]:
-    """The SAEs that were named, by side, and the edit of each; a method without neurons edits the gallery's side.
+    """The SAEs that were named, by side, and the edit of each; a method of edits without neurons edits the
+    gallery's side, and one that reads an SAE by itself gets the shipped one.
 
     InputError for two SAEs of one side, neurons without an SAE, and an unknown method (before anything is loaded).
     """
@@ -49,9 +50,12 @@ def chosen_edits(
     saes, edits = load_saes(gallery, sae), {}
     for side, neurons in zip(saes, neuron_sets(off or (), len(saes)), strict=True):
         edits[side] = Edit(neurons, strength=strength, gamma=gamma, form=form, alpha=alpha)
-    if method is not None:
-        INTERVENTIONS.get(method)
+    found = None if method is None else INTERVENTIONS.get(method)
+    if found is not None and found.changes == "edit":
         edits = edits or {gallery.side: Edit(strength=strength, gamma=gamma, form=form, alpha=alpha)}
+    elif found is not None and found.needs.sae:
+        side: Side = "text" if found.changes == "query" else gallery.side
+        saes |= {} if side in saes else load_saes(gallery, [f"default-{side}"])
     return saes, edits
 
 
