@@ -45,7 +45,7 @@ def _of_gallery(name: str, sae: str, attribute: str, tau: float, half: Any, wher
     from core.neurons import codes_of, social_neurons
     from core.saes.checkpoint import load_sae
 
-    gallery, sae_file = _with_half(open_gallery(name), half), load_sae(sae)
+    gallery, sae_file = with_half(open_gallery(name), half), load_sae(sae)
     attach = sae_file.attach or "pooled"
     warnings = sae_file.require(gallery.fingerprint(attach))
     rows, labels = gallery.rows(half, where), gallery.labels(attribute)
@@ -66,7 +66,7 @@ def _of_gallery(name: str, sae: str, attribute: str, tau: float, half: Any, wher
     }
 
 
-def _with_half(gallery: Gallery, half: str) -> Gallery:
+def with_half(gallery: Gallery, half: str) -> Gallery:
     """The gallery that holds the wanted half; one that is wholly the evaluation set names its probe set."""
     partner = gallery.manifest.get("probe_gallery")
     if half != "probe" or partner is None or gallery.manifest["split"].get("whole") != "evaluation":
