@@ -4,13 +4,17 @@ from core.neurons.encoding import codes_of, encode_gallery, encode_rows
 from core.neurons.evidence import Evidence, Histogram, Shown, active_neurons, evidence, histogram
 from core.neurons.firing import benjamini_hochberg, firing_statistics
 from core.neurons.neighbours import coactive_neurons, nearest_neurons
+from core.neurons.pair_cosines import SimilarityGap, similarity_gap
+from core.neurons.sae_quality import QualityReport, quality_report, rate_histogram
 from core.neurons.social import GroupNeurons, SocialNeurons, shared_neurons, social_neurons
 
 __all__ = [
     "Evidence",
     "GroupNeurons",
     "Histogram",
+    "QualityReport",
     "Shown",
+    "SimilarityGap",
     "SocialNeurons",
     "active_neurons",
     "benjamini_hochberg",
@@ -22,6 +26,9 @@ __all__ = [
     "firing_statistics",
     "histogram",
     "nearest_neurons",
+    "quality_report",
+    "rate_histogram",
     "shared_neurons",
+    "similarity_gap",
     "social_neurons",
 ]
