@@ -2,13 +2,14 @@
 
 from core.neurons.encoding import codes_of, encode_gallery, encode_rows
 from core.neurons.evidence import Evidence, Histogram, Shown, active_neurons, evidence, histogram
-from core.neurons.firing import benjamini_hochberg, firing_statistics
+from core.neurons.firing import BestNeuron, benjamini_hochberg, best_neurons, firing_statistics, separation
 from core.neurons.neighbours import coactive_neurons, nearest_neurons
 from core.neurons.pair_cosines import SimilarityGap, similarity_gap
 from core.neurons.sae_quality import QualityReport, quality_report, rate_histogram
 from core.neurons.social import GroupNeurons, SocialNeurons, shared_neurons, social_neurons
 
 __all__ = [
+    "BestNeuron",
     "Evidence",
     "GroupNeurons",
     "Histogram",
@@ -18,6 +19,7 @@ __all__ = [
     "SocialNeurons",
     "active_neurons",
     "benjamini_hochberg",
+    "best_neurons",
     "coactive_neurons",
     "codes_of",
     "encode_gallery",
@@ -28,6 +30,7 @@ __all__ = [
     "nearest_neurons",
     "quality_report",
     "rate_histogram",
+    "separation",
     "shared_neurons",
     "similarity_gap",
     "social_neurons",
