@@ -122,7 +122,7 @@ def _sort_by_neuron(folder: Path, per_neuron: np.ndarray, progress: Progress | N
         free += lengths
         first = last
         if progress is not None:
-            progress(here.stop, total, "sorting the codes by neuron")
+            progress(first, n, "sorting the codes by neuron")
     data.flush()
     indices.flush()
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from core.saes.sparse import Places, places_of, sampled_products
+from core.saes.sparse import Kept, Places, places_of, sampled_products
 
 GROUPS_PER_ENTRY = 4
 """Column groups looked at for each entry wanted: more give a tighter bound, and take longer to search."""
@@ -18,14 +18,6 @@ SAFETY = 1.5
 
 WORTHWHILE = 1 << 22
 """Entries of a product from which a rough one saves more than checking it costs."""
-
-
-class Kept(NamedTuple):
-    """Entries of a matrix (B, F) that were kept: row by row, within a row by ascending column."""
-
-    places: Places
-    values: Tensor
-    """(m,) all above 0."""
 
 
 class Product(NamedTuple):
@@ -64,9 +56,16 @@ def largest_of_rows(x: Tensor, w: Tensor, b: Tensor, k: int) -> Kept:
         table = values.new_zeros(len(x), width)
         table[places.rows, number] = values
         largest = table.topk(k, dim=1, sorted=False)
-        chosen = (starts[:, None] + largest.indices)[largest.values > 0].sort().values
+        chosen = (starts[:-1, None] + largest.indices)[largest.values > 0].sort().values
         places, values = places.chosen(chosen), values[chosen]
     return Kept(places, values)
+
+
+def all_above(x: Tensor, w: Tensor, b: Tensor, least: Tensor) -> Kept:
+    """The entries of x @ w + b above `least` () and above 0."""
+    places, values = _candidates(rough_product(x, w, b), least, x, w, b)
+    above = (values > least).nonzero().flatten()
+    return Kept(places.chosen(above), values[above])
 
 
 def rough_product(x: Tensor, w: Tensor, b: Tensor) -> Product:

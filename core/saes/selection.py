@@ -13,8 +13,7 @@ from torch import Tensor
 from core.saes.aux import aux_loss
 from core.saes.base import NEVER, SAE, LossParts
 from core.saes.known_gradient import with_gradients
-from core.saes.largest import Kept
-from core.saes.sparse import Places, sampled_products, weighted_sums
+from core.saes.sparse import Kept, Places, sampled_products, weighted_sums
 
 
 class Gradients(NamedTuple):

@@ -25,9 +25,17 @@ class Places(NamedTuple):
         return torch.bincount(self.rows, minlength=self.shape[0])
 
     def row_starts(self) -> Tensor:
-        """(rows,) position of each row's first place."""
+        """(rows + 1,) position of each row's first place, and behind the last one how many there are."""
         lengths = self.row_lengths()
-        return lengths.cumsum(0) - lengths
+        return torch.cat([lengths.new_zeros(1), lengths.cumsum(0)])
+
+
+class Kept(NamedTuple):
+    """The entries of a matrix that count, and where they are."""
+
+    places: Places
+    values: Tensor
+    """(m,) all above 0."""
 
 
 def places_of(mask: Tensor) -> Places:
@@ -45,11 +53,11 @@ def places_of(mask: Tensor) -> Places:
 
 def sampled_products(a: Tensor, b: Tensor, places: Places) -> Tensor:
     """(m,) entries of a @ b, a (rows, d), b (d, columns), at the places alone."""
-    ends = places.row_lengths().cumsum(0)
-    starts = torch.cat([ends.new_zeros(1), ends])
     with warnings.catch_warnings():  # said once a process: that the layout is young, and that it is not checked
         warnings.filterwarnings("ignore", message="Sparse")
-        nowhere = torch.sparse_csr_tensor(starts, places.columns, a.new_zeros(len(places.rows)), places.shape)
+        nowhere = torch.sparse_csr_tensor(
+            places.row_starts(), places.columns, a.new_zeros(len(places.rows)), places.shape
+        )
     return torch.sparse.sampled_addmm(nowhere, a, b, beta=0.0).values()
 
 

@@ -19,7 +19,7 @@ from core.training import Trainer
 
 D, NEURONS, K, BATCH = 512, 4096, 20, 4096
 CORES = 2
-STEPS, WARMUP, DECAY_START = 1000, 100, 800
+STEPS, WARMUP, DECAY_START = 1000, 2, 800
 DEAD, DEAD_BIAS = 1000, -0.1
 """Neurons made to count as dead in the second comparison, and the bias that lets them fire at times, but rarely."""
 BATCHES = 4
