@@ -157,8 +157,10 @@ def edited(
 ) -> np.ndarray:
     """x' (n, d) in float64 of neuron editing or of the reconstruction alone; see `core.config.Edit`."""
     switched = list(edit.neurons) if method == "neuron-edit" else []
+    own = edit if switched else Edit()
     z = np.asarray(codes[:, switched].toarray(), dtype=np.float64)
-    change = (edit.strength * (z - edit.gamma)) @ weights["W_dec"][switched].astype(np.float64)
+    away = np.array(own.each_strength) * (z - np.array(own.each_gamma))
+    change = away @ weights["W_dec"][switched].astype(np.float64)
     if method == "neuron-edit" and edit.form == "error-preserving":
         return x - change
     alpha = edit.alpha if edit.form == "blend" else 1.0
