@@ -9,7 +9,7 @@ import scipy.sparse as sparse
 from scipy.special import ndtr
 
 from core.neurons.matrices import UNLABELLED, AnyCodes, by_neuron, number_groups
-from core.statistics import wilson
+from core.statistics import benjamini_hochberg, wilson
 
 
 @dataclass(frozen=True)
@@ -50,20 +50,6 @@ def firing_statistics(codes: AnyCodes, labels: Sequence | np.ndarray, rows: np.n
     blocks = [_group_block(name, g, sizes, sums) for g, name in enumerate(names) if sizes[g]]
     table = pd.concat(blocks, ignore_index=True) if blocks else pd.DataFrame()
     return table.sort_values(["neuron", "group"], kind="stable", ignore_index=True) if len(table) else table
-
-
-def benjamini_hochberg(p: np.ndarray) -> np.ndarray:
-    """Adjusted p: the smallest false discovery rate at which each test is a finding; NaN stays NaN and is not counted.
-
-    p_(i) -> min over j >= i of m p_(j) / j. Source: Benjamini and Hochberg 1995.
-    """
-    p = np.asarray(p, dtype=np.float64)
-    adjusted = np.full(p.shape, np.nan)
-    tested = np.flatnonzero(~np.isnan(p))
-    order = tested[np.argsort(p[tested], kind="stable")]
-    scaled = p[order] * len(order) / np.arange(1, len(order) + 1)
-    adjusted[order] = np.minimum(np.minimum.accumulate(scaled[::-1])[::-1], 1.0)
-    return adjusted
 
 
 def _group_block(name: str, g: int, sizes: np.ndarray, sums: _Sums) -> pd.DataFrame:
