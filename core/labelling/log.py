@@ -154,6 +154,27 @@ class LabelLog:
         self._engine.dispose()
 
 
+def label_set(digest: str, sae: str | None = None, where: str | Path | None = None) -> tuple[int, ...]:
+    """The neurons of a set by its hash, for edits; InputError where it is not there or belongs to another SAE.
+
+    Parameters
+    ----------
+    sae : digest of the SAE that is edited; None: not compared.
+    where : the log; None: the default one.
+    """
+    log = LabelLog(where)
+    try:
+        found = log.label_set(digest)
+    finally:
+        log.close()
+    if sae is not None and found.sae != sae:
+        raise InputError(
+            f"the set {found.name!r} ({digest[:12]}) names neurons of the SAE {found.sae[:12]}, not of {sae[:12]}; "
+            "label the neurons of this SAE"
+        )
+    return found.neurons
+
+
 def _row(entry: LabelEvent) -> dict[str, Any]:
     body = entry.to_json()
     return {name: body[name] for name in ("id", "rater", "sae", "neuron")} | {"body": body}

@@ -4,12 +4,14 @@ from core.neurons.encoding import codes_of, encode_gallery, encode_rows
 from core.neurons.evidence import Evidence, Histogram, Shown, active_neurons, evidence, histogram
 from core.neurons.firing import benjamini_hochberg, firing_statistics
 from core.neurons.neighbours import coactive_neurons, nearest_neurons
+from core.neurons.prediction import PredictionTest, prediction_score, prediction_test
 from core.neurons.social import GroupNeurons, SocialNeurons, shared_neurons, social_neurons
 
 __all__ = [
     "Evidence",
     "GroupNeurons",
     "Histogram",
+    "PredictionTest",
     "Shown",
     "SocialNeurons",
     "active_neurons",
@@ -22,6 +24,8 @@ __all__ = [
     "firing_statistics",
     "histogram",
     "nearest_neurons",
+    "prediction_score",
+    "prediction_test",
     "shared_neurons",
     "social_neurons",
 ]
