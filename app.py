@@ -40,3 +40,4 @@ with frame.guard():
     page.run()
 frame.sidebar()
 links.write()
+frame.spare_collections()

@@ -7,7 +7,7 @@ from core.labelling.current import Standing, standings
 from core.labelling.events import LabelEvent
 from core.labelling.log import LabelLog
 
-OVERLAP = 200
+OVERLAP = 50
 """Numbers read again each time: in a database server a lower number may become visible after a higher one."""
 
 
@@ -43,13 +43,13 @@ class LiveStandings:
 
     def _refresh(self) -> None:
         touched = set()
-        for number, entry in self._log.numbered(self._sae, after=max(0, self._last - OVERLAP)):
+        after = max(0, self._last - OVERLAP)
+        for number, entry in self._log.numbered(self._sae, after=after, known=self._seen):
             self._last = max(self._last, number)
-            if entry.id not in self._seen:
-                self._seen.add(entry.id)
-                key = (entry.gallery, entry.neuron)
-                self._events.setdefault(key, []).append((number, entry))
-                touched.add(key)
+            self._seen.add(entry.id)
+            key = (entry.gallery, entry.neuron)
+            self._events.setdefault(key, []).append((number, entry))
+            touched.add(key)
         for gallery, neuron in touched:
             own = sorted(self._events[gallery, neuron], key=lambda e: e[0])
             stands = standings(entry for _, entry in own)

@@ -1,7 +1,7 @@
 """The label log: events that are only ever added, in SQLite or any database by URL. The only user of sqlalchemy."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -85,14 +85,15 @@ class LabelLog:
         return [entry for _, entry in self.numbered(sae, rater, after)]
 
     def numbered(
-        self, sae: str | None = None, rater: str | None = None, after: int = 0
+        self, sae: str | None = None, rater: str | None = None, after: int = 0, known: Container[str] = ()
     ) -> list[tuple[int, LabelEvent]]:
-        """The same with the number of each in the log, rising."""
-        query = select(EVENTS.c.seq, EVENTS.c.body).where(EVENTS.c.seq > after).order_by(EVENTS.c.seq)
+        """The same with the number of each in the log, rising; without those whose ids are known already."""
+        query = select(EVENTS.c.seq, EVENTS.c.id, EVENTS.c.body).where(EVENTS.c.seq > after).order_by(EVENTS.c.seq)
         for column, wanted in ((EVENTS.c.sae, sae), (EVENTS.c.rater, rater)):
             query = query if wanted is None else query.where(column == wanted)
         with self._speaking(), self._engine.connect() as connection:
-            return [(seq, LabelEvent.from_json(body)) for seq, body in connection.execute(query)]
+            found = connection.execute(query)
+            return [(seq, LabelEvent.from_json(body)) for seq, id, body in found if id not in known]
 
     # -- sets ---------------------------------------------------------------------------------------------------------
 

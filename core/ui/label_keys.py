@@ -10,19 +10,27 @@ from core.ui.grids import Tile
 
 KEYS = """
 export default function ({ data }) {
-  const find = (name) => document.querySelector(`.st-key-${name} button, .st-key-${name} input`);
-  const field = find(data.field);
-  if (field && data.empty && !field.value) field.focus();
+  // whatever neuron is on the page at the moment of the press: its number is in the class between the two parts
+  const find = ([start, end]) => [...document.querySelectorAll(`[class*="st-key-${start}"]`)]
+    .filter((e) => [...e.classList].some((c) => c.startsWith(`st-key-${start}`) && c.endsWith(end)))
+    .map((e) => e.querySelector("button, input")).find((e) => e && !e.disabled);
+  let looks = 40;
+  const first = () => {
+    const name = find(data.name);
+    if (name && !name.value) name.focus();
+    else if (!name && looks-- > 0) setTimeout(first, 100);
+  };
+  first();
   const listen = (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const active = document.activeElement;
     if (["INPUT", "TEXTAREA", "SELECT"].includes(active?.tagName)) {
       // after Streamlit has taken the text
-      if (active === find(data.field) && ["Enter", "Escape"].includes(event.key)) setTimeout(() => active.blur(), 0);
+      if (["Enter", "Escape"].includes(event.key)) setTimeout(() => active.blur(), 0);
       return;
     }
-    const name = data.keys[event.key.toLowerCase()];
-    const target = name && find(name);
+    const place = data.keys[event.key.toLowerCase()];
+    const target = place && find(place);
     if (!target) return;
     event.preventDefault();
     if (target.tagName === "INPUT") target.focus();
@@ -101,18 +109,18 @@ _keys = st.components.v2.component("unskew_keys", js=KEYS)
 _board = st.components.v2.component("unskew_board", html=BOARD_HTML, css=BOARD_CSS, js=BOARD_JS)
 
 
-def listen(keys: Mapping[str, str], field: str, empty: bool = False) -> None:
-    """Let keys press buttons and lead into fields: `keys` = {"1": key of a widget}.
+def listen(keys: Mapping[str, tuple[str, str]], name: tuple[str, str]) -> None:
+    """Let keys press buttons and lead into fields; Enter and Esc lead out of them. Put it outside of any fragment.
 
-    Streamlit's own shortcuts stay alive on the buttons of the neuron before until the page has settled, so that one
-    press reached two neurons. Here a press reaches the one widget that is named now; a held key presses once.
+    Streamlit's own shortcuts stay alive on the buttons of the neuron before until the page has settled: one press
+    reached two neurons. Here a press reaches the one widget that is there, and a held key presses once.
 
     Parameters
     ----------
-    field : key of the text field that Enter and Esc lead out of.
-    empty : True where the field must be filled before anything else: it has the focus at once.
+    keys : for each key of the keyboard how the wanted widget's key begins and ends.
+    name : the same for the field that has the focus first, as long as it is empty.
     """
-    _keys(key="label-keys", data={"keys": dict(keys), "field": field, "empty": empty}, height="content")
+    _keys(key="label-keys", data={"keys": {k: list(v) for k, v in keys.items()}, "name": list(name)}, height="content")
 
 
 def prediction_board(key: str, tiles: Sequence[Tile]) -> list[int] | None:

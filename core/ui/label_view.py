@@ -38,6 +38,13 @@ KEYS: tuple[tuple[str, str, str | None, str], ...] = (
     ("9", "unclear", None, "Unclear"),
 )
 """Key, type, attribute, what stands on the button."""
+PLACES = {
+    **{letter: ("label-", f"-type-{letter}") for letter, *_ in KEYS},
+    **{"t": ("label-", "-text"), "s": ("label-", "-skip")},
+    **{"j": ("label-less", ""), "k": ("label-more", ""), "f": ("label-confound", ""), "z": ("label-undo", "")},
+    **{"x": ("label-testing", ""), "o": ("label-order", ""), "p": ("label-test-last", "")},
+}
+"""Key of the keyboard -> how the key of its widget begins and ends; between them is the neuron's number."""
 
 
 def label_page() -> None:
@@ -66,6 +73,7 @@ def label_page() -> None:
     elif view == "sets":
         sets_panel(desk)
     else:
+        listen(PLACES, (NAME_FIELD, ""))
         _workplace()
 
 
@@ -82,7 +90,6 @@ def _workplace() -> None:
         st.info(line, icon=":material/info:")
     if not desk.rater:
         _name(state)
-        listen({}, NAME_FIELD, empty=True)
         st.info("Type your name first: every label carries who gave it, and raters do not see each other's before.")
         return
     if desk.test is not None:
@@ -127,8 +134,6 @@ def _neuron(desk: Desk, neuron: int) -> None:
     _type_keys(desk, neuron)
     _said_keys(desk, neuron)
     _last(desk)
-    # before the pictures: from the moment the buttons show, the keys press them
-    listen(_letters(neuron), f"label-text-{neuron}")
     for pair in (
         (("Fires most on", shown.top, "top"), ("Does not fire on", shown.silent, "silent")),
         (("Fires as usual on", shown.middle, "middle"), ("Fires on, at random", shown.firing, "firing")),
@@ -150,7 +155,7 @@ def _type_keys(desk: Desk, neuron: int) -> None:
         for letter, type, attribute, name in KEYS:
             st.button(
                 with_key(name, letter),
-                key=f"label-{neuron}-{letter}",
+                key=f"label-{neuron}-type-{letter}",
                 help=f"Label: {type}" + (f", {attribute}" if attribute else ""),
                 on_click=guarded_key,
                 args=(desk.commit, neuron, type, attribute),
@@ -170,7 +175,7 @@ def _said_keys(desk: Desk, neuron: int) -> None:
             label_visibility="collapsed",
             max_chars=2000,
             width=200,
-            **bind("filters", "label-text", key=f"label-text-{neuron}"),
+            **bind("filters", "label-text", key=f"label-{neuron}-text"),
         )
         turn = {"on_click": labelling.turn_confidence}
         st.button(with_key("Less", "J"), key="label-less", args=(state, -1), **turn)
@@ -186,7 +191,7 @@ def _said_keys(desk: Desk, neuron: int) -> None:
             args=("label-confound", not confound or None),
         )
         act = {"on_click": guarded_key}
-        st.button(with_key("Skip", "S"), key=f"label-skip-{neuron}", args=(desk.skip, neuron), **act)
+        st.button(with_key("Skip", "S"), key=f"label-{neuron}-skip", args=(desk.skip, neuron), **act)
         st.button(with_key("Undo", "Z"), key="label-undo", args=(desk.undo,), **act)
         testing = bool(state.filters.get("label-testing"))
         st.button(
@@ -201,13 +206,6 @@ def _said_keys(desk: Desk, neuron: int) -> None:
 def with_key(name: str, letter: str) -> str:
     """A button's name with the key that presses it."""
     return f"{name} :gray[{letter}]"
-
-
-def _letters(neuron: int) -> dict[str, str]:
-    """Key of the keyboard -> key of the widget that it presses."""
-    named = {"j": "less", "k": "more", "f": "confound", "z": "undo", "x": "testing", "o": "order", "p": "test"}
-    numbered = {"t": f"text-{neuron}", "s": f"skip-{neuron}", **{key: f"{neuron}-{key}" for key, *_ in KEYS}}
-    return {letter: f"label-{name}" for letter, name in (named | numbered).items()}
 
 
 def _last(desk: Desk) -> None:
@@ -229,7 +227,7 @@ def _last(desk: Desk) -> None:
             width="content",
         )
         if score is None and entry.type in labelling.TESTED:
-            st.button(with_key("Test it", "P"), key="label-test", on_click=guarded_key, args=(_begin, desk, entry))
+            st.button(with_key("Test it", "P"), key="label-test-last", on_click=guarded_key, args=(_begin, desk, entry))
 
 
 def _begin(desk: Desk, entry: LabelEvent) -> None:
