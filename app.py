@@ -7,6 +7,12 @@ from core.ui import frame, links, provenance, tour
 PAGES = [
     ("start", "Start", "home", "What is loaded, the guided demo, and your own faces or captions"),
     ("neurons", "Neurons", "hub", "Find neurons that carry gender, race or age, and see what they answer to"),
+    (
+        "label",
+        "Label",
+        "label",
+        "Say what neurons answer to, with one hand on the keyboard; several raters, agreement, sets",
+    ),
     ("compare", "Compare", "compare_arrows", "A prompt before and after neurons are switched off, and what it costs"),
     ("report", "Report", "lab_profile", "An audit with its findings, to export and to verify"),
     ("data_and_models", "Data & models", "database", "Choose, build and import galleries, models and SAEs"),
@@ -37,3 +43,4 @@ with frame.guard():
         provenance.foot()
 frame.sidebar()
 links.write()
+frame.spare_collections()

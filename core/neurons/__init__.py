@@ -5,6 +5,7 @@ from core.neurons.encoding import codes_of, encode_gallery, encode_rows
 from core.neurons.evidence import Evidence, Histogram, Shown, active_neurons, evidence, histogram
 from core.neurons.firing import benjamini_hochberg, firing_statistics
 from core.neurons.neighbours import coactive_neurons, nearest_neurons
+from core.neurons.prediction import PredictionTest, prediction_score, prediction_test
 from core.neurons.social import GroupNeurons, SocialNeurons, shared_neurons, social_neurons
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "Evidence",
     "GroupNeurons",
     "Histogram",
+    "PredictionTest",
     "Shown",
     "SocialNeurons",
     "active_neurons",
@@ -26,6 +28,8 @@ __all__ = [
     "histogram",
     "lean",
     "nearest_neurons",
+    "prediction_score",
+    "prediction_test",
     "shared_neurons",
     "social_neurons",
 ]
