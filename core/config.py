@@ -3,6 +3,7 @@
 import hashlib
 import json
 import math
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
@@ -11,6 +12,9 @@ from typing import Any, Literal
 
 ROOT = Path(__file__).resolve().parent.parent
 ASSETS = ROOT / "assets"
+VERSION = "0.1.0"
+"""The app's own version: written beside whatever a person decides with it."""
+HOME_VARIABLE = "UNSKEW_HOME"
 
 Side = Literal["image", "text"]
 Attach = Literal["pooled", "residual"]
@@ -28,6 +32,14 @@ UNKNOWN = "unknown"
 
 class InputError(ValueError):
     """What a person gave cannot be used. The message is one line: what was given, what was expected, what to do."""
+
+
+def own_folder() -> Path:
+    """Where this machine keeps what people make and what is computed once: $UNSKEW_HOME, else ~/.unskew.
+
+    Labels and computed maps live here, never in assets, galleries or SAEs, which may be shared and read-only.
+    """
+    return Path(os.environ.get(HOME_VARIABLE) or "~/.unskew").expanduser()
 
 
 def digest_of(value: Any) -> str:

@@ -9,7 +9,7 @@ import shutil
 import tempfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -128,7 +128,8 @@ def _one_line(path: Path, expected: str) -> Iterator[None]:
 # --- whole or not there -----------------------------------------------------------------------------------------
 
 
-def _refuse_existing(target: Path, replace: bool) -> None:
+def refuse_existing(target: Path, replace: bool = False) -> None:
+    """InputError where `target` is there and must not be replaced."""
     if not replace and os.path.lexists(target):
         raise InputError(f"{target} exists already; choose another name, or ask for it to be replaced")
 
@@ -173,7 +174,7 @@ def publish(partial: Path, target: Path, replace: bool = False, sync: bool = Tru
     InputError.
     """
     partial, target = Path(partial), Path(os.path.abspath(target))
-    _refuse_existing(target, replace)
+    refuse_existing(target, replace)
     if sync:
         for path in [*partial.rglob("*"), partial]:
             _sync(path)
@@ -213,7 +214,7 @@ def atomic_folder(target: Path, replace: bool = False) -> Iterator[Path]:
     Its temporary name is its own, so that two writers of one target never mix; the later one wins with `replace`.
     """
     target = Path(os.path.abspath(target))
-    _refuse_existing(target, replace)
+    refuse_existing(target, replace)
     _make_parent(target)
     try:
         partial = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".partial", dir=target.parent))
@@ -254,20 +255,36 @@ def resumable_folder(target: Path, replace: bool = False) -> Iterator[Path]:
     on from; any other interruption keeps it. One job at a time: a second one for the same target is an InputError.
     """
     target = Path(os.path.abspath(target))
-    _refuse_existing(target, replace)
+    refuse_existing(target, replace)
     partial = partial_folder(target)
-    with open(partial / "lock", "w") as lock:
-        if fcntl is not None:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                raise InputError(f"{target} is being made by another job; wait for it or choose another name") from None
+    with locked(partial, target):
         try:
             yield partial
         except InputError:
             shutil.rmtree(partial, ignore_errors=True)
             raise
         shutil.rmtree(partial, ignore_errors=True)
+
+
+@contextmanager
+def locked(partial: Path, target: Path) -> Iterator[None]:
+    """Hold the workplace of `target` alone; InputError where another job holds it. Freed also by a killed process."""
+    busy = InputError(f"{target} is being made by another job; wait for it or choose another name")
+    path = partial / "lock"
+    with ExitStack() as opened:
+        try:
+            lock = opened.enter_context(open(path, "w"))
+            if fcntl is not None:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                # a job that just ended may have removed the folder with the file that was locked
+                held = os.path.samestat(os.fstat(lock.fileno()), path.stat())
+            else:
+                held = True
+        except OSError:
+            held = False
+        if not held:
+            raise busy
+        yield
 
 
 def _umask() -> int:

@@ -10,7 +10,7 @@ FLOORS = [
     {"config"},
     {"registry", "store", "readout"},
     {"datasets", "backbones", "saes", "metrics", "statistics", "retrieval", "projection", "figures"},
-    {"gallery"},
+    {"gallery", "labelling"},
     {"training"},
     {"neurons"},
     {"interventions"},
@@ -24,9 +24,10 @@ FLOORS = [
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 ONE_MODULE = {
     "fairlearn": "core/zeroshot/parity.py",
-    "faiss": "core/retrieval.py",
+    "faiss": "core/retrieval/flat.py",
     "matplotlib": "core/figures.py",
     "open_clip": "core/backbones/open_clip_models.py",
+    "sqlalchemy": "core/labelling/log.py",
     "umap": "core/projection.py",
 }
 PAGE_LINES = 120

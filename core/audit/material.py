@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
+import scipy.sparse as sparse
 
 from core.audit.bench import Bench
 from core.audit.request import RankRequest
@@ -16,6 +17,7 @@ from core.gallery import Gallery, unit_rows
 from core.interventions import INTERVENTIONS, Material
 from core.metrics import target_distribution
 from core.retrieval import FlatIndex
+from core.saes.frozen import FrozenSAE
 from core.store import array_digest
 
 if TYPE_CHECKING:
@@ -208,7 +210,7 @@ def _editable(
     notes: tuple[str, ...],
 ) -> Queries:
     """Queries with their codes; refuses a text SAE of another model."""
-    if not INTERVENTIONS.get(request.method).needs_sae:
+    if not INTERVENTIONS.get(request.method).needs.sae:
         return Queries(Material("text", texts["pooled"]), notes)
     sae_file = sae_of("text", saes)
     attach = sae_file.attach or "pooled"
@@ -305,7 +307,9 @@ def sae_of(side: Side, saes: SAEs) -> "SAEFile":
 
 
 def encode(x: np.ndarray, sae_file: "SAEFile"):
-    """Codes (n, F) of embeddings, as a sparse matrix by rows."""
+    """Codes (n, F) of embeddings, as a sparse matrix by rows; without torch where the SAE is a frozen one."""
+    if isinstance(sae_file.sae, FrozenSAE):
+        return sparse.csr_matrix(sae_file.sae.encode(x))
     from core.neurons import encode_rows
 
     return encode_rows(x, sae_file.sae)

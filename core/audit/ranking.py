@@ -91,7 +91,7 @@ def arm_items(gallery: Gallery, part: Part, request: RankRequest, method: str, s
     edit = request.edits.get(gallery.side)
     if method == "identity" or edit is None:
         return baseline
-    sae_file = sae_of(gallery.side, saes) if INTERVENTIONS.get(method).needs_sae else None
+    sae_file = sae_of(gallery.side, saes) if INTERVENTIONS.get(method).needs.sae else None
     digest = digest_of([part.digest, sae_file.digest if sae_file else None, method, edit.digest])
 
     def make() -> Items:

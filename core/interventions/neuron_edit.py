@@ -1,10 +1,13 @@
 """Switching neurons: z'_j = (1 - s) z_j + s gamma for the edit's neurons, everything else as it was."""
 
+from typing import Any
+
 import numpy as np
 import scipy.sparse as sparse
 
 from core.config import Edit, InputError
-from core.interventions.base import INTERVENTIONS, Intervention, Material
+from core.interventions.arrays import Reader
+from core.interventions.base import INTERVENTIONS, NO_EDIT, Arrays, Intervention, Material, Needs
 
 
 @INTERVENTIONS.register("neuron-edit")
@@ -24,20 +27,46 @@ class NeuronEdit(Intervention):
     """
 
     title = "chosen neurons"
+    plain = (
+        "It switches off, or turns down, the few neurons that you choose and leaves everything else in the picture's "
+        "description as it was. No neuron chosen means nothing changes at all."
+    )
+    formula = r"x' = x - \sum_{j \in S} (z_j - z'_j)\, W^{dec}_j, \qquad z'_j = (1 - s)\, z_j + s\, \gamma"
+    paper = "DeBiasLens, arXiv 2602.24014"
+    cost = "milliseconds: only the items on which a switched neuron fires are computed again"
+    changes = "edit"
+    needs = Needs(edit=True, sae=True)
+    array_names = (
+        *("h", "sae_W_enc", "sae_b_enc", "sae_W_dec", "sae_b_dec", "sae_threshold"),
+        *("selected", "alpha", "gamma"),
+    )
 
-    def __call__(self, material: Material, edit: Edit) -> np.ndarray:
+    def __call__(self, material: Material, edit: Edit = NO_EDIT, fitted: Any = None) -> np.ndarray:
         codes = material.require_codes()
         check_neurons(edit, codes.shape[1])
         if edit.changes_nothing:
-            return np.array(material.pooled, dtype=np.result_type(material.pooled.dtype, np.float32))
+            return material.stored()
         if edit.form == "error-preserving":
             rows, change = code_change(codes, material.W_dec, edit)
             return material.embedded(material.x[rows] - change, rows)
-        x = edit.alpha * material.reconstruction + (1.0 - edit.alpha) * material.x
+        # the reconstruction's precision: a product of stored float16 rows would be rounded to float16
+        x = edit.alpha * material.reconstruction + (1.0 - edit.alpha) * material.x.astype(material.W_dec.dtype)
         if edit.neurons and edit.strength > 0.0:
             rows, change = code_change(codes, material.W_dec, edit)
             x[rows] -= edit.alpha * change
         return material.embedded(x)
+
+    def on_arrays(self, arrays: Arrays) -> dict[str, np.ndarray]:
+        read = Reader(arrays, "neuron-edit")
+        W_enc, W_dec = read.matrix("sae_W_enc"), read.matrix("sae_W_dec")
+        h = read.array("h", last=len(W_enc))
+        b_enc, b_dec = read.vector("sae_b_enc", W_enc.shape[1]), read.vector("sae_b_dec", len(W_enc))
+        read.fits("sae_W_dec", W_dec.shape == W_enc.T.shape, f"shape {W_enc.T.shape}, that of sae_W_enc turned")
+        alpha, gamma = read.number("alpha", 0.0, 1.0), read.number("gamma")
+        selected = read.indices("selected", W_enc.shape[1])
+        pre = np.maximum((h - b_dec) @ W_enc + b_enc, 0.0)
+        z = np.where(pre > read.number("sae_threshold"), pre, 0.0)
+        return {"out": edit_tokens(h, z, W_dec, b_dec, selected, alpha, gamma)}
 
 
 def check_neurons(edit: Edit, d_sae: int) -> None:

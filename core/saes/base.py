@@ -61,7 +61,7 @@ class SAE(torch.nn.Module, ABC):
         super().__init__()
         self.config = config
         d, n = config.d_in, config.d_sae
-        self.W_enc = torch.nn.Parameter(torch.zeros(d, n))
+        self.W_enc = torch.nn.Parameter(torch.zeros(n, d).T)  # in memory neuron by neuron, as sparse sums read it
         self.b_enc = torch.nn.Parameter(torch.zeros(n))
         self.W_dec = torch.nn.Parameter(torch.zeros(n, d))
         self.b_dec = torch.nn.Parameter(torch.zeros(d))

@@ -99,7 +99,7 @@ def test_dtype_is_followed(name):
     assert INTERVENTIONS.get(name)()(make("residual", np.float64), OFF).dtype == np.float64
 
 
-@pytest.mark.parametrize("name", [n for n in INTERVENTIONS if INTERVENTIONS.get(n).needs_sae])
+@pytest.mark.parametrize("name", [n for n in INTERVENTIONS if INTERVENTIONS.get(n).needs.sae])
 def test_without_codes_it_says_so(name):
     with pytest.raises(InputError, match="needs an SAE"):
         INTERVENTIONS.get(name)()(Material("image", np.ones((3, 4), dtype=np.float32)), OFF)
