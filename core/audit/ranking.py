@@ -6,6 +6,7 @@ import numpy as np
 
 from core.audit.bench import Bench
 from core.audit.evidence import Fitter, SAEs, sae_of
+from core.audit.live_items import live_engine, live_items
 from core.audit.material import (
     Items,
     Queries,
@@ -107,7 +108,10 @@ def arm_items(
 
     def make() -> Items:
         material = item_material(gallery, part, sae_file, bench)
-        return edited_items(material, baseline, method, edit, digest, fitter(method))
+        if method != "neuron-edit":
+            return edited_items(material, baseline, method, edit, digest, fitter(method))
+        engine = bench.remember(("engine", part.digest, sae_file.digest), lambda: live_engine(material))
+        return live_items(engine, material, baseline, edit, digest)
 
     return bench.remember(("items", digest), make)
 

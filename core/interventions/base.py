@@ -219,7 +219,7 @@ class Material:
     def _of_sae(self, name: str) -> np.ndarray:
         self.require_codes()
         dtype = np.result_type(self.x.dtype, np.float32)
-        return getattr(self.sae, name).detach().cpu().numpy().astype(dtype, copy=False)
+        return self.sae.arrays()[name].astype(dtype, copy=False)
 
 
 class Intervention(ABC):

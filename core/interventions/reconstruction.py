@@ -31,4 +31,7 @@ class ReconstructionOnly(Intervention):
         alpha = edit.alpha if edit.form == "blend" else 1.0
         if alpha == 0.0:
             return material.stored()
-        return material.embedded(alpha * material.reconstruction + (1.0 - alpha) * material.x)
+        # in the reconstruction's precision: a product of stored float16 rows would be rounded to float16
+        return material.embedded(
+            alpha * material.reconstruction + (1.0 - alpha) * material.x.astype(material.W_dec.dtype)
+        )
