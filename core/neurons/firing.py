@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -9,7 +10,10 @@ import scipy.sparse as sparse
 from scipy.special import ndtr
 
 from core.neurons.matrices import UNLABELLED, AnyCodes, by_neuron, number_groups
-from core.statistics import benjamini_hochberg, wilson
+from core.statistics import Estimate, auc_estimate, benjamini_hochberg, wilson
+
+if TYPE_CHECKING:
+    from core.gallery import Codes
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,38 @@ def firing_statistics(codes: AnyCodes, labels: Sequence | np.ndarray, rows: np.n
     blocks = [_group_block(name, g, sizes, sums) for g, name in enumerate(names) if sizes[g]]
     table = pd.concat(blocks, ignore_index=True) if blocks else pd.DataFrame()
     return table.sort_values(["neuron", "group"], kind="stable", ignore_index=True) if len(table) else table
+
+
+@dataclass(frozen=True)
+class BestNeuron:
+    """The neuron whose activation tells a group apart best, and how well."""
+
+    neuron: int
+    auc: Estimate
+    """On the rows on which it was chosen, and so too good; measure it again on rows that had no part in the choice."""
+
+
+def best_neurons(codes: "Codes", labels: Sequence | np.ndarray, rows: np.ndarray) -> dict[str, BestNeuron]:
+    """For every group the neuron with the largest AUC against all other known rows, ties by index.
+
+    Groups that have no other group beside them are left out.
+    """
+    table = firing_statistics(codes.csc, labels, rows)
+    found = {}
+    for group, part in table.groupby("group") if len(table) else ():
+        if part["auc"].notna().any():
+            neuron = int(part["neuron"].iloc[int(np.nanargmax(part["auc"]))])
+            found[str(group)] = BestNeuron(neuron, separation(codes, labels, rows, neuron, str(group)))
+    return found
+
+
+def separation(codes: "Codes", labels: Sequence | np.ndarray, rows: np.ndarray, neuron: int, group: str) -> Estimate:
+    """AUC of one neuron for a group against all other rows with a known label, with DeLong's interval."""
+    names, numbers = number_groups(labels, codes.csc.shape[0])
+    known = rows[numbers[rows] >= 0]
+    if group not in names:
+        return Estimate.missing(f"no row of {group}")
+    return auc_estimate(codes.csc[:, [neuron]].toarray().ravel()[known], numbers[known] == names.index(group))
 
 
 def _group_block(name: str, g: int, sizes: np.ndarray, sums: _Sums) -> pd.DataFrame:
