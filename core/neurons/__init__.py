@@ -1,6 +1,7 @@
 """What neurons answer to: codes of galleries, social neurons, firing statistics per group, evidence, neighbours."""
 
 from core.neurons.attribution import Attribution, attribute, lean
+from core.neurons.early_look import EarlyNeuron, early_look
 from core.neurons.encoding import codes_of, encode_gallery, encode_rows
 from core.neurons.evidence import Evidence, Histogram, Shown, active_neurons, evidence, histogram
 from core.neurons.firing import BestNeuron, benjamini_hochberg, best_neurons, firing_statistics, separation
@@ -13,6 +14,7 @@ from core.neurons.social import GroupNeurons, SocialNeurons, shared_neurons, soc
 __all__ = [
     "Attribution",
     "BestNeuron",
+    "EarlyNeuron",
     "Evidence",
     "GroupNeurons",
     "Histogram",
@@ -27,6 +29,7 @@ __all__ = [
     "best_neurons",
     "coactive_neurons",
     "codes_of",
+    "early_look",
     "encode_gallery",
     "encode_rows",
     "evidence",
