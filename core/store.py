@@ -3,12 +3,13 @@
 import errno
 import hashlib
 import json
+import math
 import os
 import shutil
 import tempfile
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,21 @@ def write_json(path: Path, value: Any) -> None:
         partial.write_text(text + "\n", encoding="utf-8")
 
 
+def plain(value: Any) -> Any:
+    """`value` as JSON types: numpy numbers and arrays become Python's, NaN and infinity become null."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, str):
+        return value
+    if hasattr(value, "tolist"):
+        return plain(value.tolist())
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
 BROKEN_ARRAY = (OSError, ValueError, EOFError, KeyError, BadZipFile, zlib.error)
 """What numpy raises for a file that is no array, or a damaged one."""
 
@@ -112,7 +128,8 @@ def _one_line(path: Path, expected: str) -> Iterator[None]:
 # --- whole or not there -----------------------------------------------------------------------------------------
 
 
-def _refuse_existing(target: Path, replace: bool) -> None:
+def refuse_existing(target: Path, replace: bool = False) -> None:
+    """InputError where `target` is there and must not be replaced."""
     if not replace and os.path.lexists(target):
         raise InputError(f"{target} exists already; choose another name, or ask for it to be replaced")
 
@@ -157,7 +174,7 @@ def publish(partial: Path, target: Path, replace: bool = False, sync: bool = Tru
     InputError.
     """
     partial, target = Path(partial), Path(os.path.abspath(target))
-    _refuse_existing(target, replace)
+    refuse_existing(target, replace)
     if sync:
         for path in [*partial.rglob("*"), partial]:
             _sync(path)
@@ -197,7 +214,7 @@ def atomic_folder(target: Path, replace: bool = False) -> Iterator[Path]:
     Its temporary name is its own, so that two writers of one target never mix; the later one wins with `replace`.
     """
     target = Path(os.path.abspath(target))
-    _refuse_existing(target, replace)
+    refuse_existing(target, replace)
     _make_parent(target)
     try:
         partial = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".partial", dir=target.parent))
@@ -238,20 +255,36 @@ def resumable_folder(target: Path, replace: bool = False) -> Iterator[Path]:
     on from; any other interruption keeps it. One job at a time: a second one for the same target is an InputError.
     """
     target = Path(os.path.abspath(target))
-    _refuse_existing(target, replace)
+    refuse_existing(target, replace)
     partial = partial_folder(target)
-    with open(partial / "lock", "w") as lock:
-        if fcntl is not None:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                raise InputError(f"{target} is being made by another job; wait for it or choose another name") from None
+    with locked(partial, target):
         try:
             yield partial
         except InputError:
             shutil.rmtree(partial, ignore_errors=True)
             raise
         shutil.rmtree(partial, ignore_errors=True)
+
+
+@contextmanager
+def locked(partial: Path, target: Path) -> Iterator[None]:
+    """Hold the workplace of `target` alone; InputError where another job holds it. Freed also by a killed process."""
+    busy = InputError(f"{target} is being made by another job; wait for it or choose another name")
+    path = partial / "lock"
+    with ExitStack() as opened:
+        try:
+            lock = opened.enter_context(open(path, "w"))
+            if fcntl is not None:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                # a job that just ended may have removed the folder with the file that was locked
+                held = os.path.samestat(os.fstat(lock.fileno()), path.stat())
+            else:
+                held = True
+        except OSError:
+            held = False
+        if not held:
+            raise busy
+        yield
 
 
 def _umask() -> int:

@@ -1,5 +1,9 @@
 """Training draws rows by seed, learns the data, and survives being killed without a trace in the result."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -8,8 +12,18 @@ from core.config import Fingerprint, InputError, SAEConfig, TrainingConfig
 from core.saes.base import new_sae
 from core.saes.checkpoint import load_sae, sae_digest
 from core.saes.quality import quality
-from core.training import STATE, RowSampler, Trainer, train_on_gallery, train_sae
+from core.training import (
+    STATE,
+    RowSampler,
+    Trainer,
+    TrainingStopped,
+    forget,
+    interrupted,
+    train_on_gallery,
+    train_sae,
+)
 
+ROOT = Path(__file__).resolve().parent.parent
 CONFIG = SAEConfig("matryoshka-batch-topk", 8, 24, 3)
 SHORT = TrainingConfig(steps=30, batch=16, dead_after=100, threshold_start=5)
 
@@ -166,7 +180,7 @@ def test_divergence_is_said_not_saved(tmp_path):
 
 
 class FakeGallery:
-    name, digest = "toy", "e" * 64
+    name, digest, path = "toy", "e" * 64, "toy"
     x = embeddings()
 
     def embeddings(self, attach):
@@ -190,7 +204,7 @@ def test_training_on_a_gallery_records_what_it_was_made_from(tmp_path):
     assert saved.training["half"] == "probe" and saved.training["rows"] == 100 == saved.quality["n"]
     assert saved.training["lr"] > 0, "what was None is recorded as the number used"
     assert made.training["samples_per_second"] > 0 and "samples_per_second" not in saved.training
-    assert (30, 30, "training the SAE") in told
+    assert any(done == total == 30 and what.startswith("training the SAE: loss ") for done, total, what in told)
     plain, _ = train_sae(FakeGallery.x[::2], CONFIG, SHORT)
     assert sae_digest(plain) == saved.digest
 
@@ -199,3 +213,105 @@ def test_training_on_a_gallery_records_what_it_was_made_from(tmp_path):
 def test_wrong_settings_are_named(wrong):
     with pytest.raises(InputError, match=next(iter(wrong))):
         TrainingConfig(**wrong)
+
+
+def test_stopped_at_any_step_and_resumed_it_is_the_uninterrupted_training(tmp_path):
+    x, reached = embeddings(), 0
+    train_sae(x, CONFIG, SHORT, out=tmp_path / "whole")
+    for stop_at in (1, 2, 9, 17, 29):
+        asked = iter(range(stop_at - reached))
+        with pytest.raises(TrainingStopped, match=f"step {stop_at} of 30"):
+            train_sae(
+                x, CONFIG, SHORT, out=tmp_path / "cut", resume=True, stop=lambda asked=asked: next(asked, None) is None
+            )
+        reached = stop_at
+        assert not (tmp_path / "cut").exists() and (tmp_path / ".cut.partial" / STATE).exists()
+    train_sae(x, CONFIG, SHORT, out=tmp_path / "cut", resume=True)
+    for name in ("weights.safetensors", "config.json"):
+        told = (tmp_path / "cut" / name).read_bytes().replace(b'"cut"', b'"whole"')
+        assert told == (tmp_path / "whole" / name).read_bytes()
+
+
+def test_killed_without_warning_ten_times_it_is_the_uninterrupted_training(tmp_path):
+    """SIGKILL at ten random moments, also while the state is being written."""
+    subprocess.run([sys.executable, "-m", "tests.killing", tmp_path], cwd=ROOT, check=True)
+    weights = [(tmp_path / name / "weights.safetensors").read_bytes() for name in ("cut", "whole")]
+    assert weights[0] == weights[1]
+
+
+def test_two_trainings_of_one_folder_do_not_meet(tmp_path):
+    x, refused = embeddings(), []
+
+    def second(point):
+        if point.step == 10:
+            with pytest.raises(InputError, match="being made by another job") as caught:
+                train_sae(x, CONFIG, SHORT, out=tmp_path / "a")
+            refused.append(caught.value)
+            assert interrupted(tmp_path) == [], "what is running is not offered for going on"
+
+    train_sae(x, CONFIG, SHORT, out=tmp_path / "a", on_step=second)
+    assert len(refused) == 1 and load_sae(tmp_path / "a").quality["n"] == 200
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_a_diverged_training_leaves_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(Trainer, "rate", lambda self: 1e30)
+    with pytest.raises(InputError, match="diverged at step"):
+        train_sae(embeddings(), CONFIG, SHORT, out=tmp_path / "a", save_every=1)
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_interrupted_training_says_what_it_was_and_can_be_forgotten(tmp_path):
+    def stopped(name, calls):
+        left = iter(range(calls))
+        with pytest.raises(TrainingStopped):
+            train_on_gallery(
+                FakeGallery(),
+                "pooled",
+                "probe",
+                CONFIG,
+                SHORT,
+                tmp_path / name,
+                stop=lambda: next(left, None) is None,
+            )
+
+    stopped("b", 12)
+    stopped("a", 3)
+    first, second = interrupted(tmp_path)
+    assert (first.out, first.step, second.out, second.step) == (tmp_path / "a", 3, tmp_path / "b", 12)
+    assert SAEConfig(**second.plan["config"]) == CONFIG and TrainingConfig(**second.plan["training"]) == SHORT
+    assert (second.plan["half"], second.plan["name"]) == ("probe", "toy")
+    forget(first.out)
+    assert [found.out for found in interrupted(tmp_path)] == [tmp_path / "b"]
+
+
+def test_looks_are_copies_that_read_raw_embeddings(tmp_path):
+    x, looks = embeddings(), []
+    sae, _ = train_sae(x, CONFIG, SHORT, on_look=looks.append)
+    assert [look.step for look in looks] == list(range(2, 31, 2))
+    assert sae_digest(looks[-1].sae) == sae_digest(sae) != sae_digest(looks[0].sae)
+    plain, _ = train_sae(x, CONFIG, SHORT)
+    assert sae_digest(plain) == sae_digest(sae), "looking changes nothing"
+
+
+class Counted:
+    """An array on disk as training sees it: no more than some rows may be asked for at a time."""
+
+    def __init__(self, x, most):
+        self.x, self.most, self.shape, self.ndim = x, most, x.shape, x.ndim
+
+    def __len__(self):
+        return len(self.x)
+
+    def __getitem__(self, rows):
+        part = self.x[rows]
+        assert len(part) <= self.most
+        return part
+
+
+@pytest.mark.parametrize("rows", [None, np.arange(3, 9000, 2)])
+def test_training_and_measuring_read_a_batch_at_a_time(rows):
+    from core.training.loop import _measure
+
+    sae, _ = train_sae(Counted(embeddings(9000), 16), CONFIG, SHORT, rows=rows)
+    assert _measure(sae, Counted(embeddings(9000), 4096), rows, None)["n"] == (9000 if rows is None else len(rows))

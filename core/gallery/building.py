@@ -130,11 +130,10 @@ def build_gallery(
         raise InputError(f"the batch was {batch}; expected at least 1 item")
     out = Path(out)
     wanted = tuple(attach for attach in ATTACHES if attach == "pooled" or attach in attaches)
-    job = Job(items, backbone, wanted, np.dtype(dtype), batch, read or _reader(items), progress)
+    job = Job(items, backbone, wanted, np.dtype(dtype), batch, read or items.read or _reader(items), progress)
     dims = job.dims()
-    about = About(
-        name or out.name, items.kind, items.source, items.licence, items.provenance, split_seed, whole, extra or {}
-    )
+    said = items.source, items.licence, items.provenance, split_seed, whole, items.official, extra or {}
+    about = About(name or out.name, items.kind, *said)
     with resumable_folder(out, replace) as workplace:
         chunks = list(_work(job, workplace))
         problems = [*items.problems, *(problem for chunk in chunks for problem in chunk.problems)]
@@ -148,7 +147,8 @@ def build_gallery(
         folder.mkdir()
         _assemble(job, folder, chunks, len(kept), dims)
         frame = items.frame.iloc[kept].reset_index(drop=True)
-        finish_gallery(folder, frame, about, job.fingerprints(), notes, problems)
+        halves = None if items.halves is None else [items.halves[row] for row in kept]
+        finish_gallery(folder, frame, about, job.fingerprints(), notes, problems, halves)
         publish(folder, out, replace)
     return Gallery(out)
 

@@ -5,7 +5,9 @@ from torch import Tensor
 
 from core.config import SAEConfig
 from core.saes.base import SAES
+from core.saes.largest import all_above, largest_of_batch
 from core.saes.selection import SelectionSAE
+from core.saes.sparse import Kept
 
 
 @SAES.register("batch-topk")
@@ -25,10 +27,11 @@ class BatchTopKSAE(SelectionSAE):
         active = self.pre_activations(x).relu()
         return active * (active > self.threshold)
 
-    def select(self, pre: Tensor) -> Tensor:
-        flat = pre.flatten()
-        kept = flat.topk(min(self.config.k * len(pre), len(flat)), sorted=False)
-        return kept.indices[kept.values > 0].sort().values
+    def encode_sparse(self, x: Tensor) -> Kept:
+        return all_above(x - self.b_dec, self.W_enc, self.b_enc, self.threshold)
+
+    def keep(self, centred: Tensor) -> Kept:
+        return largest_of_batch(centred, self.W_enc, self.b_enc, self.config.k * len(centred))
 
     @torch.no_grad()
     def update_threshold(self, smallest: Tensor, beta: float) -> None:

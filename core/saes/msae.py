@@ -3,12 +3,12 @@
 import torch
 from torch import Tensor
 
-from core.saes.base import NEVER, SAES, LossParts
-from core.saes.selection import SelectionSAE
+from core.saes.aux import aux_loss
+from core.saes.base import NEVER, SAE, SAES, LossParts
 
 
 @SAES.register("msae")
-class NestedTopKSAE(SelectionSAE):
+class NestedTopKSAE(SAE):
     """z = relu(pre) in use. Training reconstructs from the k_1 < k_2 < ... largest pre-activations of each row.
 
     With x_hat_i the reconstruction from relu of the k_i largest,
@@ -17,6 +17,8 @@ class NestedTopKSAE(SelectionSAE):
     Levels default to k and 2 k. The revival of dead neurons is AuxK at the last level, times the mean of x^2, which
     is how the other term is measured. Source: Zaigrajew et al. 2025; SEM; the revival is not theirs.
     """
+
+    plain_relu = True
 
     @property
     def levels(self) -> tuple[int, ...]:
@@ -33,16 +35,16 @@ class NestedTopKSAE(SelectionSAE):
     def encode(self, x: Tensor) -> Tensor:
         return self.pre_activations(x).relu()
 
-    def select(self, pre: Tensor) -> Tensor:
-        starts = torch.arange(len(pre), device=pre.device)[:, None] * pre.shape[1]
-        largest = pre.topk(self.levels[-1], dim=1, sorted=False).indices
-        return (largest + starts).flatten().sort().values
+    def training_codes(self, x: Tensor) -> Tensor:
+        pre = self.pre_activations(x)
+        largest = pre.topk(self.levels[-1], dim=1, sorted=False)
+        return torch.zeros_like(pre).scatter(1, largest.indices, largest.values.relu())
 
     def level_reconstructions(self, pre: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """x_hat_i (B, levels, d), and codes and neurons (B, k_last) of the last level, largest first."""
         most = self.levels[-1]
         largest = pre.topk(most, dim=1, sorted=True)
-        codes = largest.values.relu()
+        codes = largest.values.relu().to(self.W_dec.dtype)  # products may have run in half precision
         starts = torch.tensor((0, *self.levels[:-1]), device=pre.device)
         offsets = torch.arange(len(pre), device=pre.device)[:, None] * most + starts
         own = torch.nn.functional.embedding_bag(
@@ -70,7 +72,7 @@ class NestedTopKSAE(SelectionSAE):
         fired = torch.bincount(neurons[positive], minlength=self.config.d_sae) > 0
         silent = torch.where(fired, 0, silent + len(x))
         dead = (silent >= dead_after).nonzero().flatten()
-        aux = self._aux_loss(pre, x - x_hat, dead) if aux_weight else torch.zeros_like(weighted[0])
+        aux = self._aux(pre, x - x_hat, dead) if aux_weight else torch.zeros_like(weighted[0])
         return LossParts(
             total=weighted.sum() + aux_weight * x.square().mean() * aux,
             reconstruction=weighted.detach(),
@@ -97,6 +99,17 @@ class NestedTopKSAE(SelectionSAE):
         squared = self.W_dec.square().sum(dim=1, keepdim=True).clamp_min(torch.finfo(self.W_dec.dtype).tiny)
         along = (self.W_dec.grad * self.W_dec).sum(dim=1, keepdim=True) / squared
         self.W_dec.grad.sub_(along * self.W_dec)
+
+    def _training_pre(self, x: Tensor) -> Tensor:
+        """`pre_activations`, with the gradient of b_dec by a (F,) x (F, d) product instead of a (B, F) x (F, d) one."""
+        fixed = self.b_dec.detach()
+        through_b_dec = (self.b_dec - fixed) @ self.W_enc.detach()  # is 0, has the gradient
+        return torch.addmm(self.b_enc - through_b_dec, x - fixed, self.W_enc)
+
+    def _aux(self, pre: Tensor, residual: Tensor, dead: Tensor) -> Tensor:
+        """L_aux of the dead neurons; 0 where there are none."""
+        most = min(self.config.d_in // 2, len(dead))
+        return aux_loss(pre[:, dead].relu(), residual, self.W_dec[dead], most) if most else pre.new_zeros(())
 
     def _errors(self, x: Tensor, nested: Tensor, relative: bool = False) -> Tensor:
         per_row = (nested - x[:, None]).square().mean(dim=2)

@@ -1,11 +1,29 @@
-"""The training loss shared by architectures that keep only the largest activations of a row or of a batch."""
+"""The training loss shared by architectures that keep only the largest activations of a row or of a batch.
+
+With some twenty of some thousand neurons active in a row, all sums but one run over the kept codes alone: only to
+find them, the whole product of the batch and the encoder is needed.
+"""
 
 from abc import abstractmethod
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from core.saes.aux import aux_loss
 from core.saes.base import NEVER, SAE, LossParts
+from core.saes.known_gradient import with_gradients
+from core.saes.sparse import Kept, Places, sampled_products, weighted_sums
+
+
+class Gradients(NamedTuple):
+    """Gradients of a loss, with one row for each neuron in both matrices."""
+
+    W_enc: Tensor
+    """(F, d)."""
+    b_enc: Tensor
+    W_dec: Tensor
+    b_dec: Tensor
 
 
 class SelectionSAE(SAE):
@@ -14,83 +32,119 @@ class SelectionSAE(SAE):
     With nested groups of neurons 1..G and x_hat_g the reconstruction from the groups up to g,
       l_g = (1/G) mean_b ||x - x_hat_g||^2,    L = mean_g l_g + aux_weight * L_aux;
     one group that holds all neurons gives the plain mean_b ||x - x_hat||^2. L_aux (AuxK): the d/2 most active dead
-    neurons of each row reconstruct the residual r = x - x_hat, no gradient through r:
-      L_aux = mean_b ||r - r_hat||^2 / mean_b ||r - mean(r)||^2.
+    neurons of each row reconstruct the residual, see `core.saes.aux`.
 
     Source: Bussmann et al. 2025 (Matryoshka), Gao et al. 2024 (AuxK), as in saprmarks/dictionary_learning.
     """
 
     @abstractmethod
-    def select(self, pre: Tensor) -> Tensor:
-        """Ascending positions in the flattened pre-activations (B, F) of the entries that training keeps."""
+    def keep(self, centred: Tensor) -> Kept:
+        """The codes that training keeps, all above 0, for x - b_dec (B, d)."""
 
     @property
     def group_sizes(self) -> tuple[int, ...]:
         """Neurons in each nested group, first to last."""
         return (self.config.d_sae,)
 
+    @torch.no_grad()
     def training_codes(self, x: Tensor) -> Tensor:
-        pre = self.pre_activations(x)
-        kept = self.select(pre.detach())
-        codes = torch.zeros(pre.numel(), dtype=pre.dtype, device=pre.device)
-        return codes.scatter(0, kept, pre.flatten().gather(0, kept).relu()).view_as(pre)
+        places, values = self.keep(x - self.b_dec)
+        codes = values.new_zeros(places.shape)
+        codes[places.rows, places.columns] = values
+        return codes
 
     def loss(self, x: Tensor, silent: Tensor, dead_after: int = NEVER, aux_weight: float = 0.03) -> LossParts:
-        rows, n = len(x), self.config.d_sae
-        pre = self._training_pre(x)
-        kept = self.select(pre.detach())
-        values = pre.flatten().gather(0, kept).relu()
-        neurons = kept % n
+        """See `SAE.loss`. The gradient is worked out beside the loss, where gradients are enabled."""
+        wanted = torch.is_grad_enabled()
+        with torch.no_grad():
+            centred = x - self.b_dec
+            kept = self.keep(centred)
+            groups = self._groups(kept)
+            errors = self._nested_errors(centred, kept, groups)
+            per_group = errors.norm(dim=2).square().mean(dim=0) / errors.shape[1]
+            missed = errors[:, -1]
+            gradients = self._gradients(centred, kept, groups, errors) if wanted else None
 
-        nested = self._nested_reconstructions(kept, values, rows)  # (B, G, d)
-        n_groups = nested.shape[1]
-        per_group = (x[:, None] - nested).square().sum(dim=2).mean(dim=0) / n_groups
-        x_hat = nested[:, -1].detach()
-
-        fired = torch.bincount(neurons, minlength=n) > 0
-        silent = torch.where(fired, 0, silent + rows)
-        dead = (silent >= dead_after).nonzero().flatten()
-        aux = self._aux_loss(pre, x - x_hat, dead) if aux_weight else torch.zeros_like(per_group[0])
-
-        positive = values.detach()[values.detach() > 0]
+            fired = torch.bincount(kept.places.columns, minlength=self.config.d_sae) > 0
+            silent = torch.where(fired, 0, silent + len(x))
+            dead = (silent >= dead_after).nonzero().flatten()
+            aux = self._aux(centred, missed, dead, aux_weight, gradients)
+            total = per_group.mean() + aux_weight * aux
+        if gradients is not None:
+            total = with_gradients(total, self._by_parameter(gradients))
         return LossParts(
-            total=per_group.mean() + aux_weight * aux,
-            reconstruction=per_group.detach(),
-            aux=aux.detach(),
-            x_hat=x_hat,
-            n_active=len(positive),
+            total=total,
+            reconstruction=per_group,
+            aux=aux,
+            x_hat=x + missed,
+            n_active=len(kept.values),
             n_dead=len(dead),
             silent=silent,
-            smallest=positive.min() if len(positive) else None,
+            smallest=kept.values.min() if len(kept.values) else None,
         )
 
-    def _training_pre(self, x: Tensor) -> Tensor:
-        """`pre_activations`, with the gradient of b_dec by a (F,) x (F, d) product instead of a (B, F) x (F, d) one."""
-        fixed = self.b_dec.detach()
-        through_b_dec = (self.b_dec - fixed) @ self.W_enc.detach()  # is 0, has the gradient
-        return torch.addmm(self.b_enc - through_b_dec, x - fixed, self.W_enc)
+    def _groups(self, kept: Kept) -> Tensor:
+        """(m,) group of each kept code's neuron."""
+        ends = torch.tensor(self.group_sizes, device=kept.values.device).cumsum(0)
+        return torch.bucketize(kept.places.columns, ends, right=True)
 
-    def _nested_reconstructions(self, kept: Tensor, values: Tensor, rows: int) -> Tensor:
-        """x_hat_g (B, G, d) from the kept codes alone: one weighted sum of decoder rows per row and group."""
-        n, groups = self.config.d_sae, len(self.group_sizes)
-        neurons = kept % n
-        ends = torch.tensor(self.group_sizes, device=kept.device).cumsum(0)
-        bags = (kept // n) * groups + torch.bucketize(neurons, ends, right=True)
-        sizes = torch.bincount(bags, minlength=rows * groups)
-        own = torch.nn.functional.embedding_bag(
-            neurons, self.W_dec, sizes.cumsum(0) - sizes, mode="sum", per_sample_weights=values
+    def _nested_errors(self, centred: Tensor, kept: Kept, groups: Tensor) -> Tensor:
+        """x_hat_g - x (B, G, d): each group adds to what those before it have reconstructed."""
+        (rows, d), n_groups = centred.shape, len(self.group_sizes)
+        lengths = torch.bincount(kept.places.rows * n_groups + groups, minlength=rows * n_groups)
+        errors = weighted_sums(self.W_dec.detach(), kept.places.columns, kept.values, lengths).view(rows, n_groups, d)
+        errors[:, 0] -= centred
+        for g in range(1, n_groups):
+            errors[:, g] += errors[:, g - 1]
+        return errors
+
+    def _gradients(self, centred: Tensor, kept: Kept, groups: Tensor, errors: Tensor) -> Gradients:
+        """Gradients of mean_g l_g; overwrites `errors` but for the last group's.
+
+        With e_g = x_hat_g - x, a code z of group g moves every x_hat_h with h >= g. With
+          s_g = (2 / (G^2 B)) sum_{h >= g} e_h
+        the gradient of z is s_g . W_dec_j, that of W_dec_j is sum_b z s_g, and that of b_dec (as the last summand of
+        every x_hat_h) sum_b s_1.
+        """
+        rows, n_groups, d = errors.shape
+        n = self.config.d_sae
+        for g in reversed(range(n_groups - 1)):
+            errors[:, g] += errors[:, g + 1]
+        later, scale = errors.view(rows * n_groups, d), 2 / (n_groups**2 * rows)
+
+        (at, neurons, _), values = kept.places, kept.values
+        bags = at * n_groups + groups
+        pull = scale * sampled_products(later, self.W_dec.T, Places(bags, neurons, (rows * n_groups, n)))
+        by_neuron = neurons.argsort(stable=True)
+        lengths = torch.bincount(neurons, minlength=n)
+        b_enc = torch.bincount(neurons, pull, minlength=n).to(pull.dtype)
+        return Gradients(
+            W_enc=weighted_sums(centred, at[by_neuron], pull[by_neuron], lengths),
+            b_enc=b_enc,
+            W_dec=weighted_sums(later, bags[by_neuron], scale * values[by_neuron], lengths),
+            b_dec=scale * errors[:, 0].sum(dim=0) - self.W_enc @ b_enc,
         )
-        return own.view(rows, groups, -1).cumsum(dim=1) + self.b_dec
 
-    def _aux_loss(self, pre: Tensor, residual: Tensor, dead: Tensor) -> Tensor:
-        """L_aux of the class docstring; 0 where no neuron is dead or the residual has no variance."""
+    def _aux(self, centred: Tensor, missed: Tensor, dead: Tensor, weight: float, gradients: Gradients | None) -> Tensor:
+        """L_aux; adds `weight` times its gradients to `gradients`. Dense, but with the dead neurons' columns alone."""
         most = min(self.config.d_in // 2, len(dead))
-        if most == 0:
-            return pre.new_zeros(())
-        active = pre[:, dead].relu()
-        if int((active > 0).sum(dim=1).max()) > most:
-            strongest = active.detach().topk(most, dim=1, sorted=False).indices
-            active = active * torch.zeros_like(active).scatter(1, strongest, 1.0)
-        missed = (residual - active @ self.W_dec[dead]).square().sum(dim=1).mean()
-        spread = (residual - residual.mean(dim=0)).square().sum(dim=1).mean()
-        return (missed / spread).nan_to_num(0.0)
+        if most == 0 or weight == 0:
+            return centred.new_zeros(())
+        own = [part[dead].requires_grad_(gradients is not None) for part in (self.W_enc.T, self.b_enc, self.W_dec)]
+        with torch.set_grad_enabled(gradients is not None):
+            W_enc, b_enc, W_dec = own
+            aux = aux_loss(torch.addmm(b_enc, centred, W_enc.T).relu(), -missed, W_dec, most)
+        if gradients is not None:
+            found = [weight * gradient for gradient in torch.autograd.grad(aux, own)]
+            for whole, part in zip((gradients.W_enc, gradients.b_enc, gradients.W_dec), found, strict=True):
+                whole[dead] += part
+            gradients.b_dec.sub_(W_enc.T @ found[1])
+        return aux.detach()
+
+    def _by_parameter(self, gradients: Gradients) -> dict[Tensor, Tensor]:
+        return {
+            self.W_enc: gradients.W_enc.T,
+            self.b_enc: gradients.b_enc,
+            self.W_dec: gradients.W_dec,
+            self.b_dec: gradients.b_dec,
+        }

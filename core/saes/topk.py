@@ -4,7 +4,9 @@ import torch
 from torch import Tensor
 
 from core.saes.base import SAES
+from core.saes.largest import largest_of_rows
 from core.saes.selection import SelectionSAE
+from core.saes.sparse import Kept
 
 
 @SAES.register("topk")
@@ -19,7 +21,8 @@ class TopKSAE(SelectionSAE):
         largest = pre.topk(self.config.k, dim=-1, sorted=False)
         return torch.zeros_like(pre).scatter(-1, largest.indices, largest.values.relu())
 
-    def select(self, pre: Tensor) -> Tensor:
-        starts = torch.arange(len(pre), device=pre.device)[:, None] * pre.shape[1]
-        largest = pre.relu().topk(self.config.k, dim=1, sorted=False).indices
-        return (largest + starts).flatten().sort().values
+    def encode_sparse(self, x: Tensor) -> Kept:
+        return self.keep(x - self.b_dec)
+
+    def keep(self, centred: Tensor) -> Kept:
+        return largest_of_rows(centred, self.W_enc, self.b_enc, self.config.k)

@@ -142,9 +142,7 @@ class AppState:
 
     def toggle_neuron(self, neuron: int, side: Side = "image") -> None:
         """Take a neuron into the side's edit, or out of it; strength and form stay."""
-        edit = self.edits.get(side, Edit())
-        neurons = set(edit.neurons) ^ {int(neuron)}
-        self.set_edit(side, Edit(tuple(neurons), edit.strength, edit.gamma, edit.form, edit.alpha))
+        self.set_edit(side, self.edits.get(side, Edit()).toggled(neuron))
 
     def is_switched(self, neuron: int, side: Side = "image") -> bool:
         return neuron in self.edits[side].neurons if side in self.edits else False

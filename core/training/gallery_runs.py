@@ -1,0 +1,102 @@
+"""Training on a gallery: the rows of a half, or random tokens of its items, with all that is recorded about them."""
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from core.config import Attach, Half, InputError, SAEConfig, TrainingConfig
+from core.saes.checkpoint import SAEFile, load_sae
+from core.saes.quality import Progress
+from core.training.loop import CurvePoint, OnLook, OnStep, train_sae
+
+if TYPE_CHECKING:
+    from core.gallery import Gallery
+
+
+def train_on_gallery(
+    gallery: "Gallery",
+    attach: Attach,
+    half: Half,
+    config: SAEConfig,
+    training: TrainingConfig | None,
+    out: str | Path,
+    progress: Progress | None = None,
+    resume: bool = False,
+    *,
+    tokens: bool = False,
+    on_step: OnStep | None = None,
+    on_look: OnLook | None = None,
+    stop: Callable[[], bool] | None = None,
+    replace_out: bool = False,
+    device: str | torch.device = "cpu",
+) -> SAEFile:
+    """Train on one half (or all) of a gallery's embeddings and save to the folder `out`.
+
+    `tokens` trains on the random tokens that the gallery keeps of each item instead of the pooled one: the same place
+    in the model, so that the SAE reads the gallery's residual embeddings afterwards.
+
+    The returned file's `training` also holds `samples_per_second` of this call, which is not saved: the same training
+    always writes the same bytes.
+    """
+    times: list[tuple[int, float]] = []
+
+    def watch(point: CurvePoint) -> None:
+        times.append((point.step, time.monotonic()))
+        if on_step is not None:
+            on_step(point)
+
+    training = training or TrainingConfig()
+    x, rows, said = training_rows(gallery, attach, half, tokens)
+    plan = {"gallery": str(gallery.path), "name": gallery.name, "attach": attach, "half": half, "tokens": tokens}
+    train_sae(
+        x,
+        config,
+        training,
+        gallery.fingerprint(attach),
+        out,
+        progress,
+        watch,
+        rows=rows,
+        resume=resume,
+        replace_out=replace_out,
+        said={"half": half, **said},
+        plan={**plan, "config": config.to_json(), "training": asdict(training)},
+        gallery_digest=gallery.digest,
+        device=device,
+        on_look=on_look,
+        stop=stop,
+    )
+    saved = load_sae(out)
+    return replace(saved, training={**saved.training, "samples_per_second": _speed(times, training.batch)})
+
+
+def training_rows(
+    gallery: "Gallery", attach: Attach, half: Half, tokens: bool = False
+) -> tuple[np.ndarray, np.ndarray | None, dict[str, Any]]:
+    """Array, row numbers (None: all) and what is recorded, for training on a half of a gallery.
+
+    InputError where tokens are asked for and the gallery keeps none, or of a place that has none.
+    """
+    rows = None if half == "all" else gallery.rows(half)
+    if not tokens:
+        return gallery.embeddings(attach), rows, {}
+    if attach != "residual":
+        raise InputError("tokens are of the residual attach point; train on tokens with the attach point residual")
+    x, said = gallery.tokens(), gallery.token_settings()
+    each = said["per_item"]
+    if rows is not None:
+        rows = (rows[:, None] * each + np.arange(each)).ravel()
+    return x, rows, {"tokens": said}
+
+
+def _speed(times: list[tuple[int, float]], batch: int) -> float | None:
+    """Samples per second between the first and the last point of the curve; None where there is no time between."""
+    if len(times) < 2 or times[-1][1] <= times[0][1]:
+        return None
+    (first, began), (last, ended) = times[0], times[-1]
+    return (last - first) * batch / (ended - began)
