@@ -5,7 +5,7 @@ from core.neurons.early_look import EarlyNeuron, early_look
 from core.neurons.encoding import codes_of, encode_gallery, encode_rows
 from core.neurons.evidence import Evidence, Histogram, Shown, active_neurons, evidence, histogram
 from core.neurons.firing import BestNeuron, benjamini_hochberg, best_neurons, firing_statistics, separation
-from core.neurons.neighbours import coactive_neurons, nearest_neurons
+from core.neurons.neighbours import coactive_neurons, nearest_neurons, neurons_towards
 from core.neurons.pair_cosines import SimilarityGap, similarity_gap
 from core.neurons.prediction import PredictionTest, prediction_score, prediction_test
 from core.neurons.sae_quality import QualityReport, quality_report, rate_histogram
@@ -37,6 +37,7 @@ __all__ = [
     "histogram",
     "lean",
     "nearest_neurons",
+    "neurons_towards",
     "prediction_score",
     "prediction_test",
     "quality_report",
