@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
@@ -108,9 +107,9 @@ class ReadyArm:
         """Items and vectors (m, d) of some texts that share an edit."""
         world = self.world
         request = self.request(gallery, edit, half)
-        method = request.method if request.edits else "identity"
         given = (world.saes, world.bench)
         queries = embed_texts(list(texts), gallery, request, world.backbone, *given)
+        method = "identity" if self.arm.choice is not None and edit is None else request.method
         return intervene(gallery, self.part(gallery, half), queries, request, method, *given)
 
     def request(self, gallery: Gallery, edit: Edit | None, half: str | None = None) -> RankRequest:
@@ -118,20 +117,13 @@ class ReadyArm:
         asked = self.world.request(half=half or _half_of(gallery, self.world), method=self.arm.method)
         if self.arm.choice is not None:
             return replace(asked, edits={} if edit is None else {gallery.side: edit})
-        if self.arm.method == "identity":
-            return replace(asked, method="neuron-edit")
-        return replace(asked, edits=method_edits(self.arm.method, gallery))
+        return asked
 
     def part(self, gallery: Gallery | None = None, half: str | None = None) -> Part:
         """Rows of a gallery that this arm is measured on."""
         gallery = gallery or self.world.gallery
         request = self.world.request(half=half or _half_of(gallery, self.world))
         return select_part(gallery, request, self.world.bench)
-
-
-def method_edits(method: str, gallery: Gallery) -> dict[Any, Edit]:
-    """Sides that a method changes, each with the edit that switches nothing."""
-    return {gallery.side: Edit()}
 
 
 def _half_of(gallery: Gallery, world: World) -> str:

@@ -1,20 +1,17 @@
 """What a benchmark measures on: a world (gallery, model, SAEs), a protocol with its columns, and the cell it fills."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
-
-import numpy as np
-from scipy.stats import t as student
 
 from core.audit import Bench, RankRequest
 from core.config import HALVES, Half, InputError, Side, digest_of, one_of
 from core.gallery import Gallery, open_gallery
 from core.metrics.targets import Target
 from core.registry import Registry
-from core.statistics import LEVEL, Estimate
+from core.statistics import Estimate
 from core.zeroshot import PromptSet
 
 if TYPE_CHECKING:
@@ -156,18 +153,3 @@ class Protocol(ABC):
 
 
 PROTOCOLS: Registry[type[Protocol]] = Registry("protocol", "core.benchmark")
-
-
-def mean_estimate(values: Sequence[float] | np.ndarray) -> Estimate:
-    """Mean with Student's 95 % interval over its values; whatever their order, the same bits.
-
-    Missing where a value is not finite; without an interval where there is only one.
-    """
-    x = np.sort(np.asarray(values, dtype=np.float64).ravel())
-    if not len(x) or not np.isfinite(x).all():
-        return Estimate.missing("a query has no value")
-    mean = float(x.mean())
-    if len(x) == 1:
-        return Estimate(mean, n=1)
-    half = float(student.ppf(0.5 + LEVEL / 2, len(x) - 1) * x.std(ddof=1) / np.sqrt(len(x)))
-    return Estimate(mean, mean - half, mean + half, len(x))

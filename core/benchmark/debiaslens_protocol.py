@@ -3,9 +3,9 @@
 from typing import ClassVar
 
 from core.benchmark.arms import ReadyArm
-from core.benchmark.base import PROTOCOLS, Cell, Column, Progress, Protocol, World, mean_estimate
+from core.benchmark.base import PROTOCOLS, Cell, Column, Progress, Protocol, World
 from core.benchmark.measures import drift, other_accuracies, skew_by_prompt, world_attributes
-from core.statistics import Estimate
+from core.statistics import Estimate, mean_estimate
 
 
 @PROTOCOLS.register("debiaslens")
@@ -14,9 +14,9 @@ class DebiaslensProtocol(Protocol):
 
     title = "DeBiasLens"
     words = (
-        "The top 1,000 of every query (500 for stereotype queries: give --k 500) in the gallery as it is, compared with "
-        "equal shares by the rules of Berg et al. 2022, mean over queries with Student's interval, times 100 as printed "
-        "in the paper. Accuracy is that of the other attributes, zero-shot."
+        "The top 1,000 of every query (500 for stereotype queries: give --k 500) in the gallery as it is, against "
+        "equal shares by the rules of Berg et al. 2022. Means over queries with Student's interval, times 100 as "
+        "printed; accuracy is that of the other attributes, zero-shot."
     )
     columns: ClassVar = (
         Column("max_skew", "MaxSkew x 100", "lower", "mean MaxSkew@k against equal shares, times 100", 1),

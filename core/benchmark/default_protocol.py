@@ -3,11 +3,11 @@
 from typing import Any, ClassVar
 
 from core.benchmark.arms import ReadyArm
-from core.benchmark.base import PROTOCOLS, Cell, Column, Progress, Protocol, World, mean_estimate
+from core.benchmark.base import PROTOCOLS, Cell, Column, Progress, Protocol, World
 from core.benchmark.measures import accuracy, drift, leakage, other_accuracies, skew_by_prompt, world_attributes
 from core.config import ASSETS, InputError
 from core.gallery import Gallery, open_gallery
-from core.statistics import Estimate
+from core.statistics import Estimate, mean_estimate
 from core.store import read_json
 from core.zeroshot import PromptSet
 

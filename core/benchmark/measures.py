@@ -1,17 +1,18 @@
 """What the protocols measure, each a pure function of a ready arm."""
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from core.benchmark.arms import ReadyArm
-from core.benchmark.base import World, mean_estimate
+from core.benchmark.base import World
 from core.config import InputError
 from core.gallery import Gallery
 from core.metrics import RANKING_METRICS, Mode
 from core.retrieval import unit_query
-from core.statistics import Estimate, auc_estimate, share_estimate
+from core.statistics import Estimate, mean_estimate
+from core.statistics.probes import probe_auc
 from core.zeroshot import PromptSet, class_embeddings, classify, paired_share_difference
 from core.zeroshot.accuracy import evaluate
 
@@ -163,30 +164,6 @@ def _leakage(arm: ReadyArm, text: str) -> Estimate:
     if part.groups != own.groups or len(own.groups) < 2:
         return Estimate.missing("the probe rows do not hold the same groups")
     return probe_auc(train.index.unit, part.labels, test.index.unit, own.labels)
-
-
-def probe_auc(x: np.ndarray, labels: np.ndarray, x_test: np.ndarray, labels_test: np.ndarray) -> Estimate:
-    """AUC on test rows of a linear probe fitted on other rows; labels are group numbers, -1 unknown."""
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
-    known, asked = labels >= 0, labels_test >= 0
-    probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
-    probe.fit(x[known].astype(np.float64), labels[known])
-    scores = probe.decision_function(x_test[asked].astype(np.float64))
-    truth = labels_test[asked]
-    if scores.ndim == 1:
-        return auc_estimate(scores, truth == probe.classes_[1])
-    found = [auc_estimate(scores[:, place], truth == group) for place, group in enumerate(probe.classes_)]
-    values = [estimate.estimate for estimate in found if estimate.estimate is not None]
-    lows, highs = ([getattr(e, end) for e in found if e.estimate is not None] for end in ("lo", "hi"))
-    return Estimate(float(np.mean(values)), float(np.mean(lows)), float(np.mean(highs)), len(truth))
-
-
-def share_of(values: Mapping[str, float], limit: float) -> Estimate:
-    """Share of queries whose value is at most `limit`."""
-    return share_estimate(sum(value <= limit for value in values.values()), len(values))
 
 
 def world_attributes(world: World) -> list[str]:
