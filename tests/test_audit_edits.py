@@ -17,6 +17,8 @@ CHOICES = [
     {"neurons": [17, 3], "strength": 0.5, "gamma": 0.1, "form": "blend"},
     {"select": "attribution", "size": 4, "per_query": True},
     {"select": "attribution", "size": 4, "per_query": False},
+    {"select": "smallest", "target_skew": 0.1, "size": 5},
+    {"select": "smallest", "size": 5, "per_query": False, "explicit": {"a photo of a man": "Male"}},
     {"label_set": "a" * 64},
 ]
 every = pytest.mark.parametrize("value", CHOICES, ids=str)
@@ -51,6 +53,8 @@ def test_json_is_read_back_and_digests_follow_it(value):
         ({"select": "attribution", "size": 0}, "size was 0"),
         ({"select": "attribution", "per_query": "yes"}, "per_query was 'yes'"),
         ({"neurons": [1], "strength": 3}, "strength was 3"),
+        ({"select": "smallest", "target_skew": -1}, "target_skew was -1"),
+        ({"select": "smallest", "explicit": ["a photo of a man"]}, "explicit was"),
         ([], "the edit was"),
     ],
 )

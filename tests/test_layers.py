@@ -9,7 +9,7 @@ ROOT = Path(__file__).resolve().parent.parent
 FLOORS = [
     {"config"},
     {"registry", "store", "readout"},
-    {"datasets", "backbones", "saes", "metrics", "statistics", "retrieval", "projection", "figures"},
+    {"datasets", "backbones", "saes", "metrics", "prompts", "statistics", "retrieval", "projection", "figures"},
     {"gallery", "labelling"},
     {"training"},
     {"neurons"},
@@ -18,7 +18,8 @@ FLOORS = [
     {"avatars"},
     {"audit"},
     {"benchmark", "studies"},
-    {"report", "verify"},
+    {"report"},
+    {"verify"},
     {"ui", "cli"},
 ]
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}

@@ -1,7 +1,7 @@
 """Which neurons are switched: a choice that a specification can name, and the edit that each query gets from it."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ from core.audit.bench import Bench
 from core.audit.material import SAEs, embed_texts
 from core.audit.probe_set import ProbeSet, probe_set, unit_queries
 from core.audit.request import RankRequest
+from core.audit.smallest import smallest_edit
 from core.config import Edit, Form, InputError, digest_of, one_of
 from core.gallery import Gallery
 from core.neurons import social_neurons
@@ -28,6 +29,7 @@ OWN: dict[str, tuple[str, ...]] = {
     "rule": ("tau", "top"),
     "neurons": ("neurons",),
     "attribution": ("size", "per_query"),
+    "smallest": ("target_skew", "size", "per_query", "explicit"),
     "label_set": ("label_set",),
 }
 """What each way of choosing reads besides strength, gamma, form and alpha."""
@@ -41,6 +43,9 @@ class EditChoice:
     neurons : those that are named.
     attribution : the `size` neurons that pull hardest towards the group that the query over-represents on the probe
         half, for each query its own set or one set for all (by mean contribution).
+    smallest : the neurons, with strengths and values of their own, that bring the expected MaxSkew on the probe half
+        under `target_skew` at the least drift; for each query its own or one set for all. Of one set for all, the
+        `explicit` queries (query -> the group that it names) should go on finding their group.
     label_set : the neurons of a set that people labelled, by its digest.
     """
 
@@ -50,6 +55,8 @@ class EditChoice:
     top: int = 1
     size: int = 16
     per_query: bool = True
+    target_skew: float = 0.15
+    explicit: Mapping[str, str] = field(default_factory=dict)
     label_set: str | None = None
     strength: float = 1.0
     gamma: float = 0.0
@@ -62,6 +69,12 @@ class EditChoice:
         object.__setattr__(self, "neurons", edit.neurons)
         if not 0 <= _number(self.tau, "tau") <= 1:
             raise InputError(f"tau was {self.tau}; expected a share from 0 to 1")
+        if _number(self.target_skew, "target_skew") < 0:
+            raise InputError(f"target_skew was {self.target_skew}; expected a number of at least 0")
+        if not isinstance(self.explicit, Mapping) or not all(isinstance(g, str) for g in self.explicit.values()):
+            raise InputError(
+                f"explicit was {self.explicit!r}; expected an object such as {{'a photo of a man': 'Male'}}"
+            )
         for name in ("top", "size"):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
@@ -100,6 +113,8 @@ class EditChoice:
         said = {name: value for name, value in asdict(self).items() if name in own}
         if "neurons" in said:
             said["neurons"] = list(self.neurons)
+        if "explicit" in said:
+            said["explicit"] = dict(self.explicit)
         return {"select": self.select, **said}
 
     @cached_property
@@ -162,7 +177,12 @@ def choose_edits(
     if choice.select == "rule":
         neurons, notes = by_rule(found, choice)
         return ChosenEdits((choice.edit(neurons),) * count, notes)
-    return by_attribution(found, choice, _vectors(gallery, request, queries, backbone, bench), progress)
+    vectors = _vectors(gallery, request, queries, backbone, bench)
+    if choice.select == "attribution":
+        return by_attribution(found, choice, vectors, progress)
+    named = _vectors(gallery, request, list(choice.explicit), backbone, bench) if choice.explicit else ()
+    explicit = [(query, _group(found, name)) for query, name in zip(named, choice.explicit.values(), strict=True)]
+    return by_search(found, choice, vectors, explicit, progress)
 
 
 def by_rule(probe: ProbeSet, choice: EditChoice) -> tuple[tuple[int, ...], tuple[str, ...]]:
@@ -196,6 +216,41 @@ def by_attribution(
     mean = lean(found)
     order = np.argsort(-mean, kind="stable")[: choice.size]
     return ChosenEdits((choice.edit(order[mean[order] > 0].tolist()),) * len(queries))
+
+
+def by_search(
+    probe: ProbeSet,
+    choice: EditChoice,
+    queries: np.ndarray,
+    explicit: Sequence[tuple[np.ndarray, int]] = (),
+    progress: Progress | None = None,
+) -> ChosenEdits:
+    """The smallest edits that reach the target on the probe rows; a note where a search does not reach it."""
+    if not choice.per_query:
+        found = [smallest_edit(probe, queries, choice.target_skew, choice.size, explicit, progress)]
+        edits = (_in_manner(found[0].point.edit, choice),) * len(queries)
+    else:
+        found = []
+        for done, query in enumerate(queries):
+            if progress:
+                progress(done, len(queries), "smallest edit")
+            found.append(smallest_edit(probe, query[None], choice.target_skew, choice.size))
+        edits = tuple(_in_manner(one.point.edit, choice) for one in found)
+    missed = sum(not one.reached for one in found)
+    what = f"{missed} of {len(found)} searches" if len(found) > 1 else "the search"
+    notes = (f"{what} did not reach a skew of {choice.target_skew:g} on the probe rows",) if missed else ()
+    return ChosenEdits(edits, notes)
+
+
+def _in_manner(edit: Edit, choice: EditChoice) -> Edit:
+    """The found edit, scaled by the chosen strength and in the chosen form; its values are its own."""
+    return replace(edit, strength=choice.strength, form=choice.form, alpha=choice.alpha)
+
+
+def _group(probe: ProbeSet, name: str) -> int:
+    if name not in probe.part.groups:
+        raise InputError(f"an explicit query names {name}, but the probe rows hold {', '.join(probe.part.groups)}")
+    return probe.part.groups.index(name)
 
 
 def _vectors(

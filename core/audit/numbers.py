@@ -9,7 +9,7 @@ import numpy as np
 from scipy.special import ndtr
 from scipy.stats import t as student
 
-from core.audit.evidence import CHOSEN, ORIGINAL, PROJECTION, RECONSTRUCTION, Ranked
+from core.audit.arms import CHOSEN, ORIGINAL, PROJECTION, RECONSTRUCTION, Ranked
 from core.audit.ranking import metric_estimate
 from core.audit.results import RANKING_NAMES, Part
 from core.audit.spec import AuditSpec

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from core.audit.bench import Bench
+from core.audit.live_items import live_engine
 from core.audit.material import SAEs, item_material, sae_of, select_part
 from core.audit.request import RankRequest
 from core.audit.results import Part
@@ -17,7 +18,11 @@ from core.metrics import RANKING_METRICS
 from core.metrics.base import skews, top_rows
 from core.neurons.attribution import Attribution, attribute
 from core.readout import ReadoutArrays
-from core.retrieval import unit_query
+from core.retrieval import LiveEngine, best_rows, unit_query
+from core.statistics import depth_for
+
+RESAMPLES = 100
+"""Resamples of the probe rows over which skew is averaged in a search."""
 
 if TYPE_CHECKING:
     from core.saes.checkpoint import SAEFile
@@ -72,10 +77,29 @@ class ProbeSet:
         codes = self.material.require_codes()
         return attribute(codes, self.directions @ query, self.pooled @ query, labels == group, rest, self.scale)
 
-    def max_skew(self, scores: np.ndarray) -> float:
-        """MaxSkew@k of the probe rows under some scores (n,)."""
-        ranked = self.part.labels[top_rows(scores, self.k)]
-        return float(RANKING_METRICS.get("max_skew")()(ranked, self.part.target))
+    @cached_property
+    def engine(self) -> LiveEngine:
+        """Answers any edit on the probe rows."""
+        return live_engine(self.material)
+
+    def skews(self, scores: np.ndarray) -> tuple[float, float]:
+        """MaxSkew@k under some scores (n,), and its mean over resamples of the probe rows.
+
+        A resample gives every row a Poisson(1) weight, always the same for the same row. The mean is what a search
+        should look at: it does not fall to 0 because a few rows happen to lie on the right side of the k-th place.
+        """
+        top = best_rows(scores, min(self.part.n, 2 * depth_for(self.k)))
+        labels, weights = self.part.labels[top], self._weights[:, top]
+        is_group = labels[:, None] == np.arange(len(self.part.groups))
+        # the row that crosses the k-th place counts as far as it still fits
+        inside = np.diff(np.minimum(np.cumsum(weights, axis=1), self.k), axis=1, prepend=0.0)
+        metric = RANKING_METRICS.get("max_skew")()
+        drawn = metric.from_counts(inside @ is_group, self.part.target)
+        return float(metric(labels[: self.k], self.part.target)), float(np.nanmean(drawn))
+
+    @cached_property
+    def _weights(self) -> np.ndarray:
+        return np.random.default_rng(0).poisson(1.0, size=(RESAMPLES, self.part.n)).astype(np.float64)
 
 
 def probe_set(gallery: Gallery, probe: Gallery, request: RankRequest, saes: SAEs, bench: Bench) -> ProbeSet:

@@ -5,22 +5,23 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from core.audit.bench import Bench
+from core.audit.evidence import Fitter, SAEs, sae_of
+from core.audit.live_items import live_engine, live_items
 from core.audit.material import (
     Items,
     Queries,
-    SAEs,
     baseline_items,
     edited_items,
     embed_query,
     item_material,
-    sae_of,
     select_part,
 )
 from core.audit.request import RankRequest
 from core.audit.results import RANKING_NAMES, ArmResult, Difference, Part, RankChange, RankResult
-from core.config import InputError, digest_of
+from core.config import Edit, InputError, digest_of
 from core.gallery import Gallery
-from core.interventions import INTERVENTIONS
+from core.interventions import INTERVENTIONS, Intervention
+from core.interventions.base import NO_EDIT
 from core.metrics import RANKING_METRICS, Mode
 from core.retrieval import Ranking, ranks_of, unit_query
 from core.statistics import (
@@ -47,7 +48,7 @@ def rank(
     saes: SAEs | None = None,
     bench: Bench | None = None,
 ) -> RankResult:
-    """Who the query retrieves, before and (where the request has edits) after them.
+    """Who the query retrieves, before and (where the request has edits or a method without) after them.
 
     Parameters
     ----------
@@ -63,11 +64,11 @@ def rank(
     part = select_part(gallery, request, bench)
     query = embed_query(gallery, request, backbone, saes, bench)
     arms, found = [], []
-    for method in ("identity", request.method) if request.edits else ("identity",):
+    for method in ("identity", request.method) if request.intervenes else ("identity",):
         items, vectors = intervene(gallery, part, query, request, method, saes, bench)
         arms.append((items, vectors[0]))
         found.append(measured(gallery, part, request, items, vectors[0], bench))
-    difference = compare(gallery, part, request, found, arms) if request.edits else None
+    difference = compare(gallery, part, request, found, arms) if request.intervenes else None
     notes = (*query.notes, *_notes(gallery, part, saes, request))
     return RankResult(request, part, _digests(gallery, request, saes, arms), notes, *found, difference=difference)
 
@@ -77,27 +78,49 @@ def intervene(
 ) -> tuple[Items, np.ndarray]:
     """Items to search and the query vectors (n, d) under one method; "identity" is the baseline.
 
-    The edit of the gallery's own side changes the items, a text edit of an image gallery changes the queries.
+    The edit of the gallery's own side changes the items, a text edit of an image gallery changes the queries; methods
+    without neurons change what they say they change, whatever the edits.
     """
     vectors = queries.vectors(method, request.edits.get("text") if gallery.side == "image" else None)
-    return arm_items(gallery, part, request, method, saes, bench), vectors
+    return arm_items(gallery, part, request, method, saes, bench, queries.fitter.backbone), vectors
 
 
-def arm_items(gallery: Gallery, part: Part, request: RankRequest, method: str, saes: SAEs, bench: Bench) -> Items:
-    """The searched items under one method, remembered."""
+def arm_items(
+    gallery: Gallery,
+    part: Part,
+    request: RankRequest,
+    method: str,
+    saes: SAEs,
+    bench: Bench,
+    backbone: "Backbone | None" = None,
+) -> Items:
+    """The searched items under one method, remembered. `backbone` embeds the prompts of methods that need some."""
     if gallery.side == "text" and "image" in request.edits:
         raise InputError(f"gallery {gallery.name} holds captions, which an image SAE cannot edit; use a text SAE")
     baseline = baseline_items(gallery, part, bench)
-    edit = request.edits.get(gallery.side)
-    if method == "identity" or edit is None:
+    found, edit = INTERVENTIONS.get(method), request.edits.get(gallery.side)
+    if method == "identity" or not _moves_items(found, edit, request):
         return baseline
-    sae_file = sae_of(gallery.side, saes) if INTERVENTIONS.get(method).needs.sae else None
-    digest = digest_of([part.digest, sae_file.digest if sae_file else None, method, edit.digest])
+    fitter, edit = Fitter(gallery, request, backbone, saes, bench), edit or NO_EDIT
+    sae_file = sae_of(gallery.side, saes) if found.needs.sae else None
+    made_of = [part.digest, sae_file.digest if sae_file else None, method, edit.digest, fitter.digest(method)]
+    digest = digest_of(made_of)
 
     def make() -> Items:
-        return edited_items(item_material(gallery, part, sae_file, bench), baseline, method, edit, digest)
+        material = item_material(gallery, part, sae_file, bench)
+        if method != "neuron-edit":
+            return edited_items(material, baseline, method, edit, digest, fitter(method))
+        engine = bench.remember(("engine", part.digest, sae_file.digest), lambda: live_engine(material))
+        return live_items(engine, material, baseline, edit, digest)
 
     return bench.remember(("items", digest), make)
+
+
+def _moves_items(method: type[Intervention], edit: Edit | None, request: RankRequest) -> bool:
+    """Whether a method changes the items: those of an edit do where there is one of the items' side, or none at all."""
+    if method.changes == "edit":
+        return edit is not None or (not request.edits and not method.needs.edit)
+    return method.changes in ("items", "both")
 
 
 def measured(

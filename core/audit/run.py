@@ -7,9 +7,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from core.audit.arms import CHOSEN, ORIGINAL, Edits, Ranked, edits_of, gather, request_for
 from core.audit.bench import Bench
 from core.audit.cost import utility_cost
-from core.audit.evidence import CHOSEN, ORIGINAL, Edits, Ranked, edits_of, gather, request_for
 from core.audit.findings import findings
 from core.audit.material import select_part
 from core.audit.numbers import NO_TARGET, arm_numbers, part_numbers, prompt_numbers

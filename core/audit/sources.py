@@ -1,14 +1,15 @@
 """Everything that an audit spec names, opened; and attributes crossed with each other."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from core.audit.material import SAEs
+from core.audit.recorded_texts import RecordedTexts, RecordingTexts
 from core.audit.spec import AuditSpec
-from core.audit.texts import RecordedTexts, RecordingTexts
 from core.config import ASSETS, UNKNOWN, InputError
 from core.gallery import Gallery, open_gallery
 from core.zeroshot import PromptSet
@@ -44,11 +45,22 @@ def open_sources(spec: AuditSpec, backbone: "Backbone | None" = None) -> Sources
 
     gallery = open_gallery(spec.gallery)
     sae = load_sae(spec.sae) if spec.sae is not None else None
+    if sae is not None and (sae.side or gallery.side) == gallery.side:
+        for one in {id(g): g for g in (gallery, probe_of(gallery))}.values():
+            _store_codes(one, sae)
     if backbone is None and _needs_encoder(spec, gallery):
         from core.backbones.open_clip_models import load_backbone
 
         backbone = load_backbone(spec.model or gallery.fingerprint("pooled").model)
     return sources_of(gallery, probe_of(gallery), sae, RecordingTexts(backbone) if backbone is not None else None)
+
+
+def _store_codes(gallery: Gallery, sae: "SAEFile") -> None:
+    """Codes beside the embeddings, so that a second reader uses the same ones; a folder that is read-only has none."""
+    from core.neurons import codes_of
+
+    with suppress(PermissionError):
+        codes_of(gallery, sae)
 
 
 def sources_of(

@@ -1,110 +1,104 @@
-"""Text embeddings of an audit, written down as they are used, so that a second reader needs no text encoder."""
+"""Texts to embeddings: by the gallery's own model, or by looking them up among the prompts that came with it."""
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+import difflib
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from core.config import Attach, Fingerprint, InputError, Side
-from core.readout import ARRAYS, ReadoutArrays
+from core.audit.bench import Bench
+from core.config import UNKNOWN, Attach, InputError, digest_of
+from core.gallery import Gallery
 
 if TYPE_CHECKING:
     from core.backbones.base import Backbone
 
-KEPT = (("text", "pooled"), ("text", "residual"), ("image", "pooled"))
+
+def query_embedding(text: str, backbone: "Backbone | None", gallery: Gallery) -> np.ndarray:
+    """Embedding (d,) of a prompt for searching this gallery, un-normalised where the model gives it so.
+
+    From the backbone where it is the gallery's model, else from the gallery's known prompts.
+    InputError that names near prompts where neither knows it.
+    """
+    return text_embeddings([text], ("pooled",), gallery, backbone, Bench())[0]["pooled"][0]
 
 
-class RecordingTexts:
-    """A backbone's text side that remembers every embedding it gave: a text has one embedding in the whole audit."""
-
-    def __init__(self, backbone: "Backbone") -> None:
-        self._backbone = backbone
-        self.name, self.weights_digest = backbone.name, backbone.weights_digest
-        self._rows: dict[Attach, dict[str, np.ndarray]] = {}
-
-    def encode_texts(self, texts: Sequence[str], attaches: Sequence[Attach] = ("pooled",)) -> dict[Attach, np.ndarray]:
-        """Embeddings (n, dims) of each attach point, each text encoded once."""
-        new = [t for t in dict.fromkeys(texts) if any(t not in self._rows.get(a, {}) for a in attaches)]
-        if new:
-            for attach, rows in self._backbone.encode_texts(new, tuple(attaches)).items():
-                kept = self._rows.setdefault(attach, {})
-                for text, row in zip(new, rows, strict=True):
-                    kept.setdefault(text, row)
-        return {a: np.stack([self._rows[a][t] for t in texts]) for a in attaches}
-
-    def fingerprint(self, side: Side, attach: Attach, normalised: bool = False) -> Fingerprint:
-        return self._backbone.fingerprint(side, attach, normalised)
-
-    def readout(self, side: Side) -> ReadoutArrays | None:
-        return self._backbone.readout(side)
-
-    def unknown_words(self, text: str) -> list[str]:
-        return self._backbone.unknown_words(text)
-
-    def truncated(self, text: str) -> bool:
-        return self._backbone.truncated(text)
-
-    def record(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        """What `RecordedTexts` needs: a JSON document and arrays."""
-        arrays = {f"text_{attach}": np.stack(list(rows.values())) for attach, rows in self._rows.items()}
-        if "residual" in self._rows and (readout := self.readout("text")) is not None:
-            arrays |= {f"text_readout_{name}": np.asarray(getattr(readout, name)) for name in ARRAYS}
-        texts = list(dict.fromkeys(t for rows in self._rows.values() for t in rows))
-        document = {
-            "model": self.name,
-            "weights": self.weights_digest,
-            "texts": {attach: list(rows) for attach, rows in self._rows.items()},
-            "fingerprints": [fingerprint.to_json() for fingerprint in self._fingerprints()],
-            "unknown_words": {t: words for t in texts if (words := self.unknown_words(t))},
-            "truncated": [t for t in texts if self.truncated(t)],
-        }
-        return document, arrays
-
-    def _fingerprints(self) -> list[Fingerprint]:
-        found = []
-        for side, attach in KEPT:
-            try:
-                found.append(self.fingerprint(side, attach))
-            except InputError:  # the model has no such attach point
-                continue
-        return found
-
-
-class RecordedTexts:
-    """What `RecordingTexts` wrote down, in place of the model."""
-
-    def __init__(self, document: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
-        self.name, self.weights_digest = document["model"], document["weights"]
-        self._document, self._arrays = document, arrays
-        self._rows = {
-            attach: dict(zip(texts, arrays[f"text_{attach}"], strict=True))
-            for attach, texts in document["texts"].items()
-        }
-
-    def encode_texts(self, texts: Sequence[str], attaches: Sequence[Attach] = ("pooled",)) -> dict[Attach, np.ndarray]:
+def text_embeddings(
+    texts: Sequence[str],
+    attaches: tuple[Attach, ...],
+    gallery: Gallery,
+    backbone: "Backbone | None",
+    bench: Bench,
+) -> tuple[dict[Attach, np.ndarray], tuple[str, ...]]:
+    """Embeddings (n, d) of texts at each attach point, and warnings about them."""
+    refusal = None
+    if backbone is not None:
         try:
-            return {a: np.stack([self._rows[a][t] for t in texts]) for a in attaches}
-        except KeyError as error:
-            raise InputError(f"the report holds no embedding of {error}; audit again") from None
+            unsure = same_model(gallery, backbone)
+        except InputError as error:
+            refusal = str(error)
+        else:
+            key = ("texts", backbone.weights_digest, digest_of([list(texts), *attaches]))
+            found = bench.remember(key, lambda: backbone.encode_texts(list(texts), attaches))
+            notes = [note for text in texts for note in _about_words(text, backbone)]
+            if unsure:
+                notes.append(f"could not compare {', '.join(unsure)} of the text model and gallery {gallery.name}")
+            return found, tuple(dict.fromkeys(notes))
+    known = [gallery.prompt_embedding(text) for text in texts]
+    strange = [text for text, row in zip(texts, known, strict=True) if row is None]
+    if attaches == ("pooled",) and not strange:
+        return {"pooled": np.stack(known)}, ()
+    raise InputError(refusal or _cannot_embed(strange, attaches, gallery))
 
-    def fingerprint(self, side: Side, attach: Attach, normalised: bool = False) -> Fingerprint:
-        for stored in map(Fingerprint.from_json, self._document["fingerprints"]):
-            if (stored.side, stored.attach) == (side, attach):
-                return stored
-        raise InputError(f"the report holds no fingerprint of the {side} side at {attach}; audit again")
 
-    def readout(self, side: Side) -> ReadoutArrays | None:
-        kept = {name: self._arrays.get(f"text_readout_{name}") for name in ARRAYS}
-        if side != "text" or any(value is None for value in kept.values()):
+def why_not_embedded(
+    texts: Sequence[str], attaches: tuple[Attach, ...], gallery: Gallery, backbone: "Backbone | None"
+) -> str | None:
+    """Why `text_embeddings` would refuse these texts, without embedding any; None where it would not."""
+    refusal = None
+    if backbone is not None:
+        try:
+            same_model(gallery, backbone)
             return None
-        return ReadoutArrays(kept["ln_weight"], kept["ln_bias"], float(kept["eps"]), kept["projection"])
+        except InputError as error:
+            refusal = str(error)
+    strange = [text for text in texts if gallery.prompt_embedding(text) is None]
+    if attaches == ("pooled",) and not strange:
+        return None
+    return refusal or _cannot_embed(strange, attaches, gallery)
 
-    def record(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        """What it was made from."""
-        return dict(self._document), {name: a for name, a in self._arrays.items() if name.startswith("text_")}
 
-    def unknown_words(self, text: str) -> list[str]:
-        return list(self._document["unknown_words"].get(text, []))
+def same_model(gallery: Gallery, backbone: "Backbone") -> list[str]:
+    """Names of what could not be compared; InputError where the text model is not the gallery's model.
 
-    def truncated(self, text: str) -> bool:
-        return text in self._document["truncated"]
+    Treatment of the items (normalised, preprocessing) does not concern the query: scores are cosines.
+    """
+    neutral = {"normalised": None, "preprocess": UNKNOWN}
+    mine = replace(backbone.fingerprint(gallery.side, "pooled"), **neutral)
+    theirs = replace(gallery.fingerprint("pooled"), **neutral)
+    unsure = mine.require_match(theirs, f"the text model {backbone.name!r}", f"gallery {gallery.name!r}")
+    return [name for name in unsure if name not in neutral]
+
+
+def _about_words(text: str, backbone: "Backbone") -> list[str]:
+    notes = []
+    unknown = backbone.unknown_words(text)
+    if unknown:
+        notes.append(f"the model does not know: {', '.join(unknown)}; the ranking ignores what these words mean")
+    if backbone.truncated(text):
+        notes.append("the query is longer than the model reads; its end is cut off")
+    return notes
+
+
+def _cannot_embed(strange: list[str], attaches: tuple[Attach, ...], gallery: Gallery) -> str:
+    if not gallery.prompts:
+        return f"no text model is loaded and gallery {gallery.name} has no known prompts; load the gallery's model"
+    if not strange:
+        return (
+            "the embeddings of known prompts are known at the pooled attach point only, and the text SAE edits "
+            f"{attaches[-1]}; load the gallery's model"
+        )
+    prompts = list(gallery.prompts)
+    near = difflib.get_close_matches(strange[0], prompts, n=5, cutoff=0.3) or prompts[:5]
+    return f"no text model is loaded and {strange[0]!r} is not among the known prompts; near ones: {'; '.join(near)}"

@@ -5,7 +5,7 @@ from typing import ClassVar
 from core.benchmark.arms import ReadyArm
 from core.benchmark.base import PROTOCOLS, Cell, Column, Progress, Protocol, World
 from core.benchmark.measures import drift, other_accuracies, skew_by_prompt, world_attributes
-from core.statistics import Estimate, mean_estimate
+from core.statistics import Estimate, mean_of
 
 
 @PROTOCOLS.register("debiaslens")
@@ -39,7 +39,7 @@ class DebiaslensProtocol(Protocol):
         missing = Estimate.missing("no class prompts of another attribute were given")
         kept = other_accuracies(arm, world.class_prompts, attributes)[0] if attributes else missing
         report(2, 3, "drift")
-        values = {name: mean_estimate([100 * value for value in skews[name].values()]) for name in names}
+        values = {name: mean_of([100 * value for value in skews[name].values()]) for name in names}
         values |= {"accuracy": kept, "cosine": drift(arm, world.prompts)[0]}
         report(3, 3, "done")
         by_prompt = {text: 100 * value for text, value in skews["max_skew"].items()}

@@ -7,7 +7,7 @@ from core.benchmark.base import PROTOCOLS, Cell, Column, Progress, Protocol, Wor
 from core.benchmark.measures import accuracy, drift, leakage, other_accuracies, skew_by_prompt, world_attributes
 from core.config import ASSETS, InputError
 from core.gallery import Gallery, open_gallery
-from core.statistics import Estimate, mean_estimate
+from core.statistics import Estimate, mean_of
 from core.store import read_json
 from core.zeroshot import PromptSet
 
@@ -58,9 +58,9 @@ class DefaultProtocol(Protocol):
         cosine, query_cosine = drift(arm, world.prompts)
         report(5, steps, "leakage")
         values = {
-            "skew": mean_estimate(list(skews.values())),
-            "reference": mean_estimate(reference) if reference else Estimate.missing("no reference word was asked"),
-            "control": mean_estimate(list(quiet.values())) if quiet else Estimate.missing("no control query was given"),
+            "skew": mean_of(list(skews.values())),
+            "reference": mean_of(reference) if reference else Estimate.missing("no reference word was asked"),
+            "control": mean_of(list(quiet.values())) if quiet else Estimate.missing("no control query was given"),
             "attire": attire,
             "others": others,
             "loss": loss,

@@ -11,7 +11,7 @@ from core.config import InputError
 from core.gallery import Gallery
 from core.metrics import RANKING_METRICS, Mode
 from core.retrieval import unit_query
-from core.statistics import Estimate, mean_estimate
+from core.statistics import Estimate, mean_of
 from core.statistics.probes import probe_auc
 from core.zeroshot import PromptSet, class_embeddings, classify, paired_share_difference
 from core.zeroshot.accuracy import evaluate
@@ -42,9 +42,9 @@ def drift(arm: ReadyArm, texts: Sequence[str]) -> tuple[Estimate, Estimate]:
         means.append(items.mean_cosine)
         cosines = items.cosines
     if arm.per_query:
-        return mean_estimate(means), mean_estimate(queries)
+        return mean_of(means), mean_of(queries)
     rows = np.concatenate([cosines.astype(np.float64), np.ones(part.n - len(cosines))])
-    return mean_estimate(rows), mean_estimate(queries)
+    return mean_of(rows), mean_of(queries)
 
 
 def _original(arm: ReadyArm) -> ReadyArm:
@@ -103,7 +103,7 @@ def other_accuracies(arm: ReadyArm, prompts: PromptSet, attributes: Sequence[str
         warnings.simplefilter("ignore", RuntimeWarning)  # a row of which nothing is known has no mean and is left out
         rows = np.nanmean(np.array(after, dtype=np.float64), axis=0)
     worst = min(changes, key=lambda change: change.estimate if change.estimate is not None else np.inf)
-    return mean_estimate(rows[np.isfinite(rows)]), worst
+    return mean_of(rows[np.isfinite(rows)]), worst
 
 
 def cell_accuracies(arm: ReadyArm, prompts: PromptSet, attribute: str) -> tuple[np.ndarray, np.ndarray]:
@@ -120,10 +120,10 @@ def worst_cell(right: np.ndarray, cell: np.ndarray) -> tuple[Estimate, Estimate,
     """Accuracy, that of the worst cell, and their gap, with t intervals over rows (gap: over both, as independent)."""
     known = cell >= 0
     right, cell = right[known].astype(np.float64), cell[known]
-    overall = mean_estimate(right)
+    overall = mean_of(right)
     size, good = np.bincount(cell), np.bincount(cell, weights=right)
     share = np.where(size > 0, good / np.maximum(size, 1), np.inf)
-    worst = mean_estimate(right[cell == int(share.argmin())])
+    worst = mean_of(right[cell == int(share.argmin())])
     gap = overall.estimate - worst.estimate
     if overall.lo is None or worst.lo is None:
         return overall, worst, Estimate(gap, n=len(right))
@@ -152,7 +152,7 @@ def leakage(arm: ReadyArm, texts: Sequence[str]) -> Estimate:
     if not arm.per_query:
         return _leakage(arm, texts[0])
     found = [_leakage(arm, text) for text in texts]
-    return mean_estimate([estimate.estimate for estimate in found if estimate.estimate is not None])
+    return mean_of([estimate.estimate for estimate in found if estimate.estimate is not None])
 
 
 def _leakage(arm: ReadyArm, text: str) -> Estimate:

@@ -11,7 +11,7 @@ from core.benchmark.measures import cell_accuracies, world_attributes, worst_cel
 from core.config import InputError
 from core.metrics import RANKING_METRICS
 from core.retrieval import best_rows, unit_query
-from core.statistics import Estimate, mean_estimate
+from core.statistics import Estimate, mean_of
 
 FOLDS, FOLD_SEED = 10, 42
 FOLD_FILE = "folds.npy"
@@ -63,7 +63,7 @@ class SemProtocol(Protocol):
                 found[name] += here[name]
             by_prompt[text] = float(np.mean(here["max_skew"]))
         report(len(world.prompts), len(world.prompts), "queries")
-        values = {name: mean_estimate(values) for name, values in found.items()}
+        values = {name: mean_of(values) for name, values in found.items()}
         values |= {"precision": Estimate.missing("the gallery says not which rows are what a query names")}
         values |= _zeroshot(world, arm, halves)
         return Cell(arm.arm.name, world.gallery.name, values, notes=arm.notes, by_prompt=by_prompt)

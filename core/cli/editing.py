@@ -39,7 +39,10 @@ def chosen_edits(
     alpha: float,
     method: str | None,
 ) -> tuple[dict[Side, "SAEFile"], dict[Side, Edit]]:
-    """The SAEs that were named, by side, and the edit of each; a method without neurons edits the gallery's side.
+    """The SAEs that were named, by side, and the edit of each.
+
+    An edit without neurons belongs to the gallery's side. A method that needs an SAE and was given none takes the
+    shipped one where it fits.
 
     InputError for two SAEs of one side, neurons without an SAE, and an unknown method (before anything is loaded).
     """
@@ -50,9 +53,25 @@ def chosen_edits(
     for side, neurons in zip(saes, neuron_sets(off or (), len(saes)), strict=True):
         edits[side] = Edit(neurons, strength=strength, gamma=gamma, form=form, alpha=alpha)
     if method is not None:
-        INTERVENTIONS.get(method)
-        edits = edits or {gallery.side: Edit(strength=strength, gamma=gamma, form=form, alpha=alpha)}
+        found = INTERVENTIONS.get(method)
+        if found.changes == "edit":
+            edits = edits or {gallery.side: Edit(strength=strength, gamma=gamma, form=form, alpha=alpha)}
+        elif found.needs.sae:
+            side: Side = "text" if found.changes == "query" else gallery.side
+            saes |= {} if side in saes else shipped_sae(gallery, side)
     return saes, edits
+
+
+def shipped_sae(gallery: Gallery, side: Side) -> dict[Side, "SAEFile"]:
+    """The SAE that ships for a side, where the gallery holds embeddings of the shipped model; else none."""
+    from core.saes.checkpoint import load_sae, shipped_saes
+
+    name = f"default-{side}"
+    if name not in shipped_saes():
+        return {}
+    file = load_sae(name)
+    same = file.fingerprint is not None and file.fingerprint.weights == gallery.fingerprint("pooled").weights
+    return {side: file} if same else {}
 
 
 def load_saes(gallery: Gallery, names: Sequence[str] | None) -> dict[Side, "SAEFile"]:

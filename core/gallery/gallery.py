@@ -1,7 +1,7 @@
 """Reading a gallery: opened by its manifest alone, everything else is mapped or read when it is asked for."""
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -240,12 +240,25 @@ class Gallery:
                 self._once.forget(key)  # they may be written by then
         return found
 
-    def write_codes(self, sae_digest: str, csr: sparse.csr_matrix) -> Codes:
-        """Store the codes (n, d_sae) of an SAE in the gallery's folder and open them."""
-        if csr.shape[0] != self.n:
-            raise InputError(f"codes of {csr.shape[0]} rows were given for the {self.n} items of gallery {self.name}")
+    def write_codes(
+        self,
+        sae_digest: str,
+        codes: sparse.csr_matrix | Iterable[sparse.csr_matrix],
+        d_sae: int | None = None,
+        progress: Progress | None = None,
+    ) -> Codes:
+        """Store the codes (n, d_sae) of an SAE in the gallery's folder and open them.
+
+        They come as one matrix, or as blocks of consecutive rows that need not fit in memory together, with d_sae.
+        """
+        if sparse.issparse(codes):
+            if codes.shape[0] != self.n:
+                raise InputError(
+                    f"codes of {codes.shape[0]} rows were given for the {self.n} items of gallery {self.name}"
+                )
+            codes, d_sae = [codes], codes.shape[1]
+        write_codes(self.path, sae_digest, codes, (self.n, d_sae), progress)
         with self._once.lock:
-            write_codes(self.path, sae_digest, csr)
             self._once.forget(("codes", sae_digest))
             written = self.codes(sae_digest)
         assert written is not None, "codes were written and are not there"

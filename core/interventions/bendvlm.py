@@ -58,7 +58,10 @@ class BendVLM(Intervention):
         "groups, and turns the text until it is equally near to all of them. The pictures stay as they are, and each "
         "search text is turned on its own."
     )
-    formula = r"e = \frac{e_0 - Q Q^\top e_0}{\lVert e_0 - Q Q^\top e_0\rVert}, \qquad Q = \mathrm{span}\{p_c - p_0\}, \quad e\cdot p_c = e \cdot p_0"
+    formula = (
+        r"e = \frac{e_0 - Q Q^\top e_0}{\lVert e_0 - Q Q^\top e_0\rVert}, "
+        r"\qquad Q = \mathrm{span}\{p_c - p_0\}, \quad e\cdot p_c = e \cdot p_0"
+    )
     paper = "BendVLM, arXiv 2411.04420"
     cost = "under a millisecond a query, one look at the labelled items"
     changes = "query"

@@ -19,9 +19,10 @@ class NeuronEdit(Intervention):
         error-preserving: x'_i = x_i - sum_j dz_ij W_dec_j
         blend:            x'_i = alpha (z_i W_dec + b_dec) + (1 - alpha) x_i - alpha sum_j dz_ij W_dec_j
 
-    followed by the readout at the residual attach point. gamma applies also to rows on which the neuron was off, so
-    that gamma other than 0 changes every row. No neuron, s = 0 (error-preserving) or alpha = 0 (blend) is exactly
-    the original, as is every row with all dz_ij = 0 in the error-preserving form.
+    followed by the readout at the residual attach point; s and gamma may be each neuron's own. gamma applies also to
+    rows on which the neuron was off, so that gamma other than 0 changes every row. No neuron, s = 0
+    (error-preserving) or alpha = 0 (blend) is exactly the original, as is every row with all dz_ij = 0 in the
+    error-preserving form.
 
     InputError where a neuron number is not below d_sae, or the material holds no codes.
     """
@@ -51,7 +52,7 @@ class NeuronEdit(Intervention):
             return material.embedded(material.x[rows] - change, rows)
         # the reconstruction's precision: a product of stored float16 rows would be rounded to float16
         x = edit.alpha * material.reconstruction + (1.0 - edit.alpha) * material.x.astype(material.W_dec.dtype)
-        if edit.neurons and edit.strength > 0.0:
+        if any(edit.each_strength):
             rows, change = code_change(codes, material.W_dec, edit)
             x[rows] -= edit.alpha * change
         return material.embedded(x)
@@ -80,11 +81,12 @@ def code_change(codes: sparse.spmatrix, W_dec: np.ndarray, edit: Edit) -> tuple[
     switched = list(edit.neurons)
     z = codes.tocsc()[:, switched]
     directions = W_dec[switched]
-    if edit.gamma == 0.0:
+    strengths, gammas = (np.array(own, dtype=W_dec.dtype) for own in (edit.each_strength, edit.each_gamma))
+    if not gammas.any():
         by_row = z.tocsr()
         rows = np.flatnonzero(np.diff(by_row.indptr))
-        return rows, edit.strength * np.asarray(by_row[rows] @ directions)
-    dz = edit.strength * (z.toarray() - edit.gamma).astype(W_dec.dtype)
+        return rows, np.asarray(by_row[rows] @ (strengths[:, None] * directions))
+    dz = strengths * (z.toarray() - gammas).astype(W_dec.dtype)
     rows = np.flatnonzero((dz != 0).any(axis=1))
     return rows, dz[rows] @ directions
 

@@ -52,7 +52,10 @@ class OrthCali(Intervention):
         "a female doctor until they mean nearly the same. The pictures stay as they are; the pressing is strong and "
         "can take content away too."
     )
-    formula = r"z' = z\,P^\top, \quad P = P_0\,(\lambda M + I)^{-1}, \quad M = \tfrac{1}{|S|}\sum_{(i,j)\in S} (c_i-c_j)(c_i-c_j)^\top"
+    formula = (
+        r"z' = z\,P^\top, \quad P = P_0\,(\lambda M + I)^{-1}, "
+        r"\quad M = \tfrac{1}{|S|}\sum_{(i,j)\in S} (c_i-c_j)(c_i-c_j)^\top"
+    )
     paper = "Biased Prompts, arXiv 2302.00070"
     cost = "microseconds a query, one d x d system once"
     changes = "query"

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any
 
 import numpy as np
 
@@ -90,9 +89,9 @@ def train_prism(rows: np.ndarray, sizes: tuple[int, ...], steps: int = STEPS, se
         now = loss()
         now.backward()
         optimiser.step()
-        losses.append(float(now))
+        losses.append(now.item())
     with torch.no_grad():
-        losses.append(float(loss()))
+        losses.append(loss().item())
     return PrismMap(W.detach().numpy(), np.array(losses))
 
 

@@ -14,6 +14,7 @@ class SEMbi(SEMIntervention):
         "text's content by asking which parts several wordings of it share. The pictures stay as they are."
     )
     formula = (
-        r"h' = h \, M + (1 - M)\, m_{div}, \qquad M = (1 + S_c - S_b)^2, \quad S_c = R_{div}(\mathrm{median}(h_{para}))"
+        r"h' = h \, M + (1 - M)\, m_{div}, \qquad M = (1 + S_c - S_b)^2, "
+        r"\quad S_c = R_{div}(\mathrm{median}(h_{para}))"
     )
     needs = Needs(sae=True, prompts=("diverse", "bias", "paraphrases"))

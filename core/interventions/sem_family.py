@@ -7,7 +7,7 @@ import numpy as np
 from core.config import Edit
 from core.interventions.arrays import Reader
 from core.interventions.base import NO_EDIT, Arrays, Evidence, Intervention, Material, lacking
-from core.interventions.sem_scores import SEMScores, decode, lower_median, modulation
+from core.interventions.sem_scores import ReLUEncoder, SEMScores, decode, lower_median, modulated, modulation
 
 SEM_ARRAYS = (
     *("sae_bpre", "sae_encoder_weight", "sae_encoder_bias", "sae_decoder_weight"),
@@ -35,9 +35,8 @@ class SEMIntervention(Intervention):
     def fit(self, evidence: Evidence) -> SEMScores:
         sae = evidence.require_sae()
         diverse = _latents(sae, evidence.text("diverse").x)
-        if not self.biased:
-            return SEMScores.of(diverse)
-        return SEMScores.of(diverse, [_latents(sae, rows) for rows in evidence.text("bias").blocks("x")])
+        classes = [_latents(sae, rows) for rows in evidence.text("bias").blocks("x")] if self.biased else []
+        return SEMScores.of(diverse, classes, ReLUEncoder.of(sae))
 
     def __call__(self, material: Material, edit: Edit = NO_EDIT, fitted: SEMScores | None = None) -> np.ndarray:
         x = self.edited(material, fitted)
@@ -52,23 +51,39 @@ class SEMIntervention(Intervention):
         return np.stack(rows) if rows else np.array(material.x)
 
     def _one(self, material: Material, x: np.ndarray, more: np.ndarray | None, scores: SEMScores) -> np.ndarray:
-        texts = x[None] if more is None else more
-        repeated = more is None or np.array_equal(x, more[0])
-        latents = _latents(material.sae, texts if repeated else np.concatenate([x[None], texts]))
-        parts = self._parts(latents[0], latents if repeated else latents[1:], scores)
-        return decode(parts["hdeb"], *_decoder(material.sae, x.dtype))
+        """One query (d_in,) after SEM; the first of its paraphrases is the query itself."""
+        hdeb, others = np.zeros_like(scores.bias), x[None][:0] if more is None else more[1:]
+        if self.biased and scores.encoder is not None:
+            # where query and everyday level are both silent so is the result, whatever M is
+            own = scores.encoder(x)
+            neurons = np.flatnonzero((own > 0) | (scores.diverse.lower_median > 0))
+            wordings = np.concatenate([own[None, neurons], scores.encoder.at(others, neurons)])
+            hdeb[neurons] = self._parts(wordings[0], wordings, scores, neurons)["hdeb"]
+        else:
+            wordings = _latents(material.sae, np.concatenate([x[None], others]))
+            hdeb[:] = self._parts(wordings[0], wordings, scores)["hdeb"]
+        return decode(hdeb, *_decoder(material.sae, x.dtype))
 
-    def _parts(self, own: np.ndarray, paraphrases: np.ndarray, scores: SEMScores) -> dict[str, np.ndarray]:
-        """S_c, S_b, M, h and h' of one query from its own latents (F,) and those of its paraphrases (m, F)."""
-        usual = lower_median(paraphrases) if self.paraphrased else own
-        S_c = scores.diverse(usual)
-        M = modulation(S_c, scores.bias if self.biased else None)
+    def _parts(
+        self, own: np.ndarray, wordings: np.ndarray, scores: SEMScores, neurons: np.ndarray | None = None
+    ) -> dict[str, np.ndarray]:
+        """S_c, M, h and h' of one query from its own latents (F,) and those (m, F) of all its wordings.
+
+        `neurons` are the numbers of the columns where these are not all.
+        """
+        usual = lower_median(wordings) if self.paraphrased else own
+        at = slice(None) if neurons is None else neurons
+        S_c = scores.diverse(usual, neurons)
+        M = modulation(S_c, scores.bias[at] if self.biased else None)
         h = own if self.biased else usual
-        return {"Sc": S_c, "M": M, "h": h, "hdeb": scores.modulated(h, M)}
+        return {"Sc": S_c, "M": M, "h": h, "hdeb": modulated(h, M, scores.diverse.lower_median[at])}
 
     def on_arrays(self, arrays: Arrays) -> dict[str, np.ndarray]:
-        given = SEMArrays(arrays, self.title)
-        parts = [self._parts(own, more, given.scores) for own, more in zip(given.query, given.paraphrases, strict=True)]
+        given = SEMArrays(arrays, "SEM")
+        parts = [
+            self._parts(own, wordings, given.scores)
+            for own, wordings in zip(given.query, given.paraphrases, strict=True)
+        ]
         found = {name: np.stack([p[name] for p in parts]) for name in ("Sc", "M", "h", "hdeb")}
         found["out"] = found["hdeb"].astype(np.float64) @ given.decoder.T.astype(np.float64) + given.b_pre
         return {name: a.astype(given.dtype) for name, a in {**found, "Sb": given.scores.bias}.items()}

@@ -8,6 +8,7 @@ rank 0. Source: SEM, arXiv 2603.19028, section 3.2.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -36,12 +37,16 @@ class Ranks:
     def of(cls, H: np.ndarray) -> "Ranks":
         return cls(np.sort(np.ascontiguousarray(H.T), axis=1))
 
-    def __call__(self, v: np.ndarray) -> np.ndarray:
-        """R_A(v) (F,) in the dtype of v, by bisection in all active neurons at once; 0 where v_j is not above 0."""
+    def __call__(self, v: np.ndarray, neurons: np.ndarray | None = None) -> np.ndarray:
+        """R_A(v) in the dtype of v, by bisection in all active neurons at once; 0 where v_j is not above 0.
+
+        v holds all neurons (F,), or those of the given numbers.
+        """
         n = self.ordered.shape[1]
         share = np.zeros(len(v), dtype=v.dtype)
         active = np.flatnonzero(v > 0)
-        values, starts, flat = v[active], active * n, self.ordered.reshape(-1)
+        values, flat = v[active], self.ordered.reshape(-1)
+        starts = (active if neurons is None else neurons[active]) * n
         low, high = np.zeros(len(active), dtype=np.int64), np.full(len(active), n, dtype=np.int64)
         for _ in range(n.bit_length()):
             middle = np.minimum((low + high) // 2, n - 1)
@@ -80,33 +85,68 @@ def bias_sensitivity(general: Ranks, classes: Sequence[np.ndarray]) -> np.ndarra
 
 
 @dataclass(frozen=True, eq=False)
+class ReLUEncoder:
+    """h(x) = relu((x - b_dec) W_enc + b_enc) of all neurons or of some, for SAEs that have no other rule."""
+
+    directions: np.ndarray
+    """W_enc turned (F, d), so that the directions of some neurons lie together."""
+    bias: np.ndarray
+    centre: np.ndarray
+
+    @classmethod
+    def of(cls, sae: Any) -> "ReLUEncoder | None":
+        """None where the SAE's rule is another."""
+        if not sae.plain_relu:
+            return None
+        W, b, centre = (part.detach().cpu().numpy() for part in (sae.W_enc, sae.b_enc, sae.b_dec))
+        return cls(np.ascontiguousarray(W.T), b, centre)
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        """Latents (F,) of one text (d,)."""
+        return np.maximum(self.directions @ (x - self.centre).astype(self.bias.dtype) + self.bias, 0)
+
+    def at(self, x: np.ndarray, neurons: np.ndarray) -> np.ndarray:
+        """Latents (n, m) of texts (n, d) at m neurons."""
+        centred = (x - self.centre).astype(self.bias.dtype)
+        return np.maximum(centred @ self.directions[neurons].T + self.bias[neurons], 0)
+
+    @property
+    def nbytes(self) -> int:
+        return self.directions.nbytes
+
+
+@dataclass(frozen=True, eq=False)
 class SEMScores:
     """What SEM computes once for an SAE, its everyday prompts and one attribute."""
 
     diverse: Ranks
     bias: np.ndarray
     """S_b (F,); 0 everywhere where no classes were given."""
+    encoder: ReLUEncoder | None = None
+    """A faster way to the latents of single neurons, where the SAE allows it."""
 
     @classmethod
-    def of(cls, diverse: np.ndarray, classes: Sequence[np.ndarray] = ()) -> "SEMScores":
+    def of(
+        cls, diverse: np.ndarray, classes: Sequence[np.ndarray] = (), encoder: ReLUEncoder | None = None
+    ) -> "SEMScores":
         """From the latents of the everyday prompts (n, F) and of every class's prompts."""
         ranks = Ranks.of(diverse)
         silent = np.zeros(diverse.shape[1], dtype=diverse.dtype)
-        return cls(ranks, bias_sensitivity(ranks, classes) if classes else silent)
+        return cls(ranks, bias_sensitivity(ranks, classes) if classes else silent, encoder)
 
     @property
     def nbytes(self) -> int:
-        return self.diverse.ordered.nbytes + self.bias.nbytes
-
-    def modulated(self, h: np.ndarray, M: np.ndarray) -> np.ndarray:
-        """h' = h M + (1 - M) m_div (F,); not clamped: M may exceed 1 and h' be negative. M = 1 is exactly h."""
-        m_div = self.diverse.lower_median.astype(h.dtype, copy=False)
-        return h * M + (1 - M) * m_div
+        return self.diverse.ordered.nbytes + self.bias.nbytes + (self.encoder.nbytes if self.encoder else 0)
 
 
 def modulation(S_c: np.ndarray, S_b: np.ndarray | None) -> np.ndarray:
     """M = S_c^2 where there is no bias score (SEM_i), (1 + S_c - S_b)^2 where there is one (SEM_b, SEM_bi)."""
     return S_c**2 if S_b is None else (1 + S_c - S_b) ** 2
+
+
+def modulated(h: np.ndarray, M: np.ndarray, m_div: np.ndarray) -> np.ndarray:
+    """h' = h M + (1 - M) m_div; not clamped: M may exceed 1 and h' be negative. M = 1 is exactly h."""
+    return h * M + (1 - M) * m_div.astype(h.dtype, copy=False)
 
 
 def decode(h: np.ndarray, W_dec: np.ndarray, b_dec: np.ndarray) -> np.ndarray:

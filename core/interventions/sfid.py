@@ -1,7 +1,6 @@
 """SFID: the columns that tell the groups apart best are replaced by what they are where the group is unclear."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 

@@ -18,10 +18,11 @@ def row_space(rows: np.ndarray, eps: float = float(np.finfo(np.float32).eps)) ->
     value of that size and not exactly 0.
     """
     rows = np.asarray(rows, dtype=np.float64)
-    if not rows.size:
-        return np.zeros((rows.shape[1], 0))
+    if len(rows) <= 1:
+        length = np.linalg.norm(rows)
+        return rows.T / length if length > 0 else np.zeros((rows.shape[1], 0))
     _, s, Vt = np.linalg.svd(rows, full_matrices=False)
-    return Vt[s > s[0] * max(rows.shape) * eps].T
+    return Vt[s > s[0] * max(rows.shape) * eps].T  # of zeros alone nothing is kept
 
 
 def without(x: np.ndarray, V: np.ndarray) -> np.ndarray:

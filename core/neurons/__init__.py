@@ -3,20 +3,28 @@
 from core.neurons.attribution import Attribution, attribute, lean
 from core.neurons.encoding import codes_of, encode_gallery, encode_rows
 from core.neurons.evidence import Evidence, Histogram, Shown, active_neurons, evidence, histogram
-from core.neurons.firing import benjamini_hochberg, firing_statistics
+from core.neurons.firing import BestNeuron, benjamini_hochberg, best_neurons, firing_statistics, separation
 from core.neurons.neighbours import coactive_neurons, nearest_neurons
+from core.neurons.pair_cosines import SimilarityGap, similarity_gap
+from core.neurons.prediction import PredictionTest, prediction_score, prediction_test
+from core.neurons.sae_quality import QualityReport, quality_report, rate_histogram
 from core.neurons.social import GroupNeurons, SocialNeurons, shared_neurons, social_neurons
 
 __all__ = [
     "Attribution",
+    "BestNeuron",
     "Evidence",
     "GroupNeurons",
     "Histogram",
+    "PredictionTest",
+    "QualityReport",
     "Shown",
+    "SimilarityGap",
     "SocialNeurons",
     "active_neurons",
     "attribute",
     "benjamini_hochberg",
+    "best_neurons",
     "coactive_neurons",
     "codes_of",
     "encode_gallery",
@@ -26,6 +34,12 @@ __all__ = [
     "histogram",
     "lean",
     "nearest_neurons",
+    "prediction_score",
+    "prediction_test",
+    "quality_report",
+    "rate_histogram",
+    "separation",
     "shared_neurons",
+    "similarity_gap",
     "social_neurons",
 ]

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from core.audit.evidence import RANDOM_DRAWS
+from core.audit.arms import RANDOM_DRAWS
 from core.audit.findings import ALPHA
 from core.audit.numbers import NULL_DRAWS, SMALL_GROUP
 from core.audit.run import AuditResult

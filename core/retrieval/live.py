@@ -24,6 +24,8 @@ from core.retrieval.flat import Ranking, best_rows, unit_query
 from core.retrieval.geometry import Geometry, Pooled, Residual, blocks
 
 KEPT_QUERIES, KEPT_EDITS = 64, 32
+LARGEST = float(np.finfo(np.float32).max)
+"""Squared lengths beyond it are no embeddings: float32 could not hold them."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +110,11 @@ class LiveEngine:
         self._queries: OrderedDict[bytes, _Query] = OrderedDict()
         self._edits: OrderedDict[str, LiveEdit] = OrderedDict()
 
+    @property
+    def nbytes(self) -> int:
+        """Memory that the engine takes once every neuron has been switched."""
+        return 48 * self.codes.nnz + 64 * self.n
+
     # -- what is asked ------------------------------------------------------------------------------------------------
 
     def edited(self, edit: Edit) -> LiveEdit:
@@ -147,11 +154,13 @@ class LiveEngine:
     def _edited(self, edit: Edit) -> LiveEdit:
         alpha = edit.alpha if edit.form == "blend" else 0.0
         share = alpha if edit.form == "blend" else 1.0
-        neurons = np.array(edit.neurons if edit.strength > 0 else (), dtype=np.int64)
-        if len(neurons) and neurons[-1] >= self.d_sae:
-            raise InputError(f"neuron {neurons[-1]} was given; this SAE has neurons 0 to {self.d_sae - 1}")
-        factors = np.full(len(neurons), share * edit.strength)
-        shift = (factors * edit.gamma) @ self.W[neurons] if edit.gamma != 0.0 and len(neurons) else None
+        on = [place for place, s in enumerate(edit.each_strength) if s > 0 and not edit.changes_nothing]
+        neurons = np.array([edit.neurons[place] for place in on], dtype=np.int64)
+        if edit.neurons and edit.neurons[-1] >= self.d_sae:
+            raise InputError(f"neuron {edit.neurons[-1]} was given; this SAE has neurons 0 to {self.d_sae - 1}")
+        factors = share * np.array([edit.each_strength[place] for place in on])
+        gammas = np.array([edit.each_gamma[place] for place in on])
+        shift = (factors * gammas) @ self.W[neurons] if gammas.any() else None
         columns = [self._column(int(j)) for j in neurons]
         rows, codes = self._changed(columns, factors, everybody=alpha > 0 or shift is not None)
         base = self._base(alpha)
@@ -161,10 +170,8 @@ class LiveEngine:
             self._add_shift(shift, alpha, rows, squares, along, own)
         self._subtract(neurons, columns, codes, alpha, shift, rows, squares, along, own)
         scales, lengths = self.geometry.scales(squares), self.geometry.lengths(squares, along)
-        if not np.isfinite(lengths).all() or not (lengths > 0).all():
-            raise InputError(
-                f"the edit (gamma {edit.gamma:g}) gives embeddings without a direction; choose a smaller gamma"
-            )
+        if not (squares < LARGEST).all() or not (lengths > 0).all():
+            raise InputError("the edit gives embeddings that are not finite; choose a smaller gamma or fewer neurons")
         before = self._pooled_lengths[rows]
         common = self._pooled_along_offset[rows]
         cosines = (own / scales + common) / (lengths * before)

@@ -17,7 +17,7 @@ RELU_ONLY = ("relu", "msae")
 
 @dataclass(frozen=True, eq=False)
 class FrozenSAE:
-    """x -> z -> x_hat by the architecture's inference rule, in the dtype of x (float32 or float64).
+    """x -> z -> x_hat by the architecture's inference rule, in the dtype of x (float16 is read as float32).
 
     pre = (x - b_dec) W_enc + b_enc;  z = pre where pre > max(threshold, 0) (BatchTopK families: one threshold,
     JumpReLU: one a neuron), the k largest of relu(pre) (TopK), or relu(pre) (ReLU, MSAE).
@@ -36,6 +36,7 @@ class FrozenSAE:
 
     def encode(self, x: np.ndarray) -> np.ndarray:
         """Codes z (n, F) of raw embeddings x (n, d); exact zeros where a neuron is off."""
+        x = np.asarray(x, dtype=np.result_type(x.dtype, np.float32))
         at = {name: value.astype(x.dtype, copy=False) for name, value in self.weights.items()}
         pre = (x - at["b_dec"]) @ at["W_enc"] + at["b_enc"]
         if self.config.arch == "topk":

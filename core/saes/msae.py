@@ -18,6 +18,8 @@ class NestedTopKSAE(SAE):
     is how the other term is measured. Source: Zaigrajew et al. 2025; SEM; the revival is not theirs.
     """
 
+    plain_relu = True
+
     @property
     def levels(self) -> tuple[int, ...]:
         """Active neurons per row at each level, ascending."""
@@ -42,7 +44,7 @@ class NestedTopKSAE(SAE):
         """x_hat_i (B, levels, d), and codes and neurons (B, k_last) of the last level, largest first."""
         most = self.levels[-1]
         largest = pre.topk(most, dim=1, sorted=True)
-        codes = largest.values.relu()
+        codes = largest.values.relu().to(self.W_dec.dtype)  # products may have run in half precision
         starts = torch.tensor((0, *self.levels[:-1]), device=pre.device)
         offsets = torch.arange(len(pre), device=pre.device)[:, None] * most + starts
         own = torch.nn.functional.embedding_bag(

@@ -13,8 +13,7 @@ from torch import Tensor
 from core.saes.aux import aux_loss
 from core.saes.base import NEVER, SAE, LossParts
 from core.saes.known_gradient import with_gradients
-from core.saes.largest import Kept
-from core.saes.sparse import Places, sampled_products, weighted_sums
+from core.saes.sparse import Kept, Places, sampled_products, weighted_sums
 
 
 class Gradients(NamedTuple):
@@ -69,7 +68,7 @@ class SelectionSAE(SAE):
             fired = torch.bincount(kept.places.columns, minlength=self.config.d_sae) > 0
             silent = torch.where(fired, 0, silent + len(x))
             dead = (silent >= dead_after).nonzero().flatten()
-            aux = self._aux(centred, -missed, dead, aux_weight, gradients)
+            aux = self._aux(centred, missed, dead, aux_weight, gradients)
             total = per_group.mean() + aux_weight * aux
         if gradients is not None:
             total = with_gradients(total, self._by_parameter(gradients))
@@ -126,9 +125,7 @@ class SelectionSAE(SAE):
             b_dec=scale * errors[:, 0].sum(dim=0) - self.W_enc @ b_enc,
         )
 
-    def _aux(
-        self, centred: Tensor, residual: Tensor, dead: Tensor, weight: float, gradients: Gradients | None
-    ) -> Tensor:
+    def _aux(self, centred: Tensor, missed: Tensor, dead: Tensor, weight: float, gradients: Gradients | None) -> Tensor:
         """L_aux; adds `weight` times its gradients to `gradients`. Dense, but with the dead neurons' columns alone."""
         most = min(self.config.d_in // 2, len(dead))
         if most == 0 or weight == 0:
@@ -136,7 +133,7 @@ class SelectionSAE(SAE):
         own = [part[dead].requires_grad_(gradients is not None) for part in (self.W_enc.T, self.b_enc, self.W_dec)]
         with torch.set_grad_enabled(gradients is not None):
             W_enc, b_enc, W_dec = own
-            aux = aux_loss(torch.addmm(b_enc, centred, W_enc.T).relu(), residual, W_dec, most)
+            aux = aux_loss(torch.addmm(b_enc, centred, W_enc.T).relu(), -missed, W_dec, most)
         if gradients is not None:
             found = [weight * gradient for gradient in torch.autograd.grad(aux, own)]
             for whole, part in zip((gradients.W_enc, gradients.b_enc, gradients.W_dec), found, strict=True):

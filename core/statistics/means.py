@@ -8,7 +8,7 @@ from scipy.stats import t as student
 from core.statistics.estimates import LEVEL, Estimate
 
 
-def mean_estimate(values: Sequence[float] | np.ndarray) -> Estimate:
+def mean_of(values: Sequence[float] | np.ndarray) -> Estimate:
     """Mean with Student's 95 % interval over its values; whatever their order, the same bits.
 
     mean -+ t(.975, n - 1) s / sqrt(n), s with n - 1. Missing where there is no value or one is not finite; without an

@@ -139,6 +139,6 @@ class Disentanglement(Study):
         for row in table:
             if row["accuracy_leaked"] <= row["chance"]:
                 notes.append(
-                    f"{row['space']}: nothing leaks beyond chance; the published score is 0 there by convention"
+                    f"{row['space']}: nothing leaks beyond chance; the published score is 0 by convention"
                 )
         return StudyResult(frame, picture, settings, tuple(notes))

@@ -36,7 +36,7 @@ class Leakage(Study):
         for done, name in enumerate(names):
             for arm, given, method in (("before", {}, "identity"), ("after", edits, request.method)):
                 if progress:
-                    progress(2 * done + (arm == "after"), 2 * len(names), f"{name}: {arm}")
+                    progress(2 * done + (arm == "after"), 2 * len(names), f"probes: {name} {arm}")
                 rows.append({"attribute": name, "arm": arm, **self._auc(request, name, given, method)})
         if progress:
             progress(2 * len(names), 2 * len(names), "done")

@@ -8,7 +8,7 @@ import pandas as pd
 
 from core.config import InputError
 from core.figures import Picture, Series
-from core.statistics import Estimate, mean_estimate
+from core.statistics import Estimate, mean_of
 from core.studies.arms import answered, ask
 from core.studies.base import STUDIES, Progress, Study, StudyRequest, StudyResult
 
@@ -44,7 +44,7 @@ class Preservation(Study):
             kept = np.mean([np.einsum("ij,ij->i", vectors[g], neutral) for g in GENDERS], axis=0)
             alike = np.einsum("ij,ij->i", vectors["male"], vectors["female"])
             for measure, values in (("content preservation", kept), ("bias neutralisation", alike)):
-                rows.append({"arm": arm, "measure": measure, **_columns(mean_estimate(values))})
+                rows.append({"arm": arm, "measure": measure, **_columns(mean_of(values))})
         if progress:
             progress(2, 2, "done")
         frame = pd.DataFrame(rows)

@@ -5,7 +5,7 @@ from typing import ClassVar
 import pandas as pd
 
 from core.figures import Picture, Series
-from core.statistics import mean_estimate
+from core.statistics import mean_of
 from core.studies.arms import ask, max_skews, rule_edit, with_edit
 from core.studies.base import STUDIES, Progress, Study, StudyRequest, StudyResult
 
@@ -36,7 +36,7 @@ class Specificity(Study):
             notes += said
             line = []
             for name in names:
-                change = mean_estimate(max_skews(request, name, with_edit(request, edit)) - before[name])
+                change = mean_of(max_skews(request, name, with_edit(request, edit)) - before[name])
                 line.append(change.estimate)
                 rows.append(
                     {
@@ -46,7 +46,7 @@ class Specificity(Study):
                         "change_lo": change.lo,
                         "change_hi": change.hi,
                         "n": change.n,
-                        "before": mean_estimate(before[name]).estimate,
+                        "before": mean_of(before[name]).estimate,
                         "neurons": " ".join(map(str, edit.neurons)),
                     }
                 )

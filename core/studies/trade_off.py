@@ -9,7 +9,7 @@ from core.audit.classification import class_answers
 from core.audit.material import select_part
 from core.config import Edit, InputError
 from core.figures import Picture, Series
-from core.statistics import mean_estimate
+from core.statistics import mean_of
 from core.studies.arms import ask, max_skews, rule_edit, with_edit
 from core.studies.base import STUDIES, Progress, Study, StudyRequest, StudyResult
 
@@ -43,8 +43,8 @@ class TradeOff(Study):
             if progress:
                 progress(done, len(ALPHAS), f"alpha: {alpha:g}")
             edit = Edit(chosen.neurons, chosen.strength, chosen.gamma, "blend", alpha)
-            skew = mean_estimate(max_skews(request, attribute, with_edit(request, edit)))
-            kept = mean_estimate(self._right(request, attribute, edit, others))
+            skew = mean_of(max_skews(request, attribute, with_edit(request, edit)))
+            kept = mean_of(self._right(request, attribute, edit, others))
             rows.append(
                 {
                     "alpha": alpha,

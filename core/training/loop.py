@@ -248,7 +248,8 @@ def _steps(
         if stop is not None and stop():
             raise TrainingStopped(trainer.step, steps)
         step, batch = trainer.step, batches(trainer.step)
-        parts = trainer.update(batch)
+        with mixed_precision(trainer.training.precision, batch.device):
+            parts = trainer.update(batch)
         if step % every and step != steps - 1:
             yield None
             continue
@@ -256,6 +257,13 @@ def _steps(
         if progress is not None:
             progress(trainer.step, steps, f"training the SAE: {point.describe()}")
         yield point
+
+
+def mixed_precision(precision: str, device: torch.device) -> torch.autocast:
+    """The context in which large products run in bfloat16 where `precision` and the device want it."""
+    gpu = device.type == "cuda" and torch.cuda.is_bf16_supported()
+    mixed = precision == "bfloat16" or (precision == "auto" and gpu)
+    return torch.autocast(device.type, torch.bfloat16, enabled=mixed)
 
 
 def _curve_point(step: int, parts: LossParts, batch: Tensor) -> CurvePoint:

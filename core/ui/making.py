@@ -142,13 +142,13 @@ def new_sae() -> None:
             attach = st.selectbox("Attach point", attaches)
             half = st.selectbox("Rows", HALVES, format_func=lambda half: "all" if half == "all" else f"{half} half")
         with middle:
-            d_sae = st.number_input("Neurons", 2, 1 << 20, plan["d_sae"], help="More neurons split finer and die more")
-            k = st.number_input("Active neurons per item (k)", 1, 512, plan["k"], help="Fewer are easier to read")
+            d_sae = st.number_input("Neurons", 2, 1 << 20, plan.d_sae, help="More neurons split finer and die more")
+            k = st.number_input("Active neurons per item (k)", 1, 512, plan.k, help="Fewer are easier to read")
             names = SAES.names()
             arch = st.selectbox("Architecture", names, index=names.index(ARCH) if ARCH in names else 0)
         with right:
-            steps = st.number_input("Steps", 1, 1_000_000, plan["steps"])
-            batch = st.number_input("Rows per step", 1, 65_536, plan["batch"])
+            steps = st.number_input("Steps", 1, 1_000_000, plan.steps)
+            batch = st.number_input("Rows per step", 1, 65_536, plan.batch)
             seed = st.number_input("Seed", 0, 1 << 31, 0)
         sent = st.form_submit_button("Train", type="primary", icon=":material/model_training:")
     if sent:

@@ -27,6 +27,20 @@ def side_of(state: AppState) -> Side | None:
     return own if own in sides else sides[0]
 
 
+def side_switch(state: AppState, side: Side) -> None:
+    """Pictures or captions: the other side has its own gallery, so it is a change of gallery."""
+    partner = {"image": "default-captions", "text": "default"}[side]
+    if partner not in cache.shipped_names("galleries") or len(state.saes) < 2:
+        return
+    name = SIDE_NAMES["text" if side == "image" else "image"]
+    st.button(f"{name} ({partner})", icon=":material/swap_horiz:", on_click=_switch_side, args=(state, partner))
+
+
+def _switch_side(state: AppState, gallery: str) -> None:
+    state.choose_gallery(gallery)
+    state.open_neuron(None)
+
+
 def open_probe(state: AppState, side: Side) -> probing.Probe:
     """The probe set with its codes, computed in view where they are not stored yet."""
     with progress("Encoding the probe set") as report:

@@ -114,6 +114,7 @@ def controls(question: Asked, progress: Progress | None = None) -> "ControlsResu
 def cost(question: Asked, progress: Progress | None = None) -> "CostResult":
     """What the model no longer knows after the edit."""
     from core.audit import utility_cost
+    from core.audit.sources import class_prompts
 
     q, prompts = question, class_prompts(question.gallery)
     return cache.result(
@@ -121,19 +122,6 @@ def cost(question: Asked, progress: Progress | None = None) -> "CostResult":
         [*q.parts, prompts.digest if prompts else ""],
         lambda: utility_cost(q.gallery, q.request, q.model, q.saes, prompts=prompts, progress=progress, bench=bench(q)),
     )
-
-
-def class_prompts(gallery: "Gallery") -> "PromptSet | None":
-    """The shipped class prompts whose groups are most of the gallery's own; None where none name any of them."""
-    from core.zeroshot import PromptSet
-
-    def shared(prompts: "PromptSet") -> int:
-        known = (a for a in prompts.attributes if a in gallery.attributes)
-        return sum(len(set(prompts.attributes[a]) & set(gallery.groups(a))) for a in known)
-
-    sets = [PromptSet.load(path) for path in sorted((ASSETS / "prompts").glob("*-attributes.json"))]
-    best = max(sets, key=shared, default=None)
-    return best if best is not None and shared(best) else None
 
 
 # -- sides ------------------------------------------------------------------------------------------------------------

@@ -1,108 +1,138 @@
 """Every ranking again, in float64 and by formulas of their own: who is retrieved is not taken from the report."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import scipy.sparse as sparse
 
+from core.audit.arms import Edits, Ranked, arms_of, request_for
 from core.audit.bench import Bench
-from core.audit.evidence import Edits, Ranked, arms_of, request_for
-from core.audit.material import embed_texts, sae_of, select_part
+from core.audit.material import embed_texts, encode, sae_of, select_part
 from core.audit.ranking import intervene
 from core.audit.results import Part
 from core.audit.sources import Sources
 from core.audit.spec import AuditSpec
-from core.config import Edit, Side
+from core.config import Edit
 
 TIE = 5e-6
 """Cosines this close are a tie: float32 rounds a cosine of some hundred columns to about 1e-6."""
 COSINE = 1e-5
 """Largest difference of a mean cosine that rounding explains."""
-EXACT = ("identity", "neuron-edit", "reconstruction-only")
+EXACT = ("neuron-edit", "reconstruction-only")
 """Methods that this module knows by formula; others are carried out again by the method itself."""
+BLOCK = 16_384
+"""Rows worked on at a time: 16,384 x 1,024 float64 are 128 MB."""
+
+
+@dataclass(frozen=True, eq=False)
+class Recorded:
+    """One ranking of the report, and what it should follow from."""
+
+    where: str
+    part: Part
+    method: str
+    edits: Edits
+    query: np.ndarray
+    """Unit embedding of the prompt under this arm (d,), float64."""
+    rows: np.ndarray
+    cosine: float
+    spread: float
 
 
 @dataclass(eq=False)
 class Rankings:
-    """Checks recorded rankings against the embeddings, arm by arm."""
+    """Checks recorded rankings against the embeddings; arms that search the same items are looked at together."""
 
     spec: AuditSpec
     sources: Sources
     bench: Bench
-    _units: dict[Any, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
-    _codes: dict[str, sparse.csr_matrix] = field(default_factory=dict)
+    wrong: list[str] = field(default_factory=list)
+    """One line for each arm that is not what the embeddings give."""
+    _together: dict[tuple[str, ...], list[Recorded]] = field(default_factory=dict)
 
-    def differences(self, attribute: str, prompt: str, edits: Edits, recorded: Ranked, controlled: bool) -> list[str]:
-        """One line for each arm whose ranking, cosine or number of changed rows is not what the embeddings give."""
+    def add(self, attribute: str, prompt: str, edits: Edits, recorded: Ranked, controlled: bool) -> None:
+        """Take the arms of one prompt up for `check`."""
         request = request_for(self.spec, attribute, prompt, edits)
         part = select_part(self.sources.gallery, request, self.bench)
         arms = arms_of(self.spec, self.sources, part, request, controlled, self.bench)
         where = f"{attribute} | {prompt}"
         if tuple(name for name, _, _ in arms) != recorded.arms:
-            return [f"{where}: the arms are {', '.join(recorded.arms)}; expected {', '.join(a[0] for a in arms)}"]
-        wrong = []
+            self.wrong.append(f"{where}: the arms are {', '.join(recorded.arms)}; expected {', '.join(a[0] for a in arms)}")
+            return
         for at, (name, method, arm_edits) in enumerate(arms):
-            unit, cosine = self._items(part, method, arm_edits)
-            scores = unit @ self._query(prompt, attribute, method, arm_edits)
-            line = not_ranked(recorded.rows[at], scores)
-            if line:
-                wrong.append(f"{where} | {name}: {line}")
-            if abs(float(cosine.mean()) - recorded.cosine[at]) > COSINE:
-                wrong.append(f"{where} | {name} | cosine: says {recorded.cosine[at]:.7f}, is {cosine.mean():.7f}")
-            if abs(float(cosine.std()) - recorded.spread[at]) > COSINE:
-                wrong.append(f"{where} | {name} | spread: says {recorded.spread[at]:.7f}, is {cosine.std():.7f}")
-        return wrong
+            query = self._query(prompt, attribute, method, arm_edits)
+            facts = (recorded.rows[at], recorded.cosine[at], recorded.spread[at])
+            one = Recorded(f"{where} | {name}", part, method, arm_edits, query, *facts)
+            edit = arm_edits.get(self.sources.gallery.side)
+            same = (part.digest, method, edit.digest) if edit is not None and method != "identity" else (part.digest,)
+            self._together.setdefault(same, []).append(one)
+
+    def check(self, progress: Callable[[int, int, str], None] | None = None) -> list[str]:
+        """All lines, after looking at every ranking."""
+        for done, group in enumerate(self._together.values()):
+            if progress:
+                progress(done, len(self._together), "rankings")
+            scores, cosine = self._scores(group[0], np.stack([one.query for one in group], axis=1))
+            for one, own in zip(group, scores.T, strict=True):
+                if (line := not_ranked(one.rows, own)) is not None:
+                    self.wrong.append(f"{one.where}: {line}")
+                for name, said, value in (("cosine", one.cosine, cosine.mean()), ("spread", one.spread, cosine.std())):
+                    if not abs(float(value) - said) <= COSINE:
+                        self.wrong.append(f"{one.where} | {name}: says {said:.7f}, recomputed {value:.7f}")
+        return self.wrong
 
     # --- items --------------------------------------------------------------------------------------------------
 
-    def _items(self, part: Part, method: str, edits: Edits) -> tuple[np.ndarray, np.ndarray]:
-        """Unit embeddings (n, d) of the searched items under an arm, and their cosines to the original (n,)."""
-        side: Side = self.sources.gallery.side
-        edit = edits.get(side)
-        key = (part.digest, method if edit else "identity", edit.digest if edit else "")
-        if key not in self._units:
-            plain = unit(self._stored("pooled", part))
-            changed = plain if edit is None or method == "identity" else unit(self._edited(part, method, edit, edits))
-            self._units[key] = changed, np.einsum("ij,ij->i", plain, changed)
-        return self._units[key]
+    def _scores(self, one: Recorded, queries: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Cosines (n, m) of the searched items under an arm with each query (d, m), and to the original (n,)."""
+        edit, part = one.edits.get(self.sources.gallery.side), one.part
+        if edit is not None and one.method not in ("identity", *EXACT):
+            plain, moved = self._stored("pooled", part.rows), self._by_the_method(one)
+            return moved @ queries, np.einsum("ij,ij->i", unit(plain), moved)
+        scores, cosine = [], []
+        for start in range(0, part.n, BLOCK):
+            at = slice(start, start + BLOCK)
+            plain = unit(self._stored("pooled", part.rows[at]))
+            moved = plain if edit is None or one.method == "identity" else unit(self._edited(one, edit, at))
+            scores.append(moved @ queries)
+            cosine.append(np.einsum("ij,ij->i", plain, moved))
+        return np.concatenate(scores), np.concatenate(cosine)
 
-    def _stored(self, attach: str, part: Part) -> np.ndarray:
-        return np.asarray(self.sources.gallery.embeddings(attach)[part.rows], dtype=np.float64)
+    def _stored(self, attach: str, rows: np.ndarray) -> np.ndarray:
+        return np.asarray(self.sources.gallery.embeddings(attach)[rows], dtype=np.float64)
 
-    def _edited(self, part: Part, method: str, edit: Edit, edits: Edits) -> np.ndarray:
-        side: Side = self.sources.gallery.side
-        if method not in EXACT:
-            return self._by_the_method(part, method, edits)
-        sae_file = sae_of(side, self.sources.saes)
+    def _edited(self, one: Recorded, edit: Edit, at: slice) -> np.ndarray:
+        """Pooled embeddings (rows, d) after the edit; a row that it leaves alone keeps its stored one."""
+        sae_file, rows = sae_of(self.sources.gallery.side, self.sources.saes), one.part.rows[at]
         attach = sae_file.attach or "pooled"
-        x = self._stored(attach, part)
-        codes = self.codes(sae_file)[part.rows]
-        moved = edited(x, codes, sae_file.sae.arrays(), method, edit)
+        x = self._stored(attach, rows)
+        moved = edited(x, self._codes(one.part, sae_file)[at], sae_file.sae.arrays(), one.method, edit)
         if attach == "pooled":
             return moved
-        readout = self.sources.gallery.readout()
         same = (moved == x).all(axis=1)[:, None]
-        return np.where(same, self._stored("pooled", part), readout(moved))
+        return np.where(same, self._stored("pooled", rows), self.sources.gallery.readout()(moved))
 
-    def _by_the_method(self, part: Part, method: str, edits: Edits) -> np.ndarray:
-        request = replace(request_for(self.spec, self.spec.attributes[0], self.spec.prompts[0], edits), method=method)
+    def _by_the_method(self, one: Recorded) -> np.ndarray:
+        """Unit embeddings of a method without a formula here: the method is carried out again, in float32."""
+        request = request_for(self.spec, self.spec.attributes[0], self.spec.prompts[0], one.edits)
+        request = replace(request, method=one.method)
         gallery, texts, saes = self.sources.gallery, self.sources.texts, self.sources.saes
         queries = embed_texts([self.spec.prompts[0]], gallery, request, texts, saes, self.bench)
-        items, _ = intervene(gallery, part, queries, request, method, saes, self.bench)
+        items, _ = intervene(gallery, one.part, queries, request, one.method, saes, self.bench)
         return items.index.unit.astype(np.float64)
 
-    def codes(self, sae_file: Any) -> sparse.csr_matrix:
+    def _codes(self, part: Part, sae_file: Any) -> sparse.csr_matrix:
         """The stored codes that the audit used, or those of the numpy rule where the gallery stores none."""
-        if sae_file.digest not in self._codes:
+
+        def make() -> sparse.csr_matrix:
             stored = self.sources.gallery.codes(sae_file.digest)
             if stored is not None:
-                self._codes[sae_file.digest] = stored.csr
-            else:
-                x = np.asarray(self.sources.gallery.embeddings(sae_file.attach or "pooled"), dtype=np.float32)
-                self._codes[sae_file.digest] = sparse.csr_matrix(sae_file.sae.encode(x))
-        return self._codes[sae_file.digest]
+                return stored.csr[part.rows]
+            return encode(self.sources.gallery.embeddings(sae_file.attach or "pooled")[part.rows], sae_file).tocsr()
+
+        return self.bench.remember(("verify codes", part.digest, sae_file.digest), make)
 
     # --- queries ------------------------------------------------------------------------------------------------
 
@@ -112,7 +142,7 @@ class Rankings:
         request = request_for(self.spec, attribute, prompt, edits)
         queries = embed_texts([prompt], gallery, request, texts, self.sources.saes, self.bench)
         edit = edits.get("text") if gallery.side == "image" else None
-        if edit is None or method not in EXACT[1:]:
+        if edit is None or method not in EXACT:
             return unit(np.asarray(queries.vectors(method, edit), dtype=np.float64))[0]
         material, sae_file = queries.material, sae_of("text", self.sources.saes)
         x = np.asarray(material.x, dtype=np.float64)
@@ -126,15 +156,16 @@ def edited(
     x: np.ndarray, codes: sparse.csr_matrix, weights: Mapping[str, np.ndarray], method: str, edit: Edit
 ) -> np.ndarray:
     """x' (n, d) in float64 of neuron editing or of the reconstruction alone; see `core.config.Edit`."""
-    z, W_dec = np.asarray(codes.toarray(), dtype=np.float64), weights["W_dec"].astype(np.float64)
     switched = list(edit.neurons) if method == "neuron-edit" else []
-    change = np.zeros_like(x)
-    if switched:
-        change = (edit.strength * (z[:, switched] - edit.gamma)) @ W_dec[switched]
+    own = edit if switched else Edit()
+    z = np.asarray(codes[:, switched].toarray(), dtype=np.float64)
+    away = np.array(own.each_strength) * (z - np.array(own.each_gamma))
+    change = away @ weights["W_dec"][switched].astype(np.float64)
     if method == "neuron-edit" and edit.form == "error-preserving":
         return x - change
     alpha = edit.alpha if edit.form == "blend" else 1.0
-    return alpha * (z @ W_dec + weights["b_dec"].astype(np.float64) - change) + (1 - alpha) * x
+    x_hat = codes.astype(np.float64) @ weights["W_dec"].astype(np.float64) + weights["b_dec"].astype(np.float64)
+    return alpha * (x_hat - change) + (1 - alpha) * x
 
 
 def unit(x: np.ndarray) -> np.ndarray:

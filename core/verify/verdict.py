@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 
+from core.audit.arms import Edits, Ranked, edits_of, request_for
 from core.audit.bench import Bench
-from core.audit.evidence import Edits, Ranked, edits_of, request_for
 from core.audit.findings import findings
 from core.audit.material import select_part
+from core.audit.recorded_texts import RecordedTexts
 from core.audit.run import AuditResult, numbers_of, side_effects
 from core.audit.sources import Sources, probe_of, sources_of
 from core.audit.spec import AuditSpec
-from core.audit.texts import RecordedTexts
 from core.config import InputError
 from core.gallery import Gallery, open_gallery
 from core.report import ReportOptions, read_report, rendered, report_document
@@ -100,16 +100,11 @@ def recompute(
     edits, notes, lines = _edits(spec, sources, document, bench)
     if (line := _wrong_codes(spec, sources, bench)) is not None:
         lines.append(line)
-    rankings, done = Rankings(spec, sources, bench), 0
-    for attribute in spec.attributes:
-        for i, prompt in enumerate(spec.all_prompts):
-            if progress:
-                progress(done, len(recorded), f"rankings: {prompt}")
-            edit, one = edits[attribute][i], recorded[attribute, prompt]
-            lines += rankings.differences(attribute, prompt, edit, one, prompt in spec.prompts)
-            done += 1
-    if progress:
-        progress(done, len(recorded), "rankings: numbers")
+    rankings = Rankings(spec, sources, bench)
+    for (attribute, prompt), one in recorded.items():
+        own = edits[attribute][spec.all_prompts.index(prompt)]
+        rankings.add(attribute, prompt, own, one, prompt in spec.prompts)
+    lines += rankings.check(progress)
     effects = {a: side_effects(spec, sources, a, edits[a], recorded, bench, progress) for a in spec.attributes}
     numbers = [numbers_of(spec, sources, a, edits[a], recorded, effects[a], bench) for a in spec.attributes]
     found = AuditResult(spec, sources, edits, recorded, numbers, findings(numbers), tuple(notes))

@@ -23,6 +23,9 @@ class HandSAE:
     def __init__(self, W: np.ndarray, b: np.ndarray) -> None:
         self.W_dec, self.b_dec = torch.from_numpy(W), torch.from_numpy(b)
 
+    def arrays(self) -> dict[str, np.ndarray]:
+        return {"W_dec": self.W_dec.numpy(), "b_dec": self.b_dec.numpy()}
+
 
 def make(attach: str, dtype: type = np.float64, seed: int = 0, store: type | None = None) -> Material:
     rng = np.random.default_rng(seed)
@@ -52,8 +55,20 @@ def brute(m: Material, query: np.ndarray, edit: Edit) -> np.ndarray:
 
 MATERIALS = {(attach, seed): make(attach, seed=seed) for attach in ATTACHES for seed in (0, 1)}
 ENGINES = {key: engine(m) for key, m in MATERIALS.items()}
+
+
+def built(own: list[tuple[float, float]] | None, **common) -> Edit:
+    """An edit whose neurons have strengths and gammas of their own, where they are given."""
+    neurons = sorted(set(common.pop("neurons")))
+    if own is None:
+        return Edit(tuple(neurons), **common)
+    strengths, gammas = zip(*own[: len(neurons)], strict=True) if neurons else ((), ())
+    return Edit(tuple(neurons), strengths=strengths, gammas=gammas, **common)
+
+
 edits = st.builds(
-    Edit,
+    built,
+    own=st.one_of(st.none(), st.lists(st.tuples(st.floats(0, 1), st.floats(-1, 1)), min_size=9, max_size=9)),
     neurons=st.lists(st.integers(0, F - 1), max_size=9),
     strength=st.one_of(st.sampled_from([0.0, 0.5, 1.0]), st.floats(0, 1)),
     gamma=st.one_of(st.just(0.0), st.floats(-1.5, 1.5)),
