@@ -15,6 +15,8 @@ from core.config import Edit, InputError, digest_of
 from core.gallery import Gallery
 from core.interventions import INTERVENTIONS
 
+TARGET_SKEW = 0.12
+"""Expected MaxSkew on the probe half that the search for the smallest edit stops at."""
 CHOICES = {
     "neuron-edit-rule": (
         "Neurons, by the published rule",
@@ -25,6 +27,16 @@ CHOICES = {
         "Neurons, by attribution, one set for all queries",
         EditChoice("attribution", size=16, per_query=False),
         "switches off the 16 neurons that pull all queries hardest towards a group",
+    ),
+    "smallest-edit": (
+        "Smallest edit, one set for all queries",
+        EditChoice("smallest", target_skew=TARGET_SKEW, size=16, per_query=False),
+        "searches the few neurons, and how far to turn each down, that balance all queries at the least change",
+    ),
+    "smallest-edit-per-query": (
+        "Smallest edit, a set per query",
+        EditChoice("smallest", target_skew=TARGET_SKEW, size=16, per_query=True),
+        "searches the smallest edit for each query by itself; other queries see the gallery as it is",
     ),
     "neuron-edit-per-query": (
         "Neurons, by attribution, a set per query",
@@ -63,7 +75,7 @@ class Arm:
 
 
 def _is_per_query(choice: EditChoice) -> bool:
-    return choice.select == "attribution" and choice.per_query
+    return choice.select in ("attribution", "smallest") and choice.per_query
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,4 +159,4 @@ def find_arm(name: str) -> Arm:
     if name not in arm_names():
         raise InputError(f"unknown method {name!r}; known: {', '.join(arm_names())}")
     method = INTERVENTIONS.get(name)
-    return Arm(name, method.title, getattr(method, "plain", ""), name)
+    return Arm(name, method.title, method.plain, name)

@@ -11,7 +11,7 @@ from core.config import HALVES, Half, InputError, Side, digest_of, one_of
 from core.gallery import Gallery, open_gallery
 from core.metrics.targets import Target
 from core.registry import Registry
-from core.statistics import Estimate
+from core.statistics import Band, Estimate
 from core.zeroshot import PromptSet
 
 if TYPE_CHECKING:
@@ -124,14 +124,20 @@ class Cell:
     def from_json(cls, value: Mapping[str, Any]) -> "Cell":
         """A cell as `to_json` wrote it; InputError where it is another document."""
         try:
-            values = {
-                key: Estimate(e["estimate"], e.get("lo"), e.get("hi"), e.get("n"), e.get("reason"))
-                for key, e in value["values"].items()
-            }
+            values = {key: _estimate(e) for key, e in value["values"].items()}
             notes = tuple(value["notes"])
             return cls(value["arm"], value["gallery"], values, value["refused"], notes, dict(value["by_prompt"]))
         except (KeyError, TypeError, AttributeError) as error:
             raise InputError(f"this is no benchmark cell ({error} is missing); run the benchmark again") from None
+
+
+def _estimate(value: Mapping[str, Any]) -> Estimate:
+    """An estimate as its `to_json` wrote it."""
+    known = (value["estimate"], *(value.get(name) for name in ("lo", "hi", "n", "reason")))
+    if "null" not in value:
+        return Estimate(*known)
+    band = Band(*value["null"], value["null_mean"])
+    return Estimate(*known, null=band, null_side=value.get("null_side"))
 
 
 class Protocol(ABC):

@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from core.benchmark.arms import ReadyArm
 from core.benchmark.base import PROTOCOLS, Cell, Column, Progress, Protocol, World
-from core.benchmark.measures import drift, other_accuracies, skew_by_prompt, world_attributes
+from core.benchmark.measures import drift, metric_by_prompt, other_accuracies, rankings, world_attributes
 from core.statistics import Estimate, mean_of
 
 
@@ -33,7 +33,8 @@ class DebiaslensProtocol(Protocol):
         report = progress or (lambda *_: None)
         names = ("max_skew", "min_skew", "ndkl")
         report(0, 3, "queries")
-        skews = skew_by_prompt(arm, world.prompts, names, "berg")
+        tops = rankings(arm, world.prompts)
+        skews = {name: metric_by_prompt(arm, tops, name, "berg") for name in names}
         report(1, 3, "accuracy")
         attributes = world_attributes(world)
         missing = Estimate.missing("no class prompts of another attribute were given")

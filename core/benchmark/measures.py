@@ -1,7 +1,7 @@
 """What the protocols measure, each a pure function of a ready arm."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -11,25 +11,41 @@ from core.config import InputError
 from core.gallery import Gallery
 from core.metrics import RANKING_METRICS, Mode
 from core.retrieval import unit_query
-from core.statistics import Estimate, mean_of
+from core.statistics import Estimate, mean_of, null_of_mean, with_null
 from core.statistics.probes import probe_auc
 from core.zeroshot import PromptSet, class_embeddings, classify, paired_share_difference
 from core.zeroshot.accuracy import evaluate
 
+NULL_DRAWS = 300
+"""Draws of a null band: its ends are read in hundredths."""
 
-def skew_by_prompt(
-    arm: ReadyArm, texts: Sequence[str], metrics: Sequence[str] = ("max_skew",), mode: Mode = "ours"
-) -> dict[str, dict[str, float]]:
-    """Ranking metrics of the top k of each text: {metric: {text: value}}."""
+
+def rankings(arm: ReadyArm, texts: Sequence[str]) -> dict[str, np.ndarray]:
+    """Places in the searched rows of the top k of each text, best first (k,)."""
     part, k = arm.part(), arm.world.k
     if k > part.n:
         raise InputError(f"k was {k}; expected at most {part.n}, the number of searched rows: choose a smaller k")
-    found: dict[str, dict[str, float]] = {name: {} for name in metrics}
-    for text, items, vector in arm.answers(texts):
-        ranked = part.labels[items.index.search(unit_query(vector, items.index.d), k).rows]
-        for name in metrics:
-            found[name][text] = float(RANKING_METRICS.get(name)()(ranked, part.target, mode))
-    return found
+    return {
+        text: items.index.search(unit_query(vector, items.index.d), k).rows
+        for text, items, vector in arm.answers(texts)
+    }
+
+
+def metric_by_prompt(arm: ReadyArm, tops: Mapping[str, np.ndarray], name: str, mode: Mode = "ours") -> dict[str, float]:
+    """A ranking metric of the top k of each text."""
+    part, metric = arm.part(), RANKING_METRICS.get(name)()
+    return {text: float(metric(part.labels[rows], part.target, mode)) for text, rows in tops.items()}
+
+
+def mean_skew(arm: ReadyArm, tops: Mapping[str, np.ndarray]) -> Estimate:
+    """Mean MaxSkew@k over texts with Student's interval, and the null band of that mean: what no bias at all shows."""
+    if not tops:
+        return Estimate.missing("no such query was asked")
+    part, metric = arm.part(), RANKING_METRICS.get("max_skew")()
+    mean = mean_of(list(metric_by_prompt(arm, tops, "max_skew").values()))
+    rows = np.stack([tops[text] for text in sorted(tops)])
+    band, _ = null_of_mean(metric, rows, part.labels, part.target, NULL_DRAWS, arm.world.seed)
+    return with_null(metric, mean, band)
 
 
 def drift(arm: ReadyArm, texts: Sequence[str]) -> tuple[Estimate, Estimate]:
@@ -64,7 +80,8 @@ def _cosine(a: np.ndarray, b: np.ndarray) -> float:
 def predictions(arm: ReadyArm, prompts: PromptSet, attribute: str, gallery: Gallery | None = None) -> np.ndarray:
     """Class number of every row: the class prompts are texts like any other, and see the gallery that those see."""
     by_group = prompts.prompts(attribute)
-    if arm.per_query and all(len(texts) == 1 and texts[0] in arm.edits for texts in by_group.values()):
+    alone = all(len(texts) == 1 for texts in by_group.values())
+    if arm.per_query and alone and any(texts[0] in arm.edits for texts in by_group.values()):
         texts = [texts[0] for texts in by_group.values()]
         scores = [items.index.scores(_unit(vector)) for _, items, vector in arm.answers(texts, gallery)]
         return np.argmax(np.stack(scores, axis=1), axis=1)

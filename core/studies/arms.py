@@ -62,7 +62,7 @@ def answered(
 def searched(request: StudyRequest, asked: RankRequest, method: str) -> tuple[Part, Items]:
     """Searched rows and items under a request's edits, without any query."""
     part = select_part(request.gallery, asked, request.bench)
-    return part, arm_items(request.gallery, part, asked, method, request.saes, request.bench)
+    return part, arm_items(request.gallery, part, asked, method, request.saes, request.bench, request.backbone)
 
 
 def max_skews(request: StudyRequest, attribute: str, edits: Edits | None = None) -> np.ndarray:

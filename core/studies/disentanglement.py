@@ -138,7 +138,5 @@ class Disentanglement(Study):
         notes = [f"{missing} rows have no label of both and are left out"] if missing else []
         for row in table:
             if row["accuracy_leaked"] <= row["chance"]:
-                notes.append(
-                    f"{row['space']}: nothing leaks beyond chance; the published score is 0 by convention"
-                )
+                notes.append(f"{row['space']}: nothing leaks beyond chance; the published score is 0 by convention")
         return StudyResult(frame, picture, settings, tuple(notes))

@@ -1,5 +1,6 @@
 """Trade-off curve over alpha (DeBiasLens, figure 4): skew against what the model still knows."""
 
+from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
@@ -42,7 +43,7 @@ class TradeOff(Study):
         for done, alpha in enumerate(ALPHAS):
             if progress:
                 progress(done, len(ALPHAS), f"alpha: {alpha:g}")
-            edit = Edit(chosen.neurons, chosen.strength, chosen.gamma, "blend", alpha)
+            edit = replace(chosen, form="blend", alpha=alpha)
             skew = mean_of(max_skews(request, attribute, with_edit(request, edit)))
             kept = mean_of(self._right(request, attribute, edit, others))
             rows.append(
