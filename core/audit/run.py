@@ -96,8 +96,8 @@ def side_effects(
     prompt = spec.prompts[0]
     if len({tuple(e.digest for e in one.values()) for one in edits[: len(spec.prompts)]}) > 1:
         prompt = min(spec.prompts, key=lambda text: _cosine(ranked[attribute, text]))
-    request = request_for(spec, attribute, prompt, edits[spec.all_prompts.index(prompt)])
-    if not request.edits:
+    request = request_for(spec, attribute, prompt, edits[spec.all_prompts.index(prompt)], sources)
+    if not request.intervenes:
         return {"cost": {"reason": "nothing is edited"}}
     edited = components(attribute, sources.gallery.attributes)
     found = utility_cost(

@@ -163,5 +163,3 @@ def check_attributes(attributes: Sequence[str], gallery: Gallery) -> None:
             if name not in gallery.attributes:
                 known = ", ".join(gallery.attributes) or "none"
                 raise InputError(f"gallery {gallery.name} has no attribute {name!r}; known: {known}")
-
-

@@ -7,7 +7,6 @@ from core.neurons.firing import BestNeuron, benjamini_hochberg, best_neurons, fi
 from core.neurons.neighbours import coactive_neurons, nearest_neurons
 from core.neurons.pair_cosines import SimilarityGap, similarity_gap
 from core.neurons.prediction import PredictionTest, prediction_score, prediction_test
-from core.neurons.sae_quality import QualityReport, quality_report, rate_histogram
 from core.neurons.social import GroupNeurons, SocialNeurons, shared_neurons, social_neurons
 
 __all__ = [
@@ -17,7 +16,6 @@ __all__ = [
     "GroupNeurons",
     "Histogram",
     "PredictionTest",
-    "QualityReport",
     "Shown",
     "SimilarityGap",
     "SocialNeurons",
@@ -36,8 +34,6 @@ __all__ = [
     "nearest_neurons",
     "prediction_score",
     "prediction_test",
-    "quality_report",
-    "rate_histogram",
     "separation",
     "shared_neurons",
     "similarity_gap",

@@ -69,7 +69,13 @@ def manifest(result: AuditResult, folder: Path) -> dict[str, Any]:
             for digest, one in galleries.items()
         ],
         "saes": [
-            {"name": sae.name, "given": result.spec.sae, "side": side, "digest": sae.digest, "files": _digests(sae.path)}
+            {
+                "name": sae.name,
+                "given": result.spec.sae,
+                "side": side,
+                "digest": sae.digest,
+                "files": _digests(sae.path),
+            }
             for side, sae in sources.saes.items()
         ],
     }

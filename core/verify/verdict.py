@@ -187,7 +187,8 @@ def compared(said: Any, own: Any, path: tuple[str, ...] = ()) -> Iterator[str | 
     if isinstance(said, Mapping) and isinstance(own, Mapping):
         for key in dict.fromkeys([*said, *own]):
             if key not in said or key not in own:
-                yield f"{where} | {key}: {'is not in the report' if key not in said else 'does not follow from the data'}"
+                why = "is not in the report" if key not in said else "does not follow from the data"
+                yield f"{where} | {key}: {why}"
             else:
                 yield from compared(said[key], own[key], (*path, str(key)))
     elif isinstance(said, list) and isinstance(own, list):
@@ -221,5 +222,7 @@ def _rendered(folder: Path, document: Mapping[str, Any], gallery: Gallery) -> It
         path = folder / name
         kept = path.read_text(encoding="utf-8") if path.is_file() else ""
         if kept != text:
-            at = next((i for i, (a, b) in enumerate(zip(kept.splitlines(), text.splitlines(), strict=False), 1) if a != b), 1)
+            at = next(
+                (i for i, (a, b) in enumerate(zip(kept.splitlines(), text.splitlines(), strict=False), 1) if a != b), 1
+            )
             yield f"{name}: line {at} is not what report.json gives"
