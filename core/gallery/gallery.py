@@ -163,8 +163,16 @@ class Gallery:
         return self._labels.labels(attribute)
 
     def groups(self, attribute: str) -> list[str]:
-        """The known groups of an attribute, sorted."""
+        """The known groups of an attribute or an intersection, sorted."""
         return list(self._labels.numbered(attribute)[0])
+
+    def components(self, attribute: str) -> list[str]:
+        """The columns behind an attribute: itself, or those that an intersection ("gender x race") crosses."""
+        return self._labels.components(attribute)
+
+    def empty_cells(self, attribute: str) -> list[str]:
+        """Combinations of an intersection that no item has; none for an attribute of its own."""
+        return self._labels.empty_cells(attribute)
 
     def group_numbers(self, attribute: str) -> np.ndarray:
         """The group of every item as its place in `groups(attribute)`, int32 (n,); -1 where it is unknown."""
