@@ -15,7 +15,7 @@ from core.audit.material import embed_texts, item_material, sae_of, select_part
 from core.audit.ranking import intervene
 from core.audit.request import RankRequest
 from core.audit.results import Part
-from core.audit.sources import Sources, components
+from core.audit.sources import Sources
 from core.audit.spec import AuditSpec
 from core.config import Edit, Side, digest_of
 from core.interventions import matched_random_edits
@@ -58,7 +58,7 @@ def request_for(
     ----------
     sources : where methods find labelled items; needed wherever something is retrieved.
     """
-    apart = sources is not None and sources.probe.plain is not sources.gallery.plain
+    apart = sources is not None and sources.probe is not sources.gallery
     return RankRequest(
         attribute=attribute,
         query=prompt,
@@ -88,7 +88,7 @@ def edits_of(spec: AuditSpec, sources: Sources, bench: Bench) -> tuple[dict[str,
             chosen[attribute] = [{side: choice.edit(choice.neurons)}] * len(spec.all_prompts)
             continue
         found = []
-        for name in components(attribute, gallery.attributes):
+        for name in gallery.components(attribute):
             request = replace(request_for(spec, attribute, spec.prompts[0]), attribute=name, target=_plain(spec))
             edits = choose_edits(
                 gallery, sources.probe, choice, request, list(spec.all_prompts), sources.texts, sources.saes, bench

@@ -62,7 +62,7 @@ def report_document(result: AuditResult, options: ReportOptions) -> tuple[dict[s
     InputError where a finding is to be removed that is not there or without a reason, or where pictures are to be
     embedded whose licence note does not allow it.
     """
-    gallery = result.sources.gallery.plain
+    gallery = result.sources.gallery
     _check(result, options, gallery)
     texts, arrays = result.sources.texts.record() if result.sources.texts is not None else (None, {})
     arms: dict[str, list[str]] = {}
@@ -126,9 +126,9 @@ def _gallery(gallery: Gallery, result: AuditResult) -> dict[str, Any]:
 
 
 def _probe(result: AuditResult) -> dict[str, Any] | None:
-    if result.spec.edit is None:
+    if result.spec.edit is None and result.spec.method == "neuron-edit":
         return None
-    probe = result.sources.probe.plain
+    probe = result.sources.probe
     return {"name": probe.name, "digest": probe.digest, "half": "probe", "n": len(probe.rows("probe"))}
 
 

@@ -92,8 +92,8 @@ def _counts(one: Document, shown: Sequence[Document]) -> Markup:
     name, target = escape(one["attribute"]), escape(target_name(one["part"]["target"]))
     words = Markup(
         f"<strong>{name}</strong>, target {target}: {bias.count('beyond chance')} of {len(bias)} pre-registered "
-        f"prompts retrieve more of one group than chance explains; {bias.count('not distinguishable')} are not distinguishable "
-        "from no bias."
+        f"prompts retrieve more of one group than chance explains; {bias.count('not distinguishable')} are not "
+        "distinguishable from no bias."
     )
     if effects:
         words += Markup(
