@@ -2,12 +2,20 @@
 
 import streamlit as st
 
-from core.ui import frame, links, tour
+from core.ui import frame, links, provenance, tour
 
 PAGES = [
     ("start", "Start", "home", "What is loaded, the guided demo, and your own faces or captions"),
     ("neurons", "Neurons", "hub", "Find neurons that carry gender, race or age, and see what they answer to"),
+    (
+        "label",
+        "Label",
+        "label",
+        "Say what neurons answer to, with one hand on the keyboard; several raters, agreement, sets",
+    ),
     ("compare", "Compare", "compare_arrows", "A prompt before and after neurons are switched off, and what it costs"),
+    ("report", "Report", "lab_profile", "An audit with its findings, to export and to verify"),
+    ("benchmark", "Benchmark", "leaderboard", "Every method side by side on a gallery, and the papers' studies"),
     ("data_and_models", "Data & models", "database", "Choose, build and import galleries, models and SAEs"),
 ]
 
@@ -32,5 +40,8 @@ frame.notices()
 tour.bar(f"pages/{page.url_path or 'start'}.py")
 with frame.guard():
     page.run()
+    if page.url_path not in ("compare", "report"):
+        provenance.foot()
 frame.sidebar()
 links.write()
+frame.spare_collections()

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import math
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
@@ -12,6 +13,9 @@ from typing import Any, Literal
 
 ROOT = Path(__file__).resolve().parent.parent
 ASSETS = ROOT / "assets"
+VERSION = "0.1.0"
+"""The app's own version: written beside whatever a person decides with it."""
+HOME_VARIABLE = "UNSKEW_HOME"
 
 Side = Literal["image", "text"]
 Attach = Literal["pooled", "residual"]
@@ -30,6 +34,14 @@ UNKNOWN = "unknown"
 
 class InputError(ValueError):
     """What a person gave cannot be used. The message is one line: what was given, what was expected, what to do."""
+
+
+def own_folder() -> Path:
+    """Where this machine keeps what people make and what is computed once: $UNSKEW_HOME, else ~/.unskew.
+
+    Labels and computed maps live here, never in assets, galleries or SAEs, which may be shared and read-only.
+    """
+    return Path(os.environ.get(HOME_VARIABLE) or "~/.unskew").expanduser()
 
 
 def digest_of(value: Any) -> str:
@@ -129,12 +141,25 @@ class Edit:
     form: Form = "error-preserving"
     alpha: float = 0.6
     """Share of the reconstruction in the blend form, in [0, 1]; not used by the error-preserving form."""
+    strengths: tuple[float, ...] = ()
+    """Own strength of each neuron, in [0, 1], which `strength` scales; empty: 1 for all."""
+    gammas: tuple[float, ...] = ()
+    """Own value of each fully switched neuron; empty: `gamma` for all."""
 
     def __post_init__(self) -> None:
         one_of(self.form, FORMS, "form")
-        neurons = tuple(sorted({int(j) for j in self.neurons}))
+        given = [int(j) for j in self.neurons]
+        neurons = tuple(sorted(set(given)))
         if neurons and neurons[0] < 0:
             raise InputError(f"neuron {neurons[0]} was given; neurons are numbered from 0")
+        for name, low, high in (("strengths", 0.0, 1.0), ("gammas", -math.inf, math.inf)):
+            own = [float(value) for value in getattr(self, name)]
+            if own and (len(own) != len(given) or len(neurons) != len(given)):
+                raise InputError(f"{len(own)} {name} were given for {len(given)} neurons; expected one for each")
+            if not all(math.isfinite(value) and low <= value <= high for value in own):
+                raise InputError(f"{name} were {own}; expected {'numbers from 0 to 1' if high == 1 else 'finite'}")
+            by_neuron = dict(zip(given, own, strict=True)) if own else {}
+            object.__setattr__(self, name, tuple(by_neuron[j] for j in neurons) if own else ())
         object.__setattr__(self, "neurons", neurons)
         for name, low, high in (("strength", 0.0, 1.0), ("alpha", 0.0, 1.0), ("gamma", -math.inf, math.inf)):
             value = float(getattr(self, name))
@@ -148,10 +173,36 @@ class Edit:
         """True where the edit is the identity whatever the codes are."""
         if self.form == "blend":
             return self.alpha == 0.0
-        return not self.neurons or self.strength == 0.0
+        return not any(self.each_strength)
+
+    @property
+    def each_strength(self) -> tuple[float, ...]:
+        """s of every switched neuron, in the order of `neurons`."""
+        return tuple(self.strength * own for own in self.strengths or (1.0,) * len(self.neurons))
+
+    @property
+    def each_gamma(self) -> tuple[float, ...]:
+        """gamma of every switched neuron, in the order of `neurons`."""
+        return self.gammas or (self.gamma,) * len(self.neurons)
+
+    def toggled(self, neuron: int) -> "Edit":
+        """The same edit without this neuron, or with it (at strength 1 and the common gamma); others keep their own."""
+        own = {name: dict(zip(self.neurons, getattr(self, name), strict=False)) for name in ("strengths", "gammas")}
+        neurons = tuple(set(self.neurons) ^ {int(neuron)})
+        defaults = {"strengths": 1.0, "gammas": self.gamma}
+        kept = {
+            name: tuple(values.get(j, defaults[name]) for j in neurons) if values else ()
+            for name, values in own.items()
+        }
+        return replace(self, neurons=neurons, **kept)
 
     def to_json(self) -> dict[str, Any]:
-        return {**asdict(self), "neurons": list(self.neurons)}
+        """All settings; own strengths and gammas only where there are any."""
+        value = {**asdict(self), "neurons": list(self.neurons)}
+        for name in ("strengths", "gammas"):
+            own = list(value.pop(name))
+            value |= {name: own} if own else {}
+        return value
 
     @property
     def digest(self) -> str:

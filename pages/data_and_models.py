@@ -2,10 +2,16 @@
 
 import streamlit as st
 
-from core.ui import frame, grids, loading, making, quality_view, training_view
+from core.ui import frame, grids, loading, making, prompt_editor, quality_view, training_view
 from core.ui.state import bind, get_state
 
-VIEWS = {"choose": "Choose", "gallery": "Make a gallery", "sae": "Train an SAE", "quality": "Quality of SAEs"}
+VIEWS = {
+    "choose": "Choose",
+    "gallery": "Make a gallery",
+    "sae": "Train an SAE",
+    "quality": "Quality of SAEs",
+    "prompts": "Prompt sets",
+}
 
 frame.through_app()
 state = get_state()
@@ -25,6 +31,9 @@ elif view == "sae":
 elif view == "quality":
     with frame.guard():
         quality_view.compare()
+elif view == "prompts":
+    with frame.guard():
+        prompt_editor.editor()
 else:
     loading.choose()
     loading.describe()

@@ -9,21 +9,26 @@ ROOT = Path(__file__).resolve().parent.parent
 FLOORS = [
     {"config"},
     {"registry", "store", "readout"},
-    {"datasets", "backbones", "saes", "metrics", "statistics", "retrieval", "projection"},
-    {"gallery"},
+    {"datasets", "backbones", "saes", "metrics", "prompts", "statistics", "retrieval", "projection", "figures"},
+    {"gallery", "labelling"},
     {"training"},
     {"neurons"},
     {"interventions"},
     {"zeroshot"},
     {"avatars"},
-    {"audit", "benchmark", "studies"},
-    {"report", "verify"},
+    {"audit"},
+    {"benchmark", "studies"},
+    {"report"},
+    {"verify"},
     {"ui", "cli"},
 ]
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 ONE_MODULE = {
-    "faiss": "core/retrieval.py",
+    "fairlearn": "core/zeroshot/parity.py",
+    "faiss": "core/retrieval/flat.py",
+    "matplotlib": "core/figures.py",
     "open_clip": "core/backbones/open_clip_models.py",
+    "sqlalchemy": "core/labelling/log.py",
     "umap": "core/projection.py",
 }
 PAGE_LINES = 120

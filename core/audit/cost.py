@@ -116,8 +116,10 @@ def utility_cost(
 
     What cannot be computed (a class prompt that nobody can embed) has its reason in its place.
     """
-    if not request.edits:
-        raise InputError("the cost of an edit was asked for, but the request has no edit; switch a neuron first")
+    if not request.intervenes:
+        raise InputError(
+            "the cost of an edit was asked for, but the request has no edit; switch a neuron or choose a method first"
+        )
     bench, saes = bench or Bench(), saes or {}
     part = select_part(gallery, request, bench)
     edited = [request.attribute] if edited is None else list(edited)
@@ -151,7 +153,7 @@ class _Texts:
         self.methods = dict(zip(ARMS, ("identity", request.method), strict=True))
         self.items: dict[str, Items] = {}
         for arm, method in self.methods.items():
-            self.items[arm] = arm_items(gallery, part, request, method, saes, bench)
+            self.items[arm] = arm_items(gallery, part, request, method, saes, bench, backbone)
 
     def embed(self, arm: str) -> Callable[[list[str]], np.ndarray]:
         """Embeds texts as this arm does."""

@@ -1,28 +1,35 @@
 """From a request to what interventions work on: searched rows, the query, the items, with every mismatch refused."""
 
-import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import scipy.sparse as sparse
 
 from core.audit.bench import Bench
+from core.audit.evidence import Fitter, SAEs, sae_of
 from core.audit.request import RankRequest
 from core.audit.results import Part
-from core.config import UNKNOWN, Attach, Edit, InputError, Side, digest_of
+from core.audit.texts import query_embedding, text_embeddings
+from core.config import UNKNOWN, Attach, Edit, InputError, digest_of
 from core.gallery import Gallery, unit_rows
-from core.interventions import INTERVENTIONS, Material
+from core.interventions import INTERVENTIONS, QUERY_ROLES, Material
+from core.interventions.base import NO_EDIT, ROLE_WORDS, lacking
 from core.metrics import target_distribution
 from core.retrieval import FlatIndex
+from core.saes.frozen import FrozenSAE
 from core.store import array_digest
 
 if TYPE_CHECKING:
     from core.backbones.base import Backbone
     from core.saes.checkpoint import SAEFile
 
-SAEs = Mapping[Side, "SAEFile"]
+__all__ = ["SAEs", "query_embedding", "sae_of"]
+
+ROWS_AT_ONCE = 4096
+"""Rows that are encoded together where it is done without torch: 4,096 x 16,384 float64 are 512 MB."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,13 +37,18 @@ class Queries:
     """One or more queries as an intervention sees them: rows of the text side."""
 
     material: Material
+    fitter: Fitter
     notes: tuple[str, ...] = ()
 
     def vectors(self, method: str, edit: Edit | None) -> np.ndarray:
-        """Pooled embeddings (n, d) after the intervention; the stored ones where there is no edit."""
-        if edit is None or method == "identity":
+        """Pooled embeddings (n, d) after the intervention; the stored ones where it leaves queries alone.
+
+        A method that edits chosen neurons does so where there is an edit.
+        """
+        found = INTERVENTIONS.get(method)()
+        if found.changes == "items" or (found.changes == "edit" and edit is None):
             return np.asarray(self.material.pooled)
-        return INTERVENTIONS.get(method)()(self.material, edit)
+        return found(self.material, edit or NO_EDIT, self.fitter(method))
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +95,7 @@ def _select_part(gallery: Gallery, request: RankRequest) -> Part:
     place[present] = np.arange(len(present))  # the last entry stays -1: that is where unknown (-1) points
     groups = tuple(every[g] for g in present)
     target = target_distribution(request.target, groups, counts[present].tolist())
-    absent = tuple(g for g in every if g not in groups)
+    absent = (*(g for g in every if g not in groups), *gallery.empty_cells(request.attribute))
     digest = digest_of([gallery.digest, array_digest(rows)])
     return Part(rows, digest, groups, place[numbers], tuple(counts[present].tolist()), target, absent)
 
@@ -98,9 +110,10 @@ def embed_query(
     if request.query_embedding is None:
         return embed_texts([request.query or ""], gallery, request, backbone, saes, bench)
     pooled = np.asarray(request.query_embedding, dtype=np.float32)[None]
-    if not edits_queries(gallery, request):
-        return Queries(Material("text", pooled))
-    return _editable({"pooled": pooled}, gallery, request, None, saes, ())
+    fitter = Fitter(gallery, request, backbone, saes, bench)
+    if not reads_codes(gallery, request):
+        return Queries(Material("text", pooled), fitter)
+    return _editable({"pooled": pooled}, fitter, ())
 
 
 def embed_texts(
@@ -111,15 +124,15 @@ def embed_texts(
     saes: SAEs,
     bench: Bench,
 ) -> Queries:
-    """Queries in words and, where the request has a text SAE edit them, their codes at the SAE's attach point."""
-    edited = edits_queries(gallery, request)
+    """Queries in words with what the request's method reads of them: codes, paraphrases, what they say of groups."""
+    fitter = Fitter(gallery, request, backbone, saes, bench)
+    codes = reads_codes(gallery, request)
     attaches: tuple[Attach, ...] = ("pooled",)
-    if edited and "text" in saes and saes["text"].attach == "residual":
+    if codes and "text" in saes and saes["text"].attach == "residual":
         attaches = ("pooled", "residual")
-    found, notes = _text_embeddings(texts, attaches, gallery, backbone, bench)
-    if not edited:
-        return Queries(Material("text", found["pooled"]), notes)
-    return _editable(found, gallery, request, backbone, saes, notes)
+    found, notes = text_embeddings(texts, attaches, gallery, backbone, bench)
+    queries = _editable(found, fitter, notes) if codes else Queries(Material("text", found["pooled"]), fitter, notes)
+    return _with_companions(queries, texts, found[attaches[-1]])
 
 
 def edits_queries(gallery: Gallery, request: RankRequest) -> bool:
@@ -127,90 +140,47 @@ def edits_queries(gallery: Gallery, request: RankRequest) -> bool:
     return gallery.side == "image" and "text" in request.edits
 
 
-def query_embedding(text: str, backbone: "Backbone | None", gallery: Gallery) -> np.ndarray:
-    """Embedding (d,) of a prompt for searching this gallery, un-normalised where the model gives it so.
+def reads_codes(gallery: Gallery, request: RankRequest) -> bool:
+    """Whether the request's method reads what an SAE finds in the queries."""
+    method = INTERVENTIONS.get(request.method)
+    return method.needs.sae and (
+        method.changes == "query" or (method.changes == "edit" and edits_queries(gallery, request))
+    )
 
-    From the backbone where it is the gallery's model, else from the gallery's known prompts.
-    InputError that names near prompts where neither knows it.
+
+def _with_companions(queries: Queries, texts: Sequence[str], x: np.ndarray) -> Queries:
+    """The queries with the texts that belong to each of them, embedded query by query.
+
+    One query at a time, so that its numbers do not depend on the others. What a method can do without is left out
+    where it cannot be embedded, and said in a note.
     """
-    return _text_embeddings([text], ("pooled",), gallery, backbone, Bench())[0]["pooled"][0]
-
-
-def _text_embeddings(
-    texts: Sequence[str],
-    attaches: tuple[Attach, ...],
-    gallery: Gallery,
-    backbone: "Backbone | None",
-    bench: Bench,
-) -> tuple[dict[Attach, np.ndarray], tuple[str, ...]]:
-    """Embeddings (n, d) of texts at each attach point, and warnings about them."""
-    refusal = None
-    if backbone is not None:
+    fitter, notes = queries.fitter, list(queries.notes)
+    method = INTERVENTIONS.get(fitter.request.method)
+    attaches = fitter.attaches(method)
+    rows: dict[str, tuple[np.ndarray, ...]] = {}
+    for role in (r for r in (*method.needs.prompts, *method.needs.wanted) if r in QUERY_ROLES):
+        at = attaches[-1] if role == "paraphrases" else "pooled"
         try:
-            unsure = _same_model(gallery, backbone)
+            said = [fitter.companions(role, text) for text in texts]
+            embedded = [text_embeddings(s, (*attaches,), fitter.gallery, fitter.backbone, fitter.bench) for s in said]
         except InputError as error:
-            refusal = str(error)
-        else:
-            key = ("texts", backbone.weights_digest, digest_of([list(texts), *attaches]))
-            found = bench.remember(key, lambda: backbone.encode_texts(list(texts), attaches))
-            notes = [note for text in texts for note in _about_words(text, backbone)]
-            if unsure:
-                notes.append(f"could not compare {', '.join(unsure)} of the text model and gallery {gallery.name}")
-            return found, tuple(dict.fromkeys(notes))
-    known = [gallery.prompt_embedding(text) for text in texts]
-    strange = [text for text, row in zip(texts, known, strict=True) if row is None]
-    if attaches == ("pooled",) and not strange:
-        return {"pooled": np.stack(known)}, ()
-    raise InputError(refusal or _cannot_embed(strange, attaches, gallery))
-
-
-def _same_model(gallery: Gallery, backbone: "Backbone") -> list[str]:
-    """Names of what could not be compared; InputError where the text model is not the gallery's model.
-
-    Treatment of the items (normalised, preprocessing) does not concern the query: scores are cosines.
-    """
-    neutral = {"normalised": None, "preprocess": UNKNOWN}
-    mine = replace(backbone.fingerprint(gallery.side, "pooled"), **neutral)
-    theirs = replace(gallery.fingerprint("pooled"), **neutral)
-    unsure = mine.require_match(theirs, f"the text model {backbone.name!r}", f"gallery {gallery.name!r}")
-    return [name for name in unsure if name not in neutral]
-
-
-def _about_words(text: str, backbone: "Backbone") -> list[str]:
-    notes = []
-    unknown = backbone.unknown_words(text)
-    if unknown:
-        notes.append(f"the model does not know: {', '.join(unknown)}; the ranking ignores what these words mean")
-    if backbone.truncated(text):
-        notes.append("the query is longer than the model reads; its end is cut off")
-    return notes
-
-
-def _cannot_embed(strange: list[str], attaches: tuple[Attach, ...], gallery: Gallery) -> str:
-    if not gallery.prompts:
-        return f"no text model is loaded and gallery {gallery.name} has no known prompts; load the gallery's model"
-    if not strange:
-        return (
-            "the embeddings of known prompts are known at the pooled attach point only, and the text SAE edits "
-            f"{attaches[-1]}; load the gallery's model"
+            if role in method.needs.prompts:
+                raise InputError(f"{fitter.request.method}: {lacking(role, str(error))}") from None
+            notes.append(f"{fitter.request.method} did without {ROLE_WORDS[role]}: {error}")
+            continue
+        rows[role] = tuple(found[at] for found, _ in embedded)
+    if "paraphrases" in rows:
+        # the first paraphrase is the query: exactly its row, however it was batched
+        rows["paraphrases"] = tuple(
+            np.concatenate([own[None], more[1:]]) for own, more in zip(x, rows["paraphrases"], strict=True)
         )
-    prompts = list(gallery.prompts)
-    near = difflib.get_close_matches(strange[0], prompts, n=5, cutoff=0.3) or prompts[:5]
-    return f"no text model is loaded and {strange[0]!r} is not among the known prompts; near ones: {'; '.join(near)}"
+    return replace(queries, material=replace(queries.material, **rows), notes=tuple(notes))
 
 
-def _editable(
-    texts: dict[Attach, np.ndarray],
-    gallery: Gallery,
-    request: RankRequest,
-    backbone: "Backbone | None",
-    saes: SAEs,
-    notes: tuple[str, ...],
-) -> Queries:
+def _editable(texts: dict[Attach, np.ndarray], fitter: Fitter, notes: tuple[str, ...]) -> Queries:
     """Queries with their codes; refuses a text SAE of another model."""
-    if not INTERVENTIONS.get(request.method).needs_sae:
-        return Queries(Material("text", texts["pooled"]), notes)
-    sae_file = sae_of("text", saes)
+    gallery, backbone, request = fitter.gallery, fitter.backbone, fitter.request
+    sae_file = sae_of("text", fitter.saes)
     attach = sae_file.attach or "pooled"
     if attach not in texts:
         raise InputError(
@@ -226,7 +196,8 @@ def _editable(
         notes = (*notes, f"could not compare {', '.join(unsure)} of the text SAE {sae_file.name} and the query")
     readout = backbone.readout("text") if backbone is not None and attach == "residual" else None
     codes = encode(texts[attach], sae_file)
-    return Queries(Material("text", texts["pooled"], attach, texts[attach], codes, sae_file.sae, readout), notes)
+    material = Material("text", texts["pooled"], attach, texts[attach], codes, sae_file.sae, readout)
+    return Queries(material, fitter, notes)
 
 
 # ------------------------------------------------------------------------------------------ step 3: the items
@@ -271,10 +242,12 @@ def baseline_items(gallery: Gallery, part: Part, bench: Bench) -> Items:
     return bench.remember(("items", part.digest), make)
 
 
-def edited_items(material: Material, baseline: Items, method: str, edit: Edit, digest: str) -> Items:
+def edited_items(
+    material: Material, baseline: Items, method: str, edit: Edit, digest: str, fitted: Any = None
+) -> Items:
     """The items after an intervention; rows that it leaves alone keep their unit embedding bit by bit."""
     with np.errstate(over="ignore", invalid="ignore"):  # said in words below
-        edited = INTERVENTIONS.get(method)()(material, edit)
+        edited = INTERVENTIONS.get(method)()(material, edit, fitted)
     if not np.isfinite(edited).all():
         raise InputError(
             f"the edit (gamma {edit.gamma:g}) gives embeddings that are not finite; choose a smaller gamma"
@@ -292,20 +265,11 @@ def edited_items(material: Material, baseline: Items, method: str, edit: Edit, d
 # ------------------------------------------------------------------------------------------------------- SAEs
 
 
-def sae_of(side: Side, saes: SAEs) -> "SAEFile":
-    """The SAE given for a side; InputError where there is none or it belongs to the other side."""
-    if side not in saes:
-        raise InputError(f"neurons of the {side} side are to be switched, but no {side} SAE was given; choose one")
-    sae_file = saes[side]
-    if sae_file.side not in (None, side):
-        raise InputError(
-            f"the SAE {sae_file.name!r} belongs to the {sae_file.side} side; choose one of the {side} side"
-        )
-    return sae_file
-
-
 def encode(x: np.ndarray, sae_file: "SAEFile"):
-    """Codes (n, F) of embeddings, as a sparse matrix by rows."""
+    """Codes (n, F) of embeddings, as a sparse matrix by rows; without torch where the SAE is a frozen one."""
+    if isinstance(sae_file.sae, FrozenSAE):
+        blocks = (x[start : start + ROWS_AT_ONCE] for start in range(0, len(x), ROWS_AT_ONCE))
+        return sparse.vstack([sparse.csr_matrix(sae_file.sae.encode(block)) for block in blocks], format="csr")
     from core.neurons import encode_rows
 
     return encode_rows(x, sae_file.sae)

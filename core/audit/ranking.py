@@ -5,25 +5,27 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from core.audit.bench import Bench
+from core.audit.evidence import Fitter, SAEs, sae_of
+from core.audit.live_items import live_engine, live_items
 from core.audit.material import (
     Items,
     Queries,
-    SAEs,
     baseline_items,
     edited_items,
     embed_query,
     item_material,
-    sae_of,
     select_part,
 )
 from core.audit.request import RankRequest
 from core.audit.results import RANKING_NAMES, ArmResult, Difference, Part, RankChange, RankResult
-from core.config import InputError, digest_of
+from core.config import Edit, InputError, digest_of
 from core.gallery import Gallery
-from core.interventions import INTERVENTIONS
+from core.interventions import INTERVENTIONS, Intervention
+from core.interventions.base import NO_EDIT
 from core.metrics import RANKING_METRICS, Mode
 from core.retrieval import Ranking, ranks_of, unit_query
 from core.statistics import (
+    MINIMUM_N,
     Estimate,
     depth_for,
     metric_difference,
@@ -32,12 +34,16 @@ from core.statistics import (
     paired_draws,
     share_differences,
     share_estimate,
+    too_few,
     with_null,
 )
 from core.store import array_digest
 
 if TYPE_CHECKING:
     from core.backbones.base import Backbone
+
+ABSENT_SHOWN = 12
+"""Empty groups that a note lists at most."""
 
 
 def rank(
@@ -47,7 +53,7 @@ def rank(
     saes: SAEs | None = None,
     bench: Bench | None = None,
 ) -> RankResult:
-    """Who the query retrieves, before and (where the request has edits) after them.
+    """Who the query retrieves, before and (where the request has edits or a method without) after them.
 
     Parameters
     ----------
@@ -63,11 +69,11 @@ def rank(
     part = select_part(gallery, request, bench)
     query = embed_query(gallery, request, backbone, saes, bench)
     arms, found = [], []
-    for method in ("identity", request.method) if request.edits else ("identity",):
+    for method in ("identity", request.method) if request.intervenes else ("identity",):
         items, vectors = intervene(gallery, part, query, request, method, saes, bench)
         arms.append((items, vectors[0]))
         found.append(measured(gallery, part, request, items, vectors[0], bench))
-    difference = compare(gallery, part, request, found, arms) if request.edits else None
+    difference = compare(gallery, part, request, found, arms) if request.intervenes else None
     notes = (*query.notes, *_notes(gallery, part, saes, request))
     return RankResult(request, part, _digests(gallery, request, saes, arms), notes, *found, difference=difference)
 
@@ -77,27 +83,49 @@ def intervene(
 ) -> tuple[Items, np.ndarray]:
     """Items to search and the query vectors (n, d) under one method; "identity" is the baseline.
 
-    The edit of the gallery's own side changes the items, a text edit of an image gallery changes the queries.
+    The edit of the gallery's own side changes the items, a text edit of an image gallery changes the queries; methods
+    without neurons change what they say they change, whatever the edits.
     """
     vectors = queries.vectors(method, request.edits.get("text") if gallery.side == "image" else None)
-    return arm_items(gallery, part, request, method, saes, bench), vectors
+    return arm_items(gallery, part, request, method, saes, bench, queries.fitter.backbone), vectors
 
 
-def arm_items(gallery: Gallery, part: Part, request: RankRequest, method: str, saes: SAEs, bench: Bench) -> Items:
-    """The searched items under one method, remembered."""
+def arm_items(
+    gallery: Gallery,
+    part: Part,
+    request: RankRequest,
+    method: str,
+    saes: SAEs,
+    bench: Bench,
+    backbone: "Backbone | None" = None,
+) -> Items:
+    """The searched items under one method, remembered. `backbone` embeds the prompts of methods that need some."""
     if gallery.side == "text" and "image" in request.edits:
         raise InputError(f"gallery {gallery.name} holds captions, which an image SAE cannot edit; use a text SAE")
     baseline = baseline_items(gallery, part, bench)
-    edit = request.edits.get(gallery.side)
-    if method == "identity" or edit is None:
+    found, edit = INTERVENTIONS.get(method), request.edits.get(gallery.side)
+    if method == "identity" or not moves_items(found, edit, request):
         return baseline
-    sae_file = sae_of(gallery.side, saes) if INTERVENTIONS.get(method).needs_sae else None
-    digest = digest_of([part.digest, sae_file.digest if sae_file else None, method, edit.digest])
+    fitter, edit = Fitter(gallery, request, backbone, saes, bench), edit or NO_EDIT
+    sae_file = sae_of(gallery.side, saes) if found.needs.sae else None
+    made_of = [part.digest, sae_file.digest if sae_file else None, method, edit.digest, fitter.digest(method)]
+    digest = digest_of(made_of)
 
     def make() -> Items:
-        return edited_items(item_material(gallery, part, sae_file, bench), baseline, method, edit, digest)
+        material = item_material(gallery, part, sae_file, bench)
+        if method != "neuron-edit":
+            return edited_items(material, baseline, method, edit, digest, fitter(method))
+        engine = bench.remember(("engine", part.digest, sae_file.digest), lambda: live_engine(material))
+        return live_items(engine, material, baseline, edit, digest)
 
     return bench.remember(("items", digest), make)
+
+
+def moves_items(method: type[Intervention], edit: Edit | None, request: RankRequest) -> bool:
+    """Whether a method changes the items: those of an edit do where there is one of the items' side, or none at all."""
+    if method.changes == "edit":
+        return edit is not None or (not request.edits and not method.needs.edit)
+    return method.changes in ("items", "both")
 
 
 def measured(
@@ -128,7 +156,10 @@ def measure(gallery: Gallery, part: Part, request: RankRequest, ranking: Ranking
         rows=rows,
         scores=top.scores,
         groups=tuple(part.groups[g] if g >= 0 else None for g in ranked),
-        shares={group: share_estimate(int((ranked == g).sum()), known) for g, group in enumerate(part.groups)},
+        shares={
+            group: too_few(share_estimate(int((ranked == g).sum()), known), part.counts[g])
+            for g, group in enumerate(part.groups)
+        },
         unknown=len(ranked) - known,
         metrics={
             name: metric_estimate(name, ranked, part.target, part.counts, request.seed, request.null_draws)
@@ -235,7 +266,12 @@ def _notes(gallery: Gallery, part: Part, saes: SAEs, request: RankRequest) -> li
     """Warnings about groups and about what could not be compared."""
     notes = []
     if part.absent:
-        notes.append(f"no searched row has {request.attribute} {', '.join(part.absent)}; not counted among the groups")
+        listed = ", ".join(part.absent[:ABSENT_SHOWN])
+        more = f" and {len(part.absent) - ABSENT_SHOWN} others" if len(part.absent) > ABSENT_SHOWN else ""
+        notes.append(f"no searched row has {request.attribute} {listed}{more}; not counted among the groups")
+    small = [f"{g} ({n})" for g, n in zip(part.groups, part.counts, strict=True) if n < MINIMUM_N]
+    if small:
+        notes.append(f"fewer than {MINIMUM_N} searched rows, shown and not interpreted: {', '.join(small)}")
     if part.unknown:
         notes.append(f"{part.unknown} of {part.n} searched rows have no known {request.attribute}")
     if gallery.side in request.edits and gallery.side in saes:

@@ -4,11 +4,16 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from core.config import HALVES, SIDES, Edit, Half, InputError, Side, digest_of, one_of
+from core.interventions import INTERVENTIONS
 from core.metrics.targets import Target
+from core.prompts import PromptBook
 from core.statistics import DRAWS
+
+if TYPE_CHECKING:
+    from core.gallery import Gallery
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,9 +34,13 @@ class RankRequest:
     where: Mapping[str, str] = field(default_factory=dict)
     """Restricts the searched rows: {"race": "White"}."""
     edits: Mapping[Side, Edit] = field(default_factory=dict)
-    """Which neurons are switched, by side; empty: only the ranking as it is."""
+    """Which neurons are switched, by side."""
     method: str = "neuron-edit"
-    """Registered intervention that carries the edits out."""
+    """Registered intervention that carries the edits out, or that needs none."""
+    prompts: PromptBook | None = None
+    """What methods with prompts are fitted on; None: the shipped book that suits the model's words."""
+    probe: "Gallery | None" = None
+    """Gallery whose labelled items methods may look at; None: the gallery's own probe half, or its partner."""
     seed: int = 0
     """Of null bands, intervals and paired draws."""
     null_draws: int = DRAWS
@@ -58,7 +67,13 @@ class RankRequest:
                 raise InputError(f"{name} was {value}; expected a whole number of at least {least}")
             object.__setattr__(self, name, int(value))
 
+    @property
+    def intervenes(self) -> bool:
+        """Whether anything is asked beyond the ranking as it is: an edit, or a method that needs none."""
+        return bool(self.edits) or not INTERVENTIONS.get(self.method).needs.edit
+
     def to_json(self) -> dict[str, Any]:
+        given = {"prompts": self.prompts, "probe": self.probe}
         return {
             "attribute": self.attribute,
             "query": self.query,
@@ -71,6 +86,7 @@ class RankRequest:
             "method": self.method,
             "seed": self.seed,
             "null_draws": self.null_draws,
+            **{name: thing.digest for name, thing in given.items() if thing is not None},
         }
 
     @cached_property

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from core.avatars.captions import GROUP_PHRASES, TEMPLATES, prompt_for
+from core.avatars.method_prompts import diverse_prompts, group_prompts, paraphrase_templates
 from core.avatars.world import AGES, REFERENCE_WORDS, SKINS, WORDS
 
 SCHEMA = 1
@@ -48,4 +49,7 @@ PROMPT_SETS = {
     "default-attributes": attribute_prompts,
     "occupations": occupation_prompts,
     "planted": planted_table,
+    "default-diverse": diverse_prompts,
+    "default-groups": group_prompts,
+    "default-paraphrases": paraphrase_templates,
 }

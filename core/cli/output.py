@@ -1,7 +1,6 @@
 """What a verb prints: one JSON document or readable lines on standard output, progress on standard error."""
 
 import json
-import math
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -9,6 +8,8 @@ from typing import Annotated, Any
 
 import typer
 from tqdm import tqdm
+
+from core.store import plain
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output, nothing else.")]
 
@@ -23,21 +24,6 @@ def emit(document: Mapping[str, Any], as_json: bool, lines: Callable[[], Iterato
     else:
         for line in lines():
             print(line)
-
-
-def plain(value: Any) -> Any:
-    """`value` as JSON types: numpy numbers and arrays become Python's, NaN and infinity become null."""
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, str):
-        return value
-    if hasattr(value, "tolist"):
-        return plain(value.tolist())
-    if isinstance(value, list | tuple | set | frozenset):
-        return [plain(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
 
 
 @contextmanager

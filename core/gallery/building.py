@@ -149,11 +149,13 @@ def build_gallery(
         raise InputError(f"tokens were {tokens} with seed {token_seed}; expected whole numbers from 0")
     kept_places = {"pooled", *attaches, *(["residual"] if tokens else [])}
     wanted = tuple(attach for attach in ATTACHES if attach in kept_places)
-    job = Job(items, backbone, wanted, np.dtype(dtype), batch, read or _reader(items), progress, tokens, token_seed)
+    reader = read or items.read or _reader(items)
+    job = Job(items, backbone, wanted, np.dtype(dtype), batch, reader, progress, tokens, token_seed)
     dims = job.dims()
     kept = {"tokens": {"per_item": tokens, "seed": token_seed}} if tokens else {}
-    said = {**kept, **(extra or {})}
-    about = About(name or out.name, items.kind, items.source, items.licence, items.provenance, split_seed, whole, said)
+    more = {**kept, **(extra or {})}
+    said = items.source, items.licence, items.provenance, split_seed, whole, items.official, more
+    about = About(name or out.name, items.kind, *said)
     with resumable_folder(out, replace) as workplace:
         chunks = list(_work(job, workplace))
         problems = [*items.problems, *(problem for chunk in chunks for problem in chunk.problems)]
@@ -167,7 +169,8 @@ def build_gallery(
         folder.mkdir()
         _assemble(job, folder, chunks, len(kept), dims)
         frame = items.frame.iloc[kept].reset_index(drop=True)
-        finish_gallery(folder, frame, about, job.fingerprints(), notes, problems)
+        halves = None if items.halves is None else [items.halves[row] for row in kept]
+        finish_gallery(folder, frame, about, job.fingerprints(), notes, problems, halves)
         publish(folder, out, replace)
     return Gallery(out)
 

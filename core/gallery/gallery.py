@@ -1,7 +1,7 @@
 """Reading a gallery: opened by its manifest alone, everything else is mapped or read when it is asked for."""
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -171,8 +171,16 @@ class Gallery:
         return self._labels.labels(attribute)
 
     def groups(self, attribute: str) -> list[str]:
-        """The known groups of an attribute, sorted."""
+        """The known groups of an attribute or an intersection, sorted."""
         return list(self._labels.numbered(attribute)[0])
+
+    def components(self, attribute: str) -> list[str]:
+        """The columns behind an attribute: itself, or those that an intersection ("gender x race") crosses."""
+        return self._labels.components(attribute)
+
+    def empty_cells(self, attribute: str) -> list[str]:
+        """Combinations of an intersection that no item has; none for an attribute of its own."""
+        return self._labels.empty_cells(attribute)
 
     def group_numbers(self, attribute: str) -> np.ndarray:
         """The group of every item as its place in `groups(attribute)`, int32 (n,); -1 where it is unknown."""
@@ -267,12 +275,25 @@ class Gallery:
                 self._once.forget(key)  # they may be written by then
         return found
 
-    def write_codes(self, sae_digest: str, csr: sparse.csr_matrix) -> Codes:
-        """Store the codes (n, d_sae) of an SAE in the gallery's folder and open them."""
-        if csr.shape[0] != self.n:
-            raise InputError(f"codes of {csr.shape[0]} rows were given for the {self.n} items of gallery {self.name}")
+    def write_codes(
+        self,
+        sae_digest: str,
+        codes: sparse.csr_matrix | Iterable[sparse.csr_matrix],
+        d_sae: int | None = None,
+        progress: Progress | None = None,
+    ) -> Codes:
+        """Store the codes (n, d_sae) of an SAE in the gallery's folder and open them.
+
+        They come as one matrix, or as blocks of consecutive rows that need not fit in memory together, with d_sae.
+        """
+        if sparse.issparse(codes):
+            if codes.shape[0] != self.n:
+                raise InputError(
+                    f"codes of {codes.shape[0]} rows were given for the {self.n} items of gallery {self.name}"
+                )
+            codes, d_sae = [codes], codes.shape[1]
+        write_codes(self.path, sae_digest, codes, (self.n, d_sae), progress)
         with self._once.lock:
-            write_codes(self.path, sae_digest, csr)
             self._once.forget(("codes", sae_digest))
             written = self.codes(sae_digest)
         assert written is not None, "codes were written and are not there"

@@ -1,10 +1,10 @@
-"""What an intervention is: a pure function from stored embeddings and an edit to edited embeddings."""
+"""What an intervention is: a pure function from stored embeddings to debiased ones, and what it says about itself."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import scipy.sparse as sparse
@@ -17,6 +17,136 @@ if TYPE_CHECKING:
 
 Readout = Callable[[np.ndarray], np.ndarray]
 """Residuals (n, d_model) to pooled embeddings (n, d); see core.readout."""
+Arrays = Mapping[str, np.ndarray]
+NO_EDIT = Edit()
+"""No neuron switched: what methods without neurons are called with."""
+
+Role = Literal["diverse", "bias", "spurious", "contents", "helpful", "paraphrases", "augmented"]
+"""What a text is there for.
+
+diverse      everyday scenes that say nothing of the attribute
+bias         prompts of each group, group after group
+spurious     one plain prompt a group: "a photo of a man", "a photo of a woman"
+contents     contents crossed with groups, content after content: "a photo of a male doctor", "... female doctor", ...
+helpful      pairs whose difference is to be kept, pair after pair
+paraphrases  of each query, the query itself first
+augmented    each query said of every group: "a photo of a male doctor", "a photo of a female doctor"
+"""
+QUERY_ROLES: tuple[Role, ...] = ("paraphrases", "augmented")
+"""Roles of texts that belong to one query each."""
+ROLE_WORDS: dict[str, str] = {
+    "diverse": "diverse prompts",
+    "bias": "prompts of every group",
+    "spurious": "one plain prompt of every group",
+    "contents": "contents said of every group",
+    "helpful": "pairs of prompts whose difference is to be kept",
+    "paraphrases": "paraphrases of the query",
+    "augmented": "the query said of every group",
+    "references": "labelled items of the probe half",
+    "sae": "an SAE",
+}
+Changes = Literal["edit", "items", "query", "both"]
+"""Which side moves: that of the edit, the searched items, the query, or items and query."""
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a method cannot do without."""
+
+    edit: bool = False
+    """Neurons that somebody chose."""
+    sae: bool = False
+    """An SAE of the side that the method changes."""
+    prompts: tuple[Role, ...] = ()
+    wanted: tuple[Role, ...] = ()
+    """Texts that it uses where they can be had and does without where not."""
+    references: bool = False
+    """Labelled items of the probe half."""
+    training: bool = False
+    """It trains something of its own before its first answer."""
+
+    def words(self) -> list[str]:
+        """Every need in words."""
+        found = ["chosen neurons"] if self.edit else []
+        found += [ROLE_WORDS["sae"]] if self.sae else []
+        found += [ROLE_WORDS[role] for role in self.prompts]
+        found += [ROLE_WORDS["references"]] if self.references else []
+        return found + (["a short training"] if self.training else [])
+
+
+@dataclass(frozen=True, eq=False)
+class Texts:
+    """Embedded texts of one role. Never changed."""
+
+    pooled: np.ndarray
+    """Embeddings (n, d), un-normalised."""
+    sizes: tuple[int, ...]
+    """Rows of each block (group, content or pair), in order; they add up to n."""
+    x: np.ndarray | None = None
+    """Embeddings (n, d_in) at the SAE's attach point; None: `pooled`."""
+
+    def __post_init__(self) -> None:
+        if self.x is None:
+            object.__setattr__(self, "x", self.pooled)
+        if sum(self.sizes) != len(self.pooled):
+            raise InputError(f"blocks of {sum(self.sizes)} texts were given for {len(self.pooled)} embeddings")
+
+    def blocks(self, at: Attach | Literal["x"] = "pooled") -> list[np.ndarray]:
+        """The rows of each block; `at` "x" gives them at the SAE's attach point."""
+        rows = self.x if at == "x" else self.pooled
+        return np.split(rows, np.cumsum(self.sizes)[:-1])
+
+
+@dataclass(frozen=True, eq=False)
+class References:
+    """Labelled items of the probe half. Never changed."""
+
+    pooled: np.ndarray
+    """Embeddings (m, d), un-normalised."""
+    labels: np.ndarray
+    """Place of each row's group in `Evidence.groups` (m,); every row has one."""
+    x: np.ndarray | None = None
+    """Embeddings (m, d_in) at the SAE's attach point; None: `pooled`."""
+
+    def __post_init__(self) -> None:
+        if self.x is None:
+            object.__setattr__(self, "x", self.pooled)
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """What a method is fitted on: everything but the rows that it will change. Never changed."""
+
+    attribute: str = ""
+    groups: tuple[str, ...] = ()
+    texts: Mapping[str, Texts] = field(default_factory=dict)
+    """By role; only roles that are shared by all queries."""
+    references: References | None = None
+    sae: "SAE | None" = None
+    """SAE of the side that the method changes."""
+    missing: Mapping[str, str] = field(default_factory=dict)
+    """Why a role or the references are not there."""
+
+    def text(self, role: Role) -> Texts:
+        """The texts of a role; InputError saying what is missing and why."""
+        if role not in self.texts:
+            raise lacking(role, self.missing.get(role))
+        return self.texts[role]
+
+    def require_references(self) -> References:
+        if self.references is None:
+            raise lacking("references", self.missing.get("references"))
+        return self.references
+
+    def require_sae(self) -> "SAE":
+        if self.sae is None:
+            raise lacking("sae", self.missing.get("sae"))
+        return self.sae
+
+
+def lacking(what: str, reason: str | None) -> InputError:
+    """The one line that says what a method was not given, and why."""
+    return InputError(f"this method needs {ROLE_WORDS[what]}; {reason or 'none were given: choose some'}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +164,10 @@ class Material:
     sae: "SAE | None" = None
     readout: Readout | None = None
     """From `x` to `pooled`; needed at the residual attach point."""
+    paraphrases: tuple[np.ndarray, ...] | None = None
+    """For each row the embeddings (m, d_in) of its paraphrases, the row itself first."""
+    augmented: tuple[np.ndarray, ...] | None = None
+    """For each row the pooled embeddings (G, d) of its text said of every group."""
 
     def __post_init__(self) -> None:
         if self.x is None:
@@ -67,30 +201,65 @@ class Material:
             raise InputError(f"editing neurons of the {self.side} side needs an SAE of that side; choose one")
         return self.codes
 
+    def require_paraphrases(self) -> tuple[np.ndarray, ...]:
+        if self.paraphrases is None:
+            raise lacking("paraphrases", "they come from the query in words: give words, not an embedding")
+        return self.paraphrases
+
     def embedded(self, x: np.ndarray, rows: np.ndarray | slice = slice(None)) -> np.ndarray:
         """Pooled embeddings of changed `x` rows; the other rows keep their stored embedding, bit by bit."""
-        pooled = np.array(self.pooled, dtype=np.result_type(self.pooled.dtype, np.float32))
+        pooled = self.stored()
         pooled[rows] = x if self.attach == "pooled" or self.readout is None else self.readout(x)
         return pooled
+
+    def stored(self) -> np.ndarray:
+        """A copy of the pooled embeddings in the dtype that methods answer in (float32 at least)."""
+        return np.array(self.pooled, dtype=np.result_type(self.pooled.dtype, np.float32))
 
     def _of_sae(self, name: str) -> np.ndarray:
         self.require_codes()
         dtype = np.result_type(self.x.dtype, np.float32)
-        return getattr(self.sae, name).detach().cpu().numpy().astype(dtype, copy=False)
+        return self.sae.arrays()[name].astype(dtype, copy=False)
 
 
 class Intervention(ABC):
-    """A debiasing method: edited, un-normalised pooled embeddings (n, d) from a material and an edit.
+    """A debiasing method: un-normalised pooled embeddings (n, d) from a material, an edit and what was fitted.
 
-    Pure: equal arguments give equal results, nothing is kept, nothing given is changed. A row that the method does
-    not touch keeps its stored embedding bit by bit.
+    Two steps, both pure: `fit` looks at the evidence (prompts, labelled items, the SAE) once, the call then changes
+    any rows. Equal arguments give equal results, nothing is kept, nothing given is changed; a row's result does not
+    depend on the rows beside it. A row that the method does not touch keeps its stored embedding bit by bit.
     """
 
     title: ClassVar[str]
-    needs_sae: ClassVar[bool] = True
+    plain: ClassVar[str]
+    """What it does, in two sentences for people who know no mathematics."""
+    formula: ClassVar[str]
+    """LaTeX."""
+    paper: ClassVar[str]
+    cost: ClassVar[str]
+    """What one answer costs, in words."""
+    changes: ClassVar[Changes]
+    needs: ClassVar[Needs] = Needs()
+    fitted_as: ClassVar[str | None] = None
+    """Methods with the same name here share one fit; None: the method's own."""
+    array_names: ClassVar[tuple[str, ...]] = ()
+    """Arrays that `on_arrays` reads; empty: the method has no form on bare arrays."""
+
+    def fit(self, evidence: Evidence) -> Any:
+        """What the call needs of the evidence; InputError naming what is missing. None where it needs nothing."""
+        return None
 
     @abstractmethod
-    def __call__(self, material: Material, edit: Edit) -> np.ndarray: ...
+    def __call__(self, material: Material, edit: Edit = NO_EDIT, fitted: Any = None) -> np.ndarray: ...
+
+    def on_arrays(self, arrays: Arrays) -> dict[str, np.ndarray]:
+        """The method on bare arrays named as its paper's recorded values are; `out` is the result."""
+        raise InputError(f"{self.title} cannot be applied to bare arrays; methods that can: {', '.join(on_arrays())}")
 
 
 INTERVENTIONS: Registry[type[Intervention]] = Registry("intervention", "core.interventions")
+
+
+def on_arrays() -> list[str]:
+    """Names of the methods that work on bare arrays, sorted."""
+    return [name for name in INTERVENTIONS if INTERVENTIONS.get(name).array_names]

@@ -38,7 +38,12 @@ def matched_random_edits(
             "choose fewer neurons"
         )
     rng = np.random.default_rng(seed)
-    return [replace(edit, neurons=_one_draw(fired, free, edit.neurons, rng)) for _ in range(draws)]
+    drawn = [_one_draw(fired, free, edit.neurons, rng) for _ in range(draws)]
+    if not edit.gammas:
+        return [replace(edit, neurons=neurons) for neurons in drawn]
+    # neurons that are set to a value of their own are compared with neurons set to their own mean
+    means = np.asarray(codes.mean(axis=0)).reshape(-1)
+    return [replace(edit, neurons=neurons, gammas=tuple(means[list(neurons)])) for neurons in drawn]
 
 
 def _one_draw(

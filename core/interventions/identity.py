@@ -1,9 +1,11 @@
 """The baseline: nothing is changed."""
 
+from typing import Any
+
 import numpy as np
 
 from core.config import Edit
-from core.interventions.base import INTERVENTIONS, Intervention, Material
+from core.interventions.base import INTERVENTIONS, NO_EDIT, Intervention, Material
 
 
 @INTERVENTIONS.register("identity")
@@ -11,7 +13,11 @@ class Identity(Intervention):
     """The stored embeddings as they are."""
 
     title = "original"
-    needs_sae = False
+    plain = "The model answers as it is, without any change. It is the baseline that every method is compared with."
+    formula = "x' = x"
+    paper = "none: the model itself"
+    cost = "nothing"
+    changes = "items"
 
-    def __call__(self, material: Material, edit: Edit) -> np.ndarray:
-        return np.array(material.pooled, dtype=np.result_type(material.pooled.dtype, np.float32))
+    def __call__(self, material: Material, edit: Edit = NO_EDIT, fitted: Any = None) -> np.ndarray:
+        return material.stored()

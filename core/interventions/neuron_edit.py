@@ -1,10 +1,13 @@
 """Switching neurons: z'_j = (1 - s) z_j + s gamma for the edit's neurons, everything else as it was."""
 
+from typing import Any
+
 import numpy as np
 import scipy.sparse as sparse
 
 from core.config import Edit, InputError
-from core.interventions.base import INTERVENTIONS, Intervention, Material
+from core.interventions.arrays import Reader
+from core.interventions.base import INTERVENTIONS, NO_EDIT, Arrays, Intervention, Material, Needs
 
 
 @INTERVENTIONS.register("neuron-edit")
@@ -16,28 +19,55 @@ class NeuronEdit(Intervention):
         error-preserving: x'_i = x_i - sum_j dz_ij W_dec_j
         blend:            x'_i = alpha (z_i W_dec + b_dec) + (1 - alpha) x_i - alpha sum_j dz_ij W_dec_j
 
-    followed by the readout at the residual attach point. gamma applies also to rows on which the neuron was off, so
-    that gamma other than 0 changes every row. No neuron, s = 0 (error-preserving) or alpha = 0 (blend) is exactly
-    the original, as is every row with all dz_ij = 0 in the error-preserving form.
+    followed by the readout at the residual attach point; s and gamma may be each neuron's own. gamma applies also to
+    rows on which the neuron was off, so that gamma other than 0 changes every row. No neuron, s = 0
+    (error-preserving) or alpha = 0 (blend) is exactly the original, as is every row with all dz_ij = 0 in the
+    error-preserving form.
 
     InputError where a neuron number is not below d_sae, or the material holds no codes.
     """
 
-    title = "chosen neurons"
+    title = "Chosen neurons"
+    plain = (
+        "It switches off, or turns down, the few neurons that you choose and leaves everything else in the picture's "
+        "description as it was. No neuron chosen means nothing changes at all."
+    )
+    formula = r"x' = x - \sum_{j \in S} (z_j - z'_j)\, W^{dec}_j, \qquad z'_j = (1 - s)\, z_j + s\, \gamma"
+    paper = "DeBiasLens, arXiv 2602.24014"
+    cost = "milliseconds: only the items on which a switched neuron fires are computed again"
+    changes = "edit"
+    needs = Needs(edit=True, sae=True)
+    array_names = (
+        *("h", "sae_W_enc", "sae_b_enc", "sae_W_dec", "sae_b_dec", "sae_threshold"),
+        *("selected", "alpha", "gamma"),
+    )
 
-    def __call__(self, material: Material, edit: Edit) -> np.ndarray:
+    def __call__(self, material: Material, edit: Edit = NO_EDIT, fitted: Any = None) -> np.ndarray:
         codes = material.require_codes()
         check_neurons(edit, codes.shape[1])
         if edit.changes_nothing:
-            return np.array(material.pooled, dtype=np.result_type(material.pooled.dtype, np.float32))
+            return material.stored()
         if edit.form == "error-preserving":
             rows, change = code_change(codes, material.W_dec, edit)
             return material.embedded(material.x[rows] - change, rows)
-        x = edit.alpha * material.reconstruction + (1.0 - edit.alpha) * material.x
-        if edit.neurons and edit.strength > 0.0:
+        # the reconstruction's precision: a product of stored float16 rows would be rounded to float16
+        x = edit.alpha * material.reconstruction + (1.0 - edit.alpha) * material.x.astype(material.W_dec.dtype)
+        if any(edit.each_strength):
             rows, change = code_change(codes, material.W_dec, edit)
             x[rows] -= edit.alpha * change
         return material.embedded(x)
+
+    def on_arrays(self, arrays: Arrays) -> dict[str, np.ndarray]:
+        read = Reader(arrays, "neuron-edit")
+        W_enc, W_dec = read.matrix("sae_W_enc"), read.matrix("sae_W_dec")
+        h = read.array("h", last=len(W_enc))
+        b_enc, b_dec = read.vector("sae_b_enc", W_enc.shape[1]), read.vector("sae_b_dec", len(W_enc))
+        read.fits("sae_W_dec", W_dec.shape == W_enc.T.shape, f"shape {W_enc.T.shape}, that of sae_W_enc turned")
+        alpha, gamma = read.number("alpha", 0.0, 1.0), read.number("gamma")
+        selected = read.indices("selected", W_enc.shape[1])
+        pre = np.maximum((h - b_dec) @ W_enc + b_enc, 0.0)
+        z = np.where(pre > read.number("sae_threshold"), pre, 0.0)
+        return {"out": edit_tokens(h, z, W_dec, b_dec, selected, alpha, gamma)}
 
 
 def check_neurons(edit: Edit, d_sae: int) -> None:
@@ -51,11 +81,12 @@ def code_change(codes: sparse.spmatrix, W_dec: np.ndarray, edit: Edit) -> tuple[
     switched = list(edit.neurons)
     z = codes.tocsc()[:, switched]
     directions = W_dec[switched]
-    if edit.gamma == 0.0:
+    strengths, gammas = (np.array(own, dtype=W_dec.dtype) for own in (edit.each_strength, edit.each_gamma))
+    if not gammas.any():
         by_row = z.tocsr()
         rows = np.flatnonzero(np.diff(by_row.indptr))
-        return rows, edit.strength * np.asarray(by_row[rows] @ directions)
-    dz = edit.strength * (z.toarray() - edit.gamma).astype(W_dec.dtype)
+        return rows, np.asarray(by_row[rows] @ (strengths[:, None] * directions))
+    dz = strengths * (z.toarray() - gammas).astype(W_dec.dtype)
     rows = np.flatnonzero((dz != 0).any(axis=1))
     return rows, dz[rows] @ directions
 

@@ -1,9 +1,11 @@
 """A control: what passing through the SAE does by itself, with no neuron switched."""
 
+from typing import Any
+
 import numpy as np
 
 from core.config import Edit
-from core.interventions.base import INTERVENTIONS, Intervention, Material
+from core.interventions.base import INTERVENTIONS, NO_EDIT, Intervention, Material, Needs
 
 
 @INTERVENTIONS.register("reconstruction-only")
@@ -15,9 +17,21 @@ class ReconstructionOnly(Intervention):
     """
 
     title = "SAE reconstruction only"
+    plain = (
+        "The pictures' descriptions are taken apart into neurons and put together again, with no neuron switched. "
+        "Whatever changes here is a loss of the tool itself and no effect of any method."
+    )
+    formula = r"x' = \alpha\,(z\, W^{dec} + b^{dec}) + (1 - \alpha)\, x"
+    paper = "a control"
+    cost = "one product of codes and decoder for the gallery"
+    changes = "edit"
+    needs = Needs(sae=True)
 
-    def __call__(self, material: Material, edit: Edit) -> np.ndarray:
+    def __call__(self, material: Material, edit: Edit = NO_EDIT, fitted: Any = None) -> np.ndarray:
         alpha = edit.alpha if edit.form == "blend" else 1.0
         if alpha == 0.0:
-            return np.array(material.pooled, dtype=np.result_type(material.pooled.dtype, np.float32))
-        return material.embedded(alpha * material.reconstruction + (1.0 - alpha) * material.x)
+            return material.stored()
+        # in the reconstruction's precision: a product of stored float16 rows would be rounded to float16
+        return material.embedded(
+            alpha * material.reconstruction + (1.0 - alpha) * material.x.astype(material.W_dec.dtype)
+        )

@@ -10,7 +10,7 @@ import scipy.sparse as sparse
 from scipy.special import ndtr
 
 from core.neurons.matrices import UNLABELLED, AnyCodes, by_neuron, number_groups
-from core.statistics import Estimate, auc_estimate, wilson
+from core.statistics import Estimate, auc_estimate, benjamini_hochberg, wilson
 
 if TYPE_CHECKING:
     from core.gallery import Codes
@@ -86,20 +86,6 @@ def separation(codes: "Codes", labels: Sequence | np.ndarray, rows: np.ndarray, 
     if group not in names:
         return Estimate.missing(f"no row of {group}")
     return auc_estimate(codes.csc[:, [neuron]].toarray().ravel()[known], numbers[known] == names.index(group))
-
-
-def benjamini_hochberg(p: np.ndarray) -> np.ndarray:
-    """Adjusted p: the smallest false discovery rate at which each test is a finding; NaN stays NaN and is not counted.
-
-    p_(i) -> min over j >= i of m p_(j) / j. Source: Benjamini and Hochberg 1995.
-    """
-    p = np.asarray(p, dtype=np.float64)
-    adjusted = np.full(p.shape, np.nan)
-    tested = np.flatnonzero(~np.isnan(p))
-    order = tested[np.argsort(p[tested], kind="stable")]
-    scaled = p[order] * len(order) / np.arange(1, len(order) + 1)
-    adjusted[order] = np.minimum(np.minimum.accumulate(scaled[::-1])[::-1], 1.0)
-    return adjusted
 
 
 def _group_block(name: str, g: int, sizes: np.ndarray, sums: _Sums) -> pd.DataFrame:

@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
-from core.config import Edit
-from core.ui import links
+from core.config import Edit, InputError
+from core.ui import cache, links
 from core.ui.results import Asked
-from core.ui.state import AppState
+from core.ui.state import AppState, get_state
 from core.ui.wording import TARGET_NAMES
 
 SHORT = 8
@@ -28,9 +28,56 @@ def of(state: AppState, question: Asked) -> dict[str, str]:
         lines[f"{side} edit"] = f"neurons {_numbers(edit)}, {_manner(edit)}, digest {edit.digest}"
     if not request.edits:
         lines["edit"] = "none"
+    if request.method != "neuron-edit":
+        lines["method"] = request.method
+    if request.prompts is not None:
+        lines["prompts"] = f"{request.prompts.name}, digest {request.prompts.digest}"
     part = ", ".join(f"{column} = {value}" for column, value in request.where.items()) or "everything"
     lines |= {"attribute": request.attribute, "k": str(request.k), "target": TARGET_NAMES[state.target]}
     return lines | {"part": part, "rows": request.half, "seed": str(request.seed)}
+
+
+def loaded(state: AppState) -> dict[str, str]:
+    """What every page depends on, where no ranking is asked: what is loaded, what is switched, which part is looked at.
+
+    What cannot be opened stands there by its name; the page itself says why.
+    """
+    lines = {}
+    try:
+        gallery = cache.current_gallery(state)
+        lines["gallery"] = f"{gallery.name}, {gallery.n:,} items, digest {gallery.digest}"
+        lines["model"] = gallery.fingerprint("pooled").describe()
+    except InputError:
+        lines["gallery"] = f"{state.gallery} (not there)"
+    for side, name in state.saes.items():
+        try:
+            card = cache.sae_card(name)
+            lines[f"{side} SAE"] = f"{card.name}, digest {card.digest}"
+        except InputError:
+            lines[f"{side} SAE"] = f"{name} (not there)"
+    for side, edit in state.edits.items():
+        lines[f"{side} edit"] = f"neurons {_numbers(edit)}, {_manner(edit)}, digest {edit.digest}"
+    if not state.edits:
+        lines["edit"] = "none"
+    if state.query:
+        lines["prompt"] = state.query
+    part = ", ".join(f"{column} = {value}" for column, value in state.where.items()) or "everything"
+    if state.attribute:
+        lines["attribute"] = state.attribute
+    lines |= {"k": str(state.k), "target": TARGET_NAMES[state.target]}
+    return lines | {"part": part, "rows": state.half, "seed": "0"}
+
+
+def foot() -> None:
+    """The strip at the foot of a page that draws none of its own."""
+    strip(loaded(get_state()))
+
+
+def figure_line(lines: Mapping[str, str]) -> str:
+    """What a figure carries when it leaves the page: the facts without prompt, in one line."""
+    kept = {name: _cut(value) for name, value in lines.items() if name != "prompt"}
+    kept["model"] = kept.get("model", "").partition(",")[0]
+    return " · ".join(f"{name}: {value}" for name, value in kept.items())
 
 
 def _numbers(edit: Edit) -> str:

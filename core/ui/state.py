@@ -12,6 +12,9 @@ from core.config import HALVES, SIDES, Edit, Half, InputError, Side, one_of
 KEY = "unskew"
 TARGETS = ("uniform", "gallery")
 
+PERSONAL = ("rater", "label-order", "label-testing")
+"""Small choices that belong to the person, not to the gallery."""
+
 
 def _shipped_saes() -> dict[Side, str]:
     return {"image": "default-image", "text": "default-text"}
@@ -46,6 +49,10 @@ class AppState:
     """Part of the gallery that is looked at: column -> value."""
     half: Half = "all"
     edits: dict[Side, Edit] = field(default_factory=dict)
+    method: str = "neuron-edit"
+    """Registered intervention that answers on Compare."""
+    prompts: Any = None
+    """Prompt sets as this session edited them (core.prompts.PromptBook); None: the shipped ones."""
     neuron: int | None = None
     """Neuron whose page is open."""
     neuron_side: Side = "image"
@@ -66,7 +73,8 @@ class AppState:
     def choose_gallery(self, name: str, probe: str | None = None) -> None:
         """Search another gallery; filters, group and probe gallery of the old one are dropped."""
         if name != self.gallery:
-            self.where, self.filters, self.half = {}, {}, "all"
+            self.filters = {name: self.filters[name] for name in PERSONAL if name in self.filters}
+            self.where, self.half = {}, "all"
         self.gallery, self.probe = name, probe
 
     def choose_model(self, model: str, pretrained: str | None = None, device: str | None = None) -> None:
@@ -138,9 +146,7 @@ class AppState:
 
     def toggle_neuron(self, neuron: int, side: Side = "image") -> None:
         """Take a neuron into the side's edit, or out of it; strength and form stay."""
-        edit = self.edits.get(side, Edit())
-        neurons = set(edit.neurons) ^ {int(neuron)}
-        self.set_edit(side, Edit(tuple(neurons), edit.strength, edit.gamma, edit.form, edit.alpha))
+        self.set_edit(side, self.edits.get(side, Edit()).toggled(neuron))
 
     def is_switched(self, neuron: int, side: Side = "image") -> bool:
         return neuron in self.edits[side].neurons if side in self.edits else False
@@ -148,6 +154,10 @@ class AppState:
     def clear_edits(self) -> None:
         """Everything back to the original."""
         self.edits = {}
+
+    def choose_method(self, name: str) -> None:
+        """Answer by another method; the switched neurons stay for when they are wanted again."""
+        self.method = name
 
     # -- lines shown once -----------------------------------------------------------------------------------------
 
@@ -169,6 +179,7 @@ SETTERS = {
     "where": "set_where",
     "half": "set_half",
     "gallery": "choose_gallery",
+    "method": "choose_method",
 }
 
 

@@ -1,4 +1,4 @@
-"""Every intervention is pure; editing neurons moves what it should and nothing else."""
+"""Editing neurons moves what it should and nothing else."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +25,9 @@ class HandSAE:
         self.W_dec = (rows / rows.norm(dim=1, keepdim=True)).to(dtype)
         self.b_dec = torch.as_tensor(rng.normal(size=d)).to(dtype) + 3.0
 
+    def arrays(self) -> dict[str, np.ndarray]:
+        return {"W_dec": self.W_dec.numpy(), "b_dec": self.b_dec.numpy()}
+
 
 def make(attach: str, dtype=np.float32, seed: int = 0) -> Material:
     rng = np.random.default_rng(seed)
@@ -41,7 +44,8 @@ def make(attach: str, dtype=np.float32, seed: int = 0) -> Material:
 
 
 both = pytest.mark.parametrize("attach", ["pooled", "residual"])
-every = pytest.mark.parametrize("name", list(INTERVENTIONS))
+OF_AN_EDIT = [name for name in INTERVENTIONS if INTERVENTIONS.get(name).changes == "edit"]
+every = pytest.mark.parametrize("name", ["identity", *OF_AN_EDIT])
 OFF = Edit((1, 3, 7))
 EDITS = [
     Edit((3,)),
@@ -49,6 +53,8 @@ EDITS = [
     Edit((1, 3, 7), strength=0.5),
     Edit((1, 3), gamma=0.7),
     Edit((1, 3), strength=0.3, gamma=-1.0),
+    Edit((7, 1, 3), strength=0.5, strengths=(1.0, 0.2, 0.0)),
+    Edit((7, 1), gammas=(0.4, -0.3), strengths=(0.5, 1.0)),
     Edit((1, 3), form="blend"),
     Edit((1, 3), form="blend", alpha=1.0, gamma=2.0),
     Edit((), form="blend", alpha=0.4),
@@ -59,8 +65,8 @@ def literal(m: Material, edit: Edit) -> np.ndarray:
     """Dense float64, row by row, straight from the definition; un-normalised pooled embeddings."""
     z = m.codes.toarray().astype(np.float64)
     new = z.copy()
-    for j in edit.neurons:
-        new[:, j] = (1 - edit.strength) * z[:, j] + edit.strength * edit.gamma
+    for j, s, gamma in zip(edit.neurons, edit.each_strength, edit.each_gamma, strict=True):
+        new[:, j] = (1 - s) * z[:, j] + s * gamma
     W, b, x = m.sae.W_dec.numpy().astype(np.float64), m.sae.b_dec.numpy().astype(np.float64), m.x.astype(np.float64)
     if edit.form == "error-preserving":
         changed = x - np.stack([sum((z[i, j] - new[i, j]) * W[j] for j in range(F)) for i in range(N)])
@@ -99,7 +105,7 @@ def test_dtype_is_followed(name):
     assert INTERVENTIONS.get(name)()(make("residual", np.float64), OFF).dtype == np.float64
 
 
-@pytest.mark.parametrize("name", [n for n in INTERVENTIONS if INTERVENTIONS.get(n).needs_sae])
+@pytest.mark.parametrize("name", OF_AN_EDIT)
 def test_without_codes_it_says_so(name):
     with pytest.raises(InputError, match="needs an SAE"):
         INTERVENTIONS.get(name)()(Material("image", np.ones((3, 4), dtype=np.float32)), OFF)
@@ -160,6 +166,27 @@ def test_half_precision_galleries_are_edited_in_float32():
     got = INTERVENTIONS.get("neuron-edit")()(replace(m, pooled=stored, x=stored), OFF)
     assert got.dtype == np.float32
     np.testing.assert_array_equal(got[0], stored[0].astype(np.float32))
+
+
+def test_own_strengths_and_gammas_go_with_their_neurons():
+    edit = Edit((7, 1), strength=0.5, strengths=(0.2, 1.0), gammas=(3.0, 4.0))
+    assert edit.neurons == (1, 7) and edit.each_strength == (0.5, 0.1) and edit.each_gamma == (4.0, 3.0)
+    assert edit == Edit((1, 7), strength=0.5, strengths=(1.0, 0.2), gammas=(4.0, 3.0)) == Edit(**edit.to_json())
+    assert edit.toggled(9).toggled(9) == edit and edit.toggled(7).strengths == (1.0,)
+    assert edit.toggled(9).each_strength == (0.5, 0.1, 0.5) and Edit((1,)).toggled(1) == Edit()
+    assert "strengths" not in Edit((1,)).to_json() and Edit((1, 2), strengths=(0.0, 0.0)).changes_nothing
+    for wrong in ({"strengths": (1.0,)}, {"strengths": (1.0, 2.0)}, {"gammas": (1.0, float("nan"))}):
+        with pytest.raises(InputError, match="were"):
+            Edit((1, 2), **wrong)
+
+
+def test_random_neurons_are_set_to_their_own_mean():
+    m = make("pooled")
+    edit = Edit((1, 3), strengths=(0.5, 1.0), gammas=(0.1, 0.2))
+    means = m.codes.toarray().mean(axis=0)
+    for drawn in matched_random_edits(m.codes, edit, draws=3):
+        np.testing.assert_allclose(drawn.gammas, means[list(drawn.neurons)], rtol=1e-6)
+        assert sorted(drawn.strengths) == [0.5, 1.0]
 
 
 def test_a_neuron_that_is_not_there():

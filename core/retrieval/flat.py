@@ -92,6 +92,15 @@ def unit_query(query: np.ndarray, d: int) -> np.ndarray:
     return (query / length).astype(np.float32)
 
 
+def best_rows(scores: np.ndarray, k: int) -> np.ndarray:
+    """Rows with the k largest scores, best first, equal scores in rising order of row; int64 (k,), 1 <= k <= n."""
+    n = len(scores)
+    # one partition finds the k-th score; everything tied with it takes part, so that the rows decide among equals
+    least = np.partition(scores, n - k)[n - k]
+    rows = np.flatnonzero(scores >= least)
+    return rows[np.lexsort((rows, -scores[rows]))[:k]]
+
+
 def ranks_of(scores: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """Place of each of `rows` among all rows by falling score, counted from 1; ties by rising row.
 

@@ -1,0 +1,220 @@
+"""What the machine decided in an audit, before any statistics: which rows each arm retrieves for each prompt."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from core.audit.bench import Bench
+from core.audit.edits import EditChoice, choose_edits
+from core.audit.evidence import Fitter
+from core.audit.material import embed_texts, item_material, sae_of, select_part
+from core.audit.ranking import intervene
+from core.audit.request import RankRequest
+from core.audit.results import Part
+from core.audit.sources import Sources
+from core.audit.spec import AuditSpec
+from core.config import Edit, Side, digest_of
+from core.interventions import matched_random_edits
+from core.statistics import depth_for
+from core.store import atomic_file, read_arrays
+
+Progress = Callable[[int, int, str], None]
+Edits = Mapping[Side, Edit]
+
+ORIGINAL, CHOSEN, RECONSTRUCTION, PROJECTION = "original", "edited", "reconstruction only", "mean-difference projection"
+PROJECTION_METHOD = "mean-difference"
+RANDOM_DRAWS = 20
+
+
+@dataclass(frozen=True, eq=False)
+class Ranked:
+    """The rankings of one attribute and prompt, one row an arm."""
+
+    arms: tuple[str, ...]
+    rows: np.ndarray
+    """Places in the searched rows, int64 (arms, depth), best first; deeper than k, so that resamples reach them."""
+    rows_changed: tuple[int, ...]
+    """Searched rows whose embedding the arm changes."""
+    cosine: tuple[float, ...]
+    """Mean cosine of the searched rows before and after."""
+    spread: tuple[float, ...]
+    """Standard deviation of that cosine over the searched rows."""
+
+    def of(self, arm: str) -> np.ndarray:
+        """The ranking of one arm (depth,)."""
+        return self.rows[self.arms.index(arm)]
+
+
+def request_for(
+    spec: AuditSpec, attribute: str, prompt: str, edits: Edits | None = None, sources: Sources | None = None
+) -> RankRequest:
+    """One prompt as the one door for rankings takes it; the evaluation half is measured.
+
+    Parameters
+    ----------
+    sources : where methods find labelled items; needed wherever something is retrieved.
+    """
+    apart = sources is not None and sources.probe is not sources.gallery
+    return RankRequest(
+        attribute=attribute,
+        query=prompt,
+        k=spec.k,
+        target=spec.target_of(attribute),
+        half="evaluation",
+        where=spec.where,
+        edits=edits or {},
+        method=spec.method,
+        probe=sources.probe if sources is not None and apart else None,
+        seed=spec.seed,
+    )
+
+
+def edits_of(spec: AuditSpec, sources: Sources, bench: Bench) -> tuple[dict[str, list[Edits]], list[str]]:
+    """The edit of every attribute and prompt, found on the probe half, and warnings about them.
+
+    The edit of an intersection is that of its attributes together.
+    """
+    gallery, notes = sources.gallery, []
+    if spec.edit is None:
+        return {a: [{}] * len(spec.all_prompts) for a in spec.attributes}, []
+    choice, chosen = EditChoice.from_json(spec.edit), {}
+    side: Side = next(iter(sources.saes))
+    for attribute in spec.attributes:
+        if choice.select == "neurons":
+            chosen[attribute] = [{side: choice.edit(choice.neurons)}] * len(spec.all_prompts)
+            continue
+        found = []
+        for name in gallery.components(attribute):
+            request = replace(request_for(spec, attribute, spec.prompts[0]), attribute=name, target=_plain(spec))
+            edits = choose_edits(
+                gallery, sources.probe, choice, request, list(spec.all_prompts), sources.texts, sources.saes, bench
+            )
+            notes += edits.notes
+            found.append(edits)
+        chosen[attribute] = [
+            {gallery.side: choice.edit([j for edit in together for j in edit.neurons])}
+            for together in zip(*found, strict=True)
+        ]
+    return chosen, list(dict.fromkeys(notes))
+
+
+def _plain(spec: AuditSpec) -> Any:
+    """Neurons are found against a target that every attribute has; a custom table belongs to the audited ones."""
+    return spec.target if isinstance(spec.target, str) else "uniform"
+
+
+def arms_of(
+    spec: AuditSpec, sources: Sources, part: Part, request: RankRequest, controlled: bool, bench: Bench
+) -> list[tuple[str, str, Edits]]:
+    """Name, method and edits of every arm of one prompt: the original, the edit and, where asked for, its controls."""
+    arms: list[tuple[str, str, Edits]] = [(ORIGINAL, "identity", {})]
+    if not request.intervenes:
+        return arms
+    arms.append((CHOSEN, request.method, request.edits))
+    if not controlled:
+        return arms
+    for side, edit in request.edits.items():
+        if edit.neurons:
+            drawn = matched_random_edits(
+                _codes(spec, sources, part, request, side, bench), edit, RANDOM_DRAWS, spec.seed
+            )
+            arms.append((RECONSTRUCTION, "reconstruction-only", request.edits))
+            arms += [(f"random {i}", request.method, {side: random}) for i, random in enumerate(drawn, 1)]
+    fitter = Fitter(sources.gallery, request, sources.texts, sources.saes, bench)
+    if request.method != PROJECTION_METHOD and fitter.missing(PROJECTION_METHOD) is None:
+        arms.append((PROJECTION, PROJECTION_METHOD, {}))
+    return arms
+
+
+def _codes(spec: AuditSpec, sources: Sources, part: Part, request: RankRequest, side: Side, bench: Bench) -> Any:
+    """Codes on which firing rates are counted: of the searched items, or of the prompts where those are edited."""
+    if side == sources.gallery.side:
+        return item_material(sources.gallery, part, sae_of(side, sources.saes), bench).require_codes()
+    queries = embed_texts(list(spec.prompts), sources.gallery, request, sources.texts, sources.saes, bench)
+    return queries.material.require_codes()
+
+
+def ranked(
+    spec: AuditSpec, sources: Sources, attribute: str, prompt: str, edits: Edits, controlled: bool, bench: Bench
+) -> Ranked:
+    """The rankings of every arm for one prompt."""
+    request = request_for(spec, attribute, prompt, edits, sources)
+    part = select_part(sources.gallery, request, bench)
+    depth = min(depth_for(spec.k), part.n)
+    names, rows, changed, cosines = [], [], [], []
+    for name, method, arm_edits in arms_of(spec, sources, part, request, controlled, bench):
+        asked = replace(request, edits=arm_edits, method=method)
+        queries = embed_texts([prompt], sources.gallery, asked, sources.texts, sources.saes, bench)
+        items, vectors = intervene(sources.gallery, part, queries, asked, method, sources.saes, bench)
+        names.append(name)
+        rows.append(items.index.search(vectors[0], depth).rows)
+        changed.append(len(items.changed))
+        cosines.append(_moments(items.cosines, part.n))
+    return Ranked(tuple(names), np.stack(rows), tuple(changed), *zip(*cosines, strict=True))
+
+
+def _moments(cosines: np.ndarray, n: int) -> tuple[float, float]:
+    """Mean and standard deviation over all n rows of a cosine that is 1 where nothing changed."""
+    lost = 1.0 - cosines.astype(np.float64)
+    mean = float(lost.sum() / n)
+    return 1.0 - mean, math.sqrt(max(float(np.square(lost).sum()) / n - mean * mean, 0.0))
+
+
+# ------------------------------------------------------------------------------------------------ on disk
+
+
+def gather(
+    spec: AuditSpec,
+    sources: Sources,
+    edits: Mapping[str, Sequence[Edits]],
+    folder: Path | None,
+    bench: Bench,
+    progress: Progress | None = None,
+) -> dict[tuple[str, str], Ranked]:
+    """The rankings of every (attribute, prompt); what is found in `folder` from an interrupted run is not made again.
+
+    A stored ranking is named by the digest of all that it depends on, so that another spec never takes it up.
+    """
+    plan = [(a, i, prompt) for a in spec.attributes for i, prompt in enumerate(spec.all_prompts)]
+    found: dict[tuple[str, str], Ranked] = {}
+    used = {side: sae.digest for side, sae in sources.saes.items()}
+    for done, (attribute, i, prompt) in enumerate(plan):
+        if progress:
+            progress(done, len(plan), f"rankings: {attribute}, {prompt}")
+        edit, controlled = edits[attribute][i], prompt in spec.prompts
+        asked = request_for(spec, attribute, prompt, edit, sources)
+        weights = sources.texts.weights_digest if sources.texts else ""
+        made_of = [sources.gallery.digest, used, weights, asked.digest, controlled, RANDOM_DRAWS, list(spec.prompts)]
+        key = digest_of(made_of)
+        path = None if folder is None else folder / f"ranked-{key[:16]}.npz"
+        if path is not None and path.is_file():
+            found[attribute, prompt] = _load(path)
+            continue
+        found[attribute, prompt] = ranked(spec, sources, attribute, prompt, edit, controlled, bench)
+        if path is not None:
+            _save(path, found[attribute, prompt])
+    if progress:
+        progress(len(plan), len(plan), "rankings")
+    return found
+
+
+def _save(path: Path, one: Ranked) -> None:
+    with atomic_file(path, sync=False) as partial, open(partial, "wb") as file:
+        np.savez(
+            file,
+            arms=np.array(one.arms),
+            rows=one.rows.astype(np.int32),
+            rows_changed=np.array(one.rows_changed),
+            cosine=np.array(one.cosine),
+            spread=np.array(one.spread),
+        )
+
+
+def _load(path: Path) -> Ranked:
+    names = ("arms", "rows", "rows_changed", "cosine", "spread")
+    arms, rows, *rest = read_arrays(path, names, "the rankings of an interrupted audit; remove it")
+    return Ranked(tuple(arms.tolist()), rows.astype(np.int64), *(tuple(part.tolist()) for part in rest))

@@ -1,0 +1,168 @@
+"""An audit from the first picture to the last number: six steps, each of them a function that can be read alone."""
+
+import platform
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from core.audit.arms import CHOSEN, ORIGINAL, Edits, Ranked, edits_of, gather, request_for
+from core.audit.bench import Bench
+from core.audit.cost import utility_cost
+from core.audit.findings import findings
+from core.audit.material import select_part
+from core.audit.numbers import NO_TARGET, arm_numbers, part_numbers, prompt_numbers
+from core.audit.results import Part
+from core.audit.sources import Sources, open_sources
+from core.audit.spec import AuditSpec
+from core.config import InputError
+from core.interventions import INTERVENTIONS
+
+if TYPE_CHECKING:
+    from core.backbones.base import Backbone
+
+Progress = Callable[[int, int, str], None]
+SOFTWARE = ("numpy", "scipy", "pandas", "pyarrow", "faiss-cpu", "torch", "open_clip_torch", "safetensors")
+
+
+@dataclass(frozen=True, eq=False)
+class AuditResult:
+    """What an audit found, and all that a second reader needs to find it again."""
+
+    spec: AuditSpec
+    sources: Sources
+    edits: Mapping[str, Sequence[Edits]]
+    """attribute -> the edit of every prompt, in the order of `spec.all_prompts`."""
+    ranked: Mapping[tuple[str, str], Ranked]
+    """(attribute, prompt) -> the rows that each arm retrieves."""
+    attributes: list[dict[str, Any]]
+    """Numbers of each attribute."""
+    findings: list[dict[str, Any]]
+    notes: tuple[str, ...] = ()
+    software: Mapping[str, str] = field(default_factory=dict)
+
+
+def run(
+    spec: AuditSpec,
+    backbone: "Backbone | None" = None,
+    folder: Path | None = None,
+    progress: Progress | None = None,
+) -> AuditResult:
+    """The audit that the spec describes: neurons found on the probe half, everything measured on the evaluation half.
+
+    Parameters
+    ----------
+    backbone : the text encoder, where it is loaded already.
+    folder : where the rankings of an interrupted run are found and those of this one are kept.
+
+    Raises
+    ------
+    InputError : what the spec names is not there or does not fit together.
+    """
+    bench = Bench()
+    sources = open_sources(spec, backbone)
+    check(spec, sources)
+    edits, notes = edits_of(spec, sources, bench)
+    ranked = gather(spec, sources, edits, folder, bench, progress)
+    effects = {a: side_effects(spec, sources, a, edits[a], ranked, bench, progress) for a in spec.attributes}
+    numbers = [numbers_of(spec, sources, a, edits[a], ranked, effects[a], bench) for a in spec.attributes]
+    return AuditResult(spec, sources, edits, ranked, numbers, findings(numbers), tuple(notes), software())
+
+
+def check(spec: AuditSpec, sources: Sources) -> None:
+    """InputError for what would only be noticed after long work."""
+    INTERVENTIONS.get(spec.method)
+    for attribute in spec.attributes:
+        part = select_part(sources.gallery, request_for(spec, attribute, spec.prompts[0]), Bench())
+        if spec.k > part.n:
+            raise InputError(f"k was {spec.k}; the evaluation half has {part.n} rows to search: choose a smaller k")
+
+
+def side_effects(
+    spec: AuditSpec,
+    sources: Sources,
+    attribute: str,
+    edits: Sequence[Edits],
+    ranked: Mapping[tuple[str, str], Ranked],
+    bench: Bench,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """What the edit costs, or why that is not known.
+
+    Where each prompt has its own edit, the one that moves the gallery most stands for all: no other costs more rows.
+    """
+    prompt = spec.prompts[0]
+    if len({tuple(e.digest for e in one.values()) for one in edits[: len(spec.prompts)]}) > 1:
+        prompt = min(spec.prompts, key=lambda text: _cosine(ranked[attribute, text]))
+    request = request_for(spec, attribute, prompt, edits[spec.all_prompts.index(prompt)], sources)
+    if not request.intervenes:
+        return {"cost": {"reason": "nothing is edited"}}
+    edited = sources.gallery.components(attribute)
+    found = utility_cost(
+        sources.gallery,
+        request,
+        sources.texts,
+        sources.saes,
+        sources.prompts,
+        edited=edited,
+        bench=bench,
+        progress=progress,
+    )
+    document = {name: part for name, part in found.to_json().items() if name in ("zeroshot", "explicit")}
+    return {"cost": {"prompt": prompt, **_with_targets(document)}}
+
+
+def _cosine(one: Ranked) -> float:
+    return one.cosine[one.arms.index(CHOSEN)] if CHOSEN in one.arms else 1.0
+
+
+def _with_targets(value: Any) -> Any:
+    """Estimates of accuracy, AUC and leakage have no target distribution, and say so."""
+    if isinstance(value, Mapping):
+        changed = {key: _with_targets(item) for key, item in value.items()}
+        return changed | {"target": NO_TARGET} if "estimate" in value else changed
+    return [_with_targets(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def numbers_of(
+    spec: AuditSpec,
+    sources: Sources,
+    attribute: str,
+    edits: Sequence[Edits],
+    ranked: Mapping[tuple[str, str], Ranked],
+    effects: Mapping[str, Any],
+    bench: Bench,
+) -> dict[str, Any]:
+    """Every number of one attribute, from the rankings and the groups of the rows alone."""
+    part = select_part(sources.gallery, request_for(spec, attribute, spec.prompts[0]), bench)
+    own = {prompt: ranked[attribute, prompt] for prompt in spec.all_prompts}
+    prompts = [
+        prompt_numbers(spec, attribute, prompt, part, one, _ids(sources, part, one, spec.k))
+        for prompt, one in own.items()
+    ]
+    arms = arm_numbers(spec, attribute, part, {prompt: own[prompt] for prompt in spec.prompts})
+    return {
+        "attribute": attribute,
+        "part": part_numbers(part, spec.target_of(attribute)),
+        "edits": [{side: edit.to_json() for side, edit in one.items()} for one in edits],
+        "prompts": prompts,
+        "arms": arms,
+        **effects,
+    }
+
+
+def _ids(sources: Sources, part: Part, one: Ranked, k: int) -> dict[str, list[str]]:
+    arms = [arm for arm in (ORIGINAL, CHOSEN) if arm in one.arms]
+    return {arm: sources.gallery.item_ids(part.rows[one.of(arm)[:k]]) for arm in arms}
+
+
+def software() -> dict[str, str]:
+    """Versions of what computed the numbers."""
+    found = {"python": platform.python_version()}
+    for name in SOFTWARE:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:  # named where it is there; an audit runs without some of them
+            continue
+    return found

@@ -1,0 +1,96 @@
+"""`audit`: a spec in, a report out. `verify`: the report against its data."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from core.cli.app import app
+from core.cli.output import Json, emit, progress_bar
+from core.config import InputError
+
+
+@app.command("audit")
+def audit(
+    spec: Annotated[Path, typer.Argument(help="SPEC.json: what is asked, written down before anything is measured.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder of the report.")],
+    auditor: Annotated[str, typer.Option("--auditor", help="Who audits; stands in the report.")] = "not stated",
+    thumbnails: Annotated[
+        bool, typer.Option("--thumbnails", help="Embed pictures, where the gallery's licence note allows it.")
+    ] = False,
+    remove: Annotated[
+        list[str] | None, typer.Option("--remove", help="FINDING=REASON: leave a finding out; recorded.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Run an audit and write its report: HTML, JSON, CSV, model card and a manifest that `verify` reads."""
+    from core.audit.run import run
+    from core.audit.spec import AuditSpec
+    from core.report import FILES, ReportOptions, write_report
+    from core.store import resumable_folder
+
+    options = ReportOptions(auditor, thumbnails, _removed(remove or []))
+    asked = AuditSpec.load(spec)
+    with resumable_folder(out) as partial, progress_bar() as progress:
+        result = run(asked, folder=partial, progress=progress)
+        write_report(result, out, options)
+    document = {
+        "schema": 1,
+        "out": str(out),
+        "files": [*FILES, "manifest.json"],
+        "k": asked.k,
+        "target": asked.to_json()["target"],
+        "digests": {"spec": asked.digest, "gallery": result.sources.gallery.digest}
+        | {"saes": {side: sae.digest for side, sae in result.sources.saes.items()}},
+        "findings": result.findings,
+    }
+    emit(document, as_json, lambda: _findings(document))
+
+
+def _removed(pairs: list[str]) -> dict[str, str]:
+    removed = {}
+    for pair in pairs:
+        name, equals, reason = pair.rpartition("=")
+        if not equals or not name or not reason.strip():
+            raise InputError(f"--remove was {pair!r}; expected FINDING=REASON with the finding's id and a reason")
+        removed[name] = reason.strip()
+    return removed
+
+
+def _findings(document: dict[str, Any]) -> Iterator[str]:
+    for finding in document["findings"]:
+        value = finding["value"]
+        if value["estimate"] is None:
+            yield f"{finding['id']}: not computed: {value['reason']}"
+            continue
+        number = f"{value['estimate']:+.3f} ({value['lo']:+.3f} to {value['hi']:+.3f}, n = {value['n']})"
+        p = "no p" if finding["p_adjusted"] is None else f"adjusted p = {finding['p_adjusted']:.4f}, m = {finding['m']}"
+        yield f"{finding['id']}: {finding['metric']} {number}, {p}: {finding['verdict']}"
+    yield f"written to {document['out']}: {', '.join(document['files'])}"
+
+
+@app.command("verify")
+def verify(
+    folder: Annotated[Path, typer.Argument(help="The report's folder.")],
+    gallery: Annotated[
+        list[Path] | None, typer.Option("--gallery", help="Where a gallery of the report is here; repeatable.")
+    ] = None,
+    sae: Annotated[list[Path] | None, typer.Option("--sae", help="Where an SAE of the report is here.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Compare digests and compute every number again: 0 all equal, 1 with a line for each difference."""
+    from core.verify import verify as check
+
+    with progress_bar() as progress:
+        verdict = check(folder, gallery or [], sae or [], progress)
+    document = verdict.to_json()
+    emit(document, as_json, lambda: _verdict(document))
+    if not verdict.equal:
+        raise typer.Exit(1)
+
+
+def _verdict(document: dict[str, Any]) -> Iterator[str]:
+    yield from document["differences"]
+    if document["equal"]:
+        yield f"all equal: {document['files']:,} files by digest, {document['numbers']:,} values computed again"

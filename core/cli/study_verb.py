@@ -1,0 +1,95 @@
+"""`study`: one question about a gallery and its model, answered by a table, a figure and a JSON document."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from core.cli import editing
+from core.cli.app import app
+from core.cli.editing import chosen_edits, target_of, text_model
+from core.cli.output import Json, emit, progress_bar
+from core.config import InputError
+from core.gallery import open_gallery, parse_where
+from core.store import plain, read_array, read_json
+
+
+@app.command("study")
+def study(
+    name: Annotated[str, typer.Argument(help="Name of the study; a wrong one lists them all.")],
+    gallery: editing.GalleryName,
+    out: Annotated[Path, typer.Option("--out", help="Folder for table, figure and JSON.")],
+    attribute: Annotated[list[str] | None, typer.Option("--attribute", help="Attribute column, repeatable.")] = None,
+    prompts: Annotated[str | None, typer.Option("--prompts", help="JSON list of queries, or a shipped list.")] = None,
+    classes: Annotated[str | None, typer.Option("--classes", help="Class prompts: JSON file or shipped name.")] = None,
+    reference: Annotated[Path | None, typer.Option("--reference", help="Independent embeddings (n, d), .npy.")] = None,
+    k: Annotated[int, typer.Option("--k", help="How many are retrieved.")] = 100,
+    target: editing.Target = "uniform",
+    tau: Annotated[float, typer.Option("--tau", help="Consistency threshold of the rule.")] = 0.5,
+    sae: editing.SaeNames = None,
+    off: editing.Off = None,
+    strength: editing.Strength = 1.0,
+    gamma: editing.Gamma = 0.0,
+    form: editing.Form = "error-preserving",
+    alpha: editing.Alpha = 0.6,
+    method: editing.Method = None,
+    half: Annotated[str, typer.Option("--half", help="all, probe or evaluation.")] = "evaluation",
+    where: editing.Where = None,
+    model: editing.Model = None,
+    pretrained: editing.Pretrained = None,
+    seed: editing.Seed = 0,
+    replace: Annotated[bool, typer.Option("--replace", help="Replace what is at --out.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Table (CSV), figure (SVG) and document (JSON) of a registered study."""
+    from core.studies import STUDIES, StudyRequest
+    from core.zeroshot import PromptSet
+
+    chosen = STUDIES.get(name)()
+    source = open_gallery(gallery)
+    if out.exists() and not replace:
+        raise InputError(f"{out} exists already; choose another folder or give --replace")
+    saes, edits = chosen_edits(source, sae, off, strength, gamma, form, alpha, method)
+    queries = prompt_list(prompts) if prompts else ()
+    request = StudyRequest(
+        gallery=source,
+        attributes=tuple(attribute or ()),
+        prompts=queries,
+        saes=saes,
+        backbone=text_model(source, queries, model, pretrained) if chosen.needs_model else None,
+        edits={side: edit for side, edit in edits.items() if edit.neurons or method},
+        method=method or "neuron-edit",
+        class_prompts=PromptSet.load(classes) if classes else None,
+        reference=read_array(reference, "embeddings (n, d), .npy") if reference else None,
+        k=k,
+        target=target_of(target),
+        half=half,
+        where=parse_where(where or []),
+        tau=tau,
+        seed=seed,
+    )
+    with progress_bar() as progress:
+        result = chosen(request, progress)
+    result.write(name, out, replace)
+    emit(plain(result.to_json()), as_json, lambda: _lines(result, out))
+
+
+def prompt_list(source: str) -> tuple[str, ...]:
+    """Queries of a JSON file (a list, or an object with `prompts`) or of a shipped list by its name."""
+    from core.config import ASSETS
+
+    shipped = ASSETS / "prompts" / f"{source}.json"
+    value = read_json(shipped if shipped.is_file() else Path(source))
+    if isinstance(value, dict):
+        value = value.get("prompts") or [word.get("prompt") for word in value.get("words", ())]
+    if not isinstance(value, list) or not value or not all(isinstance(text, str) and text.strip() for text in value):
+        raise InputError(f"{source} holds no queries; expected a JSON list of texts, or an object with 'prompts'")
+    return tuple(value)
+
+
+def _lines(result: Any, out: Path) -> Iterator[str]:
+    yield result.picture.title
+    yield from result.table.to_string(index=False, float_format=lambda x: f"{x:.3f}").splitlines()
+    yield from (f"note: {note}" for note in result.notes)
+    yield f"written to {out}"

@@ -1,0 +1,169 @@
+"""Figures on paper: what a study or benchmark shows, as plain data, drawn as an SVG that repeats byte by byte."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from core.store import atomic_file
+
+Kind = Literal["bars", "lines", "points", "cells"]
+
+COLOURS = ("#1f83c4", "#d97f00", "#3d8f5f", "#9a5bb5", "#7d8590", "#c0504d", "#5f6b2f", "#00798c")
+MARKS = "osD^vPX*"
+"""Every series has its own mark as well as its own colour."""
+WIDTH, HEIGHT, ROW = 8.0, 4.5, 0.3
+"""Inches: a figure's width, the height of curves and points, and of each row of bars."""
+
+
+@dataclass(frozen=True)
+class Series:
+    """One line, cloud of points or set of bars: x and y of equal length, perhaps with intervals of y.
+
+    For bars and cells `x` holds words; for points `names` says what each is.
+    """
+
+    name: str
+    x: Sequence[Any]
+    y: Sequence[float | None]
+    lo: Sequence[float | None] = ()
+    hi: Sequence[float | None] = ()
+    names: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        lengths = {len(part) for part in (self.x, self.y, self.lo, self.hi, self.names) if len(part)}
+        if len(lengths) > 1:
+            raise ValueError(f"series {self.name!r} has parts of lengths {sorted(lengths)}")
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure as data: bars (one row a word), lines, points with names, or a table of coloured cells with numbers."""
+
+    title: str
+    kind: Kind
+    x_label: str
+    y_label: str
+    series: tuple[Series, ...]
+    notes: str = ""
+    """Small print below: what intervals are, what was left out."""
+    marks: dict[str, float] = field(default_factory=dict)
+    """Named reference values of the measured quantity, drawn as lines across (not in cells)."""
+
+
+def draw_svg(picture: Picture, path: Path) -> None:
+    """Write a figure as SVG; equal figures give equal files. Missing numbers leave a gap."""
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    settings = {"svg.hashsalt": "unskew", "svg.fonttype": "none", "font.family": "sans-serif", "font.size": 10}
+    with mpl.rc_context(settings):
+        figure = Figure(figsize=(WIDTH, _height(picture)), layout="constrained")
+        axes = figure.add_subplot()
+        {"bars": _bars, "lines": _curves, "points": _points, "cells": _cells}[picture.kind](axes, picture)
+        axes.set_title(picture.title, loc="left", fontsize=11)
+        if picture.notes:
+            figure.supxlabel(picture.notes, fontsize=8, color="#555555")
+        with atomic_file(path) as partial:
+            figure.savefig(partial, format="svg", metadata={"Date": None, "Creator": None})
+
+
+def _height(picture: Picture) -> float:
+    if picture.kind == "bars":
+        return 1.2 + ROW * sum(len(series.x) for series in picture.series)
+    if picture.kind == "cells":
+        return 1.6 + 0.55 * len(picture.series)
+    return HEIGHT
+
+
+def _bars(axes: Any, picture: Picture) -> None:
+    """Horizontal bars, the first word on top, each with its number."""
+    words = list(dict.fromkeys(word for series in picture.series for word in series.x))
+    height = 0.8 / len(picture.series)
+    for place, series in enumerate(picture.series):
+        at = [words.index(word) + (place - (len(picture.series) - 1) / 2) * height for word in series.x]
+        values = [math.nan if y is None else y for y in series.y]
+        axes.barh(at, values, height, color=_colour(place), alpha=0.55, label=series.name)
+        if series.lo:
+            axes.errorbar(values, at, xerr=_whiskers(series), fmt="none", ecolor=_colour(place), capsize=2)
+        for y, value in zip(at, values, strict=True):
+            axes.annotate("–" if math.isnan(value) else f"{value:.3f}", (1.01, y), xycoords=("axes fraction", "data"))
+    axes.set_yticks(range(len(words)), words)
+    axes.invert_yaxis()
+    axes.set_xlabel(picture.y_label)
+    for name, value in picture.marks.items():
+        axes.axvline(value, color="#555555", linestyle=":", label=name)
+    _legend(axes, picture)
+
+
+def _curves(axes: Any, picture: Picture) -> None:
+    for place, series in enumerate(picture.series):
+        values = [math.nan if y is None else y for y in series.y]
+        axes.plot(series.x, values, marker=MARKS[place % len(MARKS)], color=_colour(place), label=series.name)
+        if series.lo:
+            axes.fill_between(series.x, _numbers(series.lo), _numbers(series.hi), color=_colour(place), alpha=0.15)
+    _frame(axes, picture)
+
+
+def _points(axes: Any, picture: Picture) -> None:
+    for place, series in enumerate(picture.series):
+        values = _numbers(series.y)
+        mark = MARKS[place % len(MARKS)]
+        axes.errorbar(
+            series.x,
+            values,
+            yerr=_whiskers(series) if series.lo else None,
+            fmt=mark,
+            color=_colour(place),
+            capsize=2,
+            label=series.name,
+        )
+        for x, y, name in zip(series.x, values, series.names, strict=True) if series.names else ():
+            axes.annotate(name, (x, y), xytext=(5, 4), textcoords="offset points", fontsize=8)
+    _frame(axes, picture)
+
+
+def _cells(axes: Any, picture: Picture) -> None:
+    """One row a series, one column a word; the number stands in its cell, the colour repeats it."""
+    words = list(picture.series[0].x)
+    table = [_numbers(series.y) for series in picture.series]
+    size = max((abs(value) for row in table for value in row if not math.isnan(value)), default=1.0) or 1.0
+    axes.imshow(table, cmap="RdBu_r", vmin=-size, vmax=size, aspect="auto", alpha=0.6)
+    for i, row in enumerate(table):
+        for j, value in enumerate(row):
+            axes.text(j, i, "–" if math.isnan(value) else f"{value:+.3f}", ha="center", va="center")
+    axes.set_xticks(range(len(words)), words)
+    axes.set_yticks(range(len(picture.series)), [series.name for series in picture.series])
+    axes.set_xlabel(picture.x_label)
+    axes.set_ylabel(picture.y_label)
+
+
+def _frame(axes: Any, picture: Picture) -> None:
+    axes.set_xlabel(picture.x_label)
+    axes.set_ylabel(picture.y_label)
+    axes.grid(alpha=0.25)
+    for name, value in picture.marks.items():
+        axes.axhline(value, color="#555555", linestyle=":", label=name)
+    _legend(axes, picture)
+
+
+def _legend(axes: Any, picture: Picture) -> None:
+    if len(picture.series) + len(picture.marks) > 1:
+        axes.legend(loc="best", fontsize=8, frameon=False)
+
+
+def _numbers(values: Sequence[float | None]) -> list[float]:
+    return [math.nan if value is None else float(value) for value in values]
+
+
+def _whiskers(series: Series) -> list[list[float]]:
+    """Distances down and up from each value to the ends of its interval."""
+    values, lows, highs = _numbers(series.y), _numbers(series.lo), _numbers(series.hi)
+    down = [max(v - lo, 0.0) if lo == lo else 0.0 for v, lo in zip(values, lows, strict=True)]
+    up = [max(hi - v, 0.0) if hi == hi else 0.0 for v, hi in zip(values, highs, strict=True)]
+    return [down, up]
+
+
+def _colour(place: int) -> str:
+    return COLOURS[place % len(COLOURS)]

@@ -1,0 +1,79 @@
+"""RoboShot: items without harmful directions, then with helpful ones strengthened."""
+
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from core.config import Edit
+from core.interventions.arrays import Reader
+from core.interventions.base import INTERVENTIONS, NO_EDIT, Arrays, Evidence, Intervention, Material, Needs
+from core.interventions.subspaces import row_space
+
+
+@dataclass(frozen=True, eq=False)
+class Insights:
+    """Orthonormal bases of the harmful and helpful directions, (d, r) each, float64."""
+
+    harmful: np.ndarray
+    helpful: np.ndarray
+
+    @property
+    def nbytes(self) -> int:
+        return self.harmful.nbytes + self.helpful.nbytes
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        """(I + Q_t Q_t^T)(I - Q_s Q_s^T) x for rows (n, d), in the dtype of x."""
+        rejected = x - (x @ self.harmful.astype(x.dtype)) @ self.harmful.T.astype(x.dtype)
+        return rejected + (rejected @ self.helpful.astype(x.dtype)) @ self.helpful.T.astype(x.dtype)
+
+
+@INTERVENTIONS.register("roboshot")
+class RoboShot(Intervention):
+    """x' = (I + Q_t Q_t^T)(I - Q_s Q_s^T) x on the items: first reject, then accept.
+
+    Q_s spans the differences of prompts that say the same of two groups (row i of every group's prompts), Q_t those
+    of the helpful pairs; without such pairs nothing is strengthened. Cut at numerical rank.
+    """
+
+    title = "RoboShot"
+    plain = (
+        "It removes from every picture's description the directions in which sentences about one group differ from "
+        "the same sentences about another, and can strengthen directions that matter for the task. The search text "
+        "stays as it is."
+    )
+    formula = r"x' = (I + Q_t Q_t^\top)(I - Q_s Q_s^\top)\,x"
+    paper = "RoboShot, arXiv 2309.04344"
+    cost = "one d x d product for the gallery"
+    changes = "items"
+    needs = Needs(prompts=("bias",), wanted=("helpful",))
+    array_names = ("harmful_emb", "helpful_emb", "image_emb")
+
+    def fit(self, evidence: Evidence) -> Insights:
+        groups = evidence.text("bias").blocks()
+        harmful = np.concatenate([_paired(a, b) for a, b in combinations(groups, 2)])
+        helpful = np.zeros((0, harmful.shape[1]))
+        if "helpful" in evidence.texts:
+            helpful = np.stack([pair[0] - pair[1] for pair in evidence.text("helpful").blocks()])
+        return Insights(row_space(harmful), row_space(helpful))
+
+    def __call__(self, material: Material, edit: Edit = NO_EDIT, fitted: Any = None) -> np.ndarray:
+        return fitted(material.stored())
+
+    def on_arrays(self, arrays: Arrays) -> dict[str, np.ndarray]:
+        read = Reader(arrays, "roboshot")
+        image = read.matrix("image_emb")
+        bases = []
+        for name in ("harmful_emb", "helpful_emb"):
+            pairs = read.array(name, 3, image.shape[1])
+            read.fits(name, pairs.shape[1] == 2, "pairs (n, 2, d)")
+            bases.append(row_space(pairs[:, 0].astype(np.float64) - pairs[:, 1]))
+        out = Insights(*bases)(image.astype(np.float64))
+        return {"out": (out / np.linalg.norm(out, axis=1, keepdims=True)).astype(image.dtype)}
+
+
+def _paired(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Differences of rows that say the same of two groups; of the means where the groups' lists differ in length."""
+    a, b = a.astype(np.float64), b.astype(np.float64)
+    return a - b if len(a) == len(b) else (a.mean(axis=0) - b.mean(axis=0))[None]

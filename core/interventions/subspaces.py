@@ -1,0 +1,44 @@
+"""Directions and what is left without them: bases cut at numerical rank, projections, unit rows."""
+
+import numpy as np
+
+
+def unit(x: np.ndarray) -> np.ndarray:
+    """Rows divided by their length, float64; a row of zeros stays zero."""
+    x = np.asarray(x, dtype=np.float64)
+    length = np.linalg.norm(x, axis=-1, keepdims=True)
+    return x / np.where(length > 0, length, 1.0)
+
+
+def row_space(rows: np.ndarray, eps: float = float(np.finfo(np.float32).eps)) -> np.ndarray:
+    """Orthonormal basis V (d, r), float64, of the span of rows (n, d); r is their numerical rank.
+
+    Singular values up to s_1 max(n, d) eps count as zero. `eps` is the precision of what the rows were computed from:
+    embeddings are float32, also where a sum of them is held in float64, so that a dependent row leaves a singular
+    value of that size and not exactly 0.
+    """
+    rows = np.asarray(rows, dtype=np.float64)
+    if len(rows) <= 1:
+        length = np.linalg.norm(rows)
+        return rows.T / length if length > 0 else np.zeros((rows.shape[1], 0))
+    _, s, Vt = np.linalg.svd(rows, full_matrices=False)
+    return Vt[s > s[0] * max(rows.shape) * eps].T  # of zeros alone nothing is kept
+
+
+def without(x: np.ndarray, V: np.ndarray) -> np.ndarray:
+    """x - x V V^T: rows (n, d) without their part in the span of V (d, r), in the dtype of x."""
+    x = np.asarray(x)
+    dtype = np.result_type(x.dtype, np.float32)
+    V = V.astype(dtype)
+    x = x.astype(dtype, copy=False)
+    return x - (x @ V) @ V.T
+
+
+def mean_differences(rows: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Group means minus their mean (G, d), float64: the directions in which the groups' unit rows differ on average.
+
+    Groups weigh equally, however many rows they have.
+    """
+    rows = unit(rows)
+    means = np.stack([rows[labels == g].mean(axis=0) for g in np.unique(labels)])
+    return means - means.mean(axis=0)

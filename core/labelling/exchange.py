@@ -1,0 +1,107 @@
+"""Labels as JSON and CSV, out and in again: every event with everything that it says."""
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from core.config import InputError
+from core.labelling.events import SCHEMA, LabelEvent
+from core.store import atomic_file, read_json
+
+COLUMNS = (
+    *("schema", "id", "at", "rater", "kind", "neuron", "type", "attribute", "text", "confidence", "confound"),
+    *("sae", "gallery", "about", "score", "source", "app"),
+)
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""First letters that spreadsheets take for a formula; such a text is written behind an apostrophe."""
+
+
+def document(events: Sequence[LabelEvent]) -> dict[str, Any]:
+    return {"schema": SCHEMA, "events": [entry.to_json() for entry in events]}
+
+
+def to_csv(events: Sequence[LabelEvent]) -> str:
+    """One line an event; a spreadsheet never runs what somebody typed."""
+    written = io.StringIO()
+    table = csv.DictWriter(written, COLUMNS, lineterminator="\n")
+    table.writeheader()
+    for entry in events:
+        row = entry.to_json()
+        row["score"] = "" if row["score"] is None else json.dumps(row["score"], sort_keys=True)
+        for name in ("rater", "text", "source"):
+            row[name] = f"'{row[name]}" if row[name].startswith((*FORMULA, "'")) else row[name]
+        table.writerow({name: "" if row[name] is None else row[name] for name in COLUMNS})
+    return written.getvalue()
+
+
+def write_events(events: Sequence[LabelEvent], path: Path) -> None:
+    """Write events to `path`, as CSV where its name ends so, else as JSON; whole or not at all."""
+    text = to_csv(events) if path.suffix.lower() == ".csv" else json.dumps(document(events), ensure_ascii=False) + "\n"
+    with atomic_file(path) as partial:
+        partial.write_text(text, encoding="utf-8")
+
+
+def read_events(path: Path) -> list[LabelEvent]:
+    """The events of a file that `write_events` wrote; InputError naming the file and the place of what is wrong."""
+    if path.suffix.lower() == ".csv":
+        return parse_csv(_text_of(path), str(path))
+    return _of_document(read_json(path), str(path))
+
+
+def parse_json(text: str, name: str) -> list[LabelEvent]:
+    """The events of a document as `labels export --json` prints it."""
+    try:
+        return _of_document(json.loads(text), name)
+    except json.JSONDecodeError as error:
+        raise InputError(f"{name} is no JSON: {error.msg} at line {error.lineno}; export the labels again") from None
+
+
+def _of_document(value: Any, name: str) -> list[LabelEvent]:
+    if not isinstance(value, dict) or not isinstance(value.get("events"), list):
+        raise InputError(f'{name} holds no labels: expected {{"events": [...]}} as `labels export --json` prints it')
+    return [_read(entry, f"{name}, event {i}", Path(name).name) for i, entry in enumerate(value["events"], 1)]
+
+
+def parse_csv(text: str, name: str) -> list[LabelEvent]:
+    """The events of a CSV with the columns of `to_csv`; columns that are not there take their defaults."""
+    rows = csv.DictReader(io.StringIO(text))
+    lacking = [column for column in ("neuron", "rater", "sae") if column not in (rows.fieldnames or [])]
+    if lacking:
+        raise InputError(f"{name} has no column {', '.join(lacking)}; expected {', '.join(COLUMNS)}")
+    return [_read(_from_cells(row), f"{name}, line {line}", Path(name).name) for line, row in enumerate(rows, 2)]
+
+
+def _from_cells(row: dict[str, Any]) -> dict[str, Any]:
+    """A line's cells as an event's values; empty cells are left out."""
+    value = {key: cell for key, cell in row.items() if key is not None and cell not in (None, "")}
+    for name in ("rater", "text", "source"):
+        value[name] = str(value.get(name, "")).removeprefix("'")
+    for name, read in (("schema", int), ("neuron", int), ("confidence", float), ("score", json.loads)):
+        if name in value:
+            with suppress(ValueError):  # refused by name when the event is made
+                value[name] = read(value[name])
+    if "confound" in value:
+        value["confound"] = str(value["confound"]).lower() in ("true", "1", "yes")
+    return value
+
+
+def _read(value: Any, where: str, source: str) -> LabelEvent:
+    if not isinstance(value, dict):
+        raise InputError(f"{where} is no event; expected an object with neuron, rater, sae, type")
+    try:
+        return LabelEvent.from_json(value, source=f"imported from {source}")
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from None
+
+
+def _text_of(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist; give a CSV or JSON file of labels") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} cannot be read ({error}); give a CSV or JSON file of labels") from None

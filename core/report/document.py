@@ -1,0 +1,141 @@
+"""report.json: everything that an audit found and everything it depends on, as one document."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+
+from core.audit.arms import RANDOM_DRAWS
+from core.audit.findings import ALPHA
+from core.audit.run import AuditResult
+from core.config import InputError
+from core.gallery import Gallery
+from core.statistics import DRAWS, LEVEL, MINIMUM_N
+
+SCHEMA = 1
+FREE = re.compile(r"\bCC0\b|\bCC[ -]BY(?![ -]?(?:SA[ -]?)?N[CD])\b|public domain|\bMIT\b", re.IGNORECASE)
+"""Licence notes under which pictures may be passed on in a report."""
+
+FORMULAS = {
+    "share": "p_g = rows of group g in the top k / rows of known group in the top k",
+    "interval of a share": "Wilson: [p + z^2/2n -+ z sqrt(p(1-p)/n + z^2/4n^2)] / (1 + z^2/n), z = 1.959964",
+    "skew": "ln(p_g / q_g), q_g the target share; p_g = 0 counts as 1/n, n the rows of known group in the top k",
+    "max_skew": "the largest skew of the groups; 0: no group has more than its target share",
+    "min_skew": "the smallest skew of the groups",
+    "ndkl": "sum_i KL(p_i, q) / log2(i + 1), over sum_i 1 / log2(i + 1), p_i the shares of the first i rows",
+    "kl": "sum_g p_g ln(p_g / q_g)",
+    "null band": "middle 95 % of the metric when n rows are drawn blindly from the searched rows of known group",
+    "p of a bias": "chance of a MaxSkew at least as large when n rows are drawn blindly (hypergeometric)",
+    "p of an effect": "two-sided, normal: |difference| / standard deviation of the paired resamples",
+    "mean over prompts": "prompts and rows are resampled together; its null band permutes all labels at once",
+    "difference": "after minus before over the same Poisson(1) resamples of the rows, less the resamples' bias",
+    "Holm": "sorted p times m, m - 1, ..., 1, made rising, at most 1",
+    "Benjamini-Hochberg": "sorted p times m / rank, made rising from the largest, at most 1",
+}
+
+
+@dataclass(frozen=True)
+class ReportOptions:
+    """What the auditor decides about the report itself; recorded in it."""
+
+    auditor: str = "not stated"
+    thumbnails: bool = False
+    """Embed pictures of the retrieved items, where the gallery's licence note allows it."""
+    removed: Mapping[str, str] = field(default_factory=dict)
+    """Finding's id -> the reason why it is not shown; the removal itself is."""
+
+    def to_json(self) -> dict[str, Any]:
+        return {"auditor": self.auditor, "thumbnails": self.thumbnails, "removed": dict(self.removed)}
+
+
+def licence_allows(licence: str | None) -> bool:
+    """Whether a gallery's licence note lets its pictures be passed on."""
+    return bool(licence and FREE.search(licence))
+
+
+def report_document(result: AuditResult, options: ReportOptions) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """The document, and the arrays that belong to it: rankings of every arm and embeddings of every text.
+
+    InputError where a finding is to be removed that is not there or without a reason, or where pictures are to be
+    embedded whose licence note does not allow it.
+    """
+    gallery = result.sources.gallery
+    _check(result, options, gallery)
+    texts, arrays = result.sources.texts.record() if result.sources.texts is not None else (None, {})
+    arms: dict[str, list[str]] = {}
+    for i, attribute in enumerate(result.spec.attributes):
+        for j, prompt in enumerate(result.spec.all_prompts):
+            one, key = result.ranked[attribute, prompt], f"{i}_{j}"
+            arms[key] = list(one.arms)
+            arrays |= {f"rows_{key}": one.rows.astype(np.int32), f"changed_{key}": np.array(one.rows_changed)}
+            arrays |= {f"cosine_{key}": np.array(one.cosine), f"spread_{key}": np.array(one.spread)}
+    document = {
+        "schema": SCHEMA,
+        "kind": "audit report",
+        "spec": result.spec.to_json(),
+        "spec_digest": result.spec.digest,
+        "options": options.to_json(),
+        "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "software": dict(result.software),
+        "gallery": _gallery(gallery, result),
+        "probe": _probe(result),
+        "saes": {side: _sae(sae) for side, sae in result.sources.saes.items()},
+        "settings": {
+            "half": "evaluation",
+            "level": LEVEL,
+            "draws": DRAWS,
+            "random_draws": RANDOM_DRAWS,
+            "small_group": MINIMUM_N,
+            "alpha": ALPHA,
+            "seed": result.spec.seed,
+        },
+        "formulas": FORMULAS,
+        "attributes": result.attributes,
+        "findings": result.findings,
+        "notes": list(result.notes),
+        "texts": texts,
+        "arms": arms,
+    }
+    return document, arrays
+
+
+def _check(result: AuditResult, options: ReportOptions, gallery: Gallery) -> None:
+    known = [entry["id"] for entry in result.findings]
+    for name, reason in options.removed.items():
+        if name not in known:
+            raise InputError(f"the finding {name!r} is not in this audit; its findings are {'; '.join(known)}")
+        if not reason.strip():
+            raise InputError(f"the finding {name!r} is to be removed without a reason; give one: it is recorded")
+    if options.thumbnails and not gallery.has_thumbs:
+        raise InputError(f"gallery {gallery.name} has no pictures to embed; leave the pictures out")
+    if options.thumbnails and not licence_allows(gallery.info()["licence"]):
+        said = gallery.info()["licence"] or "nothing"
+        raise InputError(f"pictures cannot be embedded: the licence note of gallery {gallery.name} says {said!r}")
+
+
+def _gallery(gallery: Gallery, result: AuditResult) -> dict[str, Any]:
+    info = gallery.info()
+    kept = ("name", "kind", "n", "digest", "licence", "provenance", "source", "halves", "fingerprints", "split")
+    rows = gallery.rows("evaluation", result.spec.where)
+    # searched rows of every attribute, audited or not: a reader sees what a restriction leaves
+    counts = {name: gallery.group_counts(name, rows) for name in gallery.attributes}
+    return {**{key: info.get(key) for key in kept}, "searched": len(rows), "counts": counts}
+
+
+def _probe(result: AuditResult) -> dict[str, Any] | None:
+    if result.spec.edit is None and result.spec.method == "neuron-edit":
+        return None
+    probe = result.sources.probe
+    return {"name": probe.name, "digest": probe.digest, "half": "probe", "n": len(probe.rows("probe"))}
+
+
+def _sae(sae: Any) -> dict[str, Any]:
+    return {
+        "name": sae.name,
+        "digest": sae.digest,
+        "config": sae.sae.config.to_json(),
+        "fingerprint": sae.fingerprint.to_json() if sae.fingerprint else None,
+    }

@@ -1,0 +1,105 @@
+"""A report's folder: written whole or not at all, with the digests of everything that it was made from."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from core.audit.run import AuditResult
+from core.config import InputError
+from core.gallery import Gallery
+from core.report.document import ReportOptions, report_document
+from core.report.render import card, html, shown_ids
+from core.report.tables import findings_csv
+from core.store import BROKEN_ARRAY, atomic_folder, file_digest, read_json
+
+FILES = ("report.html", "report.json", "findings.csv", "card.md", "evidence.npz")
+MANIFEST = "manifest.json"
+SCHEMA = 1
+
+
+def write_report(result: AuditResult, out: Path, options: ReportOptions | None = None, replace: bool = False) -> Path:
+    """The folder `out` with page, document, table, card, evidence and manifest."""
+    document, arrays = report_document(result, options or ReportOptions())
+    # read back, so that the page is made from exactly what a second reader reads
+    document = json.loads(json.dumps(document, allow_nan=False))
+    with atomic_folder(out, replace=replace) as partial:
+        (partial / "report.json").write_text(canonical(document), encoding="utf-8")
+        with open(partial / "evidence.npz", "wb") as file:
+            np.savez(file, **arrays)
+        for name, text in rendered(document, result.sources.gallery).items():
+            (partial / name).write_text(text, encoding="utf-8")
+        (partial / MANIFEST).write_text(canonical(manifest(result, partial)), encoding="utf-8")
+    return Path(out)
+
+
+def canonical(document: Mapping[str, Any]) -> str:
+    """The one way in which a document is written, so that a changed blank is a change."""
+    return json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def rendered(document: Mapping[str, Any], gallery: Gallery) -> dict[str, str]:
+    """Every file that follows from the document."""
+    pictures = None
+    if document["options"]["thumbnails"]:
+        shown = set(shown_ids(document))
+        rows = {item: row for row, item in enumerate(gallery.item_ids(np.arange(gallery.n))) if item in shown}
+        pictures = {item: gallery.thumb(row) for item, row in rows.items()}
+    return {"report.html": html(document, pictures), "findings.csv": findings_csv(document), "card.md": card(document)}
+
+
+def manifest(result: AuditResult, folder: Path) -> dict[str, Any]:
+    """Digests of the report's files and of every file of the galleries and SAEs that it was made from.
+
+    Galleries and SAEs stand there by name and digest, never by place: `verify` is told where they are.
+    """
+    sources = result.sources
+    used = {sae.digest[:16] for sae in sources.saes.values()}
+    galleries = {sources.gallery.digest: sources.gallery}
+    if result.spec.edit is not None or result.spec.method != "neuron-edit":
+        galleries.setdefault(sources.probe.digest, sources.probe)
+    return {
+        "schema": SCHEMA,
+        "files": {name: file_digest(folder / name) for name in FILES},
+        "galleries": [
+            {"name": one.name, "given": result.spec.gallery if one is sources.gallery else one.name}
+            | {"digest": digest, "files": _digests(one.path), "spare": _spare(one.path, used)}
+            for digest, one in galleries.items()
+        ],
+        "saes": [
+            {
+                "name": sae.name,
+                "given": result.spec.sae,
+                "side": side,
+                "digest": sae.digest,
+                "files": _digests(sae.path),
+            }
+            for side, sae in sources.saes.items()
+        ],
+    }
+
+
+def _digests(path: Path) -> dict[str, str]:
+    """SHA-256 of every file of a folder by its name inside it, or of one file by its name."""
+    if path.is_file():
+        return {path.name: file_digest(path)}
+    files = sorted(file for file in path.rglob("*") if file.is_file() and ".partial" not in file.as_posix())
+    return {file.relative_to(path).as_posix(): file_digest(file) for file in files}
+
+
+def _spare(path: Path, used: set[str]) -> list[str]:
+    """Folders inside a gallery that this audit did not read: codes of other SAEs, which may go without harm."""
+    return sorted(f"codes/{folder.name}" for folder in (path / "codes").glob("*") if folder.name not in used)
+
+
+def read_report(folder: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """The document and the arrays of a report's folder; InputError naming the file that cannot be read."""
+    path = Path(folder) / "evidence.npz"
+    document = read_json(Path(folder) / "report.json")
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            return document, {name: stored[name] for name in stored.files}
+    except BROKEN_ARRAY as error:
+        raise InputError(f"{path} cannot be read ({error}); expected the evidence of a report") from None

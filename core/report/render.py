@@ -1,0 +1,121 @@
+"""The page and the model-card section, rendered from the document alone."""
+
+import base64
+from collections.abc import Mapping, Sequence
+from functools import cache
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from core.report import charts, sentences, words
+
+TEMPLATES = Path(__file__).resolve().parent / "templates"
+PICTURES = 12
+"""Pictures shown of each arm's top k."""
+
+
+@cache
+def _environment() -> Environment:
+    made = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=lambda name: name is not None and ".html" in name,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters |= {
+        "estimate": words.estimate,
+        "band": words.band,
+        "target": words.target_name,
+        "p": words.p_text,
+        "neurons": words.neurons,
+        "percent": words.percent,
+        "runs": lambda groups: [(group, len(list(run))) for group, run in groupby(groups)],
+    }
+    return made
+
+
+def html(document: Mapping[str, Any], pictures: Mapping[str, bytes] | None = None) -> str:
+    """One self-contained page: no request leaves it.
+
+    Parameters
+    ----------
+    pictures : id of an item -> its JPEG; only where they are to be embedded.
+    """
+    embedded = {
+        item: Markup(f"data:image/jpeg;base64,{base64.b64encode(data).decode()}")
+        for item, data in (pictures or {}).items()
+    }
+    return _environment().get_template("report.html.j2").render(**_view(document), pictures=embedded)
+
+
+def card(document: Mapping[str, Any]) -> str:
+    """A section for a Hugging Face model card, in Markdown."""
+    return _environment().get_template("card.md.j2").render(**_view(document))
+
+
+def shown_ids(document: Mapping[str, Any]) -> list[str]:
+    """Items whose pictures the page shows where pictures are embedded."""
+    tops = (top for one in document["attributes"] for prompt in one["prompts"] for top in prompt["top"].values())
+    return list(dict.fromkeys(item for top in tops for item in top["ids"][:PICTURES]))
+
+
+def _view(document: Mapping[str, Any]) -> dict[str, Any]:
+    removed = document["options"]["removed"]
+    listed = {(f["attribute"], f["prompt"], f["about"]): f for f in document["findings"]}
+    return {
+        "document": document,
+        "charts": charts,
+        "sentences": sentences,
+        "words": words,
+        "summary": list(sentences.summary(document)),
+        "finding": lambda one, prompt, about: _shown(listed.get((one, prompt, about)), removed),
+        "removed": [(f, removed[f["id"]]) for f in document["findings"] if f["id"] in removed],
+        "prompts_of": _prompts_of,
+        "cost_rows": _cost_rows,
+        "picture_count": PICTURES,
+        "edit_groups": _edit_groups,
+    }
+
+
+def _shown(finding: Mapping[str, Any] | None, removed: Mapping[str, str]) -> Mapping[str, Any] | None:
+    return None if finding is None or finding["id"] in removed else finding
+
+
+def _prompts_of(one: Mapping[str, Any], kind: str) -> list[Mapping[str, Any]]:
+    return [prompt for prompt in one["prompts"] if prompt["kind"] == kind]
+
+
+def _cost_rows(cost: Mapping[str, Any]) -> list[tuple[str, Any, Any, Any]]:
+    """What is measured, before, after and difference, of zero-shot classification and explicit queries."""
+    rows = []
+    for name, found in cost.get("zeroshot", {}).items():
+        if "estimate" in found:
+            rows.append((f"zero-shot {name}", found, None, None))
+            continue
+        for key, title in (("accuracy", "accuracy"), ("worst_group", "worst group"), ("gap", "gap to worst group")):
+            values = [_inner(found[arm], key) for arm in ("before", "after", "difference")]
+            if all(value is not None for value in values):
+                rows.append((f"zero-shot {name}, {title}", *values))
+    for query, found in cost.get("explicit", {}).items():
+        rows.append((f"AUC of “{query}” for {found['group']}", found["before"], found["after"], found["difference"]))
+    return rows
+
+
+def _inner(found: Mapping[str, Any], key: str) -> Any:
+    """An estimate that may stand one level deeper, beside the name of the worst group."""
+    value = found.get(key)
+    if isinstance(value, Mapping) and "estimate" not in value:
+        value = next((item for item in value.values() if isinstance(item, Mapping) and "estimate" in item), None)
+    return value if isinstance(value, Mapping) else None
+
+
+def _edit_groups(one: Mapping[str, Any], prompts: Sequence[str]) -> list[tuple[str, list[str]]]:
+    """Each different edit in words, with the prompts that it is for."""
+    groups: dict[str, list[str]] = {}
+    for edits, prompt in zip(one["edits"], prompts, strict=True):
+        groups.setdefault(words.neurons(edits), []).append(prompt)
+    return list(groups.items())

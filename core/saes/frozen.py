@@ -1,0 +1,115 @@
+"""A finished SAE in plain numpy: its numbers and its inference rule, for whoever has to do without torch."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors.numpy
+
+from core.config import ASSETS, Fingerprint, InputError, SAEConfig, digest_of
+from core.store import file_digest, read_json
+
+CONFIG, WEIGHTS, SCHEMA = "config.json", "weights.safetensors", 1
+RELU_ONLY = ("relu", "msae")
+
+
+@dataclass(frozen=True, eq=False)
+class FrozenSAE:
+    """x -> z -> x_hat by the architecture's inference rule, in the dtype of x (float16 is read as float32).
+
+    pre = (x - b_dec) W_enc + b_enc;  z = pre where pre > max(threshold, 0) (BatchTopK families: one threshold,
+    JumpReLU: one a neuron), the k largest of relu(pre) (TopK), or relu(pre) (ReLU, MSAE).
+    """
+
+    config: SAEConfig
+    weights: Mapping[str, np.ndarray]
+
+    def __post_init__(self) -> None:
+        if "threshold" not in self.weights and self.config.arch not in ("topk", *RELU_ONLY):
+            raise InputError(f"the architecture {self.config.arch!r} has no rule in plain numpy; its codes need torch")
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Every number of the SAE by name."""
+        return dict(self.weights)
+
+    def encode(self, x: np.ndarray) -> np.ndarray:
+        """Codes z (n, F) of raw embeddings x (n, d); exact zeros where a neuron is off."""
+        x = np.asarray(x, dtype=np.result_type(x.dtype, np.float32))
+        at = {name: value.astype(x.dtype, copy=False) for name, value in self.weights.items()}
+        pre = (x - at["b_dec"]) @ at["W_enc"] + at["b_enc"]
+        if self.config.arch == "topk":
+            kept = np.argpartition(-pre, self.config.k - 1, axis=1)[:, : self.config.k]
+            z = np.zeros_like(pre)
+            np.put_along_axis(z, kept, np.maximum(np.take_along_axis(pre, kept, axis=1), 0), axis=1)
+            return z
+        return np.where(pre > np.maximum(at.get("threshold", x.dtype.type(0)), 0), pre, 0)
+
+    def onset(self, z: np.ndarray) -> np.ndarray:
+        """The value above which a neuron fires, one number a row or a neuron, for codes z (n, F) of this SAE."""
+        if self.config.arch == "topk":
+            return np.where(z > 0, z, np.inf).min(axis=1, keepdims=True)
+        return np.maximum(self.weights.get("threshold", np.zeros(())), 0)
+
+
+@dataclass(frozen=True, eq=False)
+class FrozenFile:
+    """A FrozenSAE with where it comes from; stands in for `core.saes.checkpoint.SAEFile`."""
+
+    sae: FrozenSAE
+    name: str
+    digest: str
+    fingerprint: Fingerprint | None
+    path: Path
+
+    @classmethod
+    def of(cls, loaded: Any) -> "FrozenFile":
+        """The same SAE as a loaded `SAEFile`, without its torch parts."""
+        return cls(
+            FrozenSAE(loaded.sae.config, loaded.sae.arrays()),
+            loaded.name,
+            loaded.digest,
+            loaded.fingerprint,
+            loaded.path,
+        )
+
+    @property
+    def side(self) -> str | None:
+        return self.fingerprint.side if self.fingerprint else None
+
+    @property
+    def attach(self) -> str | None:
+        return self.fingerprint.attach if self.fingerprint else None
+
+    def require(self, fingerprint: Fingerprint, holder: str = "the gallery") -> list[str]:
+        """Names of what could not be compared; InputError where the SAE was made for other embeddings."""
+        if self.fingerprint is None:
+            return [f.name for f in fields(Fingerprint) if f.name != "d"]
+        return self.fingerprint.require_match(fingerprint, f"the SAE {self.name!r}", holder)
+
+
+def load_frozen(folder_or_name: str | Path) -> FrozenFile:
+    """The SAE of a folder of ours, or a shipped one by its name, without torch.
+
+    InputError naming the file where it is missing, damaged or of an architecture without a numpy rule.
+    """
+    folder = Path(folder_or_name)
+    if not (folder / CONFIG).is_file() and len(folder.parts) == 1:
+        folder = ASSETS / "saes" / folder
+    if not ((folder / CONFIG).is_file() and (folder / WEIGHTS).is_file()):
+        raise InputError(f"{folder_or_name} is no SAE folder ({CONFIG} and {WEIGHTS}); give one, or a shipped name")
+    document: Any = read_json(folder / CONFIG)
+    try:
+        config = SAEConfig(**document["config"])
+        stored = document.get("fingerprint")
+        fingerprint = Fingerprint.from_json(stored) if stored else None
+        name = document.get("name") or folder.name
+    except (KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{folder / CONFIG} is damaged ({error}); copy the SAE again") from None
+    try:
+        arrays = safetensors.numpy.load_file(folder / WEIGHTS)
+    except Exception as error:  # safetensors raises its own error type, which is not exported for numpy
+        raise InputError(f"{folder / WEIGHTS} cannot be read ({error}); copy the SAE again") from error
+    digest = digest_of({"schema": SCHEMA, "weights": file_digest(folder / WEIGHTS), "config": config.to_json()})
+    return FrozenFile(FrozenSAE(config, arrays), name, digest, fingerprint, folder)

@@ -1,0 +1,135 @@
+"""What a study is: a question about a gallery and its model, answered by one table and one figure."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import pandas as pd
+
+from core.audit import Bench
+from core.config import HALVES, Edit, Half, InputError, Side, one_of
+from core.figures import Picture, draw_svg
+from core.gallery import Gallery, open_gallery
+from core.metrics.targets import Target
+from core.registry import Registry
+from core.statistics import DRAWS
+from core.store import atomic_folder, plain, write_json
+from core.zeroshot import PromptSet
+
+if TYPE_CHECKING:
+    from core.backbones.base import Backbone
+    from core.saes.checkpoint import SAEFile
+
+Progress = Callable[[int, int, str], None]
+SCHEMA = 1
+
+
+@dataclass(frozen=True, eq=False)
+class StudyRequest:
+    """What a study may look at. Each reads what it needs and says in one line what it lacks."""
+
+    gallery: Gallery
+    """Whose evaluation rows are measured."""
+    attributes: tuple[str, ...] = ()
+    prompts: tuple[str, ...] = ()
+    """Queries to average over."""
+    saes: Mapping[Side, "SAEFile"] = field(default_factory=dict)
+    backbone: "Backbone | None" = None
+    edits: Mapping[Side, Edit] = field(default_factory=dict)
+    """A fixed edit, for studies of one; others choose their own on the probe half."""
+    method: str = "neuron-edit"
+    class_prompts: PromptSet | None = None
+    reference: np.ndarray | None = None
+    """Embeddings (n, d') of the same items by an independent encoder."""
+    k: int = 100
+    target: Target = "uniform"
+    half: Half = "evaluation"
+    where: Mapping[str, str] = field(default_factory=dict)
+    tau: float = 0.5
+    """Consistency threshold where a study chooses neurons by the rule."""
+    seed: int = 0
+    draws: int = DRAWS
+    bench: Bench = field(default_factory=Bench)
+
+    def __post_init__(self) -> None:
+        one_of(self.half, HALVES, "half")
+        unknown = [name for name in self.attributes if name not in self.gallery.attributes]
+        if unknown:
+            there = ", ".join(self.gallery.attributes) or "none"
+            raise InputError(f"gallery {self.gallery.name} has no attribute {unknown[0]!r}; it has {there}")
+
+    @cached_property
+    def probe(self) -> Gallery:
+        """The gallery whose probe half finds neurons: the partner of one that is wholly an evaluation set."""
+        partner = self.gallery.manifest.get("probe_gallery")
+        return open_gallery(partner) if partner is not None else self.gallery
+
+    def require_attributes(self, least: int = 1) -> tuple[str, ...]:
+        """The attributes; InputError where fewer than `least` were given."""
+        if len(self.attributes) < least:
+            raise InputError(f"this study needs {least} attribute{'s' * (least > 1)}; give --attribute NAME for each")
+        return self.attributes
+
+    def require_prompts(self) -> tuple[str, ...]:
+        """The queries; InputError where there is none."""
+        if not self.prompts:
+            raise InputError("this study averages over queries; give --prompts FILE with a list of them")
+        return self.prompts
+
+    def require_sae(self, side: Side | None = None) -> "SAEFile":
+        """The SAE of a side (the gallery's own by default); InputError where there is none."""
+        side = side or self.gallery.side
+        if side not in self.saes:
+            raise InputError(f"this study needs an SAE of the {side} side; give --sae")
+        return self.saes[side]
+
+    def digests(self) -> dict[str, Any]:
+        """What the numbers came from."""
+        return {"gallery": self.gallery.digest, "saes": {side: sae.digest for side, sae in self.saes.items()}}
+
+
+@dataclass(frozen=True, eq=False)
+class StudyResult:
+    """One table, one figure, and what must be said beside them."""
+
+    table: pd.DataFrame
+    """Every number with its interval (columns named `..._lo`, `..._hi`) and its n."""
+    picture: Picture
+    settings: Mapping[str, Any]
+    """Everything that the numbers depend on: halves, k, target, seed, digests."""
+    notes: tuple[str, ...] = ()
+    findings: Mapping[str, Any] = field(default_factory=dict)
+    """Numbers that are no row of the table."""
+
+    def to_json(self) -> dict[str, Any]:
+        rows = self.table.astype(object).where(self.table.notna(), None).to_dict("records")
+        document = {"schema": SCHEMA, **self.settings, "rows": rows, "notes": list(self.notes)}
+        return document | {"findings": dict(self.findings)}
+
+    def write(self, name: str, out: Path, replace: bool = False) -> None:
+        """`NAME.csv`, `NAME.svg` and `NAME.json` in a folder that appears whole."""
+        with atomic_folder(out, replace) as folder:
+            self.table.to_csv(folder / f"{name}.csv", index=False)
+            draw_svg(self.picture, folder / f"{name}.svg")
+            write_json(folder / f"{name}.json", plain(self.to_json()))
+
+
+class Study(ABC):
+    """A registered study. Pure: equal requests give equal tables, whatever order prompts and attributes come in."""
+
+    title: ClassVar[str]
+    question: ClassVar[str]
+    """What it answers, in a sentence."""
+    needs_model: ClassVar[bool] = False
+    """Whether queries or class prompts in words are embedded."""
+    needs_sae: ClassVar[bool] = False
+
+    @abstractmethod
+    def __call__(self, request: StudyRequest, progress: Progress | None = None) -> StudyResult: ...
+
+
+STUDIES: Registry[type[Study]] = Registry("study", "core.studies")

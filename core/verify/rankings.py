@@ -1,0 +1,216 @@
+"""Every ranking again, in float64 and by formulas of their own: who is retrieved is not taken from the report."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sparse
+
+from core.audit.arms import Edits, Ranked, arms_of, request_for
+from core.audit.bench import Bench
+from core.audit.material import embed_texts, encode, sae_of, select_part
+from core.audit.ranking import intervene
+from core.audit.request import RankRequest
+from core.audit.results import Part
+from core.audit.sources import Sources
+from core.audit.spec import AuditSpec
+from core.config import Edit
+
+TIE = 5e-6
+"""Cosines this close are a tie: float32 rounds a cosine of some hundred columns to about 1e-6."""
+COSINE = 1e-5
+"""Largest difference of a mean cosine that rounding explains."""
+EXACT = ("neuron-edit", "reconstruction-only")
+"""Methods that this module knows by formula; others are carried out again by the method itself."""
+BLOCK = 16_384
+"""Rows worked on at a time: 16,384 x 1,024 float64 are 128 MB."""
+
+
+@dataclass(frozen=True, eq=False)
+class Recorded:
+    """One ranking of the report, and what it should follow from."""
+
+    where: str
+    part: Part
+    request: RankRequest
+    query: np.ndarray
+    """Unit embedding of the prompt under this arm (d,), float64."""
+    rows: np.ndarray
+    cosine: float
+    spread: float
+
+
+@dataclass(eq=False)
+class Rankings:
+    """Checks recorded rankings against the embeddings; arms that search the same items are looked at together."""
+
+    spec: AuditSpec
+    sources: Sources
+    bench: Bench
+    wrong: list[str] = field(default_factory=list)
+    """One line for each arm that is not what the embeddings give."""
+    _together: dict[tuple[str, ...], list[Recorded]] = field(default_factory=dict)
+
+    def add(self, attribute: str, prompt: str, edits: Edits, recorded: Ranked, controlled: bool) -> None:
+        """Take the arms of one prompt up for `check`."""
+        request = request_for(self.spec, attribute, prompt, edits, self.sources)
+        part = select_part(self.sources.gallery, request, self.bench)
+        arms = arms_of(self.spec, self.sources, part, request, controlled, self.bench)
+        where = f"{attribute} | {prompt}"
+        if tuple(name for name, _, _ in arms) != recorded.arms:
+            self.wrong.append(
+                f"{where}: the arms are {', '.join(recorded.arms)}; expected {', '.join(a[0] for a in arms)}"
+            )
+            return
+        for at, (name, method, arm_edits) in enumerate(arms):
+            facts = (recorded.rows[at], recorded.cosine[at], recorded.spread[at])
+            asked = replace(request, edits=arm_edits, method=method)
+            one = Recorded(f"{where} | {name}", part, asked, self._query(asked), *facts)
+            edit = arm_edits.get(self.sources.gallery.side)
+            same = (part.digest, method, edit.digest) if edit is not None and method in EXACT else (part.digest,)
+            if method not in ("identity", *EXACT):
+                same = (part.digest, method, attribute, prompt)
+            self._together.setdefault(same, []).append(one)
+
+    def check(self, progress: Callable[[int, int, str], None] | None = None) -> list[str]:
+        """All lines, after looking at every ranking."""
+        for done, group in enumerate(self._together.values()):
+            if progress:
+                progress(done, len(self._together), "rankings")
+            scores, cosine = self._scores(group[0], np.stack([one.query for one in group], axis=1))
+            for one, own in zip(group, scores.T, strict=True):
+                if (line := not_ranked(one.rows, own)) is not None:
+                    self.wrong.append(f"{one.where}: {line}")
+                for name, said, value in (("cosine", one.cosine, cosine.mean()), ("spread", one.spread, cosine.std())):
+                    if not abs(float(value) - said) <= COSINE:
+                        self.wrong.append(f"{one.where} | {name}: says {said:.7f}, recomputed {value:.7f}")
+        return self.wrong
+
+    # --- items --------------------------------------------------------------------------------------------------
+
+    def _scores(self, one: Recorded, queries: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Cosines (n, m) of the searched items under an arm with each query (d, m), and to the original (n,)."""
+        edit, part = one.request.edits.get(self.sources.gallery.side), one.part
+        if one.request.method not in ("identity", *EXACT):
+            plain, moved = self._stored("pooled", part.rows), self._by_the_method(one)
+            return moved @ queries, np.einsum("ij,ij->i", unit(plain), moved)
+        scores, cosine = [], []
+        for start in range(0, part.n, BLOCK):
+            at = slice(start, start + BLOCK)
+            plain = unit(self._stored("pooled", part.rows[at]))
+            moved = plain if edit is None or one.request.method == "identity" else unit(self._edited(one, edit, at))
+            scores.append(moved @ queries)
+            cosine.append(np.einsum("ij,ij->i", plain, moved))
+        return np.concatenate(scores), np.concatenate(cosine)
+
+    def _stored(self, attach: str, rows: np.ndarray) -> np.ndarray:
+        return np.asarray(self.sources.gallery.embeddings(attach)[rows], dtype=np.float64)
+
+    def _edited(self, one: Recorded, edit: Edit, at: slice) -> np.ndarray:
+        """Pooled embeddings (rows, d) after the edit; a row that it leaves alone keeps its stored one."""
+        sae_file, rows = sae_of(self.sources.gallery.side, self.sources.saes), one.part.rows[at]
+        attach = sae_file.attach or "pooled"
+        x = self._stored(attach, rows)
+        moved = edited(x, self._codes(one.part, sae_file)[at], sae_file.sae.arrays(), one.request.method, edit)
+        if attach == "pooled":
+            return moved
+        same = (moved == x).all(axis=1)[:, None]
+        return np.where(same, self._stored("pooled", rows), self.sources.gallery.readout()(moved))
+
+    def _by_the_method(self, one: Recorded) -> np.ndarray:
+        """Unit embeddings of a method without a formula here: the method is carried out again, in float32."""
+        gallery, texts, saes = self.sources.gallery, self.sources.texts, self.sources.saes
+        queries = embed_texts([one.request.query], gallery, one.request, texts, saes, self.bench)
+        items, _ = intervene(gallery, one.part, queries, one.request, one.request.method, saes, self.bench)
+        return items.index.unit.astype(np.float64)
+
+    def _codes(self, part: Part, sae_file: Any) -> sparse.csr_matrix:
+        """The stored codes that the audit used, or those of the numpy rule where the gallery stores none."""
+
+        def make() -> sparse.csr_matrix:
+            stored = self.sources.gallery.codes(sae_file.digest)
+            if stored is not None:
+                return stored.csr[part.rows]
+            return encode(self.sources.gallery.embeddings(sae_file.attach or "pooled")[part.rows], sae_file).tocsr()
+
+        return self.bench.remember(("verify codes", part.digest, sae_file.digest), make)
+
+    # --- queries ------------------------------------------------------------------------------------------------
+
+    def _query(self, request: RankRequest) -> np.ndarray:
+        """Unit embedding (d,) of the prompt under an arm; text edits change it where the gallery holds pictures."""
+        gallery, method = self.sources.gallery, request.method
+        queries = embed_texts([request.query], gallery, request, self.sources.texts, self.sources.saes, self.bench)
+        edit = request.edits.get("text") if gallery.side == "image" else None
+        if edit is None or method not in EXACT:
+            return unit(np.asarray(queries.vectors(method, edit), dtype=np.float64))[0]
+        material, sae_file = queries.material, sae_of("text", self.sources.saes)
+        x = np.asarray(material.x, dtype=np.float64)
+        moved = edited(x, sparse.csr_matrix(sae_file.sae.encode(x)), sae_file.sae.arrays(), method, edit)
+        if material.attach == "residual":
+            moved = np.where((moved == x).all(axis=1)[:, None], material.pooled, material.readout(moved))
+        return unit(moved)[0]
+
+
+def edited(
+    x: np.ndarray, codes: sparse.csr_matrix, weights: Mapping[str, np.ndarray], method: str, edit: Edit
+) -> np.ndarray:
+    """x' (n, d) in float64 of neuron editing or of the reconstruction alone; see `core.config.Edit`."""
+    switched = list(edit.neurons) if method == "neuron-edit" else []
+    own = edit if switched else Edit()
+    z = np.asarray(codes[:, switched].toarray(), dtype=np.float64)
+    away = np.array(own.each_strength) * (z - np.array(own.each_gamma))
+    change = away @ weights["W_dec"][switched].astype(np.float64)
+    if method == "neuron-edit" and edit.form == "error-preserving":
+        return x - change
+    alpha = edit.alpha if edit.form == "blend" else 1.0
+    x_hat = codes.astype(np.float64) @ weights["W_dec"].astype(np.float64) + weights["b_dec"].astype(np.float64)
+    return alpha * (x_hat - change) + (1 - alpha) * x
+
+
+def unit(x: np.ndarray) -> np.ndarray:
+    """Rows of length one, float64."""
+    return x / np.linalg.norm(x, axis=1, keepdims=True)
+
+
+def not_ranked(rows: np.ndarray, scores: np.ndarray, tie: float = TIE) -> str | None:
+    """Why `rows` are not the first rows by falling score, or None where they are, ties within `tie` allowed."""
+    if len(rows) != len(set(rows.tolist())) or rows.min(initial=0) < 0 or rows.max(initial=0) >= len(scores):
+        return "the ranking holds a row twice, or one that was not searched"
+    own = scores[rows]
+    falls = np.diff(own) <= tie
+    if not falls.all():
+        at = int(np.argmin(falls)) + 1
+        return f"rank {at + 1} has score {own[at]:.7f}, more than rank {at} with {own[at - 1]:.7f}"
+    out = np.ones(len(scores), dtype=bool)
+    out[rows] = False
+    if out.any() and float(scores[out].max()) > float(own.min()) + tie:
+        return f"a row with score {scores[out].max():.7f} is missing above the last one's {own.min():.7f}"
+    return None
+
+
+def wrong_codes(sources: Sources, rows: np.ndarray, tolerance: float = 1e-4, block: int = 2048) -> str | None:
+    """Why the stored codes of some rows are not what the SAE gives for the stored embeddings, or None.
+
+    A neuron that is only just above where it begins to fire, by the tolerance, may be on or off.
+    """
+    sae_file = sources.saes.get(sources.gallery.side)
+    stored = sources.gallery.codes(sae_file.digest) if sae_file is not None else None
+    if sae_file is None or stored is None:
+        return None
+    x = sources.gallery.embeddings(sae_file.attach or "pooled")
+    for start in range(0, len(rows), block):
+        here = rows[start : start + block]
+        own = sae_file.sae.encode(np.asarray(x[here], dtype=np.float64))
+        kept = stored.csr[here].toarray().astype(np.float64)
+        scale = tolerance * max(float(own.max(initial=0.0)), 1e-12)
+        off = np.abs(own - kept) > scale
+        # one of the two is 0: right where the other has only just begun to fire
+        onset = sae_file.sae.onset(own)
+        off &= ~(((own == 0) != (kept == 0)) & (np.maximum(own, kept) <= onset + scale))
+        if off.any():
+            row, neuron = (int(i) for i in np.argwhere(off)[0])
+            said, is_ = kept[row, neuron], own[row, neuron]
+            return f"row {int(here[row])}, neuron {neuron}: the code is {said:.6g}, not {is_:.6g}"
+    return None

@@ -1,0 +1,233 @@
+"""The verdict on a report: which files are not what they were, which numbers are not what the data give."""
+
+import json
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from core.audit.arms import Edits, Ranked, edits_of, request_for
+from core.audit.bench import Bench
+from core.audit.findings import findings
+from core.audit.material import select_part
+from core.audit.recorded_texts import RecordedTexts
+from core.audit.run import AuditResult, numbers_of, side_effects
+from core.audit.sources import Sources, probe_of, sources_of
+from core.audit.spec import AuditSpec
+from core.config import InputError
+from core.gallery import Gallery, open_gallery
+from core.report import ReportOptions, read_report, rendered, report_document
+from core.saes.frozen import FrozenFile, load_frozen
+from core.verify.digests import MANIFEST, Places, compare_digests, find_places, read_manifest
+from core.verify.rankings import Rankings, wrong_codes
+
+Progress = Callable[[int, int, str], None]
+EQUAL = 1e-9
+"""Numbers that differ by less, relative to 1 or their size, are equal: sums in another order."""
+ROUNDED = 1e-5
+"""The same for what is computed from float32 scores: AUC, accuracy and leakage."""
+UNCHECKED = ("created_at", "software", "options")
+"""Parts of the document that say who and when; only their digest vouches for them."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a second reader found."""
+
+    differences: tuple[str, ...]
+    """One line for each file that was changed and each number that is another one."""
+    files: int
+    """Files whose digest was compared."""
+    numbers: int
+    """Numbers that were computed again."""
+
+    @property
+    def equal(self) -> bool:
+        return not self.differences
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "schema": 1,
+            "equal": self.equal,
+            "files": self.files,
+            "numbers": self.numbers,
+            "differences": list(self.differences),
+        }
+
+
+def verify(
+    folder: Path, galleries: Sequence[Path] = (), saes: Sequence[Path] = (), progress: Progress | None = None
+) -> Verdict:
+    """Compare every digest, then compute every number again from the embeddings up.
+
+    Parameters
+    ----------
+    folder : the report's folder.
+    galleries, saes : where the report's galleries and SAEs are on this machine; shipped ones are found by name.
+
+    Raises
+    ------
+    InputError : the folder is no report.
+    """
+    folder = Path(folder)
+    try:
+        manifest = read_manifest(folder)
+    except InputError as error:
+        if not (folder / MANIFEST).is_file():
+            raise
+        return Verdict((f"{MANIFEST}: was changed after it was written: {error}",), 1, 0)
+    places = find_places(manifest, galleries, saes)
+    lines = compare_digests(folder, manifest, places)
+    files = len(manifest["files"]) + 1 + sum(len(e["files"]) for kind in ("galleries", "saes") for e in manifest[kind])
+    missing = [p for by_digest in (places.galleries, places.saes) for p in by_digest.values() if p is None]
+    if missing:
+        return Verdict(tuple(lines), files, 0)
+    try:
+        again = recompute(folder, manifest, places, progress)
+    except (InputError, KeyError, TypeError, ValueError, IndexError, AttributeError, OSError) as error:
+        # a file that is not what it was may be anything at all; what can be said is which and why
+        said = f"{type(error).__name__} {error}" if not isinstance(error, InputError) else str(error)
+        return Verdict((*lines, f"report.json: could not be computed again: {' '.join(said.split())}"), files, 0)
+    return Verdict((*lines, *again[0]), files, again[1])
+
+
+def recompute(
+    folder: Path, manifest: Mapping[str, Any], places: Places, progress: Progress | None = None
+) -> tuple[list[str], int]:
+    """Lines for everything that comes out otherwise, and how many numbers were compared."""
+    document, arrays = read_report(folder)
+    spec, bench = AuditSpec.from_json(document["spec"]), Bench()
+    sources = _sources(document, arrays, manifest, places)
+    recorded = _recorded(document, arrays, spec)
+    edits, notes, lines = _edits(spec, sources, document, bench)
+    if (line := _wrong_codes(spec, sources, bench)) is not None:
+        lines.append(line)
+    rankings = Rankings(spec, sources, bench)
+    for (attribute, prompt), one in recorded.items():
+        own = edits[attribute][spec.all_prompts.index(prompt)]
+        rankings.add(attribute, prompt, own, one, prompt in spec.prompts)
+    lines += rankings.check(progress)
+    effects = {a: side_effects(spec, sources, a, edits[a], recorded, bench, progress) for a in spec.attributes}
+    numbers = [numbers_of(spec, sources, a, edits[a], recorded, effects[a], bench) for a in spec.attributes]
+    found = AuditResult(spec, sources, edits, recorded, numbers, findings(numbers), tuple(notes))
+    options = document["options"]
+    whole, _ = report_document(found, ReportOptions(options["auditor"], options["thumbnails"], options["removed"]))
+    whole = json.loads(json.dumps(whole, allow_nan=False))
+    pairs = list(compared(_checked(document), _checked(whole)))
+    lines += [line for line in pairs if line]
+    lines += _rendered(folder, document, sources.gallery)
+    return lines, len(pairs)
+
+
+def _sources(
+    document: Mapping[str, Any], arrays: Mapping[str, np.ndarray], manifest: Mapping[str, Any], places: Places
+) -> Sources:
+    galleries = {entry["name"]: places.galleries[entry["digest"]] for entry in manifest["galleries"]}
+
+    def find(name: str) -> Gallery:
+        return open_gallery(galleries.get(name) or name)
+
+    gallery = find(document["gallery"]["name"])
+    sae = next((_frozen(path) for path in places.saes.values() if path is not None), None)
+    texts = RecordedTexts(document["texts"], arrays) if document["texts"] is not None else None
+    # the auditor's own restriction of the probe gallery is the gallery's, wherever it lies here
+    return sources_of(gallery, probe_of(gallery, find), sae, texts)
+
+
+def _frozen(path: Path) -> FrozenFile:
+    """The SAE without torch; a file of another project is read by torch and used without it."""
+    if (path / "weights.safetensors").is_file():
+        return load_frozen(path)
+    from core.saes.checkpoint import load_sae
+
+    return FrozenFile.of(load_sae(path))
+
+
+def _recorded(
+    document: Mapping[str, Any], arrays: Mapping[str, np.ndarray], spec: AuditSpec
+) -> dict[tuple[str, str], Ranked]:
+    found = {}
+    for i, attribute in enumerate(spec.attributes):
+        for j, prompt in enumerate(spec.all_prompts):
+            key = f"{i}_{j}"
+            facts = (tuple(arrays[f"{name}_{key}"].tolist()) for name in ("changed", "cosine", "spread"))
+            rows = arrays[f"rows_{key}"].astype(np.int64)
+            found[attribute, prompt] = Ranked(tuple(document["arms"][key]), rows, *facts)
+    return found
+
+
+def _edits(
+    spec: AuditSpec, sources: Sources, document: Mapping[str, Any], bench: Bench
+) -> tuple[dict[str, list[Edits]], list[str], list[str]]:
+    """The edits chosen again on the probe half, and lines where the report switches others."""
+    edits, notes = edits_of(spec, sources, bench)
+    lines = []
+    for one in document["attributes"]:
+        for prompt, said, own in zip(spec.all_prompts, one["edits"], edits[one["attribute"]], strict=True):
+            again = {side: edit.to_json() for side, edit in own.items()}
+            if said != again:
+                lines.append(f"{one['attribute']} | {prompt} | edits: says {said}, the probe half gives {again}")
+    return edits, notes, lines
+
+
+def _wrong_codes(spec: AuditSpec, sources: Sources, bench: Bench) -> str | None:
+    part = select_part(sources.gallery, request_for(spec, spec.attributes[0], spec.prompts[0]), bench)
+    wrong = wrong_codes(sources, part.rows)
+    return f"gallery {sources.gallery.name}, codes: {wrong}" if wrong else None
+
+
+# ------------------------------------------------------------------------------------- comparing documents
+
+
+def _checked(document: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in document.items() if key not in UNCHECKED}
+
+
+def compared(said: Any, own: Any, path: tuple[str, ...] = ()) -> Iterator[str | None]:
+    """For every value of two documents a line where they differ, None where they are equal."""
+    where = " | ".join(path)
+    if isinstance(said, Mapping) and isinstance(own, Mapping):
+        for key in dict.fromkeys([*said, *own]):
+            if key not in said or key not in own:
+                why = "is not in the report" if key not in said else "does not follow from the data"
+                yield f"{where} | {key}: {why}"
+            else:
+                yield from compared(said[key], own[key], (*path, str(key)))
+    elif isinstance(said, list) and isinstance(own, list):
+        if len(said) != len(own):
+            yield f"{where}: has {len(said)} entries, recomputed {len(own)}"
+        for i, (a, b) in enumerate(zip(said, own, strict=False)):
+            yield from compared(a, b, (*path, _name(b, i)))
+    elif _is_number(said) and _is_number(own):
+        allowed = ROUNDED if {"cost", "leakage"} & set(path) else EQUAL
+        off = abs(said - own)
+        same = off <= allowed * max(1.0, abs(own)) or (said == own)
+        yield None if same else f"{where}: says {said!r}, recomputed {own!r}, differs by {off:.3g}"
+    else:
+        yield None if said == own and type(said) is type(own) else f"{where}: says {said!r}, recomputed {own!r}"
+
+
+def _name(item: Any, i: int) -> str:
+    """What a reader calls an entry of a list: its prompt, attribute or id, else its place."""
+    if isinstance(item, Mapping):
+        return str(next((item[name] for name in ("id", "prompt", "attribute") if item.get(name)), i + 1))
+    return str(i + 1)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _rendered(folder: Path, document: Mapping[str, Any], gallery: Gallery) -> Iterator[str]:
+    """Lines for files that do not follow from the document."""
+    for name, text in rendered(document, gallery).items():
+        path = folder / name
+        kept = path.read_text(encoding="utf-8") if path.is_file() else ""
+        if kept != text:
+            at = next(
+                (i for i, (a, b) in enumerate(zip(kept.splitlines(), text.splitlines(), strict=False), 1) if a != b), 1
+            )
+            yield f"{name}: line {at} is not what report.json gives"

@@ -1,0 +1,163 @@
+"""The live engine gives what editing every row and searching again gives, whatever is switched."""
+
+import numpy as np
+import pytest
+import scipy.sparse as sparse
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from core.config import Edit, InputError
+from core.gallery import unit_rows
+from core.interventions import INTERVENTIONS, Material
+from core.readout import ReadoutArrays
+from core.retrieval import LiveEngine, Ranking, best_rows, same_ranking, search
+
+N, D_IN, D, F, K = 150, 14, 10, 30, 40
+ATTACHES = ("pooled", "residual")
+
+
+class HandSAE:
+    """The two arrays that an intervention reads of an SAE."""
+
+    def __init__(self, W: np.ndarray, b: np.ndarray) -> None:
+        self.W_dec, self.b_dec = torch.from_numpy(W), torch.from_numpy(b)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        return {"W_dec": self.W_dec.numpy(), "b_dec": self.b_dec.numpy()}
+
+
+def make(attach: str, dtype: type = np.float64, seed: int = 0, store: type | None = None) -> Material:
+    rng = np.random.default_rng(seed)
+    d_in = D_IN if attach == "residual" else D
+    x = (rng.normal(size=(N, d_in)) + 1.5).astype(store or dtype)
+    dense = np.where(rng.random((N, F)) < 0.15, rng.exponential(size=(N, F)), 0.0)
+    dense[:, 4] = 0.0  # a dead neuron
+    dense[0] = 0.0  # a row on which nothing fires
+    readout = ReadoutArrays(rng.random(D_IN) + 0.5, rng.normal(size=D_IN), 1e-5, rng.normal(size=(D_IN, D)))
+    pooled = readout(x) if attach == "residual" else x
+    W = rng.normal(size=(F, d_in)) / np.sqrt(d_in)
+    sae = HandSAE(W.astype(dtype), (rng.normal(size=d_in) + 1.0).astype(dtype))
+    codes = sparse.csc_matrix(dense.astype(dtype))
+    return Material("image", pooled, attach, x, codes, sae, readout if attach == "residual" else None)
+
+
+def engine(m: Material) -> LiveEngine:
+    pooled = m.pooled if m.attach == "residual" else None
+    return LiveEngine(m.x, m.codes, m.sae.W_dec.numpy(), m.sae.b_dec.numpy(), pooled, m.readout)
+
+
+def brute(m: Material, query: np.ndarray, edit: Edit) -> np.ndarray:
+    """Cosine of every re-encoded row with the query."""
+    x = INTERVENTIONS.get("neuron-edit")()(m, edit).astype(np.float64)
+    return x @ (query / np.linalg.norm(query)) / np.linalg.norm(x, axis=1)
+
+
+MATERIALS = {(attach, seed): make(attach, seed=seed) for attach in ATTACHES for seed in (0, 1)}
+ENGINES = {key: engine(m) for key, m in MATERIALS.items()}
+
+
+def built(own: list[tuple[float, float]] | None, **common) -> Edit:
+    """An edit whose neurons have strengths and gammas of their own, where they are given."""
+    neurons = sorted(set(common.pop("neurons")))
+    if own is None:
+        return Edit(tuple(neurons), **common)
+    strengths, gammas = zip(*own[: len(neurons)], strict=True) if neurons else ((), ())
+    return Edit(tuple(neurons), strengths=strengths, gammas=gammas, **common)
+
+
+edits = st.builds(
+    built,
+    own=st.one_of(st.none(), st.lists(st.tuples(st.floats(0, 1), st.floats(-1, 1)), min_size=9, max_size=9)),
+    neurons=st.lists(st.integers(0, F - 1), max_size=9),
+    strength=st.one_of(st.sampled_from([0.0, 0.5, 1.0]), st.floats(0, 1)),
+    gamma=st.one_of(st.just(0.0), st.floats(-1.5, 1.5)),
+    form=st.sampled_from(["error-preserving", "blend"]),
+    alpha=st.one_of(st.sampled_from([0.0, 0.6, 1.0]), st.floats(0, 1)),
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.sampled_from(sorted(MATERIALS)), edits, st.integers(0, 5))
+def test_equals_editing_every_row_in_float64(key, edit, number):
+    """200 random (attach point, form, gamma, set, query) combinations; scores to 1e-12, hence the same ranking."""
+    m, live = MATERIALS[key], ENGINES[key]
+    query = np.random.default_rng(number).normal(size=D)
+    exact = brute(m, query, edit)
+    np.testing.assert_allclose(live.scores(query, edit), exact, atol=1e-12)
+    order = np.argsort(-exact, kind="stable")[:K]
+    assert same_ranking(live.search(query, K, edit), Ranking(order, exact[order].astype(np.float32)))
+
+
+@pytest.mark.parametrize("attach", ATTACHES)
+@pytest.mark.parametrize("store", [np.float32, np.float16])
+def test_the_same_ids_as_a_new_flat_index_in_float32(attach, store):
+    m = make(attach, np.float32, seed=3, store=store)
+    live, rng = engine(m), np.random.default_rng(0)
+    for number in range(20):
+        size, form = int(rng.integers(0, 6)), ("error-preserving", "blend")[number % 2]
+        edit = Edit(tuple(rng.integers(0, F, size)), float(rng.random()), float(rng.choice([0.0, 0.7])), form)
+        query = rng.normal(size=D)
+        flat = search(unit_rows(INTERVENTIONS.get("neuron-edit")()(m, edit)), query, K)
+        assert same_ranking(live.search(query, K, edit), flat, 1e-6), edit
+
+
+@pytest.mark.parametrize("key", sorted(MATERIALS))
+def test_cosines_before_and_after(key):
+    m, live = MATERIALS[key], ENGINES[key]
+    for edit in (
+        Edit((1, 3, 7)),
+        Edit((2, 5), 0.4, 0.8),
+        Edit((2, 9), form="blend", alpha=0.3),
+        Edit((6,), gamma=-0.5),
+    ):
+        new, found = INTERVENTIONS.get("neuron-edit")()(m, edit), live.edited(edit)
+        lengths = np.linalg.norm(new, axis=1) * np.linalg.norm(m.pooled, axis=1)
+        cosines = np.einsum("ij,ij->i", new, m.pooled) / lengths
+        np.testing.assert_allclose(found.cosines, cosines[found.rows], atol=1e-12)
+        untouched = np.setdiff1d(np.arange(N), found.rows)
+        np.testing.assert_array_equal(new[untouched], m.pooled[untouched])
+
+
+@pytest.mark.parametrize("attach", ATTACHES)
+def test_only_rows_with_an_active_switched_neuron_change(attach):
+    m = make(attach)
+    live, query = engine(m), np.ones(D)
+    active = np.flatnonzero((m.codes[:, [1, 3]] != 0).toarray().any(axis=1))
+    np.testing.assert_array_equal(live.edited(Edit((1, 3))).rows, active)
+    base = np.random.default_rng(0).random(N)
+    after = live.scores(query, Edit((1, 3)), base)
+    untouched = np.setdiff1d(np.arange(N), active)
+    np.testing.assert_array_equal(after[untouched], base[untouched])
+    np.testing.assert_array_equal(live.scores(query, Edit((4,))), live.scores(query))  # a dead neuron
+    for nothing in (Edit(), Edit((1,), strength=0.0), Edit((1,), form="blend", alpha=0.0)):
+        np.testing.assert_array_equal(live.scores(query, nothing), live.scores(query))
+
+
+def test_several_queries_and_the_order_of_questions():
+    m, rng = make("residual"), np.random.default_rng(0)
+    queries, asked = rng.normal(size=(3, D)), [Edit((1, 2)), Edit((2,), form="blend"), Edit((1, 2))]
+    warm = engine(m)
+    for edit in asked:
+        together = warm.scores(queries, edit)
+        for query, scores in zip(queries[::-1], together[::-1], strict=True):
+            np.testing.assert_array_equal(engine(m).scores(query, edit), scores)
+
+
+def test_best_rows_breaks_ties_by_row():
+    scores = np.array([0.5, 0.9, 0.5, 0.5, 0.1])
+    np.testing.assert_array_equal(best_rows(scores, 3), [1, 0, 2])
+    np.testing.assert_array_equal(best_rows(scores, 5), [1, 0, 2, 3, 4])
+
+
+def test_refused():
+    live = engine(make("pooled"))
+    with pytest.raises(InputError, match="neuron 30 was given; this SAE has neurons 0 to 29"):
+        live.scores(np.ones(D), Edit((30,)))
+    with pytest.raises(InputError, match="k was 0"):
+        live.search(np.ones(D), 0)
+    with pytest.raises(InputError, match="has 3 numbers"):
+        live.scores(np.ones(3))
+    with pytest.raises(InputError, match="the readout"):
+        m = make("residual")
+        LiveEngine(m.x, m.codes, m.sae.W_dec.numpy(), m.sae.b_dec.numpy(), None, m.readout)
