@@ -104,7 +104,7 @@ def arm_items(
         raise InputError(f"gallery {gallery.name} holds captions, which an image SAE cannot edit; use a text SAE")
     baseline = baseline_items(gallery, part, bench)
     found, edit = INTERVENTIONS.get(method), request.edits.get(gallery.side)
-    if method == "identity" or not _moves_items(found, edit, request):
+    if method == "identity" or not moves_items(found, edit, request):
         return baseline
     fitter, edit = Fitter(gallery, request, backbone, saes, bench), edit or NO_EDIT
     sae_file = sae_of(gallery.side, saes) if found.needs.sae else None
@@ -121,7 +121,7 @@ def arm_items(
     return bench.remember(("items", digest), make)
 
 
-def _moves_items(method: type[Intervention], edit: Edit | None, request: RankRequest) -> bool:
+def moves_items(method: type[Intervention], edit: Edit | None, request: RankRequest) -> bool:
     """Whether a method changes the items: those of an edit do where there is one of the items' side, or none at all."""
     if method.changes == "edit":
         return edit is not None or (not request.edits and not method.needs.edit)

@@ -37,7 +37,7 @@ class SelectAndProject(Intervention):
     and form of the edit are not used. Cut at numerical rank.
     """
 
-    title = "Select and project (S&P Top-K)"
+    title = "S&P Top-K"
     plain = (
         "It takes the few neurons that tell the groups apart best and deletes what they react to from every picture's "
         "description, without taking the description apart and rebuilding it. The search text stays as it is."

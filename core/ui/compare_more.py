@@ -113,12 +113,13 @@ def _cells(values: Sequence[float | None]) -> list[float | str]:
 # -- controls ---------------------------------------------------------------------------------------------------------
 
 NOTHING = "Nothing is switched, so there is nothing to set against chance. Switch a neuron at the left."
+NO_NEURONS = "This method switches no neurons, so there are no random neurons to set beside it."
 
 
 def controls(question: results.Asked) -> None:
     """MaxSkew of the original, the SAE by itself, the chosen neurons and matched random ones, in one figure."""
     if not any(edit.neurons for edit in question.request.edits.values()):
-        st.info(NOTHING)
+        st.info(NOTHING if results.needs_edit(question) else NO_NEURONS)
         return
     with progress("Controls") as report:
         found = results.controls(question, report)
@@ -162,7 +163,7 @@ def _rival(found: ControlsResult) -> str:
 
 def cost(question: results.Asked) -> None:
     """What the model still knows: other attributes, how far items moved, and queries that name a group outright."""
-    if not question.request.edits:
+    if not question.request.intervenes:
         st.info("Nothing is switched, so nothing is lost. Switch a neuron at the left.")
         return
     with progress("What it costs") as report:

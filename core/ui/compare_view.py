@@ -8,7 +8,19 @@ from streamlit.delta_generator import DeltaGenerator
 from core.audit import ArmResult, RankResult
 from core.config import Side, digest_of
 from core.gallery import Gallery
-from core.ui import ask, cache, charts, compare_more, grids, probing, provenance, results, toggles, upload_ranks
+from core.ui import (
+    ask,
+    cache,
+    charts,
+    compare_more,
+    grids,
+    method_choice,
+    probing,
+    provenance,
+    results,
+    toggles,
+    upload_ranks,
+)
 from core.ui.frame import guard, unknown_words
 from core.ui.state import AppState, bind, get_state
 from core.ui.wording import (
@@ -49,7 +61,12 @@ def compare() -> None:
         unknown_words(state.query)
     switches, outcome = st.columns([1, 2.8], gap="medium")
     with switches, guard():
-        _switches(state, question, attribute)
+        reason = method_choice.choice(state, question)
+        if reason is not None:
+            method_choice.refusal(reason)
+            question = results.without_method(question)
+        elif results.needs_edit(question):
+            _switches(state, question, attribute)
     notes: tuple[str, ...] = ()
     with outcome, guard():
         notes = _outcome(state, question, attribute)
@@ -134,7 +151,7 @@ def _sentence(state: AppState, gallery: Gallery, found: RankResult) -> None:
     k, items = found.request.k, ITEM_NAMES[gallery.kind]
     lines = [headline(grids.escape(state.query), k, group, before.shares[group], in_part, items, bool(state.where))]
     if after is not None:
-        lines.append(after_line(_switched(state), group, after.shares[group], before.shares[group]))
+        lines.append(after_line(_switched(found), group, after.shares[group], before.shares[group]))
     lines.append(f":small[{skew_line(before.metrics['max_skew'], after.metrics['max_skew'] if after else None)}]")
     st.markdown("  \n".join(lines).replace(" %", "\u00a0%"))
     if before.unknown or (after and after.unknown):
@@ -142,9 +159,11 @@ def _sentence(state: AppState, gallery: Gallery, found: RankResult) -> None:
         st.caption(f"Of the {k}, {unknown} have no known {found.request.attribute}: counted here, not in the shares.")
 
 
-def _switched(state: AppState) -> str:
-    words = [switched_words(e.neurons, e.strength, side) for side, e in sorted(state.edits.items()) if e.neurons]
-    return " and ".join(words) or "the reconstruction alone"
+def _switched(found: RankResult) -> str:
+    """What was done, for the sentence: the neurons that were switched, or the method's name."""
+    method, edits = found.request.method, found.request.edits
+    words = [switched_words(e.neurons, e.strength, side) for side, e in sorted(edits.items()) if e.neurons]
+    return " and ".join(words) or results.method_title(method)
 
 
 def _shares(found: RankResult, attribute: str) -> None:

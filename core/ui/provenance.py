@@ -28,6 +28,10 @@ def of(state: AppState, question: Asked) -> dict[str, str]:
         lines[f"{side} edit"] = f"neurons {_numbers(edit)}, {_manner(edit)}, digest {edit.digest}"
     if not request.edits:
         lines["edit"] = "none"
+    if request.method != "neuron-edit":
+        lines["method"] = request.method
+    if request.prompts is not None:
+        lines["prompts"] = f"{request.prompts.name}, digest {request.prompts.digest}"
     part = ", ".join(f"{column} = {value}" for column, value in request.where.items()) or "everything"
     lines |= {"attribute": request.attribute, "k": str(request.k), "target": TARGET_NAMES[state.target]}
     return lines | {"part": part, "rows": request.half, "seed": str(request.seed)}

@@ -53,6 +53,10 @@ class AppState:
     """Part of the gallery that is looked at: column -> value."""
     half: Half = "all"
     edits: dict[Side, Edit] = field(default_factory=dict)
+    method: str = "neuron-edit"
+    """Registered intervention that answers on Compare."""
+    prompts: Any = None
+    """Prompt sets as this session edited them (core.prompts.PromptBook); None: the shipped ones."""
     neuron: int | None = None
     """Neuron whose page is open."""
     neuron_side: Side = "image"
@@ -168,6 +172,10 @@ class AppState:
         """Everything back to the original."""
         self.edits = {}
 
+    def choose_method(self, name: str) -> None:
+        """Answer by another method; the switched neurons stay for when they are wanted again."""
+        self.method = name
+
     # -- lines shown once -----------------------------------------------------------------------------------------
 
     def notice(self, message: str) -> None:
@@ -188,6 +196,7 @@ SETTERS = {
     "where": "set_where",
     "half": "set_half",
     "gallery": "choose_gallery",
+    "method": "choose_method",
 }
 
 
