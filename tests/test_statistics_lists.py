@@ -69,7 +69,7 @@ def test_exact_p_is_the_sum_over_every_permutation():
     labels, target, k = np.array([0, 0, 0, 1, 1, 2]), np.array([0.5, 0.3, 0.2]), 4
     chosen = [rows for rows in product(range(6), repeat=k) if len(set(rows)) == k]
     values = np.array([float(SKEW(labels[list(rows)], target)) for rows in chosen])
-    for value in np.unique(values.round(9)):
+    for value in np.unique(values):
         expected = float((values >= value - 1e-9).mean())
         assert null_p(SKEW, value, [3, 2, 1], k, target) == pytest.approx(expected, abs=1e-9)
 
@@ -81,7 +81,7 @@ def test_p_is_uniform_without_bias(metric):
     rng = np.random.default_rng(3)
     p = [null_p(metric, float(metric(rng.permutation(labels)[:k], target)), counts, k, target) for _ in range(400)]
     # standard error of 400 p values near .05: 1.1 %
-    assert np.mean(np.array(p) <= 0.05) <= 0.08 and np.mean(np.array(p) <= 0.5) >= 0.4
+    assert np.mean(np.array(p) <= 0.05) <= 0.08 and np.mean(np.array(p) <= 0.5) >= 0.3
 
 
 # ------------------------------------------------------------------------------------------ prompts and images

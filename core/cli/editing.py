@@ -1,6 +1,6 @@
 """Options that every verb with an edit shares, and the edit that they describe."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 

@@ -43,7 +43,8 @@ def parse_target(data: bytes, name: str, attribute: str | None = None) -> dict[s
     except (UnicodeDecodeError, ValueError, pd.errors.ParserError) as error:
         if isinstance(error, InputError):
             raise InputError(f"{name}: {error}") from None
-        raise InputError(f"{name} cannot be read as target shares ({' '.join(str(error).split())}); {EXPECTED}") from None
+        said = " ".join(str(error).split())
+        raise InputError(f"{name} cannot be read as target shares ({said}); {EXPECTED}") from None
     target: dict[str, float] = {}
     for group, share in pairs:
         if group in target:

@@ -321,13 +321,47 @@ def _picture(words: Words, frame: pd.DataFrame) -> Picture:
 
 
 def _notes(document: dict[str, Any]) -> tuple[str, ...]:
-    """What must be known to read the numbers."""
+    """The answers in sentences, each with its interval and n, and what must be known to read them."""
+    order, right, quiet = (document[name] for name in ("spearman", "direction_right", "quiet_controls"))
+    inside = document["intervals"]["share_interval"]
     notes = [
+        f"Spearman of the measured gap and the planted share of men: {_said(order, 2)} words",
+        f"planted words that lean the planted way: {_said(right, 2)}; {_listed(document['wrong_direction'])}",
+        f"words without a planted lean whose gap stays within {QUIET:g}: {_said(quiet, 2)}; "
+        f"{_listed(document['loud_controls'])}",
+        f"Wilson intervals of shares that hold the truth, over resampled galleries: {_said(inside, 3)} words",
+    ]
+    for attribute, found in document["findings"].items():
+        shares = found["holm"]
+        notes.append(
+            f"{attribute}, MaxSkew beyond its null band after Holm over m = {found['m']} words: planted leans found "
+            f"{_said(shares['planted_found'], 2)}; words without one flagged {_said(shares['unplanted_flagged'], 2)}"
+        )
+    notes.append(
         "a word without planted lean may still lean: the model learnt from pictures, and what it picked up beside the "
         "captions is real. Flagging such a word is no error of the audit"
-    ]
+    )
     for attribute, found in document["neurons"].items():
+        own = [f"{group} {one['neuron']}" for group, one in found["groups"].items() if one["neuron"] is not None]
+        notes.append(f"{attribute}: specific neurons {', '.join(own) or 'none'}")
         notes += [f"{attribute}: no neuron is specific for {group}" for group in found["missing"]]
-    if document["wrong_direction"]:
-        notes.append(f"wrong direction: {', '.join(document['wrong_direction'])}")
+    arms = document["controls"]
+    if "chosen" in arms:
+        random = arms["random"]
+        notes.append(
+            f"mean MaxSkew of the reference words: original {_said(arms['original']['max_skew'], 2)}, reference edit "
+            f"{_said(arms['chosen']['max_skew'], 2)}, {random['n']} draws of random neurons {random['lo']:.2f} to "
+            f"{random['hi']:.2f}"
+        )
     return tuple(notes)
+
+
+def _said(estimate: dict[str, Any], digits: int) -> str:
+    if estimate.get("estimate") is None:
+        return f"not computed ({estimate.get('reason')})"
+    value, lo, hi = (f"{estimate[key]:.{digits}f}" for key in ("estimate", "lo", "hi"))
+    return f"{value} ({lo} to {hi}), n = {estimate['n']}"
+
+
+def _listed(names: list[str]) -> str:
+    return f"not: {', '.join(names)}" if names else "no exception"

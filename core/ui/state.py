@@ -1,6 +1,6 @@
 """The choices of one session: one object under one key of the session, changed only through its setters."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from dataclasses import fields as dataclass_fields
 from typing import Any
@@ -142,9 +142,22 @@ class AppState:
         else:
             self.filters[name] = value
 
-    def attribute_in(self, attributes: Iterable[str]) -> str | None:
-        """The chosen attribute where the gallery has it, else the gallery's first, else None."""
+    def attribute_in(
+        self, attributes: Iterable[str], components: Callable[[str], list[str]] | None = None
+    ) -> str | None:
+        """The chosen attribute where the gallery has it, else the gallery's first, else None.
+
+        Parameters
+        ----------
+        components : the gallery's own; where it is given, an intersection counts as an attribute of the gallery.
+        """
         names = list(attributes)
+        if components is not None and self.attribute is not None and names:
+            try:
+                components(self.attribute)
+                return self.attribute
+            except InputError:
+                pass
         return self.attribute if self.attribute in names else next(iter(names), None)
 
     # -- what is switched -----------------------------------------------------------------------------------------
