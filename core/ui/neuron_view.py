@@ -114,7 +114,7 @@ def _head(state: AppState, found: probing.Probe, side: Side, neuron: int, attrib
         key = f"switched-{side}-{neuron}"
         st.session_state[key] = state.is_switched(neuron, side)
         st.toggle("Switched off", key=key, on_change=state.toggle_neuron, args=(neuron, side))
-        if st.button("See it switched off on Compare", type="primary", icon=":material/compare_arrows:"):
+        if st.button("Compare without it", type="primary", icon=":material/compare_arrows:"):
             if not state.is_switched(neuron, side):
                 state.toggle_neuron(neuron, side)
             state.set_filter("switch-side", side)
