@@ -1,4 +1,4 @@
-"""A gallery of a few hundred rows with known prompts, and an SAE whose first neurons carry gender."""
+"""A gallery of a few hundred rows with known prompts, and an SAE whose first neurons carry gender and town."""
 
 from pathlib import Path
 
@@ -57,16 +57,16 @@ def small_gallery(folder: Path, name: str = "small", seed: int = 0) -> Gallery:
 
 
 def small_sae(gallery: Gallery) -> SAEFile:
-    """Neurons 0 and 1 fire for men and women alone; the others are random directions."""
+    """Neurons 0 and 1 fire for men and women alone, 2 and 3 for the towns; the others are random directions."""
     sae = new_sae(SAEConfig("relu", D, F, 4))
     rng = torch.Generator().manual_seed(0)
     with torch.no_grad():
         W = torch.randn(F, D, generator=rng) * 0.2
-        W[0], W[1] = torch.zeros(D), torch.zeros(D)
-        W[0, 0], W[1, 0] = 1.0, -1.0
+        W[:4] = 0.0
+        W[0, 0], W[1, 0], W[2, 1], W[3, 1] = 1.0, -1.0, 1.0, -1.0
         for name, value in {"W_dec": W, "W_enc": W.T, "b_enc": torch.zeros(F), "b_dec": torch.zeros(D)}.items():
             getattr(sae, name).data = value.clone().contiguous()
-        sae.b_enc.data[0], sae.b_enc.data[1] = -1.1, 1.1
+        sae.b_enc.data[:4] = torch.tensor([-1.1, 1.1, -1.1, 1.1])
     return SAEFile(sae.frozen(), "hand-made", digest_of(["small sae"]), None)
 
 
