@@ -20,6 +20,7 @@ from core.saes.checkpoint import load_sae
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "fairface_rn50"
 METHODS = [name for name in INTERVENTIONS if not INTERVENTIONS.get(name).needs.edit]
 EVERY = pytest.mark.parametrize("method", METHODS)
+NO_GROUPS = replace(shipped_book(CLOSED), groups=GroupPrompts("none", {}))
 DOCTOR, NURSE = "a photo of a doctor", "a photo of a nurse"
 
 
@@ -101,7 +102,7 @@ def test_the_cost_of_a_method_is_computed_without_an_edit(world, bench):
     [
         ("sem-bi", {"query": None, "query_embedding": [1.0] * 128}, "paraphrases of the query"),
         ("mean-difference", {"half": "evaluation", "where": {"gender": "Male"}}, "Male alone"),
-        ("sem-b", {"prompts": replace(shipped_book(CLOSED), groups=GroupPrompts("none", {}))}, "do not name all groups"),
+        ("sem-b", {"prompts": NO_GROUPS}, "do not name all groups"),
     ],
 )
 def test_what_is_missing_is_one_line_that_names_the_method(world, bench, method, more, said):
