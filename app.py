@@ -7,8 +7,15 @@ from core.ui import frame, links, provenance, tour
 PAGES = [
     ("start", "Start", "home", "What is loaded, the guided demo, and your own faces or captions"),
     ("neurons", "Neurons", "hub", "Find neurons that carry gender, race or age, and see what they answer to"),
+    (
+        "label",
+        "Label",
+        "label",
+        "Say what neurons answer to, with one hand on the keyboard; several raters, agreement, sets",
+    ),
     ("compare", "Compare", "compare_arrows", "A prompt before and after neurons are switched off, and what it costs"),
     ("report", "Report", "lab_profile", "An audit with its findings, to export and to verify"),
+    ("benchmark", "Benchmark", "leaderboard", "Every method side by side on a gallery, and the papers' studies"),
     ("data_and_models", "Data & models", "database", "Choose, build and import galleries, models and SAEs"),
 ]
 
@@ -37,3 +44,4 @@ with frame.guard():
         provenance.foot()
 frame.sidebar()
 links.write()
+frame.spare_collections()

@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
+from numbers import Integral
 from pathlib import Path
 from typing import Any, Literal
 
@@ -25,6 +26,7 @@ SIDES: tuple[Side, ...] = ("image", "text")
 ATTACHES: tuple[Attach, ...] = ("pooled", "residual")
 HALVES: tuple[Half, ...] = ("all", "probe", "evaluation")
 WEIGHTINGS = ("reverse", "uniform")
+PRECISIONS = ("auto", "float32", "bfloat16")
 FORMS: tuple[Form, ...] = ("error-preserving", "blend")
 
 UNKNOWN = "unknown"
@@ -228,8 +230,10 @@ class SAEConfig:
 
     def __post_init__(self) -> None:
         for name in ("d_in", "d_sae", "k"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{name} was {getattr(self, name)}; expected a whole number of at least 1")
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
+                raise InputError(f"{name} was {value!r}; expected a whole number of at least 1")
+            object.__setattr__(self, name, int(value))
         if self.k > self.d_sae:
             raise InputError(f"k was {self.k} with only {self.d_sae} neurons; choose k <= d_sae")
         object.__setattr__(self, "group_fractions", tuple(float(f) for f in self.group_fractions))
@@ -280,6 +284,9 @@ class TrainingConfig:
     most 1000."""
     threshold_beta: float = 0.99
     seed: int = 0
+    precision: str = "auto"
+    """Of the large products: "float32", "bfloat16", or "auto": bfloat16 on a GPU that has it, else float32. Parameters
+    and their averages are float32 always."""
 
     def __post_init__(self) -> None:
         for name in ("steps", "batch", "warmup_steps", "dead_after", "threshold_start", "seed"):
@@ -293,6 +300,8 @@ class TrainingConfig:
         for name, high in (("decay_fraction", 1.0), ("threshold_beta", 1.0), ("aux_weight", math.inf)):
             if not 0 <= getattr(self, name) <= high:
                 raise InputError(f"{name} was {getattr(self, name)}; expected a number from 0 to {high:g}")
+
+        one_of(self.precision, PRECISIONS, "precision")
 
     def resolved(self, d_sae: int) -> "TrainingConfig":
         """The same training with a number in every place that was None."""
@@ -312,16 +321,57 @@ class TrainingConfig:
         return digest_of(self.to_json())
 
 
-def suggested_training(n: int, d: int) -> dict[str, int]:
-    """Settings that suit a gallery of n items with d columns.
+ROWS_PER_NEURON = 8
+"""Rows that train each neuron at least: with fewer, neurons learn single items and do not carry over to new ones."""
+PASSES = 100
+"""How often a small gallery's rows are seen: more passes reconstruct new rows no better."""
+LARGE = 50_000
+"""Rows from which a training takes larger and more steps."""
+NARROW = 256
+"""Columns up to which few active neurons suit an embedding: of d = 128, k = 20 is nearly dense."""
 
-    Neurons: two a column, or one where fewer than four items come to each of them. Few active neurons suit the narrow
-    embeddings of small models: of d = 128, k = 20 is nearly dense.
+
+@dataclass(frozen=True)
+class Suggestion:
+    """Settings of a training that suit its data, and why."""
+
+    n: int
+    """Rows (or tokens) that are trained on."""
+    d: int
+    d_sae: int
+    k: int
+    steps: int
+    batch: int
+
+    def why(self) -> tuple[str, ...]:
+        """The reason of each number, one sentence each."""
+        rows, passes = f"{self.n:,} rows of {self.d:,} columns", self.steps * self.batch / self.n
+        scarce = self.d_sae < 2 * self.d
+        reason = "more would learn single items" if scarce else "two a column, and there are rows enough for all"
+        width = "few, because the embedding is narrow" if self.d <= NARROW else "as in the published recipes"
+        return (
+            f"{self.d_sae:,} neurons for {rows}: {reason}.",
+            f"k = {self.k} active neurons a row: {width}.",
+            f"{self.steps:,} steps of {self.batch:,} rows: every row is seen about {passes:,.0f} times.",
+        )
+
+
+def suggested_training(n: int, d: int) -> Suggestion:
+    """Settings that suit n rows with d columns.
+
+    Neurons: two a column, or fewer where less than ROWS_PER_NEURON rows would come to each (a power of two then, at
+    least 32). Found by cross-validation within 1,000 embeddings of photographed faces (d = 1,024, k = 20): 64 neurons
+    miss .32 to .36 of the variance of held-out photographs and 512 miss .32, while the best gender neuron of 64 tells
+    held-out men from women with AUC .82 to .95 in every architecture, and of 256 in some with .68 to .73.
     """
-    large = n >= 50_000
-    return {
-        "d_sae": 2 * d if n >= 8 * d else d,
-        "k": 8 if d <= 256 else 20,
-        "steps": 4000 if large else 1200,
-        "batch": 1024 if large else 256,
-    }
+    room = 1 << max(5, (max(n, 1) // ROWS_PER_NEURON).bit_length() - 1)
+    large, d_sae = n >= LARGE, min(2 * d, room)
+    batch = 1024 if large else 256
+    return Suggestion(
+        n=n,
+        d=d,
+        d_sae=d_sae,
+        k=min(8 if d <= NARROW else 20, d_sae),
+        steps=4000 if large else min(max(PASSES * n // batch, 400), 1200),
+        batch=batch,
+    )

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from core.saes.checkpoint import SAEFile
 
 __all__ = ["SAEs", "query_embedding", "sae_of"]
+
 ROWS_AT_ONCE = 4096
 """Rows that are encoded together where it is done without torch: 4,096 x 16,384 float64 are 512 MB."""
 
@@ -94,7 +95,7 @@ def _select_part(gallery: Gallery, request: RankRequest) -> Part:
     place[present] = np.arange(len(present))  # the last entry stays -1: that is where unknown (-1) points
     groups = tuple(every[g] for g in present)
     target = target_distribution(request.target, groups, counts[present].tolist())
-    absent = tuple(g for g in every if g not in groups)
+    absent = (*(g for g in every if g not in groups), *gallery.empty_cells(request.attribute))
     digest = digest_of([gallery.digest, array_digest(rows)])
     return Part(rows, digest, groups, place[numbers], tuple(counts[present].tolist()), target, absent)
 

@@ -1,7 +1,6 @@
 """Options that every verb with an edit shares, and the edit that they describe."""
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
     from core.saes.checkpoint import SAEFile
 
 GalleryName = Annotated[str, typer.Option("--gallery", help="Gallery folder or shipped name.")]
-Target = Annotated[str, typer.Option("--target", help="uniform, gallery, or a JSON file group: share.")]
+Target = Annotated[str, typer.Option("--target", help="uniform, gallery, or a file of group and share.")]
 SaeNames = Annotated[list[str] | None, typer.Option("--sae", help="SAE of a side; once a side.")]
 Off = Annotated[list[str] | None, typer.Option("--off", help="Neurons of that SAE, as 3,17.")]
 Strength = Annotated[float, typer.Option("--strength", help="0 changes nothing, 1 switches fully.")]
@@ -39,8 +38,10 @@ def chosen_edits(
     alpha: float,
     method: str | None,
 ) -> tuple[dict[Side, "SAEFile"], dict[Side, Edit]]:
-    """The SAEs that were named, by side, and the edit of each; a method of edits without neurons edits the
-    gallery's side, and one that reads an SAE by itself gets the shipped one.
+    """The SAEs that were named, by side, and the edit of each.
+
+    An edit without neurons belongs to the gallery's side. A method that needs an SAE and was given none takes the
+    shipped one where it fits.
 
     InputError for two SAEs of one side, neurons without an SAE, and an unknown method (before anything is loaded).
     """
@@ -50,13 +51,26 @@ def chosen_edits(
     saes, edits = load_saes(gallery, sae), {}
     for side, neurons in zip(saes, neuron_sets(off or (), len(saes)), strict=True):
         edits[side] = Edit(neurons, strength=strength, gamma=gamma, form=form, alpha=alpha)
-    found = None if method is None else INTERVENTIONS.get(method)
-    if found is not None and found.changes == "edit":
-        edits = edits or {gallery.side: Edit(strength=strength, gamma=gamma, form=form, alpha=alpha)}
-    elif found is not None and found.needs.sae:
-        side: Side = "text" if found.changes == "query" else gallery.side
-        saes |= {} if side in saes else load_saes(gallery, [f"default-{side}"])
+    if method is not None:
+        found = INTERVENTIONS.get(method)
+        if found.changes == "edit":
+            edits = edits or {gallery.side: Edit(strength=strength, gamma=gamma, form=form, alpha=alpha)}
+        elif found.needs.sae:
+            side: Side = "text" if found.changes == "query" else gallery.side
+            saes |= {} if side in saes else shipped_sae(gallery, side)
     return saes, edits
+
+
+def shipped_sae(gallery: Gallery, side: Side) -> dict[Side, "SAEFile"]:
+    """The SAE that ships for a side, where the gallery holds embeddings of the shipped model; else none."""
+    from core.saes.checkpoint import load_sae, shipped_saes
+
+    name = f"default-{side}"
+    if name not in shipped_saes():
+        return {}
+    file = load_sae(name)
+    same = file.fingerprint is not None and file.fingerprint.weights == gallery.fingerprint("pooled").weights
+    return {side: file} if same else {}
 
 
 def load_saes(gallery: Gallery, names: Sequence[str] | None) -> dict[Side, "SAEFile"]:
@@ -85,17 +99,16 @@ def neuron_sets(off: Sequence[str], saes: int) -> list[tuple[int, ...]]:
     return sets + [()] * (saes - len(sets))
 
 
-def target_of(text: str) -> Any:
-    """uniform, gallery, or the shares that a JSON file gives each group."""
+def target_of(text: str, attribute: str | None = None) -> Any:
+    """uniform, gallery, or the shares that a file (JSON or CSV) gives each group of the attribute."""
     if text in ("uniform", "gallery"):
         return text
+    from core.datasets.target_tables import read_target
+
     try:
-        table: Mapping[str, Any] = json.loads(Path(text).read_text())
-        return {str(group): float(share) for group, share in table.items()}
-    except (OSError, ValueError, AttributeError, TypeError) as error:
-        raise InputError(
-            f"--target was {text!r} ({error}); expected uniform, gallery or a JSON file of group: share"
-        ) from None
+        return read_target(Path(text), attribute)
+    except InputError as error:
+        raise InputError(f"--target was {text!r}; expected uniform, gallery or a file of shares: {error}") from None
 
 
 def text_model(gallery: Gallery, texts: Sequence[str], model: str | None, pretrained: str | None) -> "Backbone | None":

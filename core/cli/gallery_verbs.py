@@ -9,7 +9,7 @@ import typer
 from core.cli.app import app
 from core.cli.output import Json, emit, progress_bar
 from core.config import ATTACHES, InputError, one_of
-from core.gallery import Gallery, build_gallery, import_gallery, open_gallery, synth_gallery
+from core.gallery import Gallery, build_gallery, import_gallery, import_sem, open_gallery, synth_gallery
 
 verbs = typer.Typer(help="Galleries: build one, import one, look at one.", no_args_is_help=True)
 app.add_typer(verbs, name="gallery")
@@ -33,6 +33,8 @@ def build(
     model: Annotated[str, typer.Option("--model", help="open_clip name, hf-hub:..., local-dir:...")] = "default",
     pretrained: Annotated[str | None, typer.Option("--pretrained", help="open_clip weights tag.")] = None,
     attach: Annotated[str, typer.Option("--attach", help="pooled, residual, or both with a comma.")] = "pooled",
+    tokens: Annotated[int, typer.Option("--tokens", help="Random tokens to keep of each item; 2 as published.")] = 0,
+    token_seed: Annotated[int, typer.Option("--token-seed")] = 0,
     device: Annotated[str | None, typer.Option("--device", help="cpu, cuda, cuda:1, mps.")] = None,
     licence: Licence = None,
     provenance: Provenance = None,
@@ -56,7 +58,15 @@ def build(
     backbone = load_backbone(model, pretrained, device)
     with progress_bar() as progress:
         gallery = build_gallery(
-            items, backbone, out, attaches=attaches, name=name, split_seed=split_seed, progress=progress
+            items,
+            backbone,
+            out,
+            attaches=attaches,
+            name=name,
+            split_seed=split_seed,
+            tokens=tokens,
+            token_seed=token_seed,
+            progress=progress,
         )
     emit(gallery.info(), as_json, lambda: lines(gallery))
 
@@ -64,9 +74,13 @@ def build(
 @verbs.command("import")
 def import_(
     out: Out,
-    embeddings: Annotated[Path, typer.Option("--embeddings", help="(n, d) array, .npy or .npz.")],
-    table: Annotated[Path, typer.Option("--table", help="One row an embedding; first column file or id.")],
-    model_name: Annotated[str, typer.Option("--model-name", help="What the embeddings came from, in words.")],
+    embeddings: Annotated[Path | None, typer.Option("--embeddings", help="(n, d) array, .npy or .npz.")] = None,
+    table: Annotated[
+        Path | None, typer.Option("--table", help="One row an embedding; first column file or id.")
+    ] = None,
+    model_name: Annotated[str | None, typer.Option("--model-name", help="What the embeddings came from.")] = None,
+    form: Annotated[str, typer.Option("--format", help="table, or sem for SEM's published layout.")] = "table",
+    root: Annotated[Path | None, typer.Option("--root", help="Folder of SEM's layout.")] = None,
     images: Annotated[Path | None, typer.Option("--images", help="Folder of the table's files.")] = None,
     texts: Annotated[Path | None, typer.Option("--texts", help="(m, d) embeddings of known prompts.")] = None,
     text_table: Annotated[Path | None, typer.Option("--text-table", help="Their table, column prompt.")] = None,
@@ -78,22 +92,20 @@ def import_(
     as_json: Json = False,
 ) -> None:
     """Make a gallery of embeddings that exist already, with known prompts as queries."""
+    one_of(form, ("table", "sem"), "--format")
+    common = {"licence": licence, "provenance": provenance, "split_seed": split_seed, "name": name}
+    common |= {"texts": texts, "text_table": text_table, "out": out, "model_name": model_name}
     with progress_bar() as progress:
-        gallery = import_gallery(
-            embeddings,
-            table,
-            out=out,
-            model_name=model_name,
-            images=images,
-            texts=texts,
-            text_table=text_table,
-            kind=kind,
-            licence=licence,
-            provenance=provenance,
-            split_seed=split_seed,
-            name=name,
-            progress=progress,
-        )
+        if form == "sem":
+            if root is None or embeddings or table or images:
+                raise InputError(
+                    "--format sem reads the folder --root DIR alone; leave out --embeddings, --table and --images"
+                )
+            gallery = import_sem(root, progress=progress, **common)
+        else:
+            if not (embeddings and table and model_name) or root is not None:
+                raise InputError("give --embeddings, --table and --model-name, or --format sem with --root DIR")
+            gallery = import_gallery(embeddings, table, images=images, kind=kind, progress=progress, **common)
     emit(gallery.info(), as_json, lambda: lines(gallery))
 
 

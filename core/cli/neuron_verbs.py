@@ -9,7 +9,7 @@ import pandas as pd
 import typer
 
 from core.cli.app import app
-from core.cli.output import Json, emit, progress_bar
+from core.cli.output import Json, emit, estimate_text, progress_bar
 from core.config import HALVES, InputError, one_of
 from core.gallery import Gallery, open_gallery, parse_where
 from core.store import read_arrays
@@ -42,19 +42,26 @@ def neurons(
 
 
 def _of_gallery(name: str, sae: str, attribute: str, tau: float, half: Any, where: dict[str, str]) -> dict[str, Any]:
-    from core.neurons import codes_of, social_neurons
+    from core.neurons import best_neurons, codes_of, social_neurons
     from core.saes.checkpoint import load_sae
 
-    gallery, sae_file = with_half(open_gallery(name), half), load_sae(sae)
+    searched, sae_file = open_gallery(name), load_sae(sae)
+    gallery = with_half(searched, half)
     attach = sae_file.attach or "pooled"
     warnings = sae_file.require(gallery.fingerprint(attach))
     rows, labels = gallery.rows(half, where), gallery.labels(attribute)
     with progress_bar() as progress:
         codes = codes_of(gallery, sae_file, progress)
-    found = social_neurons(codes.csr[rows], labels[rows], tau)
+        found = social_neurons(codes.csr[rows], labels[rows], tau)
+        best = best_neurons(codes, labels, rows)
+        confirmed = _confirmed(best, searched, sae_file, attribute, where, progress) if half == "probe" else {}
     return {
         "schema": 1,
         **found.to_json(),
+        "best": {
+            group: {"neuron": one.neuron, "auc": one.auc.to_json(), "confirmed": confirmed.get(group)}
+            for group, one in best.items()
+        },
         "attribute": attribute,
         "gallery": gallery.name,
         "tau": tau,
@@ -64,6 +71,20 @@ def _of_gallery(name: str, sae: str, attribute: str, tau: float, half: Any, wher
         "unsure": warnings,
         "digests": {"gallery": gallery.digest, "sae": sae_file.digest},
     }
+
+
+def _confirmed(
+    best: dict[str, Any], searched: Gallery, sae_file: Any, attribute: str, where: dict[str, str], progress: Any
+) -> dict[str, Any]:
+    """AUC of the neurons chosen on the probe half, on the evaluation half; empty where the gallery has none."""
+    from core.neurons import codes_of, separation
+
+    try:
+        rows = searched.rows("evaluation", where)
+    except InputError:
+        return {}
+    codes, labels = codes_of(searched, sae_file, progress), searched.labels(attribute)
+    return {group: separation(codes, labels, rows, one.neuron, group).to_json() for group, one in best.items()}
 
 
 def with_half(gallery: Gallery, half: str) -> Gallery:
@@ -93,3 +114,6 @@ def _lines(document: dict[str, Any]) -> Iterator[str]:
     for group, found in document["groups"].items():
         specific = ", ".join(map(str, found["specific"][:12])) or "none: no neuron is this group's alone at this tau"
         yield f"{group} (n = {found['n']:,}): {len(found['effective'])} effective; specific: {specific}"
+    for group, one in document.get("best", {}).items():
+        held = f"; on the evaluation half {estimate_text(one['confirmed'])}" if one["confirmed"] else ""
+        yield f"{group}: neuron {one['neuron']} tells it apart best, AUC {estimate_text(one['auc'])}{held}"

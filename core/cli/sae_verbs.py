@@ -1,6 +1,5 @@
-"""`sae train`, `sae encode`."""
+"""`sae encode`, and the group of verbs about SAEs."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,69 +8,12 @@ import typer
 
 from core.cli.app import app
 from core.cli.output import Json, emit, progress_bar
-from core.config import ATTACHES, HALVES, SIDES, InputError, SAEConfig, TrainingConfig, one_of, suggested_training
+from core.config import InputError
 from core.gallery import open_gallery
 from core.store import atomic_file, read_array
 
-verbs = typer.Typer(help="Sparse autoencoders: train one, encode with one.", no_args_is_help=True)
+verbs = typer.Typer(help="Sparse autoencoders: train, judge, encode, import, export.", no_args_is_help=True)
 app.add_typer(verbs, name="sae")
-
-
-@verbs.command("train")
-def train(
-    gallery: Annotated[str, typer.Option("--gallery", help="Gallery folder or shipped name.")],
-    out: Annotated[Path, typer.Option("--out", help="Folder of the new SAE.")],
-    side: Annotated[str | None, typer.Option("--side", help="image or text; the gallery's own by default.")] = None,
-    attach: Annotated[str, typer.Option("--attach", help="pooled or residual.")] = "pooled",
-    arch: Annotated[str, typer.Option("--arch", help="Architecture.")] = "matryoshka-batch-topk",
-    d_sae: Annotated[int | None, typer.Option("--d-sae", help="Neurons; by the gallery's size.")] = None,
-    k: Annotated[int | None, typer.Option("--k", help="Active neurons a row.")] = None,
-    steps: Annotated[int | None, typer.Option("--steps")] = None,
-    batch: Annotated[int | None, typer.Option("--batch")] = None,
-    lr: Annotated[float | None, typer.Option("--lr", help="Peak learning rate.")] = None,
-    seed: Annotated[int, typer.Option("--seed")] = 0,
-    half: Annotated[str, typer.Option("--half", help="all, probe or evaluation rows to train on.")] = "all",
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted training.")] = False,
-    device: Annotated[str | None, typer.Option("--device")] = None,
-    as_json: Json = False,
-) -> None:
-    """Train an SAE on a gallery's embeddings."""
-    from core.backbones.base import default_device
-    from core.training import train_on_gallery
-
-    one_of(attach, ATTACHES, "--attach")
-    one_of(half, HALVES, "--half")
-    source = open_gallery(gallery)
-    if side is not None:
-        one_of(side, SIDES, "--side")
-        if side != source.side:
-            raise InputError(f"--side was {side}, but {source.name} holds {source.kind}; leave --side out")
-    d_in = source.embeddings(attach).shape[1]
-    plan = suggested_training(source.n, d_in)
-    given = {"d_sae": d_sae, "k": k, "steps": steps, "batch": batch}
-    plan |= {name: value for name, value in given.items() if value is not None}
-    config = SAEConfig(arch=arch, d_in=d_in, d_sae=plan["d_sae"], k=plan["k"])
-    training = TrainingConfig(steps=plan["steps"], batch=plan["batch"], lr=lr, seed=seed)
-    with progress_bar() as progress:
-        made = train_on_gallery(
-            source, attach, half, config, training, out, progress, resume, device=device or default_device()
-        )
-    result = {
-        "schema": 1,
-        **{key: made.quality.get(key) for key in ("fvu", "l0", "dead_fraction")},
-        "steps": training.steps,
-        "samples_per_second": made.training.get("samples_per_second"),
-        "out": str(out),
-        "digests": {"gallery": source.digest, "sae": made.digest},
-    }
-    emit(result, as_json, lambda: _quality_lines(result))
-
-
-def _quality_lines(result: dict[str, Any]) -> Iterator[str]:
-    fvu = "undefined (all rows are equal)" if result["fvu"] is None else f"{result['fvu']:.4f}"
-    yield f"fvu {fvu} (0 is perfect, 1 no better than the mean), l0 {result['l0']:.1f} neurons a row"
-    yield f"dead {result['dead_fraction']:.0%} of the neurons, {result['steps']:,} steps"
-    yield f"saved to {result['out']}, digest {result['digests']['sae'][:16]}"
 
 
 @verbs.command("encode")

@@ -1,13 +1,16 @@
 """What a data set gives a gallery: one row an item, and honest words on where it comes from."""
 
 import os
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
+import numpy as np
 import pandas as pd
 
 from core.config import InputError
+from core.datasets.images import ReadImage
 from core.datasets.tables import attribute_columns, require_filled, require_unique
 from core.registry import Registry
 
@@ -32,6 +35,12 @@ class ItemTable:
     problems: tuple[str, ...] = ()
     """What could not be used, one line each."""
     notes: tuple[str, ...] = ()
+    halves: tuple[str, ...] | None = None
+    """Half of every row by the data set's official split; None: the gallery splits by its seed."""
+    official: str | None = None
+    """How the official split became halves, in words."""
+    read: Callable[[str], ReadImage] | None = None
+    """Turns an item's `file` into a picture, where pictures are no files under `root`."""
 
     def __post_init__(self) -> None:
         content = "file" if self.kind == "images" else "text"
@@ -47,6 +56,8 @@ class ItemTable:
         for name in ("id", content):
             require_filled(self.frame, name, self.source)
         require_unique(self.frame, "id", self.source)
+        if self.halves is not None and len(self.halves) != len(self.frame):
+            raise InputError(f"{self.source}: {len(self.halves)} halves for {len(self.frame)} items")
 
     @property
     def attributes(self) -> list[str]:
@@ -64,6 +75,45 @@ class DataSet(Protocol):
 
 
 DATASETS: Registry[type[DataSet]] = Registry("data set", "core.datasets")
+
+
+def official_halves(
+    splits: Sequence[str], half_of: Mapping[str, str], name: str
+) -> tuple[tuple[str, ...] | None, str | None]:
+    """Each row's half by an official split, and the words for it; (None, None) where only one half would be filled.
+
+    Parameters
+    ----------
+    half_of : "probe" or "evaluation" for every official part, {"train": "probe", "val": "evaluation"}.
+    """
+    halves = tuple(half_of[part] for part in splits)
+    if len(set(halves)) < 2:
+        return None, None
+    said = ", ".join(f"{part} is {half}" for part, half in half_of.items() if part in set(splits))
+    return halves, f"{name}: {said}"
+
+
+def require_folder(root: Path, expected: str) -> Path:
+    """`root` as a path; InputError where it is no folder."""
+    if not Path(root).is_dir():
+        raise InputError(f"{root} is no folder; expected {expected}")
+    return Path(root)
+
+
+def first_there(root: Path, names: Sequence[str], what: str) -> Path:
+    """The first of some places under `root` that is there; InputError listing them."""
+    for name in names:
+        if (root / name).exists():
+            return root / name
+    raise InputError(f"{root} has no {what}; expected {' or '.join(names)}")
+
+
+def present(frame: pd.DataFrame, root: Path) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """The rows whose `file` is under `root`, and a line for each other row; InputError where none is."""
+    there = np.array([(root / file).is_file() for file in frame["file"]], dtype=bool)
+    if not there.any():
+        raise InputError(f"none of the {len(frame)} pictures is under {root} (the first is {frame['file'].iloc[0]!r})")
+    return frame[there].reset_index(drop=True), tuple(f"{file} is not there" for file in frame.loc[~there, "file"])
 
 
 def locate(root: Path, file: str) -> Path:

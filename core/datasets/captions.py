@@ -27,7 +27,7 @@ class Captions:
         frame = frame[~empty].reset_index(drop=True)
         notes: list[str] = []
         if table is not None:
-            frame, notes = _join(frame, Path(table))
+            frame, notes = join_attributes(frame, Path(table))
         source = f"captions {path.name}" + (f" with {Path(table).name}" if table is not None else "")
         return ItemTable(
             frame,
@@ -67,7 +67,7 @@ def _captions(path: Path) -> pd.DataFrame:
     return frame[["id", "text", *rest]]
 
 
-def _join(frame: pd.DataFrame, table: Path) -> tuple[pd.DataFrame, list[str]]:
+def join_attributes(frame: pd.DataFrame, table: Path) -> tuple[pd.DataFrame, list[str]]:
     """`frame` with the attributes of `table` beside each caption of the same id; what matched nothing is noted."""
     extra = read_table(table, need=("id",))
     require_filled(extra, "id", str(table))

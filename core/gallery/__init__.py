@@ -5,6 +5,7 @@ from core.gallery.codes import Codes
 from core.gallery.gallery import Gallery, open_gallery
 from core.gallery.importing import import_gallery
 from core.gallery.labels import parse_where
+from core.gallery.sem_layout import import_sem
 from core.gallery.split import split_halves
 from core.gallery.synthetic import synth_gallery
 from core.gallery.units import unit_rows
@@ -14,6 +15,7 @@ __all__ = [
     "Gallery",
     "build_gallery",
     "import_gallery",
+    "import_sem",
     "open_gallery",
     "parse_where",
     "split_halves",

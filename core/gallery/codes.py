@@ -1,5 +1,7 @@
 """Sparse codes of a gallery, one folder an SAE, memory-mapped by rows and by neurons."""
 
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,8 +13,14 @@ from core.config import InputError
 from core.store import atomic_folder, file_digest, read_json, write_json
 
 PARTS = ("data", "indices", "indptr")
+DATA, INDICES = np.dtype(np.float32), np.dtype(np.int32)
 NAME_LENGTH = 16
 """Characters of the SAE's digest that name the folder; codes.json holds the whole digest, which is compared."""
+
+BLOCK_CODES = 1 << 22
+"""Codes sorted by neuron at a time: together with their sorted copy some 100 MB."""
+
+Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True)
@@ -27,20 +35,96 @@ def codes_folder(gallery: Path, sae_digest: str) -> Path:
     return gallery / "codes" / sae_digest[:NAME_LENGTH]
 
 
-def write_codes(gallery: Path, sae_digest: str, csr: sparse.csr_matrix) -> None:
-    """Write the codes of one SAE into a gallery's folder, whole or not at all; older ones are replaced."""
-    csr = sparse.csr_matrix(csr, dtype=np.float32)
-    csr.sum_duplicates()
-    csr.eliminate_zeros()
-    folder = codes_folder(gallery, sae_digest)
-    with atomic_folder(folder, replace=True) as partial:
-        digests = {}
-        for form, matrix in (("csr", csr), ("csc", csr.tocsc())):
-            for part in PARTS:
-                path = partial / f"{form}_{part}.npy"
-                np.save(path, getattr(matrix, part))
-                digests[path.name] = file_digest(path)
-        write_json(partial / "codes.json", {"sae": sae_digest, "shape": list(csr.shape), "files": digests})
+def write_codes(
+    gallery: Path,
+    sae_digest: str,
+    blocks: Iterable[sparse.csr_matrix],
+    shape: tuple[int, int],
+    progress: Progress | None = None,
+) -> None:
+    """Write the codes of one SAE into a gallery's folder, whole or not at all; older ones are replaced.
+
+    `blocks` are consecutive rows of the codes (n, d_sae). Memory holds one of them, and one block of the second pass,
+    which sorts what was written by neuron.
+    """
+    with atomic_folder(codes_folder(gallery, sae_digest), replace=True) as partial:
+        rows, per_neuron = _append_rows(partial, blocks, shape[1])
+        assert rows == shape[0], f"codes of {rows} rows were written, {shape[0]} were announced"
+        _sort_by_neuron(partial, per_neuron, progress)
+        digests = {path.name: file_digest(path) for path in sorted(partial.iterdir())}
+        write_json(partial / "codes.json", {"sae": sae_digest, "shape": list(shape), "files": digests})
+
+
+def _append_rows(folder: Path, blocks: Iterable[sparse.csr_matrix], d_sae: int) -> tuple[int, np.ndarray]:
+    """Write the three arrays of the codes by rows; how many rows there were, and how many codes each neuron has."""
+    per_neuron, lengths = np.zeros(d_sae, dtype=np.int64), [np.zeros(1, dtype=np.int64)]
+    with _growing(folder / "csr_data.npy", DATA) as data, _growing(folder / "csr_indices.npy", INDICES) as indices:
+        for block in blocks:
+            block = sparse.csr_matrix(block, dtype=DATA)
+            block.sum_duplicates()
+            block.eliminate_zeros()
+            data(block.data)
+            indices(block.indices)
+            per_neuron += np.bincount(block.indices, minlength=d_sae)
+            lengths.append(np.diff(block.indptr))
+    starts = np.concatenate(lengths).cumsum(dtype=np.int64)
+    np.save(folder / "csr_indptr.npy", _narrow(starts))
+    return len(starts) - 1, per_neuron
+
+
+@contextmanager
+def _growing(path: Path, dtype: np.dtype) -> Iterator[Callable[[np.ndarray], None]]:
+    """A new .npy file, and a function that appends numbers to it."""
+    length = 0
+
+    def header() -> None:  # numpy leaves room in it, so that it can be written again when the length is known
+        described = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": (length,)}
+        np.lib.format.write_array_header_1_0(file, described)
+
+    def append(values: np.ndarray) -> None:
+        nonlocal length
+        length += len(values)
+        file.write(np.ascontiguousarray(values, dtype))
+
+    with open(path, "wb") as file:
+        header()
+        yield append
+        file.seek(0)
+        header()
+
+
+def _narrow(starts: np.ndarray) -> np.ndarray:
+    """Positions in the type of the indices where they fit: scipy maps both without a copy only if they agree."""
+    return starts.astype(INDICES) if starts[-1] <= np.iinfo(INDICES).max else starts
+
+
+def _sort_by_neuron(folder: Path, per_neuron: np.ndarray, progress: Progress | None) -> None:
+    """Write the codes neuron by neuron from those by row: each block's go behind those of the blocks before."""
+    by_row = {part: np.load(folder / f"csr_{part}.npy", mmap_mode="r") for part in PARTS}
+    starts = np.concatenate([[0], np.cumsum(per_neuron)])
+    np.save(folder / "csc_indptr.npy", _narrow(starts))
+    total = int(starts[-1])
+    data = np.lib.format.open_memmap(folder / "csc_data.npy", "w+", DATA, (total,))
+    indices = np.lib.format.open_memmap(folder / "csc_indices.npy", "w+", INDICES, (total,))
+    free = starts[:-1].copy()
+    n = len(by_row["indptr"]) - 1
+    first = 0
+    while first < n:
+        begin = int(by_row["indptr"][first])
+        last = max(first + 1, int(np.searchsorted(by_row["indptr"], begin + BLOCK_CODES, side="right")) - 1)
+        ends = by_row["indptr"][first : last + 1].astype(np.int64) - begin
+        here = slice(begin, begin + int(ends[-1]))
+        parts = (by_row["data"][here], by_row["indices"][here], ends)
+        block = sparse.csr_matrix(parts, shape=(last - first, len(free))).tocsc()
+        lengths = np.diff(block.indptr)
+        to = np.repeat(free - block.indptr[:-1], lengths) + np.arange(block.nnz)
+        data[to], indices[to] = block.data, block.indices + first
+        free += lengths
+        first = last
+        if progress is not None:
+            progress(first, n, "sorting the codes by neuron")
+    data.flush()
+    indices.flush()
 
 
 def open_codes(gallery: Path, sae_digest: str, n: int) -> Codes | None:

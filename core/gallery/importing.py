@@ -73,7 +73,7 @@ def import_gallery(
     frame = _items(Path(table), kind)
     rows, said = open_rows(embeddings, "embeddings")
     _require_same_length(len(rows), said, frame, str(table))
-    prompts = _open_prompts(texts, text_table, rows.shape[1], said)
+    prompts = open_prompts(texts, text_table, rows.shape[1], said)
     if images is not None and not Path(images).is_dir():
         raise InputError(f"{images} is no folder; expected the folder that the column 'file' starts from")
     if images is not None and "file" not in frame.columns:
@@ -82,7 +82,7 @@ def import_gallery(
     extra = {"prompts_provenance": f"imported from {prompts[2]}"} if prompts else {}
     source = f"{said} with {Path(table).name}"
     about = About(
-        name or out.name, kind, source, licence or NOT_STATED, provenance or NOT_STATED, split_seed, whole, extra
+        name or out.name, kind, source, licence or NOT_STATED, provenance or NOT_STATED, split_seed, whole, None, extra
     )
     with resumable_folder(out, replace) as workplace:
         folder = workplace / "assembled"
@@ -193,9 +193,10 @@ def _require_same_length(n: int, said: str, frame: pd.DataFrame, table: str) -> 
         )
 
 
-def _open_prompts(
+def open_prompts(
     texts: Path | np.ndarray | None, text_table: Path | None, d: int, said: str
 ) -> tuple[np.ndarray, pd.DataFrame, str] | None:
+    """Embeddings of known prompts, their table and their name; None where there are none."""
     if (texts is None) != (text_table is None):
         lone, other = ("text embeddings", "their table") if text_table is None else ("a text table", "its embeddings")
         raise InputError(f"{lone} came without {other}; give both or neither")

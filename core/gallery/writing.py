@@ -40,6 +40,8 @@ class About:
     split_seed: int = 0
     whole: Literal["probe", "evaluation"] | None = None
     """Wholly a probe or evaluation set; None: split into halves."""
+    official: str | None = None
+    """How the data set's official split became halves; None: they are drawn by `split_seed`."""
     extra: Mapping[str, Any] = field(default_factory=dict)
     """Further entries of the manifest, for example {"probe_gallery": "default-probe"}."""
 
@@ -73,13 +75,21 @@ def finish_gallery(
     fingerprints: Mapping[str, Fingerprint],
     notes: Sequence[str] = (),
     problems: Sequence[str] = (),
+    halves: Sequence[str] | None = None,
 ) -> None:
-    """Write what comes last into a folder that holds the arrays already: the table with its halves, the manifest."""
+    """Write what comes last into a folder that holds the arrays already: the table with its halves, the manifest.
+
+    Parameters
+    ----------
+    halves : the half of each row by an official split, which `about.official` describes.
+    """
     attributes = attribute_columns(frame)
-    if about.whole is None:
-        half = split_halves(frame, attributes, about.split_seed)
-    else:
+    if about.whole is not None:
         half = np.full(len(frame), about.whole)
+    elif halves is not None:
+        half = np.asarray(halves)
+    else:
+        half = split_halves(frame, attributes, about.split_seed)
     first = [name for name in ("id", "file", "text") if name in frame.columns]
     halves = pd.Series(half, index=frame.index, name="half", dtype="str")
     write_frame(folder / "attributes.parquet", pd.concat([frame[first], halves, frame[attributes]], axis=1))
@@ -94,7 +104,7 @@ def finish_gallery(
         "source": about.source,
         "fingerprints": {attach: fingerprint.to_json() for attach, fingerprint in fingerprints.items()},
         "files": {path.name: {"bytes": path.stat().st_size, "sha256": file_digest(path)} for path in files},
-        "split": {"seed": None if about.whole else about.split_seed, "whole": about.whole},
+        "split": _split(about),
         "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "software": dict(software()),
         "notes": list(notes),
@@ -103,6 +113,13 @@ def finish_gallery(
         **about.extra,
     }
     write_json(folder / "manifest.json", manifest)
+
+
+def _split(about: About) -> dict[str, Any]:
+    """How the halves came about."""
+    if about.official is not None and about.whole is None:
+        return {"seed": None, "whole": None, "official": about.official}
+    return {"seed": None if about.whole else about.split_seed, "whole": about.whole}
 
 
 @cache

@@ -3,7 +3,8 @@
 from core.labelling.agreement import Agreement, agreement, cohen_kappa, krippendorff_alpha
 from core.labelling.current import Item, Standing, last_action, standings
 from core.labelling.events import DETAILS, TYPES, LabelEvent
-from core.labelling.log import LabelLog, default_url
+from core.labelling.live import LiveStandings
+from core.labelling.log import LabelLog, default_url, label_set
 from core.labelling.matching import Match, guesses, match_neurons
 from core.labelling.queue import ORDERS, Queue, order_neurons, queue_for
 from core.labelling.sets import LabelSet, agreed_neurons, rule_text
@@ -17,6 +18,7 @@ __all__ = [
     "LabelEvent",
     "LabelLog",
     "LabelSet",
+    "LiveStandings",
     "Match",
     "Queue",
     "Standing",
@@ -26,6 +28,7 @@ __all__ = [
     "default_url",
     "guesses",
     "krippendorff_alpha",
+    "label_set",
     "last_action",
     "match_neurons",
     "order_neurons",

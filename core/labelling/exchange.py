@@ -49,10 +49,21 @@ def read_events(path: Path) -> list[LabelEvent]:
     """The events of a file that `write_events` wrote; InputError naming the file and the place of what is wrong."""
     if path.suffix.lower() == ".csv":
         return parse_csv(_text_of(path), str(path))
-    value = read_json(path)
+    return _of_document(read_json(path), str(path))
+
+
+def parse_json(text: str, name: str) -> list[LabelEvent]:
+    """The events of a document as `labels export --json` prints it."""
+    try:
+        return _of_document(json.loads(text), name)
+    except json.JSONDecodeError as error:
+        raise InputError(f"{name} is no JSON: {error.msg} at line {error.lineno}; export the labels again") from None
+
+
+def _of_document(value: Any, name: str) -> list[LabelEvent]:
     if not isinstance(value, dict) or not isinstance(value.get("events"), list):
-        raise InputError(f'{path} holds no labels: expected {{"events": [...]}} as `labels export --json` prints it')
-    return [_read(entry, f"{path}, event {i}", path.name) for i, entry in enumerate(value["events"], 1)]
+        raise InputError(f'{name} holds no labels: expected {{"events": [...]}} as `labels export --json` prints it')
+    return [_read(entry, f"{name}, event {i}", Path(name).name) for i, entry in enumerate(value["events"], 1)]
 
 
 def parse_csv(text: str, name: str) -> list[LabelEvent]:

@@ -1,7 +1,7 @@
 """The label log: events that are only ever added, in SQLite or any database by URL. The only user of sqlalchemy."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -85,14 +85,15 @@ class LabelLog:
         return [entry for _, entry in self.numbered(sae, rater, after)]
 
     def numbered(
-        self, sae: str | None = None, rater: str | None = None, after: int = 0
+        self, sae: str | None = None, rater: str | None = None, after: int = 0, known: Container[str] = ()
     ) -> list[tuple[int, LabelEvent]]:
-        """The same with the number of each in the log, rising."""
-        query = select(EVENTS.c.seq, EVENTS.c.body).where(EVENTS.c.seq > after).order_by(EVENTS.c.seq)
+        """The same with the number of each in the log, rising; without those whose ids are known already."""
+        query = select(EVENTS.c.seq, EVENTS.c.id, EVENTS.c.body).where(EVENTS.c.seq > after).order_by(EVENTS.c.seq)
         for column, wanted in ((EVENTS.c.sae, sae), (EVENTS.c.rater, rater)):
             query = query if wanted is None else query.where(column == wanted)
         with self._speaking(), self._engine.connect() as connection:
-            return [(seq, LabelEvent.from_json(body)) for seq, body in connection.execute(query)]
+            found = connection.execute(query)
+            return [(seq, LabelEvent.from_json(body)) for seq, id, body in found if id not in known]
 
     # -- sets ---------------------------------------------------------------------------------------------------------
 
@@ -152,6 +153,27 @@ class LabelLog:
 
     def close(self) -> None:
         self._engine.dispose()
+
+
+def label_set(digest: str, sae: str | None = None, where: str | Path | None = None) -> tuple[int, ...]:
+    """The neurons of a set by its hash, for edits; InputError where it is not there or belongs to another SAE.
+
+    Parameters
+    ----------
+    sae : digest of the SAE that is edited; None: not compared.
+    where : the log; None: the default one.
+    """
+    log = LabelLog(where)
+    try:
+        found = log.label_set(digest)
+    finally:
+        log.close()
+    if sae is not None and found.sae != sae:
+        raise InputError(
+            f"the set {found.name!r} ({digest[:12]}) names neurons of the SAE {found.sae[:12]}, not of {sae[:12]}; "
+            "label the neurons of this SAE"
+        )
+    return found.neurons
 
 
 def _row(entry: LabelEvent) -> dict[str, Any]:

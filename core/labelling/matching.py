@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from core.config import InputError
+from core.config import InputError, digest_of
 from core.labelling.events import LabelEvent
 
 
@@ -40,10 +40,13 @@ def match_neurons(theirs: np.ndarray, ours: np.ndarray, neurons: list[int]) -> l
     return found
 
 
-def guesses(labels: Mapping[int, LabelEvent], matches: list[Match], sae: str, rater: str) -> list[LabelEvent]:
+def guesses(
+    labels: Mapping[int, LabelEvent], matches: list[Match], sae: str, rater: str, gallery: str | None = None
+) -> list[LabelEvent]:
     """Labels for this SAE (digest `sae`) made from another one's: by a rater whose name says that it is a guess.
 
-    They are not written anywhere; a person looks at them first. Confidence is the old one times the cosine.
+    They are not written anywhere; a person looks at them first. Confidence is the old one times the cosine. Ids
+    follow from what is matched, so that the same guess is kept once.
     """
     made = []
     for match in matches:
@@ -53,6 +56,8 @@ def guesses(labels: Mapping[int, LabelEvent], matches: list[Match], sae: str, ra
                 neuron=match.ours,
                 rater=f"guess for {rater}",
                 sae=sae,
+                gallery=gallery,
+                id=digest_of([label.id, sae, match.ours, rater, gallery]),
                 type=label.type,
                 attribute=label.attribute,
                 text=label.text,

@@ -1,5 +1,6 @@
 """Codes of embeddings: in memory for uploads, stored beside the embeddings for galleries."""
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,6 +29,18 @@ def encode_rows(
 
     Reads x piece by piece; memory holds the codes and one dense block. `batch` None: as many rows as fit the block.
     """
+    blocks = list(encoded_blocks(x, sae, batch, progress, rows))
+    return sparse.vstack(blocks, format="csr") if blocks else sparse.csr_matrix((0, sae.config.d_sae), dtype=np.float32)
+
+
+def encoded_blocks(
+    x: np.ndarray,
+    sae: "SAE",
+    batch: int | None = None,
+    progress: "Progress | None" = None,
+    rows: np.ndarray | None = None,
+) -> Iterator[sparse.csr_matrix]:
+    """The codes of `encode_rows` block by block, so that they need not fit in memory."""
     import torch
 
     from core.saes.quality import row_batches
@@ -36,19 +49,12 @@ def encode_rows(
     if x.ndim != 2 or x.shape[1] != sae.config.d_in:
         raise InputError(f"embeddings of shape {tuple(x.shape)} were given; this SAE expects (n, {sae.config.d_in})")
     batch = batch or max(1, min(4096, DENSE_NUMBERS // n_neurons))
-    data, indices, lengths = [], [], []
-    with torch.inference_mode():
-        for part in row_batches(x, rows, batch, progress, "encoding"):
-            z = sae.encode(part.to(sae.b_dec.device)).cpu().numpy()
-            at, active = np.nonzero(z)
-            data.append(z[at, active])
-            indices.append(active.astype(np.int32))
-            lengths.append(np.bincount(at, minlength=len(z)))
-    if not lengths:
-        return sparse.csr_matrix((0, n_neurons), dtype=np.float32)
-    starts = np.concatenate([[0], np.cumsum(np.concatenate(lengths))])
-    shape = (len(starts) - 1, n_neurons)
-    return sparse.csr_matrix((np.concatenate(data), np.concatenate(indices), starts), shape=shape)
+    for part in row_batches(x, rows, batch, progress, "encoding"):
+        with torch.inference_mode():
+            places, values = sae.encode_sparse(part.to(sae.b_dec.device))
+            starts = places.row_starts().cpu().numpy()
+            columns = places.columns.to(torch.int32).cpu().numpy()
+        yield sparse.csr_matrix((values.cpu().numpy(), columns, starts), shape=(len(part), n_neurons))
 
 
 def encode_gallery(
@@ -56,15 +62,13 @@ def encode_gallery(
 ) -> "Codes":
     """Encode all of a gallery's embeddings at the SAE's attach point, store the codes in the gallery, and open them.
 
-    InputError where the SAE was made for other embeddings. An SAE that does not say its attach point reads `pooled`.
+    Streams: memory holds one block, however many rows the gallery has. InputError where the SAE was made for other
+    embeddings. An SAE that does not say its attach point reads `pooled`.
     """
     attach = sae_file.attach or "pooled"
     sae_file.require(gallery.fingerprint(attach), f"the gallery {gallery.name!r}")
-    csr = encode_rows(gallery.embeddings(attach), sae_file.sae, batch, progress)
-    gallery.write_codes(sae_file.digest, csr)
-    codes = gallery.codes(sae_file.digest)
-    assert codes is not None
-    return codes
+    blocks = encoded_blocks(gallery.embeddings(attach), sae_file.sae, batch, progress)
+    return gallery.write_codes(sae_file.digest, blocks, sae_file.sae.config.d_sae, progress)
 
 
 def codes_of(gallery: "Gallery", sae_file: "SAEFile", progress: "Progress | None" = None) -> "Codes":

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -9,7 +10,10 @@ import scipy.sparse as sparse
 from scipy.special import ndtr
 
 from core.neurons.matrices import UNLABELLED, AnyCodes, by_neuron, number_groups
-from core.statistics import wilson
+from core.statistics import Estimate, auc_estimate, benjamini_hochberg, wilson
+
+if TYPE_CHECKING:
+    from core.gallery import Codes
 
 
 @dataclass(frozen=True)
@@ -52,18 +56,36 @@ def firing_statistics(codes: AnyCodes, labels: Sequence | np.ndarray, rows: np.n
     return table.sort_values(["neuron", "group"], kind="stable", ignore_index=True) if len(table) else table
 
 
-def benjamini_hochberg(p: np.ndarray) -> np.ndarray:
-    """Adjusted p: the smallest false discovery rate at which each test is a finding; NaN stays NaN and is not counted.
+@dataclass(frozen=True)
+class BestNeuron:
+    """The neuron whose activation tells a group apart best, and how well."""
 
-    p_(i) -> min over j >= i of m p_(j) / j. Source: Benjamini and Hochberg 1995.
+    neuron: int
+    auc: Estimate
+    """On the rows on which it was chosen, and so too good; measure it again on rows that had no part in the choice."""
+
+
+def best_neurons(codes: "Codes", labels: Sequence | np.ndarray, rows: np.ndarray) -> dict[str, BestNeuron]:
+    """For every group the neuron with the largest AUC against all other known rows, ties by index.
+
+    Groups that have no other group beside them are left out.
     """
-    p = np.asarray(p, dtype=np.float64)
-    adjusted = np.full(p.shape, np.nan)
-    tested = np.flatnonzero(~np.isnan(p))
-    order = tested[np.argsort(p[tested], kind="stable")]
-    scaled = p[order] * len(order) / np.arange(1, len(order) + 1)
-    adjusted[order] = np.minimum(np.minimum.accumulate(scaled[::-1])[::-1], 1.0)
-    return adjusted
+    table = firing_statistics(codes.csc, labels, rows)
+    found = {}
+    for group, part in table.groupby("group") if len(table) else ():
+        if part["auc"].notna().any():
+            neuron = int(part["neuron"].iloc[int(np.nanargmax(part["auc"]))])
+            found[str(group)] = BestNeuron(neuron, separation(codes, labels, rows, neuron, str(group)))
+    return found
+
+
+def separation(codes: "Codes", labels: Sequence | np.ndarray, rows: np.ndarray, neuron: int, group: str) -> Estimate:
+    """AUC of one neuron for a group against all other rows with a known label, with DeLong's interval."""
+    names, numbers = number_groups(labels, codes.csc.shape[0])
+    known = rows[numbers[rows] >= 0]
+    if group not in names:
+        return Estimate.missing(f"no row of {group}")
+    return auc_estimate(codes.csc[:, [neuron]].toarray().ravel()[known], numbers[known] == names.index(group))
 
 
 def _group_block(name: str, g: int, sizes: np.ndarray, sums: _Sums) -> pd.DataFrame:

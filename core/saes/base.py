@@ -11,6 +11,7 @@ from torch import Tensor
 
 from core.config import InputError, SAEConfig
 from core.registry import Registry
+from core.saes.sparse import Kept, places_of
 
 SAES: Registry[type["SAE"]] = Registry("SAE architecture", "core.saes")
 
@@ -56,8 +57,6 @@ class SAE(torch.nn.Module, ABC):
 
     straight_through: ClassVar[tuple[str, ...]] = ()
     """Parameters whose gradient is an estimate, because the loss jumps in them."""
-    plain_relu: ClassVar[bool] = False
-    """Whether the inference rule is relu(pre) and nothing else, so that any neuron can be encoded by itself."""
 
     def __init__(self, config: SAEConfig) -> None:
         super().__init__()
@@ -71,6 +70,12 @@ class SAE(torch.nn.Module, ABC):
     @abstractmethod
     def encode(self, x: Tensor) -> Tensor:
         """Codes z (..., F) of raw embeddings x (..., d) by the inference rule; exact zeros where a neuron is off."""
+
+    def encode_sparse(self, x: Tensor) -> Kept:
+        """The codes of `encode` that are not 0, for rows x (B, d); equal up to rounding."""
+        z = self.encode(x)
+        places = places_of(z != 0)
+        return Kept(places, z[places.rows, places.columns])
 
     @abstractmethod
     def training_codes(self, x: Tensor) -> Tensor:

@@ -5,8 +5,9 @@ from torch import Tensor
 
 from core.config import SAEConfig
 from core.saes.base import SAES
-from core.saes.largest import Kept, largest_of_batch
+from core.saes.largest import all_above, largest_of_batch
 from core.saes.selection import SelectionSAE
+from core.saes.sparse import Kept
 
 
 @SAES.register("batch-topk")
@@ -25,6 +26,9 @@ class BatchTopKSAE(SelectionSAE):
     def encode(self, x: Tensor) -> Tensor:
         active = self.pre_activations(x).relu()
         return active * (active > self.threshold)
+
+    def encode_sparse(self, x: Tensor) -> Kept:
+        return all_above(x - self.b_dec, self.W_enc, self.b_enc, self.threshold)
 
     def keep(self, centred: Tensor) -> Kept:
         return largest_of_batch(centred, self.W_enc, self.b_enc, self.config.k * len(centred))

@@ -4,8 +4,9 @@ import torch
 from torch import Tensor
 
 from core.saes.base import SAES
-from core.saes.largest import Kept, largest_of_rows
+from core.saes.largest import largest_of_rows
 from core.saes.selection import SelectionSAE
+from core.saes.sparse import Kept
 
 
 @SAES.register("topk")
@@ -19,6 +20,9 @@ class TopKSAE(SelectionSAE):
         pre = self.pre_activations(x)
         largest = pre.topk(self.config.k, dim=-1, sorted=False)
         return torch.zeros_like(pre).scatter(-1, largest.indices, largest.values.relu())
+
+    def encode_sparse(self, x: Tensor) -> Kept:
+        return self.keep(x - self.b_dec)
 
     def keep(self, centred: Tensor) -> Kept:
         return largest_of_rows(centred, self.W_enc, self.b_enc, self.config.k)

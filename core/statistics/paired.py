@@ -4,19 +4,40 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import ndtr, ndtri
+from scipy.stats import t as student
 
 from core.statistics.bands import Metric
 from core.statistics.estimates import DRAWS, LEVEL, Estimate
 
+FEWEST = 5
+"""Exchanged rows below which an interval is not widened further: with two rows it would be nine times as wide."""
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, eq=False)
 class PairedDraws:
     """The two top-k lists of one query, before and after an edit, over resamples of the gallery's rows."""
 
     before: np.ndarray
     """Group numbers (draws, k), best first."""
     after: np.ndarray
+    counts: np.ndarray
+    """Rows of each group in both lists (2, draws, G), with smooth edges; see `resampled_counts`."""
+    exchanged: int
+    """Rows that only one of the two lists holds: what a difference rests on."""
     seed: int
+
+    @property
+    def widening(self) -> float:
+        """Factor for the deviations of a difference that rests on few rows: Student's quantile over the normal one."""
+        m = max(self.exchanged, FEWEST)
+        return float(student.ppf((1 + LEVEL) / 2, m - 1) / ndtri((1 + LEVEL) / 2) * math.sqrt(m / (m - 1)))
+
+    def values(self, metric: Metric, target: np.ndarray) -> np.ndarray:
+        """The metric before and after (2, draws) in every resample."""
+        if metric.ordered:
+            return np.stack([metric(self.before, target), metric(self.after, target)])
+        return metric.from_counts(self.counts, target)
 
 
 def paired_draws(
@@ -36,12 +57,32 @@ def paired_draws(
     before, after = np.asarray(before), np.asarray(after)
     union, place = np.unique(np.concatenate([before, after]), return_inverse=True)
     weights = np.random.default_rng(seed).poisson(1.0, size=(draws, len(union)))
-    split = len(before)
-    lists = (
-        _weighted_lists(groups[rows], weights[:, columns], k)
-        for rows, columns in ((before, place[:split]), (after, place[split:]))
-    )
-    return PairedDraws(*lists, seed=seed)
+    n_groups = int(np.max(groups, initial=-1)) + 1
+    lists, counts = [], []
+    for rows, columns in ((before, place[: len(before)]), (after, place[len(before) :])):
+        lists.append(weighted_lists(groups[rows], weights[:, columns], k))
+        own = weights.T[columns[:k]].astype(np.float32)
+        counts.append(resampled_counts(own, groups[rows], k, n_groups))
+    return PairedDraws(*lists, np.stack(counts), len(np.setxor1d(before[:k], after[:k])), seed)
+
+
+def resampled_counts(weights: np.ndarray, groups: np.ndarray, k: int, n_groups: int) -> np.ndarray:
+    """Rows of each group (draws, G) in the top k of resamples, float32, whole but for the edge.
+
+    A resample of more or fewer than k rows moves the edge of the top k. The rows that fall out or come in count with
+    the shares of the groups around the edge, not with the labels of the few rows that happen to lie there: those would
+    add noise that galleries do not have, and intervals would be too wide.
+
+    Parameters
+    ----------
+    weights : of the first k rows (k, draws).
+    groups : group numbers along the ranking (depth,), beyond the k-th row as far as is known.
+    """
+    is_group = (groups[:, None] == np.arange(n_groups)).astype(np.float32)
+    width = 3 * math.isqrt(k) + 10
+    edge = is_group[max(k - width, 0) : k + width].mean(axis=0)
+    missing = len(weights) - weights.sum(axis=0)
+    return np.maximum(weights.T @ is_group[: len(weights)] + missing[:, None] * edge, 0.0)
 
 
 def depth_for(k: int) -> int:
@@ -49,11 +90,11 @@ def depth_for(k: int) -> int:
     return k + 6 * math.isqrt(k) + 20
 
 
-def _weighted_lists(groups: np.ndarray, weights: np.ndarray, k: int) -> np.ndarray:
+def weighted_lists(groups: np.ndarray, weights: np.ndarray, k: int) -> np.ndarray:
     """First k entries (draws, k) of the lists in which entry j of `groups` stands weights[:, j] times; rest -1."""
     draws, depth = weights.shape
     repeated = np.append(np.repeat(np.broadcast_to(groups, (draws, depth)).ravel(), weights.ravel()), -1)
-    length = weights.sum(axis=1)
+    length = weights.sum(axis=1, dtype=np.int64)
     start = np.cumsum(length) - length
     rank = np.arange(k)
     index = np.where(rank < length[:, None], start[:, None] + rank, len(repeated) - 1)
@@ -69,10 +110,17 @@ def share_differences(pairs: PairedDraws, before: np.ndarray, after: np.ndarray,
     if not ((before >= 0).any() and (after >= 0).any()):
         return [Estimate.missing("no row with a known group")] * n_groups
     observed = _shares(after[None], n_groups) - _shares(before[None], n_groups)
-    drawn = _shares(pairs.after, n_groups) - _shares(pairs.before, n_groups)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        shares = pairs.counts / pairs.counts.sum(axis=-1, keepdims=True)
+    drawn = np.zeros((shares.shape[1], n_groups))
+    drawn[:, : shares.shape[2]] = (shares[1] - shares[0])[:, :n_groups]
     lo, hi = np.nanquantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
+    lo, hi = (np.clip(observed[0] + pairs.widening * (end - observed[0]), -1.0, 1.0) for end in (lo, hi))
     n = int((after >= 0).sum())
-    return [Estimate(*map(float, values), n=n) for values in zip(observed[0], lo, hi, strict=True)]
+    return [
+        Estimate(e, min(a, e), max(b, e), n=n)
+        for e, a, b in zip(observed[0].tolist(), lo.tolist(), hi.tolist(), strict=True)
+    ]
 
 
 def metric_difference(
@@ -86,9 +134,22 @@ def metric_difference(
     if not ((before >= 0).any() and (after >= 0).any()):
         return Estimate.missing("no row with a known group")
     observed = float(metric(after, target) - metric(before, target))
-    drawn = metric(pairs.after, target) - metric(pairs.before, target)
-    lo, hi = np.nanquantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]) - (np.nanmean(drawn) - observed)
+    old, new = pairs.values(metric, target)
+    drawn = new - old
+    lo, hi = np.nanquantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]) - np.nanmean(drawn)
+    lo, hi = (observed + pairs.widening * end for end in (lo, hi))
     return Estimate(observed, min(float(lo), observed), max(float(hi), observed), int((after >= 0).sum()))
+
+
+def difference_p(observed: float, drawn: np.ndarray) -> float:
+    """Two-sided p of a difference being 0: normal, with the standard deviation of its resamples (draws,).
+
+    1 where neither the observation nor any resample differs from 0: nothing was changed.
+    """
+    spread = float(np.nanstd(drawn))
+    if spread == 0.0:
+        return 1.0 if observed == 0.0 else 0.0
+    return float(2 * ndtr(-abs(observed) / spread))
 
 
 def _shares(ranked: np.ndarray, n_groups: int) -> np.ndarray:

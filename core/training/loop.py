@@ -242,20 +242,27 @@ def _steps(
     trainer: Trainer, batches: Batches, progress: Progress | None, stop: Callable[[], bool] | None
 ) -> Iterator[CurvePoint | None]:
     """Update to the end; after each update a curve point, or None between the points."""
-    steps = trainer.training.steps
+    steps, said = trainer.training.steps, ""
     every = max(1, steps // CURVE_POINTS)
     while trainer.step < steps:
         if stop is not None and stop():
             raise TrainingStopped(trainer.step, steps)
         step, batch = trainer.step, batches(trainer.step)
-        parts = trainer.update(batch)
-        if step % every and step != steps - 1:
-            yield None
-            continue
-        point = _curve_point(step, parts, batch)
+        with mixed_precision(trainer.training.precision, batch.device):
+            parts = trainer.update(batch)
+        measured = step % every == 0 or step == steps - 1
+        point = _curve_point(step, parts, batch) if measured else None
         if progress is not None:
-            progress(trainer.step, steps, f"training the SAE: {point.describe()}")
+            said = said if point is None else f": {point.describe()}"
+            progress(trainer.step, steps, f"training the SAE{said}")
         yield point
+
+
+def mixed_precision(precision: str, device: torch.device) -> torch.autocast:
+    """The context in which large products run in bfloat16 where `precision` and the device want it."""
+    gpu = device.type == "cuda" and torch.cuda.is_bf16_supported()
+    mixed = precision == "bfloat16" or (precision == "auto" and gpu)
+    return torch.autocast(device.type, torch.bfloat16, enabled=mixed)
 
 
 def _curve_point(step: int, parts: LossParts, batch: Tensor) -> CurvePoint:

@@ -1,8 +1,11 @@
 """The frame around every page: what is loaded, lines to read once, and no stack trace, whatever happens."""
 
 import functools
+import gc
 import logging
+import os
 import secrets
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import ParamSpec, TypeVar
@@ -32,6 +35,8 @@ WORDMARK = ICON.replace('viewBox="0 0 32 32"', 'viewBox="0 0 138 32" width="138"
     'font-size="24" font-weight="600" fill="#3d8bc4">Unskew</text></svg>',
 )
 """The icon with the name, in a blue that reads on both themes."""
+NEW_MODULES = 50
+"""Modules that must have been loaded since for another round of `spare_collections`."""
 GROUPS_SHOWN = 4
 """Groups of an attribute that the sidebar lists by name; the rest are counted."""
 ABOUT = """**Unskew** finds the neurons of a CLIP model that carry gender, race or age, switches them off, and shows
@@ -60,6 +65,25 @@ def through_app() -> None:
     if PagesManager.uses_pages_directory:
         PagesManager.uses_pages_directory = False
         st.rerun()
+
+
+@st.cache_resource(show_spinner=False)
+def _settled(process: int) -> dict[str, int]:
+    """Number of modules at the last `spare_collections` of this process."""
+    return {"modules": 0}
+
+
+def spare_collections() -> None:
+    """Take what is loaded for good out of garbage collection; app.py calls this after a page has run.
+
+    Streamlit collects everything after every run of a script or fragment. With torch loaded that alone took 170 ms,
+    longer than the runs themselves; of what a session makes anew it takes a few.
+    """
+    settled = _settled(os.getpid())
+    if len(sys.modules) > settled["modules"] + NEW_MODULES:
+        settled["modules"] = len(sys.modules)
+        gc.collect()
+        gc.freeze()
 
 
 # -- no stack trace ---------------------------------------------------------------------------------------------------

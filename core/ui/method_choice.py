@@ -12,6 +12,8 @@ SIDES = {
     "both": "Prompt and items",
 }
 """What a method changes, in the order in which methods are listed."""
+LINE, LINES = r"\qquad", r"\\"
+"""Where a formula breaks: the popover is as narrow as the column it opens in."""
 FIRST = "neuron-edit"
 HIDDEN = ("identity", "reconstruction-only")
 """The baseline and a control: both are shown beside every method anyway."""
@@ -36,7 +38,7 @@ def choice(state: AppState, question: results.Asked) -> str | None:
     chosen = named[state.method]
     st.caption(chosen.plain)
     with st.popover("Formula, needs, cost", icon=":material/function:", width="stretch"):
-        st.latex(chosen.formula)
+        st.latex(rf"\begin{{gathered}}{chosen.formula.replace(LINE, LINES)}\end{{gathered}}")
         st.markdown(
             f"**Needs** {', '.join(chosen.needs.words()) or 'nothing'}  \n**Costs** {chosen.cost}  \n"
             f"**Source** {chosen.paper}"
@@ -46,4 +48,4 @@ def choice(state: AppState, question: results.Asked) -> str | None:
 
 def refusal(reason: str) -> None:
     """The calm line for a method that cannot run here."""
-    st.info(reason, title="This method cannot run here", icon=":material/info:")
+    st.info(f"{reason[:1].upper()}{reason[1:]}.", title="This method cannot run here", icon=":material/info:")

@@ -27,6 +27,20 @@ def side_of(state: AppState) -> Side | None:
     return own if own in sides else sides[0]
 
 
+def side_switch(state: AppState, side: Side) -> None:
+    """Pictures or captions: the other side has its own gallery, so it is a change of gallery."""
+    partner = {"image": "default-captions", "text": "default"}[side]
+    if partner not in cache.shipped_names("galleries") or len(state.saes) < 2:
+        return
+    name = SIDE_NAMES["text" if side == "image" else "image"]
+    st.button(f"{name} ({partner})", icon=":material/swap_horiz:", on_click=_switch_side, args=(state, partner))
+
+
+def _switch_side(state: AppState, gallery: str) -> None:
+    state.choose_gallery(gallery)
+    state.open_neuron(None)
+
+
 def open_probe(state: AppState, side: Side) -> probing.Probe:
     """The probe set with its codes, computed in view where they are not stored yet."""
     with progress("Encoding the probe set") as report:
@@ -134,7 +148,7 @@ def card(state: AppState, found: probing.Probe, side: Side, attribute: str, grou
     with st.container(border=True, gap="xsmall"):
         with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
             open_button(state, side, neuron, group)
-            st.markdown(f":small[{_rates(found, attribute, group, neuron)}]", width="content")
+            st.markdown(f":small[{rates_text(found, attribute, group, neuron)}]", width="content")
         top = probing.shown_evidence(found, neuron).top.rows[:7]
         grids.strip(found.gallery, map(int, top), f"{group}-{neuron}", f"neuron {neuron}", width=52)
 
@@ -144,7 +158,8 @@ def open_button(state: AppState, side: Side, neuron: int, where: str) -> None:
     st.button(f"**{neuron}**{off}", key=f"open-{where}-{neuron}", on_click=state.open_neuron, args=(neuron, side))
 
 
-def _rates(found: probing.Probe, attribute: str, group: str, neuron: int) -> str:
+def rates_text(found: probing.Probe, attribute: str, group: str, neuron: int) -> str:
+    """How often a neuron fires on a group and on the one after it, with interval and AUC. Markdown."""
     rates = probing.rates(found, neuron, attribute)
     others = {name: e.estimate or 0.0 for name, e in rates.items() if name != group}
     auc = probing.auc(found, neuron, attribute, group)

@@ -133,6 +133,16 @@ def auc(found: Probe, neuron: int, attribute: str, group: str) -> float:
     return float(lines["auc"][lines["group"] == group].iloc[0])
 
 
+def association(found: Probe, attribute: str) -> np.ndarray:
+    """How well each neuron tells any group of an attribute apart: the largest |AUC - 1/2| over its groups (F,)."""
+
+    def compute() -> np.ndarray:
+        distances = (statistics(found, attribute)["auc"].to_numpy() - 0.5).reshape(found.sae.sae.config.d_sae, -1)
+        return np.nan_to_num(np.abs(distances)).max(axis=1)
+
+    return cache.result("association", [*found.parts, attribute], compute)
+
+
 def _lines_of(found: Probe, neuron: int, attribute: str) -> "DataFrame":
     """The neuron's lines of the firing statistics, one a group."""
     table = statistics(found, attribute)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from core.config import ASSETS, InputError, Side
+from core.config import InputError, Side
 from core.ui import cache, fit
 from core.ui.probing import MOST, Suggestion
 from core.ui.state import AppState, get_state
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from core.backbones.base import Backbone
     from core.gallery import Gallery
     from core.saes.checkpoint import SAEFile
-    from core.zeroshot import PromptSet
 
 Progress = Callable[[int, int, str], None]
 
@@ -56,7 +55,7 @@ def asked(state: AppState, attribute: str) -> Asked:
         query=state.query,
         k=min(state.k, searched(state, gallery)),
         attribute=attribute,
-        target=state.target,
+        target=state.target_for(attribute),
         half=state.half,
         where=dict(state.where),
         edits=edits,

@@ -1,10 +1,11 @@
 """Labels of a made-up SAE, and a writer process that tells on its output what is on disk."""
 
+import random
 import sys
 import time
 from pathlib import Path
 
-from core.labelling import LabelEvent, LabelLog
+from core.labelling import TYPES, LabelEvent, LabelLog
 
 SAE, GALLERY = "a" * 64, "b" * 64
 
@@ -18,7 +19,7 @@ def write_for(where: str, rater: str, seconds: float) -> None:
     """Add labels until the time is over; a line for each that is on disk."""
     log, end, i = LabelLog(where), time.monotonic() + seconds, 0
     while time.monotonic() < end:
-        entry = label(i, rater, text=f"event {i}")
+        entry = label(i, rater, random.Random(f"{rater} {i}").choice(TYPES), text=f"event {i}")
         log.add(entry)
         log.add(entry)  # a retry after a lost answer
         print(entry.id, flush=True)

@@ -1,0 +1,162 @@
+"""The arms of a benchmark: every registered method, and neuron edits by each way of choosing the neurons."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import numpy as np
+
+from core.audit import EditChoice, RankRequest, choose_edits
+from core.audit.material import Items, embed_texts, select_part
+from core.audit.ranking import intervene
+from core.audit.results import Part
+from core.benchmark.base import World
+from core.config import Edit, InputError, digest_of
+from core.gallery import Gallery
+from core.interventions import INTERVENTIONS
+
+TARGET_SKEW = 0.12
+"""Expected MaxSkew on the probe half that the search for the smallest edit stops at."""
+CHOICES = {
+    "neuron-edit-rule": (
+        "Neurons, by the published rule",
+        EditChoice("rule", tau=0.5, top=1),
+        "switches off the first neuron that is specific to each group",
+    ),
+    "neuron-edit-attribution": (
+        "Neurons, by attribution, one set for all queries",
+        EditChoice("attribution", size=16, per_query=False),
+        "switches off the 16 neurons that pull all queries hardest towards a group",
+    ),
+    "smallest-edit": (
+        "Smallest edit, one set for all queries",
+        EditChoice("smallest", target_skew=TARGET_SKEW, size=16, per_query=False),
+        "searches the few neurons, and how far to turn each down, that balance all queries at the least change",
+    ),
+    "smallest-edit-per-query": (
+        "Smallest edit, a set per query",
+        EditChoice("smallest", target_skew=TARGET_SKEW, size=16, per_query=True),
+        "searches the smallest edit for each query by itself; other queries see the gallery as it is",
+    ),
+    "neuron-edit-per-query": (
+        "Neurons, by attribution, a set per query",
+        EditChoice("attribution", size=16, per_query=True),
+        "for each query switches off the 16 neurons that pull it hardest; other queries see the gallery as it is",
+    ),
+}
+"""Ways of choosing neurons on the probe half: title, choice, words."""
+
+
+@dataclass(frozen=True)
+class Arm:
+    """A method as it stands in the table's first column."""
+
+    name: str
+    title: str
+    words: str
+    method: str
+    choice: EditChoice | None = None
+
+    @property
+    def digest(self) -> str:
+        return digest_of([self.name, self.method, self.choice.to_json() if self.choice else None])
+
+    def ready(self, world: World) -> "ReadyArm":
+        """The arm with its neurons chosen for this world; InputError saying what it lacks."""
+        if self.choice is None:
+            return ReadyArm(self, world)
+        request = world.request()
+        queries = list(world.prompts)
+        given = (world.backbone, world.saes, world.bench)
+        chosen = choose_edits(world.gallery, world.probe, self.choice, request, queries, *given)
+        edits = dict(zip(queries, chosen, strict=True))
+        common = None if _is_per_query(self.choice) else next(iter(edits.values()))
+        return ReadyArm(self, world, common, edits, tuple(chosen.notes))
+
+
+def _is_per_query(choice: EditChoice) -> bool:
+    return choice.select in ("attribution", "smallest") and choice.per_query
+
+
+@dataclass(frozen=True, eq=False)
+class ReadyArm:
+    """An arm that answers queries on this world's gallery, or on another one of the same model."""
+
+    arm: Arm
+    world: World
+    edit: Edit | None = None
+    """The one edit of all queries."""
+    edits: dict[str, Edit] = field(default_factory=dict)
+    """Each audited query's edit."""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def per_query(self) -> bool:
+        """Whether each query has its own edit: queries that nobody audits then see the gallery as it is."""
+        return bool(self.edits) and self.edit is None
+
+    @cached_property
+    def neurons(self) -> float:
+        """Mean number of switched neurons a query."""
+        return float(np.mean([len(edit.neurons) for edit in self.edits.values()])) if self.edits else 0.0
+
+    def answers(
+        self, texts: Sequence[str], gallery: Gallery | None = None, half: str | None = None
+    ) -> Iterator[tuple[str, Items, np.ndarray]]:
+        """Each text with the items that it is asked of and its vector (d,), in the order given."""
+        gallery = gallery or self.world.gallery
+        if not self.per_query:
+            items, vectors = self.answer(texts, self.edit, gallery, half)
+            yield from ((text, items, vector) for text, vector in zip(texts, vectors, strict=True))
+            return
+        for text in texts:
+            items, vectors = self.answer([text], self.edits.get(text), gallery, half)
+            yield text, items, vectors[0]
+
+    def answer(
+        self, texts: Sequence[str], edit: Edit | None, gallery: Gallery, half: str | None = None
+    ) -> tuple[Items, np.ndarray]:
+        """Items and vectors (m, d) of some texts that share an edit."""
+        world = self.world
+        request = self.request(gallery, edit, half)
+        given = (world.saes, world.bench)
+        queries = embed_texts(list(texts), gallery, request, world.backbone, *given)
+        method = "identity" if self.arm.choice is not None and edit is None else request.method
+        return intervene(gallery, self.part(gallery, half), queries, request, method, *given)
+
+    def request(self, gallery: Gallery, edit: Edit | None, half: str | None = None) -> RankRequest:
+        """What the audit is asked for this arm on a gallery."""
+        asked = self.world.request(half=half or _half_of(gallery, self.world), method=self.arm.method)
+        if self.arm.choice is not None:
+            return replace(asked, edits={} if edit is None else {gallery.side: edit})
+        return asked
+
+    def part(self, gallery: Gallery | None = None, half: str | None = None) -> Part:
+        """Rows of a gallery that this arm is measured on."""
+        gallery = gallery or self.world.gallery
+        request = self.world.request(half=half or _half_of(gallery, self.world))
+        return select_part(gallery, request, self.world.bench)
+
+
+def _half_of(gallery: Gallery, world: World) -> str:
+    """The world's half where the gallery has one, all rows of a gallery that is wholly one half."""
+    return "all" if gallery.manifest["split"].get("whole") else world.half
+
+
+def arm_names() -> list[str]:
+    """Names of all arms: the original first, then methods, then neuron edits."""
+    methods = [name for name in INTERVENTIONS if name not in ("identity", "neuron-edit")]
+    return ["identity", *methods, *CHOICES]
+
+
+def find_arm(name: str) -> Arm:
+    """The arm of that name; InputError listing them."""
+    if name in CHOICES:
+        title, choice, words = CHOICES[name]
+        return Arm(name, title, words, "neuron-edit", choice)
+    if name == "neuron-edit":
+        return find_arm("neuron-edit-rule")
+    if name not in arm_names():
+        raise InputError(f"unknown method {name!r}; known: {', '.join(arm_names())}")
+    method = INTERVENTIONS.get(name)
+    return Arm(name, method.title, method.plain, name)

@@ -1,0 +1,47 @@
+"""DeBiasLens's protocol (arXiv 2602.24014): MaxSkew@1000 against equal shares, in the words of Berg et al."""
+
+from typing import ClassVar
+
+from core.benchmark.arms import ReadyArm
+from core.benchmark.base import PROTOCOLS, Cell, Column, Progress, Protocol, World
+from core.benchmark.measures import drift, metric_by_prompt, other_accuracies, rankings, world_attributes
+from core.statistics import Estimate, mean_of
+
+
+@PROTOCOLS.register("debiaslens")
+class DebiaslensProtocol(Protocol):
+    """Skews of the top k in the gallery as it is, against equal shares, mean over prompts, times 100."""
+
+    title = "DeBiasLens"
+    words = (
+        "The top 1,000 of every query (500 for stereotype queries: give --k 500) in the gallery as it is, against "
+        "equal shares by the rules of Berg et al. 2022. Means over queries with Student's interval, times 100 as "
+        "printed; accuracy is that of the other attributes, zero-shot."
+    )
+    columns: ClassVar = (
+        Column("max_skew", "MaxSkew x 100", "lower", "mean MaxSkew@k against equal shares, times 100", 1),
+        Column("min_skew", "MinSkew x 100", "higher", "mean MinSkew@k against equal shares, times 100", 1),
+        Column("ndkl", "NDKL x 100", "lower", "mean normalised discounted KL divergence, times 100", 1),
+        Column("accuracy", "Accuracy", "higher", "mean zero-shot accuracy of the attributes not being edited"),
+        Column("cosine", "Cosine, pictures", "higher", "mean cosine of pictures before and after"),
+    )
+    skew = "max_skew"
+    cost = "cosine"
+    defaults: ClassVar = {"k": 1000, "target": "uniform"}
+
+    def measure(self, world: World, arm: ReadyArm, progress: Progress | None = None) -> Cell:
+        report = progress or (lambda *_: None)
+        names = ("max_skew", "min_skew", "ndkl")
+        report(0, 3, "queries")
+        tops = rankings(arm, world.prompts)
+        skews = {name: metric_by_prompt(arm, tops, name, "berg") for name in names}
+        report(1, 3, "accuracy")
+        attributes = world_attributes(world)
+        missing = Estimate.missing("no class prompts of another attribute were given")
+        kept = other_accuracies(arm, world.class_prompts, attributes)[0] if attributes else missing
+        report(2, 3, "drift")
+        values = {name: mean_of([100 * value for value in skews[name].values()]) for name in names}
+        values |= {"accuracy": kept, "cosine": drift(arm, world.prompts)[0]}
+        report(3, 3, "done")
+        by_prompt = {text: 100 * value for text, value in skews["max_skew"].items()}
+        return Cell(arm.arm.name, world.gallery.name, values, notes=arm.notes, by_prompt=by_prompt)

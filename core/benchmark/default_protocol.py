@@ -1,0 +1,115 @@
+"""Our own protocol: what a method does to leaning queries, to quiet ones, and to what the model should still know."""
+
+from typing import Any, ClassVar
+
+from core.benchmark.arms import ReadyArm
+from core.benchmark.base import PROTOCOLS, Cell, Column, Progress, Protocol, World
+from core.benchmark.measures import (
+    accuracy,
+    drift,
+    leakage,
+    mean_skew,
+    metric_by_prompt,
+    other_accuracies,
+    rankings,
+    world_attributes,
+)
+from core.config import ASSETS, InputError
+from core.gallery import Gallery, open_gallery
+from core.statistics import Estimate
+from core.store import read_json
+from core.zeroshot import PromptSet
+
+ATTIRE = "default-attire"
+ROLE = "word"
+"""Attribute of the attire gallery: the occupation that each figure is dressed for."""
+
+
+@PROTOCOLS.register("default")
+class DefaultProtocol(Protocol):
+    """Mean MaxSkew@k of the queries and of control queries, with the price beside it."""
+
+    title = "Default world"
+    words = (
+        "MaxSkew@k of each query against equal shares, averaged over the queries that the training captions lean "
+        "(planted) and over those that they do not. Intervals are Student's over queries, over pictures for accuracies "
+        "and cosine; the probe for leakage is fitted on other pictures than it is asked on."
+    )
+    columns: ClassVar = (
+        Column("skew", "MaxSkew, planted", "lower", "mean MaxSkew@k of the queries that lean by construction"),
+        Column("reference", "MaxSkew, ten words", "lower", "the same over the ten reference words"),
+        Column("control", "MaxSkew, unplanted", "lower", "mean MaxSkew@k of the queries that should not lean"),
+        Column("attire", "Occupation accuracy", "higher", "share of dressed figures whose occupation is recognised"),
+        Column("others", "Other attributes", "higher", "mean zero-shot accuracy of the attributes not being edited"),
+        Column("loss", "Largest loss", "higher", "accuracy after minus before of the attribute that loses most"),
+        Column("cosine", "Cosine, pictures", "higher", "mean cosine of pictures before and after"),
+        Column("query_cosine", "Cosine, queries", "higher", "mean cosine of queries before and after"),
+        Column("leakage", "Leakage (AUC)", "nearer to .5", "how well a linear probe still finds the attribute"),
+    )
+    skew = "skew"
+    cost = "attire"
+    defaults: ClassVar = {"k": 100, "target": "uniform"}
+
+    def measure(self, world: World, arm: ReadyArm, progress: Progress | None = None) -> Cell:
+        steps, report = 6, progress or (lambda *_: None)
+        report(0, steps, "queries")
+        tops = rankings(arm, world.prompts)
+        reference = {text: tops[text] for text in reference_prompts() if text in tops}
+        report(1, steps, "control queries")
+        quiet = rankings(arm, world.controls)
+        report(2, steps, "occupations")
+        attire = _attire(world, arm)
+        report(3, steps, "other attributes")
+        names = world_attributes(world)
+        missing = Estimate.missing("no class prompts of another attribute were given")
+        others, loss = other_accuracies(arm, world.class_prompts, names) if names else (missing, missing)
+        report(4, steps, "drift")
+        cosine, query_cosine = drift(arm, world.prompts)
+        report(5, steps, "leakage")
+        values = {
+            "skew": mean_skew(arm, tops),
+            "reference": mean_skew(arm, reference),
+            "control": mean_skew(arm, quiet),
+            "attire": attire,
+            "others": others,
+            "loss": loss,
+            "cosine": cosine,
+            "query_cosine": query_cosine,
+            "leakage": leakage(arm, world.prompts),
+        }
+        report(steps, steps, "done")
+        return Cell(
+            arm.arm.name, world.gallery.name, values, notes=arm.notes, by_prompt=metric_by_prompt(arm, tops, "max_skew")
+        )
+
+
+def _attire(world: World, arm: ReadyArm) -> Estimate:
+    """Accuracy of guessing the occupation of dressed figures among all occupations that they show."""
+    if not _is_default(world.gallery):
+        return Estimate.missing("only the default world has figures dressed for occupations")
+    gallery = open_gallery(ATTIRE)
+    by_word = {word["word"]: word["prompt"] for word in planted_words()}
+    groups = {word: (by_word[word],) for word in gallery.groups(ROLE)}
+    return accuracy(arm, PromptSet(ROLE, ("{}",), {ROLE: groups}), ROLE, gallery)
+
+
+def _is_default(gallery: Gallery) -> bool:
+    return gallery.fingerprint().weights == open_gallery(ATTIRE).fingerprint().weights
+
+
+def planted_words() -> list[dict[str, Any]]:
+    """The words of the default world with what the training captions say of them."""
+    return read_json(ASSETS / "prompts" / "planted.json")["words"]
+
+
+def reference_prompts() -> list[str]:
+    return [word["prompt"] for word in planted_words() if word["reference"]]
+
+
+def default_prompts(gallery: Gallery) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Queries with a planted gender lean, and those without one; InputError for a gallery of another world."""
+    if not _is_default(gallery):
+        raise InputError(f"gallery {gallery.name} has no planted words of its own; give --prompts FILE")
+    words = planted_words()
+    leaning = tuple(word["prompt"] for word in words if word["p_male"] != 0.5)
+    return leaning, tuple(word["prompt"] for word in words if word["p_male"] == 0.5)

@@ -1,0 +1,191 @@
+"""What the protocols measure, each a pure function of a ready arm."""
+
+import warnings
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from core.benchmark.arms import ReadyArm
+from core.benchmark.base import World
+from core.config import InputError
+from core.gallery import Gallery
+from core.metrics import RANKING_METRICS, Mode
+from core.retrieval import unit_query
+from core.statistics import Estimate, mean_of, null_of_mean, with_null
+from core.statistics.probes import probe_auc
+from core.zeroshot import PromptSet, class_embeddings, classify, paired_share_difference
+from core.zeroshot.accuracy import evaluate
+
+NULL_DRAWS = 300
+"""Draws of a null band: its ends are read in hundredths."""
+
+
+def rankings(arm: ReadyArm, texts: Sequence[str]) -> dict[str, np.ndarray]:
+    """Places in the searched rows of the top k of each text, best first (k,)."""
+    part, k = arm.part(), arm.world.k
+    if k > part.n:
+        raise InputError(f"k was {k}; expected at most {part.n}, the number of searched rows: choose a smaller k")
+    return {
+        text: items.index.search(unit_query(vector, items.index.d), k).rows
+        for text, items, vector in arm.answers(texts)
+    }
+
+
+def metric_by_prompt(arm: ReadyArm, tops: Mapping[str, np.ndarray], name: str, mode: Mode = "ours") -> dict[str, float]:
+    """A ranking metric of the top k of each text."""
+    part, metric = arm.part(), RANKING_METRICS.get(name)()
+    return {text: float(metric(part.labels[rows], part.target, mode)) for text, rows in tops.items()}
+
+
+def mean_skew(arm: ReadyArm, tops: Mapping[str, np.ndarray]) -> Estimate:
+    """Mean MaxSkew@k over texts with Student's interval, and the null band of that mean: what no bias at all shows."""
+    if not tops:
+        return Estimate.missing("no such query was asked")
+    part, metric = arm.part(), RANKING_METRICS.get("max_skew")()
+    mean = mean_of(list(metric_by_prompt(arm, tops, "max_skew").values()))
+    rows = np.stack([tops[text] for text in sorted(tops)])
+    band, _ = null_of_mean(metric, rows, part.labels, part.target, NULL_DRAWS, arm.world.seed)
+    return with_null(metric, mean, band)
+
+
+def drift(arm: ReadyArm, texts: Sequence[str]) -> tuple[Estimate, Estimate]:
+    """Mean cosine of items, and of queries, before and after; 1: nothing moved. Intervals over rows and over texts."""
+    part = arm.part()
+    plain = {text: vector for text, _, vector in _original(arm).answers(texts)}
+    means, queries, cosines = [], [], np.zeros(0)
+    for text, items, vector in arm.answers(texts):
+        queries.append(_cosine(plain[text], vector))
+        means.append(items.mean_cosine)
+        cosines = items.cosines
+    if arm.per_query:
+        return mean_of(means), mean_of(queries)
+    rows = np.concatenate([cosines.astype(np.float64), np.ones(part.n - len(cosines))])
+    return mean_of(rows), mean_of(queries)
+
+
+def _original(arm: ReadyArm) -> ReadyArm:
+    from core.benchmark.arms import find_arm
+
+    return ReadyArm(find_arm("identity"), arm.world)
+
+
+def _cosine(a: np.ndarray, b: np.ndarray) -> float:
+    a, b = a.astype(np.float64), b.astype(np.float64)
+    return 1.0 if np.array_equal(a, b) else float(a @ b / (np.linalg.norm(a) * np.linalg.norm(b)))
+
+
+# --------------------------------------------------------------------------------------- what the model still knows
+
+
+def predictions(arm: ReadyArm, prompts: PromptSet, attribute: str, gallery: Gallery | None = None) -> np.ndarray:
+    """Class number of every row: the class prompts are texts like any other, and see the gallery that those see."""
+    by_group = prompts.prompts(attribute)
+    alone = all(len(texts) == 1 for texts in by_group.values())
+    if arm.per_query and alone and any(texts[0] in arm.edits for texts in by_group.values()):
+        texts = [texts[0] for texts in by_group.values()]
+        scores = [items.index.scores(_unit(vector)) for _, items, vector in arm.answers(texts, gallery)]
+        return np.argmax(np.stack(scores, axis=1), axis=1)
+    items = None
+
+    def embed(texts: list[str]) -> np.ndarray:
+        nonlocal items
+        items, vectors = arm.answer(texts, arm.edit, gallery or arm.world.gallery)
+        return vectors
+
+    unit = class_embeddings(embed, prompts, attribute)
+    assert items is not None, "a class has at least one prompt"
+    return classify(items.index.unit, unit)
+
+
+def accuracy(arm: ReadyArm, prompts: PromptSet, attribute: str, gallery: Gallery | None = None) -> Estimate:
+    """Share of rows that are given their own class, with its Wilson interval."""
+    truth = _truth(arm, attribute, gallery)
+    answers = predictions(arm, prompts, attribute, gallery)
+    return evaluate(answers, truth, prompts.groups(attribute), attribute).accuracy
+
+
+def other_accuracies(arm: ReadyArm, prompts: PromptSet, attributes: Sequence[str]) -> tuple[Estimate, Estimate]:
+    """Mean accuracy over some attributes (interval over rows), and the change of the one that loses most (paired)."""
+    original = _original(arm)
+    after, changes = [], []
+    for attribute in attributes:
+        truth, classes = _truth(arm, attribute), prompts.groups(attribute)
+        known = np.isin(truth.astype(str), classes)
+        right = [
+            np.asarray(classes, dtype=object)[predictions(one, prompts, attribute)] == truth for one in (original, arm)
+        ]
+        after.append(np.where(known, right[1], np.nan))
+        changes.append(paired_share_difference(right[0][known], right[1][known]))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # a row of which nothing is known has no mean and is left out
+        rows = np.nanmean(np.array(after, dtype=np.float64), axis=0)
+    worst = min(changes, key=lambda change: change.estimate if change.estimate is not None else np.inf)
+    return mean_of(rows[np.isfinite(rows)]), worst
+
+
+def cell_accuracies(arm: ReadyArm, prompts: PromptSet, attribute: str) -> tuple[np.ndarray, np.ndarray]:
+    """Right or wrong (n,) and the (class, group) cell (n,) of every row; -1 where either is unknown."""
+    truth = _truth(arm, attribute)
+    classes, part = prompts.groups(attribute), arm.part()
+    place = {name: i for i, name in enumerate(classes)}
+    numbers = np.array([place.get(label, -1) for label in truth])
+    cell = np.where((numbers >= 0) & (part.labels >= 0), numbers * len(part.groups) + part.labels, -1)
+    return predictions(arm, prompts, attribute) == numbers, cell
+
+
+def worst_cell(right: np.ndarray, cell: np.ndarray) -> tuple[Estimate, Estimate, Estimate]:
+    """Accuracy, that of the worst cell, and their gap, with t intervals over rows (gap: over both, as independent)."""
+    known = cell >= 0
+    right, cell = right[known].astype(np.float64), cell[known]
+    overall = mean_of(right)
+    size, good = np.bincount(cell), np.bincount(cell, weights=right)
+    share = np.where(size > 0, good / np.maximum(size, 1), np.inf)
+    worst = mean_of(right[cell == int(share.argmin())])
+    gap = overall.estimate - worst.estimate
+    if overall.lo is None or worst.lo is None:
+        return overall, worst, Estimate(gap, n=len(right))
+    half = float(np.hypot(overall.estimate - overall.lo, worst.estimate - worst.lo))
+    return overall, worst, Estimate(gap, gap - half, gap + half, len(right))
+
+
+def _truth(arm: ReadyArm, attribute: str, gallery: Gallery | None = None) -> np.ndarray:
+    gallery = gallery or arm.world.gallery
+    return gallery.labels(attribute)[arm.part(gallery).rows]
+
+
+def _unit(vector: np.ndarray) -> np.ndarray:
+    return unit_query(vector, len(vector))
+
+
+# ------------------------------------------------------------------------------------------------------- leakage
+
+
+def leakage(arm: ReadyArm, texts: Sequence[str]) -> Estimate:
+    """AUC of a linear probe for the attribute on the items after the arm; .5: nothing is left, 1: all is.
+
+    The probe (standardised columns, logistic regression) is fitted on the probe rows as the arm leaves them and asked
+    on the measured rows. Several groups: mean over groups against the rest. A set per query: mean over the queries.
+    """
+    if not arm.per_query:
+        return _leakage(arm, texts[0])
+    found = [_leakage(arm, text) for text in texts]
+    return mean_of([estimate.estimate for estimate in found if estimate.estimate is not None])
+
+
+def _leakage(arm: ReadyArm, text: str) -> Estimate:
+    world = arm.world
+    fitted, asked = ((world.probe, "probe"), (world.gallery, None))
+    _, train, _ = next(arm.answers([text], *fitted))
+    _, test, _ = next(arm.answers([text], *asked))
+    part, own = arm.part(world.probe, "probe"), arm.part()
+    if part.groups != own.groups or len(own.groups) < 2:
+        return Estimate.missing("the probe rows do not hold the same groups")
+    return probe_auc(train.index.unit, part.labels, test.index.unit, own.labels)
+
+
+def world_attributes(world: World) -> list[str]:
+    """Attributes that class prompts and gallery share, without the audited one."""
+    if world.class_prompts is None:
+        return []
+    shared = [name for name in world.class_prompts.attributes if name in world.gallery.attributes]
+    return [name for name in shared if name != world.attribute]

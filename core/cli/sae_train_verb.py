@@ -1,0 +1,204 @@
+"""`sae train`: one SAE for each gallery and attach point, stopped and resumed at will."""
+
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from core.cli.app import INTERRUPTED
+from core.cli.output import Json, emit, progress_bar
+from core.cli.sae_verbs import verbs
+from core.config import ATTACHES, HALVES, SIDES, InputError, SAEConfig, TrainingConfig, one_of, suggested_training
+from core.gallery import Gallery, open_gallery
+
+
+@verbs.command("train")
+def train(
+    gallery: Annotated[list[str], typer.Option("--gallery", help="Gallery folder or shipped name; repeatable.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder of the new SAE, or of several: OUT/SIDE-ATTACH.")],
+    side: Annotated[str | None, typer.Option("--side", help="image, text or both; the galleries' own.")] = None,
+    attach: Annotated[str, typer.Option("--attach", help="pooled, residual, or both with a comma.")] = "pooled",
+    tokens: Annotated[bool, typer.Option("--tokens", help="Train on the random tokens the gallery keeps.")] = False,
+    arch: Annotated[str, typer.Option("--arch", help="Architecture.")] = "matryoshka-batch-topk",
+    d_sae: Annotated[int | None, typer.Option("--d-sae", help="Neurons; by the gallery's size.")] = None,
+    k: Annotated[int | None, typer.Option("--k", help="Active neurons a row.")] = None,
+    steps: Annotated[int | None, typer.Option("--steps")] = None,
+    batch: Annotated[int | None, typer.Option("--batch")] = None,
+    lr: Annotated[float | None, typer.Option("--lr", help="Peak learning rate.")] = None,
+    seed: Annotated[int, typer.Option("--seed")] = 0,
+    half: Annotated[str, typer.Option("--half", help="all, probe or evaluation rows to train on.")] = "all",
+    levels: Annotated[str | None, typer.Option("--levels", help="Active neurons a level (msae): 8,16.")] = None,
+    weighting: Annotated[str | None, typer.Option("--weighting", help="reverse or uniform (msae).")] = None,
+    sparsity: Annotated[float | None, typer.Option("--sparsity", help="Price of activity (relu, jumprelu).")] = None,
+    warmup: Annotated[int | None, typer.Option("--warmup", help="Steps over which the rate rises.")] = None,
+    decay: Annotated[float | None, typer.Option("--decay", help="Last share of steps, rate falling.")] = None,
+    clip: Annotated[float | None, typer.Option("--clip", help="Largest gradient norm.")] = None,
+    dead_after: Annotated[int | None, typer.Option("--dead-after", help="Silent rows that count as dead.")] = None,
+    aux_weight: Annotated[float | None, typer.Option("--aux-weight", help="Of reviving dead neurons.")] = None,
+    precision: Annotated[str | None, typer.Option("--precision", help="auto, float32 or bfloat16.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted training.")] = False,
+    device: Annotated[str | None, typer.Option("--device")] = None,
+    as_json: Json = False,
+) -> int:
+    """Train SAEs on galleries' embeddings. Ctrl-C keeps what was reached; --resume goes on."""
+    from core.training import TrainingStopped
+
+    one_of(half, HALVES, "--half")
+    wanted = {"d_sae": d_sae, "k": k, "steps": steps, "batch": batch}
+    shape = _given(weighting=weighting, sparsity=sparsity, levels=_numbers(levels))
+    fine = _given(
+        warmup_steps=warmup,
+        decay_fraction=decay,
+        clip=clip,
+        dead_after=dead_after,
+        aux_weight=aux_weight,
+        precision=precision,
+    )
+    parts = _parts(gallery, side, attach, out)
+    found = []
+    try:
+        with _stopped_by_ctrl_c() as stop:
+            for source, place, folder in parts:
+                if resume and len(parts) > 1 and (folder / "config.json").is_file():
+                    continue  # finished before the interruption
+                options = {"arch": arch, "half": half, "tokens": tokens, "lr": lr, "seed": seed, "resume": resume}
+                found.append(_train(source, place, folder, wanted, shape, fine, options, device, stop))
+    except TrainingStopped as stopped:
+        kept = f"{stopped}; it is kept beside --out: the same command with --resume goes on"
+        print(kept, file=sys.stderr)
+        return INTERRUPTED
+    if len(parts) == 1:
+        emit(found[0], as_json, lambda: _lines(found[0]))
+    else:
+        emit({"schema": 1, "saes": found}, as_json, lambda: (line for one in found for line in _lines(one)))
+    return 0
+
+
+def _train(
+    source: Gallery,
+    attach: Any,
+    out: Path,
+    wanted: dict[str, int | None],
+    shape: dict[str, Any],
+    fine: dict[str, Any],
+    options: dict[str, Any],
+    device: str | None,
+    stop: Callable[[], bool],
+) -> dict[str, Any]:
+    """Train one SAE and say how good it is."""
+    from core.backbones.base import default_device
+    from core.training import train_on_gallery
+    from core.training.gallery_runs import training_rows
+
+    x, rows, _ = training_rows(source, attach, options["half"], options["tokens"])
+    suggestion = suggested_training(len(x) if rows is None else len(rows), x.shape[1])
+    plan = {name: getattr(suggestion, name) if value is None else value for name, value in wanted.items()}
+    config = SAEConfig(options["arch"], x.shape[1], plan["d_sae"], min(plan["k"], plan["d_sae"]), **shape)
+    training = TrainingConfig(plan["steps"], plan["batch"], options["lr"], seed=options["seed"], **fine)
+    with progress_bar() as progress:
+        made = train_on_gallery(
+            source,
+            attach,
+            options["half"],
+            config,
+            training,
+            out,
+            progress,
+            options["resume"],
+            tokens=options["tokens"],
+            stop=stop,
+            device=device or default_device(),
+        )
+    return {
+        "schema": 1,
+        "side": source.side,
+        "attach": attach,
+        **{key: made.quality.get(key) for key in ("fvu", "l0", "dead_fraction")},
+        "steps": training.steps,
+        "samples_per_second": made.training.get("samples_per_second"),
+        "settings": {name: plan[name] for name in ("d_sae", "k", "batch")} | {"arch": options["arch"]},
+        "why": [] if any(wanted.values()) else list(suggestion.why()),
+        "out": str(out),
+        "digests": {"gallery": source.digest, "sae": made.digest},
+    }
+
+
+def _parts(names: Sequence[str], side: str | None, attach: str, out: Path) -> list[tuple[Gallery, Any, Path]]:
+    """Gallery, attach point and folder of every SAE to train, all checked before the first is trained.
+
+    InputError where a side is asked for that no gallery has, or a gallery is of a side not asked for; where two
+    galleries are of one side; where a gallery lacks the attach point.
+    """
+    galleries = [open_gallery(name) for name in names]
+    attaches = _listed(attach, ATTACHES, "--attach")
+    sides = [gallery.side for gallery in galleries]
+    if side is not None:
+        asked = _listed(side, SIDES, "--side")
+        if set(asked) != set(sides):
+            held = " and ".join(f"{gallery.name} holds {gallery.kind}" for gallery in galleries)
+            raise InputError(f"--side was {side}, but {held}; give one gallery for each side, or leave --side out")
+    if len(set(sides)) < len(sides):
+        raise InputError(f"two galleries are of the {sides[0]} side; train them one by one, each with its own --out")
+    for gallery in galleries:
+        for place in attaches:
+            gallery.embeddings(place)
+    if len(galleries) * len(attaches) == 1:
+        return [(galleries[0], attaches[0], out)]
+    return [(gallery, place, out / f"{gallery.side}-{place}") for gallery in galleries for place in attaches]
+
+
+def _listed(value: str, allowed: tuple[str, ...], option: str) -> list[str]:
+    """The parts of a comma list, each of them allowed and named once."""
+    parts = [part.strip() for part in value.split(",")]
+    for part in parts:
+        one_of(part, allowed, option)
+    return list(dict.fromkeys(parts))
+
+
+def _numbers(text: str | None) -> tuple[int, ...] | None:
+    if text is None:
+        return None
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise InputError(f"--levels was {text!r}; expected rising whole numbers with commas, such as 8,16") from None
+
+
+def _given(**options: Any) -> dict[str, Any]:
+    """The options that were given."""
+    return {name: value for name, value in options.items() if value is not None}
+
+
+@contextmanager
+def _stopped_by_ctrl_c() -> Iterator[Callable[[], bool]]:
+    """`stop()` is True after the first Ctrl-C, so that training ends between two steps; the second ends at once."""
+    asked = False
+
+    def ask(number: int, frame: Any) -> None:
+        nonlocal asked
+        asked = True
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    try:
+        before = signal.signal(signal.SIGINT, ask)
+    except ValueError:  # not the main thread: nobody presses Ctrl-C there
+        yield lambda: False
+        return
+    try:
+        yield lambda: asked
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _lines(result: dict[str, Any]) -> Iterator[str]:
+    fvu = "undefined (all rows are equal)" if result["fvu"] is None else f"{result['fvu']:.4f}"
+    settings = result["settings"]
+    yield f"{settings['arch']}, {settings['d_sae']:,} neurons, k = {settings['k']}, {result['attach']} {result['side']}"
+    yield f"fvu {fvu} (0 is perfect, 1 no better than the mean), l0 {result['l0']:.1f} neurons a row"
+    yield f"dead {result['dead_fraction']:.0%} of the neurons, {result['steps']:,} steps"
+    yield from result["why"]
+    yield f"saved to {result['out']}, digest {result['digests']['sae'][:16]}"

@@ -1,0 +1,215 @@
+"""Interval of a ranking metric by test inversion: the values that the observed one does not contradict.
+
+A percentile bootstrap does not cover here: MaxSkew, KL and NDKL cannot be negative and are biased upward near no bias.
+Instead, one family of ranked lists runs from the target through the observed shares and beyond,
+
+    p_r(g; t) proportional to q_g (p_rg / q_g)^t        r a rank, q the target, p the observed shares, smoothed
+
+so that t = 0 has no bias and t = 1 is what was seen. Lists are drawn along it, and the interval holds what the metric
+is for every t under which a value as far out as the observed one has a chance of 2.5 % or more on either side. Equal
+values count one half (mid-p), so that coverage is right on average and not only at least right.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from core.statistics.bands import Metric
+from core.statistics.estimates import DRAWS, LEVEL
+
+PROPOSALS = (-3.0, -1.5, 0.0, 1.5, 3.0, 5.0)
+"""Where lists are drawn: so many standard errors of t away from what was seen, which brackets both ends."""
+GRID = 61
+TREND = 0.3
+"""Standard deviation to which the slope of a group's log-odds, per octave of rank, is held."""
+NEWTON = 6
+EXTREMES = ("max_skew", "min_skew")
+"""Metrics that are the most extreme of several groups."""
+
+
+def metric_interval(
+    metric: Metric, ranked: np.ndarray, target: Sequence[float], draws: int = DRAWS, seed: int = 0
+) -> tuple[float, float]:
+    """95 % interval of a bias metric of one ranked list (k,), whose unknown rows (-1) are left out.
+
+    The top k is seen as a sample of what the query retrieves. The interval of a metric of counts is about the metric
+    of the true shares; that of an ordered metric is about its mean at this k, which keeps the bias of a finite list:
+    compare it with the null band. `python -m tests.benchmarks coverage` simulates how often the truth is inside.
+    Inside the null band the interval says little: say "not distinguishable from no bias" there. It always holds the
+    estimate. NaN where no group is known.
+    """
+    target = np.asarray(target, dtype=np.float64)
+    ranked = np.asarray(ranked)
+    ranked = ranked[ranked >= 0]
+    if len(ranked) == 0:
+        return math.nan, math.nan
+    estimate = float(metric(ranked, target))
+    family = _family(metric, ranked, target)
+    near, far = _ends(metric, family, estimate, target, draws, seed)
+    if metric.name in EXTREMES:
+        # several groups as extreme as the most extreme one push the estimate outwards: the near end allows for that
+        near, _ = _ends(metric, _tied(family, metric), estimate, target, draws, seed)
+    return min(near, far, estimate), max(near, far, estimate)
+
+
+def _ends(
+    metric: Metric, family: "_CountFamily | _OrderedFamily", estimate: float, target: np.ndarray, draws: int, seed: int
+) -> tuple[float, float]:
+    """The metric at the end with less bias and at the end with more bias than observed, of one family of lists."""
+    rng = np.random.default_rng(seed)
+    at = np.unique(np.maximum([0.0, *(1.0 + family.step * np.array(PROPOSALS))], 0.0))
+    each = -(-draws // len(at))
+    lists = [family.draw(t, each, rng) for t in at]
+    values = np.concatenate([metric(x, target) if metric.ordered else metric.from_counts(x, target) for x in lists])
+    leaning = np.concatenate([family.lean(x) for x in lists])
+    grid = np.linspace(0.0, at[-1], GRID)
+    weights = _weights(family, leaning, at, grid)
+    sign = -1.0 if metric.bias_direction < 0 else 1.0
+    more = np.maximum.accumulate(weights @ _exceeds(sign * values, sign * estimate))
+    truth = weights @ values if metric.ordered else family.truth(metric, grid, target)
+    tail = (1 - LEVEL) / 2
+    # where no bias at all is not contradicted, the interval begins at none; where nothing more can be, it ends there
+    near = 0.0 if more[0] > tail else float(np.interp(tail, more, truth))
+    far = family.pure(metric, target) if more[-1] < 1 - tail else float(np.interp(1 - tail, more, truth))
+    return near, far
+
+
+def _exceeds(values: np.ndarray, observed: float) -> np.ndarray:
+    """1 where a drawn value shows more bias than the observed one, 1/2 where it shows as much."""
+    near = np.isclose(values, observed, rtol=0, atol=1e-9)
+    return np.where(near, 0.5, values > observed)
+
+
+def _weights(family: "_Family", leaning: np.ndarray, at: np.ndarray, grid: np.ndarray) -> np.ndarray:
+    """Weight (grid, lists) with which each drawn list stands for lists of each t; rows sum to 1.
+
+    All lists count for every t, as draws of the mixture of the proposals (importance sampling, balance heuristic).
+    """
+    drawn = np.logaddexp.reduce(at[:, None] * leaning - family.log_sums(at)[:, None], axis=0)
+    log_weight = grid[:, None] * leaning - family.log_sums(grid)[:, None] - drawn
+    weight = np.exp(log_weight - log_weight.max(axis=1, keepdims=True))
+    return weight / weight.sum(axis=1, keepdims=True)
+
+
+@dataclass(frozen=True, eq=False)
+class _Family:
+    """Lists of k rows by t: at every rank (or at all alike) the groups' chances are q exp(t u), up to their sum."""
+
+    u: np.ndarray
+    """ln of observed share over target share (ranks, G); one row where the order does not matter."""
+    q: np.ndarray
+    k: int
+
+    @property
+    def repeats(self) -> float:
+        return self.k / len(self.u)
+
+    @property
+    def step(self) -> float:
+        """Standard error of t at 1, from the Fisher information."""
+        p = self.chances(1.0)
+        mean = (p * self.u).sum(axis=1, keepdims=True)
+        return 1.0 / math.sqrt(max(self.repeats * float((p * (self.u - mean) ** 2).sum()), 1e-12))
+
+    def chances(self, t: float) -> np.ndarray:
+        """(ranks, G), each row summing to 1."""
+        log_p = np.log(self.q) + t * self.u
+        p = np.exp(log_p - log_p.max(axis=1, keepdims=True))
+        return p / p.sum(axis=1, keepdims=True)
+
+    def log_sums(self, t: np.ndarray) -> np.ndarray:
+        """Sum over the rows of a list of ln sum_g q_g exp(t u_g), one for each t."""
+        inner = np.log(self.q) + t[:, None, None] * self.u
+        return self.repeats * np.logaddexp.reduce(inner, axis=-1).sum(axis=-1)
+
+
+class _CountFamily(_Family):
+    """Lists as counts of each group (draws, G)."""
+
+    def draw(self, t: float, draws: int, rng: np.random.Generator) -> np.ndarray:
+        return rng.multinomial(self.k, self.chances(t)[0], size=draws)
+
+    def lean(self, counts: np.ndarray) -> np.ndarray:
+        return counts @ self.u[0]
+
+    def truth(self, metric: Metric, t: np.ndarray, target: np.ndarray) -> np.ndarray:
+        """The metric of the shares of each t, within what a list of k rows can show."""
+        values = metric.from_counts(np.stack([self.k * self.chances(v)[0] for v in t]), target)
+        reach = metric.from_counts(self.k * np.eye(len(self.q)), target)
+        return np.maximum(values, reach.min()) if metric.bias_direction < 0 else np.minimum(values, reach.max())
+
+    def pure(self, metric: Metric, target: np.ndarray) -> float:
+        counts = np.zeros(len(self.q))
+        counts[self.u[0].argmax()] = self.k
+        return float(metric.from_counts(counts, target))
+
+
+class _OrderedFamily(_Family):
+    """Lists as group numbers (draws, k)."""
+
+    def draw(self, t: float, draws: int, rng: np.random.Generator) -> np.ndarray:
+        upper = np.cumsum(self.chances(t), axis=1)
+        chance = rng.random((draws, self.k))
+        lists = np.zeros((draws, self.k), dtype=np.int8 if len(self.q) < 128 else np.int64)
+        for g in range(len(self.q) - 1):
+            lists += chance > upper[:, g]
+        return lists
+
+    def lean(self, lists: np.ndarray) -> np.ndarray:
+        return self.u[np.arange(self.k), lists].sum(axis=1)
+
+    def pure(self, metric: Metric, target: np.ndarray) -> float:
+        return float(metric(self.u.argmax(axis=1), target))
+
+
+def _family(metric: Metric, ranked: np.ndarray, q: np.ndarray) -> _CountFamily | _OrderedFamily:
+    """The family through what was seen; where exactly the target was seen, it leads to the first group."""
+    counts = np.bincount(ranked, minlength=len(q))
+    p = _along(ranked, q) if metric.ordered else (counts[None] + 0.5) / (counts.sum() + 0.5 * len(q))
+    u = np.log(p / q)
+    if np.ptp(u, axis=1).max() < 1e-6:
+        u[:, 0] += 1e-3
+    return (_OrderedFamily if metric.ordered else _CountFamily)(u, q, len(ranked))
+
+
+def _tied(family: _CountFamily, metric: Metric) -> _CountFamily:
+    """The family in which all groups that may be as extreme as the most extreme one are equally so.
+
+    May be: the difference of the log-ratios is less than two of its standard errors.
+    """
+    u = family.u[0]
+    rows = family.k * np.exp(u) * family.q
+    top = u.argmax() if metric.bias_direction > 0 else u.argmin()
+    near = np.abs(u - u[top]) < 2.0 * np.sqrt(1 / rows + 1 / rows[top])
+    tied = np.where(near, np.log(rows[near].sum() / (family.k * family.q[near].sum())), u)
+    return _CountFamily(tied[None], family.q, family.k)
+
+
+def _along(ranked: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Shares (k, G) along the ranking: each group's log-odds are a line in log2 rank, then rows sum to 1.
+
+    Fitted by Newton's method with half a row of every group added, so that a group that was not seen keeps a chance,
+    and with slopes held near 0 by TREND.
+    """
+    k, n_groups = len(ranked), len(target)
+    z = np.log2(np.arange(1, k + 1))
+    z -= z.mean()
+    # the added rows stand at z = 0, the middle of the ranking
+    x = np.stack([np.ones(k + 1), np.append(z, 0.0)])
+    weight = np.append(np.ones(k), 0.5 * n_groups)
+    seen = np.vstack([ranked[:, None] == np.arange(n_groups), np.full(n_groups, 1 / n_groups)])
+    start = (weight @ seen) / weight.sum()
+    line = np.stack([np.log(start / (1 - start)), np.zeros(n_groups)])  # (2, G)
+    penalty = np.diag([0.0, TREND**-2])
+    for _ in range(NEWTON):
+        p = 1 / (1 + np.exp(-(x.T @ line)))
+        gradient = x @ (weight[:, None] * (seen - p)) - penalty @ line
+        curvature = np.einsum("ar,rg,br->gab", x, weight[:, None] * p * (1 - p), x) + penalty
+        line = line + np.linalg.solve(curvature, gradient.T[:, :, None])[:, :, 0].T
+    # a similarity ranking leans most at its top: a slope that says the opposite is chance
+    leans = line[0] - np.log(target / (1 - target))
+    line[1] = np.where(np.sign(line[1]) == np.sign(leans), 0.0, line[1])
+    p = 1 / (1 + np.exp(-(x.T @ line)[:-1]))
+    return p / p.sum(axis=1, keepdims=True)
