@@ -175,10 +175,10 @@ class LiveEngine:
         if len(thin):  # nearly everything is taken away: the difference of large numbers says too little
             squares[:, thin] = self._forms_of(rows[thin], alpha, shift, codes[thin] @ self.W[neurons])
         scales, lengths = self.geometry.scales(squares), self.geometry.lengths(squares, along)
-        if not (lengths > 0).all():
-            raise InputError("the edit leaves nothing of some items; switch fewer neurons, or less strongly")
         if not (squares < LARGEST).all():
             raise InputError("the edit gives embeddings that are not finite; choose a smaller gamma or fewer neurons")
+        if not (lengths > 0).all():
+            raise InputError("the edit leaves nothing of some items; switch fewer neurons, or less strongly")
         before = self._pooled_lengths[rows]
         common = self._pooled_along_offset[rows]
         cosines = (own / scales + common) / (lengths * before)
