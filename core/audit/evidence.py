@@ -243,8 +243,6 @@ class Fitter:
                 if partner is None:
                     raise error
                 probe = open_gallery(partner)
-        if self.request.attribute not in probe.attributes:
-            raise InputError(f"the probe set {probe.name} has no attribute {self.request.attribute!r}")
         mine, theirs = (g.fingerprint("pooled") for g in (self.gallery, probe))
         mine.require_match(theirs, f"gallery {self.gallery.name!r}", f"the probe set {probe.name!r}")
         whole = probe.manifest["split"].get("whole") is not None

@@ -25,6 +25,7 @@ from core.interventions.base import NO_EDIT
 from core.metrics import RANKING_METRICS, Mode
 from core.retrieval import Ranking, ranks_of, unit_query
 from core.statistics import (
+    MINIMUM_N,
     Estimate,
     depth_for,
     metric_difference,
@@ -33,12 +34,16 @@ from core.statistics import (
     paired_draws,
     share_differences,
     share_estimate,
+    too_few,
     with_null,
 )
 from core.store import array_digest
 
 if TYPE_CHECKING:
     from core.backbones.base import Backbone
+
+ABSENT_SHOWN = 12
+"""Empty groups that a note lists at most."""
 
 
 def rank(
@@ -151,7 +156,10 @@ def measure(gallery: Gallery, part: Part, request: RankRequest, ranking: Ranking
         rows=rows,
         scores=top.scores,
         groups=tuple(part.groups[g] if g >= 0 else None for g in ranked),
-        shares={group: share_estimate(int((ranked == g).sum()), known) for g, group in enumerate(part.groups)},
+        shares={
+            group: too_few(share_estimate(int((ranked == g).sum()), known), part.counts[g])
+            for g, group in enumerate(part.groups)
+        },
         unknown=len(ranked) - known,
         metrics={
             name: metric_estimate(name, ranked, part.target, part.counts, request.seed, request.null_draws)
@@ -258,7 +266,12 @@ def _notes(part: Part, fitter: Fitter) -> list[str]:
     """Warnings about groups, about what could not be compared and about items that were looked at before."""
     gallery, request, saes, notes = fitter.gallery, fitter.request, fitter.saes, []
     if part.absent:
-        notes.append(f"no searched row has {request.attribute} {', '.join(part.absent)}; not counted among the groups")
+        listed = ", ".join(part.absent[:ABSENT_SHOWN])
+        more = f" and {len(part.absent) - ABSENT_SHOWN} others" if len(part.absent) > ABSENT_SHOWN else ""
+        notes.append(f"no searched row has {request.attribute} {listed}{more}; not counted among the groups")
+    small = [f"{g} ({n})" for g, n in zip(part.groups, part.counts, strict=True) if n < MINIMUM_N]
+    if small:
+        notes.append(f"fewer than {MINIMUM_N} searched rows, shown and not interpreted: {', '.join(small)}")
     if part.unknown:
         notes.append(f"{part.unknown} of {part.n} searched rows have no known {request.attribute}")
     labelled = fitter.plan(request.method).labelled

@@ -1,4 +1,4 @@
-"""SEM's protocol (arXiv 2603.19028): ten random halves, KL, MaxSkew and precision of the top 500, zero-shot accuracy."""
+"""SEM's protocol (arXiv 2603.19028): ten random halves, KL, MaxSkew and precision at 500, zero-shot accuracy."""
 
 from collections.abc import Iterator
 from typing import ClassVar
@@ -6,12 +6,12 @@ from typing import ClassVar
 import numpy as np
 
 from core.benchmark.arms import ReadyArm
-from core.benchmark.base import PROTOCOLS, Cell, Column, Progress, Protocol, World, mean_estimate
+from core.benchmark.base import PROTOCOLS, Cell, Column, Progress, Protocol, World
 from core.benchmark.measures import cell_accuracies, world_attributes, worst_cell
 from core.config import InputError
 from core.metrics import RANKING_METRICS
 from core.retrieval import best_rows, unit_query
-from core.statistics import Estimate
+from core.statistics import Estimate, mean_of
 
 FOLDS, FOLD_SEED = 10, 42
 FOLD_FILE = "folds.npy"
@@ -23,9 +23,9 @@ class SemProtocol(Protocol):
 
     title = "SEM"
     words = (
-        "The rows are halved ten times (seed 42, or the published folds where the gallery holds them); in each half the "
-        "top k of every query is compared with the shares of that half. Means over queries and halves with Student's "
-        "interval, as the paper computes it. Accuracy pools the halves."
+        "The rows are halved ten times (seed 42, or the published folds where the gallery holds them); in each half "
+        "the top k of every query is compared with the shares of that half. Means over queries and halves with "
+        "Student's interval, as the paper computes it. Accuracy pools the halves."
     )
     columns: ClassVar = (
         Column("kl", "KL", "lower", "mean KL divergence of the top k from the shares of the half"),
@@ -63,7 +63,7 @@ class SemProtocol(Protocol):
                 found[name] += here[name]
             by_prompt[text] = float(np.mean(here["max_skew"]))
         report(len(world.prompts), len(world.prompts), "queries")
-        values = {name: mean_estimate(values) for name, values in found.items()}
+        values = {name: mean_of(values) for name, values in found.items()}
         values |= {"precision": Estimate.missing("the gallery says not which rows are what a query names")}
         values |= _zeroshot(world, arm, halves)
         return Cell(arm.arm.name, world.gallery.name, values, notes=arm.notes, by_prompt=by_prompt)

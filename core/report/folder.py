@@ -29,7 +29,7 @@ def write_report(result: AuditResult, out: Path, options: ReportOptions | None =
         (partial / "report.json").write_text(canonical(document), encoding="utf-8")
         with open(partial / "evidence.npz", "wb") as file:
             np.savez(file, **arrays)
-        for name, text in rendered(document, result.sources.gallery.plain).items():
+        for name, text in rendered(document, result.sources.gallery).items():
             (partial / name).write_text(text, encoding="utf-8")
         (partial / MANIFEST).write_text(canonical(manifest(result, partial)), encoding="utf-8")
     return Path(out)
@@ -57,19 +57,25 @@ def manifest(result: AuditResult, folder: Path) -> dict[str, Any]:
     """
     sources = result.sources
     used = {sae.digest[:16] for sae in sources.saes.values()}
-    galleries = {sources.gallery.digest: sources.gallery.plain}
-    if result.spec.edit is not None:
-        galleries.setdefault(sources.probe.digest, sources.probe.plain)
+    galleries = {sources.gallery.digest: sources.gallery}
+    if result.spec.edit is not None or result.spec.method != "neuron-edit":
+        galleries.setdefault(sources.probe.digest, sources.probe)
     return {
         "schema": SCHEMA,
         "files": {name: file_digest(folder / name) for name in FILES},
         "galleries": [
-            {"name": one.name, "given": result.spec.gallery if one is sources.gallery.plain else one.name}
+            {"name": one.name, "given": result.spec.gallery if one is sources.gallery else one.name}
             | {"digest": digest, "files": _digests(one.path), "spare": _spare(one.path, used)}
             for digest, one in galleries.items()
         ],
         "saes": [
-            {"name": sae.name, "given": result.spec.sae, "side": side, "digest": sae.digest, "files": _digests(sae.path)}
+            {
+                "name": sae.name,
+                "given": result.spec.sae,
+                "side": side,
+                "digest": sae.digest,
+                "files": _digests(sae.path),
+            }
             for side, sae in sources.saes.items()
         ],
     }

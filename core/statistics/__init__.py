@@ -15,6 +15,7 @@ from core.statistics.estimates import (
 )
 from core.statistics.inversion import metric_interval
 from core.statistics.lists import ListDraws, list_draws, mean_estimate, null_of_mean, over_prompts, p_value
+from core.statistics.means import mean_of
 from core.statistics.multiplicity import CORRECTIONS, Corrected, benjamini_hochberg, corrected, holm
 from core.statistics.paired import (
     PairedDraws,
@@ -46,6 +47,7 @@ __all__ = [
     "holm",
     "list_draws",
     "mean_estimate",
+    "mean_of",
     "metric_difference",
     "metric_interval",
     "null_band",

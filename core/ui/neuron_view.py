@@ -9,9 +9,12 @@ from core.config import InputError, Side
 from core.neurons import Shown
 from core.ui import charts, grids, neuron_list, probing
 from core.ui.frame import guard
-from core.ui.state import AppState, get_state
+from core.ui.map_view import map_panel
+from core.ui.search_view import search_panel
+from core.ui.state import AppState, bind, get_state
 from core.ui.wording import percent
 
+VIEWS = {"social": "Social neurons", "map": "Map", "search": "Search"}
 EACH = 12
 """Items of each of the four grids: 48 pictures, and a row of uploads, stay below 60."""
 
@@ -30,9 +33,31 @@ def neurons() -> None:
     attribute = state.attribute_in(found.gallery.attributes)
     neuron_list.bar(state, found, side, attribute)
     if state.neuron is None or state.neuron_side != side:
-        neuron_list.social(state, found, side, attribute)
+        _several(state, found, side, attribute)
     else:
         one(state, found, side, state.neuron, attribute)
+
+
+def _several(state: AppState, found: probing.Probe, side: Side, attribute: str | None) -> None:
+    """The social neurons, all of them on a map, or what a search finds."""
+    if state.filters.get("neurons-view") not in VIEWS:
+        state.set_filter("neurons-view", "social")
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+        view = st.segmented_control(
+            "Show",
+            VIEWS,
+            format_func=VIEWS.get,
+            label_visibility="collapsed",
+            required=True,
+            **bind("filters", "neurons-view"),
+        )
+        neuron_list.side_switch(state, side)
+    if view == "map":
+        map_panel(found, side, attribute)
+    elif view == "search":
+        search_panel(found, side)
+    else:
+        neuron_list.social(state, found, side, attribute)
 
 
 # -- one neuron -------------------------------------------------------------------------------------------------------

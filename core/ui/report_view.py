@@ -86,7 +86,10 @@ def _questions(state: AppState, gallery: Gallery, given: Mapping[str, Any]) -> d
     return {
         "title": title,
         "prompts": st.text_area(
-            "Pre-registered prompts, one a line", value="\n".join(prompts), height=148, help="Their findings are headline"
+            "Pre-registered prompts, one a line",
+            value="\n".join(prompts),
+            height=148,
+            help="Their findings are headline",
         ),
         "exploratory_prompts": st.text_area(
             "Exploratory prompts, one a line",
@@ -133,7 +136,9 @@ def _manner(state: AppState, gallery: Gallery, given: Mapping[str, Any]) -> dict
     asked["seed"] = seed.number_input("Seed", 0, 1 << 31, given.get("seed", 0))
     allowed = _pictures_allowed(gallery)
     asked["thumbnails"] = st.checkbox(
-        "Embed pictures in the report", disabled=not allowed, help=None if allowed else "The licence note does not allow it"
+        "Embed pictures in the report",
+        disabled=not allowed,
+        help=None if allowed else "The licence note does not allow it",
     )
     return asked
 
@@ -164,7 +169,9 @@ def _target(table: Any) -> dict[str, dict[str, float]]:
         frame = pd.read_csv(table)
         rows = zip(frame["attribute"], frame["group"], frame["share"], strict=True)
     except (ValueError, KeyError, UnicodeDecodeError) as error:
-        raise InputError(f"the target table cannot be read ({error}); expected columns attribute, group, share") from None
+        raise InputError(
+            f"the target table cannot be read ({error}); expected columns attribute, group, share"
+        ) from None
     target: dict[str, dict[str, float]] = {}
     for attribute, group, share in rows:
         target.setdefault(str(attribute), {})[str(group)] = float(share)
