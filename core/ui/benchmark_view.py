@@ -17,17 +17,17 @@ from core.ui.state import AppState, get_state
 from core.ui.studies_view import class_prompts_of, studies
 
 if TYPE_CHECKING:
-    from core.benchmark import BenchmarkResult, Cell, World
+    from core.benchmark import BenchmarkResult, Cell, Column, World
 
 SHIPPED = ASSETS / "benchmarks"
 """Results that come with the project, one JSON a shipped gallery and protocol."""
 STYLE = """<style>
-.bench{border-collapse:collapse;width:100%;font-size:.86rem;font-variant-numeric:tabular-nums}
-.bench th,.bench td{padding:.28rem .45rem;text-align:right;border-bottom:1px solid rgba(125,133,144,.28);
+.bench{border-collapse:collapse;width:100%;font-size:.84rem;font-variant-numeric:tabular-nums}
+.bench th,.bench td{padding:.26rem .28rem;text-align:right;border-bottom:1px solid rgba(125,133,144,.28);
 vertical-align:top;line-height:1.25}
-.bench th:first-child,.bench td:first-child{text-align:left;min-width:10rem}
+.bench th:first-child,.bench td:first-child{text-align:left;max-width:12.5rem}
 .bench thead th{position:sticky;top:0;font-weight:600;vertical-align:bottom;border-bottom-width:2px}
-.bench small{opacity:.72;font-size:.74rem;white-space:nowrap;display:block}.bench .best{font-weight:700}
+.bench small{opacity:.72;font-size:.7rem;white-space:nowrap;display:block}.bench .best{font-weight:700}
 .bench .none{opacity:.6;text-align:left}
 </style>"""
 
@@ -148,14 +148,14 @@ def table_html(result: "BenchmarkResult") -> str:
     """The table: a number with its interval below, the best of a column bold, methods without numbers left out."""
     from core.benchmark import find_arm
 
-    shown = [cell for cell in result.cells if not cell.refused]
+    shown = numbered(result)
     heads = "".join(
         f'<th title="{html.escape(c.words)}">{html.escape(c.title)}<small>{html.escape(c.better)}</small></th>'
         for c in result.columns
     )
-    best = {column.key: _best(shown, column.key, column.better) for column in result.columns}
+    best = {column.key: _best(shown, column) for column in result.columns}
     rows = []
-    for cell in shown:
+    for number, cell in enumerate(shown, 1):
         arm = find_arm(cell.arm)
         numbers = []
         for column in result.columns:
@@ -163,24 +163,41 @@ def table_html(result: "BenchmarkResult") -> str:
             if e.estimate is None:
                 numbers.append(f'<td title="{html.escape(e.reason or "")}">–</td>')
                 continue
-            mark = ' class="best"' if e.estimate == best[column.key] and cell.arm != "identity" else ""
-            said = f"{e.estimate:.{column.digits}f}"
-            ends = "" if e.lo is None else f"{e.lo:.{column.digits}f} to {e.hi:.{column.digits}f}"
+            mark = ' class="best"' if round(e.estimate, column.digits) == best[column.key] else ""
+            said = _read(e.estimate, column.digits)
+            ends = "" if e.lo is None else f"{_read(e.lo, column.digits)} to {_read(e.hi, column.digits)}"
             about = f"n = {e.n}" + (f"; without any bias {e.null.lo:.2f} to {e.null.hi:.2f}" if e.null else "")
             numbers.append(f'<td title="{about}"><span{mark}>{said}</span><small>{ends}</small></td>')
-        name = f'<td title="{html.escape(arm.words)}">{html.escape(arm.title)}</td>'
+        name = f'<td title="{html.escape(arm.words)}">{number}. {html.escape(arm.title)}</td>'
         rows.append(f"<tr>{name}{''.join(numbers)}</tr>")
     return f'<table class="bench"><thead><tr><th>Method</th>{heads}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
 
 
-def _best(cells: Sequence["Cell"], key: str, better: str) -> float | None:
-    """The best number of a column, the untouched model left out."""
-    found = [c.values[key].estimate for c in cells if c.arm != "identity" and c.values[key].estimate is not None]
+def numbered(result: "BenchmarkResult") -> list["Cell"]:
+    """Cells with numbers, the untouched model first, then by rising skew: their order is their number."""
+    from core.benchmark import PROTOCOLS
+
+    key = PROTOCOLS.get(result.protocol).skew
+    shown = [cell for cell in result.cells if not cell.refused and cell.values[key].estimate is not None]
+    return sorted(shown, key=lambda cell: (cell.arm != "identity", cell.values[key].estimate, cell.arm))
+
+
+def _best(cells: Sequence["Cell"], column: "Column") -> float | None:
+    """The best number of a column; None where the untouched model already has it, which is no merit of a method."""
+    numbers = {cell.arm: cell.values[column.key].estimate for cell in cells}
+    found = {arm: round(value, column.digits) for arm, value in numbers.items() if value is not None}
     if not found:
         return None
-    if better == "lower":
-        return min(found)
-    return max(found) if better == "higher" else min(found, key=lambda value: abs(value - 0.5))
+    worth = {"lower": lambda value: value, "higher": lambda value: -value}.get(
+        column.better, lambda value: abs(value - 0.5)
+    )
+    best = min(found.values(), key=worth)
+    return None if best == found.get("identity") else best
+
+
+def _read(value: float, digits: int) -> str:
+    """A number without the sign of a rounded zero."""
+    return f"{round(value, digits) + 0.0:.{digits}f}"
 
 
 def _refused(cells: Sequence["Cell"]) -> None:
@@ -213,10 +230,11 @@ def _trade_off(result: "BenchmarkResult") -> None:
         label_visibility="collapsed",
     )
     points = [
-        (find_arm(cell.arm).title, cell.values[price], cell.values[protocol.skew])
-        for cell in result.cells
-        if not cell.refused and cell.values[price].estimate is not None
+        (f"{number}. {find_arm(cell.arm).title}", cell.values[price], cell.values[protocol.skew])
+        for number, cell in enumerate(numbered(result), 1)
+        if cell.values[price].estimate is not None
     ]
+    st.caption("Each point is a method, by its number in the table; strokes are 95 % intervals.")
     figure = charts.trade_off(points, columns[price].title, columns[protocol.skew].title)
     st.plotly_chart(figure, config=charts.config("trade-off"))
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from core.studies import StudyRequest, StudyResult
 
 MOST_PROMPTS = 20
+FIRST = "specificity"
 
 
 def studies(state: AppState, gallery: Gallery) -> None:
@@ -24,7 +25,9 @@ def studies(state: AppState, gallery: Gallery) -> None:
     from core.studies import STUDIES
 
     left, middle, right = st.columns([1.4, 2.2, 0.7], vertical_alignment="bottom")
-    name = left.selectbox("Study", STUDIES.names(), format_func=lambda n: STUDIES.get(n).title)
+    names = STUDIES.names()
+    at = names.index(FIRST) if FIRST in names else 0
+    name = left.selectbox("Study", names, at, format_func=lambda n: STUDIES.get(n).title)
     study = STUDIES.get(name)
     chosen = middle.multiselect(
         "Attributes, in this order",
