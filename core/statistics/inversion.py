@@ -22,7 +22,7 @@ from core.statistics.estimates import DRAWS, LEVEL
 PROPOSALS = (-3.0, -1.5, 0.0, 1.5, 3.0, 5.0)
 """Where lists are drawn: so many standard errors of t away from what was seen, which brackets both ends."""
 GRID = 61
-TREND = 0.3
+TREND = 0.45
 """Standard deviation to which the slope of a group's log-odds, per octave of rank, is held."""
 NEWTON = 6
 EXTREMES = ("max_skew", "min_skew")
@@ -47,10 +47,13 @@ def metric_interval(
         return math.nan, math.nan
     estimate = float(metric(ranked, target))
     family = _family(metric, ranked, target)
-    near, far = _ends(metric, family, estimate, target, draws, seed)
     if metric.name in EXTREMES:
-        # several groups as extreme as the most extreme one push the estimate outwards: the near end allows for that
+        # the most extreme of several like groups is biased outwards, of one group that stands alone it is not: each end
+        # is that of the family in which it lies further out
         near, _ = _ends(metric, _tied(family, metric), estimate, target, draws, seed)
+        _, far = _ends(metric, _alone(family, metric), estimate, target, draws, seed)
+    else:
+        near, far = _ends(metric, family, estimate, target, draws, seed)
     return min(near, far, estimate), max(near, far, estimate)
 
 
@@ -172,6 +175,15 @@ def _family(metric: Metric, ranked: np.ndarray, q: np.ndarray) -> _CountFamily |
     if np.ptp(u, axis=1).max() < 1e-6:
         u[:, 0] += 1e-3
     return (_OrderedFamily if metric.ordered else _CountFamily)(u, q, len(ranked))
+
+
+def _alone(family: _CountFamily, metric: Metric) -> _CountFamily:
+    """The family in which only the most extreme group departs from its target, and the others share the rest alike."""
+    u, p = family.u[0], np.exp(family.u[0]) * family.q
+    top = u.argmax() if metric.bias_direction > 0 else u.argmin()
+    rest = np.full(len(u), np.log((1.0 - p[top]) / (1.0 - family.q[top])))
+    rest[top] = u[top]
+    return _CountFamily(rest[None], family.q, family.k)
 
 
 def _tied(family: _CountFamily, metric: Metric) -> _CountFamily:
