@@ -52,6 +52,11 @@ def metric_interval(
         # is that of the family in which it lies further out
         near, _ = _ends(metric, _tied(family, metric), estimate, target, draws, seed)
         _, far = _ends(metric, _alone(family, metric), estimate, target, draws, seed)
+    elif metric.ordered:
+        # a trend that chance put into the list says little of its mean: it counts at the near end, where lists with a
+        # trend vary less, and not at the far one
+        near, _ = _ends(metric, family, estimate, target, draws, seed)
+        _, far = _ends(metric, _level(family, ranked), estimate, target, draws, seed)
     else:
         near, far = _ends(metric, family, estimate, target, draws, seed)
     return min(near, far, estimate), max(near, far, estimate)
@@ -168,13 +173,24 @@ class _OrderedFamily(_Family):
 
 
 def _family(metric: Metric, ranked: np.ndarray, q: np.ndarray) -> _CountFamily | _OrderedFamily:
-    """The family through what was seen; where exactly the target was seen, it leads to the first group."""
+    """The family through what was seen."""
     counts = np.bincount(ranked, minlength=len(q))
     p = _along(ranked, q) if metric.ordered else (counts[None] + 0.5) / (counts.sum() + 0.5 * len(q))
-    u = np.log(p / q)
-    if np.ptp(u, axis=1).max() < 1e-6:
-        u[:, 0] += 1e-3
+    u = np.stack([_apart(row) for row in np.log(p / q)])
     return (_OrderedFamily if metric.ordered else _CountFamily)(u, q, len(ranked))
+
+
+def _level(family: _OrderedFamily, ranked: np.ndarray) -> _OrderedFamily:
+    """The family of lists with the same chances at every rank."""
+    counts = np.bincount(ranked, minlength=len(family.q)) + 0.5
+    return _OrderedFamily(
+        _apart(np.log(counts / counts.sum() / family.q))[None].repeat(family.k, axis=0), family.q, family.k
+    )
+
+
+def _apart(u: np.ndarray) -> np.ndarray:
+    """Log-ratios that lead somewhere: where exactly the target was seen, to the first group."""
+    return u + 1e-3 * (np.arange(len(u)) == 0) if np.ptp(u) < 1e-6 else u
 
 
 def _alone(family: _CountFamily, metric: Metric) -> _CountFamily:
