@@ -64,7 +64,7 @@ def test_the_frame_shows_what_is_loaded_and_its_link(world: dict[str, str]) -> N
     assert world["searched"] in str(app.query_params["gallery"])
 
 
-@pytest.mark.parametrize("name", ["start", "neurons", "compare", "data_and_models"])
+@pytest.mark.parametrize("name", ["start", "neurons", "compare", "benchmark", "data_and_models"])
 def test_every_page_opens(name: str, world: dict[str, str]) -> None:
     app = page("app.py", world).run()
     app.switch_page(f"pages/{name}.py").run()
@@ -72,7 +72,7 @@ def test_every_page_opens(name: str, world: dict[str, str]) -> None:
     assert "should not" not in texts(app)
 
 
-@pytest.mark.parametrize("name", ["start", "neurons", "compare", "data_and_models"])
+@pytest.mark.parametrize("name", ["start", "neurons", "compare", "benchmark", "data_and_models"])
 def test_a_missing_gallery_is_one_calm_line(name: str) -> None:
     app = page("app.py")
     app.session_state[KEY] = AppState(gallery="/no/such/folder", linked=True)
@@ -81,6 +81,17 @@ def test_a_missing_gallery_is_one_calm_line(name: str) -> None:
     assert not app.exception
     assert "/no/such/folder" in texts(app)
     assert "should not" not in texts(app)
+
+
+def test_benchmark_measures_what_is_chosen_and_refuses_the_rest_by_name(world: dict[str, str]) -> None:
+    app = page("app.py", world).run()
+    app.switch_page("pages/benchmark.py").run()
+    assert "Nothing is measured on this gallery yet" in texts(app)
+    next(box for box in app.selectbox if box.label == "Protocol").set_value("debiaslens").run()
+    app.multiselect[0].set_value(["identity", "sem-b"]).run()
+    next(button for button in app.button if button.label == "Measure").click().run()
+    assert not app.exception and "should not" not in texts(app)
+    assert "MaxSkew x 100" in texts(app) and "sem-b: " in texts(app)
 
 
 def test_start_counts_groups_before_anything_else(world: dict[str, str]) -> None:
