@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
+from numbers import Integral
 from pathlib import Path
 from typing import Any, Literal
 
@@ -229,8 +230,10 @@ class SAEConfig:
 
     def __post_init__(self) -> None:
         for name in ("d_in", "d_sae", "k"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{name} was {getattr(self, name)}; expected a whole number of at least 1")
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
+                raise InputError(f"{name} was {value!r}; expected a whole number of at least 1")
+            object.__setattr__(self, name, int(value))
         if self.k > self.d_sae:
             raise InputError(f"k was {self.k} with only {self.d_sae} neurons; choose k <= d_sae")
         object.__setattr__(self, "group_fractions", tuple(float(f) for f in self.group_fractions))

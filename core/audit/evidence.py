@@ -130,6 +130,13 @@ class Fitter:
         """The side whose SAE the method needs."""
         return "text" if method.changes == "query" else self.gallery.side
 
+    @property
+    def sides(self) -> list[Side]:
+        """The sides whose SAE the request's answer depends on."""
+        method = INTERVENTIONS.get(self.request.method)
+        own = {self.side(method)} if method.needs.sae and method.changes != "edit" else set()
+        return sorted({*self.request.edits, *own})
+
     def sae(self, method: "type[Intervention] | Intervention") -> "SAEFile":
         return sae_of(self.side(method), self.saes)
 

@@ -340,7 +340,7 @@ def picture(of: Any) -> go.Figure:
     if of.kind == "cells":
         return _cells(of)
     figure = go.Figure()
-    colours = (AFTER, TARGET, "#3d8f5f", "#9a5bb5", BEFORE, "#c0504d", "#5f6b2f", "#00798c")
+    colours = (AFTER, TARGET, "#2e6b47", "#9a5bb5", BEFORE, "#c0504d", "#5f6b2f", "#00798c")
     for place, series in enumerate(of.series):
         colour = colours[place % len(colours)]
         ends = {"array": _minus(series.hi, series.y), "arrayminus": _minus(series.y, series.lo)} if series.lo else None

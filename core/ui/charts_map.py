@@ -93,7 +93,8 @@ def _scatter(
         mode="markers",
         name=name,
         marker=dict(marker),
-        customdata=np.asarray(numbers)[:, None],
+        # lists: a packed array comes back from a selection without its values
+        customdata=[[int(j)] for j in numbers],
         hovertext=list(texts),
         hoverinfo="text",
         unselected={"marker": {"opacity": 0.25}},

@@ -22,7 +22,7 @@ from core.ui import (
     upload_ranks,
 )
 from core.ui.frame import guard, unknown_words
-from core.ui.state import AppState, bind, get_state
+from core.ui.state import OWN_TARGET, AppState, bind, get_state
 from core.ui.wording import (
     ITEM_NAMES,
     TARGET_NAMES,
@@ -47,7 +47,7 @@ VIEWS: dict[str, str] = {
 def compare() -> None:
     """The whole page: the question, the switches beside the answer, and where the numbers come from."""
     state, gallery = get_state(), cache.current_gallery()
-    attribute = state.attribute_in(gallery.attributes)
+    attribute = state.attribute_in(gallery.attributes, gallery.components)
     if attribute is None:
         st.info("This gallery has no attribute, so there are no groups to count. Choose another in Data & models.")
         return
@@ -55,6 +55,9 @@ def compare() -> None:
     ask.bar(gallery, attribute)
     if not state.query:
         st.info("Type a prompt, for example “a photo of a doctor”.")
+        return
+    if state.target == OWN_TARGET and attribute not in state.own_targets:
+        st.info(f"Nothing is shown before the target of {attribute} is there: give its table above.")
         return
     question = results.asked(state, attribute)
     if question.model is not None:

@@ -11,7 +11,7 @@ import streamlit as st
 
 from core.config import HALVES, SIDES, Edit, InputError, Side, one_of
 from core.ui import cache
-from core.ui.state import TARGETS, AppState, get_state
+from core.ui.state import OWN_TARGET, TARGETS, AppState, get_state
 
 SCHEMA = "1"
 PREFIX = 8
@@ -169,13 +169,15 @@ def _read_k(value: str, state: AppState, loaders: Loaders) -> None:
 
 
 def _read_attribute(value: str, state: AppState, loaders: Loaders) -> None:
-    known = loaders.gallery(state.gallery).attributes
-    if value not in known:
-        raise InputError(f"the gallery has {', '.join(known) or 'no attributes'}")
+    gallery = loaders.gallery(state.gallery)
+    if value not in gallery.attributes:
+        gallery.components(value)  # an intersection, or refused with the gallery's own words
     state.set_attribute(value)
 
 
 def _read_target(value: str, state: AppState, loaders: Loaders) -> None:
+    if value == OWN_TARGET:
+        raise InputError("the target table stays with the session that uploaded it; give it again on Compare")
     one_of(value, TARGETS, "target")
     state.set_target(value)
 

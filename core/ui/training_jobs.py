@@ -153,6 +153,7 @@ def _train(job: Job, gallery: Any, resume: bool) -> None:
 
     def on_step(point: "CurvePoint") -> None:
         job.curve.append(point)
+        job.step = max(job.step, point.step + 1)
 
     def on_look(look: Any) -> None:
         rows = gallery.rows(order.half)

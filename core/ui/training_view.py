@@ -91,13 +91,23 @@ def _buttons(job: Job) -> None:
     """What can be done with a training as it stands."""
     with st.container(horizontal=True):
         if job.active:
-            busy = job.status != "running"
-            if st.button("Pause", icon=":material/pause:", disabled=busy, help="Keeps what it reached"):
-                trainings().ask("pausing")
-                st.rerun(scope="fragment")
-            if st.button("Stop", icon=":material/stop:", disabled=busy, help="Forgets what it reached"):
-                trainings().ask("stopping")
-                st.rerun(scope="fragment")
+            busy, ask = job.status != "running", trainings().ask
+            st.button(
+                "Pause",
+                icon=":material/pause:",
+                disabled=busy,
+                help="Keeps what it reached",
+                on_click=ask,
+                args=("pausing",),
+            )
+            st.button(
+                "Stop",
+                icon=":material/stop:",
+                disabled=busy,
+                help="Forgets what it reached",
+                on_click=ask,
+                args=("stopping",),
+            )
             return
         if job.status == "done" and st.button("Use this SAE", type="primary", icon=":material/check:"):
             _use(job)
