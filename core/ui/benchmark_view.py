@@ -56,7 +56,7 @@ def _methods(state: AppState, gallery: Gallery) -> None:
         "Methods", arm_names(), format_func=lambda name: find_arm(name).title, placeholder="All methods"
     )
     k = depth.number_input("k", 1, gallery.n, _usual_k(gallery, protocol), help="How many are retrieved")
-    go = right.button("Measure", type="primary", icon=":material/speed:", width="stretch")
+    go = right.button("Measure", key="benchmark-measure", type="primary", icon=":material/speed:", width="stretch")
     st.caption(f"{PROTOCOLS.get(protocol).words} Gallery: {gallery.name}.")
     key = f"benchmark {protocol}"
     if go:
