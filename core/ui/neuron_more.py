@@ -139,6 +139,6 @@ def heat_map(state: AppState, found: probing.Probe, neuron: int) -> None:
         )
         st.caption(
             f"{values.shape[0]} × {values.shape[1]} patches of the stored small picture, {least:.2f} to {most:.2f}. "
-            "An SAE that was trained on the one token of the whole picture knows little of single patches: read this as "
-            "a hint, not as evidence."
+            "An SAE that was trained on the one token of the whole picture knows little of single patches: read this "
+            "as a hint, not as evidence."
         )
