@@ -93,7 +93,7 @@ def test_controls_need_a_neuron_and_report_progress():
     asked, saes = request()
     seen = []
     audit.controls(IMAGES, asked, TinyBackbone(), saes, draws=2, progress=lambda *step: seen.append(step))
-    assert [done for done, _, _ in seen] == list(range(6)) and seen[-1][1] == 5
+    assert [done for done, _, _ in seen] == list(range(7)) and seen[-1][1] == 6
     again = [audit.controls(IMAGES, asked, TinyBackbone(), saes, draws=2, bench=b).to_json() for b in (None, Bench())]
     assert again[0] == again[1]
 

@@ -80,8 +80,8 @@ class Fitter:
         found, plan = INTERVENTIONS.get(method), self.plan(method)
         needed = [*found.needs.prompts, *(["references"] if found.needs.references else [])]
         try:
-            if found.needs.sae and not found.needs.edit:
-                self.sae(found)
+            if found.needs.sae and found.changes != "edit":
+                self._sae_that_fits(found)
             for what in needed:
                 if what in plan.missing:
                     raise lacking(what, plan.missing[what])
@@ -130,8 +130,24 @@ class Fitter:
         """The side whose SAE the method needs."""
         return "text" if method.changes == "query" else self.gallery.side
 
+    @property
+    def sides(self) -> list[Side]:
+        """The sides whose SAE the request's answer depends on."""
+        method = INTERVENTIONS.get(self.request.method)
+        own = {self.side(method)} if method.needs.sae and method.changes != "edit" else set()
+        return sorted({*self.request.edits, *own})
+
     def sae(self, method: "type[Intervention] | Intervention") -> "SAEFile":
         return sae_of(self.side(method), self.saes)
+
+    def _sae_that_fits(self, method: "type[Intervention] | Intervention") -> None:
+        """InputError where there is no SAE of the side, or one of other embeddings."""
+        sae_file, side = self.sae(method), self.side(method)
+        attach = sae_file.attach or "pooled"
+        if side == self.gallery.side:
+            sae_file.require(self.gallery.fingerprint(attach), f"gallery {self.gallery.name!r}")
+        elif self.backbone is not None:
+            sae_file.require(self.backbone.fingerprint("text", attach), "the query")
 
     def attaches(self, method: "type[Intervention] | Intervention") -> tuple[Attach, ...]:
         """Attach points at which the method reads texts."""
@@ -290,7 +306,7 @@ def known_group_prompts(
 def sae_of(side: Side, saes: SAEs) -> "SAEFile":
     """The SAE given for a side; InputError where there is none or it belongs to the other side."""
     if side not in saes:
-        raise InputError(f"neurons of the {side} side are to be switched, but no {side} SAE was given; choose one")
+        raise InputError(f"no {side} SAE was given; choose one")
     sae_file = saes[side]
     if sae_file.side not in (None, side):
         raise InputError(

@@ -1,10 +1,11 @@
 """What neurons answer to: codes of galleries, social neurons, firing statistics per group, evidence, neighbours."""
 
 from core.neurons.attribution import Attribution, attribute, lean
+from core.neurons.early_look import EarlyNeuron, early_look
 from core.neurons.encoding import codes_of, encode_gallery, encode_rows
 from core.neurons.evidence import Evidence, Histogram, Shown, active_neurons, evidence, histogram
 from core.neurons.firing import BestNeuron, benjamini_hochberg, best_neurons, firing_statistics, separation
-from core.neurons.neighbours import coactive_neurons, nearest_neurons
+from core.neurons.neighbours import coactive_neurons, nearest_neurons, neurons_towards
 from core.neurons.pair_cosines import SimilarityGap, similarity_gap
 from core.neurons.prediction import PredictionTest, prediction_score, prediction_test
 from core.neurons.social import GroupNeurons, SocialNeurons, shared_neurons, social_neurons
@@ -12,6 +13,7 @@ from core.neurons.social import GroupNeurons, SocialNeurons, shared_neurons, soc
 __all__ = [
     "Attribution",
     "BestNeuron",
+    "EarlyNeuron",
     "Evidence",
     "GroupNeurons",
     "Histogram",
@@ -25,6 +27,7 @@ __all__ = [
     "best_neurons",
     "coactive_neurons",
     "codes_of",
+    "early_look",
     "encode_gallery",
     "encode_rows",
     "evidence",
@@ -32,6 +35,7 @@ __all__ = [
     "histogram",
     "lean",
     "nearest_neurons",
+    "neurons_towards",
     "prediction_score",
     "prediction_test",
     "separation",

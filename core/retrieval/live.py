@@ -162,13 +162,13 @@ class LiveEngine:
         gammas = np.array([edit.each_gamma[place] for place in on])
         shift = (factors * gammas) @ self.W[neurons] if gammas.any() else None
         columns = [self._column(int(j)) for j in neurons]
-        rows, codes = self._changed(columns, factors, everybody=alpha > 0 or shift is not None)
+        rows, codes, places = self._changed(columns, factors, everybody=alpha > 0 or shift is not None)
         base = self._base(alpha)
         squares, along = base.squares[:, rows].copy(), base.along_offset[rows].copy()
         own = base.own[rows].copy()
         if shift is not None:
             self._add_shift(shift, alpha, rows, squares, along, own)
-        self._subtract(neurons, columns, codes, alpha, shift, rows, squares, along, own)
+        self._subtract(neurons, columns, codes, alpha, shift, places, squares, along, own)
         scales, lengths = self.geometry.scales(squares), self.geometry.lengths(squares, along)
         if not (squares < LARGEST).all() or not (lengths > 0).all():
             raise InputError("the edit gives embeddings that are not finite; choose a smaller gamma or fewer neurons")
@@ -188,10 +188,11 @@ class LiveEngine:
             rows = np.flatnonzero(touched)
         place = np.empty(self.n, dtype=np.int64)
         place[rows] = np.arange(len(rows))
+        places = [place[column.rows] for column in columns]
         codes = np.zeros((len(rows), len(columns)), order="F")
         for s, (column, factor) in enumerate(zip(columns, factors, strict=True)):
-            codes[place[column.rows], s] = factor * column.values
-        return rows, codes
+            codes[places[s], s] = factor * column.values
+        return rows, codes, places
 
     def _subtract(
         self,
@@ -200,7 +201,7 @@ class LiveEngine:
         codes: np.ndarray,
         alpha: float,
         shift: np.ndarray | None,
-        rows: np.ndarray,
+        places: list[np.ndarray],
         squares: np.ndarray,
         along: np.ndarray,
         own: np.ndarray,
@@ -211,11 +212,7 @@ class LiveEngine:
         directions, geometry = self.W[neurons], self.geometry
         pushed, crosses = geometry.push(directions), geometry.cross(directions)
         along -= codes @ (pushed @ geometry.offset)
-        place = np.searchsorted(rows, np.concatenate([column.rows for column in columns]))
-        start = 0
-        for s, (j, column) in enumerate(zip(neurons, columns, strict=True)):
-            here = place[start : start + len(column.rows)]
-            start += len(column.rows)
+        for s, (j, column, here) in enumerate(zip(neurons, columns, places, strict=True)):
             e = codes[here, s]
             own[here] -= e * column.own
             inner = (1.0 - alpha) * column.crosses
@@ -325,7 +322,7 @@ class LiveEngine:
         rows = np.asarray(self.codes.indices[here], dtype=np.int64)[values != 0]
         values = values[values != 0]
         direction = self.W[j][None]
-        crosses = np.concatenate([self._at(self.x, rows, self.geometry.cross(direction)[:, 0])], axis=1)
+        crosses = self._at(self.x, rows, self.geometry.cross(direction)[:, 0])
         own = self._at(self.pooled, rows, self.geometry.push(direction))[0]
         column = _Column(rows, values, crosses, own)
         with self._lock:

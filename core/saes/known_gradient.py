@@ -24,5 +24,8 @@ class _KnownGradient(torch.autograd.Function):
 
 
 def with_gradients(value: Tensor, gradients: Mapping[Tensor, Tensor]) -> Tensor:
-    """`value` () as a function of parameters with the given gradients; `backward` works once."""
+    """`value` () as a function of parameters with the given gradients, as far as gradients are enabled.
+
+    `backward` works once: it gives the gradients away.
+    """
     return _KnownGradient.apply(value, list(gradients.values()), *gradients)

@@ -16,7 +16,7 @@ SAMPLED_ROWS = 64
 SAFETY = 1.5
 """Allowed error over the largest one seen in some 100,000 samples; normal errors exceed it with p below 1e-12."""
 
-WORTHWHILE = 1 << 22
+WORTHWHILE = 1 << 21
 """Entries of a product from which a rough one saves more than checking it costs."""
 
 
@@ -49,16 +49,21 @@ def largest_of_rows(x: Tensor, w: Tensor, b: Tensor, k: int) -> Kept:
     product = rough_product(x, w, b)
     bound = _kth_largest(_peaks(product, k), k, dim=1)[:, None]
     places, values = _candidates(product, bound, x, w, b)
-    starts, lengths = places.row_starts(), places.row_lengths()
-    width = int(lengths.max())
-    if width > k:
-        number = torch.arange(len(values), device=x.device) - starts[places.rows]
-        table = values.new_zeros(len(x), width)
-        table[places.rows, number] = values
-        largest = table.topk(k, dim=1, sorted=False)
-        chosen = (starts[:-1, None] + largest.indices)[largest.values > 0].sort().values
-        places, values = places.chosen(chosen), values[chosen]
-    return Kept(places, values)
+    return strongest_of_rows(Kept(places, values), k)
+
+
+def strongest_of_rows(kept: Kept, k: int) -> Kept:
+    """The k largest kept entries of each row."""
+    places, values = kept
+    starts, width = places.row_starts(), int(places.row_lengths().max())
+    if width <= k:
+        return kept
+    number = torch.arange(len(values), device=values.device) - starts[places.rows]
+    table = values.new_zeros(places.shape[0], width)
+    table[places.rows, number] = values
+    largest = table.topk(k, dim=1, sorted=False)
+    chosen = (starts[:-1, None] + largest.indices)[largest.values > 0].sort().values
+    return Kept(places.chosen(chosen), values[chosen])
 
 
 def all_above(x: Tensor, w: Tensor, b: Tensor, least: Tensor) -> Kept:

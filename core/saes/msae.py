@@ -3,7 +3,6 @@
 import torch
 from torch import Tensor
 
-from core.saes.aux import aux_loss
 from core.saes.base import NEVER, SAE, SAES, LossParts
 
 
@@ -17,8 +16,6 @@ class NestedTopKSAE(SAE):
     Levels default to k and 2 k. The revival of dead neurons is AuxK at the last level, times the mean of x^2, which
     is how the other term is measured. Source: Zaigrajew et al. 2025; SEM; the revival is not theirs.
     """
-
-    plain_relu = True
 
     @property
     def levels(self) -> tuple[int, ...]:
@@ -107,9 +104,17 @@ class NestedTopKSAE(SAE):
         return torch.addmm(self.b_enc - through_b_dec, x - fixed, self.W_enc)
 
     def _aux(self, pre: Tensor, residual: Tensor, dead: Tensor) -> Tensor:
-        """L_aux of the dead neurons; 0 where there are none."""
+        """L_aux of `SelectionSAE`; 0 where no neuron is dead or the residual has no variance."""
         most = min(self.config.d_in // 2, len(dead))
-        return aux_loss(pre[:, dead].relu(), residual, self.W_dec[dead], most) if most else pre.new_zeros(())
+        if most == 0:
+            return pre.new_zeros(())
+        active = pre[:, dead].relu()
+        if int((active > 0).sum(dim=1).max()) > most:
+            strongest = active.detach().topk(most, dim=1, sorted=False).indices
+            active = active * torch.zeros_like(active).scatter(1, strongest, 1.0)
+        missed = (residual - active @ self.W_dec[dead]).square().sum(dim=1).mean()
+        spread = (residual - residual.mean(dim=0)).square().sum(dim=1).mean()
+        return (missed / spread).nan_to_num(0.0)
 
     def _errors(self, x: Tensor, nested: Tensor, relative: bool = False) -> Tensor:
         per_row = (nested - x[:, None]).square().mean(dim=2)

@@ -10,20 +10,21 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from core.saes.aux import aux_loss
 from core.saes.base import NEVER, SAE, LossParts
 from core.saes.known_gradient import with_gradients
+from core.saes.largest import all_above, strongest_of_rows
 from core.saes.sparse import Kept, Places, sampled_products, weighted_sums
 
 
-class Gradients(NamedTuple):
-    """Gradients of a loss, with one row for each neuron in both matrices."""
+class NeuronGradients(NamedTuple):
+    """Gradients of what belongs to single neurons, a row for each of them."""
 
     W_enc: Tensor
     """(F, d)."""
     b_enc: Tensor
+    """(F,)."""
     W_dec: Tensor
-    b_dec: Tensor
+    """(F, d)."""
 
 
 class SelectionSAE(SAE):
@@ -32,7 +33,8 @@ class SelectionSAE(SAE):
     With nested groups of neurons 1..G and x_hat_g the reconstruction from the groups up to g,
       l_g = (1/G) mean_b ||x - x_hat_g||^2,    L = mean_g l_g + aux_weight * L_aux;
     one group that holds all neurons gives the plain mean_b ||x - x_hat||^2. L_aux (AuxK): the d/2 most active dead
-    neurons of each row reconstruct the residual, see `core.saes.aux`.
+    neurons of each row reconstruct the residual r = x - x_hat, no gradient through r:
+      L_aux = mean_b ||r - r_hat||^2 / mean_b ||r - mean(r)||^2.
 
     Source: Bussmann et al. 2025 (Matryoshka), Gao et al. 2024 (AuxK), as in saprmarks/dictionary_learning.
     """
@@ -54,26 +56,20 @@ class SelectionSAE(SAE):
         return codes
 
     def loss(self, x: Tensor, silent: Tensor, dead_after: int = NEVER, aux_weight: float = 0.03) -> LossParts:
-        """See `SAE.loss`. The gradient is worked out beside the loss, where gradients are enabled."""
-        wanted = torch.is_grad_enabled()
+        """See `SAE.loss`. The gradient is worked out beside the loss, in the same sums."""
         with torch.no_grad():
             centred = x - self.b_dec
             kept = self.keep(centred)
-            groups = self._groups(kept)
-            errors = self._nested_errors(centred, kept, groups)
-            per_group = errors.norm(dim=2).square().mean(dim=0) / errors.shape[1]
-            missed = errors[:, -1]
-            gradients = self._gradients(centred, kept, groups, errors) if wanted else None
+            per_group, missed, own, b_dec = self._nested(centred, kept)
 
             fired = torch.bincount(kept.places.columns, minlength=self.config.d_sae) > 0
             silent = torch.where(fired, 0, silent + len(x))
             dead = (silent >= dead_after).nonzero().flatten()
-            aux = self._aux(centred, missed, dead, aux_weight, gradients)
-            total = per_group.mean() + aux_weight * aux
-        if gradients is not None:
-            total = with_gradients(total, self._by_parameter(gradients))
+            aux = self._aux(centred, missed, dead, aux_weight, own)
+            b_dec -= self.W_enc @ own.b_enc  # what it does to the codes
+        gradients = {self.W_enc: own.W_enc.T, self.b_enc: own.b_enc, self.W_dec: own.W_dec, self.b_dec: b_dec}
         return LossParts(
-            total=total,
+            total=with_gradients(per_group.mean() + aux_weight * aux, gradients),
             reconstruction=per_group,
             aux=aux,
             x_hat=x + missed,
@@ -83,68 +79,65 @@ class SelectionSAE(SAE):
             smallest=kept.values.min() if len(kept.values) else None,
         )
 
-    def _groups(self, kept: Kept) -> Tensor:
-        """(m,) group of each kept code's neuron."""
-        ends = torch.tensor(self.group_sizes, device=kept.values.device).cumsum(0)
-        return torch.bucketize(kept.places.columns, ends, right=True)
+    def _nested(self, centred: Tensor, kept: Kept) -> tuple[Tensor, Tensor, NeuronGradients, Tensor]:
+        """l_g (G,), x_hat - x (B, d), the neurons' gradients of mean_g l_g, and b_dec's as a part of every x_hat_g.
 
-    def _nested_errors(self, centred: Tensor, kept: Kept, groups: Tensor) -> Tensor:
-        """x_hat_g - x (B, G, d): each group adds to what those before it have reconstructed."""
-        (rows, d), n_groups = centred.shape, len(self.group_sizes)
-        lengths = torch.bincount(kept.places.rows * n_groups + groups, minlength=rows * n_groups)
-        errors = weighted_sums(self.W_dec.detach(), kept.places.columns, kept.values, lengths).view(rows, n_groups, d)
-        errors[:, 0] -= centred
-        for g in range(1, n_groups):
-            errors[:, g] += errors[:, g - 1]
-        return errors
-
-    def _gradients(self, centred: Tensor, kept: Kept, groups: Tensor, errors: Tensor) -> Gradients:
-        """Gradients of mean_g l_g; overwrites `errors` but for the last group's.
-
-        With e_g = x_hat_g - x, a code z of group g moves every x_hat_h with h >= g. With
-          s_g = (2 / (G^2 B)) sum_{h >= g} e_h
-        the gradient of z is s_g . W_dec_j, that of W_dec_j is sum_b z s_g, and that of b_dec (as the last summand of
-        every x_hat_h) sum_b s_1.
+        With e_g = x_hat_g - x, a code of group g moves every x_hat_h with h >= g: the gradient of its own part of
+        the reconstruction is s_g = (2 / (G^2 B)) sum_{h >= g} e_h.
         """
-        rows, n_groups, d = errors.shape
-        n = self.config.d_sae
-        for g in reversed(range(n_groups - 1)):
+        (rows, d), groups = centred.shape, len(self.group_sizes)
+        ends = torch.tensor(self.group_sizes, device=centred.device).cumsum(0)
+        bags = kept.places.rows * groups + torch.bucketize(kept.places.columns, ends, right=True)
+        lengths = torch.bincount(bags, minlength=rows * groups)
+        errors = weighted_sums(self.W_dec.detach(), kept.places.columns, kept.values, lengths).view(rows, groups, d)
+        errors[:, 0] -= centred
+        for g in range(1, groups):
+            errors[:, g] += errors[:, g - 1]
+        per_group = errors.norm(dim=2).square().mean(dim=0) / groups
+
+        for g in reversed(range(groups - 1)):  # from here on sums over later groups; the last one's stays what it is
             errors[:, g] += errors[:, g + 1]
-        later, scale = errors.view(rows * n_groups, d), 2 / (n_groups**2 * rows)
+        scale = 2 / (groups**2 * rows)
+        own = neuron_gradients(centred, kept, errors.view(rows * groups, d), bags, self.W_dec.detach(), scale)
+        return per_group, errors[:, -1], own, scale * errors[:, 0].sum(dim=0)
 
-        (at, neurons, _), values = kept.places, kept.values
-        bags = at * n_groups + groups
-        pull = scale * sampled_products(later, self.W_dec.T, Places(bags, neurons, (rows * n_groups, n)))
-        by_neuron = neurons.argsort(stable=True)
-        lengths = torch.bincount(neurons, minlength=n)
-        b_enc = torch.bincount(neurons, pull, minlength=n).to(pull.dtype)
-        return Gradients(
-            W_enc=weighted_sums(centred, at[by_neuron], pull[by_neuron], lengths),
-            b_enc=b_enc,
-            W_dec=weighted_sums(later, bags[by_neuron], scale * values[by_neuron], lengths),
-            b_dec=scale * errors[:, 0].sum(dim=0) - self.W_enc @ b_enc,
-        )
-
-    def _aux(self, centred: Tensor, missed: Tensor, dead: Tensor, weight: float, gradients: Gradients | None) -> Tensor:
-        """L_aux; adds `weight` times its gradients to `gradients`. Dense, but with the dead neurons' columns alone."""
+    def _aux(self, centred: Tensor, missed: Tensor, dead: Tensor, weight: float, own: NeuronGradients) -> Tensor:
+        """L_aux () of x_hat - x = `missed`, 0 where it is undefined; adds `weight` times its gradients to `own`."""
         most = min(self.config.d_in // 2, len(dead))
-        if most == 0 or weight == 0:
+        spread = (missed - missed.mean(dim=0)).square().sum(dim=1).mean() if most and weight else None
+        if spread is None or not spread > 0:
             return centred.new_zeros(())
-        own = [part[dead].requires_grad_(gradients is not None) for part in (self.W_enc.T, self.b_enc, self.W_dec)]
-        with torch.set_grad_enabled(gradients is not None):
-            W_enc, b_enc, W_dec = own
-            aux = aux_loss(torch.addmm(b_enc, centred, W_enc.T).relu(), -missed, W_dec, most)
-        if gradients is not None:
-            found = [weight * gradient for gradient in torch.autograd.grad(aux, own)]
-            for whole, part in zip((gradients.W_enc, gradients.b_enc, gradients.W_dec), found, strict=True):
-                whole[dead] += part
-            gradients.b_dec.sub_(W_enc.T @ found[1])
-        return aux.detach()
+        w, b, directions = self.W_enc.T[dead].T, self.b_enc[dead], self.W_dec[dead]
+        kept = strongest_of_rows(all_above(centred, w, b, b.new_zeros(())), most)
+        rows = kept.places.rows
+        errors = weighted_sums(directions, kept.places.columns, kept.values, kept.places.row_lengths()) + missed
+        scale = 2 * weight / (len(centred) * spread)
+        for whole, part in zip(own, neuron_gradients(centred, kept, errors, rows, directions, scale), strict=True):
+            whole[dead] += part
+        return errors.square().sum(dim=1).mean() / spread
 
-    def _by_parameter(self, gradients: Gradients) -> dict[Tensor, Tensor]:
-        return {
-            self.W_enc: gradients.W_enc.T,
-            self.b_enc: gradients.b_enc,
-            self.W_dec: gradients.W_dec,
-            self.b_dec: gradients.b_dec,
-        }
+
+def neuron_gradients(
+    centred: Tensor, kept: Kept, pulls: Tensor, bags: Tensor, directions: Tensor, scale: float | Tensor
+) -> NeuronGradients:
+    """Gradients of a loss whose derivative by the reconstruction that code i is part of is scale * pulls[bags[i]].
+
+    A code z_bj = centred_b . W_enc_j + b_enc_j then has the gradient g_bj = scale * pulls . W_dec_j, and its neuron
+      W_enc_j: sum_b g_bj centred_b,    b_enc_j: sum_b g_bj,    W_dec_j: scale * sum_b z_bj pulls.
+
+    Parameters
+    ----------
+    centred : (B, d) x - b_dec.
+    kept : the codes, places in (B, F).
+    pulls : (bags, d), `bags` (m,) the row of it for each code, ascending.
+    directions : (F, d) decoder rows.
+    """
+    (rows, neurons, (_, n)), values = kept
+    found = scale * sampled_products(pulls, directions.T, Places(bags, neurons, (len(pulls), n)))
+    by_neuron = neurons.argsort(stable=True)
+    lengths = torch.bincount(neurons, minlength=n)
+    return NeuronGradients(
+        W_enc=weighted_sums(centred, rows[by_neuron], found[by_neuron], lengths),
+        b_enc=torch.bincount(neurons, found, minlength=n).to(found.dtype),
+        W_dec=weighted_sums(pulls, bags[by_neuron], scale * values[by_neuron], lengths),
+    )

@@ -19,7 +19,7 @@ import numpy as np
 from core.statistics.bands import Metric
 from core.statistics.estimates import DRAWS, LEVEL
 
-PROPOSALS = (-3.0, -1.5, 0.0, 1.5, 3.0)
+PROPOSALS = (-3.0, -1.5, 0.0, 1.5, 3.0, 5.0)
 """Where lists are drawn: so many standard errors of t away from what was seen, which brackets both ends."""
 GRID = 61
 TREND = 0.3

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from core.statistics import Estimate
 
-TARGET_NAMES = {"uniform": "even shares", "gallery": "gallery shares"}
+TARGET_NAMES = {"uniform": "even shares", "gallery": "gallery shares", "own table": "own table"}
 ITEM_NAMES = {"images": "pictures", "captions": "captions"}
 READINGS = {
     "beyond": "beyond chance",
