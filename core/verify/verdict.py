@@ -125,7 +125,9 @@ def recompute(
 def _sources(
     document: Mapping[str, Any], arrays: Mapping[str, np.ndarray], manifest: Mapping[str, Any], places: Places
 ) -> Sources:
-    galleries = {entry["name"]: places.galleries[entry["digest"]] for entry in manifest["galleries"]}
+    entries = manifest["galleries"]
+    # a gallery names its partner by name or by place; here both lead to where it is now
+    galleries = {entry[key]: places.galleries[entry["digest"]] for key in ("given", "name") for entry in entries}
 
     def find(name: str) -> Gallery:
         return open_gallery(galleries.get(name) or name)
