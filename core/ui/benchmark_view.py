@@ -11,7 +11,7 @@ import streamlit as st
 from core.config import ASSETS, InputError
 from core.gallery import Gallery
 from core.store import plain, read_json
-from core.ui import cache, charts, jobs, results
+from core.ui import cache, charts, jobs, provenance, results
 from core.ui.frame import guard
 from core.ui.state import AppState, get_state
 from core.ui.studies_view import class_prompts_of, studies
@@ -248,7 +248,7 @@ def _trade_off(result: "BenchmarkResult") -> None:
     ]
     st.caption("Each point is a method, by its number in the table; strokes are 95 % intervals.")
     figure = charts.trade_off(points, columns[price].title, columns[protocol.skew].title)
-    st.plotly_chart(figure, config=charts.config("trade-off"))
+    provenance.chart(figure, config=charts.config("trade-off"))
 
 
 def _explained(arms: Sequence[str]) -> None:
