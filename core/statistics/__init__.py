@@ -14,7 +14,7 @@ from core.statistics.estimates import (
     worst_pair,
 )
 from core.statistics.inversion import metric_interval
-from core.statistics.leakage import leakage, macro_auc, probe_scores
+from core.statistics.leakage import held_out_leakage, leakage, macro_auc, probe_scores
 from core.statistics.lists import ListDraws, list_draws, mean_estimate, null_of_mean, over_prompts, p_value
 from core.statistics.means import mean_of
 from core.statistics.multiplicity import CORRECTIONS, Corrected, benjamini_hochberg, corrected, holm
@@ -45,6 +45,7 @@ __all__ = [
     "corrected",
     "depth_for",
     "difference_p",
+    "held_out_leakage",
     "holm",
     "leakage",
     "list_draws",

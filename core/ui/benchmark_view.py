@@ -50,16 +50,17 @@ def _methods(state: AppState, gallery: Gallery) -> None:
 
     names = sorted(PROTOCOLS, key=lambda name: (name != "default", name))
     titles = {name: PROTOCOLS.get(name).title for name in names}
-    left, middle, right = st.columns([1, 2.6, 0.7], vertical_alignment="bottom")
+    left, middle, depth, right = st.columns([1, 2.2, 0.55, 0.7], vertical_alignment="bottom")
     protocol = left.selectbox("Protocol", names, format_func=titles.get, help=PROTOCOLS.get(names[0]).words)
     chosen = middle.multiselect(
         "Methods", arm_names(), format_func=lambda name: find_arm(name).title, placeholder="All methods"
     )
-    go = right.button("Measure", type="primary", icon=":material/speed:", width="stretch")
+    k = depth.number_input("k", 1, gallery.n, _usual_k(gallery, protocol), help="How many are retrieved")
+    go = right.button("Measure", key="benchmark-measure", type="primary", icon=":material/speed:", width="stretch")
     st.caption(f"{PROTOCOLS.get(protocol).words} Gallery: {gallery.name}.")
     key = f"benchmark {protocol}"
     if go:
-        state.set_filter(key, _measure(state, gallery, protocol, chosen or arm_names()))
+        state.set_filter(key, _measure(state, gallery, protocol, int(k), chosen or arm_names()))
     result = state.filters.get(key) or _shipped(state, gallery, protocol)
     if result is None:
         st.info(
@@ -71,9 +72,11 @@ def _methods(state: AppState, gallery: Gallery) -> None:
     if not result.cells:
         st.info("None of these methods is in the table yet: measure them.")
         return
-    st.html(table_html(result))
+    if numbered(result):
+        st.html(table_html(result))
     _refused(result.cells)
-    _trade_off(result)
+    if numbered(result):
+        _trade_off(result)
     _explained([cell.arm for cell in result.cells])
     _published(result, gallery)
     _downloads(result, protocol)
@@ -82,7 +85,15 @@ def _methods(state: AppState, gallery: Gallery) -> None:
 # -- measuring --------------------------------------------------------------------------------------------------------
 
 
-def _world(state: AppState, gallery: Gallery, protocol: str) -> "World":
+def _usual_k(gallery: Gallery, protocol: str) -> int:
+    """The protocol's k, or a quarter of the rows where the gallery is too small for it."""
+    from core.benchmark import PROTOCOLS
+
+    k = PROTOCOLS.get(protocol).defaults["k"]
+    return k if 2 * k <= gallery.n else max(1, gallery.n // 4)
+
+
+def _world(state: AppState, gallery: Gallery, protocol: str, k: int) -> "World":
     """The chosen gallery, SAEs, attribute, part and half as a benchmark measures them."""
     from core.benchmark.worlds import usual_world
     from core.zeroshot import PromptSet
@@ -97,6 +108,7 @@ def _world(state: AppState, gallery: Gallery, protocol: str) -> "World":
         backbone=None if known else cache.current_backbone(state),
         prompts=tuple(known) if known else _queries(gallery),
         class_prompts=None if known else PromptSet.load(class_prompts_of(gallery)),
+        k=k,
         where=dict(state.where),
     )
 
@@ -108,11 +120,11 @@ def _queries(gallery: Gallery) -> tuple[str, ...] | None:
     return None if is_shipped(gallery) else tuple(read_json(ASSETS / "prompts" / "occupations.json")["prompts"])
 
 
-def _measure(state: AppState, gallery: Gallery, protocol: str, methods: Sequence[str]) -> "BenchmarkResult":
+def _measure(state: AppState, gallery: Gallery, protocol: str, k: int, methods: Sequence[str]) -> "BenchmarkResult":
     from core.benchmark import run_benchmark
 
     with jobs.progress("Measuring") as report:
-        world = _world(state, gallery, protocol)
+        world = _world(state, gallery, protocol, k)
         cells = []
         for done, name in enumerate(methods):
             report(done, len(methods), name)
@@ -212,7 +224,7 @@ def _refused(cells: Sequence["Cell"]) -> None:
             f"would show {band.lo:.2f} to {band.hi:.2f} (mean {band.mean:.2f})."
         )
     if lines:
-        with st.expander(f"{len(lines)} notes", icon=":material/info:"):
+        with st.expander(f"{len(lines)} notes", icon=":material/info:", expanded=not known):
             st.markdown("\n".join(f"- {line}" for line in lines))
 
 

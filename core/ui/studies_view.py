@@ -35,7 +35,7 @@ def studies(state: AppState, gallery: Gallery) -> None:
         default=_first(state, gallery),
         help="Some studies compare two or more; the first is the one whose neurons are switched",
     )
-    go = right.button("Run", type="primary", icon=":material/science:", width="stretch")
+    go = right.button("Run", key="study-run", type="primary", icon=":material/science:", width="stretch")
     st.caption(f"{study.question} Neurons are found on the probe half, everything is measured on the evaluation half.")
     key = f"study {name}"
     if go:

@@ -11,7 +11,7 @@ import pytest
 from core.config import ROOT, Edit, InputError
 from core.figures import Picture, Series, draw_svg
 from core.gallery import Gallery
-from core.statistics.probes import probe_auc
+from core.statistics import held_out_leakage
 from core.store import plain
 from core.studies import STUDIES, StudyRequest
 from core.studies.arms import crossed_skews, max_skews
@@ -126,12 +126,12 @@ def test_a_probe_of_random_labels_finds_nothing_and_of_three_groups_all() -> Non
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(2, 600, 5))
     labels = rng.integers(-1, 2, 600)
-    estimate = probe_auc(x, labels, y, labels)
+    estimate = held_out_leakage(x, labels, y, labels)
     assert estimate.lo < 0.5 < estimate.hi
     three = rng.integers(0, 3, 600)
     x[np.arange(600), three] += 8
     y[np.arange(600), three] += 8
-    assert probe_auc(x, three, y, three).estimate > 0.99
+    assert held_out_leakage(x, three, y, three).estimate > 0.99
 
 
 # ------------------------------------------------------------------------------------------------ disentanglement
