@@ -58,7 +58,9 @@ class StudyRequest:
 
     def __post_init__(self) -> None:
         one_of(self.half, HALVES, "half")
-        unknown = [part for name in self.attributes for part in self._columns(name) if part not in self.gallery.attributes]
+        unknown = [
+            part for name in self.attributes for part in self._columns(name) if part not in self.gallery.attributes
+        ]
         if unknown:
             there = ", ".join(self.gallery.attributes) or "none"
             raise InputError(f"gallery {self.gallery.name} has no attribute {unknown[0]!r}; it has {there}")
