@@ -59,8 +59,9 @@ def numbers(found: RankResult) -> None:
             f":small[:gray[{pair['n_over']:,} and {pair['n_under']:,} searched rows; smaller groups are not compared]]"
         )
     st.caption(
-        "Intervals are 95 %: Wilson for shares, test inversion for metrics, paired draws for changes. “By chance” is "
-        f"where the metric lies when labels are shuffled ({found.request.null_draws:,} draws, seed {found.request.seed})."
+        "Intervals are 95 %: Wilson for shares, test inversion for metrics, paired draws for changes. "
+        f"“By chance” is where the metric lies when labels are shuffled ({found.request.null_draws:,} draws, "
+        f"seed {found.request.seed})."
     )
     st.download_button(
         "Download as CSV",
