@@ -15,6 +15,7 @@ PAGES = [
     ),
     ("compare", "Compare", "compare_arrows", "A prompt before and after neurons are switched off, and what it costs"),
     ("report", "Report", "lab_profile", "An audit with its findings, to export and to verify"),
+    ("benchmark", "Benchmark", "leaderboard", "Every method side by side on a gallery, and the papers' studies"),
     ("data_and_models", "Data & models", "database", "Choose, build and import galleries, models and SAEs"),
 ]
 

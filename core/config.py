@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
+from numbers import Integral
 from pathlib import Path
 from typing import Any, Literal
 
@@ -229,8 +230,10 @@ class SAEConfig:
 
     def __post_init__(self) -> None:
         for name in ("d_in", "d_sae", "k"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{name} was {getattr(self, name)}; expected a whole number of at least 1")
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
+                raise InputError(f"{name} was {value!r}; expected a whole number of at least 1")
+            object.__setattr__(self, name, int(value))
         if self.k > self.d_sae:
             raise InputError(f"k was {self.k} with only {self.d_sae} neurons; choose k <= d_sae")
         object.__setattr__(self, "group_fractions", tuple(float(f) for f in self.group_fractions))
@@ -318,8 +321,10 @@ class TrainingConfig:
         return digest_of(self.to_json())
 
 
-ROWS_PER_NEURON = 4
+ROWS_PER_NEURON = 8
 """Rows that train each neuron at least: with fewer, neurons learn single items and do not carry over to new ones."""
+PASSES = 100
+"""How often a small gallery's rows are seen: more passes reconstruct new rows no better."""
 LARGE = 50_000
 """Rows from which a training takes larger and more steps."""
 NARROW = 256
@@ -342,16 +347,10 @@ class Suggestion:
         """The reason of each number, one sentence each."""
         rows, passes = f"{self.n:,} rows of {self.d:,} columns", self.steps * self.batch / self.n
         scarce = self.d_sae < 2 * self.d
-        if scarce:
-            neurons = (
-                f"{self.d_sae:,} neurons for {rows}: about {ROWS_PER_NEURON} rows a neuron, since more would learn"
-            )
-            neurons += " single items."
-        else:
-            neurons = f"{self.d_sae:,} neurons for {rows}: two a column, and there are rows enough for all of them."
+        reason = "more would learn single items" if scarce else "two a column, and there are rows enough for all"
         width = "few, because the embedding is narrow" if self.d <= NARROW else "as in the published recipes"
         return (
-            neurons,
+            f"{self.d_sae:,} neurons for {rows}: {reason}.",
             f"k = {self.k} active neurons a row: {width}.",
             f"{self.steps:,} steps of {self.batch:,} rows: every row is seen about {passes:,.0f} times.",
         )
@@ -361,17 +360,18 @@ def suggested_training(n: int, d: int) -> Suggestion:
     """Settings that suit n rows with d columns.
 
     Neurons: two a column, or fewer where less than ROWS_PER_NEURON rows would come to each (a power of two then, at
-    least 32). On 2,000 photographs of faces 256 neurons reconstruct new ones as well as 2,048, and their best gender
-    neuron separates far better.
+    least 32). Found by cross-validation within 1,000 embeddings of photographed faces (d = 1,024, k = 20): 64 neurons
+    miss .32 to .36 of the variance of held-out photographs and 512 miss .32, while the best gender neuron of 64 tells
+    held-out men from women with AUC .82 to .95 in every architecture, and of 256 in some with .68 to .73.
     """
     room = 1 << max(5, (max(n, 1) // ROWS_PER_NEURON).bit_length() - 1)
-    large = n >= LARGE
-    d_sae = min(2 * d, room)
+    large, d_sae = n >= LARGE, min(2 * d, room)
+    batch = 1024 if large else 256
     return Suggestion(
         n=n,
         d=d,
         d_sae=d_sae,
         k=min(8 if d <= NARROW else 20, d_sae),
-        steps=4000 if large else 1200,
-        batch=1024 if large else 256,
+        steps=4000 if large else min(max(PASSES * n // batch, 400), 1200),
+        batch=batch,
     )

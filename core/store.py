@@ -62,6 +62,8 @@ def read_json(path: Path) -> Any:
     except json.JSONDecodeError as error:
         at = f"line {error.lineno}, column {error.colno}"
         raise InputError(f"{path} is no JSON: {error.msg} at {at}; correct or remake the file") from None
+    except RecursionError:
+        raise InputError(f"{path} is nested too deeply to be read; correct or remake the file") from None
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror}); give a readable JSON file") from None
 

@@ -1,11 +1,17 @@
-"""Data & models: choose what is loaded, make a gallery, train an SAE; everything described with its digest."""
+"""Data & models: choose what is loaded, make a gallery, train an SAE, judge SAEs; all of it with its digest."""
 
 import streamlit as st
 
-from core.ui import frame, grids, loading, making
+from core.ui import frame, grids, loading, making, prompt_editor, quality_view, training_view
 from core.ui.state import bind, get_state
 
-VIEWS = {"choose": "Choose", "gallery": "Make a gallery", "sae": "Train an SAE"}
+VIEWS = {
+    "choose": "Choose",
+    "gallery": "Make a gallery",
+    "sae": "Train an SAE",
+    "quality": "Quality of SAEs",
+    "prompts": "Prompt sets",
+}
 
 frame.through_app()
 state = get_state()
@@ -21,7 +27,13 @@ if view == "gallery":
         making.new_gallery()
 elif view == "sae":
     with frame.guard():
-        making.new_sae()
+        training_view.new_sae()
+elif view == "quality":
+    with frame.guard():
+        quality_view.compare()
+elif view == "prompts":
+    with frame.guard():
+        prompt_editor.editor()
 else:
     loading.choose()
     loading.describe()

@@ -2,6 +2,7 @@
 
 import io
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,10 +11,13 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
+from core.config import InputError
+from core.saes.checkpoint import sae_digest
 from core.store import file_digest
-from core.ui import cache, links, loading, overview, tour
+from core.training import Trainer, train_sae
+from core.ui import cache, links, loading, overview, tour, training_jobs
 from core.ui.state import KEY, AppState
-from tests.ui.world import SmallModel, make_world
+from tests.ui.world import SmallModel, make_sae, make_world
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -64,7 +68,7 @@ def test_the_frame_shows_what_is_loaded_and_its_link(world: dict[str, str]) -> N
     assert world["searched"] in str(app.query_params["gallery"])
 
 
-@pytest.mark.parametrize("name", ["start", "neurons", "compare", "data_and_models"])
+@pytest.mark.parametrize("name", ["start", "neurons", "compare", "benchmark", "data_and_models"])
 def test_every_page_opens(name: str, world: dict[str, str]) -> None:
     app = page("app.py", world).run()
     app.switch_page(f"pages/{name}.py").run()
@@ -72,7 +76,7 @@ def test_every_page_opens(name: str, world: dict[str, str]) -> None:
     assert "should not" not in texts(app)
 
 
-@pytest.mark.parametrize("name", ["start", "neurons", "compare", "data_and_models"])
+@pytest.mark.parametrize("name", ["start", "neurons", "compare", "benchmark", "data_and_models"])
 def test_a_missing_gallery_is_one_calm_line(name: str) -> None:
     app = page("app.py")
     app.session_state[KEY] = AppState(gallery="/no/such/folder", linked=True)
@@ -81,6 +85,19 @@ def test_a_missing_gallery_is_one_calm_line(name: str) -> None:
     assert not app.exception
     assert "/no/such/folder" in texts(app)
     assert "should not" not in texts(app)
+
+
+def test_benchmark_measures_what_is_chosen(world: dict[str, str]) -> None:
+    view = page("pages/benchmark.py", world).run()
+    assert "Nothing is measured on this gallery yet" in texts(view)
+    next(box for box in view.selectbox if box.label == "Protocol").set_value("debiaslens").run()
+    view.multiselect[0].set_value(["identity", "sem-b"]).run()
+    view.button(key="benchmark-measure").click().run()
+    assert not view.exception and "should not" not in texts(view)
+    assert "What balance costs" in texts(view)
+    cells = view.session_state[KEY].filters["benchmark debiaslens"].cells
+    assert [cell.arm for cell in cells] == ["identity", "sem-b"]
+    assert cells[0].values["max_skew"].n and all(cell.values or cell.refused for cell in cells)
 
 
 def test_start_counts_groups_before_anything_else(world: dict[str, str]) -> None:
@@ -289,8 +306,7 @@ def test_an_sae_of_the_other_side_is_refused(world: dict[str, str], monkeypatch:
     assert data.session_state[KEY].saes["image"] == world["image"]
 
 
-def test_a_gallery_is_imported_and_an_sae_trained(world, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loading, "OWN", {"galleries": tmp_path / "galleries", "saes": tmp_path / "saes"})
+def test_a_gallery_is_imported_and_an_sae_trained(world, tmp_path: Path, own_folders: Path) -> None:
     rng = np.random.default_rng(0)
     np.save(tmp_path / "x.npy", rng.normal(size=(80, 6)).astype(np.float32))
     lines = "\n".join(f"{i},{'Male' if i % 2 else 'Female'}" for i in range(80))
@@ -306,12 +322,108 @@ def test_a_gallery_is_imported_and_an_sae_trained(world, tmp_path: Path, monkeyp
     assert cache.gallery(state.gallery).group_counts("gender") == {"Female": 40, "Male": 40, "unknown": 0}
     state.set_filter("data-view", "sae")
     data.run()
-    for box in data.number_input:
-        if box.label == "Steps":
-            box.set_value(5)
+    assert "32 neurons for 80 rows of 6 columns" not in texts(data) and "12 neurons for 80 rows" in texts(data)
+    number(data, "Steps").set_value(5)
     data.form_submit_button[0].click().run()
+    training_jobs.trainings().wait()
+    data.run()
+    assert not data.exception and not data.warning
+    assert "mine\\-sae is trained" in texts(data)
+    press(data, "Use this SAE").run()
     assert not data.exception and not data.warning
     assert cache.sae_card(state.saes["image"]).d_in == 6
+    assert data.session_state[KEY].filters["data-view"] == "quality"
+
+
+def number(test: AppTest, label: str):
+    return next(box for box in test.number_input if box.label == label)
+
+
+def press(test: AppTest, label: str) -> AppTest:
+    return next(button for button in test.button if button.label == label).click()
+
+
+@pytest.fixture
+def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Folders of what is made here, and a server that trains nothing before and after."""
+    monkeypatch.setattr(loading, "OWN", {"galleries": tmp_path / "galleries", "saes": tmp_path / "saes"})
+    yield tmp_path / "saes"
+    training_jobs.trainings().ask("stopping")
+    training_jobs.trainings().wait()
+    training_jobs.trainings().dismiss()
+
+
+def ordered(world: dict[str, str], steps: int) -> AppTest:
+    """The page just after a training was ordered."""
+    data = page("pages/data_and_models.py", world, **{"data-view": "sae"}).run()
+    number(data, "Steps").set_value(steps)
+    number(data, "Rows per step").set_value(8)
+    return data.form_submit_button[0].click().run()
+
+
+def test_training_goes_on_without_its_visitor_and_is_seen_by_others(world, own_folders) -> None:
+    first = ordered(world, 1_000_000)
+    assert not first.exception and "is training" in texts(first)
+    other = page("pages/data_and_models.py", world, **{"data-view": "sae"}).run()
+    assert "searched\\-sae is training" in texts(other)
+    with pytest.raises(InputError, match="is being trained on this server"):
+        training_jobs.trainings().start(training_jobs.trainings().job.order)
+    press(other, "Pause").run()
+    training_jobs.trainings().wait()
+    first.run()
+    assert "is paused" in texts(first) and not first.exception
+    reached = training_jobs.trainings().job.step
+    press(first, "Resume").run()
+    assert training_jobs.trainings().job.active and not first.exception
+    press(other.run(), "Stop").run()
+    training_jobs.trainings().wait()
+    other.run()
+    assert "was stopped and forgotten" in texts(other) and not list(own_folders.iterdir())
+    assert training_jobs.trainings().job.step >= reached
+    press(other, "Train another").run()
+    assert number(other, "Steps") and not other.exception
+
+
+def test_what_a_server_left_unfinished_is_offered_to_the_next(world, own_folders) -> None:
+    ordered(world, 400)
+    jobs = training_jobs.trainings()
+    while jobs.job.step < 20 and jobs.job.active:
+        time.sleep(0.01)
+    jobs.ask("pausing")
+    jobs.wait()
+    order = jobs.job.order
+    jobs.dismiss()
+    data = page("pages/data_and_models.py", world, **{"data-view": "sae"}).run()
+    assert "searched\\-sae** was interrupted at step" in texts(data)
+    press(data, "Go on").run()
+    jobs.wait()
+    assert jobs.job.status == "done" and jobs.job.order.config == order.config and jobs.job.curve[0].step == 0
+    assert jobs.job.look and not data.run().exception
+    plain, _ = train_sae(np.array(cache.gallery(world["searched"]).embeddings()), order.config, order.training)
+    assert sae_digest(plain) == cache.sae(str(order.out)).digest, "as if it had never been interrupted"
+
+
+def test_a_training_that_cannot_be_is_one_line(world, own_folders, monkeypatch) -> None:
+    monkeypatch.setattr(Trainer, "rate", lambda self: 1e30)
+    data = ordered(world, 50)
+    training_jobs.trainings().wait()
+    data.run()
+    assert not data.exception and len(data.warning) == 1 and "diverged" in data.warning[0].value
+    assert not list(own_folders.iterdir())
+
+
+def test_saes_are_judged_side_by_side(world: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    second = make_sae(tmp_path / "second", cache.gallery(world["probe"]), seed=3)
+    monkeypatch.setattr(loading, "known", lambda kind: [world["image"], str(second.path), world["text"]])
+    data = page("pages/data_and_models.py", world, **{"data-view": "quality"}).run()
+    assert not data.exception and not data.warning
+    assert data.multiselect[0].options == ["image", "second"], "the text SAE does not read pictures"
+    data.multiselect[0].set_value([world["image"], str(second.path)]).run()
+    assert not data.exception and not data.warning
+    table = data.dataframe[0].value
+    assert table["SAE"].tolist() == ["image", "second"] and (table["n"] == 60).all()
+    assert "How often neurons fire" in texts(data) and "no independent encoder" in texts(data)
+    assert list(data.get("plotly_chart"))
 
 
 def test_an_import_without_a_table_is_one_line(world: dict[str, str]) -> None:

@@ -7,8 +7,8 @@ import pytest
 import scipy.sparse as sparse
 
 from core.config import InputError
-from core.neurons import quality_report, rate_histogram, similarity_gap
-from core.neurons.sae_quality import QualityReport, quality_of_codes
+from core.neurons import similarity_gap
+from core.neurons.sae_quality import QualityReport, quality_of_codes, quality_report, rate_histogram
 from core.saes.quality import Quality, quality
 from tests.tiny import IMAGES, dense_codes, sae_file
 

@@ -82,6 +82,9 @@ class TinyGallery:
     def groups(self, attribute: str) -> list[str]:
         return {"gender": GROUPS, "size": ["big", "none", "small"]}[attribute]
 
+    def empty_cells(self, attribute: str) -> list[str]:
+        return []
+
     def group_numbers(self, attribute: str) -> np.ndarray:
         return self._labels if attribute == "gender" else np.where(np.arange(self.n) % 3 == 0, 0, 2).astype(np.int32)
 

@@ -9,28 +9,39 @@ from core.audit.probe_set import ProbeSet, probe_set
 from core.audit.ranking import metric_estimate, rank
 from core.audit.request import RankRequest
 from core.audit.results import ArmResult, Difference, Part, RankChange, RankResult
+from core.audit.smallest import PathPoint, SmallestEdit, smallest_edit
+from core.audit.why import Confirmed, NeuronPull, WhyResult, confirm, find_smallest, why
 
 __all__ = [
     "ArmResult",
     "Bench",
     "ChosenEdits",
+    "Confirmed",
     "ControlArm",
     "ControlsResult",
     "CostResult",
     "Difference",
     "EditChoice",
     "ExplicitCost",
+    "NeuronPull",
     "Part",
+    "PathPoint",
     "ProbeSet",
     "RankChange",
     "RankRequest",
     "RankResult",
+    "SmallestEdit",
+    "WhyResult",
     "ZeroshotCost",
     "choose_edits",
+    "confirm",
     "controls",
+    "find_smallest",
     "metric_estimate",
     "probe_set",
     "query_embedding",
     "rank",
+    "smallest_edit",
     "utility_cost",
+    "why",
 ]

@@ -10,14 +10,15 @@ import numpy as np
 
 from core.audit.bench import Bench
 from core.audit.edits import EditChoice, choose_edits
+from core.audit.evidence import Fitter
 from core.audit.material import embed_texts, item_material, sae_of, select_part
 from core.audit.ranking import intervene
 from core.audit.request import RankRequest
 from core.audit.results import Part
-from core.audit.sources import Sources, components
+from core.audit.sources import Sources
 from core.audit.spec import AuditSpec
 from core.config import Edit, Side, digest_of
-from core.interventions import INTERVENTIONS, matched_random_edits
+from core.interventions import matched_random_edits
 from core.statistics import depth_for
 from core.store import atomic_file, read_arrays
 
@@ -48,8 +49,16 @@ class Ranked:
         return self.rows[self.arms.index(arm)]
 
 
-def request_for(spec: AuditSpec, attribute: str, prompt: str, edits: Edits | None = None) -> RankRequest:
-    """One prompt as the one door for rankings takes it; the evaluation half is measured."""
+def request_for(
+    spec: AuditSpec, attribute: str, prompt: str, edits: Edits | None = None, sources: Sources | None = None
+) -> RankRequest:
+    """One prompt as the one door for rankings takes it; the evaluation half is measured.
+
+    Parameters
+    ----------
+    sources : where methods find labelled items; needed wherever something is retrieved.
+    """
+    apart = sources is not None and sources.probe is not sources.gallery
     return RankRequest(
         attribute=attribute,
         query=prompt,
@@ -59,6 +68,7 @@ def request_for(spec: AuditSpec, attribute: str, prompt: str, edits: Edits | Non
         where=spec.where,
         edits=edits or {},
         method=spec.method,
+        probe=sources.probe if sources is not None and apart else None,
         seed=spec.seed,
     )
 
@@ -70,9 +80,7 @@ def edits_of(spec: AuditSpec, sources: Sources, bench: Bench) -> tuple[dict[str,
     """
     gallery, notes = sources.gallery, []
     if spec.edit is None:
-        # a method without neurons gets an edit that names none; without a method nothing is edited
-        plain: Edits = {} if spec.method == "neuron-edit" else {gallery.side: Edit()}
-        return {a: [plain] * len(spec.all_prompts) for a in spec.attributes}, []
+        return {a: [{}] * len(spec.all_prompts) for a in spec.attributes}, []
     choice, chosen = EditChoice.from_json(spec.edit), {}
     side: Side = next(iter(sources.saes))
     for attribute in spec.attributes:
@@ -80,10 +88,11 @@ def edits_of(spec: AuditSpec, sources: Sources, bench: Bench) -> tuple[dict[str,
             chosen[attribute] = [{side: choice.edit(choice.neurons)}] * len(spec.all_prompts)
             continue
         found = []
-        for name in components(attribute, gallery.attributes):
+        for name in gallery.components(attribute):
             request = replace(request_for(spec, attribute, spec.prompts[0]), attribute=name, target=_plain(spec))
+            prompts, by = list(spec.all_prompts), _labelled(sources.saes[side].digest)
             edits = choose_edits(
-                gallery, sources.probe, choice, request, list(spec.all_prompts), sources.texts, sources.saes, bench
+                gallery, sources.probe, choice, request, prompts, sources.texts, sources.saes, bench, label_sets=by
             )
             notes += edits.notes
             found.append(edits)
@@ -92,6 +101,17 @@ def edits_of(spec: AuditSpec, sources: Sources, bench: Bench) -> tuple[dict[str,
             for together in zip(*found, strict=True)
         ]
     return chosen, list(dict.fromkeys(notes))
+
+
+def _labelled(sae: str) -> Callable[[str], tuple[int, ...]]:
+    """Finds the neurons of a set that people labelled, in this machine's log; refuses a set of another SAE."""
+
+    def find(digest: str) -> tuple[int, ...]:
+        from core.labelling import label_set  # the log's database is opened only where a set is named
+
+        return label_set(digest, sae)
+
+    return find
 
 
 def _plain(spec: AuditSpec) -> Any:
@@ -104,37 +124,42 @@ def arms_of(
 ) -> list[tuple[str, str, Edits]]:
     """Name, method and edits of every arm of one prompt: the original, the edit and, where asked for, its controls."""
     arms: list[tuple[str, str, Edits]] = [(ORIGINAL, "identity", {})]
-    if not request.edits:
+    if not request.intervenes:
         return arms
     arms.append((CHOSEN, request.method, request.edits))
     if not controlled:
         return arms
-    side, edit = next(iter(request.edits.items()))
-    if edit.neurons:
-        if side == sources.gallery.side:
-            codes = item_material(sources.gallery, part, sae_of(side, sources.saes), bench).require_codes()
-        else:
-            codes = embed_texts(
-                list(spec.prompts), sources.gallery, request, sources.texts, sources.saes, bench
-            ).material.require_codes()
-        arms.append((RECONSTRUCTION, "reconstruction-only", request.edits))
-        drawn = matched_random_edits(codes, edit, RANDOM_DRAWS, spec.seed)
-        arms += [(f"random {i}", request.method, {side: random}) for i, random in enumerate(drawn, 1)]
-    if PROJECTION_METHOD in INTERVENTIONS.names() and request.method != PROJECTION_METHOD:
-        arms.append((PROJECTION, PROJECTION_METHOD, {sources.gallery.side: Edit()}))
+    for side, edit in request.edits.items():
+        if edit.neurons:
+            drawn = matched_random_edits(
+                _codes(spec, sources, part, request, side, bench), edit, RANDOM_DRAWS, spec.seed
+            )
+            arms.append((RECONSTRUCTION, "reconstruction-only", request.edits))
+            arms += [(f"random {i}", request.method, {side: random}) for i, random in enumerate(drawn, 1)]
+    fitter = Fitter(sources.gallery, request, sources.texts, sources.saes, bench)
+    if request.method != PROJECTION_METHOD and fitter.missing(PROJECTION_METHOD) is None:
+        arms.append((PROJECTION, PROJECTION_METHOD, {}))
     return arms
+
+
+def _codes(spec: AuditSpec, sources: Sources, part: Part, request: RankRequest, side: Side, bench: Bench) -> Any:
+    """Codes on which firing rates are counted: of the searched items, or of the prompts where those are edited."""
+    if side == sources.gallery.side:
+        return item_material(sources.gallery, part, sae_of(side, sources.saes), bench).require_codes()
+    queries = embed_texts(list(spec.prompts), sources.gallery, request, sources.texts, sources.saes, bench)
+    return queries.material.require_codes()
 
 
 def ranked(
     spec: AuditSpec, sources: Sources, attribute: str, prompt: str, edits: Edits, controlled: bool, bench: Bench
 ) -> Ranked:
     """The rankings of every arm for one prompt."""
-    request = request_for(spec, attribute, prompt, edits)
+    request = request_for(spec, attribute, prompt, edits, sources)
     part = select_part(sources.gallery, request, bench)
     depth = min(depth_for(spec.k), part.n)
     names, rows, changed, cosines = [], [], [], []
     for name, method, arm_edits in arms_of(spec, sources, part, request, controlled, bench):
-        asked = replace(request, edits=arm_edits, method=method if arm_edits else spec.method)
+        asked = replace(request, edits=arm_edits, method=method)
         queries = embed_texts([prompt], sources.gallery, asked, sources.texts, sources.saes, bench)
         items, vectors = intervene(sources.gallery, part, queries, asked, method, sources.saes, bench)
         names.append(name)
@@ -173,9 +198,10 @@ def gather(
         if progress:
             progress(done, len(plan), f"rankings: {attribute}, {prompt}")
         edit, controlled = edits[attribute][i], prompt in spec.prompts
-        asked = request_for(spec, attribute, prompt, edit)
+        asked = request_for(spec, attribute, prompt, edit, sources)
         weights = sources.texts.weights_digest if sources.texts else ""
-        key = digest_of([sources.gallery.digest, used, weights, asked.digest, controlled, RANDOM_DRAWS, list(spec.prompts)])
+        made_of = [sources.gallery.digest, used, weights, asked.digest, controlled, RANDOM_DRAWS, list(spec.prompts)]
+        key = digest_of(made_of)
         path = None if folder is None else folder / f"ranked-{key[:16]}.npz"
         if path is not None and path.is_file():
             found[attribute, prompt] = _load(path)

@@ -177,10 +177,10 @@ def choose_edits(
     if choice.select == "rule":
         neurons, notes = by_rule(found, choice)
         return ChosenEdits((choice.edit(neurons),) * count, notes)
-    vectors = _vectors(gallery, request, queries, backbone, bench)
+    vectors = query_vectors(gallery, request, queries, backbone, bench)
     if choice.select == "attribution":
         return by_attribution(found, choice, vectors, progress)
-    named = _vectors(gallery, request, list(choice.explicit), backbone, bench) if choice.explicit else ()
+    named = query_vectors(gallery, request, list(choice.explicit), backbone, bench) if choice.explicit else ()
     explicit = [(query, _group(found, name)) for query, name in zip(named, choice.explicit.values(), strict=True)]
     return by_search(found, choice, vectors, explicit, progress)
 
@@ -253,7 +253,7 @@ def _group(probe: ProbeSet, name: str) -> int:
     return probe.part.groups.index(name)
 
 
-def _vectors(
+def query_vectors(
     gallery: Gallery,
     request: RankRequest,
     queries: Sequence[str] | np.ndarray,

@@ -12,6 +12,7 @@ from core.audit.request import RankRequest
 from core.audit.texts import text_embeddings, why_not_embedded
 from core.config import Attach, InputError, Side, digest_of
 from core.gallery import Gallery, open_gallery
+from core.gallery.labels import CROSS
 from core.interventions import INTERVENTIONS, QUERY_ROLES, Evidence, Intervention, References, Role, Texts
 from core.interventions.base import lacking
 from core.prompts import CLOSED, OPEN, GroupTexts, PromptBook, shipped_book
@@ -80,8 +81,8 @@ class Fitter:
         found, plan = INTERVENTIONS.get(method), self.plan(method)
         needed = [*found.needs.prompts, *(["references"] if found.needs.references else [])]
         try:
-            if found.needs.sae and not found.needs.edit:
-                self.sae(found)
+            if found.needs.sae and found.changes != "edit":
+                self._sae_that_fits(found)
             for what in needed:
                 if what in plan.missing:
                     raise lacking(what, plan.missing[what])
@@ -130,8 +131,24 @@ class Fitter:
         """The side whose SAE the method needs."""
         return "text" if method.changes == "query" else self.gallery.side
 
+    @property
+    def sides(self) -> list[Side]:
+        """The sides whose SAE the request's answer depends on."""
+        method = INTERVENTIONS.get(self.request.method)
+        own = {self.side(method)} if method.needs.sae and method.changes != "edit" else set()
+        return sorted({*self.request.edits, *own})
+
     def sae(self, method: "type[Intervention] | Intervention") -> "SAEFile":
         return sae_of(self.side(method), self.saes)
+
+    def _sae_that_fits(self, method: "type[Intervention] | Intervention") -> None:
+        """InputError where there is no SAE of the side, or one of other embeddings."""
+        sae_file, side = self.sae(method), self.side(method)
+        attach = sae_file.attach or "pooled"
+        if side == self.gallery.side:
+            sae_file.require(self.gallery.fingerprint(attach), f"gallery {self.gallery.name!r}")
+        elif self.backbone is not None:
+            sae_file.require(self.backbone.fingerprint("text", attach), "the query")
 
     def attaches(self, method: "type[Intervention] | Intervention") -> tuple[Attach, ...]:
         """Attach points at which the method reads texts."""
@@ -159,7 +176,7 @@ class Fitter:
         attribute = self.request.attribute
         if len(self.groups) < 2:
             raise InputError(f"{attribute} has only one group in gallery {self.gallery.name}; choose another attribute")
-        found = self.book.groups.of(attribute, self.groups)
+        found = self.book.group_texts(attribute, self.groups, CROSS)
         prompts = [prompt for texts in found.values() for prompt in texts.prompts] if found else []
         if found and why_not_embedded(prompts, ("pooled",), self.gallery, self.backbone) is None:
             return found
@@ -227,8 +244,6 @@ class Fitter:
                 if partner is None:
                     raise error
                 probe = open_gallery(partner)
-        if self.request.attribute not in probe.attributes:
-            raise InputError(f"the probe set {probe.name} has no attribute {self.request.attribute!r}")
         mine, theirs = (g.fingerprint("pooled") for g in (self.gallery, probe))
         mine.require_match(theirs, f"gallery {self.gallery.name!r}", f"the probe set {probe.name!r}")
         whole = probe.manifest["split"].get("whole") is not None
@@ -290,7 +305,7 @@ def known_group_prompts(
 def sae_of(side: Side, saes: SAEs) -> "SAEFile":
     """The SAE given for a side; InputError where there is none or it belongs to the other side."""
     if side not in saes:
-        raise InputError(f"neurons of the {side} side are to be switched, but no {side} SAE was given; choose one")
+        raise InputError(f"no {side} SAE was given; choose one")
     sae_file = saes[side]
     if sae_file.side not in (None, side):
         raise InputError(

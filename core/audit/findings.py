@@ -3,41 +3,12 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from core.audit.numbers import HEADLINE
+from core.statistics import benjamini_hochberg, holm
 
 ALPHA = 0.05
-BIAS, EFFECT, MEAN_EFFECT = "bias", "effect", "mean effect"
+BIAS, EFFECT = "bias", "effect"
 CORRECTIONS = {"headline": "Holm", "exploratory": "Benjamini-Hochberg"}
-
-
-def holm(p: Sequence[float]) -> np.ndarray:
-    """Adjusted p values (m,) of Holm 1979: max over the j <= i smallest of (m - j + 1) p_(j), at most 1.
-
-    Controls the chance of even one false finding, whatever the dependence.
-    """
-    values = np.asarray(p, dtype=np.float64)
-    order = np.argsort(values, kind="stable")
-    stepped = np.maximum.accumulate(values[order] * np.arange(len(values), 0, -1))
-    adjusted = np.empty_like(values)
-    adjusted[order] = np.minimum(stepped, 1.0)
-    return adjusted
-
-
-def benjamini_hochberg(p: Sequence[float]) -> np.ndarray:
-    """Adjusted p values (m,) of Benjamini and Hochberg 1995: min over the j >= i smallest of m p_(j) / j, at most 1.
-
-    Controls the expected share of false findings among those below a level.
-    """
-    values = np.asarray(p, dtype=np.float64)
-    m = len(values)
-    order = np.argsort(values, kind="stable")
-    scaled = values[order] * m / np.arange(1, m + 1)
-    stepped = np.minimum.accumulate(scaled[::-1])[::-1]
-    adjusted = np.empty_like(values)
-    adjusted[order] = np.minimum(stepped, 1.0)
-    return adjusted
 
 
 def findings(attributes: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -68,13 +39,21 @@ def _of_attribute(one: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         for about, arm in ((BIAS, "original"), (EFFECT, "difference")):
             if arm in metric:
                 yield _entry(attribute, prompt["prompt"], prompt["kind"], about, metric[arm], leading, small)
-    mean = one["arms"].get("edited")
-    if mean is not None and mean["change"]["estimate"] is not None:
-        yield _entry(attribute, None, "headline", MEAN_EFFECT, mean["change"], None, False)
+    if sum(prompt["kind"] == "headline" for prompt in one["prompts"]) > 1:
+        arms = one["arms"]
+        yield _entry(attribute, None, "headline", BIAS, arms["original"]["mean"], None, False)
+        if "edited" in arms:
+            yield _entry(attribute, None, "headline", EFFECT, arms["edited"]["change"], None, False)
 
 
 def _entry(
-    attribute: str, prompt: str | None, kind: str, about: str, value: Mapping[str, Any], leading: str | None, small: bool
+    attribute: str,
+    prompt: str | None,
+    kind: str,
+    about: str,
+    value: Mapping[str, Any],
+    leading: str | None,
+    small: bool,
 ) -> dict[str, Any]:
     return {
         "id": " | ".join([attribute, prompt or "all pre-registered prompts", about]),

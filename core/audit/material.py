@@ -95,7 +95,7 @@ def _select_part(gallery: Gallery, request: RankRequest) -> Part:
     place[present] = np.arange(len(present))  # the last entry stays -1: that is where unknown (-1) points
     groups = tuple(every[g] for g in present)
     target = target_distribution(request.target, groups, counts[present].tolist())
-    absent = tuple(g for g in every if g not in groups)
+    absent = (*(g for g in every if g not in groups), *gallery.empty_cells(request.attribute))
     digest = digest_of([gallery.digest, array_digest(rows)])
     return Part(rows, digest, groups, place[numbers], tuple(counts[present].tolist()), target, absent)
 

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -15,20 +14,27 @@ from core.audit.results import RANKING_NAMES, Part
 from core.audit.spec import AuditSpec
 from core.metrics import RANKING_METRICS
 from core.statistics import (
+    MINIMUM_N,
     Estimate,
     PairedDraws,
+    difference_p,
+    list_draws,
+    mean_estimate,
     metric_difference,
+    null_of_mean,
+    null_p,
+    p_value,
     paired_draws,
     share_differences,
     share_estimate,
+    with_null,
+    worst_pair,
 )
 
 HEADLINE = "max_skew"
 """The metric that findings are about."""
-SMALL_GROUP = 30
-"""A group with fewer searched rows is shown with its n and not interpreted."""
-NULL_DRAWS = 20_000
-"""Draws behind a p value: the smallest p, 1 / 20,001, survives the correction of some hundred findings."""
+NORMAL = 1.959964
+"""Standard normal quantile of a 95 % interval."""
 NO_TARGET = "not applicable"
 
 
@@ -81,10 +87,15 @@ def prompt_numbers(
     }
     headline = document["metrics"][HEADLINE]
     for arm in arms:
-        headline[arm]["p"] = null_p(tops[arm], part, spec.seed) if headline[arm]["estimate"] is not None else None
-    if pairs is not None and headline["difference"]["estimate"] is not None:
-        headline["difference"]["p"] = difference_p(drawn_differences(HEADLINE, pairs, part), metrics["difference"])
-    document["worst_pair"] = _worst_pair(shares[ORIGINAL], part)
+        headline[arm]["p"] = _headline_p(metrics[arm][HEADLINE], part, spec.seed)
+    changed = metrics["difference"][HEADLINE].estimate if pairs is not None else None
+    if pairs is not None and changed is not None:
+        before, after = pairs.values(RANKING_METRICS.get(HEADLINE)(), part.target)
+        headline["difference"]["p"] = difference_p(changed, after - before)
+    named = dict(zip(part.groups, shares[ORIGINAL], strict=True))
+    known = int((tops[ORIGINAL] >= 0).sum())
+    pair = worst_pair(named, part.target.tolist(), known, part.counts)
+    document["worst_pair"] = pair and {name: pair[name] for name in ("over", "under")}
     return document
 
 
@@ -94,7 +105,11 @@ def _shares(top: np.ndarray, part: Part) -> list[Estimate]:
 
 
 def _difference(
-    name: str, pairs: PairedDraws, metrics: Mapping[str, Mapping[str, Estimate]], tops: Mapping[str, np.ndarray], part: Part
+    name: str,
+    pairs: PairedDraws,
+    metrics: Mapping[str, Mapping[str, Estimate]],
+    tops: Mapping[str, np.ndarray],
+    part: Part,
 ) -> Estimate:
     missing = next((metrics[arm][name].reason for arm in tops if metrics[arm][name].estimate is None), None)
     if missing is not None:
@@ -102,113 +117,88 @@ def _difference(
     return metric_difference(RANKING_METRICS.get(name)(), pairs, *tops.values(), part.target)
 
 
-def _worst_pair(shares: Sequence[Estimate], part: Part) -> dict[str, Any] | None:
-    """The most over- and the most under-represented group that are large enough to be interpreted."""
-    skew = {
-        g: share.estimate / part.target[g]
-        for g, share in enumerate(shares)
-        if share.estimate is not None and part.counts[g] >= SMALL_GROUP
-    }
-    if len(skew) < 2:
+def _headline_p(value: Estimate, part: Part, seed: int) -> float | None:
+    """How likely retrieval blind to labels is to show as much bias."""
+    if value.estimate is None or value.n is None:
         return None
-    over, under = max(skew, key=skew.__getitem__), min(skew, key=skew.__getitem__)
-    return {"over": part.groups[over], "under": part.groups[under]}
-
-
-# ---------------------------------------------------------------------------------------------- p values
-
-
-def null_p(top: np.ndarray, part: Part, seed: int) -> float:
-    """(1 + draws with labels shuffled that are as biased) / (1 + draws), for the headline metric of one top k."""
-    known = top[top >= 0]
-    value = float(RANKING_METRICS.get(HEADLINE)()(known, part.target))
-    drawn = _null_values(part.counts, len(known), tuple(map(float, part.target)), seed)
-    return (1 + int((drawn >= value - 1e-12).sum())) / (1 + len(drawn))
-
-
-@lru_cache(maxsize=512)
-def _null_values(counts: tuple[int, ...], k: int, target: tuple[float, ...], seed: int) -> np.ndarray:
-    rng = np.random.default_rng(seed)
-    drawn = rng.multivariate_hypergeometric(counts, k, size=NULL_DRAWS, method="marginals")
-    return RANKING_METRICS.get(HEADLINE)().from_counts(drawn, np.asarray(target))
-
-
-def drawn_differences(name: str, pairs: PairedDraws, part: Part) -> np.ndarray:
-    """The metric after minus before in each paired resample (draws,)."""
-    metric = RANKING_METRICS.get(name)()
-    return np.asarray(metric(pairs.after, part.target) - metric(pairs.before, part.target))
-
-
-def difference_p(drawn: np.ndarray, differences: Mapping[str, Estimate]) -> float:
-    """Two-sided p of the headline difference: normal, with the standard error of the paired resamples."""
-    observed = differences[HEADLINE].estimate
-    assert observed is not None
-    spread = float(np.nanstd(drawn, ddof=1))
-    if spread == 0.0:
-        return 1.0 if observed == 0.0 else 0.0
-    return float(2 * ndtr(-abs(observed) / spread))
+    return null_p(RANKING_METRICS.get(HEADLINE)(), value.estimate, part.counts, value.n, part.target.tolist(), seed)
 
 
 # ------------------------------------------------------------------------------------- means and controls
 
 
-def mean_over_prompts(values: Sequence[float]) -> Estimate:
-    """Mean with Student's 95 % interval over prompts; missing with fewer than two prompts or an undefined value."""
-    found = np.asarray(values, dtype=np.float64)
-    if not np.isfinite(found).all():
-        return Estimate.missing("a prompt retrieves no row with a known group")
-    if len(found) < 2:
-        return Estimate.missing("one prompt has no mean over prompts; see the prompt itself")
-    half = float(student.ppf(0.975, len(found) - 1) * found.std(ddof=1) / math.sqrt(len(found)))
-    mean = float(found.mean())
-    return Estimate(mean, mean - half, mean + half, len(found))
-
-
 def arm_numbers(spec: AuditSpec, attribute: str, part: Part, found: Mapping[str, Ranked]) -> dict[str, Any]:
     """Mean headline metric of every arm over the pre-registered prompts, random neurons as a band.
+
+    Intervals resample prompts and rows; with one prompt only rows.
 
     Parameters
     ----------
     found : prompt -> rankings, of the pre-registered prompts.
     """
     target, arms = spec.target_of(attribute), next(iter(found.values())).arms
-    tops = {arm: [part.labels[one.of(arm)[: spec.k]] for one in found.values()] for arm in arms}
-    values = {arm: _headline_values(lists, part) for arm, lists in tops.items()}
-    means = {arm: _mean(lists, values[arm], part, spec) for arm, lists in tops.items()}
+    metric, groups = RANKING_METRICS.get(HEADLINE)(), len(part.groups)
+    named = [arm for arm in (ORIGINAL, CHOSEN, RECONSTRUCTION, PROJECTION) if arm in arms]
+    rankings = np.stack([[one.of(arm) for one in found.values()] for arm in named])
+    observed = np.asarray(metric(part.labels[rankings[..., : spec.k]], part.target))
+    drawn = list_draws(rankings, part.labels, spec.k, groups, seed=spec.seed).values(metric, part.target)
     document: dict[str, Any] = {}
-    for arm in (ORIGINAL, CHOSEN, RECONSTRUCTION, PROJECTION):
-        if arm not in arms:
-            continue
-        change = mean_over_prompts(np.subtract(values[arm], values[ORIGINAL]))
-        by_prompt = {
-            prompt: number(metric_estimate(HEADLINE, top, part.target, part.counts, spec.seed), target)
-            for prompt, top in zip(found, tops[arm], strict=True)
-        }
-        document[arm] = {"mean": number(means[arm], target), "by_prompt": by_prompt}
+    for i, arm in enumerate(named):
+        tops = rankings[i, :, : spec.k]
+        mean = mean_estimate(observed[i], drawn[:, i], spec.seed)
+        document[arm] = {"mean": number(mean, target), "by_prompt": _by_prompt(found, tops, part, spec, target)}
+        if arm in (ORIGINAL, CHOSEN) and mean.estimate is not None:
+            band, values = null_of_mean(metric, tops, part.labels, part.target, seed=spec.seed)
+            document[arm]["mean"] = number(with_null(metric, mean, band), target)
+            document[arm]["mean"]["p"] = p_value(mean.estimate, values)
         if arm != ORIGINAL:
-            document[arm] |= {"change": number(change, target), "cosine": _mean_cosine(found, arm, part)}
-    draws = [arm for arm in arms if arm.startswith("random ")]
-    if draws:
-        own = [float(np.mean(values[arm])) for arm in draws]
-        as_low = sum(value <= float(np.mean(values[CHOSEN])) for value in own)
-        document["random neurons"] = {
-            "mean": number(Estimate(float(np.mean(own)), min(own), max(own), len(own)), target),
-            "interval": "smallest and largest of the draws",
-            "draws": [number(means[arm], target) for arm in draws],
-            "p": (1 + as_low) / (1 + len(own)),
-        }
+            change = mean_estimate(observed[i] - observed[0], drawn[:, i] - drawn[:, 0], spec.seed)
+            document[arm] |= {"change": number(change, target, p=_p(change)), "cosine": _mean_cosine(found, arm, part)}
+    randoms = [arm for arm in arms if arm.startswith("random ")]
+    if randoms:
+        chosen = float(observed[named.index(CHOSEN)].mean())
+        document["random neurons"] = _random(spec, part, found, randoms, chosen, target)
     return document
 
 
-def _headline_values(lists: Sequence[np.ndarray], part: Part) -> np.ndarray:
-    return np.asarray(RANKING_METRICS.get(HEADLINE)()(np.stack(lists), part.target))
+def _by_prompt(
+    found: Mapping[str, Ranked], tops: np.ndarray, part: Part, spec: AuditSpec, target: Any
+) -> dict[str, dict[str, Any]]:
+    values = (metric_estimate(HEADLINE, part.labels[top], part.target, part.counts, spec.seed) for top in tops)
+    return {prompt: number(value, target) for prompt, value in zip(found, values, strict=True)}
 
 
-def _mean(lists: Sequence[np.ndarray], values: np.ndarray, part: Part, spec: AuditSpec) -> Estimate:
-    """Mean over prompts; a single prompt's own value with its own interval."""
-    if len(lists) == 1:
-        return metric_estimate(HEADLINE, lists[0], part.target, part.counts, spec.seed)
-    return mean_over_prompts(values)
+def _p(change: Estimate) -> float | None:
+    """Two-sided and normal, with the standard error that the interval has."""
+    if change.estimate is None or change.lo is None or change.hi is None:
+        return None
+    error = (change.hi - change.lo) / (2 * NORMAL)
+    return float(2 * ndtr(-abs(change.estimate) / error)) if error > 0 else float(change.estimate == 0.0)
+
+
+def _random(
+    spec: AuditSpec, part: Part, found: Mapping[str, Ranked], arms: Sequence[str], chosen: float, target: Any
+) -> dict[str, Any]:
+    """The draws of random neurons: mean, smallest and largest, and how many reach what the chosen ones do."""
+    metric, draws = RANKING_METRICS.get(HEADLINE)(), []
+    for arm in arms:
+        tops = np.stack([one.of(arm)[: spec.k] for one in found.values()])
+        draws.append(np.asarray(metric(part.labels[tops], part.target)))
+    means = [float(values.mean()) for values in draws]
+    mean = Estimate(float(np.mean(means)), min(means), max(means), len(means))
+    return {
+        "mean": number(mean, target),
+        "interval": "smallest and largest of the draws",
+        "draws": [number(_over_prompts(values), target) for values in draws],
+        "p": (1 + sum(value <= chosen for value in means)) / (1 + len(means)),
+    }
+
+
+def _over_prompts(values: np.ndarray) -> Estimate:
+    """Mean with Student's interval over prompts; a single prompt has its value alone."""
+    n, mean = len(values), float(values.mean())
+    half = float(student.ppf(0.975, n - 1) * values.std(ddof=1) / math.sqrt(n)) if n > 1 else 0.0
+    return Estimate(mean, mean - half, mean + half, n)
 
 
 def _mean_cosine(found: Mapping[str, Ranked], arm: str, part: Part) -> dict[str, Any]:
@@ -227,7 +217,7 @@ def part_numbers(part: Part, target: Any) -> dict[str, Any]:
         "absent": list(part.absent),
         "target": target,
         "groups": {
-            group: {"n": count, "target": float(q), "small": count < SMALL_GROUP}
+            group: {"n": count, "target": float(q), "small": count < MINIMUM_N}
             for group, count, q in zip(part.groups, part.counts, part.target, strict=True)
         },
     }

@@ -115,16 +115,24 @@ def probe_set(gallery: Gallery, probe: Gallery, request: RankRequest, saes: SAEs
     ------
     InputError : no SAE of the gallery's side, no probe half, fewer than two groups.
     """
-    sae_file: SAEFile = sae_of(gallery.side, saes)
-    part = select_part(probe, replace(request, half="probe", edits={}), bench)
+    return _set_of(probe, replace(request, half="probe"), len(gallery.rows(request.half, request.where)), saes, bench)
+
+
+def explained_set(gallery: Gallery, request: RankRequest, saes: SAEs, bench: Bench) -> ProbeSet:
+    """The request's own rows, to explain what is found there; never to choose an edit by."""
+    return _set_of(gallery, request, len(gallery.rows(request.half, request.where)), saes, bench)
+
+
+def _set_of(source: Gallery, request: RankRequest, searched: int, saes: SAEs, bench: Bench) -> ProbeSet:
+    sae_file: SAEFile = sae_of(source.side, saes)
+    part = select_part(source, replace(request, edits={}), bench)
     if len(part.groups) < 2:
         raise InputError(
-            f"the probe rows hold only {', '.join(part.groups) or 'unknown groups'}; a lean needs two groups: "
+            f"the {request.half} rows hold only {', '.join(part.groups) or 'unknown groups'}; a lean needs two groups: "
             "loosen the restriction or choose another attribute"
         )
-    searched = len(gallery.rows(request.half, request.where))
     k = min(part.n, max(1, round(request.k * part.n / searched)))
-    return ProbeSet(item_material(probe, part, sae_file, bench), part, k)
+    return ProbeSet(item_material(source, part, sae_file, bench), part, k)
 
 
 def unit_queries(vectors: np.ndarray, d: int) -> np.ndarray:

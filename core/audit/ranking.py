@@ -25,6 +25,7 @@ from core.interventions.base import NO_EDIT
 from core.metrics import RANKING_METRICS, Mode
 from core.retrieval import Ranking, ranks_of, unit_query
 from core.statistics import (
+    MINIMUM_N,
     Estimate,
     depth_for,
     metric_difference,
@@ -33,12 +34,16 @@ from core.statistics import (
     paired_draws,
     share_differences,
     share_estimate,
+    too_few,
     with_null,
 )
 from core.store import array_digest
 
 if TYPE_CHECKING:
     from core.backbones.base import Backbone
+
+ABSENT_SHOWN = 12
+"""Empty groups that a note lists at most."""
 
 
 def rank(
@@ -69,8 +74,8 @@ def rank(
         arms.append((items, vectors[0]))
         found.append(measured(gallery, part, request, items, vectors[0], bench))
     difference = compare(gallery, part, request, found, arms) if request.intervenes else None
-    notes = (*query.notes, *_notes(gallery, part, saes, request))
-    return RankResult(request, part, _digests(gallery, request, saes, arms), notes, *found, difference=difference)
+    notes = (*query.notes, *_notes(part, query.fitter))
+    return RankResult(request, part, _digests(query.fitter, arms), notes, *found, difference=difference)
 
 
 def intervene(
@@ -99,7 +104,7 @@ def arm_items(
         raise InputError(f"gallery {gallery.name} holds captions, which an image SAE cannot edit; use a text SAE")
     baseline = baseline_items(gallery, part, bench)
     found, edit = INTERVENTIONS.get(method), request.edits.get(gallery.side)
-    if method == "identity" or not _moves_items(found, edit, request):
+    if method == "identity" or not moves_items(found, edit, request):
         return baseline
     fitter, edit = Fitter(gallery, request, backbone, saes, bench), edit or NO_EDIT
     sae_file = sae_of(gallery.side, saes) if found.needs.sae else None
@@ -116,7 +121,7 @@ def arm_items(
     return bench.remember(("items", digest), make)
 
 
-def _moves_items(method: type[Intervention], edit: Edit | None, request: RankRequest) -> bool:
+def moves_items(method: type[Intervention], edit: Edit | None, request: RankRequest) -> bool:
     """Whether a method changes the items: those of an edit do where there is one of the items' side, or none at all."""
     if method.changes == "edit":
         return edit is not None or (not request.edits and not method.needs.edit)
@@ -151,7 +156,10 @@ def measure(gallery: Gallery, part: Part, request: RankRequest, ranking: Ranking
         rows=rows,
         scores=top.scores,
         groups=tuple(part.groups[g] if g >= 0 else None for g in ranked),
-        shares={group: share_estimate(int((ranked == g).sum()), known) for g, group in enumerate(part.groups)},
+        shares={
+            group: too_few(share_estimate(int((ranked == g).sum()), known), part.counts[g])
+            for g, group in enumerate(part.groups)
+        },
         unknown=len(ranked) - known,
         metrics={
             name: metric_estimate(name, ranked, part.target, part.counts, request.seed, request.null_draws)
@@ -254,14 +262,25 @@ def _cosine(a: np.ndarray, b: np.ndarray) -> float:
     return float(a @ b / (np.linalg.norm(a) * np.linalg.norm(b)))
 
 
-def _notes(gallery: Gallery, part: Part, saes: SAEs, request: RankRequest) -> list[str]:
-    """Warnings about groups and about what could not be compared."""
-    notes = []
+def _notes(part: Part, fitter: Fitter) -> list[str]:
+    """Warnings about groups, about what could not be compared and about items that were looked at before."""
+    gallery, request, saes, notes = fitter.gallery, fitter.request, fitter.saes, []
     if part.absent:
-        notes.append(f"no searched row has {request.attribute} {', '.join(part.absent)}; not counted among the groups")
+        listed = ", ".join(part.absent[:ABSENT_SHOWN])
+        more = f" and {len(part.absent) - ABSENT_SHOWN} others" if len(part.absent) > ABSENT_SHOWN else ""
+        notes.append(f"no searched row has {request.attribute} {listed}{more}; not counted among the groups")
+    small = [f"{g} ({n})" for g, n in zip(part.groups, part.counts, strict=True) if n < MINIMUM_N]
+    if small:
+        notes.append(f"fewer than {MINIMUM_N} searched rows, shown and not interpreted: {', '.join(small)}")
     if part.unknown:
         notes.append(f"{part.unknown} of {part.n} searched rows have no known {request.attribute}")
-    if gallery.side in request.edits and gallery.side in saes:
+    labelled = fitter.plan(request.method).labelled
+    if labelled is not None and labelled.gallery is gallery and np.isin(labelled.rows, part.rows).any():
+        notes.append(
+            f"{request.method} was fitted on labelled items that are among the searched rows; search the evaluation "
+            "half for a number that they do not flatter"
+        )
+    if gallery.side in fitter.sides and gallery.side in saes:
         sae_file = saes[gallery.side]
         unsure = sae_file.require(gallery.fingerprint(sae_file.attach or "pooled"), f"gallery {gallery.name!r}")
         if unsure:
@@ -269,12 +288,15 @@ def _notes(gallery: Gallery, part: Part, saes: SAEs, request: RankRequest) -> li
     return notes
 
 
-def _digests(gallery: Gallery, request: RankRequest, saes: SAEs, arms: list) -> dict[str, Any]:
-    used = {side: saes[side].digest for side in request.edits if side in saes}
+def _digests(fitter: Fitter, arms: list) -> dict[str, Any]:
+    """Of everything that the numbers depend on."""
+    request, fitted_on = fitter.request, fitter.digest(fitter.request.method)
+    used = {side: fitter.saes[side].digest for side in fitter.sides if side in fitter.saes}
     return {
-        "gallery": gallery.digest,
+        "gallery": fitter.gallery.digest,
         "request": request.digest,
         "query": array_digest(np.ascontiguousarray(arms[0][1])),
         "saes": used,
         "edits": {side: edit.digest for side, edit in request.edits.items()},
+        **({"evidence": fitted_on} if fitted_on else {}),
     }

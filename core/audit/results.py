@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from core.audit.request import RankRequest
-from core.statistics import Estimate
+from core.statistics import Estimate, worst_pair
 
 SCHEMA = 1
 RANKING_NAMES = ("max_skew", "min_skew", "ndkl", "kl")
@@ -40,6 +40,10 @@ class Part:
     def unknown(self) -> int:
         """Searched rows without a known group."""
         return self.n - sum(self.counts)
+
+    def worst_pair(self, arm: "ArmResult") -> dict[str, Any] | None:
+        """The most over- and the most under-represented group of an arm; see `core.statistics.worst_pair`."""
+        return worst_pair(arm.shares, self.target.tolist(), len(arm.rows) - arm.unknown, self.counts)
 
     @property
     def nbytes(self) -> int:
@@ -144,8 +148,11 @@ class RankResult:
             "unknown": part.unknown,
             "digests": dict(self.digests),
             "notes": list(self.notes),
-            "before": self.before.to_json(),
+            "before": self._arm(self.before),
         }
         if self.after is not None and self.difference is not None:
-            document |= {"after": self.after.to_json(), "difference": self.difference.to_json()}
+            document |= {"after": self._arm(self.after), "difference": self.difference.to_json()}
         return document
+
+    def _arm(self, arm: ArmResult) -> dict[str, Any]:
+        return {**arm.to_json(), "worst_pair": self.part.worst_pair(arm)}

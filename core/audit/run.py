@@ -14,7 +14,7 @@ from core.audit.findings import findings
 from core.audit.material import select_part
 from core.audit.numbers import NO_TARGET, arm_numbers, part_numbers, prompt_numbers
 from core.audit.results import Part
-from core.audit.sources import Sources, check_attributes, components, open_sources
+from core.audit.sources import Sources, open_sources
 from core.audit.spec import AuditSpec
 from core.config import InputError
 from core.interventions import INTERVENTIONS
@@ -72,7 +72,6 @@ def run(
 
 def check(spec: AuditSpec, sources: Sources) -> None:
     """InputError for what would only be noticed after long work."""
-    check_attributes(spec.attributes, sources.gallery.plain)
     INTERVENTIONS.get(spec.method)
     for attribute in spec.attributes:
         part = select_part(sources.gallery, request_for(spec, attribute, spec.prompts[0]), Bench())
@@ -96,10 +95,10 @@ def side_effects(
     prompt = spec.prompts[0]
     if len({tuple(e.digest for e in one.values()) for one in edits[: len(spec.prompts)]}) > 1:
         prompt = min(spec.prompts, key=lambda text: _cosine(ranked[attribute, text]))
-    request = request_for(spec, attribute, prompt, edits[spec.all_prompts.index(prompt)])
-    if not request.edits:
+    request = request_for(spec, attribute, prompt, edits[spec.all_prompts.index(prompt)], sources)
+    if not request.intervenes:
         return {"cost": {"reason": "nothing is edited"}}
-    edited = components(attribute, sources.gallery.attributes)
+    edited = sources.gallery.components(attribute)
     found = utility_cost(
         sources.gallery,
         request,

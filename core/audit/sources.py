@@ -1,16 +1,14 @@
-"""Everything that an audit spec names, opened; and attributes crossed with each other."""
+"""Everything that an audit spec names, opened."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from core.audit.material import SAEs
 from core.audit.recorded_texts import RecordedTexts, RecordingTexts
 from core.audit.spec import AuditSpec
-from core.config import ASSETS, UNKNOWN, InputError
+from core.config import ASSETS
 from core.gallery import Gallery, open_gallery
 from core.zeroshot import PromptSet
 
@@ -18,16 +16,14 @@ if TYPE_CHECKING:
     from core.backbones.base import Backbone
     from core.saes.checkpoint import SAEFile
 
-CROSS = " x "
-
 
 @dataclass(frozen=True, eq=False)
 class Sources:
     """What an audit reads."""
 
-    gallery: "CrossedGallery"
+    gallery: Gallery
     """Searched; its evaluation half is measured."""
-    probe: "CrossedGallery"
+    probe: Gallery
     """Neurons are found on its probe half: the same gallery or the partner that it names."""
     saes: SAEs = field(default_factory=dict)
     texts: RecordingTexts | RecordedTexts | None = None
@@ -70,7 +66,7 @@ def sources_of(
     saes: dict[Any, Any] = {}
     if sae is not None:
         saes = {sae.side or gallery.side: sae}
-    return Sources(CrossedGallery(gallery), CrossedGallery(probe), saes, texts, class_prompts(gallery))
+    return Sources(gallery, probe, saes, texts, class_prompts(gallery))
 
 
 def probe_of(gallery: Gallery, find: Callable[[str], Gallery] = open_gallery) -> Gallery:
@@ -97,71 +93,3 @@ def class_prompts(gallery: Gallery) -> PromptSet | None:
     sets = [PromptSet.load(path) for path in sorted((ASSETS / "prompts").glob("*-attributes.json"))]
     best = max(sets, key=shared, default=None)
     return best if best is not None and shared(best) else None
-
-
-class CrossedGallery:
-    """A gallery in which "gender x race" is an attribute: its groups are the combinations that occur.
-
-    An item whose group is unknown in one of the attributes is unknown in their combination.
-    """
-
-    def __init__(self, gallery: Gallery) -> None:
-        self.plain = gallery
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.plain, name)
-
-    def groups(self, attribute: str) -> list[str]:
-        """The known groups of an attribute or of a combination, sorted."""
-        return self._numbered(attribute)[0]
-
-    def group_numbers(self, attribute: str) -> np.ndarray:
-        """Each item's place in `groups(attribute)`, int32 (n,); -1 unknown."""
-        return self._numbered(attribute)[1]
-
-    def labels(self, attribute: str) -> np.ndarray:
-        """The group of every item (n,), dtype object; None unknown."""
-        groups, numbers = self._numbered(attribute)
-        return np.array([*groups, None], dtype=object)[numbers]
-
-    def group_counts(self, attribute: str, rows: np.ndarray | None = None) -> dict[str, int]:
-        """Items of each group, then of "unknown"."""
-        groups, numbers = self._numbered(attribute)
-        counts = np.bincount((numbers if rows is None else numbers[rows]) + 1, minlength=len(groups) + 1)
-        return {**dict(zip(groups, counts[1:].tolist(), strict=True)), UNKNOWN: int(counts[0])}
-
-    def _numbered(self, attribute: str) -> tuple[list[str], np.ndarray]:
-        parts = attribute.split(CROSS)
-        if len(parts) == 1 or attribute in self.plain.attributes:
-            return self.plain.groups(attribute), self.plain.group_numbers(attribute)
-        if len(set(parts)) < len(parts):
-            raise InputError(f"the intersection {attribute!r} names an attribute twice")
-        return crossed([(self.plain.groups(a), self.plain.group_numbers(a)) for a in parts])
-
-
-def crossed(columns: Sequence[tuple[list[str], np.ndarray]]) -> tuple[list[str], np.ndarray]:
-    """Combinations of groups that occur, sorted by name, and each item's place among them; -1 unknown."""
-    names, code = [""], np.zeros(len(columns[0][1]), dtype=np.int64)
-    for groups, numbers in columns:
-        names = [f"{a}{CROSS}{b}" if a else b for a in names for b in groups]
-        code = np.where((code >= 0) & (numbers >= 0), code * len(groups) + numbers, -1)
-    present = sorted(np.unique(code[code >= 0]).tolist(), key=lambda c: names[c])
-    place = np.full(len(names) + 1, -1, dtype=np.int32)
-    place[present] = np.arange(len(present))
-    return [names[c] for c in present], place[code]
-
-
-def components(attribute: str, known: Sequence[str]) -> list[str]:
-    """The attribute itself, or those that an intersection crosses."""
-    return [attribute] if attribute in known else attribute.split(CROSS)
-
-
-def check_attributes(attributes: Sequence[str], gallery: Gallery) -> None:
-    """InputError that lists the gallery's attributes where one is not there."""
-    for attribute in attributes:
-        for name in components(attribute, gallery.attributes):
-            if name not in gallery.attributes:
-                known = ", ".join(gallery.attributes) or "none"
-                raise InputError(f"gallery {gallery.name} has no attribute {name!r}; known: {known}")
-
-

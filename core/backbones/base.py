@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from core.backbones.token_draw import TokenDraw
 from core.config import Attach, Fingerprint, Side
 from core.readout import ReadoutArrays
 from core.registry import Registry
@@ -68,8 +69,12 @@ class Backbone(ABC):
         attaches: Sequence[Attach] = ("pooled",),
         batch: int = 64,
         progress: Progress | None = None,
-    ) -> dict[Attach, np.ndarray]:
-        """Embeddings float32 (n, dims) of each attach point, un-normalised, in one pass through the tower."""
+        tokens: TokenDraw | None = None,
+    ) -> dict[str, np.ndarray]:
+        """Embeddings float32 (n, dims) of each attach point, un-normalised, in one pass through the tower.
+
+        With `tokens` also "tokens" (n, per_item, d_model): random tokens after the last block, where the residual is.
+        """
 
     @abstractmethod
     def encode_texts(
@@ -78,8 +83,12 @@ class Backbone(ABC):
         attaches: Sequence[Attach] = ("pooled",),
         batch: int = 256,
         progress: Progress | None = None,
-    ) -> dict[Attach, np.ndarray]:
-        """Embeddings float32 (n, dims) of each attach point, un-normalised, in one pass through the tower."""
+        tokens: TokenDraw | None = None,
+    ) -> dict[str, np.ndarray]:
+        """Embeddings float32 (n, dims) of each attach point, un-normalised, in one pass through the tower.
+
+        With `tokens` also "tokens" (n, per_item, d_model): random tokens after the last block, where the residual is.
+        """
 
     @abstractmethod
     def readout(self, side: Side) -> ReadoutArrays | None:

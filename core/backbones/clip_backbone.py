@@ -5,13 +5,14 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
 from core.backbones.base import Backbone, Progress
+from core.backbones.token_draw import TokenDraw
 from core.backbones.tokens import Tokens
 from core.backbones.towers import Tower, image_tower, text_tower
 from core.config import ATTACHES, SIDES, Attach, Fingerprint, InputError, Side, digest_of, one_of
@@ -106,8 +107,9 @@ class ClipBackbone(Backbone):
         attaches: Sequence[Attach] = ("pooled",),
         batch: int = 64,
         progress: Progress | None = None,
-    ) -> dict[Attach, np.ndarray]:
-        return self._encode("image", self._pixels(images, batch), len(images), attaches, progress)
+        tokens: TokenDraw | None = None,
+    ) -> dict[str, np.ndarray]:
+        return self._encode("image", self._pixels(images, batch), len(images), attaches, progress, tokens)
 
     def encode_texts(
         self,
@@ -115,8 +117,9 @@ class ClipBackbone(Backbone):
         attaches: Sequence[Attach] = ("pooled",),
         batch: int = 256,
         progress: Progress | None = None,
-    ) -> dict[Attach, np.ndarray]:
-        return self._encode("text", self._token_batches(texts, batch), len(texts), attaches, progress)
+        tokens: TokenDraw | None = None,
+    ) -> dict[str, np.ndarray]:
+        return self._encode("text", self._token_batches(texts, batch), len(texts), attaches, progress, tokens)
 
     def _columns(self, side: Side, attach: Attach) -> int:
         columns = self.dims(side, attach)
@@ -133,17 +136,22 @@ class ClipBackbone(Backbone):
         n: int,
         attaches: Sequence[Attach],
         progress: Progress | None,
-    ) -> dict[Attach, np.ndarray]:
+        draw: TokenDraw | None,
+    ) -> dict[str, np.ndarray]:
         """Run every batch (row numbers, inputs) through the tower into one array an attach point."""
-        out = {attach: np.empty((n, self._columns(side, attach)), dtype=np.float32) for attach in attaches}
+        out: dict[str, np.ndarray] = {
+            attach: np.empty((n, self._columns(side, attach)), dtype=np.float32) for attach in attaches
+        }
+        if draw is not None:
+            out["tokens"] = np.empty((n, draw.per_item, self._columns(side, "residual")), dtype=np.float32)
         done = 0
         for rows, inputs in batches:
             with torch.inference_mode():
                 inputs = inputs.to(self.device, non_blocking=True)
-                pooled, residual = self._towers[side](self._scaled(inputs) if side == "image" else inputs)
-            for attach in out:
-                found = pooled if attach == "pooled" else residual
-                out[attach][rows] = found.float().cpu().numpy()
+                wanted = None if draw is None else partial(draw.positions, rows)
+                found = self._towers[side](self._scaled(inputs) if side == "image" else inputs, wanted)
+            for name in out:
+                out[name][rows] = getattr(found, name).float().cpu().numpy()
             done += len(rows)
             if progress:
                 progress(done, n, "images" if side == "image" else "texts")

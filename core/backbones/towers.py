@@ -5,11 +5,38 @@ classes, so that this file needs no open_clip.
 """
 
 from collections.abc import Callable
+from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import nn
 
 from core.readout import ReadoutArrays
+
+Draw = Callable[[np.ndarray], np.ndarray]
+"""Takes the number of tokens of each item (n,) to the positions (n, t) of those that are wanted."""
+
+
+class Blocks(NamedTuple):
+    """All tokens after the last block."""
+
+    tokens: torch.Tensor
+    """(n, length, d_model)"""
+    place: torch.Tensor
+    """(n,) position of the token that the tower pools."""
+    lengths: torch.Tensor
+    """(n,) tokens of each item; what follows is padding."""
+
+
+class Found(NamedTuple):
+    """What a tower gives for a batch."""
+
+    pooled: torch.Tensor
+    """(n, d)"""
+    residual: torch.Tensor | None = None
+    """(n, d_model); None where the tower has no such place."""
+    tokens: torch.Tensor | None = None
+    """(n, t, d_model), where tokens were wanted and the tower has them."""
 
 
 class Tower:
@@ -30,9 +57,9 @@ class Tower:
         self.reason: str | None = reason
         self.quick_gelu = quick_gelu(module)
 
-    def __call__(self, inputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """Pooled (n, d) and residual (n, d_model), None where the tower has none."""
-        return self._encode(inputs), None
+    def __call__(self, inputs: torch.Tensor, draw: Draw | None = None) -> Found:
+        """Pooled embeddings, residuals and drawn tokens of a batch."""
+        return Found(self._encode(inputs))
 
     def readout(self) -> ReadoutArrays | None:
         return None
@@ -43,28 +70,34 @@ class TokenTower(Tower):
 
     Parameters
     ----------
-    token : takes pixels or token numbers to the pooled token after the last block (n, d_model).
+    blocks : takes pixels or token numbers to all tokens after the last block.
     norm : the final LayerNorm.
     projection : P (d_model, d); None where the tower has none.
     """
 
     def __init__(
         self,
-        token: Callable[[torch.Tensor], torch.Tensor],
+        blocks: Callable[[torch.Tensor], Blocks],
         module: nn.Module,
         norm: nn.LayerNorm,
         projection: torch.Tensor | None,
     ) -> None:
-        self._token, self._norm, self._projection = token, norm, projection
+        self._blocks, self._norm, self._projection = blocks, norm, projection
         self.d_model = norm.normalized_shape[0]
         self.d = self.d_model if projection is None else projection.shape[1]
         self.reason = None
         self.quick_gelu = quick_gelu(module)
 
-    def __call__(self, inputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
-        residual = self._token(inputs)
+    def __call__(self, inputs: torch.Tensor, draw: Draw | None = None) -> Found:
+        x, place, lengths = self._blocks(inputs)
+        every = torch.arange(len(x), device=x.device)
+        residual = x[every, place]
         pooled = self._norm(residual)
-        return (pooled if self._projection is None else pooled @ self._projection), residual
+        tokens = None
+        if draw is not None:
+            wanted = torch.from_numpy(draw(lengths.cpu().numpy())).to(x.device)
+            tokens = x[every[:, None], wanted]
+        return Found(pooled if self._projection is None else pooled @ self._projection, residual, tokens)
 
     def readout(self) -> ReadoutArrays:
         width = self._norm.weight
@@ -95,10 +128,12 @@ def image_tower(model: nn.Module, d: int) -> Tower:
         reason = "the image tower does not end in a LayerNorm with gain and bias"
     else:
 
-        def token(pixels: torch.Tensor) -> torch.Tensor:
-            return visual.transformer(visual._embeds(pixels))[:, 0]
+        def blocks(pixels: torch.Tensor) -> Blocks:
+            x = visual.transformer(visual._embeds(pixels))
+            first = torch.zeros(len(x), dtype=torch.long, device=x.device)
+            return Blocks(x, first, torch.full_like(first, x.shape[1]))
 
-        return TokenTower(token, visual, visual.ln_post, visual.proj)
+        return TokenTower(blocks, visual, visual.ln_post, visual.proj)
     return Tower(lambda pixels: model.encode_image(pixels, normalize=False), visual, d, reason)
 
 
@@ -119,7 +154,7 @@ def text_tower(model: nn.Module, d: int) -> Tower:
         reason = "the text tower does not end in a LayerNorm with gain and bias"
     else:
         matrix = projection.weight.T if isinstance(projection, nn.Linear) else projection
-        return TokenTower(_TextToken(text, apart, pool), text_module(model), text.ln_final, matrix)
+        return TokenTower(_TextBlocks(text, apart, pool), text_module(model), text.ln_final, matrix)
     return Tower(lambda tokens: model.encode_text(tokens, normalize=False), text_module(model), d, reason)
 
 
@@ -132,11 +167,11 @@ def plain_norm(norm: nn.Module) -> bool:
     return isinstance(norm, nn.LayerNorm) and norm.weight is not None and norm.bias is not None
 
 
-class _TextToken:
-    """Token numbers (n, length) to the pooled token after the last block (n, width).
+class _TextBlocks:
+    """Token numbers (n, length) to all tokens after the last block.
 
     Under a causal mask the padding after the end token cannot reach it, so the batch is cut after its longest text:
-    the same numbers in a fraction of the time.
+    the same numbers in a fraction of the time. Padding carries nothing of the text then and is not counted.
     """
 
     def __init__(self, text: nn.Module, apart: bool, pool: str) -> None:
@@ -146,13 +181,13 @@ class _TextToken:
         causal = text.attn_mask is not None
         self._may_cut = causal and pool in {"argmax", "eos"} and not self._class_token
 
-    def __call__(self, tokens: torch.Tensor) -> torch.Tensor:
+    def __call__(self, tokens: torch.Tensor) -> Blocks:
         place = self._place(tokens)
         if self._may_cut:
             tokens = tokens[:, : int(place.max()) + 1]
         x, mask = self._embedded(tokens)
         x = self._text.transformer(x, attn_mask=mask)
-        return x[torch.arange(len(x), device=x.device), place]
+        return Blocks(x, place, place + 1 if self._may_cut else torch.full_like(place, x.shape[1]))
 
     def _place(self, tokens: torch.Tensor) -> torch.Tensor:
         """Position of the pooled token (n,)."""

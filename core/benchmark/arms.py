@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
@@ -16,6 +15,8 @@ from core.config import Edit, InputError, digest_of
 from core.gallery import Gallery
 from core.interventions import INTERVENTIONS
 
+TARGET_SKEW = 0.12
+"""Expected MaxSkew on the probe half that the search for the smallest edit stops at."""
 CHOICES = {
     "neuron-edit-rule": (
         "Neurons, by the published rule",
@@ -26,6 +27,16 @@ CHOICES = {
         "Neurons, by attribution, one set for all queries",
         EditChoice("attribution", size=16, per_query=False),
         "switches off the 16 neurons that pull all queries hardest towards a group",
+    ),
+    "smallest-edit": (
+        "Smallest edit, one set for all queries",
+        EditChoice("smallest", target_skew=TARGET_SKEW, size=16, per_query=False),
+        "searches the few neurons, and how far to turn each down, that balance all queries at the least change",
+    ),
+    "smallest-edit-per-query": (
+        "Smallest edit, a set per query",
+        EditChoice("smallest", target_skew=TARGET_SKEW, size=16, per_query=True),
+        "searches the smallest edit for each query by itself; other queries see the gallery as it is",
     ),
     "neuron-edit-per-query": (
         "Neurons, by attribution, a set per query",
@@ -64,7 +75,7 @@ class Arm:
 
 
 def _is_per_query(choice: EditChoice) -> bool:
-    return choice.select == "attribution" and choice.per_query
+    return choice.select in ("attribution", "smallest") and choice.per_query
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,9 +119,9 @@ class ReadyArm:
         """Items and vectors (m, d) of some texts that share an edit."""
         world = self.world
         request = self.request(gallery, edit, half)
-        method = request.method if request.edits else "identity"
         given = (world.saes, world.bench)
         queries = embed_texts(list(texts), gallery, request, world.backbone, *given)
+        method = "identity" if self.arm.choice is not None and edit is None else request.method
         return intervene(gallery, self.part(gallery, half), queries, request, method, *given)
 
     def request(self, gallery: Gallery, edit: Edit | None, half: str | None = None) -> RankRequest:
@@ -118,20 +129,13 @@ class ReadyArm:
         asked = self.world.request(half=half or _half_of(gallery, self.world), method=self.arm.method)
         if self.arm.choice is not None:
             return replace(asked, edits={} if edit is None else {gallery.side: edit})
-        if self.arm.method == "identity":
-            return replace(asked, method="neuron-edit")
-        return replace(asked, edits=method_edits(self.arm.method, gallery))
+        return asked
 
     def part(self, gallery: Gallery | None = None, half: str | None = None) -> Part:
         """Rows of a gallery that this arm is measured on."""
         gallery = gallery or self.world.gallery
         request = self.world.request(half=half or _half_of(gallery, self.world))
         return select_part(gallery, request, self.world.bench)
-
-
-def method_edits(method: str, gallery: Gallery) -> dict[Any, Edit]:
-    """Sides that a method changes, each with the edit that switches nothing."""
-    return {gallery.side: Edit()}
 
 
 def _half_of(gallery: Gallery, world: World) -> str:
@@ -155,4 +159,4 @@ def find_arm(name: str) -> Arm:
     if name not in arm_names():
         raise InputError(f"unknown method {name!r}; known: {', '.join(arm_names())}")
     method = INTERVENTIONS.get(name)
-    return Arm(name, method.title, getattr(method, "plain", ""), name)
+    return Arm(name, method.title, method.plain, name)

@@ -1,20 +1,17 @@
 """What a benchmark measures on: a world (gallery, model, SAEs), a protocol with its columns, and the cell it fills."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
-
-import numpy as np
-from scipy.stats import t as student
 
 from core.audit import Bench, RankRequest
 from core.config import HALVES, Half, InputError, Side, digest_of, one_of
 from core.gallery import Gallery, open_gallery
 from core.metrics.targets import Target
 from core.registry import Registry
-from core.statistics import LEVEL, Estimate
+from core.statistics import Band, Estimate
 from core.zeroshot import PromptSet
 
 if TYPE_CHECKING:
@@ -38,6 +35,8 @@ class World:
     backbone: "Backbone | None" = None
     controls: tuple[str, ...] = ()
     """Queries that should not lean anyway."""
+    relevant: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """What rows a query names, where the gallery's table says it: {query: {column: group}}; for precision."""
     class_prompts: PromptSet | None = None
     k: int = 100
     target: Target = "uniform"
@@ -77,6 +76,7 @@ class World:
             "attribute": self.attribute,
             "prompts": list(self.prompts),
             "controls": list(self.controls),
+            "relevant": {text: dict(self.relevant[text]) for text in sorted(self.relevant)},
             "classes": self.class_prompts.digest if self.class_prompts else None,
             "saes": {side: self.saes[side].digest for side in sorted(self.saes)},
             "model": self.backbone.weights_digest if self.backbone is not None else None,
@@ -127,14 +127,20 @@ class Cell:
     def from_json(cls, value: Mapping[str, Any]) -> "Cell":
         """A cell as `to_json` wrote it; InputError where it is another document."""
         try:
-            values = {
-                key: Estimate(e["estimate"], e.get("lo"), e.get("hi"), e.get("n"), e.get("reason"))
-                for key, e in value["values"].items()
-            }
+            values = {key: _estimate(e) for key, e in value["values"].items()}
             notes = tuple(value["notes"])
             return cls(value["arm"], value["gallery"], values, value["refused"], notes, dict(value["by_prompt"]))
         except (KeyError, TypeError, AttributeError) as error:
             raise InputError(f"this is no benchmark cell ({error} is missing); run the benchmark again") from None
+
+
+def _estimate(value: Mapping[str, Any]) -> Estimate:
+    """An estimate as its `to_json` wrote it."""
+    known = (value["estimate"], *(value.get(name) for name in ("lo", "hi", "n", "reason")))
+    if "null" not in value:
+        return Estimate(*known)
+    band = Band(*value["null"], value["null_mean"])
+    return Estimate(*known, null=band, null_side=value.get("null_side"))
 
 
 class Protocol(ABC):
@@ -156,18 +162,3 @@ class Protocol(ABC):
 
 
 PROTOCOLS: Registry[type[Protocol]] = Registry("protocol", "core.benchmark")
-
-
-def mean_estimate(values: Sequence[float] | np.ndarray) -> Estimate:
-    """Mean with Student's 95 % interval over its values; whatever their order, the same bits.
-
-    Missing where a value is not finite; without an interval where there is only one.
-    """
-    x = np.sort(np.asarray(values, dtype=np.float64).ravel())
-    if not len(x) or not np.isfinite(x).all():
-        return Estimate.missing("a query has no value")
-    mean = float(x.mean())
-    if len(x) == 1:
-        return Estimate(mean, n=1)
-    half = float(student.ppf(0.5 + LEVEL / 2, len(x) - 1) * x.std(ddof=1) / np.sqrt(len(x)))
-    return Estimate(mean, mean - half, mean + half, len(x))

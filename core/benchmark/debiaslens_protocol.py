@@ -3,9 +3,9 @@
 from typing import ClassVar
 
 from core.benchmark.arms import ReadyArm
-from core.benchmark.base import PROTOCOLS, Cell, Column, Progress, Protocol, World, mean_estimate
-from core.benchmark.measures import drift, other_accuracies, skew_by_prompt, world_attributes
-from core.statistics import Estimate
+from core.benchmark.base import PROTOCOLS, Cell, Column, Progress, Protocol, World
+from core.benchmark.measures import drift, metric_by_prompt, other_accuracies, rankings, world_attributes
+from core.statistics import Estimate, mean_of
 
 
 @PROTOCOLS.register("debiaslens")
@@ -14,9 +14,9 @@ class DebiaslensProtocol(Protocol):
 
     title = "DeBiasLens"
     words = (
-        "The top 1,000 of every query (500 for stereotype queries: give --k 500) in the gallery as it is, compared with "
-        "equal shares by the rules of Berg et al. 2022, mean over queries with Student's interval, times 100 as printed "
-        "in the paper. Accuracy is that of the other attributes, zero-shot."
+        "The top 1,000 of every query (500 for stereotype queries: give --k 500) in the gallery as it is, against "
+        "equal shares by the rules of Berg et al. 2022. Means over queries with Student's interval, times 100 as "
+        "printed; accuracy is that of the other attributes, zero-shot."
     )
     columns: ClassVar = (
         Column("max_skew", "MaxSkew x 100", "lower", "mean MaxSkew@k against equal shares, times 100", 1),
@@ -33,13 +33,14 @@ class DebiaslensProtocol(Protocol):
         report = progress or (lambda *_: None)
         names = ("max_skew", "min_skew", "ndkl")
         report(0, 3, "queries")
-        skews = skew_by_prompt(arm, world.prompts, names, "berg")
+        tops = rankings(arm, world.prompts)
+        skews = {name: metric_by_prompt(arm, tops, name, "berg") for name in names}
         report(1, 3, "accuracy")
         attributes = world_attributes(world)
         missing = Estimate.missing("no class prompts of another attribute were given")
         kept = other_accuracies(arm, world.class_prompts, attributes)[0] if attributes else missing
         report(2, 3, "drift")
-        values = {name: mean_estimate([100 * value for value in skews[name].values()]) for name in names}
+        values = {name: mean_of([100 * value for value in skews[name].values()]) for name in names}
         values |= {"accuracy": kept, "cosine": drift(arm, world.prompts)[0]}
         report(3, 3, "done")
         by_prompt = {text: 100 * value for text, value in skews["max_skew"].items()}

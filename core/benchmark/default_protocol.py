@@ -3,8 +3,17 @@
 from typing import Any, ClassVar
 
 from core.benchmark.arms import ReadyArm
-from core.benchmark.base import PROTOCOLS, Cell, Column, Progress, Protocol, World, mean_estimate
-from core.benchmark.measures import accuracy, drift, leakage, other_accuracies, skew_by_prompt, world_attributes
+from core.benchmark.base import PROTOCOLS, Cell, Column, Progress, Protocol, World
+from core.benchmark.measures import (
+    accuracy,
+    drift,
+    leakage,
+    mean_skew,
+    metric_by_prompt,
+    other_accuracies,
+    rankings,
+    world_attributes,
+)
 from core.config import ASSETS, InputError
 from core.gallery import Gallery, open_gallery
 from core.statistics import Estimate
@@ -38,16 +47,16 @@ class DefaultProtocol(Protocol):
         Column("leakage", "Leakage (AUC)", "nearer to .5", "how well a linear probe still finds the attribute"),
     )
     skew = "skew"
-    cost = "cosine"
+    cost = "attire"
     defaults: ClassVar = {"k": 100, "target": "uniform"}
 
     def measure(self, world: World, arm: ReadyArm, progress: Progress | None = None) -> Cell:
         steps, report = 6, progress or (lambda *_: None)
         report(0, steps, "queries")
-        skews = skew_by_prompt(arm, world.prompts)["max_skew"]
-        reference = [skews[text] for text in reference_prompts() if text in skews]
+        tops = rankings(arm, world.prompts)
+        reference = {text: tops[text] for text in reference_prompts() if text in tops}
         report(1, steps, "control queries")
-        quiet = skew_by_prompt(arm, world.controls)["max_skew"] if world.controls else {}
+        quiet = rankings(arm, world.controls)
         report(2, steps, "occupations")
         attire = _attire(world, arm)
         report(3, steps, "other attributes")
@@ -58,9 +67,9 @@ class DefaultProtocol(Protocol):
         cosine, query_cosine = drift(arm, world.prompts)
         report(5, steps, "leakage")
         values = {
-            "skew": mean_estimate(list(skews.values())),
-            "reference": mean_estimate(reference) if reference else Estimate.missing("no reference word was asked"),
-            "control": mean_estimate(list(quiet.values())) if quiet else Estimate.missing("no control query was given"),
+            "skew": mean_skew(arm, tops),
+            "reference": mean_skew(arm, reference),
+            "control": mean_skew(arm, quiet),
             "attire": attire,
             "others": others,
             "loss": loss,
@@ -69,7 +78,9 @@ class DefaultProtocol(Protocol):
             "leakage": leakage(arm, world.prompts),
         }
         report(steps, steps, "done")
-        return Cell(arm.arm.name, world.gallery.name, values, notes=arm.notes, by_prompt=skews)
+        return Cell(
+            arm.arm.name, world.gallery.name, values, notes=arm.notes, by_prompt=metric_by_prompt(arm, tops, "max_skew")
+        )
 
 
 def _attire(world: World, arm: ReadyArm) -> Estimate:

@@ -6,29 +6,45 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from core.benchmark.arms import ReadyArm
-from core.benchmark.base import World, mean_estimate
+from core.benchmark.base import World
 from core.config import InputError
 from core.gallery import Gallery
 from core.metrics import RANKING_METRICS, Mode
 from core.retrieval import unit_query
-from core.statistics import Estimate, auc_estimate, share_estimate
+from core.statistics import Estimate, held_out_leakage, mean_of, null_of_mean, with_null
 from core.zeroshot import PromptSet, class_embeddings, classify, paired_share_difference
 from core.zeroshot.accuracy import evaluate
 
+NULL_DRAWS = 300
+"""Draws of a null band: its ends are read in hundredths."""
 
-def skew_by_prompt(
-    arm: ReadyArm, texts: Sequence[str], metrics: Sequence[str] = ("max_skew",), mode: Mode = "ours"
-) -> dict[str, dict[str, float]]:
-    """Ranking metrics of the top k of each text: {metric: {text: value}}."""
+
+def rankings(arm: ReadyArm, texts: Sequence[str]) -> dict[str, np.ndarray]:
+    """Places in the searched rows of the top k of each text, best first (k,)."""
     part, k = arm.part(), arm.world.k
     if k > part.n:
         raise InputError(f"k was {k}; expected at most {part.n}, the number of searched rows: choose a smaller k")
-    found: dict[str, dict[str, float]] = {name: {} for name in metrics}
-    for text, items, vector in arm.answers(texts):
-        ranked = part.labels[items.index.search(unit_query(vector, items.index.d), k).rows]
-        for name in metrics:
-            found[name][text] = float(RANKING_METRICS.get(name)()(ranked, part.target, mode))
-    return found
+    return {
+        text: items.index.search(unit_query(vector, items.index.d), k).rows
+        for text, items, vector in arm.answers(texts)
+    }
+
+
+def metric_by_prompt(arm: ReadyArm, tops: Mapping[str, np.ndarray], name: str, mode: Mode = "ours") -> dict[str, float]:
+    """A ranking metric of the top k of each text."""
+    part, metric = arm.part(), RANKING_METRICS.get(name)()
+    return {text: float(metric(part.labels[rows], part.target, mode)) for text, rows in tops.items()}
+
+
+def mean_skew(arm: ReadyArm, tops: Mapping[str, np.ndarray]) -> Estimate:
+    """Mean MaxSkew@k over texts with Student's interval, and the null band of that mean: what no bias at all shows."""
+    if not tops:
+        return Estimate.missing("no such query was asked")
+    part, metric = arm.part(), RANKING_METRICS.get("max_skew")()
+    mean = mean_of(list(metric_by_prompt(arm, tops, "max_skew").values()))
+    rows = np.stack([tops[text] for text in sorted(tops)])
+    band, _ = null_of_mean(metric, rows, part.labels, part.target, NULL_DRAWS, arm.world.seed)
+    return with_null(metric, mean, band)
 
 
 def drift(arm: ReadyArm, texts: Sequence[str]) -> tuple[Estimate, Estimate]:
@@ -41,9 +57,9 @@ def drift(arm: ReadyArm, texts: Sequence[str]) -> tuple[Estimate, Estimate]:
         means.append(items.mean_cosine)
         cosines = items.cosines
     if arm.per_query:
-        return mean_estimate(means), mean_estimate(queries)
+        return mean_of(means), mean_of(queries)
     rows = np.concatenate([cosines.astype(np.float64), np.ones(part.n - len(cosines))])
-    return mean_estimate(rows), mean_estimate(queries)
+    return mean_of(rows), mean_of(queries)
 
 
 def _original(arm: ReadyArm) -> ReadyArm:
@@ -63,7 +79,8 @@ def _cosine(a: np.ndarray, b: np.ndarray) -> float:
 def predictions(arm: ReadyArm, prompts: PromptSet, attribute: str, gallery: Gallery | None = None) -> np.ndarray:
     """Class number of every row: the class prompts are texts like any other, and see the gallery that those see."""
     by_group = prompts.prompts(attribute)
-    if arm.per_query and all(len(texts) == 1 and texts[0] in arm.edits for texts in by_group.values()):
+    alone = all(len(texts) == 1 for texts in by_group.values())
+    if arm.per_query and alone and any(texts[0] in arm.edits for texts in by_group.values()):
         texts = [texts[0] for texts in by_group.values()]
         scores = [items.index.scores(_unit(vector)) for _, items, vector in arm.answers(texts, gallery)]
         return np.argmax(np.stack(scores, axis=1), axis=1)
@@ -102,7 +119,7 @@ def other_accuracies(arm: ReadyArm, prompts: PromptSet, attributes: Sequence[str
         warnings.simplefilter("ignore", RuntimeWarning)  # a row of which nothing is known has no mean and is left out
         rows = np.nanmean(np.array(after, dtype=np.float64), axis=0)
     worst = min(changes, key=lambda change: change.estimate if change.estimate is not None else np.inf)
-    return mean_estimate(rows[np.isfinite(rows)]), worst
+    return mean_of(rows[np.isfinite(rows)]), worst
 
 
 def cell_accuracies(arm: ReadyArm, prompts: PromptSet, attribute: str) -> tuple[np.ndarray, np.ndarray]:
@@ -119,10 +136,10 @@ def worst_cell(right: np.ndarray, cell: np.ndarray) -> tuple[Estimate, Estimate,
     """Accuracy, that of the worst cell, and their gap, with t intervals over rows (gap: over both, as independent)."""
     known = cell >= 0
     right, cell = right[known].astype(np.float64), cell[known]
-    overall = mean_estimate(right)
+    overall = mean_of(right)
     size, good = np.bincount(cell), np.bincount(cell, weights=right)
     share = np.where(size > 0, good / np.maximum(size, 1), np.inf)
-    worst = mean_estimate(right[cell == int(share.argmin())])
+    worst = mean_of(right[cell == int(share.argmin())])
     gap = overall.estimate - worst.estimate
     if overall.lo is None or worst.lo is None:
         return overall, worst, Estimate(gap, n=len(right))
@@ -151,7 +168,7 @@ def leakage(arm: ReadyArm, texts: Sequence[str]) -> Estimate:
     if not arm.per_query:
         return _leakage(arm, texts[0])
     found = [_leakage(arm, text) for text in texts]
-    return mean_estimate([estimate.estimate for estimate in found if estimate.estimate is not None])
+    return mean_of([estimate.estimate for estimate in found if estimate.estimate is not None])
 
 
 def _leakage(arm: ReadyArm, text: str) -> Estimate:
@@ -162,31 +179,7 @@ def _leakage(arm: ReadyArm, text: str) -> Estimate:
     part, own = arm.part(world.probe, "probe"), arm.part()
     if part.groups != own.groups or len(own.groups) < 2:
         return Estimate.missing("the probe rows do not hold the same groups")
-    return probe_auc(train.index.unit, part.labels, test.index.unit, own.labels)
-
-
-def probe_auc(x: np.ndarray, labels: np.ndarray, x_test: np.ndarray, labels_test: np.ndarray) -> Estimate:
-    """AUC on test rows of a linear probe fitted on other rows; labels are group numbers, -1 unknown."""
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
-    known, asked = labels >= 0, labels_test >= 0
-    probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
-    probe.fit(x[known].astype(np.float64), labels[known])
-    scores = probe.decision_function(x_test[asked].astype(np.float64))
-    truth = labels_test[asked]
-    if scores.ndim == 1:
-        return auc_estimate(scores, truth == probe.classes_[1])
-    found = [auc_estimate(scores[:, place], truth == group) for place, group in enumerate(probe.classes_)]
-    values = [estimate.estimate for estimate in found if estimate.estimate is not None]
-    lows, highs = ([getattr(e, end) for e in found if e.estimate is not None] for end in ("lo", "hi"))
-    return Estimate(float(np.mean(values)), float(np.mean(lows)), float(np.mean(highs)), len(truth))
-
-
-def share_of(values: Mapping[str, float], limit: float) -> Estimate:
-    """Share of queries whose value is at most `limit`."""
-    return share_estimate(sum(value <= limit for value in values.values()), len(values))
+    return held_out_leakage(train.index.unit, part.labels, test.index.unit, own.labels)
 
 
 def world_attributes(world: World) -> list[str]:

@@ -33,6 +33,8 @@ def build(
     model: Annotated[str, typer.Option("--model", help="open_clip name, hf-hub:..., local-dir:...")] = "default",
     pretrained: Annotated[str | None, typer.Option("--pretrained", help="open_clip weights tag.")] = None,
     attach: Annotated[str, typer.Option("--attach", help="pooled, residual, or both with a comma.")] = "pooled",
+    tokens: Annotated[int, typer.Option("--tokens", help="Random tokens to keep of each item; 2 as published.")] = 0,
+    token_seed: Annotated[int, typer.Option("--token-seed")] = 0,
     device: Annotated[str | None, typer.Option("--device", help="cpu, cuda, cuda:1, mps.")] = None,
     licence: Licence = None,
     provenance: Provenance = None,
@@ -56,7 +58,15 @@ def build(
     backbone = load_backbone(model, pretrained, device)
     with progress_bar() as progress:
         gallery = build_gallery(
-            items, backbone, out, attaches=attaches, name=name, split_seed=split_seed, progress=progress
+            items,
+            backbone,
+            out,
+            attaches=attaches,
+            name=name,
+            split_seed=split_seed,
+            tokens=tokens,
+            token_seed=token_seed,
+            progress=progress,
         )
     emit(gallery.info(), as_json, lambda: lines(gallery))
 

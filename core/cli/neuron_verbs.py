@@ -46,7 +46,7 @@ def _of_gallery(name: str, sae: str, attribute: str, tau: float, half: Any, wher
     from core.saes.checkpoint import load_sae
 
     searched, sae_file = open_gallery(name), load_sae(sae)
-    gallery = _with_half(searched, half)
+    gallery = with_half(searched, half)
     attach = sae_file.attach or "pooled"
     warnings = sae_file.require(gallery.fingerprint(attach))
     rows, labels = gallery.rows(half, where), gallery.labels(attribute)
@@ -87,7 +87,7 @@ def _confirmed(
     return {group: separation(codes, labels, rows, one.neuron, group).to_json() for group, one in best.items()}
 
 
-def _with_half(gallery: Gallery, half: str) -> Gallery:
+def with_half(gallery: Gallery, half: str) -> Gallery:
     """The gallery that holds the wanted half; one that is wholly the evaluation set names its probe set."""
     partner = gallery.manifest.get("probe_gallery")
     if half != "probe" or partner is None or gallery.manifest["split"].get("whole") != "evaluation":

@@ -23,7 +23,7 @@ def quality(
     as_json: Json = False,
 ) -> None:
     """Reconstruction, sparsity, firing rates, monosemanticity, similarity gaps, and a verdict in words."""
-    from core.neurons import quality_report
+    from core.neurons.sae_quality import quality_report
     from core.saes.checkpoint import load_sae
 
     one_of(half, HALVES, "--half")

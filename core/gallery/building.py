@@ -12,6 +12,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from PIL import Image
 
+from core.backbones.token_draw import TokenDraw
 from core.config import ATTACHES, Attach, Fingerprint, InputError, Side, digest_of, one_of
 from core.datasets.base import ItemTable, locate
 from core.datasets.images import ReadImage, read_image, thumbnail_jpeg
@@ -41,11 +42,11 @@ class Backbone(Protocol):
     def dims(self, side: Side, attach: Attach) -> int | None: ...
     def why_not(self, side: Side, attach: Attach) -> str | None: ...
     def encode_images(
-        self, images: Sequence[Image.Image], attaches: Sequence[Attach], batch: int
-    ) -> Mapping[Attach, np.ndarray]: ...
+        self, images: Sequence[Image.Image], attaches: Sequence[Attach], batch: int, **tokens: TokenDraw
+    ) -> Mapping[str, np.ndarray]: ...
     def encode_texts(
-        self, texts: Sequence[str], attaches: Sequence[Attach], batch: int
-    ) -> Mapping[Attach, np.ndarray]: ...
+        self, texts: Sequence[str], attaches: Sequence[Attach], batch: int, **tokens: TokenDraw
+    ) -> Mapping[str, np.ndarray]: ...
     def truncated(self, text: str) -> bool: ...
     def readout(self, side: Side) -> ReadoutArrays | None: ...
 
@@ -61,6 +62,9 @@ class Job:
     batch: int
     read: Callable[[str], ReadImage]
     progress: Progress | None
+    tokens: int = 0
+    """Random tokens kept of each item."""
+    token_seed: int = 0
 
     @property
     def side(self) -> Side:
@@ -83,6 +87,13 @@ class Job:
                 raise InputError(f"the model's {self.side} side has no {attach} attach point ({why}); leave it out")
         return found  # type: ignore[return-value]
 
+    def draw(self, rows: Sequence[int]) -> dict[str, Any]:
+        """How the tokens of these rows are drawn, as the backbone's argument; empty where none are kept."""
+        if not self.tokens:
+            return {}
+        ids = self.items.frame["id"].iloc[list(rows)]
+        return {"tokens": TokenDraw(self.tokens, self.token_seed, [int(digest_of(str(item))[:15], 16) for item in ids])}
+
     def report(self, done: int) -> None:
         if self.progress:
             self.progress(done, len(self.items.frame), self.items.kind)
@@ -98,6 +109,8 @@ def build_gallery(
     dtype: Literal["float32", "float16"] = "float32",
     split_seed: int = 0,
     whole: Literal["probe", "evaluation"] | None = None,
+    tokens: int = 0,
+    token_seed: int = 0,
     batch: int = 64,
     read: Callable[[str], ReadImage] | None = None,
     extra: Mapping[str, Any] | None = None,
@@ -114,6 +127,9 @@ def build_gallery(
     ----------
     attaches : places in the model whose embeddings are stored; "pooled" always is.
     whole : the gallery is wholly a probe or evaluation set; None splits it into halves by `split_seed`.
+    tokens : random tokens of each item to keep, after the last block, for training SAEs on tokens; the residual of
+        the pooled token is then kept too, on which such an SAE is used. An item's tokens follow from its id and
+        `token_seed` alone. The padding of texts is never drawn.
     batch : items embedded at a time.
     read : turns an item's `file` into a picture, for items that are not files; the default reads below items.root.
     extra : further entries of the manifest.
@@ -129,10 +145,16 @@ def build_gallery(
     if batch < 1:
         raise InputError(f"the batch was {batch}; expected at least 1 item")
     out = Path(out)
-    wanted = tuple(attach for attach in ATTACHES if attach == "pooled" or attach in attaches)
-    job = Job(items, backbone, wanted, np.dtype(dtype), batch, read or items.read or _reader(items), progress)
+    if tokens < 0 or token_seed < 0:
+        raise InputError(f"tokens were {tokens} with seed {token_seed}; expected whole numbers from 0")
+    kept_places = {"pooled", *attaches, *(["residual"] if tokens else [])}
+    wanted = tuple(attach for attach in ATTACHES if attach in kept_places)
+    reader = read or items.read or _reader(items)
+    job = Job(items, backbone, wanted, np.dtype(dtype), batch, reader, progress, tokens, token_seed)
     dims = job.dims()
-    said = items.source, items.licence, items.provenance, split_seed, whole, items.official, extra or {}
+    kept = {"tokens": {"per_item": tokens, "seed": token_seed}} if tokens else {}
+    more = {**kept, **(extra or {})}
+    said = items.source, items.licence, items.provenance, split_seed, whole, items.official, more
     about = About(name or out.name, items.kind, *said)
     with resumable_folder(out, replace) as workplace:
         chunks = list(_work(job, workplace))
@@ -180,6 +202,7 @@ def _keys(job: Job, parts: Sequence[range]) -> list[str]:
     """For each chunk the digest of everything its numbers depend on: model, device, batch, items, file versions."""
     model = [fingerprint.to_json() for fingerprint in job.fingerprints().values()]
     common = [model, str(job.backbone.device), job.batch, job.dtype.name]
+    common += [["tokens", job.tokens, job.token_seed]] if job.tokens else []
     content, ids = job.content, job.items.frame["id"].tolist()
     return [digest_of([common, [[ids[i], content[i], _version(job, content[i])] for i in part]]) for part in parts]
 
@@ -197,7 +220,7 @@ def _version(job: Job, content: str) -> list[int] | None:
 
 def _embed_captions(job: Job, part: range) -> Chunk:
     texts = job.content[part.start : part.stop]
-    arrays = job.backbone.encode_texts(texts, attaches=job.attaches, batch=job.batch)
+    arrays = job.backbone.encode_texts(texts, attaches=job.attaches, batch=job.batch, **job.draw(part))
     cut = ["longer than the model reads; the end is cut off"] * sum(map(job.backbone.truncated, texts))
     return Chunk(np.array(part), _stored(job, arrays, texts), notes=cut)
 
@@ -205,17 +228,18 @@ def _embed_captions(job: Job, part: range) -> Chunk:
 def _embed_images(job: Job, part: range) -> Chunk:
     """Read, embed and pack the pictures of some rows, a batch at a time."""
     kept: list[int] = []
-    arrays: dict[Attach, list[np.ndarray]] = {attach: [] for attach in job.attaches}
+    arrays: dict[str, list[np.ndarray]] = {}
     chunk = Chunk(np.empty(0, np.int64))
     for batch in _batches(job, part, chunk):
         files = [job.content[row] for row, _ in batch]
-        encoded = job.backbone.encode_images([image for _, image in batch], attaches=job.attaches, batch=job.batch)
-        for attach, rows in _stored(job, encoded, files).items():
-            arrays[attach].append(rows)
+        pictures, draw = [image for _, image in batch], job.draw([row for row, _ in batch])
+        encoded = job.backbone.encode_images(pictures, attaches=job.attaches, batch=job.batch, **draw)
+        for name, rows in _stored(job, encoded, files).items():
+            arrays.setdefault(name, []).append(rows)
         kept += [row for row, _ in batch]
         chunk.thumbs.extend(thumbnail_jpeg(image) for _, image in batch)
         job.report(kept[-1] + 1)
-    whole = {attach: np.concatenate(rows) for attach, rows in arrays.items() if rows}
+    whole = {name: np.concatenate(rows) for name, rows in arrays.items()}
     return Chunk(np.array(kept, dtype=np.int64), whole, chunk.thumbs, chunk.problems, chunk.notes)
 
 
@@ -248,12 +272,15 @@ def _batches(job: Job, part: range, chunk: Chunk) -> Iterator[list[tuple[int, Im
         yield waiting
 
 
-def _stored(job: Job, arrays: Mapping[Attach, np.ndarray], items: Sequence[str]) -> dict[str, np.ndarray]:
-    """The model's numbers in the type they are stored in; InputError naming the first item with unusable ones."""
+def _stored(job: Job, arrays: Mapping[str, np.ndarray], items: Sequence[str]) -> dict[str, np.ndarray]:
+    """The model's numbers in the type they are stored in, one row an item (an item's tokens one behind the other).
+
+    InputError naming the first item with unusable ones.
+    """
     stored = {}
-    for attach in job.attaches:
+    for attach in (*job.attaches, *(["tokens"] if job.tokens else [])):
         with np.errstate(over="ignore"):  # what is too large for float16 becomes infinite and is refused below
-            rows = np.asarray(arrays[attach]).astype(job.dtype)
+            rows = np.asarray(arrays[attach]).astype(job.dtype).reshape(len(items), -1)
         good = np.isfinite(rows).all(axis=1) & rows.any(axis=1)
         if not good.all():
             item = items[int((~good).argmax())]
@@ -267,6 +294,9 @@ def _assemble(job: Job, folder: Path, chunks: Sequence[KeptChunk], n: int, dims:
     for attach, d in dims.items():
         blocks = (chunk.array(attach) for chunk in chunks if len(chunk.kept))
         write_rows(folder / f"{attach}.npy", blocks, n, d, job.dtype)
+    if job.tokens:
+        blocks = (chunk.array("tokens") for chunk in chunks if len(chunk.kept))
+        write_rows(folder / "tokens.npy", blocks, n, job.tokens * dims["residual"], job.dtype)
     if job.side == "image":
         PackedBlobs.write(folder, "thumbs", (thumb for chunk in chunks for thumb in chunk.thumbs()))
     if "residual" in dims:

@@ -24,7 +24,15 @@ Progress = Callable[[int, int, str], None]
 
 SCHEMA = 1
 SHIPPED = ("default", "default-probe", "default-attire", "default-captions")
-IDENTITY = ("attributes.parquet", "pooled.npy", "residual.npy", "readout.npz", "prompts.parquet", "prompts.npy")
+IDENTITY = (
+    "attributes.parquet",
+    "pooled.npy",
+    "residual.npy",
+    "tokens.npy",
+    "readout.npz",
+    "prompts.parquet",
+    "prompts.npy",
+)
 """The files whose contents make a gallery what it is; pictures and codes are not among them."""
 
 UNIT_BYTES = 4 << 30
@@ -163,8 +171,16 @@ class Gallery:
         return self._labels.labels(attribute)
 
     def groups(self, attribute: str) -> list[str]:
-        """The known groups of an attribute, sorted."""
+        """The known groups of an attribute or an intersection, sorted."""
         return list(self._labels.numbered(attribute)[0])
+
+    def components(self, attribute: str) -> list[str]:
+        """The columns behind an attribute: itself, or those that an intersection ("gender x race") crosses."""
+        return self._labels.components(attribute)
+
+    def empty_cells(self, attribute: str) -> list[str]:
+        """Combinations of an intersection that no item has; none for an attribute of its own."""
+        return self._labels.empty_cells(attribute)
 
     def group_numbers(self, attribute: str) -> np.ndarray:
         """The group of every item as its place in `groups(attribute)`, int32 (n,); -1 where it is unknown."""
@@ -215,6 +231,25 @@ class Gallery:
         """Embeddings (n, d) as they were stored, memory-mapped, read-only."""
         self._require(attach)
         return self._once(attach, lambda: self._map(f"{attach}.npy"))
+
+    @property
+    def has_tokens(self) -> bool:
+        """Whether random tokens of each item are kept, for training on tokens."""
+        return self._has_file("tokens.npy")
+
+    def tokens(self) -> np.ndarray:
+        """Random tokens after the last block (n * per_item, d_model), item after item, memory-mapped, read-only."""
+        each = self.token_settings()["per_item"]
+        kept = self._once("tokens", lambda: self._map("tokens.npy"))
+        return kept.reshape(self.n * each, -1)
+
+    def token_settings(self) -> dict[str, int]:
+        """`per_item` and `seed` of the tokens; InputError where none are kept."""
+        if not self.has_tokens:
+            raise InputError(
+                f"gallery {self.name} keeps no tokens; build it with --tokens 2, or train on its residuals"
+            )
+        return dict(self._manifest["tokens"])
 
     def unit(self, rows: np.ndarray | None = None) -> np.ndarray:
         """Pooled embeddings divided by their length, float32 (n, d); do not write into it, it may be shared."""
@@ -331,6 +366,12 @@ class Gallery:
             shape = self._map(f"{attach}.npy").shape
             if shape != (self.n, said["d"]):
                 raise InputError(f"{self.path / attach}.npy has shape {shape}; the manifest says {(self.n, said['d'])}")
+
+        if self.has_tokens:
+            shape = self._map("tokens.npy").shape
+            expected = (self.n, self.token_settings()["per_item"] * self._manifest["fingerprints"]["residual"]["d"])
+            if shape != expected:
+                raise InputError(f"{self.path / 'tokens.npy'} has shape {shape}; the manifest says {expected}")
 
     # --- private ------------------------------------------------------------------------------------------------
 

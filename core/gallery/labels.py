@@ -1,7 +1,8 @@
 """What is known about each item: its id, file or text, its half and its groups. Columns are read when asked for."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,8 @@ from core.config import UNKNOWN, InputError
 from core.datasets.tables import RESERVED
 from core.gallery.once import Once
 
+CROSS = " x "
+"""Between the attributes of an intersection and between its groups: "gender x race", "Female x White"."""
 GROUPS_SHOWN = 30
 """Groups that a message lists at most."""
 
@@ -52,11 +55,40 @@ class Labels:
         return self._once("half", lambda: self.column("half").to_numpy(zero_copy_only=False))
 
     def numbered(self, attribute: str) -> tuple[list[str], np.ndarray]:
-        """Sorted groups of an attribute, and each item's place among them: int32 (n,), -1 unknown."""
-        if attribute not in self.attributes:
-            known = ", ".join(self.attributes) or "none"
-            raise InputError(f"{self._owner} has no attribute {attribute!r}; known: {known}")
-        return self._once(("groups", attribute), lambda: self._number(attribute))
+        """Sorted groups of an attribute, and each item's place among them: int32 (n,), -1 unknown.
+
+        "gender x race" is an attribute too: its groups are the combinations that occur, and an item whose group is
+        unknown in either is unknown in their intersection.
+        """
+        parts = self.components(attribute)
+        if len(parts) == 1:
+            return self._once(("groups", attribute), lambda: self._number(attribute))
+        return self._once(("groups", attribute), lambda: crossed([self.numbered(part) for part in parts]))
+
+    def components(self, attribute: str) -> list[str]:
+        """The attribute itself, or those that an intersection crosses; InputError where there is no such column."""
+        parts = [attribute] if attribute in self.attributes else attribute.split(CROSS)
+        known = ", ".join(self.attributes) or "none"
+        for part in parts:
+            if part not in self.attributes:
+                hint = (
+                    ""
+                    if len(self.attributes) < 2
+                    else f"; intersections are written as {CROSS.join(self.attributes[:2])!r}"
+                )
+                raise InputError(f"{self._owner} has no attribute {part!r}; known: {known}{hint}")
+        if len(set(parts)) < len(parts):
+            raise InputError(f"the intersection {attribute!r} names an attribute twice; give each once")
+        return parts
+
+    def empty_cells(self, attribute: str) -> list[str]:
+        """Combinations of an intersection that no item has, sorted; none for an attribute of its own."""
+        parts = self.components(attribute)
+        if len(parts) == 1:
+            return []
+        present = set(self.numbered(attribute)[0])
+        every = product(*(self.numbered(part)[0] for part in parts))
+        return sorted({CROSS.join(cell) for cell in every} - present)
 
     def _number(self, attribute: str) -> tuple[list[str], np.ndarray]:
         column = self.column(attribute)
@@ -88,6 +120,25 @@ class Labels:
                 raise InputError(f"{attribute} has no group {value!r}; known: {known}")
             keep &= numbers == (groups.index(value) if value != UNKNOWN else -1)
         return keep
+
+
+def crossed(columns: Sequence[tuple[list[str], np.ndarray]]) -> tuple[list[str], np.ndarray]:
+    """Combinations of groups that occur, sorted, and each item's place among them, int32 (n,); -1 where any is unknown.
+
+    Parameters
+    ----------
+    columns : groups and group numbers (n,) of each attribute.
+    """
+    code, names = np.zeros(len(columns[0][1]), dtype=np.int64), [""]
+    for groups, numbers in columns:
+        code = np.where((code >= 0) & (numbers >= 0), code * len(groups) + numbers, -1)
+        names = [f"{name}{CROSS}{group}" if name else group for name in names for group in groups]
+    present = sorted(np.unique(code[code >= 0]).tolist(), key=names.__getitem__)
+    place = np.full(len(names) + 1, -1, dtype=np.int32)  # the last entry stays -1: unknown
+    place[present] = np.arange(len(present))
+    numbers = place[code]
+    numbers.setflags(write=False)
+    return [names[cell] for cell in present], numbers
 
 
 def parse_where(conditions: Iterable[str]) -> dict[str, str]:

@@ -28,7 +28,7 @@ class BendSEMEvidence:
 class BendSEM(SEMbi):
     """e = normalise(e0 - Q Q^T e0) with e0 the output of SEM_bi and Q as in BendVLM."""
 
-    title = "SEM, then BendVLM"
+    title = "BendSEM"
     plain = (
         "It first turns down the parts of the search text that react to words for a group, and then turns the text "
         "until it is equally near to the best fitting pictures of every group. The pictures stay as they are."

@@ -27,7 +27,7 @@ class NeuronEdit(Intervention):
     InputError where a neuron number is not below d_sae, or the material holds no codes.
     """
 
-    title = "chosen neurons"
+    title = "Chosen neurons"
     plain = (
         "It switches off, or turns down, the few neurons that you choose and leaves everything else in the picture's "
         "description as it was. No neuron chosen means nothing changes at all."

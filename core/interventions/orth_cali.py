@@ -46,7 +46,7 @@ class OrthCali(Intervention):
     The contents are a fixed list, so that one query's answer does not depend on which others are asked.
     """
 
-    title = "Calibrated projection"
+    title = "Orth-Cali"
     plain = (
         "It deletes the directions of the groups' words and then presses together the descriptions of, say, a male and "
         "a female doctor until they mean nearly the same. The pictures stay as they are; the pressing is strong and "

@@ -17,7 +17,7 @@ class OrthProj(Intervention):
     Cut at numerical rank: dependent prompts remove no more than what they span.
     """
 
-    title = "Orthogonal projection"
+    title = "Orth-Proj"
     plain = (
         "It deletes from the search text everything that points towards the words for the groups, for example “a "
         "photo of a man” and “a photo of a woman”. The pictures stay as they are; what the deleted directions also "

@@ -37,7 +37,7 @@ class Prism(Intervention):
     relu(cos(W a, W b) - 0.5) over pairs of two contents said of one group. Adam, all pairs in every step.
     """
 
-    title = "PRISM, trained"
+    title = "PRISM"
     plain = (
         "It learns, from sentences alone, a change of all descriptions that makes “a male doctor” and “a female "
         "doctor” alike while a doctor and a pilot stay different. The same change is then applied to the search text "

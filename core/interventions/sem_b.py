@@ -8,7 +8,7 @@ from core.interventions.sem_family import SEMIntervention
 class SEMb(SEMIntervention):
     """M = (1 + S_c - S_b)^2 with S_c of the query's own latents; M = 1, no change, where both scores are equal."""
 
-    title = "SEM, bias aware"
+    title = "SEM_b"
     plain = (
         "It takes the search text apart and turns down the parts that react to words for a group, for example to "
         "“man” or “woman”. The pictures stay as they are, and parts that carry the text's own content are kept."

@@ -8,7 +8,7 @@ from core.interventions.sem_family import SEMIntervention
 class SEMbi(SEMIntervention):
     """M = (1 + S_c - S_b)^2 with S_c of the lower median of the paraphrases' latents; h is the query's own."""
 
-    title = "SEM, bias aware with paraphrases"
+    title = "SEM_bi"
     plain = (
         "It turns down the parts of the search text that react to words for a group, and decides what belongs to the "
         "text's content by asking which parts several wordings of it share. The pictures stay as they are."

@@ -8,7 +8,7 @@ from core.interventions.sem_family import SEMIntervention
 class SEMi(SEMIntervention):
     """M = S_c^2, h = lower median of the paraphrases' latents; the query's own latents are not used."""
 
-    title = "SEM, content only"
+    title = "SEM_i"
     plain = (
         "It rewrites the search text as the part on which several wordings of it agree, so that a side meaning of one "
         "wording carries less weight. The pictures stay as they are, and no list of groups enters the rewriting."

@@ -37,7 +37,7 @@ class SelectAndProject(Intervention):
     and form of the edit are not used. Cut at numerical rank.
     """
 
-    title = "Select and project (S&P Top-K)"
+    title = "S&P Top-K"
     plain = (
         "It takes the few neurons that tell the groups apart best and deletes what they react to from every picture's "
         "description, without taking the description apart and rebuilding it. The search text stays as it is."
@@ -50,7 +50,7 @@ class SelectAndProject(Intervention):
 
     def fit(self, evidence: Evidence) -> EncoderReading:
         sae, found = evidence.require_sae(), evidence.require_references()
-        W_enc = sae.W_enc.detach().cpu().numpy()
+        W_enc = sae.arrays()["W_enc"]
         spread = group_spread(found.x.astype(np.float64) @ W_enc, found.labels)
         best = np.argsort(-spread, kind="stable")[: min(TOP, len(spread))]
         return EncoderReading(W_enc, tuple(int(j) for j in best))

@@ -1,23 +1,24 @@
 """What neurons answer to: codes of galleries, social neurons, firing statistics per group, evidence, neighbours."""
 
 from core.neurons.attribution import Attribution, attribute, lean
+from core.neurons.early_look import EarlyNeuron, early_look
 from core.neurons.encoding import codes_of, encode_gallery, encode_rows
 from core.neurons.evidence import Evidence, Histogram, Shown, active_neurons, evidence, histogram
 from core.neurons.firing import BestNeuron, benjamini_hochberg, best_neurons, firing_statistics, separation
-from core.neurons.neighbours import coactive_neurons, nearest_neurons
+from core.neurons.neighbours import coactive_neurons, nearest_neurons, neurons_towards
 from core.neurons.pair_cosines import SimilarityGap, similarity_gap
+from core.neurons.patches import patch_activations
 from core.neurons.prediction import PredictionTest, prediction_score, prediction_test
-from core.neurons.sae_quality import QualityReport, quality_report, rate_histogram
 from core.neurons.social import GroupNeurons, SocialNeurons, shared_neurons, social_neurons
 
 __all__ = [
     "Attribution",
     "BestNeuron",
+    "EarlyNeuron",
     "Evidence",
     "GroupNeurons",
     "Histogram",
     "PredictionTest",
-    "QualityReport",
     "Shown",
     "SimilarityGap",
     "SocialNeurons",
@@ -27,6 +28,7 @@ __all__ = [
     "best_neurons",
     "coactive_neurons",
     "codes_of",
+    "early_look",
     "encode_gallery",
     "encode_rows",
     "evidence",
@@ -34,10 +36,10 @@ __all__ = [
     "histogram",
     "lean",
     "nearest_neurons",
+    "neurons_towards",
+    "patch_activations",
     "prediction_score",
     "prediction_test",
-    "quality_report",
-    "rate_histogram",
     "separation",
     "shared_neurons",
     "similarity_gap",

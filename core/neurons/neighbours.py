@@ -16,6 +16,19 @@ def nearest_neurons(W_dec: np.ndarray, neuron: int, n: int = 10) -> list[tuple[i
     return _largest(np.divide(W @ W[neuron], scale, out=np.zeros(len(W)), where=scale > 0), neuron, n)
 
 
+def neurons_towards(W_dec: np.ndarray, direction: np.ndarray, n: int = 10) -> list[tuple[int, float]]:
+    """(neuron, cosine) of the n neurons whose decoder rows (F, d) point most along a direction (d,), largest first.
+
+    InputError where the direction is of another space or has no length.
+    """
+    W, v = np.asarray(W_dec, dtype=np.float64), np.asarray(direction, dtype=np.float64).reshape(-1)
+    length = np.linalg.norm(v)
+    if W.shape[1] != len(v) or not np.isfinite(length) or length == 0:
+        raise InputError(f"a direction of {len(v)} numbers and length {length:g} was given; expected {W.shape[1]}")
+    scale = np.linalg.norm(W, axis=1) * length
+    return _largest(np.divide(W @ v, scale, out=np.zeros(len(W)), where=scale > 0), -1, n)
+
+
 def coactive_neurons(codes: AnyCodes, neuron: int, n: int = 10) -> list[tuple[int, float]]:
     """(neuron, overlap) of the n others that fire on the same items, largest first.
 

@@ -16,6 +16,10 @@ WIDTH, LEFT, RIGHT, ROW = 900, 230, 250, 26
 TEXT = 'font-family="system-ui, Segoe UI, Helvetica, Arial, sans-serif" font-size="14"'
 
 
+STEPS = [digit * 10.0**power for power in range(-3, 3) for digit in (1, 2, 5)]
+MOST_MARKS = 5
+
+
 def _x(value: float, low: float, high: float) -> float:
     return LEFT + (WIDTH - LEFT - RIGHT) * (min(max(value, low), high) - low) / (high - low)
 
@@ -54,13 +58,14 @@ def _interval(value: Value, y: float, low: float, high: float, colour: str, fill
 
 
 def _axis(low: float, high: float, bottom: float, write: Any, top: float) -> str:
-    """Five marks of the scale."""
-    drawn = []
-    for i in range(5):
-        value = low + (high - low) * i / 4
+    """Marks of the scale at round values."""
+    drawn, step = [], next(step for step in STEPS if (high - low) / step <= MOST_MARKS)
+    for i in range(int((high - low) / step + 1e-9) + 1):
+        value = low + step * i
         x = _x(value, low, high)
         drawn.append(f'<path d="M{x:.1f} {top:.1f}V{bottom:.1f}" stroke="{LINE}" stroke-width="0.6"/>')
-        drawn.append(_label(x, bottom + 14, write(value), "middle", **{"class": "tick"}, fill="#555c68"))
+        text = f"{100 * value:.0f} %" if write is percent else f"{value:g}"
+        drawn.append(_label(x, bottom + 14, text, "middle", **{"class": "tick"}, fill="#555c68"))
     return "".join(drawn)
 
 
@@ -69,7 +74,8 @@ def _legend(names: Sequence[tuple[str, str, bool | None]], y: float) -> str:
     drawn, x = [], float(LEFT)
     for text, colour, filled in names:
         if filled is None:
-            shape = f'<rect x="{x:.1f}" y="{y - 8:.1f}" width="{4 if colour == TARGET else 18}" height="16" fill="{colour}"/>'
+            wide = 4 if colour == TARGET else 18
+            shape = f'<rect x="{x:.1f}" y="{y - 8:.1f}" width="{wide}" height="16" fill="{colour}"/>'
         else:
             fill = colour if filled else "#fff"
             shape = f'<circle cx="{x + 6:.1f}" cy="{y:.1f}" r="5.5" stroke="{colour}" stroke-width="2" fill="{fill}"/>'
@@ -129,8 +135,10 @@ def metric(rows: Mapping[str, Mapping[str, Value]], title: str) -> Markup:
     return _svg([*body, *strips, _axis(0.0, high, height, plain, top), *marks], height + 26, title)
 
 
-def arms(rows: Mapping[str, Value], draws: Sequence[Value], title: str, low: float = 0.0, high: float | None = None) -> Markup:
-    """One number an arm with its interval, the edit filled; draws of random neurons as strokes in a row of their own."""
+def arms(
+    rows: Mapping[str, Value], draws: Sequence[Value], title: str, low: float = 0.0, high: float | None = None
+) -> Markup:
+    """One number an arm with its interval, the edit filled; draws of random neurons as strokes in their own row."""
     known = [v for v in rows.values() if v["estimate"] is not None]
     high = high if high is not None else max([0.1, *(v["hi"] for v in known), *(d["estimate"] for d in draws)]) * 1.05
     top, height = 8.0, 8.0 + (ROW + 8) * len(rows)

@@ -10,11 +10,10 @@ import numpy as np
 
 from core.audit.arms import RANDOM_DRAWS
 from core.audit.findings import ALPHA
-from core.audit.numbers import NULL_DRAWS, SMALL_GROUP
 from core.audit.run import AuditResult
 from core.config import InputError
 from core.gallery import Gallery
-from core.statistics import DRAWS, LEVEL
+from core.statistics import DRAWS, LEVEL, MINIMUM_N
 
 SCHEMA = 1
 FREE = re.compile(r"\bCC0\b|\bCC[ -]BY(?![ -]?(?:SA[ -]?)?N[CD])\b|public domain|\bMIT\b", re.IGNORECASE)
@@ -29,8 +28,9 @@ FORMULAS = {
     "ndkl": "sum_i KL(p_i, q) / log2(i + 1), over sum_i 1 / log2(i + 1), p_i the shares of the first i rows",
     "kl": "sum_g p_g ln(p_g / q_g)",
     "null band": "middle 95 % of the metric when n rows are drawn blindly from the searched rows of known group",
-    "p of a bias": "(1 + blind draws with a MaxSkew at least as large) / (1 + draws)",
+    "p of a bias": "chance of a MaxSkew at least as large when n rows are drawn blindly (hypergeometric)",
     "p of an effect": "two-sided, normal: |difference| / standard deviation of the paired resamples",
+    "mean over prompts": "prompts and rows are resampled together; its null band permutes all labels at once",
     "difference": "after minus before over the same Poisson(1) resamples of the rows, less the resamples' bias",
     "Holm": "sorted p times m, m - 1, ..., 1, made rising, at most 1",
     "Benjamini-Hochberg": "sorted p times m / rank, made rising from the largest, at most 1",
@@ -62,7 +62,7 @@ def report_document(result: AuditResult, options: ReportOptions) -> tuple[dict[s
     InputError where a finding is to be removed that is not there or without a reason, or where pictures are to be
     embedded whose licence note does not allow it.
     """
-    gallery = result.sources.gallery.plain
+    gallery = result.sources.gallery
     _check(result, options, gallery)
     texts, arrays = result.sources.texts.record() if result.sources.texts is not None else (None, {})
     arms: dict[str, list[str]] = {}
@@ -87,9 +87,8 @@ def report_document(result: AuditResult, options: ReportOptions) -> tuple[dict[s
             "half": "evaluation",
             "level": LEVEL,
             "draws": DRAWS,
-            "null_draws": NULL_DRAWS,
             "random_draws": RANDOM_DRAWS,
-            "small_group": SMALL_GROUP,
+            "small_group": MINIMUM_N,
             "alpha": ALPHA,
             "seed": result.spec.seed,
         },
@@ -127,9 +126,9 @@ def _gallery(gallery: Gallery, result: AuditResult) -> dict[str, Any]:
 
 
 def _probe(result: AuditResult) -> dict[str, Any] | None:
-    if result.spec.edit is None:
+    if result.spec.edit is None and result.spec.method == "neuron-edit":
         return None
-    probe = result.sources.probe.plain
+    probe = result.sources.probe
     return {"name": probe.name, "digest": probe.digest, "half": "probe", "n": len(probe.rows("probe"))}
 
 

@@ -46,7 +46,8 @@ def html(document: Mapping[str, Any], pictures: Mapping[str, bytes] | None = Non
     pictures : id of an item -> its JPEG; only where they are to be embedded.
     """
     embedded = {
-        item: Markup(f"data:image/jpeg;base64,{base64.b64encode(data).decode()}") for item, data in (pictures or {}).items()
+        item: Markup(f"data:image/jpeg;base64,{base64.b64encode(data).decode()}")
+        for item, data in (pictures or {}).items()
     }
     return _environment().get_template("report.html.j2").render(**_view(document), pictures=embedded)
 

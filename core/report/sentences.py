@@ -23,7 +23,7 @@ EFFECT_WORDS = {
 
 
 def tested(finding: Document) -> Markup:
-    """"adjusted p = 0.020 (Holm, m = 12)"."""
+    """ "adjusted p = 0.020 (Holm, m = 12)"."""
     if finding["p_adjusted"] is None:
         return Markup("no p")
     return Markup(f"adjusted {escape(p_text(finding['p_adjusted']))} ({finding['correction']}, m = {finding['m']})")
@@ -41,7 +41,7 @@ def about_bias(document: Document, prompt: Document, finding: Document) -> Marku
     without = f"; {unknown} more have no known {escape(finding['attribute'])}" if unknown else ""
     words = Markup(
         f"Of the {share['n']} {items} with known {escape(finding['attribute'])} among the nearest {k}{without}, "
-        f"{estimate(share, 'share')} are {escape(group)}; the target is {escape(target_name(share['target']))}. "
+        f"{estimate(share, 'share')} are {escape(group)}; the target is {_target(share)}. "
     )
     times = share["estimate"] / share["target"]
     size = {**share, "estimate": times, "lo": share["lo"] / share["target"], "hi": share["hi"] / share["target"]}
@@ -70,6 +70,10 @@ def about_effect(prompt: Document, finding: Document) -> Markup:
     return words + _not_interpreted(finding)
 
 
+def _target(value: Document) -> Markup:
+    return Markup(f'<span class="setting">{escape(target_name(value["target"]))}</span>')
+
+
 def _not_interpreted(finding: Document) -> Markup:
     if finding["interpreted"]:
         return Markup("")
@@ -83,17 +87,17 @@ def summary(document: Document) -> Iterator[Markup]:
         shown = [f for f in own if f["id"] not in document["options"]["removed"]]
         yield _counts(one, shown)
         yield from _worst(one, shown)
-        yield from _means(one)
+        yield from _means(one, {f["about"]: f for f in shown if not f["prompt"]})
 
 
 def _counts(one: Document, shown: Sequence[Document]) -> Markup:
-    bias = [f["verdict"] for f in shown if f["about"] == "bias"]
-    effects = [f["verdict"] for f in shown if f["about"] == "effect"]
+    bias = [f["verdict"] for f in shown if f["about"] == "bias" and f["prompt"]]
+    effects = [f["verdict"] for f in shown if f["about"] == "effect" and f["prompt"]]
     name, target = escape(one["attribute"]), escape(target_name(one["part"]["target"]))
     words = Markup(
-        f"<strong>{name}</strong>, target {target}: {bias.count('beyond chance')} of {len(bias)} pre-registered prompts "
-        f"retrieve more of one group than chance explains; {bias.count('not distinguishable')} are not distinguishable "
-        "from no bias."
+        f"<strong>{name}</strong>, target {target}: {bias.count('beyond chance')} of {len(bias)} pre-registered "
+        f"prompts retrieve more of one group than chance explains; {bias.count('not distinguishable')} are not "
+        "distinguishable from no bias."
     )
     if effects:
         words += Markup(
@@ -106,7 +110,7 @@ def _counts(one: Document, shown: Sequence[Document]) -> Markup:
 def _worst(one: Document, shown: Sequence[Document]) -> Iterator[Markup]:
     """The prompt with the largest MaxSkew, with its worst pair of groups."""
     prompts = {p["prompt"]: p for p in one["prompts"]}
-    known = [f for f in shown if f["about"] == "bias" and f["value"]["estimate"] is not None]
+    known = [f for f in shown if f["about"] == "bias" and f["prompt"] and f["value"]["estimate"] is not None]
     if not known:
         return
     worst = prompts[max(known, key=lambda f: f["value"]["estimate"])["prompt"]]
@@ -116,23 +120,31 @@ def _worst(one: Document, shown: Sequence[Document]) -> Iterator[Markup]:
     over, under = (worst["shares"][pair[name]]["original"] for name in ("over", "under"))
     yield Markup(
         f"The worst pair: for “{escape(worst['prompt'])}”, {escape(pair['over'])} has {estimate(over, 'share')} of the "
-        f"places where {escape(target_name(over['target']))} was the target, {escape(pair['under'])} "
-        f"{estimate(under, 'share')} where it was {escape(target_name(under['target']))}."
+        f"places where {_target(over)} was the target, {escape(pair['under'])} {estimate(under, 'share')} where it was "
+        f"{_target(under)}."
     )
 
 
-def _means(one: Document) -> Iterator[Markup]:
+def _means(one: Document, findings: Mapping[str, Document]) -> Iterator[Markup]:
+    """The mean over prompts, its change, and what random neurons do; findings that were removed are left out."""
     arms = one["arms"]
-    if "edited" not in arms or arms["edited"]["change"]["estimate"] is None:
+    original = arms["original"]["mean"]
+    if "bias" in findings and original["estimate"] is not None:
+        yield Markup(
+            f"Mean MaxSkew over the pre-registered prompts is {estimate(original)}; blind to labels it would lie in "
+            f"{band(original)}; {tested(findings['bias'])}: {BIAS_WORDS[findings['bias']['verdict']]}."
+        )
+    if "effect" not in findings or arms["edited"]["change"]["estimate"] is None:
         return
     words = Markup(
-        f"Mean MaxSkew over the pre-registered prompts goes from {estimate(arms['original']['mean'])} to "
-        f"{estimate(arms['edited']['mean'])}: {estimate(arms['edited']['change'], 'change')}."
+        f"The edit brings it to {estimate(arms['edited']['mean'])}, a change of "
+        f"{estimate(arms['edited']['change'], 'change')}; {tested(findings['effect'])}: "
+        f"{EFFECT_WORDS[findings['effect']['verdict']]}."
     )
     if "random neurons" in arms:
         random = arms["random neurons"]
         words += Markup(
-            f" As many random neurons of the same firing rate leave it at {estimate(random['mean'])}, draws from "
-            f"smallest to largest in brackets; {escape(p_text(random['p']))} for the edit against them."
+            f" As many random neurons of the same firing rate leave it at {estimate(random['mean'])}, smallest and "
+            f"largest draw in brackets; {escape(p_text(random['p']))} for the edit against them."
         )
     yield words

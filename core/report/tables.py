@@ -14,7 +14,7 @@ COLUMNS = (
 INTERVALS = {
     "share": "Wilson",
     "share difference": "paired bootstrap",
-    "mean": "Student over prompts",
+    "mean": "prompts and rows resampled",
     "random": "smallest and largest draw",
     "explicit AUC": "DeLong",
     "cosine": "normal over rows",
@@ -37,9 +37,7 @@ def lines(document: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     where = "; ".join(f"{column}={value}" for column, value in spec["where"].items())
     for one in document["attributes"]:
         common = {"attribute": one["attribute"], "where": where, "seed": spec["seed"], "k": spec["k"]}
-        judged = {
-            (f["prompt"], f["about"]): f for f in document["findings"] if f["attribute"] == one["attribute"]
-        }
+        judged = {(f["prompt"], f["about"]): f for f in document["findings"] if f["attribute"] == one["attribute"]}
         for prompt in one["prompts"]:
             own = {**common, "prompt": prompt["prompt"], "kind": prompt["kind"]}
             yield from _of_prompt(document, prompt, own, judged)
@@ -74,11 +72,12 @@ def _of_arms(
     for arm, found in one["arms"].items():
         own = {**common, "kind": "headline", "prompt": "all pre-registered prompts", "arm": arm}
         how = INTERVALS["random" if arm == "random neurons" else "mean"]
-        yield {**own, "metric": "mean max_skew", **_value(found["mean"]), "method": how, "p": found.get("p")}
+        line = {**own, "metric": "mean max_skew", **_value(found["mean"]), "method": how, "p": found.get("p")}
+        yield line | (_judged(document, judged.get((None, "bias"))) if arm == "original" else {})
         if "change" in found:
             line = {**own, "metric": "change of mean max_skew", **_value(found["change"]), "method": INTERVALS["mean"]}
             if arm == "edited":
-                line |= _judged(document, judged.get((None, "mean effect")))
+                line |= _judged(document, judged.get((None, "effect")))
             yield line
             yield {**own, "metric": "cosine", **_value(found["cosine"]), "method": INTERVALS["cosine"]}
         for prompt, value in found.get("by_prompt", {}).items():
@@ -86,7 +85,13 @@ def _of_arms(
                 line = {**own, "prompt": prompt, "metric": "max_skew", **_value(value)}
                 yield line | {"method": "test inversion"}
         for i, value in enumerate(found.get("draws", []), 1):
-            yield {**own, "arm": f"random {i}", "metric": "mean max_skew", **_value(value), "method": INTERVALS["mean"]}
+            yield {
+                **own,
+                "arm": f"random {i}",
+                "metric": "mean max_skew",
+                **_value(value),
+                "method": "Student over prompts",
+            }
 
 
 def _of_cost(one: Mapping[str, Any], common: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
@@ -95,7 +100,14 @@ def _of_cost(one: Mapping[str, Any], common: Mapping[str, Any]) -> Iterator[dict
             arm = next((step for step in path if step in ("before", "after", "difference")), "")
             named = [step for step in path if step not in (arm, "zeroshot", "explicit", "by_group")]
             how = INTERVALS["explicit AUC"] if path[0] == "explicit" else "see report"
-            yield {**common, "kind": part, "arm": arm, "metric": " | ".join([part, *named]), **_value(value), "method": how}
+            yield {
+                **common,
+                "kind": part,
+                "arm": arm,
+                "metric": " | ".join([part, *named]),
+                **_value(value),
+                "method": how,
+            }
 
 
 def _estimates(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Mapping[str, Any]]]:
@@ -111,7 +123,12 @@ def _estimates(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[s
 def _value(value: Mapping[str, Any]) -> dict[str, Any]:
     lo, hi = value.get("null", ("", ""))
     kept = {name: value.get(name) for name in ("estimate", "lo", "hi", "n")}
-    return kept | {"null_lo": lo, "null_hi": hi, "reason": value.get("reason", ""), "target": target_name(value["target"])}
+    return kept | {
+        "null_lo": lo,
+        "null_hi": hi,
+        "reason": value.get("reason", ""),
+        "target": target_name(value["target"]),
+    }
 
 
 def _judged(document: Mapping[str, Any], finding: Mapping[str, Any] | None) -> dict[str, Any]:

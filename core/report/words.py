@@ -47,11 +47,13 @@ def mark(value: Value, how: str, text: str) -> Markup:
     """Any text about one estimate, with the estimate's own numbers in attributes for whoever reads by machine."""
     kept = {name: value.get(name) for name in ("estimate", "lo", "hi", "n")}
     data = " ".join(f'data-{name}="{number!r}"' for name, number in kept.items())
-    return Markup(f'<span class="est" {data} data-target="{escape(target_name(value["target"]))}">{escape(text)}</span>')
+    return Markup(
+        f'<span class="est" {data} data-target="{escape(target_name(value["target"]))}">{escape(text)}</span>'
+    )
 
 
 def estimate(value: Value, how: str = "metric", n: bool = True) -> Markup:
-    """"87.0 % (79.0 to 92.2 %, n = 100)", or the reason why there is no number."""
+    """ "87.0 % (79.0 to 92.2 %, n = 100)", or the reason why there is no number."""
     if value["estimate"] is None:
         return Markup(f'<span class="none">not computed: {escape(value["reason"])}</span>')
     write = WRITE[how]
@@ -77,5 +79,7 @@ def neurons(edits: Mapping[str, Any]) -> str:
     for side, edit in edits.items():
         listed = ", ".join(map(str, edit["neurons"])) or "none"
         alpha = f", alpha {edit['alpha']:g}" if edit["form"] == "blend" else ""
-        said.append(f"{side} neurons {listed}; strength {edit['strength']:g}, gamma {edit['gamma']:g}, {edit['form']}{alpha}")
+        said.append(
+            f"{side} neurons {listed}; strength {edit['strength']:g}, gamma {edit['gamma']:g}, {edit['form']}{alpha}"
+        )
     return "; ".join(said) or "nothing is switched"

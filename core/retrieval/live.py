@@ -24,6 +24,8 @@ from core.retrieval.flat import Ranking, best_rows, unit_query
 from core.retrieval.geometry import Geometry, Pooled, Residual, blocks
 
 KEPT_QUERIES, KEPT_EDITS = 64, 32
+THIN = 1e-3
+"""Share of its squared length below which a changed row is measured anew."""
 LARGEST = float(np.finfo(np.float32).max)
 """Squared lengths beyond it are no embeddings: float32 could not hold them."""
 
@@ -162,20 +164,34 @@ class LiveEngine:
         gammas = np.array([edit.each_gamma[place] for place in on])
         shift = (factors * gammas) @ self.W[neurons] if gammas.any() else None
         columns = [self._column(int(j)) for j in neurons]
-        rows, codes = self._changed(columns, factors, everybody=alpha > 0 or shift is not None)
+        rows, codes, places = self._changed(columns, factors, everybody=alpha > 0 or shift is not None)
         base = self._base(alpha)
         squares, along = base.squares[:, rows].copy(), base.along_offset[rows].copy()
         own = base.own[rows].copy()
         if shift is not None:
             self._add_shift(shift, alpha, rows, squares, along, own)
-        self._subtract(neurons, columns, codes, alpha, shift, rows, squares, along, own)
+        self._subtract(neurons, columns, codes, alpha, shift, places, squares, along, own)
+        thin = np.flatnonzero((squares < THIN * base.squares[:, rows]).any(axis=0))
+        if len(thin):  # nearly everything is taken away: the difference of large numbers says too little
+            squares[:, thin] = self._forms_of(rows[thin], alpha, shift, codes[thin] @ self.W[neurons])
         scales, lengths = self.geometry.scales(squares), self.geometry.lengths(squares, along)
-        if not (squares < LARGEST).all() or not (lengths > 0).all():
+        if not (squares < LARGEST).all():
             raise InputError("the edit gives embeddings that are not finite; choose a smaller gamma or fewer neurons")
+        if not (lengths > 0).all():
+            raise InputError("the edit leaves nothing of some items; switch fewer neurons, or less strongly")
         before = self._pooled_lengths[rows]
         common = self._pooled_along_offset[rows]
         cosines = (own / scales + common) / (lengths * before)
         return LiveEdit(rows, codes, neurons, alpha, shift, scales, lengths, cosines)
+
+    def _forms_of(self, rows: np.ndarray, alpha: float, shift: np.ndarray | None, away: np.ndarray) -> np.ndarray:
+        """The forms of a few changed rows, from the rows themselves."""
+        b = (1.0 - alpha) * np.asarray(self.x[rows], dtype=np.float64) - away
+        if alpha > 0:
+            b += alpha * self._decode(rows)
+        if shift is not None:
+            b += shift
+        return self.geometry.forms(b, b)
 
     def _changed(self, columns: list[_Column], factors: np.ndarray, everybody: bool) -> tuple[np.ndarray, np.ndarray]:
         """Rows on which a switched neuron fires (or all), and c s_j z_ij of them, dense over the switched neurons."""
@@ -188,10 +204,11 @@ class LiveEngine:
             rows = np.flatnonzero(touched)
         place = np.empty(self.n, dtype=np.int64)
         place[rows] = np.arange(len(rows))
+        places = [place[column.rows] for column in columns]
         codes = np.zeros((len(rows), len(columns)), order="F")
         for s, (column, factor) in enumerate(zip(columns, factors, strict=True)):
-            codes[place[column.rows], s] = factor * column.values
-        return rows, codes
+            codes[places[s], s] = factor * column.values
+        return rows, codes, places
 
     def _subtract(
         self,
@@ -200,7 +217,7 @@ class LiveEngine:
         codes: np.ndarray,
         alpha: float,
         shift: np.ndarray | None,
-        rows: np.ndarray,
+        places: list[np.ndarray],
         squares: np.ndarray,
         along: np.ndarray,
         own: np.ndarray,
@@ -211,11 +228,7 @@ class LiveEngine:
         directions, geometry = self.W[neurons], self.geometry
         pushed, crosses = geometry.push(directions), geometry.cross(directions)
         along -= codes @ (pushed @ geometry.offset)
-        place = np.searchsorted(rows, np.concatenate([column.rows for column in columns]))
-        start = 0
-        for s, (j, column) in enumerate(zip(neurons, columns, strict=True)):
-            here = place[start : start + len(column.rows)]
-            start += len(column.rows)
+        for s, (j, column, here) in enumerate(zip(neurons, columns, places, strict=True)):
             e = codes[here, s]
             own[here] -= e * column.own
             inner = (1.0 - alpha) * column.crosses
@@ -266,7 +279,7 @@ class LiveEngine:
     def _reconstructed(self) -> _Base:
         return self._summed(self._decode)
 
-    def _decode(self, rows: slice) -> np.ndarray:
+    def _decode(self, rows: slice | np.ndarray) -> np.ndarray:
         return np.asarray(self._by_row[rows] @ self.W + self.b)
 
     @cached_property
@@ -325,7 +338,7 @@ class LiveEngine:
         rows = np.asarray(self.codes.indices[here], dtype=np.int64)[values != 0]
         values = values[values != 0]
         direction = self.W[j][None]
-        crosses = np.concatenate([self._at(self.x, rows, self.geometry.cross(direction)[:, 0])], axis=1)
+        crosses = self._at(self.x, rows, self.geometry.cross(direction)[:, 0])
         own = self._at(self.pooled, rows, self.geometry.push(direction))[0]
         column = _Column(rows, values, crosses, own)
         with self._lock:

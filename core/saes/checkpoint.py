@@ -12,6 +12,7 @@ import safetensors.numpy
 from core.config import ASSETS, Fingerprint, InputError, SAEConfig, digest_of
 from core.saes.base import SAE, new_sae
 from core.saes.exchange import read_foreign, source_name
+from core.store import read_json
 
 SCHEMA = 1
 CONFIG, WEIGHTS = "config.json", "weights.safetensors"
@@ -140,8 +141,8 @@ def _find(folder_or_name: str | Path) -> Path:
 
 def _load_own(folder: Path) -> SAEFile:
     path = folder / CONFIG
+    document = read_json(path)
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
         known = {f.name for f in fields(SAEConfig)}
         settings = {key: value for key, value in document["config"].items() if key in known}
         config = SAEConfig(**settings)
@@ -161,7 +162,15 @@ def _load_own(folder: Path) -> SAEFile:
         arrays = safetensors.numpy.load_file(folder / WEIGHTS)
     except Exception as error:  # safetensors raises its own error type, which is not exported for numpy
         raise InputError(f"{folder / WEIGHTS} cannot be read ({error}); copy the SAE again") from error
-    sae = new_sae(config).load_arrays(arrays)
+    # compared before an SAE of the size that the document claims is made, which might fill the memory
+    held = arrays["W_enc"].shape if "W_enc" in arrays else None
+    if held != (config.d_in, config.d_sae):
+        claimed = (config.d_in, config.d_sae)
+        raise InputError(f"{folder / WEIGHTS}: W_enc has shape {held}; {path.name} says {claimed}: copy the SAE again")
+    try:
+        sae = new_sae(config).load_arrays(arrays)
+    except InputError as error:
+        raise InputError(f"{folder / WEIGHTS}: {error}") from error
     stored = document.get("fingerprint")
     return SAEFile(
         sae=sae,

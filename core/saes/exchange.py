@@ -1,18 +1,19 @@
 """SAEs of other projects: found in a folder or a file, recognised by their contents, and written back."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
+from torch import Tensor
 
 from core.config import InputError
 from core.saes.base import SAE
 from core.saes.formats.base import FORMATS, Foreign, Source
 from core.saes.formats.torch_files import is_torch_file, read_torch
-from core.store import atomic_file, atomic_folder
+from core.store import atomic_file, atomic_folder, read_json
 
 AUTO = "auto"
 SETTINGS = ("config.json", "cfg.json")
@@ -54,6 +55,7 @@ def open_source(weights: Path, arch: str | None = None) -> Source:
             raise InputError(f"{weights} cannot be read ({error}); copy it again") from error
     if not isinstance(content, Mapping) or not all(isinstance(name, str) for name in content):
         raise InputError(f"{weights} is no bare state dict; expected named tensors such as W_enc or encoder.weight")
+    _check_tensors(content, weights)
     return Source(weights, kind, content, _settings(weights), arch)
 
 
@@ -109,6 +111,21 @@ def export_sae(sae: SAE, form: str, out: Path) -> list[Path]:
     return [out / name for name in files]
 
 
+def _check_tensors(content: Mapping[str, Any], path: Path, depth: int = 4) -> None:
+    """InputError where a tensor is no plain array, or claims more numbers than the file has room for.
+
+    A tensor may repeat few stored numbers without end: harmless until somebody copies it.
+    """
+    for name, value in content.items():
+        if isinstance(value, Mapping) and depth:
+            _check_tensors(value, path, depth - 1)
+        elif isinstance(value, Tensor):
+            if value.layout != torch.strided or value.device.type != "cpu" or value.is_complex() or value.is_quantized:
+                raise InputError(f"{path}: {name!r} is no plain tensor of numbers; expected the weights of an SAE")
+            if value.numel() * value.element_size() > path.stat().st_size:
+                raise InputError(f"{path}: {name!r} claims {value.numel():,} numbers, more than the file holds")
+
+
 def _kind(path: Path) -> Any:
     """ "torch", "safetensors" or None, by the first bytes."""
     with path.open("rb") as file:
@@ -123,10 +140,7 @@ def _settings(weights: Path) -> dict[str, Any]:
     folders = [weights.parent, *([weights.parent.parent] if weights.parent.name == "checkpoints" else [])]
     for path in (folder / name for folder in folders for name in SETTINGS):
         if path.is_file():
-            try:
-                said = json.loads(path.read_text(encoding="utf-8"))
-            except ValueError as error:
-                raise InputError(f"{path} is no JSON ({error}); copy the SAE again") from error
+            said = read_json(path)
             if not isinstance(said, dict):
                 raise InputError(f"{path} holds no JSON object; copy the SAE again")
             return said

@@ -46,7 +46,6 @@ class FrozenSAE:
             return z
         return np.where(pre > np.maximum(at.get("threshold", x.dtype.type(0)), 0), pre, 0)
 
-
     def onset(self, z: np.ndarray) -> np.ndarray:
         """The value above which a neuron fires, one number a row or a neuron, for codes z (n, F) of this SAE."""
         if self.config.arch == "topk":
@@ -67,7 +66,13 @@ class FrozenFile:
     @classmethod
     def of(cls, loaded: Any) -> "FrozenFile":
         """The same SAE as a loaded `SAEFile`, without its torch parts."""
-        return cls(FrozenSAE(loaded.sae.config, loaded.sae.arrays()), loaded.name, loaded.digest, loaded.fingerprint, loaded.path)
+        return cls(
+            FrozenSAE(loaded.sae.config, loaded.sae.arrays()),
+            loaded.name,
+            loaded.digest,
+            loaded.fingerprint,
+            loaded.path,
+        )
 
     @property
     def side(self) -> str | None:

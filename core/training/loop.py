@@ -242,7 +242,7 @@ def _steps(
     trainer: Trainer, batches: Batches, progress: Progress | None, stop: Callable[[], bool] | None
 ) -> Iterator[CurvePoint | None]:
     """Update to the end; after each update a curve point, or None between the points."""
-    steps = trainer.training.steps
+    steps, said = trainer.training.steps, ""
     every = max(1, steps // CURVE_POINTS)
     while trainer.step < steps:
         if stop is not None and stop():
@@ -250,12 +250,11 @@ def _steps(
         step, batch = trainer.step, batches(trainer.step)
         with mixed_precision(trainer.training.precision, batch.device):
             parts = trainer.update(batch)
-        if step % every and step != steps - 1:
-            yield None
-            continue
-        point = _curve_point(step, parts, batch)
+        measured = step % every == 0 or step == steps - 1
+        point = _curve_point(step, parts, batch) if measured else None
         if progress is not None:
-            progress(trainer.step, steps, f"training the SAE: {point.describe()}")
+            said = said if point is None else f": {point.describe()}"
+            progress(trainer.step, steps, f"training the SAE{said}")
         yield point
 
 

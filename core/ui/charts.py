@@ -305,3 +305,100 @@ def activation_histogram(edges: Sequence[float], shares: Mapping[str, Sequence[f
         figure.update_xaxes(title={"text": "activation", "font": {"size": 13}}, row=rows, col=column)
     figure = _layout(figure, 70 + 92 * rows, legend=False)
     return figure.update_layout(bargap=0, margin={"b": 44, "t": 26})
+
+
+def trade_off(points: Sequence[tuple[str, Estimate, Estimate]], cost: str, skew: str) -> go.Figure:
+    """Skew (up) against cost (along), one named point a method, with both intervals.
+
+    Parameters
+    ----------
+    points : (name, cost, skew) of each method; the name begins with the number that stands beside its point.
+    """
+    figure = go.Figure(
+        go.Scatter(
+            x=[e.estimate for _, e, _ in points],
+            y=[e.estimate for *_, e in points],
+            error_x=_spread([e for _, e, _ in points]),
+            error_y=_spread([e for *_, e in points]),
+            text=[name.split(".")[0] for name, *_ in points],
+            customdata=[name for name, *_ in points],
+            mode="markers+text",
+            textposition="top right",
+            marker={"size": 9, "color": AFTER},
+            textfont={"size": 13},
+            hovertemplate="%{customdata}<br>" + cost + " %{x:.3f}<br>" + skew + " %{y:.3f}<extra></extra>",
+        )
+    )
+    _layout(figure, 460, legend=False)
+    figure.update_xaxes(title=cost, fixedrange=True, zeroline=False)
+    figure.update_yaxes(title=skew, fixedrange=True, rangemode="tozero")
+    return figure
+
+
+def picture(of: Any) -> go.Figure:
+    """A study's figure (core.figures.Picture) for the screen."""
+    if of.kind == "cells":
+        return _cells(of)
+    figure = go.Figure()
+    colours = (AFTER, TARGET, "#2e6b47", "#9a5bb5", BEFORE, "#c0504d", "#5f6b2f", "#00798c")
+    for place, series in enumerate(of.series):
+        colour = colours[place % len(colours)]
+        ends = {"array": _minus(series.hi, series.y), "arrayminus": _minus(series.y, series.lo)} if series.lo else None
+        error = {"type": "data", **ends, "color": colour, "thickness": 1.6, "width": 4} if ends else None
+        if of.kind == "bars":
+            figure.add_bar(
+                x=series.y,
+                y=series.x,
+                orientation="h",
+                name=series.name,
+                error_x=error,
+                marker_color=colour,
+                opacity=0.7,
+            )
+        else:
+            mode = "lines+markers" if of.kind == "lines" else "markers"
+            figure.add_scatter(x=series.x, y=series.y, error_y=error, name=series.name, mode=mode, marker_color=colour)
+    rows = sum(len(series.x) for series in of.series)
+    _layout(figure, max(260, 90 + 26 * rows) if of.kind == "bars" else 400, legend=len(of.series) > 1)
+    if of.kind == "bars":
+        figure.update_yaxes(autorange="reversed", fixedrange=True)
+        figure.update_xaxes(title=of.y_label, fixedrange=True)
+    else:
+        figure.update_xaxes(title=of.x_label, fixedrange=True)
+        figure.update_yaxes(title=of.y_label, fixedrange=True)
+    return figure
+
+
+def _cells(of: Any) -> go.Figure:
+    """Rows and columns of numbers, each written in its cell; the colour repeats it."""
+    numbers = [list(series.y) for series in of.series]
+    largest = max((abs(v) for row in numbers for v in row if v is not None), default=1.0) or 1.0
+    words = [["–" if v is None else f"{v:+.3f}" for v in row] for row in numbers]
+    figure = go.Figure(
+        go.Heatmap(
+            z=numbers,
+            x=list(of.series[0].x),
+            y=[series.name for series in of.series],
+            text=words,
+            texttemplate="%{text}",
+            colorscale=[[0, "#1f83c4"], [0.5, "rgba(125,133,144,0.12)"], [1, "#d97f00"]],
+            zmin=-largest,
+            zmax=largest,
+            showscale=False,
+        )
+    )
+    _layout(figure, 120 + 52 * len(of.series), legend=False, left=60)
+    figure.update_xaxes(title=of.x_label, side="top", fixedrange=True)
+    figure.update_yaxes(title=of.y_label, autorange="reversed", fixedrange=True)
+    return figure
+
+
+def _spread(estimates: Sequence[Estimate]) -> dict[str, Any]:
+    """Intervals of estimates of which some may have none."""
+    up = [0.0 if e.hi is None else max(e.hi - e.estimate, 0.0) for e in estimates]
+    down = [0.0 if e.lo is None else max(e.estimate - e.lo, 0.0) for e in estimates]
+    return {"type": "data", "array": up, "arrayminus": down, "color": BEFORE, "thickness": 1.2, "width": 3}
+
+
+def _minus(a: Sequence[float | None], b: Sequence[float | None]) -> list[float]:
+    return [0.0 if x is None or y is None else max(x - y, 0.0) for x, y in zip(a, b, strict=True)]

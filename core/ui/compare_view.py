@@ -8,9 +8,22 @@ from streamlit.delta_generator import DeltaGenerator
 from core.audit import ArmResult, RankResult
 from core.config import Side, digest_of
 from core.gallery import Gallery
-from core.ui import ask, cache, charts, compare_more, grids, probing, provenance, results, toggles, upload_ranks
+from core.ui import (
+    ask,
+    cache,
+    charts,
+    compare_more,
+    grids,
+    method_choice,
+    probing,
+    provenance,
+    results,
+    toggles,
+    upload_ranks,
+    why_view,
+)
 from core.ui.frame import guard, unknown_words
-from core.ui.state import AppState, bind, get_state
+from core.ui.state import OWN_TARGET, AppState, bind, get_state
 from core.ui.wording import (
     ITEM_NAMES,
     TARGET_NAMES,
@@ -29,13 +42,14 @@ VIEWS: dict[str, str] = {
     "numbers": "Numbers",
     "controls": "Controls",
     "cost": "What it costs",
+    "why": "Why this lean?",
 }
 
 
 def compare() -> None:
     """The whole page: the question, the switches beside the answer, and where the numbers come from."""
     state, gallery = get_state(), cache.current_gallery()
-    attribute = state.attribute_in(gallery.attributes)
+    attribute = state.attribute_in(gallery.attributes, gallery.components)
     if attribute is None:
         st.info("This gallery has no attribute, so there are no groups to count. Choose another in Data & models.")
         return
@@ -44,12 +58,21 @@ def compare() -> None:
     if not state.query:
         st.info("Type a prompt, for example “a photo of a doctor”.")
         return
+    if state.target == OWN_TARGET and attribute not in state.own_targets:
+        st.info(f"Nothing is shown before the target of {attribute} is there: give its table above.")
+        return
+    why_view.keep_to_its_prompt(state)
     question = results.asked(state, attribute)
     if question.model is not None:
         unknown_words(state.query)
     switches, outcome = st.columns([1, 2.8], gap="medium")
     with switches, guard():
-        _switches(state, question, attribute)
+        reason = method_choice.choice(state, question)
+        if reason is not None:
+            method_choice.refusal(reason)
+            question = results.without_method(question)
+        elif results.needs_edit(question):
+            _switches(state, question, attribute)
     notes: tuple[str, ...] = ()
     with outcome, guard():
         notes = _outcome(state, question, attribute)
@@ -116,6 +139,8 @@ def _outcome(state: AppState, question: results.Asked, attribute: str) -> tuple[
         compare_more.controls(question)
     elif view == "cost":
         compare_more.cost(question)
+    elif view == "why":
+        why_view.view(question)
     else:
         _pictures(state, question.gallery, attribute, found, pages)
         _uploads(state, question, found)
@@ -134,7 +159,7 @@ def _sentence(state: AppState, gallery: Gallery, found: RankResult) -> None:
     k, items = found.request.k, ITEM_NAMES[gallery.kind]
     lines = [headline(grids.escape(state.query), k, group, before.shares[group], in_part, items, bool(state.where))]
     if after is not None:
-        lines.append(after_line(_switched(state), group, after.shares[group], before.shares[group]))
+        lines.append(after_line(_switched(found), group, after.shares[group], before.shares[group]))
     lines.append(f":small[{skew_line(before.metrics['max_skew'], after.metrics['max_skew'] if after else None)}]")
     st.markdown("  \n".join(lines).replace(" %", "\u00a0%"))
     if before.unknown or (after and after.unknown):
@@ -142,9 +167,13 @@ def _sentence(state: AppState, gallery: Gallery, found: RankResult) -> None:
         st.caption(f"Of the {k}, {unknown} have no known {found.request.attribute}: counted here, not in the shares.")
 
 
-def _switched(state: AppState) -> str:
-    words = [switched_words(e.neurons, e.strength, side) for side, e in sorted(state.edits.items()) if e.neurons]
-    return " and ".join(words) or "the reconstruction alone"
+def _switched(found: RankResult) -> str:
+    """What was done, for the sentence: the neurons that were switched, or the method's name."""
+    method, edits = found.request.method, found.request.edits
+    words = [
+        switched_words(e.neurons, e.strength, side, bool(e.gammas)) for side, e in sorted(edits.items()) if e.neurons
+    ]
+    return " and ".join(words) or results.method_title(method)
 
 
 def _shares(found: RankResult, attribute: str) -> None:

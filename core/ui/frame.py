@@ -170,10 +170,13 @@ def sidebar() -> None:
         for side in SIDES:
             if side in state.saes:
                 _line(f"SAE, {side} side", lambda side=side: _sae_text(state.saes[side], side))
-        for side, edit in sorted(state.edits.items()):
+        if state.method != "neuron-edit":
+            st.markdown(f":small[Method]  \n**{state.method}**")
+        for side, edit in sorted(state.edits.items() if state.method == "neuron-edit" else []):
             named = ", ".join(map(str, edit.neurons[:8])) + (" …" if len(edit.neurons) > 8 else "")
             st.markdown(
                 f":small[Switched, {side} side]  \n**{named or 'reconstruction only'}**, strength {edit.strength:g}"
+                + (" of each neuron's own" if edit.strengths else "")
             )
         if state.edits:
             st.button("Back to the original", icon=":material/undo:", on_click=state.clear_edits, width="stretch")

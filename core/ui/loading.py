@@ -76,6 +76,8 @@ def _use(state: AppState, gallery: str, probe: str, model: str, saes: dict[str, 
         if saes[side] == NONE:
             continue
         card = cache.sae_card(saes[side])
+        if saes[side] != state.saes.get(side):
+            cache.sae(saes[side])  # its weights too, so that a damaged file is refused here and not on another page
         if card.fingerprint is None:
             state.notice(f"The SAE {card.name} does not say what it was made for: check that it fits this gallery.")
             continue

@@ -1,4 +1,4 @@
-"""Building and importing galleries, and training SAEs, from the browser: forms, progress, and calm errors."""
+"""Building and importing galleries from the browser: forms, progress, and calm errors."""
 
 import re
 import tempfile
@@ -8,12 +8,11 @@ from pathlib import Path
 
 import streamlit as st
 
-from core.config import ATTACHES, HALVES, InputError, SAEConfig, TrainingConfig, suggested_training
+from core.config import ATTACHES, InputError
 from core.ui import cache, frame, jobs, loading
 from core.ui.state import get_state
 
 TABLES = ["csv", "tsv", "parquet", "feather"]
-ARCH = "matryoshka-batch-topk"
 WAYS = {"folder": "A folder of pictures", "captions": "A file of captions", "import": "Precomputed embeddings"}
 
 
@@ -40,7 +39,7 @@ def new_gallery() -> None:
             sent = st.form_submit_button("Make the gallery", type="primary", icon=":material/database:")
     if sent:
         with frame.guard(), _table(table_path, table_file) as table:
-            out = _folder("galleries", name)
+            out = new_folder("galleries", name)
             said = {"licence": licence or None, "provenance": provenance or None}
             if way == "import":
                 _import(source, table, out, said, more)
@@ -102,7 +101,7 @@ def _given(path: str, what: str) -> Path:
     return Path(path.strip()).expanduser()
 
 
-def _folder(kind: str, name: str) -> Path:
+def new_folder(kind: str, name: str) -> Path:
     """Folder of something new; InputError where the name is no plain folder name."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,80}", name):
         raise InputError(f"the name was {name!r}; expected letters, digits, blanks, dots, hyphens or underscores")
@@ -119,55 +118,3 @@ def _table(path: str, file) -> Iterator[Path | None]:
         copy = Path(folder) / Path(file.name).name
         copy.write_bytes(file.getvalue())
         yield copy
-
-
-# -- training ---------------------------------------------------------------------------------------------------------
-
-
-def new_sae() -> None:
-    """Train an SAE on the chosen gallery."""
-    from core.saes.base import SAES
-
-    gallery = cache.current_gallery()
-    attaches = [attach for attach in ATTACHES if gallery.has(attach)]
-    plan = suggested_training(gallery.n, gallery.fingerprint().d)
-    st.caption(
-        f"Trained on **{gallery.name}** ({gallery.n:,} items); the settings are filled in from its size. For neurons "
-        "that are judged on the evaluation half, train on the probe half."
-    )
-    with st.form("train"):
-        left, middle, right = st.columns(3, gap="medium")
-        with left:
-            name = st.text_input("Name", value=f"{gallery.name}-sae", help="The folder is saes/NAME")
-            attach = st.selectbox("Attach point", attaches)
-            half = st.selectbox("Rows", HALVES, format_func=lambda half: "all" if half == "all" else f"{half} half")
-        with middle:
-            d_sae = st.number_input("Neurons", 2, 1 << 20, plan.d_sae, help="More neurons split finer and die more")
-            k = st.number_input("Active neurons per item (k)", 1, 512, plan.k, help="Fewer are easier to read")
-            names = SAES.names()
-            arch = st.selectbox("Architecture", names, index=names.index(ARCH) if ARCH in names else 0)
-        with right:
-            steps = st.number_input("Steps", 1, 1_000_000, plan.steps)
-            batch = st.number_input("Rows per step", 1, 65_536, plan.batch)
-            seed = st.number_input("Seed", 0, 1 << 31, 0)
-        sent = st.form_submit_button("Train", type="primary", icon=":material/model_training:")
-    if sent:
-        with frame.guard():
-            config = SAEConfig(arch=arch, d_in=gallery.fingerprint(attach).d, d_sae=int(d_sae), k=int(k))
-            training = TrainingConfig(steps=int(steps), batch=int(batch), seed=int(seed))
-            _train(gallery, attach, half, config, training, _folder("saes", name))
-
-
-def _train(gallery, attach, half, config: SAEConfig, training: TrainingConfig, out: Path) -> None:
-    from core.backbones.base import default_device
-    from core.training import train_on_gallery
-
-    state = get_state()
-    device = state.device or default_device()
-    with jobs.progress("Training") as report:
-        train_on_gallery(gallery, attach, half, config, training, out, report, True, device=device)
-    state.choose_sae(gallery.side, str(out))
-    with jobs.progress("Encoding the gallery") as report:
-        cache.codes(gallery, cache.sae(str(out)), report)
-    state.notice(f"The SAE {out.name} is trained, chosen, and its codes are stored with the gallery.")
-    st.rerun()

@@ -148,7 +148,7 @@ def card(state: AppState, found: probing.Probe, side: Side, attribute: str, grou
     with st.container(border=True, gap="xsmall"):
         with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
             open_button(state, side, neuron, group)
-            st.markdown(f":small[{_rates(found, attribute, group, neuron)}]", width="content")
+            st.markdown(f":small[{rates_text(found, attribute, group, neuron)}]", width="content")
         top = probing.shown_evidence(found, neuron).top.rows[:7]
         grids.strip(found.gallery, map(int, top), f"{group}-{neuron}", f"neuron {neuron}", width=52)
 
@@ -158,7 +158,8 @@ def open_button(state: AppState, side: Side, neuron: int, where: str) -> None:
     st.button(f"**{neuron}**{off}", key=f"open-{where}-{neuron}", on_click=state.open_neuron, args=(neuron, side))
 
 
-def _rates(found: probing.Probe, attribute: str, group: str, neuron: int) -> str:
+def rates_text(found: probing.Probe, attribute: str, group: str, neuron: int) -> str:
+    """How often a neuron fires on a group and on the one after it, with interval and AUC. Markdown."""
     rates = probing.rates(found, neuron, attribute)
     others = {name: e.estimate or 0.0 for name, e in rates.items() if name != group}
     auc = probing.auc(found, neuron, attribute, group)

@@ -17,13 +17,12 @@ from core.gallery import Gallery
 from core.store import read_json
 from core.ui import cache, grids, jobs, provenance, results
 from core.ui.frame import guard
-from core.ui.state import TARGETS, AppState, get_state
+from core.ui.state import OWN_TARGET, TARGETS, AppState, get_state
 from core.ui.wording import TARGET_NAMES
 
 if TYPE_CHECKING:
     from core.audit.spec import AuditSpec
 
-OWN_TARGET = "own table"
 NOTHING, CHOSEN, RULE, ATTRIBUTION = "nothing", "now", "rule", "attribution"
 EDITS = {
     CHOSEN: "What is switched on Compare",
@@ -86,7 +85,10 @@ def _questions(state: AppState, gallery: Gallery, given: Mapping[str, Any]) -> d
     return {
         "title": title,
         "prompts": st.text_area(
-            "Pre-registered prompts, one a line", value="\n".join(prompts), height=148, help="Their findings are headline"
+            "Pre-registered prompts, one a line",
+            value="\n".join(prompts),
+            height=148,
+            help="Their findings are headline",
         ),
         "exploratory_prompts": st.text_area(
             "Exploratory prompts, one a line",
@@ -109,7 +111,8 @@ def _suggested(state: AppState, gallery: Gallery) -> list[str]:
 def _manner(state: AppState, gallery: Gallery, given: Mapping[str, Any]) -> dict[str, Any]:
     attributes = given.get("attributes") or [a for a in [state.attribute_in(gallery.attributes)] if a]
     offered = [*gallery.attributes, *(a for a in attributes if a not in gallery.attributes)]
-    target = given.get("target", state.target)
+    own = state.own_targets if state.target == OWN_TARGET else state.target
+    target = given.get("target", own)
     named = target if isinstance(target, str) else OWN_TARGET
     asked: dict[str, Any] = {
         "attributes": st.multiselect(
@@ -133,7 +136,9 @@ def _manner(state: AppState, gallery: Gallery, given: Mapping[str, Any]) -> dict
     asked["seed"] = seed.number_input("Seed", 0, 1 << 31, given.get("seed", 0))
     allowed = _pictures_allowed(gallery)
     asked["thumbnails"] = st.checkbox(
-        "Embed pictures in the report", disabled=not allowed, help=None if allowed else "The licence note does not allow it"
+        "Embed pictures in the report",
+        disabled=not allowed,
+        help=None if allowed else "The licence note does not allow it",
     )
     return asked
 
@@ -164,7 +169,9 @@ def _target(table: Any) -> dict[str, dict[str, float]]:
         frame = pd.read_csv(table)
         rows = zip(frame["attribute"], frame["group"], frame["share"], strict=True)
     except (ValueError, KeyError, UnicodeDecodeError) as error:
-        raise InputError(f"the target table cannot be read ({error}); expected columns attribute, group, share") from None
+        raise InputError(
+            f"the target table cannot be read ({error}); expected columns attribute, group, share"
+        ) from None
     target: dict[str, dict[str, float]] = {}
     for attribute, group, share in rows:
         target.setdefault(str(attribute), {})[str(group)] = float(share)

@@ -1,26 +1,27 @@
 """What Compare asks of the orchestrators, once for the same question: an answer's key is all that it depends on."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from core.config import ASSETS, InputError, Side
+from core.config import InputError, Side
 from core.ui import cache, fit
 from core.ui.probing import MOST, Suggestion
-from core.ui.state import AppState
+from core.ui.state import AppState, get_state
 
 if TYPE_CHECKING:
     from core.audit import Bench, ControlsResult, CostResult, RankRequest, RankResult
     from core.backbones.base import Backbone
     from core.gallery import Gallery
     from core.saes.checkpoint import SAEFile
-    from core.zeroshot import PromptSet
 
 Progress = Callable[[int, int, str], None]
 
+OF_EVIDENCE = ("query", "query_embedding", "attribute", "where", "prompts", "probe")
+"""Parts of a request that decide what methods can be fitted on."""
 DRAWS = 20
 """Draws of random neurons in the controls."""
 
@@ -46,18 +47,26 @@ class Asked:
 def asked(state: AppState, attribute: str) -> Asked:
     """The question that the choices of a session pose."""
     from core.audit import RankRequest
+    from core.interventions import INTERVENTIONS
 
-    gallery = cache.current_gallery(state)
+    gallery, method = cache.current_gallery(state), INTERVENTIONS.get(state.method)
+    edits = dict(state.edits) if method.changes == "edit" else {}
     request = RankRequest(
         query=state.query,
         k=min(state.k, searched(state, gallery)),
         attribute=attribute,
-        target=state.target,
+        target=state.target_for(attribute),
         half=state.half,
         where=dict(state.where),
-        edits=dict(state.edits),
+        edits=edits,
+        method=state.method,
+        prompts=state.prompts,
+        probe=cache.gallery(state.probe) if state.probe else None,
     )
-    saes = {side: sae for side in state.edits if (sae := cache.current_sae(side, state)) is not None}
+    sides = set(edits)
+    if method.needs.sae and not method.needs.edit:
+        sides.add("text" if method.changes == "query" else gallery.side)
+    saes = {side: sae for side in sorted(sides) if (sae := cache.current_sae(side, state)) is not None}
     model = None if only_known_prompts(state, gallery) else cache.current_backbone(state)
     return Asked(gallery, request, saes, model)
 
@@ -97,6 +106,44 @@ def ranking(question: Asked) -> "RankResult":
 
     q = question
     return cache.result("rank", q.parts, lambda: rank(q.gallery, q.request, q.model, q.saes, bench(q)))
+
+
+def unavailable(question: Asked) -> dict[str, str]:
+    """Methods that cannot answer this question, each with the reason in one line."""
+    state = get_state()
+    chosen = {side: cache.sae_card(name).digest for side, name in state.saes.items()}
+    asked_of = {name: value for name, value in question.request.to_json().items() if name in OF_EVIDENCE}
+    parts = [*question.parts[:1], question.parts[2], chosen, asked_of]
+    return cache.result("methods", parts, lambda: _unavailable(question, state))
+
+
+def _unavailable(question: Asked, state: AppState) -> dict[str, str]:
+    from core.audit.evidence import Fitter
+    from core.interventions import INTERVENTIONS
+
+    q = question
+    saes = {side: sae for side in state.saes if (sae := cache.current_sae(side, state)) is not None}
+    fitter = Fitter(q.gallery, q.request, q.model, saes, bench(q))
+    return {name: reason for name in INTERVENTIONS if (reason := fitter.missing(name)) is not None}
+
+
+def needs_edit(question: Asked) -> bool:
+    """Whether the chosen method works on neurons that somebody switches."""
+    from core.interventions import INTERVENTIONS
+
+    return INTERVENTIONS.get(question.request.method).changes == "edit"
+
+
+def method_title(method: str) -> str:
+    """What was done where no neuron was switched, for sentences."""
+    from core.interventions import INTERVENTIONS
+
+    return "the reconstruction alone" if method == "neuron-edit" else f"the method “{INTERVENTIONS.get(method).title}”"
+
+
+def without_method(question: Asked) -> Asked:
+    """The same question with the model's own answer alone."""
+    return replace(question, request=replace(question.request, method="neuron-edit", edits={}))
 
 
 def controls(question: Asked, progress: Progress | None = None) -> "ControlsResult":

@@ -1,7 +1,7 @@
 """Where the session's uploads would stand in a ranking: computed each time, kept nowhere, part of no share."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -47,26 +47,33 @@ def _place(ranked: np.ndarray, score: float) -> int | None:
 def _scores(question: Asked, items: "list[Upload]") -> list[np.ndarray]:
     """Cosines of query and uploads (n,), without and with the edits."""
     from core.audit.material import embed_query
+    from core.audit.ranking import moves_items
+    from core.interventions import INTERVENTIONS
+    from core.interventions.base import NO_EDIT
 
     q = question
     query = embed_query(q.gallery, q.request, q.model, q.saes, bench(q))
     pooled = np.stack([item.embeddings["pooled"] for item in items])
-    edit, side = q.request.edits.get(q.gallery.side), q.gallery.side
-    after = pooled if edit is None else _edited(question, items, pooled, edit)
-    query_edit = q.request.edits.get("text") if side == "image" else None
+    edit, method = q.request.edits.get(q.gallery.side), INTERVENTIONS.get(q.request.method)
+    after = pooled
+    if moves_items(method, edit, q.request):
+        after = _edited(question, items, pooled, edit or NO_EDIT, query.fitter(q.request.method))
+    query_edit = q.request.edits.get("text") if q.gallery.side == "image" else None
     vectors = query.vectors("identity", None)[0], query.vectors(q.request.method, query_edit)[0]
     return [unit_rows(x) @ (v / np.linalg.norm(v)) for x, v in zip((pooled, after), vectors, strict=True)]
 
 
-def _edited(question: Asked, items: "list[Upload]", pooled: np.ndarray, edit: Edit) -> np.ndarray:
-    """The uploads' embeddings (n, d) under the same edit as the gallery's."""
+def _edited(question: Asked, items: "list[Upload]", pooled: np.ndarray, edit: Edit, fitted: Any) -> np.ndarray:
+    """The uploads' embeddings (n, d) under the same method and edit as the gallery's."""
     from core.interventions import INTERVENTIONS, Material
     from core.neurons import encode_rows
 
-    side = question.gallery.side
+    side, method = question.gallery.side, INTERVENTIONS.get(question.request.method)()
+    if not method.needs.sae:
+        return method(Material(side, pooled), edit, fitted)
     sae = question.saes[side]
     attach = sae.attach or "pooled"
     x = np.stack([item.embeddings[attach] for item in items])
     readout = question.gallery.readout() if attach == "residual" else None
     material = Material(side, pooled, attach, x, encode_rows(x, sae.sae).tocsc(), sae.sae, readout)
-    return INTERVENTIONS.get(question.request.method)()(material, edit)
+    return method(material, edit, fitted)

@@ -11,6 +11,7 @@ from core.audit.arms import Edits, Ranked, arms_of, request_for
 from core.audit.bench import Bench
 from core.audit.material import embed_texts, encode, sae_of, select_part
 from core.audit.ranking import intervene
+from core.audit.request import RankRequest
 from core.audit.results import Part
 from core.audit.sources import Sources
 from core.audit.spec import AuditSpec
@@ -32,8 +33,7 @@ class Recorded:
 
     where: str
     part: Part
-    method: str
-    edits: Edits
+    request: RankRequest
     query: np.ndarray
     """Unit embedding of the prompt under this arm (d,), float64."""
     rows: np.ndarray
@@ -54,19 +54,23 @@ class Rankings:
 
     def add(self, attribute: str, prompt: str, edits: Edits, recorded: Ranked, controlled: bool) -> None:
         """Take the arms of one prompt up for `check`."""
-        request = request_for(self.spec, attribute, prompt, edits)
+        request = request_for(self.spec, attribute, prompt, edits, self.sources)
         part = select_part(self.sources.gallery, request, self.bench)
         arms = arms_of(self.spec, self.sources, part, request, controlled, self.bench)
         where = f"{attribute} | {prompt}"
         if tuple(name for name, _, _ in arms) != recorded.arms:
-            self.wrong.append(f"{where}: the arms are {', '.join(recorded.arms)}; expected {', '.join(a[0] for a in arms)}")
+            self.wrong.append(
+                f"{where}: the arms are {', '.join(recorded.arms)}; expected {', '.join(a[0] for a in arms)}"
+            )
             return
         for at, (name, method, arm_edits) in enumerate(arms):
-            query = self._query(prompt, attribute, method, arm_edits)
             facts = (recorded.rows[at], recorded.cosine[at], recorded.spread[at])
-            one = Recorded(f"{where} | {name}", part, method, arm_edits, query, *facts)
+            asked = replace(request, edits=arm_edits, method=method)
+            one = Recorded(f"{where} | {name}", part, asked, self._query(asked), *facts)
             edit = arm_edits.get(self.sources.gallery.side)
-            same = (part.digest, method, edit.digest) if edit is not None and method != "identity" else (part.digest,)
+            same = (part.digest, method, edit.digest) if edit is not None and method in EXACT else (part.digest,)
+            if method not in ("identity", *EXACT):
+                same = (part.digest, method, attribute, prompt)
             self._together.setdefault(same, []).append(one)
 
     def check(self, progress: Callable[[int, int, str], None] | None = None) -> list[str]:
@@ -87,15 +91,15 @@ class Rankings:
 
     def _scores(self, one: Recorded, queries: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Cosines (n, m) of the searched items under an arm with each query (d, m), and to the original (n,)."""
-        edit, part = one.edits.get(self.sources.gallery.side), one.part
-        if edit is not None and one.method not in ("identity", *EXACT):
+        edit, part = one.request.edits.get(self.sources.gallery.side), one.part
+        if one.request.method not in ("identity", *EXACT):
             plain, moved = self._stored("pooled", part.rows), self._by_the_method(one)
             return moved @ queries, np.einsum("ij,ij->i", unit(plain), moved)
         scores, cosine = [], []
         for start in range(0, part.n, BLOCK):
             at = slice(start, start + BLOCK)
             plain = unit(self._stored("pooled", part.rows[at]))
-            moved = plain if edit is None or one.method == "identity" else unit(self._edited(one, edit, at))
+            moved = plain if edit is None or one.request.method == "identity" else unit(self._edited(one, edit, at))
             scores.append(moved @ queries)
             cosine.append(np.einsum("ij,ij->i", plain, moved))
         return np.concatenate(scores), np.concatenate(cosine)
@@ -108,7 +112,7 @@ class Rankings:
         sae_file, rows = sae_of(self.sources.gallery.side, self.sources.saes), one.part.rows[at]
         attach = sae_file.attach or "pooled"
         x = self._stored(attach, rows)
-        moved = edited(x, self._codes(one.part, sae_file)[at], sae_file.sae.arrays(), one.method, edit)
+        moved = edited(x, self._codes(one.part, sae_file)[at], sae_file.sae.arrays(), one.request.method, edit)
         if attach == "pooled":
             return moved
         same = (moved == x).all(axis=1)[:, None]
@@ -116,11 +120,9 @@ class Rankings:
 
     def _by_the_method(self, one: Recorded) -> np.ndarray:
         """Unit embeddings of a method without a formula here: the method is carried out again, in float32."""
-        request = request_for(self.spec, self.spec.attributes[0], self.spec.prompts[0], one.edits)
-        request = replace(request, method=one.method)
         gallery, texts, saes = self.sources.gallery, self.sources.texts, self.sources.saes
-        queries = embed_texts([self.spec.prompts[0]], gallery, request, texts, saes, self.bench)
-        items, _ = intervene(gallery, one.part, queries, request, one.method, saes, self.bench)
+        queries = embed_texts([one.request.query], gallery, one.request, texts, saes, self.bench)
+        items, _ = intervene(gallery, one.part, queries, one.request, one.request.method, saes, self.bench)
         return items.index.unit.astype(np.float64)
 
     def _codes(self, part: Part, sae_file: Any) -> sparse.csr_matrix:
@@ -136,12 +138,11 @@ class Rankings:
 
     # --- queries ------------------------------------------------------------------------------------------------
 
-    def _query(self, prompt: str, attribute: str, method: str, edits: Edits) -> np.ndarray:
+    def _query(self, request: RankRequest) -> np.ndarray:
         """Unit embedding (d,) of the prompt under an arm; text edits change it where the gallery holds pictures."""
-        gallery, texts = self.sources.gallery, self.sources.texts
-        request = request_for(self.spec, attribute, prompt, edits)
-        queries = embed_texts([prompt], gallery, request, texts, self.sources.saes, self.bench)
-        edit = edits.get("text") if gallery.side == "image" else None
+        gallery, method = self.sources.gallery, request.method
+        queries = embed_texts([request.query], gallery, request, self.sources.texts, self.sources.saes, self.bench)
+        edit = request.edits.get("text") if gallery.side == "image" else None
         if edit is None or method not in EXACT:
             return unit(np.asarray(queries.vectors(method, edit), dtype=np.float64))[0]
         material, sae_file = queries.material, sae_of("text", self.sources.saes)
@@ -210,5 +211,6 @@ def wrong_codes(sources: Sources, rows: np.ndarray, tolerance: float = 1e-4, blo
         off &= ~(((own == 0) != (kept == 0)) & (np.maximum(own, kept) <= onset + scale))
         if off.any():
             row, neuron = (int(i) for i in np.argwhere(off)[0])
-            return f"row {int(here[row])}, neuron {neuron}: the code is {kept[row, neuron]:.6g}, not {own[row, neuron]:.6g}"
+            said, is_ = kept[row, neuron], own[row, neuron]
+            return f"row {int(here[row])}, neuron {neuron}: the code is {said:.6g}, not {is_:.6g}"
     return None

@@ -21,7 +21,7 @@ from core.config import InputError
 from core.gallery import Gallery, open_gallery
 from core.report import ReportOptions, read_report, rendered, report_document
 from core.saes.frozen import FrozenFile, load_frozen
-from core.verify.digests import Places, compare_digests, find_places, read_manifest
+from core.verify.digests import MANIFEST, Places, compare_digests, find_places, read_manifest
 from core.verify.rankings import Rankings, wrong_codes
 
 Progress = Callable[[int, int, str], None]
@@ -73,7 +73,12 @@ def verify(
     InputError : the folder is no report.
     """
     folder = Path(folder)
-    manifest = read_manifest(folder)
+    try:
+        manifest = read_manifest(folder)
+    except InputError as error:
+        if not (folder / MANIFEST).is_file():
+            raise
+        return Verdict((f"{MANIFEST}: was changed after it was written: {error}",), 1, 0)
     places = find_places(manifest, galleries, saes)
     lines = compare_digests(folder, manifest, places)
     files = len(manifest["files"]) + 1 + sum(len(e["files"]) for kind in ("galleries", "saes") for e in manifest[kind])
@@ -113,7 +118,7 @@ def recompute(
     whole = json.loads(json.dumps(whole, allow_nan=False))
     pairs = list(compared(_checked(document), _checked(whole)))
     lines += [line for line in pairs if line]
-    lines += _rendered(folder, document, sources.gallery.plain)
+    lines += _rendered(folder, document, sources.gallery)
     return lines, len(pairs)
 
 
@@ -187,7 +192,8 @@ def compared(said: Any, own: Any, path: tuple[str, ...] = ()) -> Iterator[str | 
     if isinstance(said, Mapping) and isinstance(own, Mapping):
         for key in dict.fromkeys([*said, *own]):
             if key not in said or key not in own:
-                yield f"{where} | {key}: {'is not in the report' if key not in said else 'does not follow from the data'}"
+                why = "is not in the report" if key not in said else "does not follow from the data"
+                yield f"{where} | {key}: {why}"
             else:
                 yield from compared(said[key], own[key], (*path, str(key)))
     elif isinstance(said, list) and isinstance(own, list):
@@ -221,5 +227,7 @@ def _rendered(folder: Path, document: Mapping[str, Any], gallery: Gallery) -> It
         path = folder / name
         kept = path.read_text(encoding="utf-8") if path.is_file() else ""
         if kept != text:
-            at = next((i for i, (a, b) in enumerate(zip(kept.splitlines(), text.splitlines(), strict=False), 1) if a != b), 1)
+            at = next(
+                (i for i, (a, b) in enumerate(zip(kept.splitlines(), text.splitlines(), strict=False), 1) if a != b), 1
+            )
             yield f"{name}: line {at} is not what report.json gives"

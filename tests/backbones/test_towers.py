@@ -52,7 +52,7 @@ def test_text_readout_is_encode_text(settings: dict[str, Any], dtype: torch.dtyp
 
 
 def check(tower: TokenTower, inputs: torch.Tensor, expected: torch.Tensor, dtype: torch.dtype) -> None:
-    pooled, residual = tower(inputs)
+    pooled, residual, _ = tower(inputs)
     atol = 1e-12 if dtype == torch.float64 else 1e-5
     torch.testing.assert_close(pooled, expected, atol=atol, rtol=0)
     readout = tower.readout()
@@ -74,7 +74,7 @@ def test_image_towers_without_a_single_token(vision: dict[str, Any], reason: str
     clip = model(config(vision))
     pixels = torch.randn(3, 3, 32, 32, generator=torch.Generator().manual_seed(1))
     tower = image_tower(clip, 24)
-    pooled, residual = tower(pixels)
+    pooled, residual, _ = tower(pixels)
     assert torch.equal(pooled, clip.encode_image(pixels))
     assert residual is tower.d_model is tower.readout() is None
     assert reason in tower.reason
@@ -84,7 +84,7 @@ def test_text_tower_whose_projection_has_a_bias() -> None:
     clip = model(config(custom_text=True, text={"proj_bias": True, "pool_type": "last", "no_causal_mask": True}))
     tokens = vocabulary()(TEXTS, 12)
     tower = text_tower(clip, 24)
-    pooled, residual = tower(tokens)
+    pooled, residual, _ = tower(tokens)
     assert torch.equal(pooled, clip.encode_text(tokens))
     assert residual is tower.d_model is None
     assert "bias" in tower.reason

@@ -246,7 +246,7 @@ def listed(regime_number: int, runs: int) -> list[dict[str, Any]]:
 
 
 def shuffled(regime_number: int, runs: int) -> list[dict[str, Any]]:
-    """Audits of labels that say nothing: how often Holm lets any headline finding pass, of bias or of an edit's effect."""
+    """Labels that say nothing: how often Holm lets any headline finding pass, of bias or of an edit's effect."""
     groups, k = ((2, 100), (7, 50))[regime_number]
     rng = np.random.default_rng([3, regime_number])
     counts = _counts(np.full(groups, 1 / groups))

@@ -52,6 +52,16 @@ def find_browser() -> str | None:
 @contextmanager
 def served() -> Iterator[str]:
     """The address of the app, served from the project's root until the end of the block."""
+    server, address = start()
+    try:
+        yield address
+    finally:
+        server.terminate()
+        server.wait(timeout=20)
+
+
+def start() -> tuple[subprocess.Popen, str]:
+    """The app's process, answering, and its address."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -65,12 +75,11 @@ def served() -> Iterator[str]:
         env={**os.environ, "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "2")},
     )
     try:
-        address = f"http://127.0.0.1:{port}"
-        _await(f"{address}/_stcore/health", server)
-        yield address
-    finally:
-        server.terminate()
-        server.wait(timeout=20)
+        _await(f"http://127.0.0.1:{port}/_stcore/health", server)
+    except BaseException:
+        server.kill()
+        raise
+    return server, f"http://127.0.0.1:{port}"
 
 
 def _await(address: str, server: subprocess.Popen) -> None:

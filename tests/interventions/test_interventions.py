@@ -25,6 +25,9 @@ class HandSAE:
         self.W_dec = (rows / rows.norm(dim=1, keepdim=True)).to(dtype)
         self.b_dec = torch.as_tensor(rng.normal(size=d)).to(dtype) + 3.0
 
+    def arrays(self) -> dict[str, np.ndarray]:
+        return {"W_dec": self.W_dec.numpy(), "b_dec": self.b_dec.numpy()}
+
 
 def make(attach: str, dtype=np.float32, seed: int = 0) -> Material:
     rng = np.random.default_rng(seed)

@@ -85,7 +85,7 @@ def test_damage_is_named(folder, tmp_path):
         with pytest.raises(InputError, match=message):
             load_sae(folder)
     (folder / "config.json").write_text("{")
-    with pytest.raises(InputError, match="is damaged"):
+    with pytest.raises(InputError, match="is no JSON"):
         load_sae(folder)
     with pytest.raises(InputError, match="is no SAE folder"):
         load_sae(tmp_path)

@@ -15,6 +15,8 @@ from core.config import InputError
 
 NUMBERS = ("f2", "f4", "f8", "i4", "i8")
 _LOCK = threading.Lock()
+PACKED = 4
+"""Most that a file may grow by being unpacked: torch.save does not compress, and weights hardly can be."""
 
 
 class StandIn:
@@ -64,6 +66,8 @@ def read_torch(path: Path) -> Any:
 
     InputError naming the file where opening it in full would call something, or where it is damaged.
     """
+    if _unpacked_bytes(path) > PACKED * max(path.stat().st_size, 1 << 16):
+        raise InputError(f"{path} would unpack to far more than its size and is refused; ask for an uncompressed file")
     try:
         names = torch.serialization.get_unsafe_globals_in_checkpoint(path) if _is_torch_zip(path) else []
         stand_ins = [(KNOWN.get(name) or type(name, (StandIn,), {}), name) for name in names]
@@ -96,6 +100,15 @@ def to_bytes(content: Any) -> bytes:
     buffer = io.BytesIO()
     torch.save(content, buffer)
     return buffer.getvalue()
+
+
+def _unpacked_bytes(path: Path) -> int:
+    """Bytes of all parts of a zip file once unpacked, as it says; 0 for what is no zip file."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return sum(part.file_size for part in archive.infolist())
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
+        return 0
 
 
 def _is_torch_zip(path: Path) -> bool:

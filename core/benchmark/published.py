@@ -1,0 +1,125 @@
+"""Published numbers beside ours: the table of SEM's authors, where data set, model and setting are the same."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from core.benchmark.results import BenchmarkResult
+from core.config import InputError
+from core.gallery import Gallery
+from core.statistics import Estimate
+
+COLUMNS = ("dataset", "setting", "backbone", "method", "metric", "mean", "ci")
+METHODS = {"vanilla": "identity", "bendsem-bi": "bendsem"}
+"""Names of ours that differ from the published ones."""
+METRICS = {"kl": "kl", "max_skew": "max_skew", "precision": "precision", "Acc.": "accuracy", "WG Acc.": "worst_group"}
+DATA_SETS = ("celeba", "fairface", "utkface", "waterbirds")
+SETTINGS = {"celeba": "celeba_blond_hair_gender", "waterbirds": "waterbirds"}
+"""Setting of the classification rows, by data set."""
+
+
+@dataclass(frozen=True)
+class Beside:
+    """One published number and ours."""
+
+    method: str
+    gallery: str
+    metric: str
+    published: Estimate
+    ours: Estimate
+
+    @property
+    def difference(self) -> float | None:
+        return None if self.ours.estimate is None else self.ours.estimate - self.published.estimate
+
+    @property
+    def agrees(self) -> bool | None:
+        """Whether the 95 % intervals of both overlap; None where one has none."""
+        ends = (self.ours.lo, self.ours.hi, self.published.lo, self.published.hi)
+        if any(end is None for end in ends):
+            return None
+        return self.ours.lo <= self.published.hi and self.published.lo <= self.ours.hi
+
+
+def read_published(path: Path) -> pd.DataFrame:
+    """The published table: one row a data set, setting, backbone, method (its seeds averaged) and metric.
+
+    A mean over seeds has the mean of their half widths. InputError where the file is no such table.
+    """
+    try:
+        frame = pd.read_csv(path)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read as a table ({' '.join(str(error).split())}); expected CSV") from None
+    missing = [name for name in COLUMNS if name not in frame.columns]
+    if missing:
+        raise InputError(f"{path} has no column {missing[0]!r}; expected {', '.join(COLUMNS)}")
+    keys = ["dataset", "setting", "backbone", "method", "metric"]
+    means = frame.groupby(keys, sort=True)[["mean", "ci"]].mean().reset_index()
+    means["method"] = means["method"].replace(METHODS)
+    return means
+
+
+def beside(
+    result: BenchmarkResult,
+    galleries: list[Gallery],
+    published: pd.DataFrame,
+    attribute: str,
+    k: int,
+    queries: str = "stereotype",
+) -> list[Beside]:
+    """Every published number of the result's galleries, with ours; empty where nothing is the same.
+
+    Parameters
+    ----------
+    queries : the published kind of queries, "stereotype" or "hair".
+    """
+    found = []
+    for gallery in galleries:
+        data_set, backbone = same_data(gallery), same_backbone(gallery)
+        settings = {f"query={queries}|bias={attribute}|K={k}", SETTINGS.get(data_set or "", "")}
+        rows = published[(published["dataset"] == data_set) & (published["backbone"] == backbone)]
+        rows = rows[rows["setting"].isin(settings)]
+        cells = {cell.arm: cell for cell in result.cells if cell.gallery == gallery.name}
+        for row in rows.itertuples():
+            key = METRICS.get(row.metric)
+            if row.method in cells and key is not None:
+                ours = cells[row.method].values.get(key, Estimate.missing("not measured"))
+                said = Estimate(float(row.mean), float(row.mean - row.ci), float(row.mean + row.ci))
+                found.append(Beside(row.method, gallery.name, key, said, ours))
+    return found
+
+
+def same_data(gallery: Gallery) -> str | None:
+    """The published data set that a gallery is made of, by its source."""
+    source = gallery.manifest["source"].lower()
+    return next((name for name in DATA_SETS if re.search(rf"\b{name}\b", source)), None)
+
+
+def same_backbone(gallery: Gallery) -> str | None:
+    """The published name of a gallery's model, where that is one of OpenAI's."""
+    model, _, weights = gallery.fingerprint().model.partition(":")
+    name = model.removesuffix("-quickgelu")
+    return None if weights != "openai" else {"ViT-L-14-336": "ViT-L-14@336px"}.get(name, name)
+
+
+def beside_table(pairs: list[Beside]) -> pd.DataFrame:
+    """One row a published number: theirs, ours, the difference, and whether the intervals overlap."""
+    rows = [
+        {
+            "method": pair.method,
+            "gallery": pair.gallery,
+            "metric": pair.metric,
+            "published": pair.published.estimate,
+            "published_lo": pair.published.lo,
+            "published_hi": pair.published.hi,
+            "ours": pair.ours.estimate,
+            "ours_lo": pair.ours.lo,
+            "ours_hi": pair.ours.hi,
+            "difference": pair.difference,
+            "agrees": pair.agrees,
+        }
+        for pair in pairs
+    ]
+    return pd.DataFrame(rows)

@@ -1,0 +1,105 @@
+"""`benchmark`: methods x metrics x galleries by a protocol, resumable, as CSV, LaTeX, JSON and a picture."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from core.cli import editing
+from core.cli.app import app
+from core.cli.editing import load_saes, target_of, text_model
+from core.cli.output import Json, emit, estimate_text, progress_bar
+from core.cli.study_verb import prompt_list, query_list
+from core.config import HALVES, InputError, one_of
+from core.gallery import open_gallery, parse_where
+from core.store import atomic_file
+
+Names = Annotated[list[str], typer.Option("--gallery", help="Gallery, repeatable: one a backbone.")]
+Protocols = Annotated[str, typer.Option("--protocol", help="sem, debiaslens or default.")]
+Published = Annotated[Path | None, typer.Option("--published", help="CSV of published numbers to set beside ours.")]
+
+
+@app.command("benchmark")
+def benchmark(
+    gallery: Names,
+    out: Annotated[Path, typer.Option("--out", help="Folder for cells and tables.")],
+    protocol: Protocols = "default",
+    methods: Annotated[str, typer.Option("--methods", help="Names with commas, or all.")] = "all",
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with what is in --out.")] = False,
+    attribute: Annotated[str | None, typer.Option("--attribute", help="Audited attribute; gender by default.")] = None,
+    prompts: Annotated[str | None, typer.Option("--prompts", help="JSON list of queries, or a shipped list.")] = None,
+    controls: Annotated[str | None, typer.Option("--controls", help="Queries that should not lean.")] = None,
+    classes: Annotated[str | None, typer.Option("--classes", help="Class prompts: JSON file or shipped name.")] = None,
+    k: Annotated[int | None, typer.Option("--k", help="How many are retrieved; the protocol's by default.")] = None,
+    target: Annotated[str | None, typer.Option("--target", help="uniform, gallery, or a JSON file.")] = None,
+    half: Annotated[str, typer.Option("--half", help="all, probe or evaluation.")] = "evaluation",
+    where: editing.Where = None,
+    sae: editing.SaeNames = None,
+    model: editing.Model = None,
+    pretrained: editing.Pretrained = None,
+    published: Published = None,
+    queries: Annotated[str, typer.Option("--published-queries", help="stereotype or hair.")] = "stereotype",
+    seed: editing.Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """Every method measured on every gallery; one file a cell, so that an interrupted run goes on where it was."""
+    from core.benchmark import PROTOCOLS, arm_names, run_benchmark
+    from core.benchmark.published import beside, beside_table, read_published
+    from core.benchmark.worlds import usual_world
+    from core.zeroshot import PromptSet
+
+    one_of(half, HALVES, "--half")
+    PROTOCOLS.get(protocol)
+    table = read_published(published) if published else None
+    chosen = arm_names() if methods == "all" else [name.strip() for name in methods.split(",") if name.strip()]
+    sources = [open_gallery(name) for name in dict.fromkeys(gallery)]
+    if len(sources) > 1 and (sae or model):
+        raise InputError("--sae and --model are of one gallery's model; leave them out, or give one --gallery")
+    worlds = []
+    for source in sources:
+        asked = query_list(prompts) if prompts else None
+        texts = tuple(asked) if asked else None
+        world = usual_world(
+            source,
+            protocol,
+            attribute=attribute,
+            saes=load_saes(source, sae),
+            backbone=text_model(source, texts or ("",), model, pretrained),
+            prompts=texts,
+            relevant={text: named for text, named in asked.items() if named} if asked else None,
+            controls=prompt_list(controls) if controls else None,
+            class_prompts=PromptSet.load(classes) if classes else None,
+            k=k,
+            target=target_of(target) if target else None,
+            half=half,
+            where=parse_where(where or []),
+            seed=seed,
+        )
+        worlds.append(world)
+    with progress_bar() as progress:
+        result = run_benchmark(protocol, worlds, chosen, out, resume, progress)
+    pairs = [] if table is None else beside(result, sources, table, worlds[0].attribute, worlds[0].k, queries)
+    if pairs:
+        with atomic_file(out / "published.csv") as path:
+            beside_table(pairs).to_csv(path, index=False)
+    document = result.to_json() | {"published": beside_table(pairs).to_dict("records")}
+    emit(document, as_json, lambda: _lines(result, pairs, table is not None, out))
+
+
+def _lines(result: Any, pairs: list[Any], asked: bool, out: Path) -> Iterator[str]:
+    for cell in result.cells:
+        yield f"{cell.arm} on {cell.gallery}:"
+        if cell.refused:
+            yield f"  not measured: {cell.refused}"
+            continue
+        for column in result.columns:
+            yield f"  {column.title}: {estimate_text(cell.values[column.key].to_json(), column.digits)}"
+        yield from (f"  note: {note}" for note in cell.notes)
+    for pair in pairs:
+        mark = {True: "", False: "  DIFFERS", None: ""}[pair.agrees]
+        ours = estimate_text(pair.ours.to_json())
+        yield f"published {pair.method} {pair.metric}: {pair.published.estimate:.3f}; ours {ours}{mark}"
+    if asked and not pairs:
+        yield "no published number is of the same data set, model and setting"
+    yield f"written to {out}"

@@ -1,0 +1,187 @@
+"""The map: neurons that write alike lie together; what is selected is shown with its pictures."""
+
+import numpy as np
+import streamlit as st
+
+from core import projection
+from core.config import Side
+from core.ui import charts_map, grids, maps, neuron_list, probing
+from core.ui.charts import config
+from core.ui.frame import guarded
+from core.ui.state import AppState, bind, get_state
+from core.ui.wording import number, percent
+
+KINDS = {"neurons": "Neurons", "items": "Items"}
+STRIPS, STRIP = 8, 6
+"""Selected neurons shown, and pictures of each: below 60 together."""
+ITEMS = 24
+STAGE_NAMES = {
+    "waiting": "waiting for its turn",
+    "loading": "loading UMAP, which takes some seconds the first time",
+    "placing": "placing the points",
+    "checking": "checking how far the map can be trusted",
+    "done": "done",
+}
+
+
+def map_panel(found: probing.Probe, side: Side, attribute: str | None) -> None:
+    """PCA at once, UMAP as soon as it is computed; selections beside."""
+    state = get_state()
+    if state.filters.get("map-kind") not in KINDS:
+        state.set_filter("map-kind", "neurons")
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        kind = st.segmented_control(
+            "Map of",
+            KINDS,
+            format_func=KINDS.get,
+            required=True,
+            label_visibility="collapsed",
+            **bind("filters", "map-kind"),
+        )
+        group = None
+        if attribute is not None:
+            groups = found.gallery.groups(attribute)
+            if state.filters.get("map-group") not in groups:
+                state.set_filter("map-group", groups[0])
+            group = st.selectbox(
+                "Colour",
+                groups,
+                format_func=lambda name: f"Colour: {name}",
+                width=240,
+                label_visibility="collapsed",
+                **bind("filters", "map-group"),
+            )
+    points = maps.neuron_points(found) if kind == "neurons" else maps.item_points(found)
+    if not len(points.numbers):
+        st.info("No neuron of this SAE fires on the probe set, so there is nothing to place.")
+        return
+    if maps.finished(points) is None:
+        projection.start(points.folder, points.x)
+    _drawn(found, side, attribute, group, kind)
+    if maps.finished(points) is None:
+        _waiting(points.folder.name, kind)
+
+
+@st.fragment(run_every=1.0)
+@guarded
+def _waiting(name: str, kind: str) -> None:
+    """How far UMAP is; the page is drawn anew once it is there."""
+    folder = maps.own_folder() / "maps" / name
+    stage = projection.stage(folder) or "waiting"
+    if stage == "done":
+        st.rerun()
+    if not projection.running(folder):
+        st.caption(":orange[UMAP could not be computed; the map by PCA stays. Details are in the folder of the map.]")
+        return
+    share = projection.STAGES.index(stage) / (len(projection.STAGES) - 1)
+    st.progress(share, text=f"UMAP of the {kind}: {STAGE_NAMES[stage]}. Until then the map is by PCA.")
+
+
+@st.fragment
+@guarded
+def _drawn(found: probing.Probe, side: Side, attribute: str | None, group: str | None, kind: str) -> None:
+    """The figure and what is selected in it: a click or a lasso runs only this."""
+    state = get_state()
+    points = maps.neuron_points(found) if kind == "neurons" else maps.item_points(found)
+    made = maps.finished(points)
+    places = maps.pca(points) if made is None else made.places
+    left, right = st.columns([1.7, 1], gap="medium")
+    with left:
+        figure = (
+            _neuron_figure(found, points, places, attribute, group)
+            if kind == "neurons"
+            else _item_figure(state, found, points, places, attribute)
+        )
+        chosen = st.plotly_chart(
+            figure,
+            key=f"map-{kind}-{'pca' if made is None else 'umap'}",
+            on_select="rerun",
+            selection_mode=("points", "lasso", "box"),
+            config=charts_map.tools(config(f"map-{kind}")),
+            alt=f"Map of {len(points.numbers):,} {kind}: those that resemble each other lie together.",
+        )
+        _trust(made, len(points.numbers), kind)
+    selected = [int(p["customdata"][0]) for p in chosen["selection"]["points"] if p.get("customdata")]
+    with right:
+        if kind == "neurons":
+            _neurons(state, found, side, selected, attribute, group)
+        else:
+            _items(found, selected)
+
+
+def _neuron_figure(
+    found: probing.Probe, points: maps.Points, places: np.ndarray, attribute: str | None, group: str | None
+):
+    if attribute is None or group is None:
+        rate = np.diff(found.codes.csc.indptr)[points.numbers] / found.gallery.n
+        return charts_map.neurons(points.numbers, places, rate, np.zeros(len(rate)), None, "")
+    shown = maps.association(found, points.numbers, attribute, group)
+    hover = [
+        f"neuron {j}<br>fires on {percent(r)}<br>AUC for {group} {a:.2f}, adjusted p {p:.2g}"
+        for j, r, a, p in zip(points.numbers, shown["rate"], shown["auc"], shown["p"], strict=True)
+    ]
+    return charts_map.neurons(points.numbers, places, shown["rate"], shown["sign"], hover, group)
+
+
+def _item_figure(state: AppState, found: probing.Probe, points: maps.Points, places: np.ndarray, attribute: str | None):
+    groups = ["all"] * len(points.numbers)
+    if attribute is not None:
+        groups = [group or "unknown" for group in found.labels(attribute)[points.numbers]]
+    uploads, where = maps.landed(state, found, points, places)
+    return charts_map.items(points.numbers, places, groups, [u.name for u in uploads], where)
+
+
+def _trust(made: projection.Projection | None, n: int, kind: str) -> None:
+    """How far the map can be trusted, beside PCA."""
+    size = "Size: firing rate. " if kind == "neurons" else "Uploads land among the items that they resemble most. "
+    if made is None:
+        st.caption(f"By PCA, {n:,} {kind}. {size}")
+        return
+    st.caption(
+        f"By UMAP, {n:,} {kind}, seed {made.seed}. Trustworthiness {number(made.trustworthiness)} "
+        f"({made.n_neighbors} neighbours), PCA's {number(made.pca_trustworthiness)}; 1: whatever is near on the map is "
+        f"near in truth. {size}Distances across the map mean little."
+    )
+
+
+def _neurons(
+    state: AppState, found: probing.Probe, side: Side, selected: list[int], attribute: str | None, group: str | None
+) -> None:
+    if not selected:
+        st.caption("Click a neuron, or draw a lasso around several: their pictures show here.")
+        return
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(f"**{len(selected):,} selected**", width="content")
+        st.button(
+            "Switch them off",
+            icon=":material/toggle_off:",
+            on_click=_switch,
+            args=(state, side, tuple(selected)),
+            help="Adds them to what is switched off on Compare",
+        )
+    for neuron in selected[:STRIPS]:
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            if st.button(f"**{neuron}**", key=f"map-open-{neuron}"):
+                state.open_neuron(neuron, side)
+                st.rerun()
+            top = probing.shown_evidence(found, neuron).top.rows[:STRIP]
+            grids.strip(found.gallery, map(int, top), f"map-{neuron}", f"neuron {neuron}")
+        if attribute is not None and group is not None:
+            st.caption(neuron_list.rates_text(found, attribute, group, neuron))
+    if len(selected) > STRIPS:
+        st.caption(f"and {len(selected) - STRIPS:,} more")
+
+
+def _switch(state: AppState, side: Side, neurons: tuple[int, ...]) -> None:
+    for neuron in neurons:
+        if not state.is_switched(neuron, side):
+            state.toggle_neuron(neuron, side)
+
+
+def _items(found: probing.Probe, selected: list[int]) -> None:
+    if not selected:
+        st.caption("Click an item, or draw a lasso around several.")
+        return
+    shown = selected[:ITEMS]
+    st.markdown(f"**{len(selected):,} selected**")
+    grids.grid(grids.tiles(found.gallery, shown, [""] * len(shown)), "map-items", 56)

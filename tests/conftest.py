@@ -1,0 +1,19 @@
+"""Tests never touch what people keep on this machine."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from core.config import HOME_VARIABLE
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_folder_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Labels and computed maps go to a folder of this run, in this process and in those that it starts."""
+    before = os.environ.get(HOME_VARIABLE)
+    os.environ[HOME_VARIABLE] = str(tmp_path_factory.mktemp("unskew-home"))
+    yield
+    os.environ.pop(HOME_VARIABLE)
+    if before is not None:
+        os.environ[HOME_VARIABLE] = before
