@@ -8,6 +8,7 @@ from core.neurons.firing import BestNeuron, benjamini_hochberg, best_neurons, fi
 from core.neurons.neighbours import coactive_neurons, nearest_neurons, neurons_towards
 from core.neurons.pair_cosines import SimilarityGap, similarity_gap
 from core.neurons.prediction import PredictionTest, prediction_score, prediction_test
+from core.neurons.sae_quality import QualityReport, quality_report, rate_histogram
 from core.neurons.social import GroupNeurons, SocialNeurons, shared_neurons, social_neurons
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "GroupNeurons",
     "Histogram",
     "PredictionTest",
+    "QualityReport",
     "Shown",
     "SimilarityGap",
     "SocialNeurons",
@@ -38,6 +40,8 @@ __all__ = [
     "neurons_towards",
     "prediction_score",
     "prediction_test",
+    "quality_report",
+    "rate_histogram",
     "separation",
     "shared_neurons",
     "similarity_gap",
