@@ -10,7 +10,7 @@ from core.store import atomic_file
 
 Kind = Literal["bars", "lines", "points", "cells"]
 
-COLOURS = ("#1f83c4", "#d97f00", "#3d8f5f", "#9a5bb5", "#7d8590", "#c0504d", "#5f6b2f", "#00798c")
+COLOURS = ("#1f83c4", "#d97f00", "#2e6b47", "#9a5bb5", "#7d8590", "#c0504d", "#5f6b2f", "#00798c")
 MARKS = "osD^vPX*"
 """Every series has its own mark as well as its own colour."""
 WIDTH, HEIGHT, ROW = 8.0, 4.5, 0.3

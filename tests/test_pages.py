@@ -68,7 +68,7 @@ def test_the_frame_shows_what_is_loaded_and_its_link(world: dict[str, str]) -> N
     assert world["searched"] in str(app.query_params["gallery"])
 
 
-@pytest.mark.parametrize("name", ["start", "neurons", "compare", "data_and_models"])
+@pytest.mark.parametrize("name", ["start", "neurons", "compare", "benchmark", "data_and_models"])
 def test_every_page_opens(name: str, world: dict[str, str]) -> None:
     app = page("app.py", world).run()
     app.switch_page(f"pages/{name}.py").run()
@@ -76,7 +76,7 @@ def test_every_page_opens(name: str, world: dict[str, str]) -> None:
     assert "should not" not in texts(app)
 
 
-@pytest.mark.parametrize("name", ["start", "neurons", "compare", "data_and_models"])
+@pytest.mark.parametrize("name", ["start", "neurons", "compare", "benchmark", "data_and_models"])
 def test_a_missing_gallery_is_one_calm_line(name: str) -> None:
     app = page("app.py")
     app.session_state[KEY] = AppState(gallery="/no/such/folder", linked=True)
@@ -85,6 +85,19 @@ def test_a_missing_gallery_is_one_calm_line(name: str) -> None:
     assert not app.exception
     assert "/no/such/folder" in texts(app)
     assert "should not" not in texts(app)
+
+
+def test_benchmark_measures_what_is_chosen(world: dict[str, str]) -> None:
+    view = page("pages/benchmark.py", world).run()
+    assert "Nothing is measured on this gallery yet" in texts(view)
+    next(box for box in view.selectbox if box.label == "Protocol").set_value("debiaslens").run()
+    view.multiselect[0].set_value(["identity", "sem-b"]).run()
+    view.button(key="benchmark-measure").click().run()
+    assert not view.exception and "should not" not in texts(view)
+    assert "What balance costs" in texts(view)
+    cells = view.session_state[KEY].filters["benchmark debiaslens"].cells
+    assert [cell.arm for cell in cells] == ["identity", "sem-b"]
+    assert cells[0].values["max_skew"].n and all(cell.values or cell.refused for cell in cells)
 
 
 def test_start_counts_groups_before_anything_else(world: dict[str, str]) -> None:

@@ -99,7 +99,7 @@ def classification(
     rows = part.rows
     by = None if request.attribute == classified else gallery.labels(request.attribute)[rows]
     arms = []
-    for method in ("identity", request.method) if request.edits else ("identity",):
+    for method in ("identity", request.method) if request.intervenes else ("identity",):
         answers = class_answers(gallery, part, request, method, prompts, classified, backbone, saes, bench)
         arms.append(_arm(answers, truth[rows], by, classes, classified, request))
     result = ClassificationResult(

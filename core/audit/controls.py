@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.stats import t as student
 
 from core.audit.bench import Bench
 from core.audit.material import Queries, SAEs, embed_query, embed_texts, item_material, sae_of, select_part
@@ -16,12 +15,24 @@ from core.config import Edit, InputError, Side
 from core.gallery import Gallery
 from core.interventions import matched_random_edits
 from core.metrics import RANKING_METRICS
-from core.statistics import Estimate
+from core.statistics import (
+    Estimate,
+    depth_for,
+    list_draws,
+    mean_estimate,
+    metric_difference,
+    null_of_mean,
+    paired_draws,
+    with_null,
+)
 
 if TYPE_CHECKING:
     from core.backbones.base import Backbone
 
 Progress = Callable[[int, int, str], None]
+PROJECTION, PROJECTION_METHOD = "mean-difference projection", "mean-difference"
+MEAN_NULL_DRAWS = 200
+"""Permutations behind the null band of a mean: all prompts are counted again in each."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +41,9 @@ class ControlArm:
 
     name: str
     max_skew: Estimate
-    """Mean MaxSkew over the prompts; with one prompt its own interval and null band, else a t interval over prompts."""
+    """Mean MaxSkew over the prompts with interval and null band; with one prompt its own."""
+    change: Estimate
+    """Against the original, paired over prompts and images."""
     by_prompt: tuple[float, ...]
     cosine: float
     """Mean cosine of the items before and after."""
@@ -41,6 +54,7 @@ class ControlArm:
         return {
             "name": self.name,
             "max_skew": self.max_skew.to_json(),
+            "change": self.change.to_json(),
             "by_prompt": list(self.by_prompt),
             "cosine": self.cosine,
             "rows_changed": self.rows_changed,
@@ -59,6 +73,10 @@ class ControlsResult:
     chosen: ControlArm
     random: tuple[ControlArm, ...]
     """One arm a draw of matched random neurons."""
+    projection: ControlArm | None = None
+    """Mean-difference projection, plain and a strong rival; None where it cannot be made."""
+    projection_reason: str | None = None
+    """Why there is no projection."""
 
     @property
     def band(self) -> tuple[float, float]:
@@ -82,6 +100,9 @@ class ControlsResult:
             "original": self.original.to_json(),
             "reconstruction_only": self.reconstruction_only.to_json(),
             "chosen": self.chosen.to_json(),
+            "projection": self.projection.to_json()
+            if self.projection
+            else {"estimate": None, "reason": self.projection_reason},
             "random": {
                 "draws": [arm.to_json() for arm in self.random],
                 "mean": mean,
@@ -104,7 +125,8 @@ def controls(
     bench: Bench | None = None,
     progress: Progress | None = None,
 ) -> ControlsResult:
-    """Mean MaxSkew@k of the original, the SAE's reconstruction, the chosen neurons and matched random neurons.
+    """Mean MaxSkew@k of the original, the SAE's reconstruction, the chosen neurons, matched random neurons, and the
+    projection that removes the difference of the groups' means (fitted on labels of the probe half).
 
     Parameters
     ----------
@@ -129,49 +151,82 @@ def controls(
     plan = [("original", "identity", request.edits), ("reconstruction only", "reconstruction-only", request.edits)]
     plan.append(("chosen neurons", request.method, request.edits))
     plan += [(f"random neurons {i}", request.method, edits) for i, edits in enumerate(randoms, 1)]
+    asked = _Asked(gallery, part, queries, request, saes, bench)
     arms = []
     for done, (name, method, edits) in enumerate(plan):
         if progress:
-            progress(done, len(plan), name)
-        arms.append(_arm(gallery, part, queries, replace(request, edits=edits), method, saes, bench, name))
+            progress(done, len(plan) + 1, name)
+        arms.append(asked.arm(name, method, edits))
     for arm in arms:
         if arm.max_skew.estimate is None:
             raise InputError(f"{arm.name} cannot be compared: {arm.max_skew.reason}; choose a larger k or other rows")
     if progress:
-        progress(len(plan), len(plan), "controls")
+        progress(len(plan), len(plan) + 1, PROJECTION)
+    projection, why = asked.projection()
+    if progress:
+        progress(len(plan) + 1, len(plan) + 1, "controls")
     named = tuple(prompts) if prompts else (request.query or "query embedding",)
-    return ControlsResult(request, named, *arms[:3], random=tuple(arms[3:]))
+    return ControlsResult(request, named, *arms[:3], tuple(arms[3:]), projection, why)
 
 
-def _arm(
-    gallery: Gallery,
-    part: Part,
-    queries: Queries,
-    request: RankRequest,
-    method: str,
-    saes: SAEs,
-    bench: Bench,
-    name: str,
-) -> ControlArm:
-    """One method on all prompts."""
-    items, vectors = intervene(gallery, part, queries, request, method, saes, bench)
-    ranked = np.stack([part.labels[items.index.search(vector, request.k).rows] for vector in vectors])
-    values = RANKING_METRICS.get("max_skew")()(ranked, part.target)
-    if len(ranked) == 1:
-        mean = metric_estimate("max_skew", ranked[0], part.target, part.counts, request.seed, request.null_draws)
-    else:
-        mean = _mean(values)
-    return ControlArm(name, mean, tuple(map(float, values)), items.mean_cosine, len(items.changed), request.edits)
+class _Asked:
+    """All prompts under one arm after another; the original's rankings are kept, as every arm is compared with it."""
 
+    def __init__(
+        self,
+        gallery: Gallery,
+        part: Part,
+        queries: Queries,
+        request: RankRequest,
+        saes: SAEs,
+        bench: Bench,
+    ) -> None:
+        self.gallery, self.part, self.queries, self.request = gallery, part, queries, request
+        self._saes, self._bench = saes, bench
+        self._original: np.ndarray | None = None
 
-def _mean(values: np.ndarray) -> Estimate:
-    """Mean over prompts with Student's interval; missing where a prompt has no value."""
-    if not np.isfinite(values).all():
-        return Estimate.missing("a prompt retrieves no row with a known group")
-    n = len(values)
-    half = float(student.ppf(0.975, n - 1) * values.std(ddof=1) / np.sqrt(n))
-    mean = float(values.mean())
-    return Estimate(mean, mean - half, mean + half, n)
+    def arm(self, name: str, method: str, edits: Mapping[Side, Edit]) -> ControlArm:
+        """One method on all prompts."""
+        request, part, k = replace(self.request, edits=edits), self.part, self.request.k
+        items, vectors = intervene(self.gallery, part, self.queries, request, method, self._saes, self._bench)
+        depth = min(depth_for(k), part.n)
+        rankings = np.stack([items.index.search(vector, depth).rows for vector in vectors])
+        if self._original is None:
+            self._original = rankings
+        values = RANKING_METRICS.get("max_skew")()(part.labels[rankings[:, :k]], part.target)
+        skew, change = self._estimates(rankings, values)
+        return ControlArm(
+            name, skew, change, tuple(map(float, values)), items.mean_cosine, len(items.changed), request.edits
+        )
+
+    def projection(self) -> tuple[ControlArm | None, str | None]:
+        """The mean-difference arm of the gallery's side, or why there is none."""
+        try:
+            return self.arm(PROJECTION, PROJECTION_METHOD, {}), None
+        except InputError as error:
+            return None, str(error)
+
+    def _estimates(self, rankings: np.ndarray, values: np.ndarray) -> tuple[Estimate, Estimate]:
+        """MaxSkew with interval and null band, and its change against the original."""
+        part, request, metric = self.part, self.request, RANKING_METRICS.get("max_skew")()
+        tops = rankings[:, : request.k]
+        if len(rankings) == 1:
+            ranked = part.labels[tops[0]]
+            skew = metric_estimate("max_skew", ranked, part.target, part.counts, request.seed, request.null_draws)
+            was = part.labels[self._original[0]]
+            pairs = paired_draws(
+                self._original[0], rankings[0], part.labels, request.k, request.null_draws, request.seed
+            )
+            return skew, metric_difference(metric, pairs, was[: request.k], ranked, part.target)
+        before = metric(part.labels[self._original[:, : request.k]], part.target)
+        both = np.stack([self._original, rankings])
+        draws = list_draws(both, part.labels, request.k, len(part.groups), request.null_draws, request.seed)
+        old, new = np.moveaxis(draws.values(metric, part.target), 1, 0)
+        skew = mean_estimate(values, new, request.seed)
+        if skew.estimate is None:
+            return skew, skew
+        band, _ = null_of_mean(metric, tops, part.labels, part.target, MEAN_NULL_DRAWS, request.seed)
+        return with_null(metric, skew, band), mean_estimate(values - before, new - old, request.seed)
 
 
 def _random_edits(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from core.audit.bench import Bench
+from core.audit.leakage import LeakageCost, residual_leakage
 from core.audit.material import Items, SAEs, embed_texts, select_part
 from core.audit.ranking import arm_items
 from core.audit.request import RankRequest
@@ -79,6 +80,8 @@ class CostResult:
     rows_changed: int
     n: int
     """Searched rows."""
+    leakage: LeakageCost
+    """What a probe still reads of the edited attribute."""
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -86,6 +89,7 @@ class CostResult:
             **self.request.to_json(),
             "zeroshot": {name: cost.to_json() for name, cost in self.zeroshot.items()},
             "explicit": {query: cost.to_json() for query, cost in self.explicit.items()},
+            "leakage": self.leakage.to_json(),
             "cosine": {"mean": self.cosine_mean, "min": self.cosine_min, "n": self.n},
             "rows_changed": self.rows_changed,
             "share_changed": self.rows_changed / self.n,
@@ -127,7 +131,7 @@ def utility_cost(
     if explicit is None:
         explicit = _first_prompts(prompts, request.attribute)
     side = _Texts(gallery, part, request, backbone, saes, bench)
-    costs, aucs, steps = {}, {}, len(shared) + len(explicit)
+    costs, aucs, steps = {}, {}, len(shared) + len(explicit) + 1
     for done, attribute in enumerate(shared):
         if progress:
             progress(done, steps, f"classifying {attribute}")
@@ -138,8 +142,12 @@ def utility_cost(
         aucs[query] = _explicit(side, query, group)
     items = side.items["after"]
     if progress:
+        progress(steps - 1, steps, f"probes for {request.attribute}")
+    left = residual_leakage(gallery, part, side.items, request.attribute, request.seed)
+    if progress:
         progress(steps, steps, "cost")
-    return CostResult(request, costs, aucs, items.mean_cosine, items.smallest_cosine, len(items.changed), part.n)
+    moved = (items.mean_cosine, items.smallest_cosine, len(items.changed))
+    return CostResult(request, costs, aucs, *moved, part.n, left)
 
 
 class _Texts:

@@ -74,8 +74,8 @@ def rank(
         arms.append((items, vectors[0]))
         found.append(measured(gallery, part, request, items, vectors[0], bench))
     difference = compare(gallery, part, request, found, arms) if request.intervenes else None
-    notes = (*query.notes, *_notes(gallery, part, saes, request))
-    return RankResult(request, part, _digests(gallery, request, saes, arms), notes, *found, difference=difference)
+    notes = (*query.notes, *_notes(part, query.fitter))
+    return RankResult(request, part, _digests(query.fitter, arms), notes, *found, difference=difference)
 
 
 def intervene(
@@ -262,9 +262,9 @@ def _cosine(a: np.ndarray, b: np.ndarray) -> float:
     return float(a @ b / (np.linalg.norm(a) * np.linalg.norm(b)))
 
 
-def _notes(gallery: Gallery, part: Part, saes: SAEs, request: RankRequest) -> list[str]:
-    """Warnings about groups and about what could not be compared."""
-    notes = []
+def _notes(part: Part, fitter: Fitter) -> list[str]:
+    """Warnings about groups, about what could not be compared and about items that were looked at before."""
+    gallery, request, saes, notes = fitter.gallery, fitter.request, fitter.saes, []
     if part.absent:
         listed = ", ".join(part.absent[:ABSENT_SHOWN])
         more = f" and {len(part.absent) - ABSENT_SHOWN} others" if len(part.absent) > ABSENT_SHOWN else ""
@@ -274,7 +274,13 @@ def _notes(gallery: Gallery, part: Part, saes: SAEs, request: RankRequest) -> li
         notes.append(f"fewer than {MINIMUM_N} searched rows, shown and not interpreted: {', '.join(small)}")
     if part.unknown:
         notes.append(f"{part.unknown} of {part.n} searched rows have no known {request.attribute}")
-    if gallery.side in request.edits and gallery.side in saes:
+    labelled = fitter.plan(request.method).labelled
+    if labelled is not None and labelled.gallery is gallery and np.isin(labelled.rows, part.rows).any():
+        notes.append(
+            f"{request.method} was fitted on labelled items that are among the searched rows; search the evaluation "
+            "half for a number that they do not flatter"
+        )
+    if gallery.side in fitter.sides and gallery.side in saes:
         sae_file = saes[gallery.side]
         unsure = sae_file.require(gallery.fingerprint(sae_file.attach or "pooled"), f"gallery {gallery.name!r}")
         if unsure:
@@ -282,12 +288,15 @@ def _notes(gallery: Gallery, part: Part, saes: SAEs, request: RankRequest) -> li
     return notes
 
 
-def _digests(gallery: Gallery, request: RankRequest, saes: SAEs, arms: list) -> dict[str, Any]:
-    used = {side: saes[side].digest for side in request.edits if side in saes}
+def _digests(fitter: Fitter, arms: list) -> dict[str, Any]:
+    """Of everything that the numbers depend on."""
+    request, fitted_on = fitter.request, fitter.digest(fitter.request.method)
+    used = {side: fitter.saes[side].digest for side in fitter.sides if side in fitter.saes}
     return {
-        "gallery": gallery.digest,
+        "gallery": fitter.gallery.digest,
         "request": request.digest,
         "query": array_digest(np.ascontiguousarray(arms[0][1])),
         "saes": used,
         "edits": {side: edit.digest for side, edit in request.edits.items()},
+        **({"evidence": fitted_on} if fitted_on else {}),
     }

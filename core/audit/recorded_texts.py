@@ -41,6 +41,10 @@ class RecordingTexts:
     def unknown_words(self, text: str) -> list[str]:
         return self._backbone.unknown_words(text)
 
+    @property
+    def known_words(self) -> list[str] | None:
+        return self._backbone.known_words
+
     def truncated(self, text: str) -> bool:
         return self._backbone.truncated(text)
 
@@ -56,6 +60,7 @@ class RecordingTexts:
             "texts": {attach: list(rows) for attach, rows in self._rows.items()},
             "fingerprints": [fingerprint.to_json() for fingerprint in self._fingerprints()],
             "unknown_words": {t: words for t in texts if (words := self.unknown_words(t))},
+            "known_words": self.known_words,
             "truncated": [t for t in texts if self.truncated(t)],
         }
         return document, arrays
@@ -105,6 +110,10 @@ class RecordedTexts:
 
     def unknown_words(self, text: str) -> list[str]:
         return list(self._document["unknown_words"].get(text, []))
+
+    @property
+    def known_words(self) -> list[str] | None:
+        return self._document.get("known_words")
 
     def truncated(self, text: str) -> bool:
         return text in self._document["truncated"]

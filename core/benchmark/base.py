@@ -35,6 +35,8 @@ class World:
     backbone: "Backbone | None" = None
     controls: tuple[str, ...] = ()
     """Queries that should not lean anyway."""
+    relevant: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """What rows a query names, where the gallery's table says it: {query: {column: group}}; for precision."""
     class_prompts: PromptSet | None = None
     k: int = 100
     target: Target = "uniform"
@@ -74,6 +76,7 @@ class World:
             "attribute": self.attribute,
             "prompts": list(self.prompts),
             "controls": list(self.controls),
+            "relevant": {text: dict(self.relevant[text]) for text in sorted(self.relevant)},
             "classes": self.class_prompts.digest if self.class_prompts else None,
             "saes": {side: self.saes[side].digest for side in sorted(self.saes)},
             "model": self.backbone.weights_digest if self.backbone is not None else None,

@@ -47,7 +47,7 @@ class DefaultProtocol(Protocol):
         Column("leakage", "Leakage (AUC)", "nearer to .5", "how well a linear probe still finds the attribute"),
     )
     skew = "skew"
-    cost = "cosine"
+    cost = "attire"
     defaults: ClassVar = {"k": 100, "target": "uniform"}
 
     def measure(self, world: World, arm: ReadyArm, progress: Progress | None = None) -> Cell:

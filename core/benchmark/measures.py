@@ -11,8 +11,7 @@ from core.config import InputError
 from core.gallery import Gallery
 from core.metrics import RANKING_METRICS, Mode
 from core.retrieval import unit_query
-from core.statistics import Estimate, mean_of, null_of_mean, with_null
-from core.statistics.probes import probe_auc
+from core.statistics import Estimate, held_out_leakage, mean_of, null_of_mean, with_null
 from core.zeroshot import PromptSet, class_embeddings, classify, paired_share_difference
 from core.zeroshot.accuracy import evaluate
 
@@ -180,7 +179,7 @@ def _leakage(arm: ReadyArm, text: str) -> Estimate:
     part, own = arm.part(world.probe, "probe"), arm.part()
     if part.groups != own.groups or len(own.groups) < 2:
         return Estimate.missing("the probe rows do not hold the same groups")
-    return probe_auc(train.index.unit, part.labels, test.index.unit, own.labels)
+    return held_out_leakage(train.index.unit, part.labels, test.index.unit, own.labels)
 
 
 def world_attributes(world: World) -> list[str]:

@@ -46,7 +46,7 @@ class SemProtocol(Protocol):
             raise InputError(
                 f"k was {world.k}; expected at most {min(map(len, halves))}, the rows of a half: choose a smaller k"
             )
-        names = ("kl", "max_skew")
+        names, precisions = ("kl", "max_skew"), []
         found: dict[str, list[float]] = {name: [] for name in names}
         by_prompt: dict[str, float] = {}
         for done, (text, items, vector) in enumerate(arm.answers(world.prompts)):
@@ -61,10 +61,14 @@ class SemProtocol(Protocol):
                     here[name].append(float(RANKING_METRICS.get(name)()(top, shares / shares.sum(), "sem")))
             for name in names:
                 found[name] += here[name]
+            if text in world.relevant:
+                named = relevant_rows(world, part.rows, text)
+                precisions += [float(named[half][best_rows(scores[half], world.k)].mean()) for half in halves]
             by_prompt[text] = float(np.mean(here["max_skew"]))
         report(len(world.prompts), len(world.prompts), "queries")
         values = {name: mean_of(values) for name, values in found.items()}
-        values |= {"precision": Estimate.missing("the gallery says not which rows are what a query names")}
+        missing = Estimate.missing("no query says which rows it names")
+        values |= {"precision": mean_of(precisions) if precisions else missing}
         values |= _zeroshot(world, arm, halves)
         return Cell(arm.arm.name, world.gallery.name, values, notes=arm.notes, by_prompt=by_prompt)
 
@@ -84,6 +88,17 @@ def folds(world: World, rows: np.ndarray) -> Iterator[np.ndarray]:
     for _ in range(FOLDS):
         draw.shuffle(order)
         yield np.sort(order[len(order) // 2 :])
+
+
+def relevant_rows(world: World, rows: np.ndarray, text: str) -> np.ndarray:
+    """Which of some rows a query names (n,) bool: those that have all its groups."""
+    named = np.ones(len(rows), dtype=bool)
+    for column, group in world.relevant[text].items():
+        if group not in world.gallery.groups(column):
+            there = ", ".join(world.gallery.groups(column))
+            raise InputError(f"{text!r} names {column} {group!r}, which no row has; {column} has {there}")
+        named &= world.gallery.labels(column)[rows] == group
+    return named
 
 
 def _zeroshot(world: World, arm: ReadyArm, halves: list[np.ndarray]) -> dict[str, Estimate]:

@@ -10,7 +10,7 @@ from core.cli import editing
 from core.cli.app import app
 from core.cli.editing import load_saes, target_of, text_model
 from core.cli.output import Json, emit, estimate_text, progress_bar
-from core.cli.study_verb import prompt_list
+from core.cli.study_verb import prompt_list, query_list
 from core.config import HALVES, InputError, one_of
 from core.gallery import open_gallery, parse_where
 from core.store import atomic_file
@@ -58,7 +58,8 @@ def benchmark(
         raise InputError("--sae and --model are of one gallery's model; leave them out, or give one --gallery")
     worlds = []
     for source in sources:
-        texts = prompt_list(prompts) if prompts else None
+        asked = query_list(prompts) if prompts else None
+        texts = tuple(asked) if asked else None
         world = usual_world(
             source,
             protocol,
@@ -66,6 +67,7 @@ def benchmark(
             saes=load_saes(source, sae),
             backbone=text_model(source, texts or ("",), model, pretrained),
             prompts=texts,
+            relevant={text: named for text, named in asked.items() if named} if asked else None,
             controls=prompt_list(controls) if controls else None,
             class_prompts=PromptSet.load(classes) if classes else None,
             k=k,

@@ -1,7 +1,6 @@
 """Options that every verb with an edit shares, and the edit that they describe."""
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
     from core.saes.checkpoint import SAEFile
 
 GalleryName = Annotated[str, typer.Option("--gallery", help="Gallery folder or shipped name.")]
-Target = Annotated[str, typer.Option("--target", help="uniform, gallery, or a JSON file group: share.")]
+Target = Annotated[str, typer.Option("--target", help="uniform, gallery, or a file of group and share.")]
 SaeNames = Annotated[list[str] | None, typer.Option("--sae", help="SAE of a side; once a side.")]
 Off = Annotated[list[str] | None, typer.Option("--off", help="Neurons of that SAE, as 3,17.")]
 Strength = Annotated[float, typer.Option("--strength", help="0 changes nothing, 1 switches fully.")]
@@ -100,17 +99,16 @@ def neuron_sets(off: Sequence[str], saes: int) -> list[tuple[int, ...]]:
     return sets + [()] * (saes - len(sets))
 
 
-def target_of(text: str) -> Any:
-    """uniform, gallery, or the shares that a JSON file gives each group."""
+def target_of(text: str, attribute: str | None = None) -> Any:
+    """uniform, gallery, or the shares that a file (JSON or CSV) gives each group of the attribute."""
     if text in ("uniform", "gallery"):
         return text
+    from core.datasets.target_tables import read_target
+
     try:
-        table: Mapping[str, Any] = json.loads(Path(text).read_text())
-        return {str(group): float(share) for group, share in table.items()}
-    except (OSError, ValueError, AttributeError, TypeError) as error:
-        raise InputError(
-            f"--target was {text!r} ({error}); expected uniform, gallery or a JSON file of group: share"
-        ) from None
+        return read_target(Path(text), attribute)
+    except InputError as error:
+        raise InputError(f"--target was {text!r}; expected uniform, gallery or a file of shares: {error}") from None
 
 
 def text_model(gallery: Gallery, texts: Sequence[str], model: str | None, pretrained: str | None) -> "Backbone | None":

@@ -76,16 +76,25 @@ def study(
 
 
 def prompt_list(source: str) -> tuple[str, ...]:
-    """Queries of a JSON file (a list, or an object with `prompts`) or of a shipped list by its name."""
+    """Queries of a JSON file (a list, or an object with `prompts`) or of a shipped list by its name.
+
+    An entry is a text, or an object with `prompt` and perhaps `relevant`, {column: group} of the rows it names.
+    """
+    return tuple(query_list(source))
+
+
+def query_list(source: str) -> dict[str, dict[str, str]]:
+    """Queries with what they say about the rows that they name (often nothing)."""
     from core.config import ASSETS
 
     shipped = ASSETS / "prompts" / f"{source}.json"
     value = read_json(shipped if shipped.is_file() else Path(source))
     if isinstance(value, dict):
-        value = value.get("prompts") or [word.get("prompt") for word in value.get("words", ())]
-    if not isinstance(value, list) or not value or not all(isinstance(text, str) and text.strip() for text in value):
+        value = value.get("prompts") or value.get("words")
+    entries = [{"prompt": one} if isinstance(one, str) else one for one in value] if isinstance(value, list) else []
+    if not entries or not all(isinstance(one, dict) and str(one.get("prompt") or "").strip() for one in entries):
         raise InputError(f"{source} holds no queries; expected a JSON list of texts, or an object with 'prompts'")
-    return tuple(value)
+    return {str(one["prompt"]): dict(one.get("relevant") or {}) for one in entries}
 
 
 def _lines(result: Any, out: Path) -> Iterator[str]:

@@ -8,6 +8,7 @@ from core.config import Edit
 from core.interventions.arrays import Reader
 from core.interventions.base import NO_EDIT, Arrays, Evidence, Intervention, Material, lacking
 from core.interventions.sem_scores import ReLUEncoder, SEMScores, decode, lower_median, modulated, modulation
+from core.saes.frozen import FrozenSAE
 
 SEM_ARRAYS = (
     *("sae_bpre", "sae_encoder_weight", "sae_encoder_bias", "sae_decoder_weight"),
@@ -123,6 +124,8 @@ class SEMArrays:
 
 def _latents(sae: Any, x: np.ndarray) -> np.ndarray:
     """Dense latents (n, F) by the SAE's inference rule."""
+    if isinstance(sae, FrozenSAE):
+        return sae.encode(x)
     import torch
 
     with torch.inference_mode():
@@ -133,4 +136,5 @@ def _latents(sae: Any, x: np.ndarray) -> np.ndarray:
 def _decoder(sae: Any, dtype: np.dtype) -> tuple[np.ndarray, np.ndarray]:
     """W_dec (F, d) and b_dec (d,) in the dtype of the texts, without a copy where they are so already."""
     dtype = np.result_type(dtype, np.float32)
-    return tuple(part.detach().cpu().numpy().astype(dtype, copy=False) for part in (sae.W_dec, sae.b_dec))
+    given = sae.arrays()
+    return given["W_dec"].astype(dtype, copy=False), given["b_dec"].astype(dtype, copy=False)

@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from core.saes.frozen import RELU_ONLY
+
 DENSE_SHARE = 0.25
 """Share of active neurons above which one dense product is faster than gathering their decoder rows."""
 
@@ -96,10 +98,10 @@ class ReLUEncoder:
     @classmethod
     def of(cls, sae: Any) -> "ReLUEncoder | None":
         """None where the SAE's rule is another."""
-        if not sae.plain_relu:
+        if sae.config.arch not in RELU_ONLY:
             return None
-        W, b, centre = (part.detach().cpu().numpy() for part in (sae.W_enc, sae.b_enc, sae.b_dec))
-        return cls(np.ascontiguousarray(W.T), b, centre)
+        given = sae.arrays()
+        return cls(np.ascontiguousarray(given["W_enc"].T), given["b_enc"], given["b_dec"])
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         """Latents (F,) of one text (d,)."""

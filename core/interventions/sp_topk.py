@@ -50,7 +50,7 @@ class SelectAndProject(Intervention):
 
     def fit(self, evidence: Evidence) -> EncoderReading:
         sae, found = evidence.require_sae(), evidence.require_references()
-        W_enc = sae.W_enc.detach().cpu().numpy()
+        W_enc = sae.arrays()["W_enc"]
         spread = group_spread(found.x.astype(np.float64) @ W_enc, found.labels)
         best = np.argsort(-spread, kind="stable")[: min(TOP, len(spread))]
         return EncoderReading(W_enc, tuple(int(j) for j in best))

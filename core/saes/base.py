@@ -57,8 +57,6 @@ class SAE(torch.nn.Module, ABC):
 
     straight_through: ClassVar[tuple[str, ...]] = ()
     """Parameters whose gradient is an estimate, because the loss jumps in them."""
-    plain_relu: ClassVar[bool] = False
-    """Whether the inference rule is relu(pre) and nothing else, so that any neuron can be encoded by itself."""
 
     def __init__(self, config: SAEConfig) -> None:
         super().__init__()

@@ -17,8 +17,6 @@ class NestedTopKSAE(SAE):
     is how the other term is measured. Source: Zaigrajew et al. 2025; SEM; the revival is not theirs.
     """
 
-    plain_relu = True
-
     @property
     def levels(self) -> tuple[int, ...]:
         """Active neurons per row at each level, ascending."""

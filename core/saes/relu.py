@@ -14,7 +14,6 @@ class ReLUSAE(PenaltySAE):
     how many neurons are active. Source: Bricken et al. 2023.
     """
 
-    plain_relu = True
     default_sparsity = 0.02
 
     def activate(self, pre: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ from core.statistics.estimates import (
     worst_pair,
 )
 from core.statistics.inversion import metric_interval
+from core.statistics.leakage import held_out_leakage, leakage, macro_auc, probe_scores
 from core.statistics.lists import ListDraws, list_draws, mean_estimate, null_of_mean, over_prompts, p_value
 from core.statistics.means import mean_of
 from core.statistics.multiplicity import CORRECTIONS, Corrected, benjamini_hochberg, corrected, holm
@@ -44,8 +45,11 @@ __all__ = [
     "corrected",
     "depth_for",
     "difference_p",
+    "held_out_leakage",
     "holm",
+    "leakage",
     "list_draws",
+    "macro_auc",
     "mean_estimate",
     "mean_of",
     "metric_difference",
@@ -57,6 +61,7 @@ __all__ = [
     "over_prompts",
     "p_value",
     "paired_draws",
+    "probe_scores",
     "share_differences",
     "share_estimate",
     "too_few",

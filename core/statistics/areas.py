@@ -31,7 +31,7 @@ def auc_estimate(scores: np.ndarray, positive: np.ndarray) -> Estimate:
         few = min(int(np.sum(positive)), n - int(np.sum(positive)))
         lo, hi = wilson(value * few, few)
         return Estimate(value, float(lo), float(hi), n)
-    spread = 1.96 * math.sqrt(_auc_variance(*_placements(scores, positive))) / (value * (1 - value))
+    spread = 1.96 * math.sqrt(_auc_variance(*placements(scores, positive))) / (value * (1 - value))
     logit = math.log(value / (1 - value))
     lo, hi = (1 / (1 + math.exp(-(logit + sign * spread))) for sign in (-1, 1))
     return Estimate(value, lo, hi, n)
@@ -42,12 +42,12 @@ def auc_difference(before: np.ndarray, after: np.ndarray, positive: np.ndarray) 
     estimate = auc(after, positive) - auc(before, positive)
     if math.isnan(estimate):
         return Estimate.missing("rows of both kinds are needed")
-    first, second = _placements(before, positive), _placements(after, positive)
+    first, second = placements(before, positive), placements(after, positive)
     half = 1.96 * math.sqrt(_auc_variance(*(b - a for a, b in zip(first, second, strict=True))))
     return Estimate(estimate, estimate - half, estimate + half, len(before))
 
 
-def _placements(scores: np.ndarray, positive: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def placements(scores: np.ndarray, positive: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Share of negatives below each positive, and of positives above each negative (DeLong et al. 1988)."""
     positive = np.asarray(positive, dtype=bool)
     scores = np.asarray(scores)

@@ -82,7 +82,7 @@ def null_p(
     key = (metric, tuple(map(int, counts)), int(k), tuple(map(float, target)), int(seed))
     sign = -1.0 if metric.bias_direction < 0 else 1.0
     values, chances = _null_distribution(*key)
-    as_much = sign * values >= sign * value - 1e-12
+    as_much = sign * values >= sign * value - 1e-9
     if chances is None:
         return float((1 + as_much.sum()) / (1 + len(values)))
     return float(min(chances[as_much].sum(), 1.0))

@@ -4,10 +4,14 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import ndtr
+from scipy.special import ndtr, ndtri
+from scipy.stats import t as student
 
 from core.statistics.bands import Metric
 from core.statistics.estimates import DRAWS, LEVEL, Estimate
+
+FEWEST = 5
+"""Exchanged rows below which an interval is not widened further: with two rows it would be nine times as wide."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,7 +23,15 @@ class PairedDraws:
     after: np.ndarray
     counts: np.ndarray
     """Rows of each group in both lists (2, draws, G), with smooth edges; see `resampled_counts`."""
+    exchanged: int
+    """Rows that only one of the two lists holds: what a difference rests on."""
     seed: int
+
+    @property
+    def widening(self) -> float:
+        """Factor for the deviations of a difference that rests on few rows: Student's quantile over the normal one."""
+        m = max(self.exchanged, FEWEST)
+        return float(student.ppf((1 + LEVEL) / 2, m - 1) / ndtri((1 + LEVEL) / 2) * math.sqrt(m / (m - 1)))
 
     def values(self, metric: Metric, target: np.ndarray) -> np.ndarray:
         """The metric before and after (2, draws) in every resample."""
@@ -51,7 +63,7 @@ def paired_draws(
         lists.append(weighted_lists(groups[rows], weights[:, columns], k))
         own = weights.T[columns[:k]].astype(np.float32)
         counts.append(resampled_counts(own, groups[rows], k, n_groups))
-    return PairedDraws(*lists, counts=np.stack(counts), seed=seed)
+    return PairedDraws(*lists, np.stack(counts), len(np.setxor1d(before[:k], after[:k])), seed)
 
 
 def resampled_counts(weights: np.ndarray, groups: np.ndarray, k: int, n_groups: int) -> np.ndarray:
@@ -103,6 +115,7 @@ def share_differences(pairs: PairedDraws, before: np.ndarray, after: np.ndarray,
     drawn = np.zeros((shares.shape[1], n_groups))
     drawn[:, : shares.shape[2]] = (shares[1] - shares[0])[:, :n_groups]
     lo, hi = np.nanquantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
+    lo, hi = (np.clip(observed[0] + pairs.widening * (end - observed[0]), -1.0, 1.0) for end in (lo, hi))
     n = int((after >= 0).sum())
     return [
         Estimate(e, min(a, e), max(b, e), n=n)
@@ -123,7 +136,8 @@ def metric_difference(
     observed = float(metric(after, target) - metric(before, target))
     old, new = pairs.values(metric, target)
     drawn = new - old
-    lo, hi = np.nanquantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]) - (np.nanmean(drawn) - observed)
+    lo, hi = np.nanquantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]) - np.nanmean(drawn)
+    lo, hi = (observed + pairs.widening * end for end in (lo, hi))
     return Estimate(observed, min(float(lo), observed), max(float(hi), observed), int((after >= 0).sum()))
 
 

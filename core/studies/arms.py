@@ -54,7 +54,7 @@ def answered(
     part = select_part(request.gallery, asked, request.bench)
     given = (request.saes, request.bench)
     queries = embed_texts(list(texts), request.gallery, asked, request.backbone, *given)
-    method = method or (asked.method if asked.edits else "identity")
+    method = method or (asked.method if asked.intervenes else "identity")
     items, vectors = intervene(request.gallery, part, queries, asked, method, *given)
     return part, items, vectors
 

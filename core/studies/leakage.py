@@ -7,7 +7,7 @@ import pandas as pd
 
 from core.config import InputError
 from core.figures import Picture, Series
-from core.statistics.probes import probe_auc
+from core.statistics import held_out_leakage
 from core.studies.arms import ask, rule_edit, searched, with_edit
 from core.studies.base import STUDIES, Progress, Study, StudyRequest, StudyResult
 
@@ -56,5 +56,5 @@ class Leakage(Study):
         (fitted, train), (measured, test) = searched(at_probe, probe, method), searched(request, own, method)
         if fitted.groups != measured.groups or len(measured.groups) < 2:
             raise InputError(f"probe rows and measured rows do not hold the same groups of {attribute}")
-        estimate = probe_auc(train.index.unit, fitted.labels, test.index.unit, measured.labels)
+        estimate = held_out_leakage(train.index.unit, fitted.labels, test.index.unit, measured.labels)
         return {"auc": estimate.estimate, "auc_lo": estimate.lo, "auc_hi": estimate.hi, "n": estimate.n}

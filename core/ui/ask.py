@@ -3,11 +3,15 @@
 import streamlit as st
 
 from core.config import ASSETS, HALVES, digest_of
+from core.datasets.target_tables import parse_target
 from core.gallery import Gallery
+from core.gallery.labels import CROSS
+from core.metrics import target_distribution
 from core.store import read_json
 from core.ui import results
-from core.ui.state import TARGETS, AppState, bind, get_state
-from core.ui.wording import TARGET_NAMES
+from core.ui.frame import guard
+from core.ui.state import OWN_TARGET, TARGETS, AppState, bind, get_state
+from core.ui.wording import TARGET_NAMES, percent
 
 SIZES = (10, 20, 50, 100, 200, 500, 1000)
 SUGGESTED = 8
@@ -25,7 +29,8 @@ def bar(gallery: Gallery, attribute: str) -> None:
     prompt, what, size, target, part = st.columns([4.2, 1.4, 1, 1.5, 1.5], vertical_alignment="bottom")
     with prompt:
         _prompt(state, gallery)
-    what.selectbox("Groups of", gallery.attributes, **_shown("attribute", attribute))
+    offered = dict.fromkeys([*gallery.attributes, attribute])
+    what.selectbox("Groups of", list(offered), **_shown("attribute", attribute))
     most = results.searched(state, gallery)
     known = sorted({size for size in SIZES if size <= most} | {min(state.k, most)})
     size.selectbox(
@@ -33,14 +38,35 @@ def bar(gallery: Gallery, attribute: str) -> None:
     )
     target.selectbox(
         "Against",
-        TARGETS,
+        [*TARGETS, OWN_TARGET],
         format_func=lambda name: TARGET_NAMES[name],
         help="The target: shares that would count as no bias",
         **bind("target"),
     )
     with part:
-        _part(state, gallery)
+        _part(state, gallery, attribute)
     _chips(state, prompts)
+    if state.target == OWN_TARGET:
+        with guard():
+            _own_target(state, gallery, attribute)
+
+
+def _own_target(state: AppState, gallery: Gallery, attribute: str) -> None:
+    """A table of shares, kept before any result is shown; what it says stands beside it."""
+    given = st.file_uploader(
+        f"Target shares of {attribute}: a CSV table with the columns group and share",
+        type=["csv", "json"],
+        key=f"target-{attribute}",
+    )
+    if given is not None:
+        shares = parse_target(given.getvalue(), given.name, attribute)
+        groups = gallery.groups(attribute)
+        target_distribution(shares, groups, list(gallery.group_counts(attribute).values())[: len(groups)])
+        state.set_own_target(attribute, shares)
+    if attribute in state.own_targets:
+        shares = state.own_targets[attribute]
+        listed = ", ".join(f"{group} {percent(share)}" for group, share in shares.items())
+        st.caption(f"Compared with: {listed} (table {digest_of(shares)[:8]}).")
 
 
 def _shown(name: str, value: object) -> dict[str, object]:
@@ -108,10 +134,31 @@ def suggestions(gallery: Gallery) -> list[str]:
     return list(read_json(path).get("prompts", [])) if path.is_file() else []
 
 
-def _part(state: AppState, gallery: Gallery) -> None:
-    """Which items are searched: values of attributes, and a half."""
+def _crossing(state: AppState, gallery: Gallery, attribute: str) -> None:
+    """Another attribute to cross the groups with."""
+    first = gallery.components(attribute)[0]
+    crossed = gallery.components(attribute)[1:]
+    others = [name for name in gallery.attributes if name != first]
+    st.session_state["crossed-with"] = crossed
+    st.multiselect(
+        f"Cross {first} with",
+        others,
+        key="crossed-with",
+        on_change=_take_crossing,
+        args=(first,),
+        help="Counts the combinations, for example gender x age",
+    )
+
+
+def _take_crossing(first: str) -> None:
+    get_state().set_attribute(CROSS.join([first, *st.session_state["crossed-with"]]))
+
+
+def _part(state: AppState, gallery: Gallery, attribute: str) -> None:
+    """Which groups are crossed and which items are searched: values of attributes, and a half."""
     named = ", ".join(state.where.values())
     with st.popover(named or "All items", icon=":material/filter_alt:", width="stretch"):
+        _crossing(state, gallery, attribute)
         st.caption("Search only a part of the gallery; the target is that of the part.")
         for column in gallery.attributes:
             key = f"where-{column}"

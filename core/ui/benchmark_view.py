@@ -17,17 +17,17 @@ from core.ui.state import AppState, get_state
 from core.ui.studies_view import class_prompts_of, studies
 
 if TYPE_CHECKING:
-    from core.benchmark import BenchmarkResult, Cell, World
+    from core.benchmark import BenchmarkResult, Cell, Column, World
 
 SHIPPED = ASSETS / "benchmarks"
 """Results that come with the project, one JSON a shipped gallery and protocol."""
 STYLE = """<style>
-.bench{border-collapse:collapse;width:100%;font-size:.86rem;font-variant-numeric:tabular-nums}
-.bench th,.bench td{padding:.28rem .45rem;text-align:right;border-bottom:1px solid rgba(125,133,144,.28);
+.bench{border-collapse:collapse;width:100%;font-size:.84rem;font-variant-numeric:tabular-nums}
+.bench th,.bench td{padding:.26rem .28rem;text-align:right;border-bottom:1px solid rgba(125,133,144,.28);
 vertical-align:top;line-height:1.25}
-.bench th:first-child,.bench td:first-child{text-align:left;min-width:10rem}
+.bench th:first-child,.bench td:first-child{text-align:left;max-width:12.5rem}
 .bench thead th{position:sticky;top:0;font-weight:600;vertical-align:bottom;border-bottom-width:2px}
-.bench small{opacity:.72;font-size:.74rem;white-space:nowrap;display:block}.bench .best{font-weight:700}
+.bench small{opacity:.72;font-size:.7rem;white-space:nowrap;display:block}.bench .best{font-weight:700}
 .bench .none{opacity:.6;text-align:left}
 </style>"""
 
@@ -50,16 +50,17 @@ def _methods(state: AppState, gallery: Gallery) -> None:
 
     names = sorted(PROTOCOLS, key=lambda name: (name != "default", name))
     titles = {name: PROTOCOLS.get(name).title for name in names}
-    left, middle, right = st.columns([1, 2.6, 0.7], vertical_alignment="bottom")
+    left, middle, depth, right = st.columns([1, 2.2, 0.55, 0.7], vertical_alignment="bottom")
     protocol = left.selectbox("Protocol", names, format_func=titles.get, help=PROTOCOLS.get(names[0]).words)
     chosen = middle.multiselect(
         "Methods", arm_names(), format_func=lambda name: find_arm(name).title, placeholder="All methods"
     )
-    go = right.button("Measure", type="primary", icon=":material/speed:", width="stretch")
+    k = depth.number_input("k", 1, gallery.n, _usual_k(gallery, protocol), help="How many are retrieved")
+    go = right.button("Measure", key="benchmark-measure", type="primary", icon=":material/speed:", width="stretch")
     st.caption(f"{PROTOCOLS.get(protocol).words} Gallery: {gallery.name}.")
     key = f"benchmark {protocol}"
     if go:
-        state.set_filter(key, _measure(state, gallery, protocol, chosen or arm_names()))
+        state.set_filter(key, _measure(state, gallery, protocol, int(k), chosen or arm_names()))
     result = state.filters.get(key) or _shipped(state, gallery, protocol)
     if result is None:
         st.info(
@@ -71,9 +72,11 @@ def _methods(state: AppState, gallery: Gallery) -> None:
     if not result.cells:
         st.info("None of these methods is in the table yet: measure them.")
         return
-    st.html(table_html(result))
+    if numbered(result):
+        st.html(table_html(result))
     _refused(result.cells)
-    _trade_off(result)
+    if numbered(result):
+        _trade_off(result)
     _explained([cell.arm for cell in result.cells])
     _published(result, gallery)
     _downloads(result, protocol)
@@ -82,7 +85,15 @@ def _methods(state: AppState, gallery: Gallery) -> None:
 # -- measuring --------------------------------------------------------------------------------------------------------
 
 
-def _world(state: AppState, gallery: Gallery, protocol: str) -> "World":
+def _usual_k(gallery: Gallery, protocol: str) -> int:
+    """The protocol's k, or a quarter of the rows where the gallery is too small for it."""
+    from core.benchmark import PROTOCOLS
+
+    k = PROTOCOLS.get(protocol).defaults["k"]
+    return k if 2 * k <= gallery.n else max(1, gallery.n // 4)
+
+
+def _world(state: AppState, gallery: Gallery, protocol: str, k: int) -> "World":
     """The chosen gallery, SAEs, attribute, part and half as a benchmark measures them."""
     from core.benchmark.worlds import usual_world
     from core.zeroshot import PromptSet
@@ -97,6 +108,7 @@ def _world(state: AppState, gallery: Gallery, protocol: str) -> "World":
         backbone=None if known else cache.current_backbone(state),
         prompts=tuple(known) if known else _queries(gallery),
         class_prompts=None if known else PromptSet.load(class_prompts_of(gallery)),
+        k=k,
         where=dict(state.where),
     )
 
@@ -108,11 +120,11 @@ def _queries(gallery: Gallery) -> tuple[str, ...] | None:
     return None if is_shipped(gallery) else tuple(read_json(ASSETS / "prompts" / "occupations.json")["prompts"])
 
 
-def _measure(state: AppState, gallery: Gallery, protocol: str, methods: Sequence[str]) -> "BenchmarkResult":
+def _measure(state: AppState, gallery: Gallery, protocol: str, k: int, methods: Sequence[str]) -> "BenchmarkResult":
     from core.benchmark import run_benchmark
 
     with jobs.progress("Measuring") as report:
-        world = _world(state, gallery, protocol)
+        world = _world(state, gallery, protocol, k)
         cells = []
         for done, name in enumerate(methods):
             report(done, len(methods), name)
@@ -148,14 +160,14 @@ def table_html(result: "BenchmarkResult") -> str:
     """The table: a number with its interval below, the best of a column bold, methods without numbers left out."""
     from core.benchmark import find_arm
 
-    shown = [cell for cell in result.cells if not cell.refused]
+    shown = numbered(result)
     heads = "".join(
         f'<th title="{html.escape(c.words)}">{html.escape(c.title)}<small>{html.escape(c.better)}</small></th>'
         for c in result.columns
     )
-    best = {column.key: _best(shown, column.key, column.better) for column in result.columns}
+    best = {column.key: _best(shown, column) for column in result.columns}
     rows = []
-    for cell in shown:
+    for number, cell in enumerate(shown, 1):
         arm = find_arm(cell.arm)
         numbers = []
         for column in result.columns:
@@ -163,24 +175,41 @@ def table_html(result: "BenchmarkResult") -> str:
             if e.estimate is None:
                 numbers.append(f'<td title="{html.escape(e.reason or "")}">–</td>')
                 continue
-            mark = ' class="best"' if e.estimate == best[column.key] and cell.arm != "identity" else ""
-            said = f"{e.estimate:.{column.digits}f}"
-            ends = "" if e.lo is None else f"{e.lo:.{column.digits}f} to {e.hi:.{column.digits}f}"
+            mark = ' class="best"' if round(e.estimate, column.digits) == best[column.key] else ""
+            said = _read(e.estimate, column.digits)
+            ends = "" if e.lo is None else f"{_read(e.lo, column.digits)} to {_read(e.hi, column.digits)}"
             about = f"n = {e.n}" + (f"; without any bias {e.null.lo:.2f} to {e.null.hi:.2f}" if e.null else "")
             numbers.append(f'<td title="{about}"><span{mark}>{said}</span><small>{ends}</small></td>')
-        name = f'<td title="{html.escape(arm.words)}">{html.escape(arm.title)}</td>'
+        name = f'<td title="{html.escape(arm.words)}">{number}. {html.escape(arm.title)}</td>'
         rows.append(f"<tr>{name}{''.join(numbers)}</tr>")
     return f'<table class="bench"><thead><tr><th>Method</th>{heads}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
 
 
-def _best(cells: Sequence["Cell"], key: str, better: str) -> float | None:
-    """The best number of a column, the untouched model left out."""
-    found = [c.values[key].estimate for c in cells if c.arm != "identity" and c.values[key].estimate is not None]
+def numbered(result: "BenchmarkResult") -> list["Cell"]:
+    """Cells with numbers, the untouched model first, then by rising skew: their order is their number."""
+    from core.benchmark import PROTOCOLS
+
+    key = PROTOCOLS.get(result.protocol).skew
+    shown = [cell for cell in result.cells if not cell.refused and cell.values[key].estimate is not None]
+    return sorted(shown, key=lambda cell: (cell.arm != "identity", cell.values[key].estimate, cell.arm))
+
+
+def _best(cells: Sequence["Cell"], column: "Column") -> float | None:
+    """The best number of a column; None where the untouched model already has it, which is no merit of a method."""
+    numbers = {cell.arm: cell.values[column.key].estimate for cell in cells}
+    found = {arm: round(value, column.digits) for arm, value in numbers.items() if value is not None}
     if not found:
         return None
-    if better == "lower":
-        return min(found)
-    return max(found) if better == "higher" else min(found, key=lambda value: abs(value - 0.5))
+    worth = {"lower": lambda value: value, "higher": lambda value: -value}.get(
+        column.better, lambda value: abs(value - 0.5)
+    )
+    best = min(found.values(), key=worth)
+    return None if best == found.get("identity") else best
+
+
+def _read(value: float, digits: int) -> str:
+    """A number without the sign of a rounded zero."""
+    return f"{round(value, digits) + 0.0:.{digits}f}"
 
 
 def _refused(cells: Sequence["Cell"]) -> None:
@@ -195,7 +224,7 @@ def _refused(cells: Sequence["Cell"]) -> None:
             f"would show {band.lo:.2f} to {band.hi:.2f} (mean {band.mean:.2f})."
         )
     if lines:
-        with st.expander(f"{len(lines)} notes", icon=":material/info:"):
+        with st.expander(f"{len(lines)} notes", icon=":material/info:", expanded=not known):
             st.markdown("\n".join(f"- {line}" for line in lines))
 
 
@@ -213,10 +242,11 @@ def _trade_off(result: "BenchmarkResult") -> None:
         label_visibility="collapsed",
     )
     points = [
-        (find_arm(cell.arm).title, cell.values[price], cell.values[protocol.skew])
-        for cell in result.cells
-        if not cell.refused and cell.values[price].estimate is not None
+        (f"{number}. {find_arm(cell.arm).title}", cell.values[price], cell.values[protocol.skew])
+        for number, cell in enumerate(numbered(result), 1)
+        if cell.values[price].estimate is not None
     ]
+    st.caption("Each point is a method, by its number in the table; strokes are 95 % intervals.")
     figure = charts.trade_off(points, columns[price].title, columns[protocol.skew].title)
     st.plotly_chart(figure, config=charts.config("trade-off"))
 

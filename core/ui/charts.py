@@ -312,7 +312,7 @@ def trade_off(points: Sequence[tuple[str, Estimate, Estimate]], cost: str, skew:
 
     Parameters
     ----------
-    points : (name, cost, skew) of each method; all have a number.
+    points : (name, cost, skew) of each method; the name begins with the number that stands beside its point.
     """
     figure = go.Figure(
         go.Scatter(
@@ -320,12 +320,13 @@ def trade_off(points: Sequence[tuple[str, Estimate, Estimate]], cost: str, skew:
             y=[e.estimate for *_, e in points],
             error_x=_spread([e for _, e, _ in points]),
             error_y=_spread([e for *_, e in points]),
-            text=[name for name, *_ in points],
+            text=[name.split(".")[0] for name, *_ in points],
+            customdata=[name for name, *_ in points],
             mode="markers+text",
-            textposition="top center",
-            marker={"size": 11, "color": AFTER, "line": {"width": 1, "color": INK}},
-            textfont={"size": 12},
-            hovertemplate="%{text}<br>" + cost + " %{x:.3f}<br>" + skew + " %{y:.3f}<extra></extra>",
+            textposition="top right",
+            marker={"size": 9, "color": AFTER},
+            textfont={"size": 13},
+            hovertemplate="%{customdata}<br>" + cost + " %{x:.3f}<br>" + skew + " %{y:.3f}<extra></extra>",
         )
     )
     _layout(figure, 460, legend=False)
@@ -339,7 +340,7 @@ def picture(of: Any) -> go.Figure:
     if of.kind == "cells":
         return _cells(of)
     figure = go.Figure()
-    colours = (AFTER, TARGET, "#3d8f5f", "#9a5bb5", BEFORE, "#c0504d", "#5f6b2f", "#00798c")
+    colours = (AFTER, TARGET, "#2e6b47", "#9a5bb5", BEFORE, "#c0504d", "#5f6b2f", "#00798c")
     for place, series in enumerate(of.series):
         colour = colours[place % len(colours)]
         ends = {"array": _minus(series.hi, series.y), "arrayminus": _minus(series.y, series.lo)} if series.lo else None

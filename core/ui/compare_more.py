@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import streamlit as st
 
-from core.audit import RankResult, ZeroshotCost
+from core.audit import ControlsResult, RankResult, ZeroshotCost
 from core.statistics import Estimate
 from core.ui import charts, results
 from core.ui.jobs import progress
@@ -51,9 +51,16 @@ def numbers(found: RankResult) -> None:
             row |= {"After": share_text(found.after.shares[group]), "Change, points": change(moved, points)}
         share_rows.append(row | {"In the gallery": _in_gallery(found, group)})
     st.table(share_rows, border="horizontal", hide_index=True)
+    pair = found.part.worst_pair(found.after or found.before)
+    if pair is not None and len(found.part.groups) > 2:
+        st.markdown(
+            f"Furthest apart {'after' if found.after else 'before'}: **{pair['over']}**, {pair['ratio']:.1f} times as "
+            f"often for its target as **{pair['under']}** "
+            f":small[:gray[{pair['n_over']:,} and {pair['n_under']:,} searched rows; smaller groups are not compared]]"
+        )
     st.caption(
-        "Intervals are 95 %: Wilson for shares, paired draws for changes. “By chance” is where the metric lies when "
-        f"labels are shuffled ({found.request.null_draws:,} draws, seed {found.request.seed})."
+        "Intervals are 95 %: Wilson for shares, test inversion for metrics, paired draws for changes. “By chance” is "
+        f"where the metric lies when labels are shuffled ({found.request.null_draws:,} draws, seed {found.request.seed})."
     )
     st.download_button(
         "Download as CSV",
@@ -123,7 +130,9 @@ def controls(question: results.Asked) -> None:
         return
     with progress("Controls") as report:
         found = results.controls(question, report)
-    named = {"original": found.original, "reconstruction only": found.reconstruction_only, "this edit": found.chosen}
+    named = {"original": found.original, "reconstruction only": found.reconstruction_only}
+    named |= {found.projection.name: found.projection} if found.projection else {}
+    named["this edit"] = found.chosen
     values = {name: arm.max_skew.estimate for name, arm in named.items()}
     draws = [arm.max_skew.estimate for arm in found.random if arm.max_skew.estimate is not None]
     k = question.request.k
@@ -138,13 +147,22 @@ def controls(question: results.Asked) -> None:
     st.markdown(
         f"{as_low} of {len(draws)} draws of random neurons, matched in number and firing rate, lower MaxSkew as far as "
         f"this edit does (p = {found.p_value:.2f}). The SAE's reconstruction alone changes it from "
-        f"{number(values['original'])} to {number(values['reconstruction only'])}."
+        f"{number(values['original'])} to {number(values['reconstruction only'])}. Against the original this edit "
+        f"changes MaxSkew by {change(found.chosen.change)}" + _rival(found) + "."
     )
     random_cosine = sum(arm.cosine for arm in found.random) / len(found.random)
     st.caption(
         f"Mean cosine to the original: this edit {found.chosen.cosine:.3f}, reconstruction only "
-        f"{found.reconstruction_only.cosine:.3f}, random neurons {random_cosine:.3f} on average."
+        f"{found.reconstruction_only.cosine:.3f}, random neurons {random_cosine:.3f} on average"
+        + (f", {found.projection.name} {found.projection.cosine:.3f}." if found.projection else ".")
     )
+
+
+def _rival(found: ControlsResult) -> str:
+    """What removing the difference of the groups' means does instead, or why that is not known."""
+    if found.projection is None:
+        return f" (no mean-difference projection: {found.projection_reason})"
+    return f", the mean-difference projection by {change(found.projection.change)}"
 
 
 # -- cost -------------------------------------------------------------------------------------------------------------
@@ -176,6 +194,17 @@ def cost(question: results.Asked) -> None:
     _dumbbells({q: (c.before, c.after) for q, c in found.explicit.items()}, "cost-explicit", "AUC before and after")
     if not found.explicit:
         st.caption(f"There are no class prompts for {attribute}, so no query names its groups.")
+    left = found.leakage
+    st.markdown(
+        f"**Is {attribute} gone?** :small[:gray[AUC of a linear probe that reads it off the items, cross-validated; "
+        "50 % is guessing]]"
+    )
+    _dumbbells({f"probe for {attribute}": (left.before, left.after)}, "cost-leakage", "AUC before and after")
+    if left.after.estimate is not None:
+        st.caption(
+            f"Change {change(left.difference)}, n = {left.after.n:,}, {left.rows}. A neuron that is off does not mean "
+            f"that {attribute} can no longer be read."
+        )
     worst = "; ".join(f"{a} {_worst(c)}" for a, c in found.zeroshot.items() if c.before and c.after)
     st.caption(
         "An edit after which such queries find nobody has made the model blind, not fair."

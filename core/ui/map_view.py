@@ -27,27 +27,39 @@ STAGE_NAMES = {
 def map_panel(found: probing.Probe, side: Side, attribute: str | None) -> None:
     """PCA at once, UMAP as soon as it is computed; selections beside."""
     state = get_state()
-    for name, value in (("map-kind", "neurons"),):
-        if state.filters.get(name) not in KINDS:
-            state.set_filter(name, value)
+    if state.filters.get("map-kind") not in KINDS:
+        state.set_filter("map-kind", "neurons")
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         kind = st.segmented_control(
-            "Map of", KINDS, format_func=KINDS.get, required=True, **bind("filters", "map-kind")
+            "Map of",
+            KINDS,
+            format_func=KINDS.get,
+            required=True,
+            label_visibility="collapsed",
+            **bind("filters", "map-kind"),
         )
         group = None
         if attribute is not None:
             groups = found.gallery.groups(attribute)
             if state.filters.get("map-group") not in groups:
                 state.set_filter("map-group", groups[0])
-            group = st.selectbox("Colour: association with", groups, width=240, **bind("filters", "map-group"))
+            group = st.selectbox(
+                "Colour",
+                groups,
+                format_func=lambda name: f"Colour: {name}",
+                width=240,
+                label_visibility="collapsed",
+                **bind("filters", "map-group"),
+            )
     points = maps.neuron_points(found) if kind == "neurons" else maps.item_points(found)
     if not len(points.numbers):
         st.info("No neuron of this SAE fires on the probe set, so there is nothing to place.")
         return
     if maps.finished(points) is None:
         projection.start(points.folder, points.x)
-        _waiting(points.folder.name, kind)
     _drawn(found, side, attribute, group, kind)
+    if maps.finished(points) is None:
+        _waiting(points.folder.name, kind)
 
 
 @st.fragment(run_every=1.0)

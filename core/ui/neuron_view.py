@@ -7,7 +7,7 @@ import streamlit as st
 
 from core.config import InputError, Side
 from core.neurons import Shown
-from core.ui import charts, grids, neuron_list, probing
+from core.ui import charts, grids, links, neuron_facts, neuron_list, neuron_more, probing
 from core.ui.frame import guard
 from core.ui.map_view import map_panel
 from core.ui.search_view import search_panel
@@ -68,9 +68,12 @@ def one(state: AppState, found: probing.Probe, side: Side, neuron: int, attribut
     if not 0 <= neuron < found.sae.sae.config.d_sae:
         raise InputError(f"the SAE {found.sae.name} has neurons 0 to {found.sae.sae.config.d_sae - 1}, not {neuron}")
     shown = probing.shown_evidence(found, neuron, EACH)
-    _head(state, found, side, neuron)
+    _head(state, found, side, neuron, attribute)
     share = f"{shown.n_firing:,} of {shown.n:,} items ({percent(shown.n_firing / shown.n)})"
-    st.markdown(f"Fires on {share} of the probe set **{found.gallery.name}**." + _which(found, neuron, attribute))
+    st.markdown(
+        f"Fires on {share} of the probe set **{found.gallery.name}**." + _which(found, neuron, attribute) + "  \n"
+        f":small[{neuron_more.said_line(state, found, neuron)}]"
+    )
     left, right = st.columns([1.25, 1], gap="medium")
     with left:
         _strongest(state, found, side, neuron, shown.top)
@@ -84,33 +87,51 @@ def one(state: AppState, found: probing.Probe, side: Side, neuron: int, attribut
     with right:
         _items(found, "Fires on, at random", "drawn from all items on which it fires", shown.firing, "firing")
     _neighbours(state, found, side, neuron)
+    neuron_more.switched_off(state, found, side, neuron, attribute)
+    neuron_more.heat_map(state, found, neuron)
+    neuron_more.elsewhere(found, neuron, attribute)
 
 
-def _head(state: AppState, found: probing.Probe, side: Side, neuron: int) -> None:
+def _head(state: AppState, found: probing.Probe, side: Side, neuron: int, attribute: str | None) -> None:
     """Name, way to the others, and the switch."""
-    with st.container(horizontal=True, vertical_alignment="center"):
+    with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
         st.subheader(f"Neuron {neuron}", anchor=False, width="content")
         st.button("List", icon=":material/arrow_back:", on_click=state.open_neuron, args=(None, side))
         before, after = probing.living_neighbours(found, neuron)
         for label, icon, other in (("Previous", "chevron_left", before), ("Next", "chevron_right", after)):
             go = {"on_click": state.open_neuron, "args": (other, side)}
             st.button(label, icon=f":material/{icon}:", shortcut="Left" if label == "Previous" else "Right", **go)
-        st.button("Random", icon=":material/shuffle:", on_click=_open_random, args=(found, side))
+        st.button(
+            "Random",
+            icon=":material/shuffle:",
+            help="A neuron that tells a group apart, neither rare nor always on",
+            on_click=_open_random,
+            args=(found, side, attribute),
+        )
+        st.button("Label", icon=":material/label:", key="label-this", on_click=_lay_on_desk, args=(state, neuron))
+        if state.filters.pop("go-label", False):
+            links.go("pages/label.py")
         st.space("stretch")
         key = f"switched-{side}-{neuron}"
         st.session_state[key] = state.is_switched(neuron, side)
         st.toggle("Switched off", key=key, on_change=state.toggle_neuron, args=(neuron, side))
-        if st.button("See it switched off on Compare", type="primary", icon=":material/compare_arrows:"):
+        if st.button("Compare without it", type="primary", icon=":material/compare_arrows:"):
             if not state.is_switched(neuron, side):
                 state.toggle_neuron(neuron, side)
             state.set_filter("switch-side", side)
             st.switch_page("pages/compare.py")
 
 
-def _open_random(found: probing.Probe, side: Side) -> None:
-    living = probing.living(found)
-    if len(living):
-        get_state().open_neuron(int(living[secrets.randbelow(len(living))]), side)
+def _open_random(found: probing.Probe, side: Side, attribute: str | None) -> None:
+    worth = neuron_facts.interesting(found, attribute)
+    if len(worth):
+        get_state().open_neuron(int(worth[secrets.randbelow(len(worth))]), side)
+
+
+def _lay_on_desk(state: AppState, neuron: int) -> None:
+    """Label this neuron next."""
+    for name, value in (("label-held", neuron), ("label-view", "label"), ("label-test", None), ("go-label", True)):
+        state.set_filter(name, value)
 
 
 def _which(found: probing.Probe, neuron: int, attribute: str | None) -> str:

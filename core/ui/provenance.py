@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
-from core.config import Edit, InputError
+from core.config import Edit, InputError, digest_of
 from core.ui import cache, links
 from core.ui.results import Asked
-from core.ui.state import AppState, get_state
+from core.ui.state import OWN_TARGET, AppState, get_state
 from core.ui.wording import TARGET_NAMES
 
 SHORT = 8
@@ -33,7 +33,7 @@ def of(state: AppState, question: Asked) -> dict[str, str]:
     if request.prompts is not None:
         lines["prompts"] = f"{request.prompts.name}, digest {request.prompts.digest}"
     part = ", ".join(f"{column} = {value}" for column, value in request.where.items()) or "everything"
-    lines |= {"attribute": request.attribute, "k": str(request.k), "target": TARGET_NAMES[state.target]}
+    lines |= {"attribute": request.attribute, "k": str(request.k), "target": _target(request.target)}
     return lines | {"part": part, "rows": request.half, "seed": str(request.seed)}
 
 
@@ -78,6 +78,13 @@ def figure_line(lines: Mapping[str, str]) -> str:
     kept = {name: _cut(value) for name, value in lines.items() if name != "prompt"}
     kept["model"] = kept.get("model", "").partition(",")[0]
     return " · ".join(f"{name}: {value}" for name, value in kept.items())
+
+
+def _target(target: str | Mapping[str, float]) -> str:
+    """The target in words; own shares with their digest."""
+    if isinstance(target, str):
+        return TARGET_NAMES[target]
+    return f"{TARGET_NAMES[OWN_TARGET]}, digest {digest_of(dict(target))}"
 
 
 def _numbers(edit: Edit) -> str:

@@ -17,13 +17,12 @@ from core.gallery import Gallery
 from core.store import read_json
 from core.ui import cache, grids, jobs, provenance, results
 from core.ui.frame import guard
-from core.ui.state import TARGETS, AppState, get_state
+from core.ui.state import OWN_TARGET, TARGETS, AppState, get_state
 from core.ui.wording import TARGET_NAMES
 
 if TYPE_CHECKING:
     from core.audit.spec import AuditSpec
 
-OWN_TARGET = "own table"
 NOTHING, CHOSEN, RULE, ATTRIBUTION = "nothing", "now", "rule", "attribution"
 EDITS = {
     CHOSEN: "What is switched on Compare",
@@ -112,7 +111,8 @@ def _suggested(state: AppState, gallery: Gallery) -> list[str]:
 def _manner(state: AppState, gallery: Gallery, given: Mapping[str, Any]) -> dict[str, Any]:
     attributes = given.get("attributes") or [a for a in [state.attribute_in(gallery.attributes)] if a]
     offered = [*gallery.attributes, *(a for a in attributes if a not in gallery.attributes)]
-    target = given.get("target", state.target)
+    own = state.own_targets if state.target == OWN_TARGET else state.target
+    target = given.get("target", own)
     named = target if isinstance(target, str) else OWN_TARGET
     asked: dict[str, Any] = {
         "attributes": st.multiselect(

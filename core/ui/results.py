@@ -55,7 +55,7 @@ def asked(state: AppState, attribute: str) -> Asked:
         query=state.query,
         k=min(state.k, searched(state, gallery)),
         attribute=attribute,
-        target=state.target,
+        target=state.target_for(attribute),
         half=state.half,
         where=dict(state.where),
         edits=edits,

@@ -1,6 +1,6 @@
 """The choices of one session: one object under one key of the session, changed only through its setters."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from dataclasses import fields as dataclass_fields
 from typing import Any
@@ -11,6 +11,8 @@ from core.config import HALVES, SIDES, Edit, Half, InputError, Side, one_of
 
 KEY = "unskew"
 TARGETS = ("uniform", "gallery")
+OWN_TARGET = "own table"
+"""Target shares that the auditor gave as a table, one an attribute."""
 
 PERSONAL = ("rater", "label-order", "label-testing")
 """Small choices that belong to the person, not to the gallery."""
@@ -45,6 +47,8 @@ class AppState:
     attribute: str | None = None
     """Attribute that is looked at; None: the gallery's first."""
     target: str = "uniform"
+    own_targets: dict[str, dict[str, float]] = field(default_factory=dict)
+    """attribute -> group -> share, where the target is the auditor's own."""
     where: dict[str, str] = field(default_factory=dict)
     """Part of the gallery that is looked at: column -> value."""
     half: Half = "all"
@@ -74,7 +78,7 @@ class AppState:
         """Search another gallery; filters, group and probe gallery of the old one are dropped."""
         if name != self.gallery:
             self.filters = {name: self.filters[name] for name in PERSONAL if name in self.filters}
-            self.where, self.half = {}, "all"
+            self.where, self.half, self.own_targets = {}, "all", {}
         self.gallery, self.probe = name, probe
 
     def choose_model(self, model: str, pretrained: str | None = None, device: str | None = None) -> None:
@@ -108,8 +112,21 @@ class AppState:
         self.attribute = attribute or None
 
     def set_target(self, target: str) -> None:
-        one_of(target, TARGETS, "target")
+        one_of(target, (*TARGETS, OWN_TARGET), "target")
         self.target = target
+
+    def set_own_target(self, attribute: str, shares: Mapping[str, float]) -> None:
+        """Keep the shares that a table gives an attribute, and compare with them."""
+        self.own_targets[attribute] = dict(shares)
+        self.target = OWN_TARGET
+
+    def target_for(self, attribute: str) -> str | dict[str, float]:
+        """What an attribute is compared with: a name, or the auditor's shares. InputError where they are not there."""
+        if self.target != OWN_TARGET:
+            return self.target
+        if attribute not in self.own_targets:
+            raise InputError(f"There is no target table for {attribute} yet; give one, or choose another target.")
+        return self.own_targets[attribute]
 
     def set_where(self, where: Mapping[str, str]) -> None:
         self.where = {str(column): str(value) for column, value in where.items()}
@@ -125,9 +142,22 @@ class AppState:
         else:
             self.filters[name] = value
 
-    def attribute_in(self, attributes: Iterable[str]) -> str | None:
-        """The chosen attribute where the gallery has it, else the gallery's first, else None."""
+    def attribute_in(
+        self, attributes: Iterable[str], components: Callable[[str], list[str]] | None = None
+    ) -> str | None:
+        """The chosen attribute where the gallery has it, else the gallery's first, else None.
+
+        Parameters
+        ----------
+        components : the gallery's own; where it is given, an intersection counts as an attribute of the gallery.
+        """
         names = list(attributes)
+        if components is not None and self.attribute is not None and names:
+            try:
+                components(self.attribute)
+                return self.attribute
+            except InputError:
+                pass
         return self.attribute if self.attribute in names else next(iter(names), None)
 
     # -- what is switched -----------------------------------------------------------------------------------------

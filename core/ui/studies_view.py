@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from core.studies import StudyRequest, StudyResult
 
 MOST_PROMPTS = 20
+FIRST = "specificity"
 
 
 def studies(state: AppState, gallery: Gallery) -> None:
@@ -24,7 +25,9 @@ def studies(state: AppState, gallery: Gallery) -> None:
     from core.studies import STUDIES
 
     left, middle, right = st.columns([1.4, 2.2, 0.7], vertical_alignment="bottom")
-    name = left.selectbox("Study", STUDIES.names(), format_func=lambda n: STUDIES.get(n).title)
+    names = STUDIES.names()
+    at = names.index(FIRST) if FIRST in names else 0
+    name = left.selectbox("Study", names, at, format_func=lambda n: STUDIES.get(n).title)
     study = STUDIES.get(name)
     chosen = middle.multiselect(
         "Attributes, in this order",
@@ -32,7 +35,7 @@ def studies(state: AppState, gallery: Gallery) -> None:
         default=_first(state, gallery),
         help="Some studies compare two or more; the first is the one whose neurons are switched",
     )
-    go = right.button("Run", type="primary", icon=":material/science:", width="stretch")
+    go = right.button("Run", key="study-run", type="primary", icon=":material/science:", width="stretch")
     st.caption(f"{study.question} Neurons are found on the probe half, everything is measured on the evaluation half.")
     key = f"study {name}"
     if go:
@@ -71,7 +74,7 @@ def _request(state: AppState, gallery: Gallery, name: str, attributes: tuple[str
         dict(state.edits),
         class_prompts=None if only_known else PromptSet.load(class_prompts_of(gallery)),
         k=state.k,
-        target=state.target,
+        target=state.target_for(attributes[0]) if attributes else "uniform",
         where=dict(state.where),
     )
 

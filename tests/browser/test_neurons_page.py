@@ -41,7 +41,7 @@ def test_arrows_go_through_the_neurons_and_the_link_follows(page: Page, address:
 
 def test_one_click_switches_a_neuron_off_on_compare(page: Page, address: str) -> None:
     open_neurons(page, address, "?neuron=image:1")
-    page.get_by_role("button", name="See it switched off on Compare").click()
+    page.get_by_role("button", name="Compare without it").click()
     page.wait_for_selector(".st-key-provenance")
     assert "image neuron 1 off" in serving.sentence(page)
 

@@ -1,0 +1,75 @@
+"""`metrics`: every ranking metric of a list that any system ranked."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from core.cli.app import app
+from core.cli.editing import target_of
+from core.cli.output import Json, emit, estimate_text
+from core.config import InputError, one_of
+from core.metrics import MODES, RANKING_METRICS
+
+
+@app.command("metrics")
+def metrics(
+    ranked: Annotated[Path, typer.Option("--ranked", help="Table of the ranking, best first, a column per attribute.")],
+    gallery_table: Annotated[Path, typer.Option("--gallery-table", help="Table of all searched items.")],
+    k: Annotated[int, typer.Option("--k", help="How many of the ranking count.")],
+    target: Annotated[
+        str, typer.Option("--target", help="uniform, gallery, or a file of group and share.")
+    ] = "uniform",
+    attribute: Annotated[
+        list[str] | None, typer.Option("--attribute", help="Column or intersection ('gender x race'), repeatable.")
+    ] = None,
+    mode: Annotated[str, typer.Option("--mode", help="ours, berg or sem: whose zero rules.")] = "ours",
+    relevant: Annotated[str | None, typer.Option("--relevant", help="COLUMN=VALUE, for precision and recall.")] = None,
+    top1: Annotated[float | None, typer.Option("--top1", help="Zero-shot accuracy in per cent, for ABLE.")] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Of null bands and intervals.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Shares and every registered ranking metric, with intervals and null bands, for each attribute."""
+    from core.audit.ranked_lists import list_metrics
+    from core.datasets.tables import read_table
+
+    one_of(mode, MODES, "--mode")
+    names = tuple(attribute or ())
+    columns = tuple(part for name in names for part in name.split(" x "))
+    tables = [_read(path, read_table, columns) for path in (ranked, gallery_table)]
+    document = list_metrics(*tables, k, target_of(target), names, mode, _relevant(relevant), top1, seed)
+    if len(document["attributes"]) == 1:
+        document = {**next(iter(document["attributes"].values())), **document}
+    emit(document, as_json, lambda: _lines(document))
+
+
+def _read(path: Path, read_table: Any, columns: tuple[str, ...]) -> Any:
+    """A table that holds at least one of the asked columns; any column will do where none is asked."""
+    if columns:
+        return read_table(path, need=columns)
+    import pandas as pd
+
+    head = pd.read_csv(path, nrows=0).columns if path.suffix.lower() == ".csv" and path.is_file() else None
+    return read_table(path, need=tuple(map(str.strip, head)) if head is not None and len(head) else ("file", "id"))
+
+
+def _relevant(text: str | None) -> tuple[str, str] | None:
+    if text is None:
+        return None
+    column, equals, value = (part.strip() for part in text.partition("="))
+    if not equals or not column or not value:
+        raise InputError(f"--relevant was {text!r}; expected COLUMN=VALUE")
+    return column, value
+
+
+def _lines(document: dict[str, Any]) -> Iterator[str]:
+    for attribute, found in document["attributes"].items():
+        yield f"{attribute}: top {document['k']}, {found['unknown']} unknown, target {document['target']}"
+        for group, share in found["shares"].items():
+            yield f"  {group}: {estimate_text(share)}"
+        for name in RANKING_METRICS.names():
+            yield f"  {RANKING_METRICS.get(name).title}: {estimate_text(found[name])}"
+        pair = found["worst_pair"]
+        if pair is not None:
+            yield f"  worst pair: {pair['over']} is {pair['ratio']:.2f} times as over-represented as {pair['under']}"
