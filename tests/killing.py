@@ -14,12 +14,12 @@ from core.training import STATE, train_sae
 
 KILLS = 10
 CONFIG = SAEConfig("matryoshka-batch-topk", 8, 24, 3)
-LONG = TrainingConfig(steps=600, batch=16)
+LONG = TrainingConfig(steps=300, batch=16)
 
 
 def train(out: Path) -> None:
     x = np.random.default_rng(0).normal(size=(200, 8)).astype(np.float32)
-    train_sae(x, CONFIG, LONG, out=out, resume=True, save_every=10)
+    train_sae(x, CONFIG, LONG, out=out, resume=True, save_every=5)
 
 
 def kill_once(out: Path, state: Path, wait: float) -> int:

@@ -45,8 +45,8 @@ def test_the_rest_is_the_gap_of_the_reconstruction_error(attach):
         left = readout.linear(left) / readout.sigma(x)[:, None] + readout.offset
     labels = gallery.group_numbers("gender")[probe.part.rows]
     rest = (left[labels == 0] @ q).mean() - (left[labels == 1] @ q).mean()
-    # the tiny gallery's embeddings are rounded to float32 by its readout
-    assert probe.attribution(q, 0).rest == pytest.approx(rest, abs=1e-6 if attach == "residual" else 1e-12)
+    # the codes are float32, and their last bit depends on how many rows are encoded together
+    assert probe.attribution(q, 0).rest == pytest.approx(rest, abs=1e-6)
 
 
 def test_swapping_the_sets_swaps_the_sign():

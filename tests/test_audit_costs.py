@@ -156,3 +156,46 @@ def test_what_cannot_be_computed_says_why_in_its_place():
 def test_cost_needs_an_edit():
     with pytest.raises(InputError, match="no edit"):
         audit.utility_cost(IMAGES, RankRequest("gender", QUERY), TinyBackbone())
+
+
+# --------------------------------------------------------------------------- the rival, changes, and what leaks
+
+
+def test_every_arm_has_its_paired_change_and_null_band():
+    asked, saes = request()
+    for prompts in (PROMPTS, None):
+        result = audit.controls(IMAGES, asked, TinyBackbone(), saes, prompts, draws=2)
+        original = result.original
+        assert (original.change.estimate, original.change.lo, original.change.hi) == (0.0, 0.0, 0.0)
+        for arm in (result.chosen, result.reconstruction_only, *result.random):
+            expected = arm.max_skew.estimate - original.max_skew.estimate
+            assert arm.change.estimate == pytest.approx(expected, abs=1e-9)
+            assert arm.change.lo <= arm.change.estimate <= arm.change.hi
+            assert (
+                arm.max_skew.null is not None and arm.max_skew.null.lo <= arm.max_skew.null.mean <= arm.max_skew.null.hi
+            )
+
+
+def test_the_projection_stands_beside_or_says_why_not():
+    asked, saes = request()
+    result = audit.controls(IMAGES, asked, TinyBackbone(), saes, PROMPTS, draws=2)
+    document = result.to_json()["projection"]
+    if result.projection is None:
+        assert document == {"estimate": None, "reason": result.projection_reason} and result.projection_reason
+    else:
+        assert document["name"] == "mean-difference projection" and result.projection.rows_changed > 0
+
+
+def test_leakage_stands_in_the_cost_and_nothing_changes_where_nothing_is_moved():
+    asked, saes = request()
+    found = audit.utility_cost(IMAGES, asked, TinyBackbone(), saes, CLASSES)
+    left = found.to_json()["leakage"]
+    assert left["attribute"] == "gender" and "evaluation half" in left["rows"]
+    labels = IMAGES.group_numbers("gender")[IMAGES.rows("evaluation")]
+    for arm in ("before", "after"):
+        assert left[arm]["lo"] <= left[arm]["estimate"] <= left[arm]["hi"] and left[arm]["n"] == (labels >= 0).sum()
+    # planted in the tiny world: the first column of the residual stream moves with gender
+    assert left["before"]["lo"] > 0.5
+    idle = RankRequest("gender", QUERY, k=50, edits={"image": Edit(asked.edits["image"].neurons, strength=0.0)})
+    same = audit.utility_cost(IMAGES, idle, TinyBackbone(), saes, CLASSES).leakage
+    assert (same.difference.estimate, same.difference.lo, same.difference.hi) == (0.0, 0.0, 0.0)

@@ -1,9 +1,12 @@
 """A gallery opens without its embeddings, counts its unknowns, and can be shared by everybody at once."""
 
+import itertools
 import json
 import subprocess
 import sys
 import time
+import tracemalloc
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -17,6 +20,7 @@ import scipy.sparse as sparse
 
 from core.config import Fingerprint, InputError
 from core.gallery import Gallery, import_gallery, open_gallery, parse_where, unit_rows
+from core.gallery import codes as codes_module
 from core.gallery.writing import About, finish_gallery
 
 N, D = 60, 8
@@ -158,6 +162,46 @@ def test_codes_round_trip_by_rows_and_by_neurons(gallery: Gallery) -> None:
     path = gallery.path / "codes" / ("a" * 16) / "csr_data.npy"
     path.write_bytes(path.read_bytes()[:-1] + b"\x7f")
     assert gallery.check() == [f"codes/{'a' * 16}/csr_data.npy was changed after it was written"]
+
+
+def test_codes_come_in_blocks_that_need_not_fit_in_memory(gallery: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:
+    dense = np.random.default_rng(0).random((N, 20)) * (np.random.default_rng(1).random((N, 20)) < 0.3)
+    dense[:, 3] = 0
+    blocks = [sparse.csr_matrix(dense[start : start + 3]) for start in range(0, N, 3)]
+    monkeypatch.setattr(codes_module, "BLOCK_CODES", 11)
+    told: list[tuple[int, int]] = []
+    written = gallery.write_codes("a" * 64, iter(blocks), 20, lambda done, total, what: told.append((done, total)))
+    whole = sparse.csr_matrix(dense, dtype=np.float32)
+    for part in ("data", "indices", "indptr"):
+        np.testing.assert_array_equal(getattr(written.csr, part), getattr(whole, part))
+        np.testing.assert_array_equal(getattr(written.csc, part), getattr(whole.tocsc(), part))
+    assert len(told) > 2 and told[-1] == (N, N) and mapped(written.csc.data)
+    none = gallery.write_codes("b" * 64, iter([sparse.csr_matrix((N, 20))]), 20)
+    assert none.csr.nnz == none.csc.nnz == 0 and gallery.check() == []
+
+
+def test_codes_that_stop_half_way_leave_the_old_ones(gallery: Gallery) -> None:
+    gallery.write_codes("a" * 64, sparse.csr_matrix(np.eye(N, 20)))
+
+    def stops() -> Iterator[sparse.csr_matrix]:
+        yield sparse.csr_matrix(np.ones((2, 20)))
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        gallery.write_codes("a" * 64, stops(), 20)
+    np.testing.assert_array_equal(open_gallery(gallery.path).codes("a" * 64).csr.toarray(), np.eye(N, 20))
+    assert [path.name for path in (gallery.path / "codes").iterdir()] == ["a" * 16]
+
+
+def test_memory_holds_one_block_of_codes(gallery: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:
+    """64 blocks of 16,384 codes are 8 MB twice over; a block with its sorted copy and positions is some 0.7 MB."""
+    monkeypatch.setattr(codes_module, "BLOCK_CODES", 1 << 14)
+    block = sparse.random(512, 256, density=0.125, format="csr", dtype=np.float32, rng=np.random.default_rng(0))
+    tracemalloc.start()
+    codes_module.write_codes(gallery.path, "a" * 64, itertools.repeat(block, 64), (64 * 512, 256))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 3 << 20, peak
 
 
 # --- opening and checking ---------------------------------------------------------------------------------------

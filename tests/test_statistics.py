@@ -116,21 +116,21 @@ def covered(name: str, shares: np.ndarray, k: int, repeats: int, seed: int = 0) 
 @pytest.mark.parametrize("name", list(METRIC))
 @pytest.mark.parametrize("p", [0.5, 0.7, 0.9])
 def test_interval_covers_two_groups(name, p):
-    # 95 % is meant; 400 repeats have a standard error of 1.1 %
-    assert covered(name, np.array([p, 1 - p]), k=100, repeats=100 if name == "ndkl" else 400) >= 0.92
+    # 95 % is meant; 120 repeats have a standard error of 2 %. `tests.benchmarks coverage` measures it properly
+    assert covered(name, np.array([p, 1 - p]), k=100, repeats=60 if name == "ndkl" else 120) >= 0.89
 
 
 @pytest.mark.parametrize("name", list(METRIC))
 @pytest.mark.parametrize("shares", [[0.4] + [0.1] * 6, [0.7] + [0.05] * 6], ids=["mild", "strong"])
 def test_interval_covers_seven_groups(name, shares):
-    assert covered(name, np.array(shares), k=100, repeats=80 if name == "ndkl" else 300) >= 0.92
+    assert covered(name, np.array(shares), k=100, repeats=40 if name == "ndkl" else 100) >= 0.89
 
 
 def test_seven_equal_groups_are_mostly_not_distinguishable():
     """No bias and 7 groups, where a percentile bootstrap never covers: the band says so, the interval nearly covers."""
     shares = np.full(7, 1 / 7)
-    assert covered("max_skew", shares, 100, 300) >= 0.88
-    assert covered("kl", shares, 100, 300) >= 0.88
+    assert covered("max_skew", shares, 100, 100) >= 0.88
+    assert covered("kl", shares, 100, 100) >= 0.88
     lists = np.random.default_rng(1).choice(7, size=(300, 100))
     band = null_band(METRIC["max_skew"], [5000] * 7, 100, shares)
     above = METRIC["max_skew"](lists, shares) > band.hi

@@ -90,8 +90,9 @@ def edits_of(spec: AuditSpec, sources: Sources, bench: Bench) -> tuple[dict[str,
         found = []
         for name in gallery.components(attribute):
             request = replace(request_for(spec, attribute, spec.prompts[0]), attribute=name, target=_plain(spec))
+            prompts, by = list(spec.all_prompts), _labelled(sources.saes[side].digest)
             edits = choose_edits(
-                gallery, sources.probe, choice, request, list(spec.all_prompts), sources.texts, sources.saes, bench
+                gallery, sources.probe, choice, request, prompts, sources.texts, sources.saes, bench, label_sets=by
             )
             notes += edits.notes
             found.append(edits)
@@ -100,6 +101,17 @@ def edits_of(spec: AuditSpec, sources: Sources, bench: Bench) -> tuple[dict[str,
             for together in zip(*found, strict=True)
         ]
     return chosen, list(dict.fromkeys(notes))
+
+
+def _labelled(sae: str) -> Callable[[str], tuple[int, ...]]:
+    """Finds the neurons of a set that people labelled, in this machine's log; refuses a set of another SAE."""
+
+    def find(digest: str) -> tuple[int, ...]:
+        from core.labelling import label_set  # the log's database is opened only where a set is named
+
+        return label_set(digest, sae)
+
+    return find
 
 
 def _plain(spec: AuditSpec) -> Any:

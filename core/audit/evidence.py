@@ -12,6 +12,7 @@ from core.audit.request import RankRequest
 from core.audit.texts import text_embeddings, why_not_embedded
 from core.config import Attach, InputError, Side, digest_of
 from core.gallery import Gallery, open_gallery
+from core.gallery.labels import CROSS
 from core.interventions import INTERVENTIONS, QUERY_ROLES, Evidence, Intervention, References, Role, Texts
 from core.interventions.base import lacking
 from core.prompts import CLOSED, OPEN, GroupTexts, PromptBook, shipped_book
@@ -175,7 +176,7 @@ class Fitter:
         attribute = self.request.attribute
         if len(self.groups) < 2:
             raise InputError(f"{attribute} has only one group in gallery {self.gallery.name}; choose another attribute")
-        found = self.book.groups.of(attribute, self.groups)
+        found = self.book.group_texts(attribute, self.groups, CROSS)
         prompts = [prompt for texts in found.values() for prompt in texts.prompts] if found else []
         if found and why_not_embedded(prompts, ("pooled",), self.gallery, self.backbone) is None:
             return found
@@ -243,8 +244,6 @@ class Fitter:
                 if partner is None:
                     raise error
                 probe = open_gallery(partner)
-        if self.request.attribute not in probe.attributes:
-            raise InputError(f"the probe set {probe.name} has no attribute {self.request.attribute!r}")
         mine, theirs = (g.fingerprint("pooled") for g in (self.gallery, probe))
         mine.require_match(theirs, f"gallery {self.gallery.name!r}", f"the probe set {probe.name!r}")
         whole = probe.manifest["split"].get("whole") is not None

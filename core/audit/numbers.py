@@ -94,7 +94,8 @@ def prompt_numbers(
         headline["difference"]["p"] = difference_p(changed, after - before)
     named = dict(zip(part.groups, shares[ORIGINAL], strict=True))
     known = int((tops[ORIGINAL] >= 0).sum())
-    document["worst_pair"] = worst_pair(named, part.target.tolist(), known, part.counts)
+    pair = worst_pair(named, part.target.tolist(), known, part.counts)
+    document["worst_pair"] = pair and {name: pair[name] for name in ("over", "under")}
     return document
 
 

@@ -1,15 +1,17 @@
 """The smallest edit: which few neurons, and how strongly, bring a query's skew under a target at the least drift."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from core.audit.lean import Lean, lean_of, least_drift
 from core.audit.probe_set import ProbeSet
-from core.config import Edit
-from core.statistics import auc
+from core.config import Edit, InputError
+from core.metrics import RANKING_METRICS
+from core.statistics import Band, auc, null_band
 
 Progress = Callable[[int, int, str], None]
 
@@ -55,6 +57,15 @@ class SmallestEdit:
     target_skew: float
     trials: int
     """Edits whose ranking was looked at."""
+    null: Band
+    """MaxSkew@k of the probe rows without any bias."""
+    k: int
+    n: int
+    """Probe rows."""
+
+    def under(self, target_skew: float) -> "SmallestEdit":
+        """The same path with the choice for another target."""
+        return replace(self, target_skew=target_skew, chosen=_choose(self.points, target_skew))
 
     @property
     def point(self) -> PathPoint:
@@ -71,6 +82,10 @@ class SmallestEdit:
             "reached": self.reached,
             "chosen": self.chosen,
             "trials": self.trials,
+            "k": self.k,
+            "n": self.n,
+            "null": [self.null.lo, self.null.hi],
+            "null_mean": self.null.mean,
             "path": [point.to_json() for point in self.points],
         }
 
@@ -106,12 +121,15 @@ def smallest_edit(
                 progress(round_ * len(PRICES) + step, len(keeps) * len(PRICES), "smallest edit")
             strengths = least_drift(lean, price, size, keep, strengths)
             if strengths.any():
-                points.append(_point(probe, queries, explicit, edit_of(lean, strengths)))
+                with suppress(InputError):  # an edit that leaves nothing of some row is no edit
+                    points.append(_point(probe, queries, explicit, edit_of(lean, strengths)))
                 trials += 1
     if progress:
         progress(len(keeps) * len(PRICES), len(keeps) * len(PRICES), "smallest edit")
     kept = _unbeaten(points)
-    return SmallestEdit(tuple(kept), _choose(kept, target_skew), target_skew, trials)
+    part = probe.part
+    null = null_band(RANKING_METRICS.get("max_skew")(), part.counts, min(probe.k, sum(part.counts)), part.target)
+    return SmallestEdit(tuple(kept), _choose(kept, target_skew), target_skew, trials, null, probe.k, part.n)
 
 
 def edit_of(lean: Lean, strengths: np.ndarray) -> Edit:

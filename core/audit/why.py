@@ -36,9 +36,10 @@ class NeuronPull:
     """Its part of the gap of mean scores; positive pulls towards the group."""
     share: float
     """contribution / gap: what switching it off would close, to first order."""
-    closed: float
-    """What switching it off alone does close, of the gap of mean cosines, exactly."""
-    skew: float
+    closed: float | None
+    """What switching it off alone does close, of the gap of mean cosines, exactly; None where it leaves nothing of
+    some item, so that there is no ranking without it."""
+    skew: float | None
     """MaxSkew@k of the same rows with it off, ranked again."""
 
     def to_json(self) -> dict[str, Any]:
@@ -129,17 +130,17 @@ def why(
 def _pull(rows: ProbeSet, found: Attribution, query: np.ndarray, group: int, neuron: int) -> NeuronPull:
     labels = rows.part.labels
     first, rest = labels == group, (labels >= 0) & (labels != group)
-    before, after = rows.engine.scores(query), rows.engine.scores(query, Edit((neuron,)))
+    share = float(found.contributions[neuron] / found.gap) if found.gap else 0.0
+    try:
+        after = rows.engine.scores(query, Edit((neuron,)))
+    except InputError:
+        return NeuronPull(neuron, found.estimate(neuron), share, None, None)
     gaps = [
-        float(scores[first].mean(dtype=np.float64) - scores[rest].mean(dtype=np.float64)) for scores in (before, after)
+        float(s[first].mean(dtype=np.float64) - s[rest].mean(dtype=np.float64))
+        for s in (rows.engine.scores(query), after)
     ]
-    return NeuronPull(
-        neuron=neuron,
-        contribution=found.estimate(neuron),
-        share=float(found.contributions[neuron] / found.gap) if found.gap else 0.0,
-        closed=1.0 - gaps[1] / gaps[0] if gaps[0] else 0.0,
-        skew=rows.skews(after)[0],
-    )
+    closed = 1.0 - gaps[1] / gaps[0] if gaps[0] else 0.0
+    return NeuronPull(neuron, found.estimate(neuron), share, closed, rows.skews(after)[0])
 
 
 # -------------------------------------------------------------------------------------------- the smallest edit

@@ -87,9 +87,10 @@ def _lines(document: dict[str, Any]) -> Iterator[str]:
     yield f"MaxSkew@{document['k']} {document['max_skew']:.3f}, target {document['target']}"
     yield f"gap of mean scores: {estimate_text(document['gap'], 5)}"
     for one in document["neurons"]:
+        closed = "leaves nothing of some item" if (c := one["closed_when_off"]) is None else f"closes {c:.1%}"
         yield (
             f"  neuron {one['neuron']}: {estimate_text(one['contribution'], 5)}, {one['share_of_gap']:.1%} of the gap; "
-            f"off alone it closes {one['closed_when_off']:.1%}"
+            f"off alone it {closed}"
         )
     yield f"no neuron explains: {estimate_text(document['rest'], 5)}"
     if "smallest" in document:

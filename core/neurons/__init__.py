@@ -7,6 +7,7 @@ from core.neurons.evidence import Evidence, Histogram, Shown, active_neurons, ev
 from core.neurons.firing import BestNeuron, benjamini_hochberg, best_neurons, firing_statistics, separation
 from core.neurons.neighbours import coactive_neurons, nearest_neurons, neurons_towards
 from core.neurons.pair_cosines import SimilarityGap, similarity_gap
+from core.neurons.patches import patch_activations
 from core.neurons.prediction import PredictionTest, prediction_score, prediction_test
 from core.neurons.social import GroupNeurons, SocialNeurons, shared_neurons, social_neurons
 
@@ -36,6 +37,7 @@ __all__ = [
     "lean",
     "nearest_neurons",
     "neurons_towards",
+    "patch_activations",
     "prediction_score",
     "prediction_test",
     "separation",

@@ -7,7 +7,7 @@ from typing import Any
 
 from core.config import InputError, digest_of
 from core.prompts.files import SCHEMA, keys_of, texts_of
-from core.prompts.groups import FOREIGN, GroupPrompts
+from core.prompts.groups import FOREIGN, GroupPrompts, GroupTexts
 from core.prompts.lists import PromptList
 from core.prompts.paraphrases import Paraphrases
 
@@ -83,6 +83,32 @@ class PromptBook:
             "paraphrases, contents), group prompts (attributes), paraphrases (templates), a list (prompts) or SEM's "
             f"layout ({', '.join(FOREIGN)})"
         )
+
+    def group_texts(self, attribute: str, groups: Sequence[str], cross: str) -> dict[str, GroupTexts] | None:
+        """The prompts of these groups in their order; None where one has none.
+
+        Of an intersection ("gender x skin" where `cross` is " x ") the first attribute's prompts are said with the
+        words of the others: "a photo of a dark-skinned man".
+        """
+        found = self.groups.of(attribute, groups)
+        if found is not None or cross not in attribute:
+            return found
+        parts = [group.split(cross) for group in groups]
+        tables = [self.groups.of(name, sorted({p[i] for p in parts})) for i, name in enumerate(attribute.split(cross))]
+        if None in tables:
+            return None
+        return {
+            group: self._crossed([t[name] for t, name in zip(tables, p, strict=True)])
+            for group, p in zip(groups, parts, strict=True)
+        }
+
+    def _crossed(self, texts: Sequence[GroupTexts]) -> GroupTexts:
+        """One group's prompts said with the words of the other groups as well."""
+        first, *others = texts
+        prompts = first.prompts
+        for other in others:
+            prompts = tuple(self.paraphrases.said_of(prompt, other.word) for prompt in prompts)
+        return GroupTexts(" ".join([*(other.word for other in reversed(others)), first.word]), prompts)
 
     def augmented(self, query: str, words: Sequence[str]) -> list[str]:
         """The query said of every group, by the groups' words."""

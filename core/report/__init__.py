@@ -1,7 +1,7 @@
 """What leaves the house: the report of an audit as a page, tables, a document and a model-card section."""
 
 from core.report.document import ReportOptions, licence_allows, report_document
-from core.report.folder import FILES, canonical, read_report, rendered, write_report
+from core.report.folder import FILES, canonical, read_report, rendered, sealed, write_report
 
 __all__ = [
     "FILES",
@@ -11,5 +11,6 @@ __all__ = [
     "read_report",
     "rendered",
     "report_document",
+    "sealed",
     "write_report",
 ]

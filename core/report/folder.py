@@ -1,7 +1,8 @@
 """A report's folder: written whole or not at all, with the digests of everything that it was made from."""
 
+import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from core.store import BROKEN_ARRAY, atomic_folder, file_digest, read_json
 
 FILES = ("report.html", "report.json", "findings.csv", "card.md", "evidence.npz")
 MANIFEST = "manifest.json"
+SAE_FILES = ("config.json", "weights.safetensors")
 SCHEMA = 1
 
 
@@ -31,13 +33,19 @@ def write_report(result: AuditResult, out: Path, options: ReportOptions | None =
             np.savez(file, **arrays)
         for name, text in rendered(document, result.sources.gallery).items():
             (partial / name).write_text(text, encoding="utf-8")
-        (partial / MANIFEST).write_text(canonical(manifest(result, partial)), encoding="utf-8")
+        (partial / MANIFEST).write_text(canonical(sealed(manifest(result, partial))), encoding="utf-8")
     return Path(out)
 
 
 def canonical(document: Mapping[str, Any]) -> str:
     """The one way in which a document is written, so that a changed blank is a change."""
     return json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def sealed(document: Mapping[str, Any]) -> dict[str, Any]:
+    """The manifest with the digest of itself, so that a change of it is known as one."""
+    own = {key: value for key, value in document.items() if key != "self"}
+    return {**own, "self": hashlib.sha256(canonical(own).encode()).hexdigest()}
 
 
 def rendered(document: Mapping[str, Any], gallery: Gallery) -> dict[str, str]:
@@ -65,7 +73,7 @@ def manifest(result: AuditResult, folder: Path) -> dict[str, Any]:
         "files": {name: file_digest(folder / name) for name in FILES},
         "galleries": [
             {"name": one.name, "given": result.spec.gallery if one is sources.gallery else one.name}
-            | {"digest": digest, "files": _digests(one.path), "spare": _spare(one.path, used)}
+            | {"digest": digest, "files": _digests(one.path, _gallery_files(one)), "spare": _spare(one.path, used)}
             for digest, one in galleries.items()
         ],
         "saes": [
@@ -74,19 +82,24 @@ def manifest(result: AuditResult, folder: Path) -> dict[str, Any]:
                 "given": result.spec.sae,
                 "side": side,
                 "digest": sae.digest,
-                "files": _digests(sae.path),
+                "files": _digests(sae.path, SAE_FILES),
             }
             for side, sae in sources.saes.items()
         ],
     }
 
 
-def _digests(path: Path) -> dict[str, str]:
-    """SHA-256 of every file of a folder by its name inside it, or of one file by its name."""
+def _digests(path: Path, names: Iterable[str]) -> dict[str, str]:
+    """SHA-256 of files of a folder by their names inside it; a path that is a file stands for itself."""
     if path.is_file():
         return {path.name: file_digest(path)}
-    files = sorted(file for file in path.rglob("*") if file.is_file() and ".partial" not in file.as_posix())
-    return {file.relative_to(path).as_posix(): file_digest(file) for file in files}
+    return {name: file_digest(path / name) for name in sorted(names)}
+
+
+def _gallery_files(gallery: Gallery) -> list[str]:
+    """What belongs to a gallery: its manifest, the files named there, and codes. Strange files are none of it."""
+    codes = (gallery.path / "codes").glob("[!.]*/*.*")
+    return ["manifest.json", *gallery.manifest["files"], *(f.relative_to(gallery.path).as_posix() for f in codes)]
 
 
 def _spare(path: Path, used: set[str]) -> list[str]:

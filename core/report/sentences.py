@@ -41,7 +41,7 @@ def about_bias(document: Document, prompt: Document, finding: Document) -> Marku
     without = f"; {unknown} more have no known {escape(finding['attribute'])}" if unknown else ""
     words = Markup(
         f"Of the {share['n']} {items} with known {escape(finding['attribute'])} among the nearest {k}{without}, "
-        f"{estimate(share, 'share')} are {escape(group)}; the target is {escape(target_name(share['target']))}. "
+        f"{estimate(share, 'share')} are {escape(group)}; the target is {_target(share)}. "
     )
     times = share["estimate"] / share["target"]
     size = {**share, "estimate": times, "lo": share["lo"] / share["target"], "hi": share["hi"] / share["target"]}
@@ -68,6 +68,10 @@ def about_effect(prompt: Document, finding: Document) -> Markup:
         f"{tested(finding)}: <strong>{EFFECT_WORDS[finding['verdict']]}</strong>."
     )
     return words + _not_interpreted(finding)
+
+
+def _target(value: Document) -> Markup:
+    return Markup(f'<span class="setting">{escape(target_name(value["target"]))}</span>')
 
 
 def _not_interpreted(finding: Document) -> Markup:
@@ -116,8 +120,8 @@ def _worst(one: Document, shown: Sequence[Document]) -> Iterator[Markup]:
     over, under = (worst["shares"][pair[name]]["original"] for name in ("over", "under"))
     yield Markup(
         f"The worst pair: for “{escape(worst['prompt'])}”, {escape(pair['over'])} has {estimate(over, 'share')} of the "
-        f"places where {escape(target_name(over['target']))} was the target, {escape(pair['under'])} "
-        f"{estimate(under, 'share')} where it was {escape(target_name(under['target']))}."
+        f"places where {_target(over)} was the target, {escape(pair['under'])} {estimate(under, 'share')} where it was "
+        f"{_target(under)}."
     )
 
 

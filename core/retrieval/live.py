@@ -24,6 +24,8 @@ from core.retrieval.flat import Ranking, best_rows, unit_query
 from core.retrieval.geometry import Geometry, Pooled, Residual, blocks
 
 KEPT_QUERIES, KEPT_EDITS = 64, 32
+THIN = 1e-3
+"""Share of its squared length below which a changed row is measured anew."""
 LARGEST = float(np.finfo(np.float32).max)
 """Squared lengths beyond it are no embeddings: float32 could not hold them."""
 
@@ -169,13 +171,27 @@ class LiveEngine:
         if shift is not None:
             self._add_shift(shift, alpha, rows, squares, along, own)
         self._subtract(neurons, columns, codes, alpha, shift, places, squares, along, own)
+        thin = np.flatnonzero((squares < THIN * base.squares[:, rows]).any(axis=0))
+        if len(thin):  # nearly everything is taken away: the difference of large numbers says too little
+            squares[:, thin] = self._forms_of(rows[thin], alpha, shift, codes[thin] @ self.W[neurons])
         scales, lengths = self.geometry.scales(squares), self.geometry.lengths(squares, along)
-        if not (squares < LARGEST).all() or not (lengths > 0).all():
+        if not (squares < LARGEST).all():
             raise InputError("the edit gives embeddings that are not finite; choose a smaller gamma or fewer neurons")
+        if not (lengths > 0).all():
+            raise InputError("the edit leaves nothing of some items; switch fewer neurons, or less strongly")
         before = self._pooled_lengths[rows]
         common = self._pooled_along_offset[rows]
         cosines = (own / scales + common) / (lengths * before)
         return LiveEdit(rows, codes, neurons, alpha, shift, scales, lengths, cosines)
+
+    def _forms_of(self, rows: np.ndarray, alpha: float, shift: np.ndarray | None, away: np.ndarray) -> np.ndarray:
+        """The forms of a few changed rows, from the rows themselves."""
+        b = (1.0 - alpha) * np.asarray(self.x[rows], dtype=np.float64) - away
+        if alpha > 0:
+            b += alpha * self._decode(rows)
+        if shift is not None:
+            b += shift
+        return self.geometry.forms(b, b)
 
     def _changed(self, columns: list[_Column], factors: np.ndarray, everybody: bool) -> tuple[np.ndarray, np.ndarray]:
         """Rows on which a switched neuron fires (or all), and c s_j z_ij of them, dense over the switched neurons."""
@@ -263,7 +279,7 @@ class LiveEngine:
     def _reconstructed(self) -> _Base:
         return self._summed(self._decode)
 
-    def _decode(self, rows: slice) -> np.ndarray:
+    def _decode(self, rows: slice | np.ndarray) -> np.ndarray:
         return np.asarray(self._by_row[rows] @ self.W + self.b)
 
     @cached_property

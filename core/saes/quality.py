@@ -1,5 +1,6 @@
 """How well an SAE reconstructs, and how sparsely: one definition for each number, sums in float64."""
 
+import mmap
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -77,6 +78,12 @@ class Quality:
         return {"fvu": fvu, "l0": self.l0, "dead_fraction": self.dead_fraction, "n": self.n}
 
 
+def _let_go(x: np.ndarray) -> None:
+    """Take what was read of a memory map off this process; it stays in the disk's cache, and is never changed."""
+    if isinstance(x, np.memmap) and x.mode == "r" and isinstance(x.base, mmap.mmap) and hasattr(x.base, "madvise"):
+        x.base.madvise(mmap.MADV_DONTNEED)
+
+
 def row_batches(
     x: np.ndarray, rows: np.ndarray | None = None, batch: int = 4096, progress: Progress | None = None, what: str = ""
 ) -> Iterator[torch.Tensor]:
@@ -86,6 +93,7 @@ def row_batches(
         here = slice(start, min(start + batch, n))
         part = x[here] if rows is None else x[rows[here]]
         yield torch.from_numpy(np.array(part, dtype=np.float32))
+        _let_go(x)
         if progress is not None:
             progress(here.stop, n, what)
 

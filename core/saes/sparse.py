@@ -6,6 +6,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")  # said to every user of the layout
+
 
 class Places(NamedTuple):
     """Places (row, column) in a matrix of `shape`, row by row, within a row by ascending column."""
@@ -53,11 +55,9 @@ def places_of(mask: Tensor) -> Places:
 
 def sampled_products(a: Tensor, b: Tensor, places: Places) -> Tensor:
     """(m,) entries of a @ b, a (rows, d), b (d, columns), at the places alone."""
-    with warnings.catch_warnings():  # said once a process: that the layout is young, and that it is not checked
-        warnings.filterwarnings("ignore", message="Sparse")
-        nowhere = torch.sparse_csr_tensor(
-            places.row_starts(), places.columns, a.new_zeros(len(places.rows)), places.shape
-        )
+    nowhere = torch.sparse_csr_tensor(
+        places.row_starts(), places.columns, a.new_zeros(len(places.rows)), places.shape, check_invariants=False
+    )
     return torch.sparse.sampled_addmm(nowhere, a, b, beta=0.0).values()
 
 

@@ -22,7 +22,7 @@ from core.statistics.estimates import DRAWS, LEVEL
 PROPOSALS = (-3.0, -1.5, 0.0, 1.5, 3.0, 5.0)
 """Where lists are drawn: so many standard errors of t away from what was seen, which brackets both ends."""
 GRID = 61
-TREND = 0.3
+TREND = 0.45
 """Standard deviation to which the slope of a group's log-odds, per octave of rank, is held."""
 NEWTON = 6
 EXTREMES = ("max_skew", "min_skew")
@@ -47,10 +47,18 @@ def metric_interval(
         return math.nan, math.nan
     estimate = float(metric(ranked, target))
     family = _family(metric, ranked, target)
-    near, far = _ends(metric, family, estimate, target, draws, seed)
     if metric.name in EXTREMES:
-        # several groups as extreme as the most extreme one push the estimate outwards: the near end allows for that
+        # the most extreme of several like groups is biased outwards, of one group that stands alone it is not: each end
+        # is that of the family in which it lies further out
         near, _ = _ends(metric, _tied(family, metric), estimate, target, draws, seed)
+        _, far = _ends(metric, _alone(family, metric), estimate, target, draws, seed)
+    elif metric.ordered:
+        # a trend that chance put into the list says little of its mean: it counts at the near end, where lists with a
+        # trend vary less, and not at the far one
+        near, _ = _ends(metric, family, estimate, target, draws, seed)
+        _, far = _ends(metric, _level(family, ranked), estimate, target, draws, seed)
+    else:
+        near, far = _ends(metric, family, estimate, target, draws, seed)
     return min(near, far, estimate), max(near, far, estimate)
 
 
@@ -165,13 +173,33 @@ class _OrderedFamily(_Family):
 
 
 def _family(metric: Metric, ranked: np.ndarray, q: np.ndarray) -> _CountFamily | _OrderedFamily:
-    """The family through what was seen; where exactly the target was seen, it leads to the first group."""
+    """The family through what was seen."""
     counts = np.bincount(ranked, minlength=len(q))
     p = _along(ranked, q) if metric.ordered else (counts[None] + 0.5) / (counts.sum() + 0.5 * len(q))
-    u = np.log(p / q)
-    if np.ptp(u, axis=1).max() < 1e-6:
-        u[:, 0] += 1e-3
+    u = np.stack([_apart(row) for row in np.log(p / q)])
     return (_OrderedFamily if metric.ordered else _CountFamily)(u, q, len(ranked))
+
+
+def _level(family: _OrderedFamily, ranked: np.ndarray) -> _OrderedFamily:
+    """The family of lists with the same chances at every rank."""
+    counts = np.bincount(ranked, minlength=len(family.q)) + 0.5
+    return _OrderedFamily(
+        _apart(np.log(counts / counts.sum() / family.q))[None].repeat(family.k, axis=0), family.q, family.k
+    )
+
+
+def _apart(u: np.ndarray) -> np.ndarray:
+    """Log-ratios that lead somewhere: where exactly the target was seen, to the first group."""
+    return u + 1e-3 * (np.arange(len(u)) == 0) if np.ptp(u) < 1e-6 else u
+
+
+def _alone(family: _CountFamily, metric: Metric) -> _CountFamily:
+    """The family in which only the most extreme group departs from its target, and the others share the rest alike."""
+    u, p = family.u[0], np.exp(family.u[0]) * family.q
+    top = u.argmax() if metric.bias_direction > 0 else u.argmin()
+    rest = np.full(len(u), np.log((1.0 - p[top]) / (1.0 - family.q[top])))
+    rest[top] = u[top]
+    return _CountFamily(rest[None], family.q, family.k)
 
 
 def _tied(family: _CountFamily, metric: Metric) -> _CountFamily:

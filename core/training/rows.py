@@ -43,7 +43,10 @@ class Batches:
         self.norm = self._norm_factor()
 
     def __call__(self, step: int) -> Tensor:
-        return (self._read(self.sample(step)) / self.norm).to(self.device)
+        batch = self._read(self.sample(step)) / self.norm
+        if torch.device(self.device).type == "cuda":
+            batch = batch.pin_memory()  # so that the copy runs beside the GPU's work
+        return batch.to(self.device, non_blocking=True)
 
     def _read(self, chosen: np.ndarray) -> Tensor:
         part = self.x[chosen if self.rows is None else self.rows[chosen]]

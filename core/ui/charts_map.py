@@ -1,5 +1,6 @@
 """Figures of the map. Thousands of points are drawn by the graphics card; colour never stands without its number."""
 
+import base64
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -81,6 +82,27 @@ def items(
         figure.add_trace(upload.update(hovertext=[f"your upload {name}" for name in names], hoverinfo="text"))
     _frame(figure)
     figure.update_layout(showlegend=True, legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0})
+    return figure
+
+
+def heat(picture: bytes, values: np.ndarray) -> go.Figure:
+    """A picture under the activations (rows, columns) of its patches; darker blue is stronger, numbers on hover."""
+    rows, columns = values.shape
+    source = f"data:image/jpeg;base64,{base64.b64encode(picture).decode()}"
+    figure = go.Figure(
+        go.Heatmap(
+            z=values.round(3).tolist(),
+            colorscale=[[0, "rgba(11,83,148,0)"], [1, "rgba(11,83,148,0.85)"]],
+            zmin=0,
+            hovertemplate="row %{y}, column %{x}: %{z}<extra></extra>",
+            colorbar={"thickness": 10, "len": 0.8},
+        )
+    )
+    place = {"x": -0.5, "y": -0.5, "sizex": columns, "sizey": rows, "xref": "x", "yref": "y", "sizing": "stretch"}
+    figure.add_layout_image(source=source, layer="below", **place)
+    figure.update_xaxes(visible=False, range=[-0.5, columns - 0.5])
+    figure.update_yaxes(visible=False, range=[rows - 0.5, -0.5], scaleanchor="x")
+    figure.update_layout(height=340, width=420, margin={"l": 0, "r": 0, "t": 8, "b": 8}, dragmode=False)
     return figure
 
 

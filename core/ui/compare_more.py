@@ -51,9 +51,16 @@ def numbers(found: RankResult) -> None:
             row |= {"After": share_text(found.after.shares[group]), "Change, points": change(moved, points)}
         share_rows.append(row | {"In the gallery": _in_gallery(found, group)})
     st.table(share_rows, border="horizontal", hide_index=True)
+    pair = found.part.worst_pair(found.after or found.before)
+    if pair is not None and len(found.part.groups) > 2:
+        st.markdown(
+            f"Furthest apart {'after' if found.after else 'before'}: **{pair['over']}**, {pair['ratio']:.1f} times as "
+            f"often for its target as **{pair['under']}** "
+            f":small[:gray[{pair['n_over']:,} and {pair['n_under']:,} searched rows; smaller groups are not compared]]"
+        )
     st.caption(
-        "Intervals are 95 %: Wilson for shares, paired draws for changes. “By chance” is where the metric lies when "
-        f"labels are shuffled ({found.request.null_draws:,} draws, seed {found.request.seed})."
+        "Intervals are 95 %: Wilson for shares, test inversion for metrics, paired draws for changes. “By chance” is "
+        f"where the metric lies when labels are shuffled ({found.request.null_draws:,} draws, seed {found.request.seed})."
     )
     st.download_button(
         "Download as CSV",

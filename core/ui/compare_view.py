@@ -20,6 +20,7 @@ from core.ui import (
     results,
     toggles,
     upload_ranks,
+    why_view,
 )
 from core.ui.frame import guard, unknown_words
 from core.ui.state import OWN_TARGET, AppState, bind, get_state
@@ -41,6 +42,7 @@ VIEWS: dict[str, str] = {
     "numbers": "Numbers",
     "controls": "Controls",
     "cost": "What it costs",
+    "why": "Why this lean?",
 }
 
 
@@ -59,6 +61,7 @@ def compare() -> None:
     if state.target == OWN_TARGET and attribute not in state.own_targets:
         st.info(f"Nothing is shown before the target of {attribute} is there: give its table above.")
         return
+    why_view.keep_to_its_prompt(state)
     question = results.asked(state, attribute)
     if question.model is not None:
         unknown_words(state.query)
@@ -136,6 +139,8 @@ def _outcome(state: AppState, question: results.Asked, attribute: str) -> tuple[
         compare_more.controls(question)
     elif view == "cost":
         compare_more.cost(question)
+    elif view == "why":
+        why_view.view(question)
     else:
         _pictures(state, question.gallery, attribute, found, pages)
         _uploads(state, question, found)
@@ -165,7 +170,9 @@ def _sentence(state: AppState, gallery: Gallery, found: RankResult) -> None:
 def _switched(found: RankResult) -> str:
     """What was done, for the sentence: the neurons that were switched, or the method's name."""
     method, edits = found.request.method, found.request.edits
-    words = [switched_words(e.neurons, e.strength, side) for side, e in sorted(edits.items()) if e.neurons]
+    words = [
+        switched_words(e.neurons, e.strength, side, bool(e.gammas)) for side, e in sorted(edits.items()) if e.neurons
+    ]
     return " and ".join(words) or results.method_title(method)
 
 

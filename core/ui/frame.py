@@ -176,6 +176,7 @@ def sidebar() -> None:
             named = ", ".join(map(str, edit.neurons[:8])) + (" …" if len(edit.neurons) > 8 else "")
             st.markdown(
                 f":small[Switched, {side} side]  \n**{named or 'reconstruction only'}**, strength {edit.strength:g}"
+                + (" of each neuron's own" if edit.strengths else "")
             )
         if state.edits:
             st.button("Back to the original", icon=":material/undo:", on_click=state.clear_edits, width="stretch")

@@ -89,7 +89,7 @@ def _with_digest(name: str, load: Callable[[str], Any]) -> str:
 
 def _edit_text(edit: Edit) -> str:
     """`3,17;strength=0.5`: the neurons, then what differs from switching them off."""
-    if len(edit.neurons) > INLINE:
+    if len(edit.neurons) > INLINE or edit.strengths or edit.gammas:
         _large_edits().get(edit.digest[:16], lambda: edit)
         return f"digest={edit.digest[:16]}"
     text, plain = ",".join(map(str, edit.neurons)), Edit()

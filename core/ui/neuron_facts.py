@@ -83,3 +83,12 @@ def interesting(found: probing.Probe, attribute: str | None) -> np.ndarray:
 def standing(found: probing.Probe, neuron: int) -> Standing | None:
     """What is said about a neuron on this gallery."""
     return labelling.live(found.sae.digest).on(found.gallery.digest).get(neuron)
+
+
+def heat(state: AppState, found: probing.Probe, neuron: int, picture: bytes) -> np.ndarray:
+    """The neuron's activation on each patch of a small picture, (rows, columns)."""
+    from core.datasets.images import read_image
+    from core.neurons import patch_activations
+
+    model = cache.current_backbone(state)
+    return patch_activations(model, found.sae, read_image(picture, "the picture").image, neuron)

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from core.config import InputError, Side
-from core.ui import ask, cache, charts, grids, neuron_facts, probing
+from core.ui import ask, cache, charts, charts_map, grids, neuron_facts, probing
 from core.ui.compare_more import change, value
 from core.ui.frame import guard, guarded
 from core.ui.jobs import progress
@@ -110,4 +110,35 @@ def elsewhere(found: probing.Probe, neuron: int, attribute: str | None) -> None:
             key="elsewhere-rates",
             config=charts.config(f"neuron-{neuron}-elsewhere"),
             alt=f"Firing rates there: {words}.",
+        )
+
+
+@st.fragment
+@guarded
+def heat_map(state: AppState, found: probing.Probe, neuron: int) -> None:
+    """Where in one of its strongest pictures the neuron fires, for SAEs of the residual attach point."""
+    if found.gallery.side != "image" or found.sae.attach != "residual" or not found.gallery.has_thumbs:
+        return
+    top = [int(row) for row in probing.shown_evidence(found, neuron).top.rows]
+    if not top:
+        return
+    with st.expander("Where in a picture it fires", icon=":material/grid_on:"), guard():
+        names = {found.gallery.item_id(row): row for row in top}
+        chosen = st.pills("Picture", list(names), key=f"heat-{neuron}")
+        if chosen is None:
+            st.caption("Choose one of the pictures it fires on most: each patch of the model is read by itself.")
+            return
+        picture = found.gallery.thumb(names[chosen])
+        values = neuron_facts.heat(state, found, neuron, picture)
+        least, most = float(values.min()), float(values.max())
+        st.plotly_chart(
+            charts_map.heat(picture, values),
+            key="heat",
+            config=charts.config(f"neuron-{neuron}-patches"),
+            alt=f"Activation of neuron {neuron} on {values.size} patches of item {chosen}: {least:.2f} to {most:.2f}.",
+        )
+        st.caption(
+            f"{values.shape[0]} × {values.shape[1]} patches of the stored small picture, {least:.2f} to {most:.2f}. "
+            "An SAE that was trained on the one token of the whole picture knows little of single patches: read this "
+            "as a hint, not as evidence."
         )

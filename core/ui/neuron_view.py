@@ -88,12 +88,13 @@ def one(state: AppState, found: probing.Probe, side: Side, neuron: int, attribut
         _items(found, "Fires on, at random", "drawn from all items on which it fires", shown.firing, "firing")
     _neighbours(state, found, side, neuron)
     neuron_more.switched_off(state, found, side, neuron, attribute)
+    neuron_more.heat_map(state, found, neuron)
     neuron_more.elsewhere(found, neuron, attribute)
 
 
 def _head(state: AppState, found: probing.Probe, side: Side, neuron: int, attribute: str | None) -> None:
     """Name, way to the others, and the switch."""
-    with st.container(horizontal=True, vertical_alignment="center"):
+    with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
         st.subheader(f"Neuron {neuron}", anchor=False, width="content")
         st.button("List", icon=":material/arrow_back:", on_click=state.open_neuron, args=(None, side))
         before, after = probing.living_neighbours(found, neuron)

@@ -221,8 +221,12 @@ def upload_values(state: AppState, side: Side, sae: "SAEFile", neuron: int) -> "
 def suggested(state: AppState, side: Side, attribute: str, tau: float) -> tuple[list[Suggestion], Probe]:
     """The first specific neurons of each group, and for a group without any the neuron that tells it apart best."""
     found = probe(state, side)
-    if attribute not in found.gallery.attributes:
-        raise InputError(f"the probe gallery {found.gallery.name} has no attribute {attribute!r} to find neurons with")
+    try:
+        found.gallery.components(attribute)
+    except InputError:
+        raise InputError(
+            f"the probe gallery {found.gallery.name} has no attribute {attribute!r} to find neurons with"
+        ) from None
     rule, why = social(found, attribute, tau), {}
     for group, neurons in rule.groups.items():
         if neurons.specific:

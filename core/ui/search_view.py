@@ -3,7 +3,7 @@
 import streamlit as st
 
 from core.config import Side
-from core.ui import grids, neuron_list, probing, searching
+from core.ui import grids, links, neuron_list, probing, searching
 from core.ui.frame import guard, unknown_words
 from core.ui.state import AppState, bind, get_state
 from core.ui.wording import number
@@ -51,7 +51,9 @@ def _by_item(state: AppState, found: probing.Probe, side: Side) -> None:
             grids.grid([grids.uploaded(upload.picture, upload.name, "")], "search-upload")
             return _listed(state, found, side, searching.on_upload(found, upload), "activation")
     else:
-        st.page_link("pages/start.py", label="Upload pictures or captions of your own", icon=":material/upload:")
+        if st.button("Upload pictures or captions of your own", icon=":material/upload:"):
+            state.set_filter("start-view", "uploads")
+            links.go("pages/start.py")
     if side == "text":
         text = _asked(state, "search-caption", "Caption", "a caption of your own")
         if text:
@@ -67,7 +69,8 @@ def _by_label(state: AppState, found: probing.Probe, side: Side) -> None:
     by = searching.labelled(found)
     if not by:
         st.info("No neuron of this SAE is labelled on this gallery yet.")
-        st.page_link("pages/label.py", label="Label neurons", icon=":material/label:")
+        if st.button("Label neurons", icon=":material/label:"):
+            links.go("pages/label.py")
         return
     if state.filters.get("search-label") not in by:
         state.set_filter("search-label", next(iter(by)))

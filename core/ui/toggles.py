@@ -1,5 +1,7 @@
 """Neurons on switches: the suggested ones with the pictures that they answer to, any other by its number, and how."""
 
+from dataclasses import replace
+
 import streamlit as st
 
 from core.config import FORMS, Edit, Side
@@ -71,7 +73,11 @@ def _row(state: AppState, side: Side, neuron: int, why: str) -> None:
 def _flip(side: Side, neuron: int) -> None:
     """Take a neuron into the edit or out of it, with the strength and form last chosen."""
     state = get_state()
-    _set(state, side, tuple(set(state.edits.get(side, Edit()).neurons) ^ {neuron}))
+    now = state.edits.get(side)
+    if now is not None and (now.strengths or now.gammas):
+        state.set_edit(side, now.toggled(neuron))  # the other neurons keep strengths and values of their own
+    else:
+        _set(state, side, tuple(set(now.neurons if now else ()) ^ {neuron}))
 
 
 def _switch(side: Side, neurons: tuple[int, ...]) -> None:
@@ -140,6 +146,7 @@ def _manner(state: AppState, side: Side) -> None:
 def _take_manner(side: Side) -> None:
     state = get_state()
     chosen = {name: st.session_state[f"{name}-{side}"] for name in SETTINGS}
-    neurons = state.edits.get(side, Edit()).neurons
+    now = state.edits.get(side, Edit())
     state.set_filter(f"settings-{side}", Edit((), **chosen))
-    state.set_edit(side, Edit(neurons, **chosen))
+    own_values = now.gammas if chosen["gamma"] == now.gamma else ()  # a gamma that is typed holds for all
+    state.set_edit(side, replace(now, gammas=own_values, **chosen))

@@ -127,8 +127,13 @@ def band_text(value: Estimate) -> str:
     return "–" if value.null is None else f"{number(value.null.lo)} to {number(value.null.hi)}"
 
 
-def switched_words(neurons: Sequence[int], strength: float, side: str) -> str:
-    """What is switched, for sentences: "image neurons 3 and 17 off"."""
+def switched_words(neurons: Sequence[int], strength: float, side: str, own_values: bool = False) -> str:
+    """What is switched, for sentences: "image neurons 3 and 17 off".
+
+    `own_values`: each neuron moves by a strength of its own towards a value of its own.
+    """
     plural = "neuron" if len(neurons) == 1 else "neurons"
     how = "off" if strength == 1 else f"turned down by {percent(strength)}"
+    if own_values:
+        how = "moved towards their means" + ("" if strength == 1 else f", at {percent(strength)} of their strengths")
     return f"{side} {plural} {listing(neurons)} {how}"

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from core.config import ASSETS, InputError
-from core.report import canonical
+from core.report import canonical, sealed
 from core.store import file_digest, read_json
 
 MANIFEST = "manifest.json"
@@ -84,7 +84,7 @@ def _elsewhere(kind: str, entry: Mapping[str, Any]) -> Path | None:
 def compare_digests(folder: Path, manifest: Mapping[str, Any], places: Places) -> list[str]:
     """One line for every file that is not what the manifest says, naming it; empty where all are."""
     wrong = []
-    if (folder / MANIFEST).read_bytes() != canonical(manifest).encode():
+    if (folder / MANIFEST).read_bytes() != canonical(sealed(manifest)).encode():
         wrong.append(f"{MANIFEST}: was changed after it was written")
     wrong += [f"{line}" for line in _differences(folder, manifest["files"], ())]
     for kind, by_digest in (("galleries", places.galleries), ("saes", places.saes)):

@@ -117,3 +117,14 @@ def test_gensynth():
             skew = np.log(np.bincount(top, minlength=2)[present] / k / prior[present]).max()
             assert skew == pytest.approx(data["gen_maxskew"][i, j], abs=TOLERANCE)
             assert float(METRIC["max_skew"](top, prior)) == pytest.approx(data["gen_maxskew"][i, j], abs=TOLERANCE)
+
+
+def test_visogender_bias_count():
+    """The recorded code counts places: +1 for the first five candidates, -1 for the last five, 0 between them."""
+    data = oracle("metrics_biask")
+    half, metric = np.array([0.5, 0.5]), RANKING_METRICS.get("bias_count_at_k")()
+    place = np.repeat([0, -1, 1], [5, 10, 5])
+    for scores, recorded in zip(data["viso_logits"], data["viso_bias_count"], strict=True):
+        ranked = place[top_rows(scores, len(scores))]
+        for k in range(1, 21):
+            assert float(metric(ranked[:k], half)) == pytest.approx(recorded[k - 1], abs=TOLERANCE)

@@ -106,10 +106,11 @@ def test_numbers_of_groups_carry_no_meaning(metric, case):
     )
 
 
-@every_metric
+@pytest.mark.parametrize("metric", [m for m in METRICS if m.name != "bias_count_at_k"], ids=lambda m: m.name)
 @given(case=rankings())
 @settings(max_examples=40, deadline=None)
 def test_unknown_rows_at_the_end_change_no_share(metric, case):
+    """Of every metric but bias count, which is defined over all k rows."""
     ranked, target = case
     longer = np.concatenate([ranked, [-1, -1]])
     assert float(metric(longer, target)) == pytest.approx(float(metric(ranked, target)), abs=1e-12)
@@ -121,6 +122,27 @@ def test_unknown_rows_at_the_end_change_no_share(metric, case):
 def test_shares_at_the_target_are_zero(name, target, mode):
     ranked = np.repeat(np.arange(len(target)), np.round(np.array(target) * 10).astype(int))
     assert float(by_name[name](ranked, np.array(target), mode)) == pytest.approx(0.0, abs=1e-12)
+
+
+@every_metric
+@given(case=rankings(unknown=True), seed=st.integers(0, 99))
+@settings(max_examples=40, deadline=None)
+def test_only_an_ordered_metric_sees_the_order(metric, case, seed):
+    ranked, target = case
+    shuffled = np.random.default_rng(seed).permutation(ranked)
+    if not metric.ordered:
+        np.testing.assert_equal(metric(shuffled, target), metric(ranked, target))
+    twice = np.stack([ranked, ranked])
+    np.testing.assert_equal(metric(twice, target), [metric(ranked, target)] * 2)
+
+
+@pytest.mark.parametrize("name", ["max_skew", "min_skew", "kl"])
+@given(labels=st.lists(st.integers(0, 3), min_size=1, max_size=60))
+@settings(max_examples=40, deadline=None)
+def test_the_whole_gallery_against_its_own_shares_is_zero(name, labels):
+    groups, ranked = np.unique(labels, return_inverse=True)
+    target = target_distribution("gallery", [str(g) for g in groups], np.bincount(ranked).tolist())
+    assert float(by_name[name](ranked, target)) == pytest.approx(0.0, abs=1e-12)
 
 
 def test_more_of_one_group_is_more_skew():

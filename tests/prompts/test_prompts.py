@@ -94,6 +94,14 @@ def test_a_query_is_said_of_a_group(query, word, said):
     assert shipped_book(OPEN).paraphrases.said_of(query, word) == said
 
 
+def test_an_intersection_is_said_of_both_its_groups():
+    book = shipped_book(CLOSED)
+    found = book.group_texts("gender x skin", ["Female x dark", "Male x light"], " x ")
+    assert found["Female x dark"].prompts[0] == "a photo of a dark-skinned woman"
+    assert found["Male x light"].word == "light-skinned male"
+    assert book.group_texts("gender x skin", ["Female x blue"], " x ") is None
+
+
 def test_paraphrases_begin_with_the_query_and_hold_it_once():
     found = shipped_book(OPEN).paraphrases.of("a photo of a nurse")
     assert found[0] == "a photo of a nurse" and len(set(found)) == len(found)

@@ -144,6 +144,18 @@ def test_several_queries_and_the_order_of_questions():
             np.testing.assert_array_equal(engine(m).scores(query, edit), scores)
 
 
+def test_a_row_of_which_nearly_nothing_is_left():
+    """float32: ||x'||^2 as a difference of numbers near 1 would be noise, here it is 1e-8."""
+    rng, W = np.random.default_rng(0), np.eye(6, dtype=np.float32)
+    x = np.abs(rng.normal(size=(8, 6))).astype(np.float32)
+    x[0] = [1.0, 0, 0, 0, 0, 1e-4]
+    live = LiveEngine(x, sparse.csc_matrix(np.maximum(x, 0) * (np.arange(6) < 5)), W, np.zeros(6, dtype=np.float32))
+    np.testing.assert_allclose(live.edited(Edit((0,))).lengths[0], 1e-4, rtol=1e-3)
+    x[0, 5] = 0.0
+    with pytest.raises(InputError, match="leaves nothing of some items"):
+        LiveEngine(x, sparse.csc_matrix(x), W, np.zeros(6, dtype=np.float32)).edited(Edit((0,)))
+
+
 def test_best_rows_breaks_ties_by_row():
     scores = np.array([0.5, 0.9, 0.5, 0.5, 0.1])
     np.testing.assert_array_equal(best_rows(scores, 3), [1, 0, 2])

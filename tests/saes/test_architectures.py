@@ -32,6 +32,14 @@ def test_codes_of_a_row_do_not_depend_on_other_rows(arch):
     torch.testing.assert_close(sae.encode(x)[4:5], sae.encode(x[4:5]))
 
 
+def test_sparse_codes_are_the_codes(arch):
+    sae, x = random_sae(arch), torch.from_numpy(cone(30, 12))
+    places, values = sae.encode_sparse(x)
+    z = sae.encode(x)
+    assert torch.equal(torch.stack(places[:2], dim=1), (z != 0).nonzero())
+    torch.testing.assert_close(values, z[z != 0])
+
+
 def test_active_codes_are_the_pre_activations_in_float64(arch):
     sae, x = random_sae(arch).double(), torch.from_numpy(cone(9, 12)).double()
     a = {name: value.astype(np.float64) for name, value in sae.arrays().items()}

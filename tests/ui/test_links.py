@@ -16,6 +16,12 @@ class Gallery:
     digest: str
     attributes: list[str] = field(default_factory=lambda: ["gender", "race"])
 
+    def components(self, attribute: str) -> list[str]:
+        parts = attribute.split(" x ")
+        if not set(parts) <= set(self.attributes):
+            raise InputError(f"the gallery has {', '.join(self.attributes)}")
+        return parts
+
     def rows(self, half: str, where: dict[str, str]) -> list[int]:
         for column, value in where.items():
             if column not in self.attributes:

@@ -66,3 +66,7 @@ def test_numbers_have_a_true_minus_and_a_sign_where_it_matters() -> None:
     assert wording.signed(0.5) == "+0.50"
     assert wording.number(0.0123) == "0.012"
     assert wording.number(None) == "–"
+
+
+def test_neurons_with_values_of_their_own_are_not_called_off():
+    assert wording.switched_words([3], 1.0, "image", True) == "image neuron 3 moved towards their means"

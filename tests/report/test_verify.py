@@ -1,0 +1,241 @@
+"""A second reader: everything computed again without torch, and whatever was changed is named."""
+
+import json
+import random
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import scipy.sparse as sparse
+import torch
+
+from core.audit.arms import gather, request_for
+from core.audit.bench import Bench
+from core.audit.material import item_material, select_part
+from core.audit.run import edits_of
+from core.audit.sources import open_sources
+from core.audit.spec import AuditSpec
+from core.cli import main
+from core.config import Edit, InputError, SAEConfig
+from core.gallery import open_gallery
+from core.interventions import INTERVENTIONS
+from core.saes.base import SAES, new_sae
+from core.saes.checkpoint import load_sae
+from core.saes.frozen import FrozenSAE, load_frozen
+from core.store import file_digest
+from core.verify import compare_digests, find_places, verify
+from core.verify.digests import read_manifest
+from core.verify.rankings import edited, not_ranked
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+BLOCKED = """
+import sys
+class Block:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in ("torch", "streamlit", "open_clip"):
+            raise ImportError(f"{name} is not here")
+sys.meta_path.insert(0, Block())
+from core.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.fixture()
+def copy(audited: Path, tmp_path: Path) -> Path:
+    """The report, gallery and SAE at another place, the old one out of reach by the spec's paths."""
+    for name in ("report", "gallery", "sae"):
+        shutil.copytree(audited / name, tmp_path / name)
+    return tmp_path
+
+
+def check(folder: Path) -> tuple[str, ...]:
+    return verify(folder / "report", [folder / "gallery"], [folder / "sae"]).differences
+
+
+def test_another_machine_without_torch_finds_everything_equal(copy: Path) -> None:
+    arguments = ["verify", str(copy / "report"), "--gallery", str(copy / "gallery"), "--sae", str(copy / "sae")]
+    done = subprocess.run(
+        [sys.executable, "-c", BLOCKED, *arguments, "--json"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr + done.stdout
+    said = json.loads(done.stdout)
+    assert said["equal"] and said["differences"] == [] and said["numbers"] > 1000 and said["files"] > 10
+
+
+def test_changed_bytes_are_found_and_the_file_is_named(copy: Path) -> None:
+    """Every file, and some places in each, the manifest included."""
+    rng, flips = random.Random(0), 0
+    files = [p for p in copy.rglob("*") if p.is_file() and p.stat().st_size]
+    for path in files:
+        for _ in range(4):
+            whole = path.read_bytes()
+            at = rng.randrange(len(whole))
+            new = (whole[at] + rng.randrange(1, 256)) % 256
+            path.write_bytes(whole[:at] + bytes([new]) + whole[at + 1 :])
+            lines = _digest_lines(copy)
+            path.write_bytes(whole)
+            assert any(path.name in line for line in lines), f"byte {at} of {path.name}: {lines}"
+            flips += 1
+    assert flips >= 60 and _digest_lines(copy) == []
+
+
+def _digest_lines(folder: Path) -> list[str]:
+    try:
+        manifest = read_manifest(folder / "report")
+    except InputError as error:
+        return [str(error)]
+    return compare_digests(
+        folder / "report", manifest, find_places(manifest, [folder / "gallery"], [folder / "sae"])
+    )
+
+
+def test_a_damaged_file_is_exit_code_1_and_one_line(copy: Path, capsys: pytest.CaptureFixture) -> None:
+    arguments = ["verify", str(copy / "report"), "--gallery", str(copy / "gallery"), "--sae", str(copy / "sae")]
+    for name in ("report/manifest.json", "report/report.json", "gallery/manifest.json", "sae/weights.safetensors"):
+        path = copy / name
+        whole = path.read_bytes()
+        path.write_bytes(b"\xff" + whole[1:])
+        capsys.readouterr()
+        assert main(arguments) == 1, name
+        said = capsys.readouterr()
+        assert path.name in said.out and "Traceback" not in said.out + said.err
+        path.write_bytes(whole)
+    assert main(["verify", str(copy / "sae")]) == 2
+
+
+def change(folder: Path, alter) -> None:
+    """Alter report.json, and renew its digest in the manifest."""
+    path, manifest = folder / "report" / "report.json", folder / "report" / "manifest.json"
+    document = json.loads(path.read_text())
+    alter(document)
+    path.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
+    listed = json.loads(manifest.read_text())
+    listed["files"]["report.json"] = file_digest(path)
+    manifest.write_text(json.dumps(listed, indent=1, ensure_ascii=False) + "\n")
+
+
+def test_a_changed_number_with_a_renewed_digest_is_found_by_computing_it_again(copy: Path) -> None:
+    def alter(document: dict) -> None:
+        document["attributes"][0]["prompts"][1]["metrics"]["max_skew"]["edited"]["estimate"] -= 0.01
+
+    change(copy, alter)
+    lines = check(copy)
+    assert not any(line.startswith("report.json: was changed") for line in lines)
+    named = [line for line in lines if "gender | prompts | a photo of a nurse | metrics | max_skew | edited" in line]
+    assert len(named) == 1 and "differs by 0.01" in named[0]
+
+
+@pytest.mark.parametrize(
+    ("where", "alter"),
+    [
+        ("p_adjusted", lambda d: d["findings"][2].update(p_adjusted=0.5)),
+        ("edits", lambda d: d["attributes"][0]["edits"][0]["image"].update(neurons=[1])),
+        ("k", lambda d: d["spec"].update(k=19)),
+        ("searched", lambda d: d["gallery"].update(searched=7)),
+    ],
+)
+def test_other_changes_of_the_document_are_found(copy: Path, where: str, alter) -> None:
+    change(copy, alter)
+    assert any(where in line for line in check(copy))
+
+
+def test_another_ranking_is_found_by_the_embeddings(copy: Path) -> None:
+    """Evidence and every number made from it are changed together: only the embeddings know better."""
+    path, manifest = copy / "report" / "evidence.npz", copy / "report" / "manifest.json"
+    with np.load(path) as stored:
+        arrays = dict(stored)
+    arrays["rows_0_0"][0, [0, 15]] = arrays["rows_0_0"][0, [15, 0]]
+    with open(path, "wb") as file:
+        np.savez(file, **arrays)
+    listed = json.loads(manifest.read_text())
+    listed["files"]["evidence.npz"] = file_digest(path)
+    manifest.write_text(json.dumps(listed))
+    assert any("gender | a photo of a pilot | original: rank" in line for line in check(copy))
+
+
+def test_the_page_has_to_follow_from_the_document(copy: Path) -> None:
+    path, manifest = copy / "report" / "report.html", copy / "report" / "manifest.json"
+    path.write_text(path.read_text().replace("Limitations</h2>", "No limitations</h2>"))
+    listed = json.loads(manifest.read_text())
+    listed["files"]["report.html"] = file_digest(path)
+    manifest.write_text(json.dumps(listed))
+    assert any(line.startswith("report.html: line") for line in check(copy))
+
+
+# ------------------------------------------------------------------------------------------- its parts
+
+
+def test_ranking_order_up_to_ties() -> None:
+    scores = np.array([0.1, 0.9, 0.5, 0.5 + 1e-7, 0.3])
+    for rows in ([1, 3, 2], [1, 2, 3], [1], [1, 3, 2, 4, 0]):
+        assert not_ranked(np.array(rows), scores) is None
+    for rows in ([3, 1, 2], [1, 3, 4], [1, 1, 2], [1, 3, 9], [2, 3]):
+        assert not_ranked(np.array(rows), scores) is not None
+
+
+@pytest.mark.parametrize("arch", SAES.names())
+def test_every_architecture_has_its_rule_in_numpy(arch: str) -> None:
+    rng = np.random.default_rng(0)
+    sae = new_sae(SAEConfig(arch, 12, 30, 4))
+    arrays = {name: rng.normal(size=value.shape).astype(np.float32) for name, value in sae.arrays().items()}
+    arrays |= {"threshold": np.abs(arrays["threshold"])} if "threshold" in arrays else {}
+    sae.load_arrays(arrays)
+    x = rng.normal(size=(50, 12)).astype(np.float32)
+    with torch.inference_mode():
+        expected = sae.encode(torch.as_tensor(x)).numpy()
+    frozen = FrozenSAE(sae.config, sae.arrays())
+    np.testing.assert_allclose(frozen.encode(x), expected, atol=1e-5)
+    assert ((frozen.encode(x) > 0) == (expected > 0)).all() and (expected > 0).any()
+
+
+def test_a_frozen_file_is_the_same_sae(audited: Path) -> None:
+    own, frozen = load_sae(audited / "sae"), load_frozen(audited / "sae")
+    assert (own.digest, own.name, own.side, own.attach) == (frozen.digest, frozen.name, frozen.side, frozen.attach)
+    with pytest.raises(InputError, match="is no SAE folder"):
+        load_frozen(audited / "gallery")
+
+
+@pytest.mark.parametrize("form", ["error-preserving", "blend"])
+@pytest.mark.parametrize("method", ["neuron-edit", "reconstruction-only"])
+def test_the_formula_is_the_method(audited: Path, form: str, method: str) -> None:
+    sources = open_sources(AuditSpec.load(audited / "spec.json"))
+    request = request_for(AuditSpec.load(audited / "spec.json"), "gender", "a photo of a pilot")
+    part = select_part(sources.gallery, request, Bench())
+    material = item_material(sources.gallery, part, sources.saes["image"], Bench())
+    edit = Edit((1, 4, 9), strength=0.7, gamma=0.2, form=form, alpha=0.4)
+    expected = INTERVENTIONS.get(method)()(material, edit)
+    codes = sparse.csr_matrix(material.codes)
+    own = edited(np.asarray(material.x, np.float64), codes, material.sae.arrays(), method, edit)
+    np.testing.assert_allclose(own, expected, atol=1e-5)
+
+
+def test_an_interrupted_audit_goes_on_where_it_was(audited: Path, tmp_path: Path, monkeypatch) -> None:
+    spec = AuditSpec.load(audited / "spec.json")
+    sources, bench = open_sources(spec), Bench()
+    edits, _ = edits_of(spec, sources, bench)
+    first = gather(spec, sources, edits, tmp_path, bench)
+    monkeypatch.setattr("core.audit.arms.ranked", lambda *_: pytest.fail("a ranking was made again"))
+    again = gather(spec, sources, edits, tmp_path, bench)
+    for key, one in first.items():
+        np.testing.assert_array_equal(one.rows, again[key].rows)
+        assert (one.arms, one.cosine, one.spread) == (again[key].arms, again[key].cosine, again[key].spread)
+    other = AuditSpec.from_json({**spec.to_json(), "k": 19})
+    with pytest.raises(pytest.fail.Exception):
+        gather(other, sources, edits, tmp_path, bench)
+
+
+def test_neurons_are_found_on_the_probe_half_alone(audited: Path) -> None:
+    """Whatever the labels of the evaluation half say, the same neurons are switched."""
+    spec = AuditSpec.load(audited / "spec.json")
+    sources = open_sources(spec)
+    before, _ = edits_of(spec, sources, Bench())
+    gallery = open_gallery(spec.gallery)
+    evaluation = gallery.rows("evaluation")
+    numbers = np.array(gallery.group_numbers("gender"))
+    numbers[evaluation] = numbers[evaluation][::-1]
+    gallery.group_numbers = lambda name: numbers if name == "gender" else type(gallery).group_numbers(gallery, name)
+    after, _ = edits_of(spec, type(sources)(gallery, gallery, sources.saes, sources.texts, sources.prompts), Bench())
+    assert before["gender"] == after["gender"]
