@@ -74,7 +74,7 @@ def _methods(state: AppState, gallery: Gallery) -> None:
         return
     if numbered(result):
         st.html(table_html(result))
-    _refused(result.cells)
+    _refused(result)
     if numbered(result):
         _trade_off(result)
     _explained([cell.arm for cell in result.cells])
@@ -212,16 +212,23 @@ def _read(value: float, digits: int) -> str:
     return f"{round(value, digits) + 0.0:.{digits}f}"
 
 
-def _refused(cells: Sequence["Cell"]) -> None:
-    """Methods that lack something, and what is to be noted about the others."""
+def _refused(result: "BenchmarkResult") -> None:
+    """What the numbers are measured at, methods that lack something, and what is to be noted about the others."""
+    cells, said = result.cells, next(iter(result.settings.values()), {})
     lines = [f"{cell.arm}: {cell.refused}" for cell in cells if cell.refused]
     lines += [f"{cell.arm}: {note}" for cell in cells for note in cell.notes]
     known = next((c.values for c in cells if not c.refused), {})
     band = next((e.null for e in known.values() if e.null is not None), None)
     if band is not None:
         st.caption(
-            f"Numbers are followed by their 95 % interval; point at one for its n. Without any bias the first column "
-            f"would show {band.lo:.2f} to {band.hi:.2f} (mean {band.mean:.2f})."
+            f"Measured at k = {said.get('k')}, target {said.get('target')}, {said.get('half')} half. Numbers are followed "
+            f"by their 95 % interval; point at one for its n. Without any bias the first column would show "
+            f"{band.lo:.2f} to {band.hi:.2f} (mean {band.mean:.2f})."
+        )
+    elif known:
+        st.caption(
+            f"Measured at k = {said.get('k')}, target {said.get('target')}, {said.get('half')} half. Numbers are followed "
+            "by their 95 % interval; point at one for its n."
         )
     if lines:
         with st.expander(f"{len(lines)} notes", icon=":material/info:", expanded=not known):
