@@ -7,9 +7,6 @@ import numpy as np
 
 from core.readout import ReadoutArrays
 
-BLOCK_NUMBERS = 1 << 23
-"""Numbers of a block of rows worked on at a time (64 MiB in float64)."""
-
 
 class Geometry(ABC):
     """Linear and quadratic forms of an edited row b, from which q . x' and ||x'|| follow.
@@ -36,7 +33,7 @@ class Geometry(ABC):
 
     @abstractmethod
     def scales(self, squares: np.ndarray) -> np.ndarray:
-        """What `push(b)` is divided by (n,), from the forms (forms, n)."""
+        """What `push(b)` is divided by (n,), from the forms (forms, n); (1,) where it is the same for every row."""
 
     @abstractmethod
     def lengths(self, squares: np.ndarray, along_offset: np.ndarray) -> np.ndarray:
@@ -65,7 +62,7 @@ class Pooled(Geometry):
         return np.einsum("ij,ij->i", a, b)[None]
 
     def scales(self, squares: np.ndarray) -> np.ndarray:
-        return np.ones(squares.shape[1])
+        return np.ones(1)
 
     def lengths(self, squares: np.ndarray, along_offset: np.ndarray) -> np.ndarray:
         return np.sqrt(squares[0])
@@ -108,9 +105,3 @@ class Residual(Geometry):
     def lengths(self, squares: np.ndarray, along_offset: np.ndarray) -> np.ndarray:
         sigma, common = self.scales(squares), float(self.offset @ self.offset)
         return np.sqrt(squares[1] / sigma**2 + 2.0 * along_offset / sigma + common)
-
-
-def blocks(n: int, columns: int) -> list[slice]:
-    """Slices of n rows with a bounded number of numbers each."""
-    step = max(1, BLOCK_NUMBERS // max(columns, 1))
-    return [slice(start, min(start + step, n)) for start in range(0, n, step)]

@@ -10,7 +10,6 @@ w = sum_j c s_j gamma_j W_j: one dense product with B, after which the rest is a
 """
 
 import threading
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,13 +20,19 @@ import scipy.sparse as sparse
 from core.config import Edit, InputError
 from core.readout import ReadoutArrays
 from core.retrieval.flat import Ranking, best_rows, unit_query
-from core.retrieval.geometry import Geometry, Pooled, Residual, blocks
+from core.retrieval.geometry import Geometry, Pooled, Residual
+from core.retrieval.kept import Kept
+from core.retrieval.products import blocks, squared_lengths, times, working
+from core.retrieval.switched import Column, Switched
 
-KEPT_QUERIES, KEPT_EDITS = 64, 32
-THIN = 1e-3
+KEPT_BYTES = 1 << 28
+"""Memory that remembered queries, sets and edits may take, each of the three."""
+THIN = 1e-2
 """Share of its squared length below which a changed row is measured anew."""
 LARGEST = float(np.finfo(np.float32).max)
 """Squared lengths beyond it are no embeddings: float32 could not hold them."""
+LEADERS = 4096
+"""First rows of the unedited ranking that are looked at for those that an edit leaves alone."""
 
 
 @dataclass(frozen=True)
@@ -42,41 +47,43 @@ class _Base:
     """push(B) . stored pooled embedding (n,): what cosines before and after are made of."""
 
 
-@dataclass(frozen=True)
-class _Column:
-    """One neuron on the rows where it fires: everything that switching it needs to know of the gallery."""
-
-    rows: np.ndarray
-    values: np.ndarray
-    crosses: np.ndarray
-    """x . cross(W_j) of every form (forms, m)."""
-    own: np.ndarray
-    """Stored pooled embedding . push(W_j) (m,)."""
-
-    @property
-    def nbytes(self) -> int:
-        return self.rows.nbytes + self.values.nbytes + self.crosses.nbytes + self.own.nbytes
-
-
 @dataclass(frozen=True, eq=False)
-class LiveEdit:
-    """One edit on the gallery: which rows change, and by what; serves any number of queries."""
+class _Change:
+    """What an edit does, row by row."""
 
     rows: np.ndarray
     """Rows whose embedding changes, rising (m,)."""
-    codes: np.ndarray
-    """e_ij without the shift (m, S), float64."""
+    switched: Switched
+    at: slice | np.ndarray
+    """Places among `rows` where a switched neuron fires."""
     neurons: np.ndarray
+    factors: np.ndarray
+    """c s_j of every switched neuron (S,)."""
     alpha: float
     """Share of the reconstruction in B; 0 in the error-preserving form."""
     shift: np.ndarray | None
     """w (d_in,); None: no gamma."""
+
+
+@dataclass(frozen=True, eq=False)
+class LiveEdit(_Change):
+    """One edit on the gallery: which rows change, and by what; serves any number of queries."""
+
+    engine: "LiveEngine"
     scales: np.ndarray
-    """What push is divided by in the changed rows (m,)."""
+    """What push is divided by in the changed rows (m,) or (1,)."""
     lengths: np.ndarray
     """||x'|| of the changed rows (m,)."""
-    cosines: np.ndarray
-    """Cosine before and after of the changed rows (m,)."""
+
+    @cached_property
+    def whole(self) -> np.ndarray:
+        """What the inner product of push(x') with a query is divided by (m,)."""
+        return self.scales * self.lengths
+
+    @cached_property
+    def cosines(self) -> np.ndarray:
+        """Cosine before and after of the changed rows (m,)."""
+        return self.engine._cosines(self)
 
 
 class LiveEngine:
@@ -89,6 +96,7 @@ class LiveEngine:
     W_dec, b_dec : the decoder (F, d_in) and its bias (d_in,).
     pooled : stored pooled embeddings (n, d) where `x` are residuals; rows that an edit leaves alone keep them.
     readout : from residuals to pooled embeddings; None at the pooled attach point.
+    lengths : lengths of the pooled embeddings (n,) where they are known.
     """
 
     def __init__(
@@ -99,6 +107,7 @@ class LiveEngine:
         b_dec: np.ndarray,
         pooled: np.ndarray | None = None,
         readout: ReadoutArrays | None = None,
+        lengths: np.ndarray | None = None,
     ) -> None:
         if (readout is None) != (pooled is None):
             raise InputError("residuals need their pooled embeddings and the readout; pooled embeddings need neither")
@@ -106,22 +115,25 @@ class LiveEngine:
         self.n, self.d_sae = self.codes.shape
         self.W, self.b = np.asarray(W_dec, dtype=np.float64), np.asarray(b_dec, dtype=np.float64)
         self.geometry: Geometry = Pooled(x.shape[1]) if readout is None else Residual(readout)
+        self._given_lengths = lengths
         self._lock = threading.Lock()
-        self._columns: dict[int, _Column] = {}
+        self._columns: dict[int, Column] = {}
         self._decoded: dict[int, np.ndarray] = {}
-        self._queries: OrderedDict[bytes, _Query] = OrderedDict()
-        self._edits: OrderedDict[str, LiveEdit] = OrderedDict()
+        self._owns: dict[int, np.ndarray] = {}
+        kept = min(max(KEPT_BYTES // (24 * self.n), 4), 64)
+        self._queries, self._edits = Kept[_Query](kept), Kept[LiveEdit](kept)
+        self._sets = Kept[Switched](kept // 4)
 
     @property
     def nbytes(self) -> int:
         """Memory that the engine takes once every neuron has been switched."""
-        return 48 * self.codes.nnz + 64 * self.n
+        return 40 * self.codes.nnz + 64 * self.n
 
     # -- what is asked ------------------------------------------------------------------------------------------------
 
     def edited(self, edit: Edit) -> LiveEdit:
         """The rows that an edit changes, remembered by its digest. InputError for a neuron that is not there."""
-        return self._remember(self._edits, edit.digest, lambda: self._edited(edit), KEPT_EDITS)
+        return self._edits(edit.digest, lambda: self._edited(edit))
 
     def scores(self, query: np.ndarray, edit: Edit | None = None, base: np.ndarray | None = None) -> np.ndarray:
         """Cosine of every row with a query (d,) or with several (m, d): (n,) or (m, n), of the embeddings' precision.
@@ -132,24 +144,66 @@ class LiveEngine:
         """
         if np.ndim(query) == 2:
             return np.stack([self.scores(row, edit) for row in query])
-        asked = self._query(query)
-        scores = np.array(asked.plain if base is None else base)
+        asked = self._query(query, base)
+        scores = np.array(asked.plain)
         if edit is None or edit.changes_nothing:
             return scores
         live = self.edited(edit)
-        along = asked.along(live.alpha)[live.rows] - live.codes @ asked.neurons[live.neurons]
-        if live.shift is not None:
-            along += float(live.shift @ asked.pulled)
-        scores[live.rows] = (along / live.scales + asked.offset) / live.lengths
+        scores[live.rows] = self._changed(asked, live)
         return scores
 
-    def search(self, query: np.ndarray, k: int, edit: Edit | None = None) -> Ranking:
-        """The k rows most similar to the query after the edit, as a flat index over the edited rows gives them."""
+    def search(
+        self, query: np.ndarray, k: int, edit: Edit | None = None, base: np.ndarray | None = None
+    ) -> Ranking:
+        """The k rows most similar to the query after the edit, as a flat index over the edited rows gives them.
+
+        Looks at the changed rows and at the first of the unedited ranking, never at every row of the gallery.
+        `base` as for `scores`.
+        """
         if not 1 <= k <= self.n:
             raise InputError(f"k was {k}; expected 1 to {self.n}, the number of searched rows: choose a smaller k")
-        scores = self.scores(query, edit)
-        rows = best_rows(scores, k)
-        return Ranking(rows, scores[rows].astype(np.float32))
+        asked = self._query(query, base)
+        live = None if edit is None or edit.changes_nothing else self.edited(edit)
+        if live is None or not len(live.rows):
+            rows = asked.leaders(k)[:k]
+            return Ranking(rows, asked.plain[rows].astype(np.float32))
+        changed = self._changed(asked, live).astype(asked.plain.dtype)
+        if len(live.rows) == self.n:
+            rows, scores = live.rows, changed
+        else:
+            rows, scores = self._contenders(asked, live, changed, k)
+        first = best_rows(scores, k)
+        return Ranking(rows[first], scores[first].astype(np.float32))
+
+    def _contenders(
+        self, asked: "_Query", live: LiveEdit, changed: np.ndarray, k: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Rows, rising, among which the first k are, with their scores: unchanged leaders and changed rows."""
+        wanted = min(k, self.n - len(live.rows))
+        count = 2 * k
+        while True:
+            leaders = asked.leaders(count)
+            unchanged = leaders[~live.switched.fires[leaders]][:k]
+            if len(unchanged) >= wanted:
+                break
+            count = 4 * len(leaders)
+        own = asked.plain[unchanged]
+        # k unchanged rows are at least as good as the last of them: no changed row below it is among the first k
+        near = np.flatnonzero(changed >= own[-1]) if len(unchanged) == k else np.arange(len(changed))
+        rows, scores = np.concatenate([unchanged, live.rows[near]]), np.concatenate([own, changed[near]])
+        order = np.argsort(rows)
+        return rows[order], scores[order]
+
+    def _changed(self, asked: "_Query", live: LiveEdit) -> np.ndarray:
+        """Scores of the rows that the edit changes (m,), float64."""
+        along = np.asarray(asked.along(live.alpha)[live.rows], dtype=np.float64)
+        along[live.at] -= live.switched.sums(live.factors * asked.neurons[live.neurons])
+        if live.shift is not None:
+            along += float(live.shift @ asked.pulled)
+        if asked.offset:
+            along += asked.offset * live.scales
+        along /= live.whole
+        return along
 
     # -- an edit ------------------------------------------------------------------------------------------------------
 
@@ -163,26 +217,77 @@ class LiveEngine:
         factors = share * np.array([edit.each_strength[place] for place in on])
         gammas = np.array([edit.each_gamma[place] for place in on])
         shift = (factors * gammas) @ self.W[neurons] if gammas.any() else None
-        columns = [self._column(int(j)) for j in neurons]
-        rows, codes, places = self._changed(columns, factors, everybody=alpha > 0 or shift is not None)
-        base = self._base(alpha)
-        squares, along = base.squares[:, rows].copy(), base.along_offset[rows].copy()
-        own = base.own[rows].copy()
-        if shift is not None:
-            self._add_shift(shift, alpha, rows, squares, along, own)
-        self._subtract(neurons, columns, codes, alpha, shift, places, squares, along, own)
-        thin = np.flatnonzero((squares < THIN * base.squares[:, rows]).any(axis=0))
-        if len(thin):  # nearly everything is taken away: the difference of large numbers says too little
-            squares[:, thin] = self._forms_of(rows[thin], alpha, shift, codes[thin] @ self.W[neurons])
-        scales, lengths = self.geometry.scales(squares), self.geometry.lengths(squares, along)
+        switched = self._sets(
+            neurons.tobytes(), lambda: Switched([self._column(int(j)) for j in neurons], self.n)
+        )
+        everybody = alpha > 0 or shift is not None
+        rows = np.arange(self.n) if everybody else switched.rows
+        at = switched.rows if everybody else slice(None)
+        change = _Change(rows, switched, at, neurons, factors, alpha, shift)
+        squares = self._squares(change)
+        scales = self.geometry.scales(squares)
+        lengths = self.geometry.lengths(squares, self._along_offset(change))
         if not (squares < LARGEST).all():
             raise InputError("the edit gives embeddings that are not finite; choose a smaller gamma or fewer neurons")
         if not (lengths > 0).all():
             raise InputError("the edit leaves nothing of some items; switch fewer neurons, or less strongly")
-        before = self._pooled_lengths[rows]
-        common = self._pooled_along_offset[rows]
-        cosines = (own / scales + common) / (lengths * before)
-        return LiveEdit(rows, codes, neurons, alpha, shift, scales, lengths, cosines)
+        return LiveEdit(**vars(change), engine=self, scales=scales, lengths=lengths)
+
+    def _squares(self, change: _Change) -> np.ndarray:
+        """The geometry's forms of the changed rows (forms, m)."""
+        rows, switched, factors, alpha, shift = change.rows, change.switched, change.factors, change.alpha, change.shift
+        squares = self._base(alpha).squares[:, rows]
+        least = THIN * squares
+        if shift is not None:
+            self._add_shift(squares, change)
+        directions = self.W[change.neurons]
+        for form, cross in enumerate(self.geometry.cross(directions) if len(factors) else []):
+            inner = switched.along(form, 2.0 * (1.0 - alpha) * factors)
+            if alpha > 0:
+                decoded = [self._decoded_crosses(int(j))[form] for j in change.neurons]
+                inner += switched.weighted(decoded, 2.0 * alpha * factors)
+            if shift is not None:
+                inner += switched.sums(2.0 * factors * (cross @ shift))
+            inner -= switched.squares(np.outer(factors, factors) * (directions @ cross.T))
+            squares[form, change.at] -= inner
+        thin = np.flatnonzero((squares < least).any(axis=0))
+        if len(thin):  # nearly everything is taken away: the difference of large numbers says too little
+            away = (switched.codes_of(rows[thin]) * factors) @ directions
+            squares[:, thin] = self._forms_of(rows[thin], alpha, shift, away)
+        return squares
+
+    def _add_shift(self, squares: np.ndarray, change: _Change) -> None:
+        """Add what a constant vector does to every row's forms: one dense product."""
+        shift, alpha = change.shift, change.alpha
+        crosses = self.geometry.cross(shift[None])[:, 0]
+        inner = (1.0 - alpha) * times(self.x, crosses)
+        if alpha > 0:
+            inner += alpha * (self.codes @ (self.W @ crosses.T) + crosses @ self.b).T
+        squares += 2.0 * inner + (crosses @ shift)[:, None]
+
+    def _along_offset(self, change: _Change) -> np.ndarray:
+        """push(B - sum_j e_j W_j) . offset of the changed rows (m,); (1,) where there is no offset."""
+        offset = self.geometry.offset
+        if not offset.any():
+            return np.zeros(1)
+        along = self._base(change.alpha).along_offset[change.rows]
+        if len(change.neurons):
+            pushed = self.geometry.push(self.W[change.neurons]) @ offset
+            along[change.at] -= change.switched.sums(change.factors * pushed)
+        if change.shift is not None:
+            along += float(self.geometry.push(change.shift[None])[0] @ offset)
+        return along
+
+    def _cosines(self, live: LiveEdit) -> np.ndarray:
+        own = self._base(live.alpha).own[live.rows]
+        if len(live.neurons):
+            own[live.at] -= live.switched.weighted([self._own(int(j)) for j in live.neurons], live.factors)
+        if live.shift is not None:
+            own += times(self.pooled, self.geometry.push(live.shift[None]))[0][live.rows]
+        own /= live.scales
+        if self.geometry.offset.any():
+            own += self._pooled_along_offset[live.rows]
+        return own / (live.lengths * self.pooled_lengths[live.rows])
 
     def _forms_of(self, rows: np.ndarray, alpha: float, shift: np.ndarray | None, away: np.ndarray) -> np.ndarray:
         """The forms of a few changed rows, from the rows themselves."""
@@ -192,71 +297,6 @@ class LiveEngine:
         if shift is not None:
             b += shift
         return self.geometry.forms(b, b)
-
-    def _changed(self, columns: list[_Column], factors: np.ndarray, everybody: bool) -> tuple[np.ndarray, np.ndarray]:
-        """Rows on which a switched neuron fires (or all), and c s_j z_ij of them, dense over the switched neurons."""
-        if everybody:
-            rows = np.arange(self.n)
-        else:
-            touched = np.zeros(self.n, dtype=bool)
-            for column in columns:
-                touched[column.rows] = True
-            rows = np.flatnonzero(touched)
-        place = np.empty(self.n, dtype=np.int64)
-        place[rows] = np.arange(len(rows))
-        places = [place[column.rows] for column in columns]
-        codes = np.zeros((len(rows), len(columns)), order="F")
-        for s, (column, factor) in enumerate(zip(columns, factors, strict=True)):
-            codes[places[s], s] = factor * column.values
-        return rows, codes, places
-
-    def _subtract(
-        self,
-        neurons: np.ndarray,
-        columns: list[_Column],
-        codes: np.ndarray,
-        alpha: float,
-        shift: np.ndarray | None,
-        places: list[np.ndarray],
-        squares: np.ndarray,
-        along: np.ndarray,
-        own: np.ndarray,
-    ) -> None:
-        """Take sum_j e_j W_j off the forms and inner products of the changed rows, in place."""
-        if not len(neurons):
-            return
-        directions, geometry = self.W[neurons], self.geometry
-        pushed, crosses = geometry.push(directions), geometry.cross(directions)
-        along -= codes @ (pushed @ geometry.offset)
-        for s, (j, column, here) in enumerate(zip(neurons, columns, places, strict=True)):
-            e = codes[here, s]
-            own[here] -= e * column.own
-            inner = (1.0 - alpha) * column.crosses
-            if alpha > 0:
-                inner = inner + alpha * self._decoded_crosses(int(j), column)
-            if shift is not None:
-                inner = inner + (crosses[:, s] @ shift)[:, None]
-            squares[:, here] -= 2.0 * e * inner
-        for f, cross in enumerate(crosses):
-            squares[f] += np.einsum("ij,ij->i", codes @ (directions @ cross.T), codes)
-
-    def _add_shift(
-        self,
-        shift: np.ndarray,
-        alpha: float,
-        rows: np.ndarray,
-        squares: np.ndarray,
-        along: np.ndarray,
-        own: np.ndarray,
-    ) -> None:
-        """Add a constant vector to every row: one dense product."""
-        pushed, crosses = self.geometry.push(shift[None])[0], self.geometry.cross(shift[None])[:, 0]
-        inner = (1.0 - alpha) * self._times(self.x, crosses)
-        if alpha > 0:
-            inner += alpha * (self.codes @ (self.W @ crosses.T) + crosses @ self.b).T
-        squares += 2.0 * inner[:, rows] + (crosses @ shift)[:, None]
-        along += float(pushed @ self.geometry.offset)
-        own += self._times(self.pooled, pushed[None])[0][rows]
 
     # -- the gallery --------------------------------------------------------------------------------------------------
 
@@ -273,6 +313,9 @@ class LiveEngine:
 
     @cached_property
     def _stored(self) -> _Base:
+        if isinstance(self.geometry, Pooled):
+            squares = np.square(self.pooled_lengths)
+            return _Base(squares[None], np.zeros(self.n), squares)
         return self._summed(lambda rows: np.asarray(self.x[rows], dtype=np.float64))
 
     @cached_property
@@ -306,91 +349,68 @@ class LiveEngine:
         return self.codes.tocsr()
 
     @cached_property
-    def _pooled_lengths(self) -> np.ndarray:
-        if isinstance(self.geometry, Pooled):
-            return np.sqrt(self._stored.squares[0])
-        parts = (np.asarray(self.pooled[rows], np.float64) for rows in blocks(self.n, self.pooled.shape[1]))
-        return np.concatenate([np.sqrt(np.einsum("ij,ij->i", part, part)) for part in parts])
+    def pooled_lengths(self) -> np.ndarray:
+        """Lengths of the stored pooled embeddings (n,), float64."""
+        if self._given_lengths is not None:
+            return self._given_lengths.astype(np.float64)
+        return np.sqrt(squared_lengths(self.pooled), dtype=np.float64)
 
     @cached_property
     def _pooled_along_offset(self) -> np.ndarray:
-        if isinstance(self.geometry, Pooled):
-            return np.zeros(self.n)
-        return self._times(self.pooled, self.geometry.offset[None])[0]
+        return times(self.pooled, self.geometry.offset[None])[0].astype(np.float64)
 
-    @staticmethod
-    def _times(x: np.ndarray, vectors: np.ndarray) -> np.ndarray:
-        """vectors . x of every row (m, n), in float64 sums of the rows' own precision."""
-        dtype = np.result_type(x.dtype, np.float32)
-        vectors = np.ascontiguousarray(vectors.T, dtype=dtype)
-        if x.dtype == dtype:
-            return np.asarray(x @ vectors, dtype=np.float64).T
-        parts = [np.asarray(x[rows], dtype=dtype) @ vectors for rows in blocks(len(x), x.shape[1])]
-        return np.concatenate(parts).astype(np.float64).T
-
-    def _column(self, j: int) -> _Column:
+    def _column(self, j: int) -> Column:
         """The neuron's rows, codes and inner products with the gallery; made at its first use."""
-        with self._lock:
-            if j in self._columns:
-                return self._columns[j]
-        here = slice(self.codes.indptr[j], self.codes.indptr[j + 1])
-        values = np.asarray(self.codes.data[here], dtype=np.float64)
-        rows = np.asarray(self.codes.indices[here], dtype=np.int64)[values != 0]
-        values = values[values != 0]
-        direction = self.W[j][None]
-        crosses = self._at(self.x, rows, self.geometry.cross(direction)[:, 0])
-        own = self._at(self.pooled, rows, self.geometry.push(direction))[0]
-        column = _Column(rows, values, crosses, own)
-        with self._lock:
-            return self._columns.setdefault(j, column)
 
-    @staticmethod
-    def _at(x: np.ndarray, rows: np.ndarray, vectors: np.ndarray) -> np.ndarray:
-        """vectors . x of some rows (m, len(rows)), summed in the rows' own precision."""
-        dtype = np.result_type(x.dtype, np.float32)
-        vectors = np.ascontiguousarray(vectors.T, dtype=dtype)
-        parts = [np.asarray(x[rows[at]], dtype=dtype) @ vectors for at in blocks(len(rows), x.shape[1])]
-        return np.concatenate([*parts, np.zeros((0, vectors.shape[1]))]).astype(np.float64).T
+        def make() -> Column:
+            here = slice(self.codes.indptr[j], self.codes.indptr[j + 1])
+            values = np.asarray(self.codes.data[here], dtype=np.float64)
+            rows = np.asarray(self.codes.indices[here], dtype=np.int64)[values != 0]
+            crosses = times(self.x, self.geometry.cross(self.W[j][None])[:, 0], rows)
+            return Column(rows, values[values != 0], crosses.astype(np.float64))
 
-    def _decoded_crosses(self, j: int, column: _Column) -> np.ndarray:
+        return self._of_neuron(self._columns, j, make)
+
+    def _own(self, j: int) -> np.ndarray:
+        """Stored pooled embedding . push(W_j) on the neuron's rows (m,); made when cosines are asked for."""
+        column = self._column(j)
+        if isinstance(self.geometry, Pooled):
+            return column.crosses[0]
+        push = self.geometry.push(self.W[j][None])
+        return self._of_neuron(self._owns, j, lambda: times(self.pooled, push, column.rows)[0].astype(np.float64))
+
+    def _decoded_crosses(self, j: int) -> np.ndarray:
         """x_hat . cross(W_j) on the neuron's rows (forms, m); made at the first blend."""
-        with self._lock:
-            if j in self._decoded:
-                return self._decoded[j]
-        cross = self.geometry.cross(self.W[j][None])[:, 0]
-        made = (self._by_row[column.rows] @ (self.W @ cross.T) + cross @ self.b).T
-        with self._lock:
-            return self._decoded.setdefault(j, made)
+        cross, rows = self.geometry.cross(self.W[j][None])[:, 0], self._column(j).rows
+        return self._of_neuron(
+            self._decoded, j, lambda: (self._by_row[rows] @ (self.W @ cross.T) + cross @ self.b).T
+        )
 
-    # -- a query ------------------------------------------------------------------------------------------------------
-
-    def _query(self, vector: np.ndarray) -> "_Query":
-        key = np.ascontiguousarray(vector).tobytes()
-        return self._remember(self._queries, key, lambda: _Query(self, vector), KEPT_QUERIES)
-
-    def _remember(self, kept: OrderedDict, key, make: Callable, most: int):
+    def _of_neuron(self, kept: dict, j: int, make: Callable):
         with self._lock:
-            if key in kept:
-                kept.move_to_end(key)
-                return kept[key]
-        value = make()  # outside the lock: two threads may make the same thing, and both are right
+            if j in kept:
+                return kept[j]
+        made = make()
         with self._lock:
-            kept[key] = value
-            while len(kept) > most:
-                kept.popitem(last=False)
-        return value
+            return kept.setdefault(j, made)
+
+    def _query(self, vector: np.ndarray, base: np.ndarray | None) -> "_Query":
+        # the query keeps its base alive, so that no other array can have its identity
+        key = (np.ascontiguousarray(vector).tobytes(), None if base is None else id(base))
+        return self._queries(key, lambda: _Query(self, vector, base))
 
 
 class _Query:
     """A query's inner products with the gallery and with the decoder."""
 
-    def __init__(self, engine: LiveEngine, vector: np.ndarray) -> None:
+    def __init__(self, engine: LiveEngine, vector: np.ndarray, base: np.ndarray | None) -> None:
         unit_query(vector, engine.pooled.shape[1])  # refuses what has no direction
         q = np.asarray(vector, dtype=np.float64).reshape(-1)
-        self._engine, self.q = engine, q / np.linalg.norm(q)
+        self._engine, self.q, self._base = engine, q / np.linalg.norm(q), base
         self.offset = float(self.q @ engine.geometry.offset)
         """q . offset."""
         self.pulled = engine.geometry.pull(self.q[None])[0]
+        self._leaders = np.zeros(0, dtype=np.int64)
 
     @cached_property
     def neurons(self) -> np.ndarray:
@@ -399,15 +419,20 @@ class _Query:
 
     @cached_property
     def plain(self) -> np.ndarray:
-        """Cosine with every stored row (n,), of the embeddings' precision."""
+        """Cosine with every stored row (n,), of the embeddings' precision; the scores that were given, if any."""
+        if self._base is not None:
+            return self._base
         engine = self._engine
-        scores = engine._times(engine.pooled, self.q[None])[0] / engine._pooled_lengths
-        return scores.astype(np.result_type(engine.x.dtype, np.float32), copy=False)
+        along = self.stored if engine.pooled is engine.x else times(engine.pooled, self.q[None])[0]
+        return np.divide(along, engine.pooled_lengths, dtype=working(engine.pooled), casting="same_kind")
 
     @cached_property
     def stored(self) -> np.ndarray:
         """q . push(x) of every row (n,)."""
-        return self._engine._times(self._engine.x, self.pulled[None])[0]
+        engine = self._engine
+        if self._base is not None and engine.pooled is engine.x:
+            return self._base * engine.pooled_lengths
+        return times(engine.x, self.pulled[None])[0]
 
     @cached_property
     def decoded(self) -> np.ndarray:
@@ -417,3 +442,11 @@ class _Query:
     def along(self, alpha: float) -> np.ndarray:
         """q . push(B) of every row (n,)."""
         return self.stored if alpha == 0.0 else (1.0 - alpha) * self.stored + alpha * self.decoded
+
+    def leaders(self, count: int) -> np.ndarray:
+        """At least `count` first rows of the unedited ranking (all, where there are no more), best first."""
+        found = self._leaders
+        if len(found) < min(count, len(self.plain)):
+            found = best_rows(self.plain, min(max(count, LEADERS), len(self.plain)))
+            self._leaders = found
+        return found

@@ -1,0 +1,41 @@
+"""Products of many rows with a few vectors: one pass over the rows, which may be memory-mapped, block by block."""
+
+import numpy as np
+
+BLOCK_BYTES = 1 << 22
+"""Rows worked on at a time: they stay in the processor's cache while all vectors pass over them."""
+
+
+def working(x: np.ndarray) -> np.dtype:
+    """The precision in which sums over the rows of `x` are made: their own, at least float32."""
+    return np.result_type(x.dtype, np.float32)
+
+
+def blocks(n: int, columns: int, item_bytes: int = 8) -> list[slice]:
+    """Slices of n rows that take BLOCK_BYTES each."""
+    step = max(1, BLOCK_BYTES // (max(columns, 1) * item_bytes))
+    return [slice(start, min(start + step, n)) for start in range(0, n, step)]
+
+
+def times(x: np.ndarray, vectors: np.ndarray, rows: np.ndarray | None = None) -> np.ndarray:
+    """vectors . x of every row, or of some rows: (m, rows) for vectors (m, d), summed in the rows' own precision."""
+    dtype = working(x)
+    vectors = np.ascontiguousarray(vectors, dtype=dtype)
+    n = len(x) if rows is None else len(rows)
+    products = np.empty((len(vectors), n), dtype=dtype)
+    whole = x.dtype == dtype and rows is None
+    for at in [slice(0, n)] if whole and len(vectors) == 1 else blocks(n, x.shape[1], dtype.itemsize):
+        block = np.asarray(x[at] if rows is None else x[rows[at]], dtype=dtype)
+        for vector, product in zip(vectors, products, strict=True):
+            np.dot(block, vector, out=product[at])
+    return products
+
+
+def squared_lengths(x: np.ndarray) -> np.ndarray:
+    """||x||^2 of every row (n,), summed in the rows' own precision."""
+    dtype = working(x)
+    squares = np.empty(len(x), dtype=dtype)
+    for at in blocks(len(x), x.shape[1], dtype.itemsize):
+        block = np.asarray(x[at], dtype=dtype)
+        np.einsum("ij,ij->i", block, block, out=squares[at])
+    return squares

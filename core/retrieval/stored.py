@@ -1,0 +1,74 @@
+"""Exact retrieval from stored embeddings as they are: no unit rows, no index, hence no second gallery in memory."""
+
+import threading
+from functools import cached_property
+
+import numpy as np
+
+from core.config import InputError
+from core.retrieval.flat import Ranking, best_rows, unit_query
+from core.retrieval.kept import Kept
+from core.retrieval.products import squared_lengths, times, working
+
+KEPT_BYTES = 1 << 27
+"""Memory that scores of the last queries may take."""
+
+
+class StoredIndex:
+    """Rows of any length and float type (n, d), perhaps memory-mapped, searched by cosine; safe between threads.
+
+    The same ranking as a flat index over the unit rows, up to ties within the rounding of float32. Every query is one
+    pass over the rows; beside them memory holds their lengths and the scores of the last few queries.
+    """
+
+    def __init__(self, x: np.ndarray) -> None:
+        if x.ndim != 2 or not len(x):
+            raise InputError(f"embeddings of shape {x.shape} were given to search in; expected (n, d), n >= 1")
+        self._x = x
+        self.n, self.d = x.shape
+        self._lock = threading.Lock()
+        self._scores: Kept[np.ndarray] = Kept(min(max(KEPT_BYTES // (4 * self.n), 2), 64))
+
+    @property
+    def nbytes(self) -> int:
+        """Memory that the index takes beside the rows."""
+        return 4 * self.n + KEPT_BYTES
+
+    @cached_property
+    def lengths(self) -> np.ndarray:
+        """L2 length of every row, float32 (n,); InputError for a row that has no direction."""
+        with self._lock:
+            lengths = np.sqrt(squared_lengths(self._x)).astype(np.float32)
+        usable = np.isfinite(lengths) & (lengths > 0)
+        if not usable.all():
+            raise InputError(f"row {int((~usable).argmax())} is zero or not finite: it has no direction")
+        return lengths
+
+    def scores(self, query: np.ndarray) -> np.ndarray:
+        """Cosine of every row with the query, float32 (n,), read-only; remembered."""
+        unit = unit_query(query, self.d)
+        return self._scores(unit.tobytes(), lambda: self._scored(unit))
+
+    def _scored(self, unit: np.ndarray) -> np.ndarray:
+        scores = times(self._x, unit[None])[0]
+        scores /= self.lengths
+        scores = scores.astype(np.float32, copy=False)
+        scores.flags.writeable = False
+        return scores
+
+    def search(self, query: np.ndarray, k: int) -> Ranking:
+        """The k rows most similar to the query (d,); see `FlatIndex.search`."""
+        if not 1 <= k <= self.n:
+            raise InputError(f"k was {k}; expected 1 to {self.n}, the number of searched rows: choose a smaller k")
+        scores = self.scores(query)
+        rows = best_rows(scores, k)
+        return Ranking(rows, scores[rows])
+
+    def unit_at(self, rows: np.ndarray) -> np.ndarray:
+        """Some of the rows, divided by their lengths, float32 (m, d)."""
+        return np.asarray(self._x[rows], dtype=working(self._x)).astype(np.float32) / self.lengths[rows][:, None]
+
+    @property
+    def unit(self) -> np.ndarray:
+        """Every unit row (n, d), float32: made anew whenever it is asked for."""
+        return self.unit_at(slice(None))

@@ -1,0 +1,96 @@
+"""A set of switched neurons on the rows where they fire, whatever their strengths: sparse sums and nothing else."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import scipy.sparse as sparse
+
+from core.retrieval.products import blocks
+
+
+@dataclass(frozen=True, eq=False)
+class Column:
+    """One neuron on the rows where it fires: everything that switching it needs to know of the gallery."""
+
+    rows: np.ndarray
+    """Rising (m,)."""
+    values: np.ndarray
+    """z of them (m,), float64."""
+    crosses: np.ndarray
+    """x . cross(W_j) of every form (forms, m), float64."""
+
+
+class Switched:
+    """The rows on which any neuron of a set fires, and sums over the set's codes there.
+
+    Parameters
+    ----------
+    columns : the neurons, in the order in which factors come.
+    n : rows of the gallery.
+    """
+
+    def __init__(self, columns: Sequence[Column], n: int) -> None:
+        self.fires = np.zeros(n, dtype=bool)
+        """Whether any neuron of the set fires (n,)."""
+        for column in columns:
+            self.fires[column.rows] = True
+        self.rows = np.flatnonzero(self.fires)
+        """Those rows, rising (m,)."""
+        place = np.empty(n, dtype=np.int32)
+        place[self.rows] = np.arange(len(self.rows), dtype=np.int32)
+        self._places = np.concatenate([place[column.rows] for column in columns] or [np.zeros(0, np.int32)])
+        self._starts = np.concatenate([[0], np.cumsum([len(column.rows) for column in columns])]).astype(np.int32)
+        values = [column.values for column in columns]
+        self._values = np.concatenate(values or [np.zeros(0)])
+        self.codes = self._matrix(self._values)
+        """z (m, S)."""
+        self._squared = self._matrix(self._values**2)
+        self._crosses: list[sparse.csc_matrix] = []
+        if columns:
+            crosses = np.concatenate([column.crosses for column in columns], axis=1)
+            self._crosses = [self._matrix(self._values * form) for form in crosses]
+
+    def sums(self, weights: np.ndarray) -> np.ndarray:
+        """sum_j weights_j z_ij (m,)."""
+        return self.codes @ weights
+
+    def along(self, form: int, weights: np.ndarray) -> np.ndarray:
+        """sum_j weights_j z_ij (x_i . cross(W_j)) of a form (m,)."""
+        return self._crosses[form] @ weights
+
+    def weighted(self, numbers: Sequence[np.ndarray], weights: np.ndarray) -> np.ndarray:
+        """sum_j weights_j z_ij numbers_ij (m,), with numbers of each neuron on its own rows."""
+        return self._matrix(self._values * np.concatenate(numbers)) @ weights
+
+    def squares(self, gram: np.ndarray) -> np.ndarray:
+        """sum_jl gram_jl z_ij z_il (m,) for a symmetric gram (S, S)."""
+        total = self._squared @ np.diag(gram)
+        rows, codes = self._together
+        pairs = gram - np.diag(np.diag(gram))
+        for at in blocks(len(rows), gram.shape[0]):
+            dense = codes[at].toarray()
+            total[rows[at]] += np.einsum("ij,ij->i", dense @ pairs, dense)
+        return total
+
+    @cached_property
+    def _together(self) -> tuple[np.ndarray, sparse.csr_matrix]:
+        """Places where several neurons of the set fire at once, and the codes there by row."""
+        rows = np.flatnonzero(np.bincount(self._places, minlength=len(self.rows)) > 1)
+        return rows, self._by_row[rows]
+
+    @cached_property
+    def _by_row(self) -> sparse.csr_matrix:
+        return self.codes.tocsr()
+
+    def codes_of(self, rows: np.ndarray) -> np.ndarray:
+        """z of a few rows of the gallery (rows, S), dense; 0 where no neuron of the set fires."""
+        dense = np.zeros((len(rows), self.codes.shape[1]))
+        firing = self.fires[rows]
+        dense[firing] = self._by_row[np.searchsorted(self.rows, rows[firing])].toarray()
+        return dense
+
+    def _matrix(self, data: np.ndarray) -> sparse.csc_matrix:
+        shape = (len(self.rows), len(self._starts) - 1)
+        return sparse.csc_matrix((data, self._places, self._starts), shape=shape)
