@@ -53,5 +53,5 @@ def residual_leakage(
         rows = f"{MOST} random {rows}"
     # the rows may lack a group of the part: numbers from 0 without gaps
     labels = np.unique(part.labels[chosen], return_inverse=True)[1]
-    arms = [items[arm].index.unit[chosen] for arm in ("before", "after")]
+    arms = [items[arm].index.unit_at(chosen) for arm in ("before", "after")]
     return LeakageCost(attribute, *leakage(*arms, labels, seed), rows)

@@ -1,6 +1,6 @@
 """Searched items under a neuron edit, answered by the live engine instead of a new index."""
 
-from functools import cached_property
+from dataclasses import replace
 
 import numpy as np
 
@@ -8,11 +8,11 @@ from core.audit.material import Items
 from core.config import Edit
 from core.gallery import unit_rows
 from core.interventions import INTERVENTIONS, Material
-from core.retrieval import FlatIndex, LiveEngine, Ranking, best_rows, unit_query
+from core.retrieval import FlatIndex, Index, LiveEngine, PartIndex, Ranking, StoredIndex, best_ranking, unit_query
 
 
-def live_engine(material: Material) -> LiveEngine:
-    """The engine over the items of a material with codes."""
+def live_engine(material: Material, index: Index | None = None) -> LiveEngine:
+    """The engine over the items of a material with codes; an index over the same items may know their lengths."""
     codes, arrays = material.require_codes(), material.sae.arrays()
     residual = material.attach == "residual"
     return LiveEngine(
@@ -22,38 +22,65 @@ def live_engine(material: Material) -> LiveEngine:
         arrays["b_dec"],
         material.pooled if residual else None,
         material.readout if residual else None,
+        index.lengths if isinstance(index, StoredIndex) else None,
     )
 
 
 class LiveIndex:
-    """What a flat index over the edited items would answer, from the engine and the index of the unedited ones."""
+    """What a flat index over the edited items would answer, from the engine and the index of the unedited ones.
 
-    def __init__(self, engine: LiveEngine, edit: Edit, baseline: FlatIndex, material: Material) -> None:
+    Where the items are a part of what the engine works on, `baseline` says which.
+    """
+
+    def __init__(self, engine: LiveEngine, edit: Edit, baseline: Index, material: Material) -> None:
         self._engine, self._edit, self._baseline, self._material = engine, edit, baseline, material
+        self._unit: np.ndarray | None = None
         self.n, self.d = baseline.n, baseline.d
         self.nbytes = baseline.nbytes  # what `unit` will take if somebody asks for it
 
     def scores(self, query: np.ndarray) -> np.ndarray:
         """Cosine of every item with the query, float32 (n,); items that the edit leaves alone keep theirs."""
-        return self._engine.scores(unit_query(query, self.d), self._edit, self._baseline.scores(query))
+        unit = unit_query(query, self.d)
+        if isinstance(self._baseline, PartIndex):
+            scores = self._engine.scores(unit, self._edit, self._baseline.whole.scores(query))
+            return scores[self._baseline.rows]
+        return self._engine.scores(unit, self._edit, self._baseline.scores(query))
 
     def search(self, query: np.ndarray, k: int) -> Ranking:
-        scores = self.scores(query)
-        rows = best_rows(scores, k)
-        return Ranking(rows, scores[rows])
+        """The k items most similar to the query (d,); see `FlatIndex.search`."""
+        if isinstance(self._baseline, PartIndex):
+            return best_ranking(self.scores(query), k)
+        return self._engine.search(unit_query(query, self.d), k, self._edit, self._baseline.scores(query))
 
-    @cached_property
+    def unit_at(self, rows: np.ndarray) -> np.ndarray:
+        """Some of the edited unit rows, float32 (m, d)."""
+        unit, of = np.array(self._baseline.unit_at(rows)), self._material
+        rows = self._baseline.rows[rows] if isinstance(self._baseline, PartIndex) else rows
+        changed = np.isin(rows, self._engine.edited(self._edit).rows)
+        rows, codes = rows[changed], self._engine.codes_by_row
+        few = replace(of, pooled=of.pooled[rows], x=of.x[rows], codes=codes[rows].tocsc())
+        unit[changed] = unit_rows(INTERVENTIONS.get("neuron-edit")()(few, self._edit))
+        return unit
+
+    @property
     def unit(self) -> np.ndarray:
-        """The edited unit rows themselves, for whoever needs more of them than scores."""
-        changed = self._engine.edited(self._edit).rows
-        unit = np.array(self._baseline.unit)
-        unit[changed] = unit_rows(INTERVENTIONS.get("neuron-edit")()(self._material, self._edit)[changed])
+        """The edited unit rows themselves, for whoever needs more than scores; kept where the baseline keeps its own."""
+        if self._unit is not None:
+            return self._unit
+        unit = self.unit_at(np.arange(self.n))
+        if isinstance(self._baseline, FlatIndex):
+            self._unit = unit
         return unit
 
 
 def live_items(engine: LiveEngine, material: Material, baseline: Items, edit: Edit, digest: str) -> Items:
     """The items after a neuron edit; rows that it leaves alone keep their unit embedding and their scores."""
-    live = engine.edited(edit)
-    if not len(live.rows):
-        return Items(baseline.index, live.rows, np.zeros(0), baseline.digest)
-    return Items(LiveIndex(engine, edit, baseline.index, material), live.rows, live.cosines, digest)
+    live, index = engine.edited(edit), baseline.index
+    rows, cosines = live.rows, live.cosines
+    if isinstance(index, PartIndex):
+        place = np.minimum(np.searchsorted(index.rows, rows), index.n - 1)
+        inside = index.rows[place] == rows
+        rows, cosines = place[inside], cosines[inside]
+    if not len(rows):
+        return Items(index, rows, np.zeros(0), baseline.digest)
+    return Items(LiveIndex(engine, edit, index, material), rows, cosines, digest)

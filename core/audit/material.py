@@ -18,7 +18,7 @@ from core.gallery import Gallery, unit_rows
 from core.interventions import INTERVENTIONS, QUERY_ROLES, Material
 from core.interventions.base import NO_EDIT, ROLE_WORDS, lacking
 from core.metrics import target_distribution
-from core.retrieval import FlatIndex
+from core.retrieval import FlatIndex, Index, PartIndex, StoredIndex, blocks
 from core.saes.frozen import FrozenSAE
 from core.store import array_digest
 
@@ -30,6 +30,11 @@ __all__ = ["SAEs", "query_embedding", "sae_of"]
 
 ROWS_AT_ONCE = 4096
 """Rows that are encoded together where it is done without torch: 4,096 x 16,384 float64 are 512 MB."""
+
+
+INDEX_BYTES = 1 << 28
+"""Unit rows (float32) up to this size are copied into an index (130,000 x 512); larger galleries are searched as they
+are stored, with no copy of them in memory."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +60,7 @@ class Queries:
 class Items:
     """The searched items of one arm, ready to be searched."""
 
-    index: FlatIndex
+    index: Index
     changed: np.ndarray
     """Places (m,) of the searched rows whose embedding the edit changes."""
     cosines: np.ndarray
@@ -218,7 +223,9 @@ def item_material(gallery: Gallery, part: Part, sae_file: "SAEFile | None", benc
     sae_file.require(gallery.fingerprint(attach), f"gallery {gallery.name!r}")
 
     def make() -> Material:
-        x = gallery.embeddings(attach) if whole else gallery.embeddings(attach)[part.rows]
+        x = pooled
+        if attach != "pooled":
+            x = gallery.embeddings(attach) if whole else gallery.embeddings(attach)[part.rows]
         stored = gallery.codes(sae_file.digest)
         if stored is None:
             codes = encode(x, sae_file).tocsc()
@@ -234,12 +241,27 @@ def baseline_items(gallery: Gallery, part: Part, bench: Bench) -> Items:
     """The items as they are stored."""
 
     def make() -> Items:
-        whole = part.n == gallery.n
-        unit = gallery.unit() if whole else gallery.unit(part.rows)
-        nothing = np.zeros(0)
-        return Items(FlatIndex(unit), nothing.astype(np.int64), nothing, part.digest)
+        whole, nothing = part.n == gallery.n, np.zeros(0)
+        if is_large(gallery):
+            stored = bench.remember(("stored", gallery.digest), lambda: StoredIndex(gallery.embeddings("pooled")))
+            index: Index = stored if whole else PartIndex(stored, part.rows)
+        else:
+            index = FlatIndex(gallery.unit() if whole else gallery.unit(part.rows))
+        return Items(index, nothing.astype(np.int64), nothing, part.digest)
 
     return bench.remember(("items", part.digest), make)
+
+
+def is_large(gallery: Gallery) -> bool:
+    """Whether the gallery is searched as it is stored instead of being copied into an index."""
+    return gallery.embeddings("pooled").size * 4 > INDEX_BYTES
+
+
+def engine_part(gallery: Gallery, part: Part) -> Part:
+    """The rows on which edits are worked out: the part, or all rows of a large gallery, which need no copy."""
+    if part.n == gallery.n or not is_large(gallery):
+        return part
+    return replace(part, rows=np.arange(gallery.n), digest=digest_of([gallery.digest, "every row"]))
 
 
 def edited_items(
@@ -255,11 +277,19 @@ def edited_items(
     changed = np.flatnonzero((edited != material.pooled).any(axis=1))
     if not len(changed):
         return Items(baseline.index, changed, np.zeros(0), baseline.digest)
+    if not isinstance(baseline.index, FlatIndex):
+        index = StoredIndex(edited)
+        cosines = np.concatenate([_cosines(index, baseline.index, changed[at]) for at in blocks(len(changed), index.d)])
+        return Items(index, changed, cosines, digest)
     unit = np.array(baseline.index.unit)
     moved = unit_rows(edited[changed])
     cosines = np.einsum("ij,ij->i", moved, unit[changed])
     unit[changed] = moved
     return Items(FlatIndex(unit), changed, cosines, digest)
+
+
+def _cosines(after: Index, before: Index, rows: np.ndarray) -> np.ndarray:
+    return np.einsum("ij,ij->i", after.unit_at(rows), before.unit_at(rows))
 
 
 # ------------------------------------------------------------------------------------------------------- SAEs

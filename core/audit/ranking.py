@@ -13,6 +13,7 @@ from core.audit.material import (
     baseline_items,
     edited_items,
     embed_query,
+    engine_part,
     item_material,
     select_part,
 )
@@ -112,10 +113,13 @@ def arm_items(
     digest = digest_of(made_of)
 
     def make() -> Items:
-        material = item_material(gallery, part, sae_file, bench)
         if method != "neuron-edit":
+            material = item_material(gallery, part, sae_file, bench)
             return edited_items(material, baseline, method, edit, digest, fitter(method))
-        engine = bench.remember(("engine", part.digest, sae_file.digest), lambda: live_engine(material))
+        wide = engine_part(gallery, part)
+        material = item_material(gallery, wide, sae_file, bench)
+        every = baseline if wide is part else baseline_items(gallery, wide, bench)
+        engine = bench.remember(("engine", wide.digest, sae_file.digest), lambda: live_engine(material, every.index))
         return live_items(engine, material, baseline, edit, digest)
 
     return bench.remember(("items", digest), make)

@@ -1,16 +1,31 @@
 """Exact retrieval: a flat index over unit rows, and the live engine that answers edits without a new index."""
 
-from core.retrieval.flat import FlatIndex, Ranking, best_rows, ranks_of, same_ranking, search, unit_query
+from core.retrieval.flat import (
+    FlatIndex,
+    Index,
+    Ranking,
+    best_ranking,
+    best_rows,
+    ranks_of,
+    same_ranking,
+    search,
+    unit_query,
+)
 from core.retrieval.live import LiveEdit, LiveEngine
-from core.retrieval.stored import StoredIndex
+from core.retrieval.products import blocks
+from core.retrieval.stored import PartIndex, StoredIndex
 
 __all__ = [
     "FlatIndex",
+    "Index",
     "LiveEdit",
     "LiveEngine",
+    "PartIndex",
     "Ranking",
     "StoredIndex",
+    "best_ranking",
     "best_rows",
+    "blocks",
     "ranks_of",
     "same_ranking",
     "search",

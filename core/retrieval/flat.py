@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 
 from core.config import InputError
+from core.retrieval.kept import Kept, kept_arrays
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,6 +24,25 @@ class Ranking:
         return Ranking(self.rows[:k], self.scores[:k])
 
 
+class Index(Protocol):
+    """Anything that ranks n rows of d columns by cosine with a query."""
+
+    n: int
+    d: int
+
+    @property
+    def nbytes(self) -> int: ...
+
+    @property
+    def unit(self) -> np.ndarray: ...
+
+    def unit_at(self, rows: np.ndarray) -> np.ndarray: ...
+
+    def scores(self, query: np.ndarray) -> np.ndarray: ...
+
+    def search(self, query: np.ndarray, k: int) -> Ranking: ...
+
+
 class FlatIndex:
     """Unit rows (n, d), float32, ready to be searched exactly; read-only once made, safe between threads."""
 
@@ -35,6 +56,7 @@ class FlatIndex:
         self._index = faiss.IndexFlatIP(self.d)
         self._index.add(unit)
         assert self._index.ntotal == self.n
+        self._scores: Kept[np.ndarray] = Kept(kept_arrays(self.n))
 
     @cached_property
     def unit(self) -> np.ndarray:
@@ -50,9 +72,20 @@ class FlatIndex:
         """Memory that the rows take."""
         return self.n * self.d * 4
 
+    def unit_at(self, rows: np.ndarray) -> np.ndarray:
+        """Some of the unit rows, float32 (m, d)."""
+        return self.unit[rows]
+
     def scores(self, query: np.ndarray) -> np.ndarray:
-        """Inner product of every row with the unit query, float32 (n,)."""
-        return self.unit @ unit_query(query, self.d)
+        """Inner product of every row with the unit query, float32 (n,), read-only; remembered."""
+        unit = unit_query(query, self.d)
+
+        def make() -> np.ndarray:
+            scores = self.unit @ unit
+            scores.flags.writeable = False
+            return scores
+
+        return self._scores(unit.tobytes(), make)
 
     def search(self, query: np.ndarray, k: int) -> Ranking:
         """The k rows most similar to the query (d,), which is normalised here.
@@ -60,8 +93,7 @@ class FlatIndex:
         Rows of equal score come in rising order, also across the k-th place: the list does not depend on how the
         index walks. InputError where k is not 1 .. n or the query does not fit.
         """
-        if not 1 <= k <= self.n:
-            raise InputError(f"k was {k}; expected 1 to {self.n}, the number of searched rows: choose a smaller k")
+        require_k(k, self.n)
         query = unit_query(query, self.d)[None]
         take = k
         while True:
@@ -99,6 +131,19 @@ def best_rows(scores: np.ndarray, k: int) -> np.ndarray:
     least = np.partition(scores, n - k)[n - k]
     rows = np.flatnonzero(scores >= least)
     return rows[np.lexsort((rows, -scores[rows]))[:k]]
+
+
+def best_ranking(scores: np.ndarray, k: int) -> Ranking:
+    """The k rows with the largest scores (n,), as a ranking; InputError where k is not 1 .. n."""
+    require_k(k, len(scores))
+    rows = best_rows(scores, k)
+    return Ranking(rows, scores[rows].astype(np.float32, copy=False))
+
+
+def require_k(k: int, n: int) -> None:
+    """InputError unless that many rows can be retrieved."""
+    if not 1 <= k <= n:
+        raise InputError(f"k was {k}; expected 1 to {n}, the number of searched rows: choose a smaller k")
 
 
 def ranks_of(scores: np.ndarray, rows: np.ndarray) -> np.ndarray:

@@ -7,6 +7,14 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
+KEPT_BYTES = 1 << 27
+"""Memory that the scores of an index's last queries may take."""
+
+
+def kept_arrays(n: int) -> int:
+    """How many float32 arrays (n,) are remembered."""
+    return min(max(KEPT_BYTES // (4 * n), 2), 64)
+
 
 class Kept(Generic[T]):
     """At most `most` values by key."""

@@ -19,7 +19,7 @@ import scipy.sparse as sparse
 
 from core.config import Edit, InputError
 from core.readout import ReadoutArrays
-from core.retrieval.flat import Ranking, best_rows, unit_query
+from core.retrieval.flat import Ranking, best_rows, require_k, unit_query
 from core.retrieval.geometry import Geometry, Pooled, Residual
 from core.retrieval.kept import Kept
 from core.retrieval.products import blocks, squared_lengths, times, working
@@ -152,16 +152,13 @@ class LiveEngine:
         scores[live.rows] = self._changed(asked, live)
         return scores
 
-    def search(
-        self, query: np.ndarray, k: int, edit: Edit | None = None, base: np.ndarray | None = None
-    ) -> Ranking:
+    def search(self, query: np.ndarray, k: int, edit: Edit | None = None, base: np.ndarray | None = None) -> Ranking:
         """The k rows most similar to the query after the edit, as a flat index over the edited rows gives them.
 
         Looks at the changed rows and at the first of the unedited ranking, never at every row of the gallery.
         `base` as for `scores`.
         """
-        if not 1 <= k <= self.n:
-            raise InputError(f"k was {k}; expected 1 to {self.n}, the number of searched rows: choose a smaller k")
+        require_k(k, self.n)
         asked = self._query(query, base)
         live = None if edit is None or edit.changes_nothing else self.edited(edit)
         if live is None or not len(live.rows):
@@ -217,16 +214,15 @@ class LiveEngine:
         factors = share * np.array([edit.each_strength[place] for place in on])
         gammas = np.array([edit.each_gamma[place] for place in on])
         shift = (factors * gammas) @ self.W[neurons] if gammas.any() else None
-        switched = self._sets(
-            neurons.tobytes(), lambda: Switched([self._column(int(j)) for j in neurons], self.n)
-        )
+        switched = self._sets(neurons.tobytes(), lambda: Switched([self._column(int(j)) for j in neurons], self.n))
         everybody = alpha > 0 or shift is not None
         rows = np.arange(self.n) if everybody else switched.rows
         at = switched.rows if everybody else slice(None)
         change = _Change(rows, switched, at, neurons, factors, alpha, shift)
-        squares = self._squares(change)
-        scales = self.geometry.scales(squares)
-        lengths = self.geometry.lengths(squares, self._along_offset(change))
+        with np.errstate(over="ignore", invalid="ignore"):  # said in words below
+            squares = self._squares(change)
+            scales = self.geometry.scales(squares)
+            lengths = self.geometry.lengths(squares, self._along_offset(change))
         if not (squares < LARGEST).all():
             raise InputError("the edit gives embeddings that are not finite; choose a smaller gamma or fewer neurons")
         if not (lengths > 0).all():
@@ -323,7 +319,7 @@ class LiveEngine:
         return self._summed(self._decode)
 
     def _decode(self, rows: slice | np.ndarray) -> np.ndarray:
-        return np.asarray(self._by_row[rows] @ self.W + self.b)
+        return np.asarray(self.codes_by_row[rows] @ self.W + self.b)
 
     @cached_property
     def _between(self) -> np.ndarray:
@@ -345,7 +341,7 @@ class LiveEngine:
         return _Base(np.concatenate(squares, axis=1), np.concatenate(along), np.concatenate(own))
 
     @cached_property
-    def _by_row(self) -> sparse.csr_matrix:
+    def codes_by_row(self) -> sparse.csr_matrix:
         return self.codes.tocsr()
 
     @cached_property
@@ -383,7 +379,7 @@ class LiveEngine:
         """x_hat . cross(W_j) on the neuron's rows (forms, m); made at the first blend."""
         cross, rows = self.geometry.cross(self.W[j][None])[:, 0], self._column(j).rows
         return self._of_neuron(
-            self._decoded, j, lambda: (self._by_row[rows] @ (self.W @ cross.T) + cross @ self.b).T
+            self._decoded, j, lambda: (self.codes_by_row[rows] @ (self.W @ cross.T) + cross @ self.b).T
         )
 
     def _of_neuron(self, kept: dict, j: int, make: Callable):

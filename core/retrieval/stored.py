@@ -6,12 +6,9 @@ from functools import cached_property
 import numpy as np
 
 from core.config import InputError
-from core.retrieval.flat import Ranking, best_rows, unit_query
-from core.retrieval.kept import Kept
+from core.retrieval.flat import Ranking, best_ranking, unit_query
+from core.retrieval.kept import KEPT_BYTES, Kept, kept_arrays
 from core.retrieval.products import squared_lengths, times, working
-
-KEPT_BYTES = 1 << 27
-"""Memory that scores of the last queries may take."""
 
 
 class StoredIndex:
@@ -27,12 +24,12 @@ class StoredIndex:
         self._x = x
         self.n, self.d = x.shape
         self._lock = threading.Lock()
-        self._scores: Kept[np.ndarray] = Kept(min(max(KEPT_BYTES // (4 * self.n), 2), 64))
+        self._scores: Kept[np.ndarray] = Kept(kept_arrays(self.n))
 
     @property
     def nbytes(self) -> int:
-        """Memory that the index takes beside the rows."""
-        return 4 * self.n + KEPT_BYTES
+        """Memory that the index takes: its rows where they are not mapped, lengths and scores."""
+        return (0 if isinstance(self._x, np.memmap) else self._x.nbytes) + 4 * self.n + KEPT_BYTES
 
     @cached_property
     def lengths(self) -> np.ndarray:
@@ -58,13 +55,9 @@ class StoredIndex:
 
     def search(self, query: np.ndarray, k: int) -> Ranking:
         """The k rows most similar to the query (d,); see `FlatIndex.search`."""
-        if not 1 <= k <= self.n:
-            raise InputError(f"k was {k}; expected 1 to {self.n}, the number of searched rows: choose a smaller k")
-        scores = self.scores(query)
-        rows = best_rows(scores, k)
-        return Ranking(rows, scores[rows])
+        return best_ranking(self.scores(query), k)
 
-    def unit_at(self, rows: np.ndarray) -> np.ndarray:
+    def unit_at(self, rows: np.ndarray | slice) -> np.ndarray:
         """Some of the rows, divided by their lengths, float32 (m, d)."""
         return np.asarray(self._x[rows], dtype=working(self._x)).astype(np.float32) / self.lengths[rows][:, None]
 
@@ -72,3 +65,35 @@ class StoredIndex:
     def unit(self) -> np.ndarray:
         """Every unit row (n, d), float32: made anew whenever it is asked for."""
         return self.unit_at(slice(None))
+
+
+class PartIndex:
+    """Some rows of a stored index, rising, numbered from 0: searched without a copy of them."""
+
+    def __init__(self, whole: StoredIndex, rows: np.ndarray) -> None:
+        self.whole, self.rows = whole, rows
+        self.n, self.d = len(rows), whole.d
+        self._scores: Kept[np.ndarray] = Kept(kept_arrays(self.n))
+
+    @property
+    def nbytes(self) -> int:
+        """Memory that the part takes beside the whole."""
+        return self.rows.nbytes + KEPT_BYTES
+
+    def scores(self, query: np.ndarray) -> np.ndarray:
+        """Cosine of every row of the part with the query, float32 (n,); remembered."""
+        unit = unit_query(query, self.d)
+        return self._scores(unit.tobytes(), lambda: self.whole.scores(query)[self.rows])
+
+    def search(self, query: np.ndarray, k: int) -> Ranking:
+        """The k rows most similar to the query (d,); see `FlatIndex.search`."""
+        return best_ranking(self.scores(query), k)
+
+    def unit_at(self, rows: np.ndarray | slice) -> np.ndarray:
+        """Some rows of the part, divided by their lengths, float32 (m, d)."""
+        return self.whole.unit_at(self.rows[rows])
+
+    @property
+    def unit(self) -> np.ndarray:
+        """Every unit row of the part (n, d), float32: made anew whenever it is asked for."""
+        return self.whole.unit_at(self.rows)

@@ -37,9 +37,7 @@ def run(n: int = 100_000, runs: int = 15) -> dict[str, Any]:
     opening = time.perf_counter() - start
     engine = LiveEngine(x, codes, W_dec, np.zeros(D), lengths=stored.lengths)
     base = stored.scores(query)
-    first = [
-        _timed(lambda j=j: engine.search(query, K, Edit((j,)), base))[0] for j in range(2 * EACH)
-    ]
+    first = [_timed(lambda j=j: engine.search(query, K, Edit((j,)), base))[0] for j in range(2 * EACH)]
     pairs = list(itertools.product(range(EACH), range(EACH, 2 * EACH)))[:runs]
     times: dict[str, list[float]] = {name: [] for name in ("ours", "slider", "other", "partition", "product", "query")}
     rng, same = np.random.default_rng(1), True
