@@ -10,6 +10,7 @@ from core.audit.ranking import metric_estimate, rank
 from core.audit.request import RankRequest
 from core.audit.results import ArmResult, Difference, Part, RankChange, RankResult
 from core.audit.smallest import PathPoint, SmallestEdit, smallest_edit
+from core.audit.sweep import Sweep, SweepPoint, sweep
 from core.audit.why import Confirmed, NeuronPull, WhyResult, confirm, find_smallest, why
 
 __all__ = [
@@ -31,6 +32,8 @@ __all__ = [
     "RankRequest",
     "RankResult",
     "SmallestEdit",
+    "Sweep",
+    "SweepPoint",
     "WhyResult",
     "ZeroshotCost",
     "choose_edits",
@@ -42,6 +45,7 @@ __all__ = [
     "query_embedding",
     "rank",
     "smallest_edit",
+    "sweep",
     "utility_cost",
     "why",
 ]

@@ -1,14 +1,20 @@
 """Searched items under a neuron edit, answered by the live engine instead of a new index."""
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from core.audit.material import Items
+from core.audit.bench import Bench
+from core.audit.material import Items, baseline_items, engine_part, item_material
+from core.audit.results import Part
 from core.config import Edit
-from core.gallery import unit_rows
+from core.gallery import Gallery, unit_rows
 from core.interventions import INTERVENTIONS, Material
 from core.retrieval import FlatIndex, Index, LiveEngine, PartIndex, Ranking, StoredIndex, best_ranking, unit_query
+
+if TYPE_CHECKING:
+    from core.saes.checkpoint import SAEFile
 
 
 def live_engine(material: Material, index: Index | None = None) -> LiveEngine:
@@ -24,6 +30,17 @@ def live_engine(material: Material, index: Index | None = None) -> LiveEngine:
         material.readout if residual else None,
         index.lengths if isinstance(index, StoredIndex) else None,
     )
+
+
+def engine_for(gallery: Gallery, part: Part, sae_file: "SAEFile", bench: Bench) -> tuple[LiveEngine, Material]:
+    """The remembered engine that answers edits of a part, and the items that it works on; see `engine_part`."""
+    wide = engine_part(gallery, part)
+    material = item_material(gallery, wide, sae_file, bench)
+
+    def make() -> LiveEngine:
+        return live_engine(material, baseline_items(gallery, wide, bench).index)
+
+    return bench.remember(("engine", wide.digest, sae_file.digest), make), material
 
 
 class LiveIndex:
@@ -64,7 +81,7 @@ class LiveIndex:
 
     @property
     def unit(self) -> np.ndarray:
-        """The edited unit rows themselves, for whoever needs more than scores; kept where the baseline keeps its own."""
+        """The edited unit rows, for whoever needs more than scores; kept where the baseline keeps its own."""
         if self._unit is not None:
             return self._unit
         unit = self.unit_at(np.arange(self.n))

@@ -6,14 +6,13 @@ import numpy as np
 
 from core.audit.bench import Bench
 from core.audit.evidence import Fitter, SAEs, sae_of
-from core.audit.live_items import live_engine, live_items
+from core.audit.live_items import engine_for, live_items
 from core.audit.material import (
     Items,
     Queries,
     baseline_items,
     edited_items,
     embed_query,
-    engine_part,
     item_material,
     select_part,
 )
@@ -116,10 +115,7 @@ def arm_items(
         if method != "neuron-edit":
             material = item_material(gallery, part, sae_file, bench)
             return edited_items(material, baseline, method, edit, digest, fitter(method))
-        wide = engine_part(gallery, part)
-        material = item_material(gallery, wide, sae_file, bench)
-        every = baseline if wide is part else baseline_items(gallery, wide, bench)
-        engine = bench.remember(("engine", wide.digest, sae_file.digest), lambda: live_engine(material, every.index))
+        engine, material = engine_for(gallery, part, sae_file, bench)
         return live_items(engine, material, baseline, edit, digest)
 
     return bench.remember(("items", digest), make)
