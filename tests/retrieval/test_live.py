@@ -102,6 +102,37 @@ def test_the_same_ids_as_a_new_flat_index_in_float32(attach, store):
         assert same_ranking(live.search(query, K, edit), flat, 1e-6), edit
 
 
+@settings(max_examples=100, deadline=None)
+@given(st.sampled_from(sorted(MATERIALS)), edits, st.integers(0, 5), st.integers(1, N), st.booleans())
+def test_search_is_the_first_of_all_scores(key, edit, number, k, given_base):
+    """Looking at changed rows and leaders alone finds what sorting every score finds, ties included."""
+    live = ENGINES[key]
+    query = np.random.default_rng(number).normal(size=D)
+    # few different scores: many rows tie at the k-th place
+    base = np.round(live.scores(query), 1) if given_base else None
+    scores = live.scores(query, edit, base)
+    found = live.search(query, k, edit, base)
+    np.testing.assert_array_equal(found.rows, np.argsort(-scores, kind="stable")[:k])
+    np.testing.assert_array_equal(found.scores, scores[found.rows].astype(np.float32))
+
+
+@pytest.mark.parametrize("neuron", range(8))
+def test_leaders_that_all_change_make_room_for_more(monkeypatch, neuron):
+    monkeypatch.setattr("core.retrieval.live.LEADERS", 1)
+    m = MATERIALS["pooled", 0]
+    live, edit, query = engine(m), Edit((neuron,)), -m.sae.W_dec.numpy()[neuron]
+    everyone = np.argsort(-live.scores(query, edit), kind="stable")
+    for k in (1, 2, 30, N):
+        np.testing.assert_array_equal(live.search(query, k, edit).rows, everyone[:k])
+
+
+def test_given_lengths_are_used():
+    m = MATERIALS["pooled", 0]
+    given = LiveEngine(m.x, m.codes, m.sae.W_dec.numpy(), m.sae.b_dec.numpy(), lengths=np.linalg.norm(m.x, axis=1))
+    query, edit = np.ones(D), Edit((1, 3), 0.7)
+    np.testing.assert_allclose(given.scores(query, edit), brute(m, query, edit), atol=1e-12)
+
+
 @pytest.mark.parametrize("key", sorted(MATERIALS))
 def test_cosines_before_and_after(key):
     m, live = MATERIALS[key], ENGINES[key]
