@@ -28,8 +28,13 @@ class Geometry(ABC):
         """Cross vectors (forms, F, d_in) of directions (F, d_in)."""
 
     @abstractmethod
-    def forms(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        """A_f a . A_f b of every row (forms, n), for rows (n, d_in)."""
+    def forms(self, a: np.ndarray, b: np.ndarray, pushed: np.ndarray | None = None) -> np.ndarray:
+        """A_f a . A_f b of every row (forms, n), for rows (n, d_in).
+
+        Parameters
+        ----------
+        pushed : push(a) where it is known.
+        """
 
     @abstractmethod
     def scales(self, squares: np.ndarray) -> np.ndarray:
@@ -58,7 +63,7 @@ class Pooled(Geometry):
     def cross(self, w: np.ndarray) -> np.ndarray:
         return w[None]
 
-    def forms(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    def forms(self, a: np.ndarray, b: np.ndarray, pushed: np.ndarray | None = None) -> np.ndarray:
         return np.einsum("ij,ij->i", a, b)[None]
 
     def scales(self, squares: np.ndarray) -> np.ndarray:
@@ -95,9 +100,11 @@ class Residual(Geometry):
     def cross(self, w: np.ndarray) -> np.ndarray:
         return np.stack([self._readout.centred(w) / self._readout.d_model, self.pull(self.push(w))])
 
-    def forms(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    def forms(self, a: np.ndarray, b: np.ndarray, pushed: np.ndarray | None = None) -> np.ndarray:
         means = np.einsum("ij,ij->i", self._readout.centred(a), self._readout.centred(b)) / self._readout.d_model
-        return np.stack([means, np.einsum("ij,ij->i", self.push(a), self.push(b))])
+        ours = self.push(a) if pushed is None else pushed
+        theirs = ours if a is b else self.push(b)
+        return np.stack([means, np.einsum("ij,ij->i", ours, theirs)])
 
     def scales(self, squares: np.ndarray) -> np.ndarray:
         return np.sqrt(squares[0] + self._readout.eps)

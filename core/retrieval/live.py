@@ -312,33 +312,37 @@ class LiveEngine:
         if isinstance(self.geometry, Pooled):
             squares = np.square(self.pooled_lengths)
             return _Base(squares[None], np.zeros(self.n), squares)
-        return self._summed(lambda rows: np.asarray(self.x[rows], dtype=np.float64))
+        return self._summed(self._rows)
 
     @cached_property
     def _reconstructed(self) -> _Base:
         return self._summed(self._decode)
 
+    def _rows(self, rows: slice | np.ndarray) -> np.ndarray:
+        """x of some rows in the precision in which sums are made."""
+        return np.asarray(self.x[rows], dtype=working(self.x))
+
     def _decode(self, rows: slice | np.ndarray) -> np.ndarray:
-        return np.asarray(self.codes_by_row[rows] @ self.W + self.b)
+        """x_hat of some rows in the same precision."""
+        W, b = (part.astype(working(self.x), copy=False) for part in (self.W, self.b))
+        return np.asarray(self.codes_by_row[rows] @ W + b)
 
     @cached_property
     def _between(self) -> np.ndarray:
         """A_f x . A_f x_hat (forms, n)."""
-        parts = [
-            self.geometry.forms(np.asarray(self.x[rows], dtype=np.float64), self._decode(rows))
-            for rows in blocks(self.n, self.x.shape[1])
-        ]
-        return np.concatenate(parts, axis=1)
+        parts = [self.geometry.forms(self._rows(rows), self._decode(rows)) for rows in blocks(self.n, self.x.shape[1])]
+        return np.concatenate(parts, axis=1).astype(np.float64)
 
     def _summed(self, rows_of: Callable[[slice], np.ndarray]) -> _Base:
         squares, along, own = [], [], []
         for rows in blocks(self.n, self.x.shape[1]):
             b = rows_of(rows)
             pushed = self.geometry.push(b)
-            squares.append(self.geometry.forms(b, b))
+            squares.append(self.geometry.forms(b, b, pushed))
             along.append(pushed @ self.geometry.offset)
-            own.append(np.einsum("ij,ij->i", pushed, np.asarray(self.pooled[rows], dtype=np.float64)))
-        return _Base(np.concatenate(squares, axis=1), np.concatenate(along), np.concatenate(own))
+            own.append(np.einsum("ij,ij->i", pushed, np.asarray(self.pooled[rows], dtype=pushed.dtype)))
+        parts = np.concatenate(squares, axis=1), np.concatenate(along), np.concatenate(own)
+        return _Base(*(part.astype(np.float64) for part in parts))
 
     @cached_property
     def codes_by_row(self) -> sparse.csr_matrix:

@@ -37,21 +37,21 @@ def run(n: int = 100_000, runs: int = 15) -> dict[str, Any]:
     opening = time.perf_counter() - start
     engine = LiveEngine(x, codes, W_dec, np.zeros(D), lengths=stored.lengths)
     base = stored.scores(query)
-    first = [_timed(lambda j=j: engine.search(query, K, Edit((j,)), base))[0] for j in range(2 * EACH)]
+    first = [timed(lambda j=j: engine.search(query, K, Edit((j,)), base))[0] for j in range(2 * EACH)]
     pairs = list(itertools.product(range(EACH), range(EACH, 2 * EACH)))[:runs]
     times: dict[str, list[float]] = {name: [] for name in ("ours", "slider", "other", "partition", "product", "query")}
     rng, same = np.random.default_rng(1), True
     for number, pair in enumerate(pairs):
         edit, weaker = Edit(pair), Edit(pair, strength=0.5)
-        took, ours = _timed(lambda edit=edit: _measured(labels, engine.search(query, K, edit, base)))
+        took, ours = timed(lambda edit=edit: measured(labels, engine.search(query, K, edit, base)))
         times["ours"].append(took)
-        times["partition"].append(_timed(lambda: np.argpartition(base, n - K))[0])
-        times["slider"].append(_timed(lambda edit=weaker: _measured(labels, engine.search(query, K, edit, base)))[0])
+        times["partition"].append(timed(lambda: np.argpartition(base, n - K))[0])
+        times["slider"].append(timed(lambda edit=weaker: measured(labels, engine.search(query, K, edit, base)))[0])
         another = rng.normal(size=D).astype(np.float32)
-        times["product"].append(_timed(lambda q=another: x @ q)[0])
-        times["query"].append(_timed(lambda q=another: stored.search(q, K))[0])
+        times["product"].append(timed(lambda q=another: x @ q)[0])
+        times["query"].append(timed(lambda q=another: stored.search(q, K))[0])
         if number < OTHERS:
-            took, other = _timed(lambda edit=edit: _measured(labels, _indexed(x, codes, W_dec, edit).search(query, K)))
+            took, other = timed(lambda edit=edit: measured(labels, _indexed(x, codes, W_dec, edit).search(query, K)))
             times["other"].append(took)
             same &= same_ranking(ours[0], other[0], 1e-6) and np.allclose(ours[1], other[1])
     medians = {name: 1e3 * statistics.median(values) for name, values in times.items()}
@@ -111,7 +111,7 @@ def _indexed(x: np.ndarray, codes: sparse.csc_matrix, W_dec: np.ndarray, edit: E
     return FlatIndex(unit_rows(edited))
 
 
-def _measured(labels: np.ndarray, ranking: Any) -> tuple[Any, list[float]]:
+def measured(labels: np.ndarray, ranking: Any) -> tuple[Any, list[float]]:
     """The ranking with group shares and metrics of its first rows."""
     ranked = labels[ranking.rows]
     target = np.array([0.5, 0.5])
@@ -119,7 +119,7 @@ def _measured(labels: np.ndarray, ranking: Any) -> tuple[Any, list[float]]:
     return ranking, [*shares, *(float(RANKING_METRICS.get(name)()(ranked, target)) for name in METRICS)]
 
 
-def _timed(work: Callable[[], Any]) -> tuple[float, Any]:
+def timed(work: Callable[[], Any]) -> tuple[float, Any]:
     start = time.perf_counter()
     result = work()
     return time.perf_counter() - start, result
