@@ -13,7 +13,7 @@ from core.gallery import unit_rows
 from core.interventions.neuron_edit import code_change
 from core.readout import ReadoutArrays
 from core.retrieval import FlatIndex, LiveEngine, StoredIndex, blocks, same_ranking
-from tests.benchmarks.toggle import D_SAE, EACH, L0, OFTEN, OTHERS, SELDOM, D, K, firing, measured, timed
+from tests.benchmarks.toggle import D_SAE, EACH, OTHERS, D, K, firing, measured, rates, timed
 
 D_MODEL = 768
 
@@ -67,10 +67,7 @@ def run(n: int = 100_000, runs: int = 15) -> dict[str, Any]:
 def material(n: int, seed: int = 0) -> tuple[Any, ...]:
     """Residuals with their pooled embeddings, codes, decoder, readout, labels and a query."""
     rng = np.random.default_rng(seed)
-    rates = np.minimum(1.0 / np.arange(3, D_SAE + 3) ** 0.9, 0.3)
-    rates *= (L0 - EACH * (OFTEN + SELDOM)) / rates.sum()
-    rates[:EACH], rates[EACH : 2 * EACH] = OFTEN, SELDOM
-    codes = firing(rng, rates, n)
+    codes = firing(rng, rates(), n)
     W_dec = rng.normal(size=(D_SAE, D_MODEL)).astype(np.float32)
     W_dec /= np.linalg.norm(W_dec, axis=1, keepdims=True)
     x = rng.standard_normal((n, D_MODEL), dtype=np.float32)

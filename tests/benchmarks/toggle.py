@@ -81,10 +81,7 @@ def run(n: int = 100_000, runs: int = 15) -> dict[str, Any]:
 def material(n: int, seed: int = 0) -> tuple[np.ndarray, sparse.csc_matrix, np.ndarray, np.ndarray, np.ndarray]:
     """Rows in a narrow cone with Zipf firing rates, 20 active neurons a row, decoder rows of length 1."""
     rng = np.random.default_rng(seed)
-    rates = np.minimum(1.0 / np.arange(3, D_SAE + 3) ** 0.9, 0.3)
-    rates *= (L0 - EACH * (OFTEN + SELDOM)) / rates.sum()
-    rates[:EACH], rates[EACH : 2 * EACH] = OFTEN, SELDOM
-    codes = firing(rng, rates, n)
+    codes = firing(rng, rates(), n)
     W_dec = rng.normal(size=(D_SAE, D)).astype(np.float32)
     W_dec /= np.linalg.norm(W_dec, axis=1, keepdims=True)
     x = rng.standard_normal((n, D), dtype=np.float32)
@@ -94,13 +91,21 @@ def material(n: int, seed: int = 0) -> tuple[np.ndarray, sparse.csc_matrix, np.n
     return x, codes, W_dec, rng.integers(0, 2, n), (query / np.linalg.norm(query)).astype(np.float32)
 
 
-def firing(rng: np.random.Generator, rates: np.ndarray, n: int) -> sparse.csc_matrix:
+def rates() -> np.ndarray:
+    """Firing rates (D_SAE,): a few neurons at two given rates, the others by a Zipf law, L0 together."""
+    shares = np.minimum(1.0 / np.arange(3, D_SAE + 3) ** 0.9, 0.3)
+    shares *= (L0 - EACH * (OFTEN + SELDOM)) / shares.sum()
+    shares[:EACH], shares[EACH : 2 * EACH] = OFTEN, SELDOM
+    return shares
+
+
+def firing(rng: np.random.Generator, shares: np.ndarray, n: int) -> sparse.csc_matrix:
     """Codes (n, F) of neurons that fire on random rows at these rates."""
-    fired = np.maximum((np.minimum(rates, 0.5) * n).astype(np.int64), 1)
+    fired = np.maximum((np.minimum(shares, 0.5) * n).astype(np.int64), 1)
     indices = np.concatenate([np.sort(rng.choice(n, size=m, replace=False)).astype(np.int32) for m in fired])
     starts = np.concatenate([[0], np.cumsum(fired)])
     data = rng.exponential(0.15, size=len(indices)).astype(np.float32)
-    return sparse.csc_matrix((data, indices, starts), shape=(n, len(rates)))
+    return sparse.csc_matrix((data, indices, starts), shape=(n, len(shares)))
 
 
 def _indexed(x: np.ndarray, codes: sparse.csc_matrix, W_dec: np.ndarray, edit: Edit) -> FlatIndex:
