@@ -1,5 +1,8 @@
 """A gallery that is searched as it is stored gives what one gives that is copied into an index."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -79,3 +82,10 @@ def test_what_reads_the_edited_rows_themselves(stored, attach, half):
     for arm in ("before", "after"):
         a, b = (getattr(leak, arm).estimate for _, leak in found)
         assert a == pytest.approx(b, abs=1e-3)
+
+
+def test_ranking_loads_neither_torch_nor_an_index():
+    """Both take longer to load than a million rows take to be ranked."""
+    code = "import sys, core.audit; print(sorted({'torch', 'faiss', 'umap', 'open_clip'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -3,12 +3,14 @@
 import mmap
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
-from core.saes.base import SAE
+if TYPE_CHECKING:
+    import torch
+
+    from core.saes.base import SAE
 
 Progress = Callable[[int, int, str], None]
 
@@ -86,8 +88,10 @@ def _let_go(x: np.ndarray) -> None:
 
 def row_batches(
     x: np.ndarray, rows: np.ndarray | None = None, batch: int = 4096, progress: Progress | None = None, what: str = ""
-) -> Iterator[torch.Tensor]:
+) -> Iterator["torch.Tensor"]:
     """Float32 tensors of consecutive rows of x (n, d), or of x[rows], read piece by piece from a memory map."""
+    import torch
+
     n = len(x) if rows is None else len(rows)
     for start in range(0, n, batch):
         here = slice(start, min(start + batch, n))
@@ -99,13 +103,15 @@ def row_batches(
 
 
 def quality(
-    sae: SAE,
+    sae: "SAE",
     x: np.ndarray,
     rows: np.ndarray | None = None,
     batch: int = 4096,
     progress: Progress | None = None,
 ) -> Quality:
     """Quality of `sae` by its inference rule on x (n, d), or on the given rows of x, streaming."""
+    import torch
+
     sums, fired, active = ReconstructionSums(), np.zeros(sae.config.d_sae, dtype=np.int64), 0
     device = sae.b_dec.device
     with torch.inference_mode():
