@@ -25,10 +25,23 @@ def times(x: np.ndarray, vectors: np.ndarray, rows: np.ndarray | None = None) ->
     products = np.empty((len(vectors), n), dtype=dtype)
     whole = x.dtype == dtype and rows is None
     for at in [slice(0, n)] if whole and len(vectors) == 1 else blocks(n, x.shape[1], dtype.itemsize):
-        block = np.asarray(x[at] if rows is None else x[rows[at]], dtype=dtype)
+        part = np.asarray(x[at] if rows is None else x[rows[at]])
+        block = widened(part) if part.dtype == np.float16 else np.asarray(part, dtype=dtype)
         for vector, product in zip(vectors, products, strict=True):
             np.dot(block, vector, out=product[at])
     return products
+
+
+def widened(half: np.ndarray) -> np.ndarray:
+    """Finite float16 numbers as float32, exactly, several times faster than numpy converts them.
+
+    The bits of a float16 (sign, 5 of exponent, 10 of mantissa) moved to their places in a float32 are the same number
+    times 2^-112, the difference of the two exponents' origins; subnormal numbers included.
+    """
+    wide = half.view(np.int16).astype(np.int32)
+    wide <<= 13
+    wide &= np.int32(-0x70002000)  # the sign, which astype spread over the upper bits, and the 15 other bits
+    return np.multiply(wide.view(np.float32), np.float32(2.0**112), out=wide.view(np.float32))
 
 
 def squared_lengths(x: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ from core.config import InputError
 from core.gallery import unit_rows
 from core.retrieval import PartIndex, StoredIndex, same_ranking, search
 from core.retrieval.kept import Kept
-from core.retrieval.products import squared_lengths, times
+from core.retrieval.products import squared_lengths, times, widened
 from core.retrieval.switched import Column, Switched
 
 N, D = 3000, 24
@@ -61,8 +61,9 @@ def test_scores_are_remembered_and_cannot_be_written():
 
 
 @pytest.mark.parametrize("value", [0.0, np.nan, np.inf])
-def test_a_row_without_direction_is_named(value):
-    x = rows_of(np.float32)
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+def test_a_row_without_direction_is_named(value, dtype):
+    x = rows_of(dtype)
     x[1234] = value
     with pytest.raises(InputError, match="row 1234 is zero or not finite"):
         StoredIndex(x).search(np.ones(D), 5)
@@ -85,6 +86,12 @@ def test_products_of_all_and_of_some_rows(dtype, monkeypatch):
     np.testing.assert_allclose(times(x, vectors, some), exact[:, some], rtol=1e-5, atol=1e-3)
     assert times(x, vectors, some[:0]).shape == (2, 0)
     np.testing.assert_allclose(squared_lengths(x), (x.astype(np.float64) ** 2).sum(axis=1), rtol=1e-5)
+
+
+def test_every_finite_float16_becomes_the_same_float32():
+    every = np.arange(1 << 16, dtype=np.uint16).view(np.float16)
+    finite = every[np.isfinite(every)]
+    np.testing.assert_array_equal(widened(finite).view(np.uint32), finite.astype(np.float32).view(np.uint32))
 
 
 def test_sums_over_a_set_of_neurons():
