@@ -18,6 +18,7 @@ from core.ui import (
     probing,
     provenance,
     results,
+    sweep_view,
     toggles,
     upload_ranks,
     why_view,
@@ -40,6 +41,7 @@ UPLOADS = 4
 VIEWS: dict[str, str] = {
     "pictures": "Pictures",
     "numbers": "Numbers",
+    "sweep": "Sweep",
     "controls": "Controls",
     "cost": "What it costs",
     "why": "Why this lean?",
@@ -139,6 +141,8 @@ def _outcome(state: AppState, question: results.Asked, attribute: str) -> tuple[
         compare_more.controls(question)
     elif view == "cost":
         compare_more.cost(question)
+    elif view == "sweep":
+        sweep_view.view(question)
     elif view == "why":
         why_view.view(question)
     else:
