@@ -25,6 +25,7 @@ MEANING = {
 }
 STEPS, DEEPEST, DEPTHS = 101, 1000, 80
 """Places on a scale from 0 to 1; the largest k, and how many ks, closer together where they are small."""
+TICKS = (5, 10, 20, 50, 100, 200, 500, 1000)
 SHADE = "rgba(31, 131, 196, 0.18)"
 COLUMNS = ("over", "value", "arm", "metric", "n", "estimate", "lo", "hi", "null_lo", "null_hi", "cosine")
 NOTHING = "Nothing is switched, so there is nothing to follow. Switch a neuron at the left."
@@ -56,13 +57,21 @@ def view(question: results.Asked) -> None:
         config=charts.config(f"sweep-{over}"),
         alt=f"MaxSkew along {over}: {ends}.",
     )
-    st.caption(
-        f"{len(found.points)} exact rankings of {found.n:,} items. {OVERS[over]}: {MEANING[over]}. Shaded: 95 % "
-        f"interval after the edit, {interval_of(last.after) or 'none'} at {last.value:g} (n = {last.after.n or 0}). The mean "
-        f"cosine to the original falls to {min(point.cosine for point in found.points):.3f}."
-    )
+    st.caption(_words(found))
     st.download_button(
         "Download as CSV", tidy(found), f"sweep-{over}.csv", "text/csv", icon=":material/download:", on_click="ignore"
+    )
+
+
+def _words(found: Sweep) -> str:
+    """What was done, and what the ends of the shaded strip are."""
+    last, places = found.points[-1], len(found.points)
+    what = f"Two exact rankings cut at {places} places" if found.over == "k" else f"{places} exact rankings"
+    lowest = min(point.cosine for point in found.points)
+    strip = f"at {last.value:g} {interval_of(last.after) or 'none'}, n = {last.after.n or 0}"
+    return (
+        f"{what}, of {found.n:,} items. Shaded: 95 % interval after the edit, {strip}. The mean cosine to the "
+        f"original is {lowest:.3f}{'' if found.over == 'k' else ' where it is lowest'}."
     )
 
 
@@ -128,23 +137,27 @@ def figure(found: Sweep, now: float | None) -> go.Figure:
             mode="lines",
             line={"color": colour, "width": 2.5},
             name=name,
-            hovertext=[f"{name}, {found.over} {v:g}: {_words(e)}" for v, e in zip(values, estimates, strict=True)],
+            hovertext=[f"{name}, {found.over} {v:g}: {_value(e)}" for v, e in zip(values, estimates, strict=True)],
             hoverinfo="text",
         )
     if now is not None and values:
         nearest = min(points, key=lambda point: abs(point.value - now))
         made.add_vline(x=now, line={"color": INK, "width": 1.5, "dash": "dot"})
-        made.add_annotation(
-            x=now,
-            y=nearest.after.estimate,
-            text=f"now: {number(nearest.after.estimate)}",
-            showarrow=False,
-            font={"size": 14, "color": INK},
-            xanchor="right" if now > 0.6 * values[-1] else "left",
-            xshift=-6 if now > 0.6 * values[-1] else 6,
-            yshift=12,
+        side = "left" if nearest.value > found.points[len(found.points) // 2].value else "right"
+        made.add_scatter(
+            x=[now],
+            y=[nearest.after.estimate],
+            mode="markers+text",
+            marker={"size": 10, "color": AFTER},
+            text=[f"  now: {number(nearest.after.estimate)}  "],
+            textposition=f"bottom {side}",
+            textfont={"size": 14, "color": INK},
+            hoverinfo="skip",
+            showlegend=False,
         )
     made.update_xaxes(title={"text": MEANING[found.over], "font": {"size": 14}}, fixedrange=True, zeroline=False)
+    if found.over == "k":  # the ks lie closer together where they are small
+        made.update_xaxes(type="log", tickvals=[v for v in TICKS if values and values[0] <= v <= values[-1]])
     skew = "MaxSkew" if found.over == "k" else f"MaxSkew@{found.request.k}"
     made.update_yaxes(title={"text": skew}, rangemode="tozero", fixedrange=True)
     return charts._layout(made, 360, left=60).update_layout(margin={"b": 52}, hovermode="x")
@@ -164,7 +177,7 @@ def _between(made: go.Figure, x: list, low: list, high: list, colour: str, name:
     )
 
 
-def _words(e: Estimate) -> str:
+def _value(e: Estimate) -> str:
     return f"{number(e.estimate)} ({interval_of(e)}), n = {e.n}"
 
 
