@@ -204,7 +204,7 @@ def _rows(done: Confirmed) -> list[dict[str, str]]:
     assert done.result.after is not None and done.result.difference is not None
 
     def row(name: str, skew: Estimate, cosine: float | None) -> dict[str, str]:
-        value = skew.reason or "–" if skew.estimate is None else f"{number(skew.estimate)} ({interval_of(skew)})"
+        value = skew.reason or "–" if skew.estimate is None else f"{number(skew.estimate)} {interval_of(skew)}"
         return {
             "": name,
             "MaxSkew": value,
