@@ -123,7 +123,8 @@ def test_interval_covers_two_groups(name, p):
 @pytest.mark.parametrize("name", list(METRIC))
 @pytest.mark.parametrize("shares", [[0.4] + [0.1] * 6, [0.7] + [0.05] * 6], ids=["mild", "strong"])
 def test_interval_covers_seven_groups(name, shares):
-    assert covered(name, np.array(shares), k=100, repeats=40 if name == "ndkl" else 100) >= 0.89
+    # 40 repeats have a standard error of 3.4 %
+    assert covered(name, np.array(shares), k=100, repeats=40 if name == "ndkl" else 100) >= 0.85
 
 
 def test_seven_equal_groups_are_mostly_not_distinguishable():

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from core.config import Fingerprint, InputError, SAEConfig, TrainingConfig
-from core.saes.base import new_sae
+from core.config import Fingerprint, InputError, SAEConfig, TrainingConfig, suggested_training
+from core.saes.base import SAES, new_sae
 from core.saes.checkpoint import load_sae, sae_digest
 from core.saes.quality import quality
 from core.training import (
@@ -315,3 +315,31 @@ def test_training_and_measuring_read_a_batch_at_a_time(rows):
 
     sae, _ = train_sae(Counted(embeddings(9000), 16), CONFIG, SHORT, rows=rows)
     assert _measure(sae, Counted(embeddings(9000), 4096), rows, None)["n"] == (9000 if rows is None else len(rows))
+
+
+@pytest.mark.parametrize("n", [40, 400, 1000, 2016, 30_000, 50_000, 3_000_000])
+@pytest.mark.parametrize("d", [6, 128, 512, 1024])
+def test_suggestions_leave_rows_for_every_neuron_and_say_why(n, d):
+    found = suggested_training(n, d)
+    assert 1 <= found.k <= found.d_sae <= max(2 * d, 1)
+    assert found.d_sae == 2 * d or found.d_sae == 32 or 8 <= n / found.d_sae < 16
+    SAEConfig("topk", d, found.d_sae, found.k)
+    neurons, active, steps = found.why()
+    assert f"{found.d_sae:,} neurons for {n:,} rows of {d:,} columns" in neurons
+    assert ("single items" in neurons) == (found.d_sae < 2 * d)
+    assert f"k = {found.k}" in active and f"{found.steps:,} steps" in steps
+    assert found.steps * found.batch + found.batch > min(100 * n, 300_000), "a hundred passes, while that is few steps"
+
+
+@pytest.mark.parametrize("arch", SAES.names())
+def test_half_precision_products_train_the_same_kind_of_sae(arch):
+    """On a CPU, where it can be asked for; parameters stay float32 and little is lost."""
+    x = embeddings(600)
+    found = {}
+    for precision in ("auto", "float32", "bfloat16"):
+        training = TrainingConfig(steps=80, batch=64, lr=5e-3, precision=precision, dead_after=300)
+        sae, curve = train_sae(x, SAEConfig(arch, 8, 24, 3), training)
+        assert all(value.dtype == torch.float32 for value in sae.parameters())
+        found[precision] = quality(sae, x).fvu, curve[-1].loss, sae_digest(sae)
+    assert found["auto"] == found["float32"], "auto changes nothing on a CPU"
+    assert found["bfloat16"][0] == pytest.approx(found["float32"][0], rel=0.25)

@@ -82,6 +82,11 @@ class ProbeSet:
         """Answers any edit on the probe rows."""
         return live_engine(self.material)
 
+    def max_skew(self, scores: np.ndarray) -> float:
+        """MaxSkew@k under some scores (n,)."""
+        labels = self.part.labels[best_rows(scores, self.k)]
+        return float(RANKING_METRICS.get("max_skew")()(labels, self.part.target))
+
     def skews(self, scores: np.ndarray) -> tuple[float, float]:
         """MaxSkew@k under some scores (n,), and its mean over resamples of the probe rows.
 
@@ -95,7 +100,7 @@ class ProbeSet:
         inside = np.diff(np.minimum(np.cumsum(weights, axis=1), self.k), axis=1, prepend=0.0)
         metric = RANKING_METRICS.get("max_skew")()
         drawn = metric.from_counts(inside @ is_group, self.part.target)
-        return float(metric(labels[: self.k], self.part.target)), float(np.nanmean(drawn))
+        return self.max_skew(scores), float(np.nanmean(drawn))
 
     @cached_property
     def _weights(self) -> np.ndarray:

@@ -97,7 +97,8 @@ def side_effects(
         prompt = min(spec.prompts, key=lambda text: _cosine(ranked[attribute, text]))
     request = request_for(spec, attribute, prompt, edits[spec.all_prompts.index(prompt)], sources)
     if not request.intervenes:
-        return {"cost": {"reason": "nothing is edited"}}
+        reason = {"reason": "nothing is edited"}
+        return {"cost": reason, "leakage": reason}
     edited = sources.gallery.components(attribute)
     found = utility_cost(
         sources.gallery,
@@ -109,8 +110,9 @@ def side_effects(
         bench=bench,
         progress=progress,
     )
-    document = {name: part for name, part in found.to_json().items() if name in ("zeroshot", "explicit")}
-    return {"cost": {"prompt": prompt, **_with_targets(document)}}
+    document = _with_targets(found.to_json())
+    cost = {name: document[name] for name in ("zeroshot", "explicit")}
+    return {"cost": {"prompt": prompt, **cost}, "leakage": {"prompt": prompt, **document["leakage"]}}
 
 
 def _cosine(one: Ranked) -> float:

@@ -119,7 +119,7 @@ def why(
         first_order=rows.readout is not None,
         attribution=found,
         pulls=tuple(_pull(rows, found, query, group, j) for j in listed),
-        skew=rows.skews(rows.engine.scores(query))[0],
+        skew=rows.max_skew(rows.engine.scores(query)),
         k=rows.k,
         n=part.n,
         group_counts=dict(zip(part.groups, part.counts, strict=True)),
@@ -140,7 +140,7 @@ def _pull(rows: ProbeSet, found: Attribution, query: np.ndarray, group: int, neu
         for s in (rows.engine.scores(query), after)
     ]
     closed = 1.0 - gaps[1] / gaps[0] if gaps[0] else 0.0
-    return NeuronPull(neuron, found.estimate(neuron), share, closed, rows.skews(after)[0])
+    return NeuronPull(neuron, found.estimate(neuron), share, closed, rows.max_skew(after))
 
 
 # -------------------------------------------------------------------------------------------- the smallest edit

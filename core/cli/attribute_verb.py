@@ -55,7 +55,7 @@ def attribute(
         query=query,
         k=k,
         attribute=attribute,
-        target=target_of(target),
+        target=target_of(target, attribute),
         half=half,
         where=parse_where(where or []),
         seed=seed,

@@ -38,7 +38,8 @@ def metrics(
     names = tuple(attribute or ())
     columns = tuple(part for name in names for part in name.split(" x "))
     tables = [_read(path, read_table, columns) for path in (ranked, gallery_table)]
-    document = list_metrics(*tables, k, target_of(target), names, mode, _relevant(relevant), top1, seed)
+    own = target_of(target, names[0] if len(names) == 1 else None)
+    document = list_metrics(*tables, k, own, names, mode, _relevant(relevant), top1, seed)
     if len(document["attributes"]) == 1:
         document = {**next(iter(document["attributes"].values())), **document}
     emit(document, as_json, lambda: _lines(document))

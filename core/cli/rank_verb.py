@@ -53,7 +53,7 @@ def rank(
         query_embedding=None if query_embedding is None else _vector(query_embedding),
         k=k,
         attribute=attribute,
-        target=target_of(target),
+        target=target_of(target, attribute),
         half=half,
         where=parse_where(where or []),
         edits=edits,

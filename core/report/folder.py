@@ -66,13 +66,14 @@ def manifest(result: AuditResult, folder: Path) -> dict[str, Any]:
     sources = result.sources
     used = {sae.digest[:16] for sae in sources.saes.values()}
     galleries = {sources.gallery.digest: sources.gallery}
+    partner = sources.gallery.manifest.get("probe_gallery")
     if result.spec.edit is not None or result.spec.method != "neuron-edit":
         galleries.setdefault(sources.probe.digest, sources.probe)
     return {
         "schema": SCHEMA,
         "files": {name: file_digest(folder / name) for name in FILES},
         "galleries": [
-            {"name": one.name, "given": result.spec.gallery if one is sources.gallery else one.name}
+            {"name": one.name, "given": result.spec.gallery if one is sources.gallery else partner}
             | {"digest": digest, "files": _digests(one.path, _gallery_files(one)), "spare": _spare(one.path, used)}
             for digest, one in galleries.items()
         ],

@@ -16,7 +16,14 @@ INTERVALS = {
     "share difference": "paired bootstrap",
     "mean": "prompts and rows resampled",
     "random": "smallest and largest draw",
-    "explicit AUC": "DeLong",
+    "explicit before": "DeLong",
+    "explicit after": "DeLong",
+    "explicit difference": "DeLong, paired",
+    "leakage": "DeLong of a cross-validated probe",
+    "zeroshot": "not computed",
+    "zeroshot before": "Wilson; gap: Newcombe",
+    "zeroshot after": "Wilson; gap: Newcombe",
+    "zeroshot difference": "Newcombe, paired; worst group and gap: paired bootstrap",
     "cosine": "normal over rows",
 }
 
@@ -99,7 +106,7 @@ def _of_cost(one: Mapping[str, Any], common: Mapping[str, Any]) -> Iterator[dict
         for path, value in _estimates(one.get(part, {})):
             arm = next((step for step in path if step in ("before", "after", "difference")), "")
             named = [step for step in path if step not in (arm, "zeroshot", "explicit", "by_group")]
-            how = INTERVALS["explicit AUC"] if path[0] == "explicit" else "see report"
+            how = INTERVALS[part if part == "leakage" else f"{path[0]} {arm}".strip()]
             yield {
                 **common,
                 "kind": part,

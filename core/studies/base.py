@@ -14,6 +14,7 @@ from core.audit import Bench
 from core.config import HALVES, Edit, Half, InputError, Side, one_of
 from core.figures import Picture, draw_svg
 from core.gallery import Gallery, open_gallery
+from core.gallery.labels import CROSS
 from core.metrics.targets import Target
 from core.registry import Registry
 from core.statistics import DRAWS
@@ -57,10 +58,15 @@ class StudyRequest:
 
     def __post_init__(self) -> None:
         one_of(self.half, HALVES, "half")
-        unknown = [name for name in self.attributes if name not in self.gallery.attributes]
+        unknown = [
+            part for name in self.attributes for part in self._columns(name) if part not in self.gallery.attributes
+        ]
         if unknown:
             there = ", ".join(self.gallery.attributes) or "none"
             raise InputError(f"gallery {self.gallery.name} has no attribute {unknown[0]!r}; it has {there}")
+
+    def _columns(self, attribute: str) -> list[str]:
+        return [attribute] if attribute in self.gallery.attributes else attribute.split(CROSS)
 
     @cached_property
     def probe(self) -> Gallery:

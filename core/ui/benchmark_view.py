@@ -11,7 +11,7 @@ import streamlit as st
 from core.config import ASSETS, InputError
 from core.gallery import Gallery
 from core.store import plain, read_json
-from core.ui import cache, charts, jobs, results
+from core.ui import cache, charts, jobs, provenance, results
 from core.ui.frame import guard
 from core.ui.state import AppState, get_state
 from core.ui.studies_view import class_prompts_of, studies
@@ -74,7 +74,7 @@ def _methods(state: AppState, gallery: Gallery) -> None:
         return
     if numbered(result):
         st.html(table_html(result))
-    _refused(result.cells)
+    _refused(result)
     if numbered(result):
         _trade_off(result)
     _explained([cell.arm for cell in result.cells])
@@ -212,17 +212,20 @@ def _read(value: float, digits: int) -> str:
     return f"{round(value, digits) + 0.0:.{digits}f}"
 
 
-def _refused(cells: Sequence["Cell"]) -> None:
-    """Methods that lack something, and what is to be noted about the others."""
+def _refused(result: "BenchmarkResult") -> None:
+    """What the numbers are measured at, methods that lack something, and what is to be noted about the others."""
+    cells, said = result.cells, next(iter(result.settings.values()), {})
     lines = [f"{cell.arm}: {cell.refused}" for cell in cells if cell.refused]
     lines += [f"{cell.arm}: {note}" for cell in cells for note in cell.notes]
     known = next((c.values for c in cells if not c.refused), {})
     band = next((e.null for e in known.values() if e.null is not None), None)
-    if band is not None:
-        st.caption(
-            f"Numbers are followed by their 95 % interval; point at one for its n. Without any bias the first column "
-            f"would show {band.lo:.2f} to {band.hi:.2f} (mean {band.mean:.2f})."
-        )
+    if known:
+        words = f"Measured at k = {said.get('k')}, target {said.get('target')}, {said.get('half')} half. "
+        words += "Numbers are followed by their 95 % interval; point at one for its n."
+        if band is not None:
+            words += f" Without any bias the first column would show {band.lo:.2f} to {band.hi:.2f}"
+            words += f" (mean {band.mean:.2f})."
+        st.caption(words)
     if lines:
         with st.expander(f"{len(lines)} notes", icon=":material/info:", expanded=not known):
             st.markdown("\n".join(f"- {line}" for line in lines))
@@ -248,7 +251,7 @@ def _trade_off(result: "BenchmarkResult") -> None:
     ]
     st.caption("Each point is a method, by its number in the table; strokes are 95 % intervals.")
     figure = charts.trade_off(points, columns[price].title, columns[protocol.skew].title)
-    st.plotly_chart(figure, config=charts.config("trade-off"))
+    provenance.chart(figure, config=charts.config("trade-off"))
 
 
 def _explained(arms: Sequence[str]) -> None:

@@ -357,7 +357,15 @@ def picture(of: Any) -> go.Figure:
             )
         else:
             mode = "lines+markers" if of.kind == "lines" else "markers"
-            figure.add_scatter(x=series.x, y=series.y, error_y=error, name=series.name, mode=mode, marker_color=colour)
+            figure.add_scatter(
+                x=series.x,
+                y=series.y,
+                error_y=error,
+                name=series.name,
+                mode=mode,
+                marker_color=colour,
+                hovertext=list(series.names) or None,
+            )
     rows = sum(len(series.x) for series in of.series)
     _layout(figure, max(260, 90 + 26 * rows) if of.kind == "bars" else 400, legend=len(of.series) > 1)
     if of.kind == "bars":

@@ -8,7 +8,7 @@ import streamlit as st
 
 from core.audit import ControlsResult, RankResult, ZeroshotCost
 from core.statistics import Estimate
-from core.ui import charts, results
+from core.ui import charts, provenance, results
 from core.ui.jobs import progress
 from core.ui.wording import (
     METRIC_HELP,
@@ -59,8 +59,9 @@ def numbers(found: RankResult) -> None:
             f":small[:gray[{pair['n_over']:,} and {pair['n_under']:,} searched rows; smaller groups are not compared]]"
         )
     st.caption(
-        "Intervals are 95 %: Wilson for shares, test inversion for metrics, paired draws for changes. “By chance” is "
-        f"where the metric lies when labels are shuffled ({found.request.null_draws:,} draws, seed {found.request.seed})."
+        "Intervals are 95 %: Wilson for shares, test inversion for metrics, paired draws for changes. "
+        f"“By chance” is where the metric lies when labels are shuffled ({found.request.null_draws:,} draws, "
+        f"seed {found.request.seed})."
     )
     st.download_button(
         "Download as CSV",
@@ -137,7 +138,7 @@ def controls(question: results.Asked) -> None:
     draws = [arm.max_skew.estimate for arm in found.random if arm.max_skew.estimate is not None]
     k = question.request.k
     words = ", ".join(f"{name} {number(skew)}" for name, skew in values.items())
-    st.plotly_chart(
+    provenance.chart(
         charts.controls(values, draws, found.original.max_skew.null, f"MaxSkew of the {k} nearest; 0 is no skew"),
         key="controls",
         config=charts.config("controls"),
@@ -217,7 +218,7 @@ def _dumbbells(rows: Mapping[str, tuple[Estimate, Estimate]], key: str, what: st
     drawn = {name: pair for name, pair in rows.items() if None not in (pair[0].estimate, pair[1].estimate)}
     if drawn:
         words = ", ".join(f"{name} {percent(b.estimate)} to {percent(a.estimate)}" for name, (b, a) in drawn.items())
-        st.plotly_chart(charts.before_after(drawn), key=key, config=charts.config(key), alt=f"{what}: {words}.")
+        provenance.chart(charts.before_after(drawn), key=key, config=charts.config(key), alt=f"{what}: {words}.")
     for name in rows.keys() - drawn.keys():
         st.caption(f"{name}: {rows[name][0].reason or rows[name][1].reason}")
 

@@ -185,7 +185,7 @@ def _shares(found: RankResult, attribute: str) -> None:
     words = [
         f"{g} {percent(s.estimate)} {arm}" for arm, by in arms.items() for g, s in by.items() if s.estimate is not None
     ]
-    st.plotly_chart(
+    provenance.chart(
         charts.demographics(arms, target, TARGET_NAMES[state.target], shown if shown in target else None),
         key="shares",
         config=charts.config(f"shares-{attribute}"),

@@ -5,7 +5,7 @@ import streamlit as st
 
 from core import projection
 from core.config import Side
-from core.ui import charts_map, grids, maps, neuron_list, probing
+from core.ui import charts_map, grids, maps, neuron_list, probing, provenance
 from core.ui.charts import config
 from core.ui.frame import guarded
 from core.ui.state import AppState, bind, get_state
@@ -92,7 +92,7 @@ def _drawn(found: probing.Probe, side: Side, attribute: str | None, group: str |
             if kind == "neurons"
             else _item_figure(state, found, points, places, attribute)
         )
-        chosen = st.plotly_chart(
+        chosen = provenance.chart(
             figure,
             key=f"map-{kind}-{'pca' if made is None else 'umap'}",
             on_select="rerun",

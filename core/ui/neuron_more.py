@@ -3,7 +3,7 @@
 import streamlit as st
 
 from core.config import InputError, Side
-from core.ui import ask, cache, charts, charts_map, grids, neuron_facts, probing
+from core.ui import ask, cache, charts, charts_map, grids, neuron_facts, probing, provenance
 from core.ui.compare_more import change, value
 from core.ui.frame import guard, guarded
 from core.ui.jobs import progress
@@ -105,7 +105,7 @@ def elsewhere(found: probing.Probe, neuron: int, attribute: str | None) -> None:
         rates = probing.rates(there, neuron, own)
         st.markdown(f"**How often it fires there** :small[:gray[by {own}]]")
         words = ", ".join(f"{group} {percent(e.estimate)}" for group, e in rates.items() if e.estimate is not None)
-        st.plotly_chart(
+        provenance.chart(
             charts.rates(rates),
             key="elsewhere-rates",
             config=charts.config(f"neuron-{neuron}-elsewhere"),
@@ -131,7 +131,7 @@ def heat_map(state: AppState, found: probing.Probe, neuron: int) -> None:
         picture = found.gallery.thumb(names[chosen])
         values = neuron_facts.heat(state, found, neuron, picture)
         least, most = float(values.min()), float(values.max())
-        st.plotly_chart(
+        provenance.chart(
             charts_map.heat(picture, values),
             key="heat",
             config=charts.config(f"neuron-{neuron}-patches"),

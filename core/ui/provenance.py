@@ -1,7 +1,10 @@
 """Where the numbers on a page come from: one line to read, a block to copy, a link that restores the view."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
+from typing import Any
 
+import plotly.graph_objects as go
 import streamlit as st
 
 from core.config import Edit, InputError, digest_of
@@ -10,6 +13,8 @@ from core.ui.results import Asked
 from core.ui.state import OWN_TARGET, AppState, get_state
 from core.ui.wording import TARGET_NAMES
 
+PRINT, PRINT_WIDTH = 10, 130
+"""Size of the small print under a figure in pixels, and letters on one of its lines."""
 SHORT = 8
 """Hex digits of a digest that are shown; the copied block has them all."""
 
@@ -73,11 +78,37 @@ def foot() -> None:
     strip(loaded(get_state()))
 
 
-def figure_line(lines: Mapping[str, str]) -> str:
-    """What a figure carries when it leaves the page: the facts without prompt, in one line."""
-    kept = {name: _cut(value) for name, value in lines.items() if name != "prompt"}
-    kept["model"] = kept.get("model", "").partition(",")[0]
-    return " · ".join(f"{name}: {value}" for name, value in kept.items())
+def chart(figure: go.Figure, **options: Any) -> Any:
+    """`st.plotly_chart` of a figure that says where its numbers come from when it leaves the page."""
+    return st.plotly_chart(carrying(figure, loaded(get_state())), **options)
+
+
+def carrying(figure: go.Figure, lines: Mapping[str, str]) -> go.Figure:
+    """The figure with the facts in small print below it, digests cut to their beginning."""
+    kept = {name: _cut(value) for name, value in lines.items()}
+    if "model" in kept:
+        kept["model"] = kept["model"].partition(",")[0]
+    text = textwrap.fill(" · ".join(f"{name}: {value}" for name, value in kept.items()), PRINT_WIDTH)
+    rows = text.count("\n") + 1
+    bottom = figure.layout.margin.b if figure.layout.margin.b is not None else 40
+    figure.add_annotation(
+        x=0,
+        y=0,
+        xref="paper",
+        yref="paper",
+        xanchor="left",
+        yanchor="top",
+        yshift=-bottom,
+        text=text.replace("\n", "<br>"),
+        align="left",
+        showarrow=False,
+        font={"size": PRINT, "color": "#7d8590"},
+    )
+    more = rows * (PRINT + 4)
+    figure.update_layout(margin={"b": bottom + more})
+    if figure.layout.height is not None:
+        figure.update_layout(height=figure.layout.height + more)
+    return figure
 
 
 def _target(target: str | Mapping[str, float]) -> str:
@@ -93,6 +124,8 @@ def _numbers(edit: Edit) -> str:
 
 def _manner(edit: Edit) -> str:
     alpha = f", alpha {edit.alpha:g}" if edit.form == "blend" else ""
+    if edit.strengths or edit.gammas:
+        return f"strengths and values of their own, scaled by {edit.strength:g}, {edit.form}{alpha}"
     return f"strength {edit.strength:g}, gamma {edit.gamma:g}, {edit.form}{alpha}"
 
 

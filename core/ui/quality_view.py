@@ -7,14 +7,14 @@ import pandas as pd
 import streamlit as st
 
 from core.config import HALVES, InputError
-from core.ui import cache, fit, jobs, loading, sae_charts
+from core.ui import cache, fit, jobs, loading, provenance, sae_charts
 from core.ui.charts import config
 from core.ui.grids import escape as plain
 from core.ui.state import get_state
 
 if TYPE_CHECKING:
     from core.gallery import Gallery
-    from core.neurons import QualityReport
+    from core.neurons.sae_quality import QualityReport
 
 OWN = "the gallery's own embeddings (not independent)"
 MOST = 8
@@ -63,7 +63,7 @@ def compare() -> None:
     if len(reports) > 1:
         points = {report.sae: (report.quality.l0, report.quality.fvu) for report in reports.values()}
         words = "; ".join(f"{name}: l0 {l0:.1f}, fvu {fvu:.3f}" for name, (l0, fvu) in points.items())
-        st.plotly_chart(sae_charts.trade_off(points), key="sae-trade-off", config=config("sae-trade-off"), alt=words)
+        provenance.chart(sae_charts.trade_off(points), key="sae-trade-off", config=config("sae-trade-off"), alt=words)
         shown = st.selectbox("In detail", list(reports), format_func=lambda name: Path(name).name)
     else:
         shown = next(iter(reports))
@@ -105,7 +105,7 @@ def _references(gallery: "Gallery") -> list[str]:
 
 def _report(gallery: "Gallery", name: str, half: str, reference: str | None) -> "QualityReport":
     """The report of one SAE, computed once for what it depends on."""
-    from core.neurons import quality_report
+    from core.neurons.sae_quality import quality_report
 
     file = cache.sae(name)
     against = None if reference is None else cache.gallery(reference)
@@ -153,7 +153,7 @@ def _table(reports: dict[str, "QualityReport"]) -> None:
 
 def _detail(report: "QualityReport") -> None:
     """Verdict, firing rates, monosemanticity and similarity gaps of one SAE."""
-    from core.neurons import rate_histogram
+    from core.neurons.sae_quality import rate_histogram
 
     with st.container(border=True):
         st.markdown(f"**{plain(report.sae)}** on {plain(report.gallery)}, n = {report.quality.n:,}")
@@ -164,7 +164,7 @@ def _detail(report: "QualityReport") -> None:
     dead = report.d_sae - int(counts.sum())
     with left:
         st.markdown("**How often neurons fire**")
-        st.plotly_chart(
+        provenance.chart(
             sae_charts.firing_rates(edges.tolist(), counts.tolist(), dead),
             key="sae-rates",
             config=config(f"firing-rates-{report.sae}"),
@@ -182,7 +182,7 @@ def _scores(report: "QualityReport") -> None:
     if not known:
         st.caption("No neuron fires on two items, so that none has a score.")
         return
-    st.plotly_chart(
+    provenance.chart(
         sae_charts.scores(known, report.random_pairs, "random pairs", f"score of {len(known):,} neurons"),
         key="sae-scores",
         config=config(f"monosemanticity-{report.sae}"),
@@ -197,7 +197,7 @@ def _gaps(report: "QualityReport") -> None:
     if not gaps:
         st.caption("The gallery has no attribute with two items of one group.")
         return
-    st.plotly_chart(
+    provenance.chart(
         sae_charts.similarity_gaps(gaps),
         key="sae-gaps",
         config=config(f"similarity-gap-{report.sae}"),

@@ -53,9 +53,12 @@ def training_curves(points: Sequence[Any], steps: int) -> go.Figure:
             showarrow=False,
             font={"size": 14, "color": INK},
         )
-        figure.update_yaxes(rangemode="tozero", fixedrange=True, nticks=4, row=1, col=place)
+        finite = [value for value in values if math.isfinite(value)]
+        least = 0.1 if name == "dead" else 1e-9  # a share that stays small is drawn small
+        top = 1.08 * max([least, *finite])
+        figure.update_yaxes(range=[0, top], fixedrange=True, nticks=4, row=1, col=place)
         if name == "dead":
-            figure.update_yaxes(tickformat=".0%", range=[0, max([0.1, *values]) * 1.08], row=1, col=place)
+            figure.update_yaxes(tickformat=".0%", row=1, col=place)
     figure.update_xaxes(range=[0, steps], fixedrange=True, nticks=4)
     return _layout(figure, 220, legend=False).update_layout(margin={"t": 30, "b": 28})
 

@@ -10,7 +10,7 @@ import streamlit as st
 from core.config import ASSETS
 from core.gallery import Gallery
 from core.store import plain, read_json
-from core.ui import cache, charts, jobs, results
+from core.ui import cache, charts, jobs, provenance, results
 from core.ui.state import AppState
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def _run(state: AppState, gallery: Gallery, name: str, attributes: tuple[str, ..
 
 def _show(name: str, found: "StudyResult") -> None:
     """Figure, table, notes and the three files."""
-    st.plotly_chart(charts.picture(found.picture), config=charts.config(name))
+    provenance.chart(charts.picture(found.picture), config=charts.config(name))
     if found.picture.notes:
         st.caption(found.picture.notes)
     for note in found.notes:

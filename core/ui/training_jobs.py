@@ -47,7 +47,7 @@ class Job:
 
     order: Order
     status: Status = "running"
-    stage: str = "reading the embeddings"
+    stage: str = "getting ready"
     step: int = 0
     curve: list["CurvePoint"] = field(default_factory=list)
     look: list["EarlyNeuron"] = field(default_factory=list)

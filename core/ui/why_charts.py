@@ -4,7 +4,7 @@ import plotly.graph_objects as go
 
 from core.audit import SmallestEdit, WhyResult
 from core.statistics import Estimate
-from core.ui.charts import AFTER, BAND, BEFORE, PALE, TARGET, _beside, _error, _layout
+from core.ui.charts import AFTER, BAND, BEFORE, INK, PALE, TARGET, _beside, _error, _layout
 from core.ui.wording import number
 
 
@@ -91,6 +91,7 @@ def path(found: SmallestEdit, picked: int | None) -> go.Figure:
             y=point.expected,
             text=f"{len(point.edit.neurons)} neurons, {number(point.expected)} at {point.cosine:.3f}",
             showarrow=False,
+            font={"size": 14, "color": INK},
             yshift=-20,
             xanchor="right" if point.cosine < 0.5 * (points[0].cosine + points[-1].cosine) else "left",
         )

@@ -291,7 +291,7 @@ def test_the_shipped_table_is_what_the_shipped_world_gives() -> None:
     shipped = BenchmarkResult.load(ASSETS / "benchmarks" / "default.json")
     world = usual_world(open_gallery("default"), "default", backbone=load_backbone("default"), half="evaluation")
     assert shipped.settings["default"] == json.loads(json.dumps(world.to_json()))
-    assert {cell.arm for cell in shipped.cells} == set(arm_names())
+    assert {cell.arm for cell in shipped.cells} <= set(arm_names())
     kept = {cell.arm: cell for cell in shipped.cells}
     for cell in run_benchmark("default", [world], ["identity", "mean-difference", "orth-proj"]).cells:
         for key, estimate in cell.values.items():

@@ -10,6 +10,7 @@ from core.cli import main
 from core.gallery import open_gallery
 from core.saes.checkpoint import save_sae
 from tests.benchmark.small_world import CONTROLS, PROMPTS, small_gallery, small_sae
+from tests.cli.test_cli import document
 
 
 @pytest.fixture(scope="module")
@@ -27,14 +28,6 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "controls.json").write_text(json.dumps({"prompts": CONTROLS}))
     (folder / "named.json").write_text(json.dumps([{"prompt": PROMPTS[0], "relevant": {"gender": "Male"}}]))
     return folder
-
-
-def document(capsys: pytest.CaptureFixture, *arguments: str) -> dict:
-    capsys.readouterr()
-    assert main([*arguments, "--json"]) == 0
-    out = capsys.readouterr().out
-    assert out.count("\n") == 1, "one JSON document and nothing else"
-    return json.loads(out)
 
 
 def refused(capsys: pytest.CaptureFixture, *arguments: str) -> str:

@@ -37,7 +37,11 @@ def audited(tmp_path_factory: pytest.TempPathFactory) -> Path:
     arguments = ["sae", "train", "--gallery", f"{folder}/gallery", "--d-sae", "32", "--k", "4", "--steps", "60"]
     assert main([*arguments, "--batch", "64", "--half", "probe", "--out", f"{folder}/sae"]) == 0
     spec = {"schema": 1, "gallery": f"{folder}/gallery", "sae": f"{folder}/sae", "k": 20, "seed": 3}
-    spec |= {"attributes": ["gender", "gender x age"], "prompts": PROMPTS, "exploratory_prompts": ["a photo of a baker"]}
+    spec |= {
+        "attributes": ["gender", "gender x age"],
+        "prompts": PROMPTS,
+        "exploratory_prompts": ["a photo of a baker"],
+    }
     spec |= {"title": "A test", "edit": {"select": "attribution", "size": 3, "per_query": False}}
     (folder / "spec.json").write_text(json.dumps(spec))
     assert main(["audit", f"{folder}/spec.json", "--out", f"{folder}/report", "--auditor", "a tester"]) == 0

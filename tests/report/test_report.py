@@ -54,10 +54,11 @@ def test_no_number_in_the_document_without_n_interval_and_target(audited: Path) 
     assert estimate["lo"] <= estimate["estimate"] <= estimate["hi"]
 
 
+VOID = {"meta", "img", "br", "link"}
+
+
 class Page(HTMLParser):
     """Texts of a page with the classes around them, and every estimate's attributes."""
-
-    VOID = {"meta", "img", "br", "link"}
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -68,7 +69,7 @@ class Page(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list) -> None:
         given = dict(attrs)
-        if tag not in self.VOID:
+        if tag not in VOID:
             self.around.append((tag, given.get("class") or ""))
         if "est" in (given.get("class") or "").split():
             self.estimates.append((given, ""))
@@ -152,8 +153,17 @@ def test_a_removed_finding_is_recorded(audited: Path, capsys: pytest.CaptureFixt
 
 @pytest.mark.parametrize(
     ("licence", "allowed"),
-    [("CC0 1.0: drawn", True), ("CC BY 4.0", True), ("CC BY-SA 4.0", True), ("CC BY-NC 4.0", False)]
-    + [("CC BY-NC-ND", False), ("CC BY-ND 4.0", False), ("all rights reserved", False), (None, False), ("", False)],
+    [
+        ("CC0 1.0: drawn", True),
+        ("CC BY 4.0", True),
+        ("CC BY-SA 4.0", True),
+        ("CC BY-NC 4.0", False),
+        ("CC BY-NC-ND", False),
+        ("CC BY-ND 4.0", False),
+        ("all rights reserved", False),
+        (None, False),
+        ("", False),
+    ],
 )
 def test_pictures_need_a_licence_that_allows_it(licence: str | None, allowed: bool) -> None:
     assert licence_allows(licence) is allowed

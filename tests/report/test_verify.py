@@ -87,9 +87,7 @@ def _digest_lines(folder: Path) -> list[str]:
         manifest = read_manifest(folder / "report")
     except InputError as error:
         return [str(error)]
-    return compare_digests(
-        folder / "report", manifest, find_places(manifest, [folder / "gallery"], [folder / "sae"])
-    )
+    return compare_digests(folder / "report", manifest, find_places(manifest, [folder / "gallery"], [folder / "sae"]))
 
 
 def test_a_damaged_file_is_exit_code_1_and_one_line(copy: Path, capsys: pytest.CaptureFixture) -> None:

@@ -9,7 +9,7 @@ from streamlit.runtime.state import SafeSessionState, SessionState
 from streamlit.testing.v1 import AppTest
 
 from core.config import Edit, InputError
-from core.ui.state import AppState, get_state
+from core.ui.state import OWN_TARGET, AppState, get_state
 
 
 def session_context(own: int) -> ScriptRunContext:
@@ -179,3 +179,30 @@ def test_attribute_falls_back_to_the_first() -> None:
     assert state.attribute_in(["gender", "race"]) == "race"
     assert state.attribute_in(["gender"]) == "gender"
     assert state.attribute_in([]) is None
+
+
+def test_an_own_target_belongs_to_its_attribute_and_is_never_replaced_in_silence() -> None:
+    state = AppState()
+    state.set_own_target("gender", {"Female": 0.3, "Male": 0.7})
+    assert state.target == OWN_TARGET and state.target_for("gender") == {"Female": 0.3, "Male": 0.7}
+    with pytest.raises(InputError, match="no target table for age"):
+        state.target_for("age")
+    state.set_target("gallery")
+    assert state.target_for("age") == "gallery"
+    state.choose_gallery("elsewhere")
+    assert state.own_targets == {}
+
+
+def test_an_intersection_is_an_attribute_where_the_gallery_says_so() -> None:
+    state = AppState(attribute="gender x age")
+
+    def components(attribute: str) -> list[str]:
+        parts = attribute.split(" x ")
+        if not set(parts) <= {"gender", "age"}:
+            raise InputError("no such attribute")
+        return parts
+
+    assert state.attribute_in(["gender", "age"], components) == "gender x age"
+    assert state.attribute_in(["gender", "age"]) == "gender"
+    state.set_attribute("gender x height")
+    assert state.attribute_in(["gender", "age"], components) == "gender"
