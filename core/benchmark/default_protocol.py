@@ -43,7 +43,9 @@ class DefaultProtocol(Protocol):
         Column("attire", "Occupation accuracy", "higher", "share of dressed figures whose occupation is recognised"),
         Column("others", "Other attributes", "higher", "mean zero-shot accuracy of the attributes not being edited"),
         Column("loss", "Largest loss", "higher", "accuracy after minus before of the attribute that loses most"),
-        Column("explicit", "Explicit queries", "higher", "AUC of the queries that name a group, for the worst found one"),
+        Column(
+            "explicit", "Explicit queries", "higher", "AUC of the queries that name a group, for the worst found one"
+        ),
         Column("cosine", "Cosine, pictures", "higher", "mean cosine of pictures before and after"),
         Column("query_cosine", "Cosine, queries", "higher", "mean cosine of queries before and after"),
         Column("leakage", "Leakage (AUC)", "nearer to .5", "how well a linear probe still finds the attribute"),
