@@ -15,8 +15,8 @@ STARTED_SECONDS = 240
 """Enough to load and compile umap on a busy machine; a quiet one needs ten."""
 
 
-def clusters(n: int = 160, groups: int = 8, d: int = 24) -> np.ndarray:
-    """Directions around `groups` centres: two dimensions cannot hold them linearly."""
+def clusters(n: int = 800, groups: int = 40, d: int = 40) -> np.ndarray:
+    """Directions around more centres than two dimensions can keep apart linearly (trustworthiness of PCA .90)."""
     rng = np.random.default_rng(0)
     centres = rng.normal(size=(groups, d))
     return (centres[np.arange(n) % groups] + 0.25 * rng.normal(size=(n, d))).astype(np.float32)
@@ -93,8 +93,8 @@ def test_pca_is_that_of_the_singular_values_up_to_signs() -> None:
 
 def test_a_visitor_lands_among_its_own_kind() -> None:
     x = clusters()
-    places = np.stack([np.arange(8)[np.arange(160) % 8] * 10.0, np.zeros(160)], axis=1)
-    landed = place_among(x, places, x[[3, 12]] * 5)
+    places = np.stack([np.arange(800) % 40 * 10.0, np.zeros(800)], axis=1)
+    landed = place_among(x, places, x[[3, 44]] * 5)
     assert np.allclose(landed, [[30, 0], [40, 0]])
 
 

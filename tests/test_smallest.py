@@ -130,3 +130,12 @@ def test_same_answer_whatever_was_asked_before():
         smallest_edit(warm, query[None], 0.1, 4)
     for query in QUERIES[::-1]:
         assert smallest_edit(warm, query[None], 0.1, 4) == smallest_edit(probe(), query[None], 0.1, 4)
+
+
+def test_a_neuron_that_is_settled_to_nothing_at_once_does_not_hold_the_search_up():
+    """Its best strength alone lies under what counts as on: it gains a little and leaves, again and again."""
+    lean = Lean(
+        neurons=np.arange(2), means=np.zeros(2), drift=np.diag([1.0, 1e6]), gains=np.array([1.0, 500.0]),
+        harm=np.zeros(2),
+    )  # fmt: skip
+    np.testing.assert_allclose(least_drift(lean, 1.0, 2), [1.0, 0.0])

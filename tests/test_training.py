@@ -334,10 +334,10 @@ def test_suggestions_leave_rows_for_every_neuron_and_say_why(n, d):
 @pytest.mark.parametrize("arch", SAES.names())
 def test_half_precision_products_train_the_same_kind_of_sae(arch):
     """On a CPU, where it can be asked for; parameters stay float32 and little is lost."""
-    x = embeddings(600)
+    x = embeddings(300)
     found = {}
     for precision in ("auto", "float32", "bfloat16"):
-        training = TrainingConfig(steps=80, batch=64, lr=5e-3, precision=precision, dead_after=300)
+        training = TrainingConfig(steps=30, batch=32, lr=5e-3, precision=precision, dead_after=300)
         sae, curve = train_sae(x, SAEConfig(arch, 8, 24, 3), training)
         assert all(value.dtype == torch.float32 for value in sae.parameters())
         found[precision] = quality(sae, x).fvu, curve[-1].loss, sae_digest(sae)

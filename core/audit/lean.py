@@ -114,11 +114,14 @@ def least_drift(lean: Lean, price: float, size: int, keep: float = 0.0, start: n
     own = np.maximum(np.diag(cost), 1e-12)
     strengths = np.zeros(len(worth)) if start is None else start.copy()
     chosen = _settle(cost, worth, own, strengths, [int(j) for j in np.flatnonzero(strengths)])
+    joined = set(chosen)
     while len(chosen) < min(size, len(worth)):
-        gain = _gain(cost, worth, own, strengths, chosen)
+        # each joins once: one whose strength is settled to 0 at once would join and leave for ever
+        gain = _gain(cost, worth, own, strengths, list(joined))
         best = int(np.argmax(gain))
         if gain[best] <= 1e-12:
             break
+        joined.add(best)
         chosen = _settle(cost, worth, own, strengths, [*chosen, best])
     for _ in range(size):
         if not chosen or not _swapped(cost, worth, own, strengths, chosen):

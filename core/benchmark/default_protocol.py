@@ -7,6 +7,7 @@ from core.benchmark.base import PROTOCOLS, Cell, Column, Progress, Protocol, Wor
 from core.benchmark.measures import (
     accuracy,
     drift,
+    explicit_auc,
     leakage,
     mean_skew,
     metric_by_prompt,
@@ -42,6 +43,9 @@ class DefaultProtocol(Protocol):
         Column("attire", "Occupation accuracy", "higher", "share of dressed figures whose occupation is recognised"),
         Column("others", "Other attributes", "higher", "mean zero-shot accuracy of the attributes not being edited"),
         Column("loss", "Largest loss", "higher", "accuracy after minus before of the attribute that loses most"),
+        Column(
+            "explicit", "Explicit queries", "higher", "AUC of the queries that name a group, for the worst found one"
+        ),
         Column("cosine", "Cosine, pictures", "higher", "mean cosine of pictures before and after"),
         Column("query_cosine", "Cosine, queries", "higher", "mean cosine of queries before and after"),
         Column("leakage", "Leakage (AUC)", "nearer to .5", "how well a linear probe still finds the attribute"),
@@ -64,6 +68,7 @@ class DefaultProtocol(Protocol):
         missing = Estimate.missing("no class prompts of another attribute were given")
         others, loss = other_accuracies(arm, world.class_prompts, names) if names else (missing, missing)
         report(4, steps, "drift")
+        explicit = explicit_auc(arm, world.class_prompts, world.attribute)
         cosine, query_cosine = drift(arm, world.prompts)
         report(5, steps, "leakage")
         values = {
@@ -73,6 +78,7 @@ class DefaultProtocol(Protocol):
             "attire": attire,
             "others": others,
             "loss": loss,
+            "explicit": explicit,
             "cosine": cosine,
             "query_cosine": query_cosine,
             "leakage": leakage(arm, world.prompts),

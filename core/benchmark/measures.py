@@ -11,7 +11,7 @@ from core.config import InputError
 from core.gallery import Gallery
 from core.metrics import RANKING_METRICS, Mode
 from core.retrieval import unit_query
-from core.statistics import Estimate, held_out_leakage, mean_of, null_of_mean, with_null
+from core.statistics import Estimate, auc_estimate, held_out_leakage, mean_of, null_of_mean, with_null
 from core.zeroshot import PromptSet, class_embeddings, classify, paired_share_difference
 from core.zeroshot.accuracy import evaluate
 
@@ -120,6 +120,24 @@ def other_accuracies(arm: ReadyArm, prompts: PromptSet, attributes: Sequence[str
         rows = np.nanmean(np.array(after, dtype=np.float64), axis=0)
     worst = min(changes, key=lambda change: change.estimate if change.estimate is not None else np.inf)
     return mean_of(rows[np.isfinite(rows)]), worst
+
+
+def explicit_auc(arm: ReadyArm, prompts: PromptSet | None, attribute: str) -> Estimate:
+    """AUC of the query that names a group outright, for the group that it finds worst; .5: it finds nobody special.
+
+    The query is the group's first class prompt. A method that evens every query also evens these, which should not be
+    even: somebody who asks for a man wants a man.
+    """
+    if prompts is None or attribute not in prompts.attributes:
+        return Estimate.missing("no class prompts of the audited attribute were given")
+    part, by_group = arm.part(), prompts.prompts(attribute)
+    named = {texts[0]: group for group, texts in by_group.items() if group in part.groups}
+    known, found = part.labels >= 0, []
+    for text, items, vector in arm.answers(list(named)):
+        positive = part.labels[known] == part.groups.index(named[text])
+        found.append(auc_estimate(items.index.scores(vector)[known], positive))
+    measured = [one for one in found if one.estimate is not None]
+    return min(measured, key=lambda one: one.estimate) if measured else Estimate.missing("no group is named")
 
 
 def cell_accuracies(arm: ReadyArm, prompts: PromptSet, attribute: str) -> tuple[np.ndarray, np.ndarray]:

@@ -13,7 +13,7 @@ from core.interventions.subspaces import mean_differences, row_space, without
 class MeanDifference(Intervention):
     """x' = x - V V^T x, V a basis of the differences between the groups' mean unit embeddings (C - 1 directions)."""
 
-    title = "Mean difference"
+    title = "Mean difference (items)"
     plain = (
         "It averages the pictures of each group, among pictures with known groups, and deletes the direction in which "
         "these averages differ from every picture's description. It is the plainest method there is, and it takes the "

@@ -13,7 +13,7 @@ from core.interventions.subspaces import mean_differences, row_space, without
 class MeanDifferenceText(Intervention):
     """z' = z - V V^T z, V a basis of the differences between the groups' mean unit prompts (C - 1 directions)."""
 
-    title = "Mean difference"
+    title = "Mean difference (prompt)"
     plain = (
         "It averages many sentences about each group and deletes the direction in which these averages differ from "
         "the search text. The pictures stay as they are; a lean that the text has for other reasons remains."

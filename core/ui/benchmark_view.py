@@ -219,17 +219,13 @@ def _refused(result: "BenchmarkResult") -> None:
     lines += [f"{cell.arm}: {note}" for cell in cells for note in cell.notes]
     known = next((c.values for c in cells if not c.refused), {})
     band = next((e.null for e in known.values() if e.null is not None), None)
-    if band is not None:
-        st.caption(
-            f"Measured at k = {said.get('k')}, target {said.get('target')}, {said.get('half')} half. Numbers are followed "
-            f"by their 95 % interval; point at one for its n. Without any bias the first column would show "
-            f"{band.lo:.2f} to {band.hi:.2f} (mean {band.mean:.2f})."
-        )
-    elif known:
-        st.caption(
-            f"Measured at k = {said.get('k')}, target {said.get('target')}, {said.get('half')} half. Numbers are followed "
-            "by their 95 % interval; point at one for its n."
-        )
+    if known:
+        words = f"Measured at k = {said.get('k')}, target {said.get('target')}, {said.get('half')} half. "
+        words += "Numbers are followed by their 95 % interval; point at one for its n."
+        if band is not None:
+            words += f" Without any bias the first column would show {band.lo:.2f} to {band.hi:.2f}"
+            words += f" (mean {band.mean:.2f})."
+        st.caption(words)
     if lines:
         with st.expander(f"{len(lines)} notes", icon=":material/info:", expanded=not known):
             st.markdown("\n".join(f"- {line}" for line in lines))

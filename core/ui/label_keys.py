@@ -24,11 +24,7 @@ export default function ({ data }) {
   const listen = (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const active = document.activeElement;
-    if (["INPUT", "TEXTAREA", "SELECT"].includes(active?.tagName)) {
-      // after Streamlit has taken the text
-      if (["Enter", "Escape"].includes(event.key)) setTimeout(() => active.blur(), 0);
-      return;
-    }
+    if (["INPUT", "TEXTAREA", "SELECT"].includes(active?.tagName)) return;
     const place = data.keys[event.key.toLowerCase()];
     const target = place && find(place);
     if (!target) return;
@@ -36,8 +32,17 @@ export default function ({ data }) {
     if (target.tagName === "INPUT") target.focus();
     else if (!event.repeat) target.click();
   };
+  // last of all listeners, so that Streamlit has taken the text before the field is left
+  const leave = (event) => {
+    const active = document.activeElement;
+    if (["Enter", "Escape"].includes(event.key) && active?.tagName === "INPUT") active.blur();
+  };
   document.addEventListener("keydown", listen, true);
-  return () => document.removeEventListener("keydown", listen, true);
+  window.addEventListener("keydown", leave);
+  return () => {
+    document.removeEventListener("keydown", listen, true);
+    window.removeEventListener("keydown", leave);
+  };
 }
 """
 

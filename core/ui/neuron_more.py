@@ -131,7 +131,7 @@ def heat_map(state: AppState, found: probing.Probe, neuron: int) -> None:
         picture = found.gallery.thumb(names[chosen])
         values = neuron_facts.heat(state, found, neuron, picture)
         least, most = float(values.min()), float(values.max())
-        st.plotly_chart(
+        provenance.chart(
             charts_map.heat(picture, values),
             key="heat",
             config=charts.config(f"neuron-{neuron}-patches"),

@@ -124,6 +124,8 @@ def _numbers(edit: Edit) -> str:
 
 def _manner(edit: Edit) -> str:
     alpha = f", alpha {edit.alpha:g}" if edit.form == "blend" else ""
+    if edit.strengths or edit.gammas:
+        return f"strengths and values of their own, scaled by {edit.strength:g}, {edit.form}{alpha}"
     return f"strength {edit.strength:g}, gamma {edit.gamma:g}, {edit.form}{alpha}"
 
 

@@ -7,7 +7,7 @@ import streamlit as st
 
 from core.audit import Confirmed, RankResult, SmallestEdit
 from core.statistics import Estimate
-from core.ui import charts, grids, probing, results, why_charts, why_results
+from core.ui import charts, grids, probing, provenance, results, why_charts, why_results
 from core.ui.jobs import progress
 from core.ui.state import AppState, bind, get_state
 from core.ui.wording import band_text, interval_of, number, percent, reading
@@ -31,7 +31,7 @@ def view(question: results.Asked) -> None:
         f"neurons pull it there or away; together all neurons explain {percent(explained)} of the gap "
         f":small[:gray[(n = {found.n:,}; MaxSkew@{found.k} {number(found.skew)})]]"
     )
-    st.plotly_chart(
+    provenance.chart(
         why_charts.pulls(found),
         key="why-pulls",
         config=charts.config("why-this-lean"),
@@ -109,7 +109,7 @@ def _search(state: AppState, asked: why_results.Leaning) -> None:
     with progress("Smallest edit") as report:
         found = why_results.smallest(asked, prompts, report).under(state.filters["why-target"])
     picked = _picked(state, asked, found)
-    st.plotly_chart(
+    provenance.chart(
         why_charts.path(found, picked),
         key="why-path",
         config=charts.config("smallest-edit"),
@@ -204,7 +204,7 @@ def _rows(done: Confirmed) -> list[dict[str, str]]:
     assert done.result.after is not None and done.result.difference is not None
 
     def row(name: str, skew: Estimate, cosine: float | None) -> dict[str, str]:
-        value = skew.reason or "–" if skew.estimate is None else f"{number(skew.estimate)} ({interval_of(skew)})"
+        value = skew.reason or "–" if skew.estimate is None else f"{number(skew.estimate)} {interval_of(skew)}"
         return {
             "": name,
             "MaxSkew": value,

@@ -73,9 +73,25 @@ def test_the_untouched_model_costs_nothing(gallery: Gallery) -> None:
 
 def test_a_set_per_query_leaves_other_queries_alone(gallery: Gallery) -> None:
     original, edited = run_benchmark("default", [small_world(gallery)], ["identity", "neuron-edit-per-query"]).cells
-    for key in ("control", "others"):
+    for key in ("control", "others", "explicit"):
         assert original.values[key].estimate == edited.values[key].estimate
     assert edited.values["skew"].estimate < original.values["skew"].estimate
+
+
+def test_explicit_queries_are_the_area_under_the_curve_of_the_worst_found_group(gallery: Gallery) -> None:
+    world = small_world(gallery)
+    original, even = run_benchmark("default", [world], ["identity", "mean-difference"]).cells
+    rows = gallery.rows("evaluation")
+    x, labels = gallery.embeddings()[rows].astype(np.float64), gallery.labels("gender")[rows]
+    x /= np.linalg.norm(x, axis=1, keepdims=True)
+    areas = []
+    for group, texts in world.class_prompts.prompts("gender").items():
+        q = gallery.prompt_embedding(texts[0])
+        scores = x @ (q / np.linalg.norm(q))
+        pairs = scores[labels == group][:, None] - scores[labels != group][None]
+        areas.append(float((pairs > 0).mean() + (pairs == 0).mean() / 2))
+    assert original.values["explicit"].estimate == pytest.approx(min(areas), abs=1e-3)
+    assert even.values["explicit"].estimate < original.values["explicit"].estimate - 0.1
 
 
 # ------------------------------------------------------------------------------------- SEM's protocol, literally

@@ -48,6 +48,9 @@ def test_a_doctor_is_a_man_and_the_reference_edit_says_otherwise(capsys) -> None
 def test_the_probe_set_of_the_evaluation_gallery_is_found(capsys) -> None:
     ask = ["neurons", "--sae", "default-image", "--attribute", "gender", "--tau", "0.5", "--gallery"]
     own, partner = document(capsys, *ask, "default-probe"), document(capsys, *ask, "default")
+    confirmed = {group: best.pop("confirmed") for group, best in partner["best"].items()}
+    assert all(estimate["n"] == 2016 for estimate in confirmed.values()), "measured on the evaluation gallery"
+    assert all(best.pop("confirmed") is None for best in own["best"].values()), "a probe set has nothing to confirm on"
     assert own == partner
 
 

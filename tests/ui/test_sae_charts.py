@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from core.neurons import rate_histogram
+from core.neurons.sae_quality import rate_histogram
 from core.statistics import Estimate
 from core.ui import sae_charts
 from tests.ui.test_charts import words
