@@ -19,9 +19,10 @@ import scipy.sparse as sparse
 
 from core.config import Edit, InputError
 from core.readout import ReadoutArrays
-from core.retrieval.flat import Ranking, best_rows, require_k, unit_query
+from core.retrieval.flat import Ranking, best_rows, require_k
 from core.retrieval.geometry import Geometry, Pooled, Residual
 from core.retrieval.kept import Kept
+from core.retrieval.live_query import LiveQuery
 from core.retrieval.products import blocks, squared_lengths, times, working
 from core.retrieval.switched import Column, Switched
 
@@ -31,8 +32,6 @@ THIN = 1e-2
 """Share of its squared length below which a changed row is measured anew."""
 LARGEST = float(np.finfo(np.float32).max)
 """Squared lengths beyond it are no embeddings: float32 could not hold them."""
-LEADERS = 4096
-"""First rows of the unedited ranking that are looked at for those that an edit leaves alone."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +120,7 @@ class LiveEngine:
         self._decoded: dict[int, np.ndarray] = {}
         self._owns: dict[int, np.ndarray] = {}
         kept = min(max(KEPT_BYTES // (24 * self.n), 4), 64)
-        self._queries, self._edits = Kept[_Query](kept), Kept[LiveEdit](kept)
+        self._queries, self._edits = Kept[LiveQuery](kept), Kept[LiveEdit](kept)
         self._sets = Kept[Switched](kept // 4)
 
     @property
@@ -173,7 +172,7 @@ class LiveEngine:
         return Ranking(rows[first], scores[first].astype(np.float32))
 
     def _contenders(
-        self, asked: "_Query", live: LiveEdit, changed: np.ndarray, k: int
+        self, asked: LiveQuery, live: LiveEdit, changed: np.ndarray, k: int
     ) -> tuple[np.ndarray, np.ndarray]:
         """Rows, rising, among which the first k are, with their scores: unchanged leaders and changed rows."""
         wanted = min(k, self.n - len(live.rows))
@@ -191,7 +190,7 @@ class LiveEngine:
         order = np.argsort(rows)
         return rows[order], scores[order]
 
-    def _changed(self, asked: "_Query", live: LiveEdit) -> np.ndarray:
+    def _changed(self, asked: LiveQuery, live: LiveEdit) -> np.ndarray:
         """Scores of the rows that the edit changes (m,), float64."""
         along = np.asarray(asked.along(live.alpha)[live.rows], dtype=np.float64)
         along[live.at] -= live.switched.sums(live.factors * asked.neurons[live.neurons])
@@ -394,59 +393,7 @@ class LiveEngine:
         with self._lock:
             return kept.setdefault(j, made)
 
-    def _query(self, vector: np.ndarray, base: np.ndarray | None) -> "_Query":
+    def _query(self, vector: np.ndarray, base: np.ndarray | None) -> LiveQuery:
         # the query keeps its base alive, so that no other array can have its identity
         key = (np.ascontiguousarray(vector).tobytes(), None if base is None else id(base))
-        return self._queries(key, lambda: _Query(self, vector, base))
-
-
-class _Query:
-    """A query's inner products with the gallery and with the decoder."""
-
-    def __init__(self, engine: LiveEngine, vector: np.ndarray, base: np.ndarray | None) -> None:
-        unit_query(vector, engine.pooled.shape[1])  # refuses what has no direction
-        q = np.asarray(vector, dtype=np.float64).reshape(-1)
-        self._engine, self.q, self._base = engine, q / np.linalg.norm(q), base
-        self.offset = float(self.q @ engine.geometry.offset)
-        """q . offset."""
-        self.pulled = engine.geometry.pull(self.q[None])[0]
-        self._leaders = np.zeros(0, dtype=np.int64)
-
-    @cached_property
-    def neurons(self) -> np.ndarray:
-        """q . push(W_j) of every neuron (F,)."""
-        return self._engine.W @ self.pulled
-
-    @cached_property
-    def plain(self) -> np.ndarray:
-        """Cosine with every stored row (n,), of the embeddings' precision; the scores that were given, if any."""
-        if self._base is not None:
-            return self._base
-        engine = self._engine
-        along = self.stored if engine.pooled is engine.x else times(engine.pooled, self.q[None])[0]
-        return np.divide(along, engine.pooled_lengths, dtype=working(engine.pooled), casting="same_kind")
-
-    @cached_property
-    def stored(self) -> np.ndarray:
-        """q . push(x) of every row (n,)."""
-        engine = self._engine
-        if self._base is not None and engine.pooled is engine.x:
-            return self._base * engine.pooled_lengths
-        return times(engine.x, self.pulled[None])[0]
-
-    @cached_property
-    def decoded(self) -> np.ndarray:
-        """q . push(x_hat) of every row (n,)."""
-        return self._engine.codes @ self.neurons + float(self._engine.b @ self.pulled)
-
-    def along(self, alpha: float) -> np.ndarray:
-        """q . push(B) of every row (n,)."""
-        return self.stored if alpha == 0.0 else (1.0 - alpha) * self.stored + alpha * self.decoded
-
-    def leaders(self, count: int) -> np.ndarray:
-        """At least `count` first rows of the unedited ranking (all, where there are no more), best first."""
-        found = self._leaders
-        if len(found) < min(count, len(self.plain)):
-            found = best_rows(self.plain, min(max(count, LEADERS), len(self.plain)))
-            self._leaders = found
-        return found
+        return self._queries(key, lambda: LiveQuery(self, vector, base))

@@ -1,6 +1,5 @@
 """Exact retrieval from stored embeddings as they are: no unit rows, no index, hence no second gallery in memory."""
 
-import threading
 from functools import cached_property
 
 import numpy as np
@@ -23,7 +22,6 @@ class StoredIndex:
             raise InputError(f"embeddings of shape {x.shape} were given to search in; expected (n, d), n >= 1")
         self._x = x
         self.n, self.d = x.shape
-        self._lock = threading.Lock()
         self._scores: Kept[np.ndarray] = Kept(kept_arrays(self.n))
 
     @property
@@ -34,8 +32,7 @@ class StoredIndex:
     @cached_property
     def lengths(self) -> np.ndarray:
         """L2 length of every row, float32 (n,); InputError for a row that has no direction."""
-        with self._lock:
-            lengths = np.sqrt(squared_lengths(self._x)).astype(np.float32)
+        lengths = np.sqrt(squared_lengths(self._x)).astype(np.float32)
         usable = np.isfinite(lengths) & (lengths > 0)
         if not usable.all():
             raise InputError(f"row {int((~usable).argmax())} is zero or not finite: it has no direction")

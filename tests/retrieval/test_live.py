@@ -118,7 +118,7 @@ def test_search_is_the_first_of_all_scores(key, edit, number, k, given_base):
 
 @pytest.mark.parametrize("neuron", range(8))
 def test_leaders_that_all_change_make_room_for_more(monkeypatch, neuron):
-    monkeypatch.setattr("core.retrieval.live.LEADERS", 1)
+    monkeypatch.setattr("core.retrieval.live_query.LEADERS", 1)
     m = MATERIALS["pooled", 0]
     live, edit, query = engine(m), Edit((neuron,)), -m.sae.W_dec.numpy()[neuron]
     everyone = np.argsort(-live.scores(query, edit), kind="stable")

@@ -1,0 +1,67 @@
+"""One query under any edit: its inner products with the gallery and the decoder, each made when first needed."""
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from core.retrieval.flat import best_rows, unit_query
+from core.retrieval.products import times, working
+
+if TYPE_CHECKING:
+    from core.retrieval.live import LiveEngine
+
+LEADERS = 4096
+"""First rows of the unedited ranking that are looked at for those that an edit leaves alone."""
+
+
+class LiveQuery:
+    """A query's inner products with the gallery and with the decoder."""
+
+    def __init__(self, engine: "LiveEngine", vector: np.ndarray, base: np.ndarray | None) -> None:
+        unit_query(vector, engine.pooled.shape[1])  # refuses what has no direction
+        q = np.asarray(vector, dtype=np.float64).reshape(-1)
+        self._engine, self.q, self._base = engine, q / np.linalg.norm(q), base
+        self.offset = float(self.q @ engine.geometry.offset)
+        """q . offset."""
+        self.pulled = engine.geometry.pull(self.q[None])[0]
+        self._leaders = np.zeros(0, dtype=np.int64)
+
+    @cached_property
+    def neurons(self) -> np.ndarray:
+        """q . push(W_j) of every neuron (F,)."""
+        return self._engine.W @ self.pulled
+
+    @cached_property
+    def plain(self) -> np.ndarray:
+        """Cosine with every stored row (n,), of the embeddings' precision; the scores that were given, if any."""
+        if self._base is not None:
+            return self._base
+        engine = self._engine
+        along = self.stored if engine.pooled is engine.x else times(engine.pooled, self.q[None])[0]
+        return np.divide(along, engine.pooled_lengths, dtype=working(engine.pooled), casting="same_kind")
+
+    @cached_property
+    def stored(self) -> np.ndarray:
+        """q . push(x) of every row (n,)."""
+        engine = self._engine
+        if self._base is not None and engine.pooled is engine.x:
+            return self._base * engine.pooled_lengths
+        return times(engine.x, self.pulled[None])[0]
+
+    @cached_property
+    def decoded(self) -> np.ndarray:
+        """q . push(x_hat) of every row (n,)."""
+        return self._engine.codes @ self.neurons + float(self._engine.b @ self.pulled)
+
+    def along(self, alpha: float) -> np.ndarray:
+        """q . push(B) of every row (n,)."""
+        return self.stored if alpha == 0.0 else (1.0 - alpha) * self.stored + alpha * self.decoded
+
+    def leaders(self, count: int) -> np.ndarray:
+        """At least `count` first rows of the unedited ranking (all, where there are no more), best first."""
+        found = self._leaders
+        if len(found) < min(count, len(self.plain)):
+            found = best_rows(self.plain, min(max(count, LEADERS), len(self.plain)))
+            self._leaders = found
+        return found
