@@ -4,7 +4,7 @@ Colour never carries meaning alone: before is grey and after is blue, the target
 is printed beside its mark. Bars are pale with a solid interval of the same hue, which reads on light and on dark.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -207,16 +207,15 @@ def _named_rows(figure: go.Figure, names: Sequence[str]) -> None:
     )
 
 
-def before_after(rows: Mapping[str, tuple[Estimate, Estimate]], low: float = 0.0) -> go.Figure:
-    """Two dots a row, before and after, with their intervals: what the edit cost.
-
-    Parameters
-    ----------
-    rows : what is measured -> (before, after), each a share or a probability in [0, 1].
-    low : left end of the axis.
-    """
+def _pairs_of_dots(
+    rows: Mapping[str, tuple[Estimate, Estimate]],
+    names: tuple[str, str],
+    said: Callable[[Estimate], str],
+    short: Callable[[Estimate], str],
+) -> go.Figure:
+    """Two dots a row with their intervals; `said` is what pointing at one says, `short` stands beside the row."""
     figure = go.Figure()
-    for arm, (name, colour, lift) in enumerate((("before", BEFORE, -0.13), ("after", AFTER, 0.13))):
+    for arm, (name, colour, lift) in enumerate(zip(names, (BEFORE, AFTER), (-0.13, 0.13), strict=True)):
         drawn = [(i, pair[arm]) for i, pair in enumerate(rows.values()) if pair[arm].estimate is not None]
         figure.add_scatter(
             name=name,
@@ -226,12 +225,24 @@ def before_after(rows: Mapping[str, tuple[Estimate, Estimate]], low: float = 0.0
             mode="markers",
             marker={"size": 12, "color": colour},
             cliponaxis=False,
-            hovertext=[f"{name}: {share_text(e)}" for _, e in drawn],
+            hovertext=[f"{name}: {said(e)}" for _, e in drawn],
             hoverinfo="text",
         )
-    for i, (before, after) in enumerate(rows.values()):
-        _beside(figure, i, f"{_cost(before)} → {_cost(after)}")
+    for i, (first, second) in enumerate(rows.values()):
+        _beside(figure, i, f"{short(first)} → {short(second)}")
     _named_rows(figure, list(rows))
+    return figure
+
+
+def before_after(rows: Mapping[str, tuple[Estimate, Estimate]], low: float = 0.0) -> go.Figure:
+    """Two dots a row, before and after, with their intervals: what the edit cost.
+
+    Parameters
+    ----------
+    rows : what is measured -> (before, after), each a share or a probability in [0, 1].
+    low : left end of the axis.
+    """
+    figure = _pairs_of_dots(rows, ("before", "after"), share_text, _cost)
     figure.update_xaxes(range=[low, 1], tickformat=".0%", fixedrange=True, title=None, zeroline=False)
     return _layout(figure, 74 + 44 * len(rows), right=140)
 

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from core.statistics import Estimate
-from core.ui.charts import AFTER, BEFORE, INK, TARGET, _beside, _error, _layout, _named_rows
+from core.ui.charts import AFTER, BEFORE, INK, TARGET, _layout, _pairs_of_dots
 from core.ui.wording import number, percent
 
 CURVES = {
@@ -135,27 +135,15 @@ def similarity_gaps(gaps: Mapping[str, tuple[Estimate, Estimate]]) -> go.Figure:
     ----------
     gaps : attribute -> (gap of the embeddings, gap of the codes), mean cosine of shared pairs minus that of all pairs.
     """
-    figure = go.Figure()
-    for arm, (name, colour, lift) in enumerate((("embeddings", BEFORE, -0.13), ("SAE codes", AFTER, 0.13))):
-        drawn = [(i, pair[arm]) for i, pair in enumerate(gaps.values()) if pair[arm].estimate is not None]
-        figure.add_scatter(
-            name=name,
-            x=[e.estimate for _, e in drawn],
-            y=[i + lift for i, _ in drawn],
-            error_x=_error([e for _, e in drawn], colour),
-            mode="markers",
-            marker={"size": 11, "color": colour},
-            cliponaxis=False,
-            hovertext=[f"{name}: {number(e.estimate)} {number(e.lo)} to {number(e.hi)}, n = {e.n:,}" for _, e in drawn],
-            hoverinfo="text",
-        )
-    for i, (before, after) in enumerate(gaps.values()):
-        _beside(figure, i, f"{number(before.estimate)} → {number(after.estimate)}")
-    _named_rows(figure, list(gaps))
+    figure = _pairs_of_dots(gaps, ("embeddings", "SAE codes"), _gap, lambda e: number(e.estimate))
     figure.add_vline(x=0, line={"color": BEFORE, "width": 1})
     title = "mean cosine of pairs that share the group, minus that of all pairs"
     figure.update_xaxes(title={"text": title, "font": {"size": 13}}, fixedrange=True, zeroline=False)
     return _layout(figure, 96 + 34 * len(gaps), right=140).update_layout(margin={"b": 48})
+
+
+def _gap(e: Estimate) -> str:
+    return f"{number(e.estimate)} {number(e.lo)} to {number(e.hi)}, n = {e.n:,}"
 
 
 def trade_off(points: Mapping[str, tuple[float, float]]) -> go.Figure:
