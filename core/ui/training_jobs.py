@@ -92,7 +92,9 @@ class Trainings:
                 )
             if order.out.exists():
                 raise InputError(f"an SAE {order.out.name} exists already; choose another name")
-            job = Job(order, side=gallery.side)
+            # what was reached stays in sight while a paused training gets ready to go on
+            reached = self.job.step if resume and self.job is not None and self.job.order == order else 0
+            job = Job(order, side=gallery.side, step=reached)
             self.job, self._thread = job, threading.Thread(target=_run, args=(job, gallery, resume), daemon=True)
             self._thread.start()
         return job
