@@ -125,16 +125,14 @@ def _outcome(state: AppState, question: results.Asked, attribute: str) -> tuple[
     if state.filters.get("compare-view") not in VIEWS:
         state.set_filter("compare-view", "pictures")
     captions = question.gallery.kind == "captions"
-    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-        view = st.segmented_control(
-            "Show",
-            list(VIEWS),
-            format_func=lambda name: "Captions" if name == "pictures" and captions else VIEWS[name],
-            required=True,
-            label_visibility="collapsed",
-            **bind("filters", "compare-view"),
-        )
-        pages = st.container(width="content")
+    view = st.segmented_control(
+        "Show",
+        list(VIEWS),
+        format_func=lambda name: "Captions" if name == "pictures" and captions else VIEWS[name],
+        required=True,
+        label_visibility="collapsed",
+        **bind("filters", "compare-view"),
+    )
     if view == "numbers":
         compare_more.numbers(found)
     elif view == "controls":
@@ -146,7 +144,7 @@ def _outcome(state: AppState, question: results.Asked, attribute: str) -> tuple[
     elif view == "why":
         why_view.view(question)
     else:
-        _pictures(state, question.gallery, attribute, found, pages)
+        _pictures(state, question.gallery, attribute, found)
         _uploads(state, question, found)
     return found.notes
 
@@ -212,8 +210,9 @@ Ranked = list[tuple[int, int]]
 """(rank, row) in ranking order."""
 
 
-def _pictures(state: AppState, gallery: Gallery, attribute: str, found: RankResult, pages: DeltaGenerator) -> None:
-    """Before and after side by side, the same page of both rankings."""
+def _pictures(state: AppState, gallery: Gallery, attribute: str, found: RankResult) -> None:
+    """Before and after side by side, the same page of both rankings; the pages are turned below them."""
+    shelf, pages = st.container(), st.container(horizontal=True, horizontal_alignment="right")
     labels, shown = gallery.labels(attribute), state.filters.get("shown-group")
     arms = {"before": _ranked(found.before)} | ({"after": _ranked(found.after)} if found.after else {})
     ranks = {name: {row: rank for rank, row in items} for name, items in arms.items()}
@@ -221,7 +220,7 @@ def _pictures(state: AppState, gallery: Gallery, attribute: str, found: RankResu
         arms = {name: [(rank, row) for rank, row in items if labels[row] == shown] for name, items in arms.items()}
     size = grids.PAGE if len(arms) == 2 else 2 * grids.PAGE
     page = _page(found, shown, grids.pages(max(map(len, arms.values())), size), pages)
-    for column, (name, items) in zip(st.columns(len(arms), gap="medium"), arms.items(), strict=True):
+    for column, (name, items) in zip(shelf.columns(len(arms), gap="medium"), arms.items(), strict=True):
         with column:
             _title(state, name, found, shown)
             part = items[(page - 1) * size : page * size]
