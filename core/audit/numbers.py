@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 from scipy.special import ndtr
-from scipy.stats import t as student
 
 from core.audit.arms import CHOSEN, ORIGINAL, PROJECTION, RECONSTRUCTION, Ranked
 from core.audit.ranking import metric_estimate
@@ -20,6 +19,7 @@ from core.statistics import (
     difference_p,
     list_draws,
     mean_estimate,
+    mean_of,
     metric_difference,
     null_of_mean,
     null_p,
@@ -196,9 +196,10 @@ def _random(
 
 def _over_prompts(values: np.ndarray) -> Estimate:
     """Mean with Student's interval over prompts; a single prompt has its value alone."""
-    n, mean = len(values), float(values.mean())
-    half = float(student.ppf(0.975, n - 1) * values.std(ddof=1) / math.sqrt(n)) if n > 1 else 0.0
-    return Estimate(mean, mean - half, mean + half, n)
+    if len(values) > 1:
+        return mean_of(values)
+    value = float(values[0])
+    return Estimate(value, value, value, 1)
 
 
 def _mean_cosine(found: Mapping[str, Ranked], arm: str, part: Part) -> dict[str, Any]:
