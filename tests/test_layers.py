@@ -8,7 +8,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 FLOORS = [
     {"config"},
-    {"registry", "store", "readout"},
+    {"registry", "store", "readout", "cluster"},
     {"datasets", "backbones", "saes", "metrics", "prompts", "statistics", "retrieval", "projection", "figures"},
     {"gallery", "labelling"},
     {"training"},
@@ -28,6 +28,7 @@ ONE_MODULE = {
     "faiss": "core/retrieval/flat.py",
     "matplotlib": "core/figures.py",
     "open_clip": "core/backbones/open_clip_models.py",
+    "ray": "core/cluster.py",
     "sqlalchemy": "core/labelling/log.py",
     "umap": "core/projection.py",
 }

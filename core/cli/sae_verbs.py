@@ -7,6 +7,7 @@ import numpy as np
 import typer
 
 from core.cli.app import app
+from core.cli.clusters import Ray, Workers, chosen_cluster
 from core.cli.output import Json, emit, progress_bar
 from core.config import InputError
 from core.gallery import open_gallery
@@ -22,6 +23,8 @@ def encode(
     source: Annotated[Path | None, typer.Option("--in", help="(n, d) array of raw embeddings, .npy.")] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Receives z (n, d_sae) and x_hat (n, d), .npz.")] = None,
     gallery: Annotated[str | None, typer.Option("--gallery", help="Write the codes into this gallery.")] = None,
+    ray: Ray = None,
+    workers: Workers = None,
     as_json: Json = False,
 ) -> None:
     """Encode an array, or a gallery's embeddings into its sparse codes."""
@@ -32,13 +35,15 @@ def encode(
         raise InputError("give either --in X.npy with --out Z.npz, or --gallery DIR")
     if source is not None:
         assert out is not None
+        if ray is not None or workers is not None:
+            raise InputError("an array is encoded here; --ray and --workers go with --gallery DIR")
         emit(_encode_array(sae_file, source, out), as_json, lambda: iter([f"saved to {out}"]))
         return
     from core.neurons import encode_gallery
 
     target = open_gallery(str(gallery))
-    with progress_bar() as progress:
-        codes = encode_gallery(target, sae_file, progress=progress)
+    with chosen_cluster(ray, workers) as cluster, progress_bar() as progress:
+        codes = encode_gallery(target, sae_file, progress=progress, cluster=cluster)
     rows, neurons = codes.csr.shape
     result = {"schema": 1, "n": rows, "d_sae": neurons, "l0": codes.csr.nnz / rows}
     result["digests"] = {"gallery": target.digest, "sae": sae_file.digest}

@@ -1,6 +1,7 @@
 """Codes of embeddings: in memory for uploads, stored beside the embeddings for galleries."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,6 +10,9 @@ import scipy.sparse as sparse
 from core.config import InputError
 
 if TYPE_CHECKING:
+    import torch
+
+    from core.cluster import Cluster
     from core.gallery import Codes, Gallery
     from core.saes.base import SAE
     from core.saes.checkpoint import SAEFile
@@ -39,35 +43,58 @@ def encoded_blocks(
     batch: int | None = None,
     progress: "Progress | None" = None,
     rows: np.ndarray | None = None,
+    cluster: "Cluster | None" = None,
 ) -> Iterator[sparse.csr_matrix]:
-    """The codes of `encode_rows` block by block, so that they need not fit in memory."""
-    import torch
+    """The codes of `encode_rows` block by block, so that they need not fit in memory.
 
+    The workers of a cluster are sent the SAE once and the rows block by block: they need no file of this machine.
+    """
     from core.saes.quality import row_batches
 
-    n_neurons = sae.config.d_sae
     if x.ndim != 2 or x.shape[1] != sae.config.d_in:
         raise InputError(f"embeddings of shape {tuple(x.shape)} were given; this SAE expects (n, {sae.config.d_in})")
-    batch = batch or max(1, min(4096, DENSE_NUMBERS // n_neurons))
-    for part in row_batches(x, rows, batch, progress, "encoding"):
-        with torch.inference_mode():
-            places, values = sae.encode_sparse(part.to(sae.b_dec.device))
-            starts = places.row_starts().cpu().numpy()
-            columns = places.columns.to(torch.int32).cpu().numpy()
-        yield sparse.csr_matrix((values.cpu().numpy(), columns, starts), shape=(len(part), n_neurons))
+    batch = batch or max(1, min(4096, DENSE_NUMBERS // sae.config.d_sae))
+    parts = row_batches(x, rows, batch, progress, "encoding")
+    if cluster is None:
+        yield from map(partial(_encoded, sae), parts)
+    else:
+        for block in cluster.map(partial(_encoder, sae), (part.numpy() for part in parts)):
+            yield block.copy()  # what comes from a worker lies in shared memory and cannot be written to
+
+
+def _encoded(sae: "SAE", part: "torch.Tensor") -> sparse.csr_matrix:
+    """The codes of one block of rows."""
+    import torch
+
+    with torch.inference_mode():
+        places, values = sae.encode_sparse(part.to(sae.b_dec.device))
+        starts = places.row_starts().cpu().numpy()
+        columns = places.columns.to(torch.int32).cpu().numpy()
+    return sparse.csr_matrix((values.cpu().numpy(), columns, starts), shape=(len(part), sae.config.d_sae))
+
+
+def _encoder(sae: "SAE") -> Callable[[np.ndarray], sparse.csr_matrix]:
+    """What a worker does with the blocks it is sent."""
+    import torch
+
+    return lambda rows: _encoded(sae, torch.tensor(rows))
 
 
 def encode_gallery(
-    gallery: "Gallery", sae_file: "SAEFile", batch: int | None = None, progress: "Progress | None" = None
+    gallery: "Gallery",
+    sae_file: "SAEFile",
+    batch: int | None = None,
+    progress: "Progress | None" = None,
+    cluster: "Cluster | None" = None,
 ) -> "Codes":
     """Encode all of a gallery's embeddings at the SAE's attach point, store the codes in the gallery, and open them.
 
-    Streams: memory holds one block, however many rows the gallery has. InputError where the SAE was made for other
-    embeddings. An SAE that does not say its attach point reads `pooled`.
+    Streams: memory holds one block (with a cluster a few for each worker), however many rows the gallery has. Where
+    they are encoded changes no code. InputError where the SAE was made for other embeddings. An SAE that does not say its attach point reads `pooled`.
     """
     attach = sae_file.attach or "pooled"
     sae_file.require(gallery.fingerprint(attach), f"the gallery {gallery.name!r}")
-    blocks = encoded_blocks(gallery.embeddings(attach), sae_file.sae, batch, progress)
+    blocks = encoded_blocks(gallery.embeddings(attach), sae_file.sae, batch, progress, cluster=cluster)
     return gallery.write_codes(sae_file.digest, blocks, sae_file.sae.config.d_sae, progress)
 
 
