@@ -1,7 +1,9 @@
 """A build that was killed goes on and ends in the same bytes; one bad file costs one item."""
 
 import os
-from collections.abc import Sequence
+import threading
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,7 @@ from PIL import Image
 from core.config import Fingerprint, InputError
 from core.datasets import DATASETS, ItemTable
 from core.datasets.images import ReadImage
-from core.gallery import build_gallery, building, open_gallery
+from core.gallery import build_gallery, building, embedding, open_gallery
 from core.readout import ReadoutArrays
 
 D, D_MODEL, WORDS = 5, 7, 77
@@ -45,9 +47,16 @@ class FakeBackbone:
     def truncated(self, text: str) -> bool:
         return len(text.split()) > WORDS
 
-    def encode_images(self, images: Sequence[Image.Image], attaches: Sequence[str], batch: int) -> dict:
-        assert len(images) <= batch and all(image.mode == "RGB" for image in images)
-        return self._encode(np.stack([np.asarray(image, np.float32).mean((0, 1)) for image in images]), attaches)
+    def pixels(self, image: Image.Image) -> np.ndarray:
+        assert image.mode == "RGB"
+        return np.asarray(image.resize((12, 9)))
+
+    def pixel_buffer(self, n: int) -> np.ndarray:
+        return np.full((n, 9, 12, 3), 255, np.uint8)
+
+    def encode_pixels(self, pixels: np.ndarray, attaches: Sequence[str]) -> Callable[[], dict]:
+        found = self._encode(pixels.astype(np.float32).mean((1, 2)), attaches)
+        return lambda: found
 
     def encode_texts(self, texts: Sequence[str], attaches: Sequence[str], batch: int) -> dict:
         return self._encode(np.array([[len(t), t.count("a"), t.count("e")] for t in texts], np.float32), attaches)
@@ -253,9 +262,27 @@ def test_progress_rises_to_the_number_of_items(faces: Path, tmp_path: Path) -> N
     assert done == sorted(done) and done[0] == 0 and done[-1] == 40 and {now[1:] for now in seen} == {(40, "images")}
 
 
-def test_large_pictures_are_embedded_in_parts(faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_large_pictures_are_decoded_few_at_a_time(faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = build_gallery(items_of(faces), FakeBackbone(), tmp_path / "whole")
-    monkeypatch.setattr(building, "PIXEL_BUDGET", 250)
-    counted = FakeBackbone()
+    monkeypatch.setattr(embedding, "PIXEL_BUDGET", 250)  # two pictures of 12 x 9
+    monkeypatch.setattr(embedding, "WORKERS", 8)
+    counted = Counted()
     parts = build_gallery(items_of(faces), counted, tmp_path / "parts")
-    assert counted.calls > 5 and parts.digest == whole.digest == open_gallery(tmp_path / "parts").digest
+    assert counted.most == 2 and parts.digest == whole.digest == open_gallery(tmp_path / "parts").digest
+
+
+class Counted(FakeBackbone):
+    """Knows how many pictures were in memory at one time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lock, self.now, self.most = threading.Lock(), 0, 0
+
+    def pixels(self, image: Image.Image) -> np.ndarray:
+        with self.lock:
+            self.now += 1
+            self.most = max(self.most, self.now)
+        time.sleep(0.002)
+        with self.lock:
+            self.now -= 1
+        return super().pixels(image)

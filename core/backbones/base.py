@@ -77,6 +77,24 @@ class Backbone(ABC):
         """
 
     @abstractmethod
+    def pixels(self, image: "Image") -> np.ndarray:
+        """What the image tower reads of an RGB picture, uint8 (h, w, 3); any number of threads at a time."""
+
+    @abstractmethod
+    def pixel_buffer(self, n: int) -> np.ndarray:
+        """Room for the pixels of `n` pictures, uint8 (n, h, w, 3), from which the device reads fastest."""
+
+    @abstractmethod
+    def encode_pixels(
+        self, pixels: np.ndarray, attaches: Sequence[Attach] = ("pooled",), tokens: TokenDraw | None = None
+    ) -> Callable[[], dict[str, np.ndarray]]:
+        """`encode_images` of one batch whose pixels are there, uint8 (n, h, w, 3).
+
+        Returns at once where an accelerator works on its own; what is returned waits for the arrays and gives them.
+        The pixels must not change before that.
+        """
+
+    @abstractmethod
     def encode_texts(
         self,
         texts: Sequence[str],

@@ -109,7 +109,28 @@ class ClipBackbone(Backbone):
         progress: Progress | None = None,
         tokens: TokenDraw | None = None,
     ) -> dict[str, np.ndarray]:
-        return self._encode("image", self._pixels(images, batch), len(images), attaches, progress, tokens)
+        out = self._room("image", len(images), attaches, tokens)
+        done = 0
+        for rows, pixels in self._pixel_batches(images, batch):
+            for name, found in self._run("image", rows, torch.from_numpy(pixels), attaches, tokens)().items():
+                out[name][rows] = found
+            done += len(rows)
+            if progress:
+                progress(done, len(images), "images")
+        return out
+
+    def pixels(self, image: "Image") -> np.ndarray:
+        return np.asarray(self._crop(image))
+
+    def pixel_buffer(self, n: int) -> np.ndarray:
+        return torch.empty((n, *self.image_size, 3), dtype=torch.uint8, pin_memory=self.device.type == "cuda").numpy()
+
+    def encode_pixels(
+        self, pixels: np.ndarray, attaches: Sequence[Attach] = ("pooled",), tokens: TokenDraw | None = None
+    ) -> Callable[[], dict[str, np.ndarray]]:
+        for attach in attaches:
+            self._columns("image", attach)
+        return self._run("image", np.arange(len(pixels)), torch.from_numpy(pixels), attaches, tokens)
 
     def encode_texts(
         self,
@@ -119,7 +140,15 @@ class ClipBackbone(Backbone):
         progress: Progress | None = None,
         tokens: TokenDraw | None = None,
     ) -> dict[str, np.ndarray]:
-        return self._encode("text", self._token_batches(texts, batch), len(texts), attaches, progress, tokens)
+        out = self._room("text", len(texts), attaches, tokens)
+        done = 0
+        for rows, numbers in self._token_batches(texts, batch):
+            for name, found in self._run("text", rows, numbers, attaches, tokens)().items():
+                out[name][rows] = found
+            done += len(rows)
+            if progress:
+                progress(done, len(texts), "texts")
+        return out
 
     def _columns(self, side: Side, attach: Attach) -> int:
         columns = self.dims(side, attach)
@@ -129,48 +158,40 @@ class ClipBackbone(Backbone):
             )
         return columns
 
-    def _encode(
+    def _room(self, side: Side, n: int, attaches: Sequence[Attach], draw: TokenDraw | None) -> dict[str, np.ndarray]:
+        """Empty arrays for what is found of `n` items."""
+        shapes: dict[str, tuple[int, ...]] = {attach: (n, self._columns(side, attach)) for attach in attaches}
+        if draw is not None:
+            shapes["tokens"] = (n, draw.per_item, self._columns(side, "residual"))
+        return {name: np.empty(shape, dtype=np.float32) for name, shape in shapes.items()}
+
+    def _run(
         self,
         side: Side,
-        batches: Iterator[tuple[np.ndarray, torch.Tensor]],
-        n: int,
+        rows: np.ndarray,
+        inputs: torch.Tensor,
         attaches: Sequence[Attach],
-        progress: Progress | None,
         draw: TokenDraw | None,
-    ) -> dict[str, np.ndarray]:
-        """Run every batch (row numbers, inputs) through the tower into one array an attach point."""
-        out: dict[str, np.ndarray] = {
-            attach: np.empty((n, self._columns(side, attach)), dtype=np.float32) for attach in attaches
-        }
-        if draw is not None:
-            out["tokens"] = np.empty((n, draw.per_item, self._columns(side, "residual")), dtype=np.float32)
-        done = 0
-        for rows, inputs in batches:
-            with torch.inference_mode():
-                inputs = inputs.to(self.device, non_blocking=True)
-                wanted = None if draw is None else partial(draw.positions, rows)
-                found = self._towers[side](self._scaled(inputs) if side == "image" else inputs, wanted)
-            for name in out:
-                out[name][rows] = getattr(found, name).float().cpu().numpy()
-            done += len(rows)
-            if progress:
-                progress(done, n, "images" if side == "image" else "texts")
-        return out
+    ) -> Callable[[], dict[str, np.ndarray]]:
+        """Start one batch (row numbers for the draw, inputs); what is returned waits for its arrays."""
+        wanted = None if draw is None else partial(draw.positions, rows)
+        with torch.inference_mode():
+            inputs = inputs.to(self.device, non_blocking=True)
+            found = self._towers[side](self._scaled(inputs) if side == "image" else inputs, wanted)
+            names = (*attaches, *(() if draw is None else ("tokens",)))
+            return _fetched({name: getattr(found, name).float() for name in names})
 
-    def _pixels(self, images: Sequence["Image"], batch: int) -> Iterator[tuple[np.ndarray, torch.Tensor]]:
-        """Batches of pixels, uint8 (n, h, w, 3); the next one is prepared while the model works on this one."""
+    def _pixel_batches(self, images: Sequence["Image"], batch: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Batches of (row numbers, pixels); the next one is prepared while the model works on this one."""
         with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
             waiting: deque[list[Future[np.ndarray]]] = deque()
             starts = range(0, len(images), batch)
             for start in starts:
-                waiting.append([pool.submit(self._cropped, image) for image in images[start : start + batch]])
+                waiting.append([pool.submit(self.pixels, image) for image in images[start : start + batch]])
                 if len(waiting) == 2:
                     yield _stacked(start - batch, waiting.popleft())
             if waiting:
                 yield _stacked(starts[-1], waiting.popleft())
-
-    def _cropped(self, image: "Image") -> np.ndarray:
-        return np.asarray(self._crop(image))
 
     def _scaled(self, pixels: torch.Tensor) -> torch.Tensor:
         """What open_clip's ToTensor and Normalize make of uint8 pixels, to the bit: float32 (n, 3, h, w).
@@ -190,9 +211,27 @@ class ClipBackbone(Backbone):
             yield rows, tokens[torch.from_numpy(rows)]
 
 
-def _stacked(start: int, futures: list["Future[np.ndarray]"]) -> tuple[np.ndarray, torch.Tensor]:
+def _stacked(start: int, futures: list["Future[np.ndarray]"]) -> tuple[np.ndarray, np.ndarray]:
     pixels = np.stack([future.result() for future in futures])
-    return np.arange(start, start + len(pixels)), torch.from_numpy(pixels)
+    return np.arange(start, start + len(pixels)), pixels
+
+
+def _fetched(found: Mapping[str, torch.Tensor]) -> Callable[[], dict[str, np.ndarray]]:
+    """Bring results to the CPU; on a GPU the copies are queued behind the work that makes them."""
+    if not any(value.is_cuda for value in found.values()):
+        arrays = {name: value.cpu().numpy() for name, value in found.items()}
+        return lambda: arrays
+    host = {name: torch.empty(value.shape, dtype=value.dtype, pin_memory=True) for name, value in found.items()}
+    for name, value in found.items():
+        host[name].copy_(value, non_blocking=True)
+    copied = torch.cuda.Event()
+    copied.record()
+
+    def wait() -> dict[str, np.ndarray]:
+        copied.synchronize()
+        return {name: value.numpy() for name, value in host.items()}
+
+    return wait
 
 
 def _per_channel(value: float | Sequence[float]) -> torch.Tensor:

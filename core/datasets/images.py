@@ -2,8 +2,11 @@
 
 import io
 import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Condition
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -35,7 +38,40 @@ class ReadImage:
     note: str | None = None
 
 
-def read_image(source: Path | bytes, name: str, max_pixels: int = MAX_PIXELS) -> ReadImage:
+class PixelBudget:
+    """Room for decoded pixels that threads share; a picture waits until there is room for it.
+
+    One larger than the whole room is let in alone.
+    """
+
+    def __init__(self, pixels: int) -> None:
+        self._whole = self._free = pixels
+        self._given = Condition()
+
+    @contextmanager
+    def share(self) -> Iterator[Callable[[int], None]]:
+        """Hands on `take(pixels)`, to be called once; what it took is free again when the block ends."""
+        taken = 0
+
+        def take(pixels: int) -> None:
+            nonlocal taken
+            wanted = min(pixels, self._whole)
+            with self._given:
+                self._given.wait_for(lambda: self._free >= wanted)
+                self._free -= wanted
+            taken = wanted
+
+        try:
+            yield take
+        finally:
+            with self._given:
+                self._free += taken
+                self._given.notify_all()
+
+
+def read_image(
+    source: Path | bytes, name: str, max_pixels: int = MAX_PIXELS, take: Callable[[int], None] | None = None
+) -> ReadImage:
     """A picture as upright RGB of 8 bits, whatever it was stored as.
 
     The EXIF rotation is applied; CMYK, palette, grey and 16 bit pictures are converted; transparent parts become
@@ -46,6 +82,7 @@ def read_image(source: Path | bytes, name: str, max_pixels: int = MAX_PIXELS) ->
     source : the file, or its bytes (uploads are never written to disk).
     name : what messages call the picture.
     max_pixels : the size is read from the header, and a larger picture is refused without decoding it.
+    take : called with the number of pixels before they are decoded; see PixelBudget.
 
     Raises
     ------
@@ -53,7 +90,7 @@ def read_image(source: Path | bytes, name: str, max_pixels: int = MAX_PIXELS) ->
         not there, empty, no picture, truncated or too large; the message names the picture.
     """
     try:
-        return _read(source, name, max_pixels)
+        return _read(source, name, max_pixels, take)
     except InputError:
         raise
     except FileNotFoundError:
@@ -69,13 +106,15 @@ def read_image(source: Path | bytes, name: str, max_pixels: int = MAX_PIXELS) ->
         raise InputError(f"{name} is damaged ({reason}); replace the file") from None
 
 
-def _read(source: Path | bytes, name: str, max_pixels: int) -> ReadImage:
+def _read(source: Path | bytes, name: str, max_pixels: int, take: Callable[[int], None] | None) -> ReadImage:
     size = len(source) if isinstance(source, bytes) else Path(source).stat().st_size
     if size == 0:
         raise InputError(f"{name} is empty (0 bytes); expected a picture")
     with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=FORMATS) as opened:
         if opened.width * opened.height > max_pixels:
             raise _too_large(name, f" ({opened.width} x {opened.height})", max_pixels)
+        if take is not None:
+            take(opened.width * opened.height)
         notes = []
         frames = getattr(opened, "n_frames", 1)
         if frames > 1 and opened.format != "MPO":  # MPO: the further pictures are a phone's previews

@@ -1,7 +1,8 @@
 """Long work in chunks that are kept, so that an interrupted build goes on where it stopped."""
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from zipfile import BadZipFile
@@ -78,13 +79,32 @@ class KeptChunk:
             end += length
 
 
-def work_through(folder: Path, keys: Sequence[str], make: Callable[[int], Chunk]) -> Iterator[KeptChunk]:
-    """Chunk after chunk: the kept one where its key fits, else `make(number)`, which is then kept.
+def work_through(
+    folder: Path, keys: Iterable[str], make: Callable[[Iterator[int]], Iterable[Chunk]]
+) -> Iterator[KeptChunk]:
+    """Chunk after chunk: the kept one where its key fits, else a new one, which is then kept.
 
-    A key is a digest of everything that a chunk depends on; changed files or another model change it.
+    Parameters
+    ----------
+    keys : for each chunk a digest of everything it depends on; changed files or another model change it. Taken one by
+        one, so that they may be costly.
+    make : given the numbers of the missing chunks, makes these in this order. It may ask for further numbers before it
+        hands on a chunk, which lets it prepare one chunk while it makes another.
     """
-    for number, key in enumerate(keys):
-        kept = KeptChunk(folder / f"chunk-{number:06d}.npz")
-        if not kept.matches(key):
-            make(number).save(kept.path, key)
+    asked: deque[tuple[KeptChunk, str | None]] = deque()
+
+    def missing() -> Iterator[int]:
+        for number, key in enumerate(keys):
+            kept = KeptChunk(folder / f"chunk-{number:06d}.npz")
+            there = kept.matches(key)
+            asked.append((kept, None if there else key))
+            if not there:
+                yield number
+
+    for chunk in make(missing()):
+        while asked[0][1] is None:
+            yield asked.popleft()[0]
+        kept, key = asked.popleft()
+        chunk.save(kept.path, key)
         yield kept
+    yield from (kept for kept, _ in asked)

@@ -4,7 +4,6 @@ import os
 import shutil
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -223,7 +222,7 @@ def _pictures(
     parts = [files[start : start + CHUNK] for start in range(0, len(files), CHUNK)]
     keys = [digest_of(["thumbs", str(root.resolve()), *part]) for part in parts]
     chunks: list[KeptChunk] = []
-    for chunk in work_through(workplace, keys, partial(_thumbs, parts, root)):
+    for chunk in work_through(workplace, keys, lambda missing: (_thumbs(parts[number], root) for number in missing)):
         chunks.append(chunk)
         if progress:
             progress(min(len(chunks) * CHUNK, len(files)), len(files), "pictures")
@@ -234,7 +233,7 @@ def _pictures(
     return problems, summarised((note for chunk in chunks for note in chunk.notes), "pictures")
 
 
-def _thumbs(parts: Sequence[list[str]], root: Path, number: int) -> Chunk:
+def _thumbs(files: Sequence[str], root: Path) -> Chunk:
     def attempt(file: str) -> tuple[bytes, str | None] | InputError:
         try:
             read = read_image(locate(root, file), file)
@@ -242,9 +241,9 @@ def _thumbs(parts: Sequence[list[str]], root: Path, number: int) -> Chunk:
         except InputError as error:
             return error
 
-    chunk = Chunk(np.arange(len(parts[number])))
+    chunk = Chunk(np.arange(len(files)))
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for result in pool.map(attempt, parts[number]):
+        for result in pool.map(attempt, files):
             if isinstance(result, InputError):
                 chunk.problems.append(str(result))
                 chunk.thumbs.append(b"")

@@ -1,7 +1,7 @@
 """A small world for the tests of views: a model without torch, two galleries made by it, and SAEs on both sides."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,16 @@ class SmallModel:
 
     def readout(self, side: str) -> None:
         return None
+
+    def pixels(self, image: Image.Image) -> np.ndarray:
+        return np.asarray(image.convert("RGB").resize((1, 1), Image.Resampling.BOX))
+
+    def pixel_buffer(self, n: int) -> np.ndarray:
+        return np.empty((n, 1, 1, 3), np.uint8)
+
+    def encode_pixels(self, pixels: np.ndarray, attaches: Any = ("pooled",), **_: Any) -> Callable[[], dict]:
+        rows = np.stack([_direction(bytes(colour.tolist())) for colour in pixels.reshape(-1, 3)])
+        return lambda: {"pooled": rows}
 
     def encode_images(self, images: Sequence[Image.Image], attaches: Any = ("pooled",), **_: Any) -> dict:
         return {"pooled": np.stack([_direction(_mean_colour(image)) for image in images])}
