@@ -160,7 +160,9 @@ class Cluster:
 
     def _needs(self, gpu: bool) -> dict[str, float]:
         if gpu and not self.accelerators:
-            raise InputError("the cluster has no GPU that Ray knows of; use --device cpu, or start Ray on a GPU machine")
+            raise InputError(
+                "the cluster has no GPU that Ray knows of; use --device cpu, or start Ray on a GPU machine"
+            )
         return {"num_cpus": 1, "num_gpus": 1} if gpu else {"num_cpus": self._share}
 
     def _taken(self, reference: Any) -> Any:
@@ -184,6 +186,12 @@ class Held:
     def ask(self, method: str, *arguments: Any) -> list[Any]:
         """The answers of all of them to one question, in the order of the recipes."""
         return self.ask_each(method, [arguments] * len(self._actors))
+
+    def ask_first(self, method: str, *arguments: Any) -> Any:
+        """The answer of the first of them alone."""
+        asked = self._actors[0].call.remote([self._recipes[0]], method, *arguments)
+        self._require(asked, [])
+        return self._ray.get(asked)
 
     def ask_each(self, method: str, arguments: Sequence[tuple]) -> list[Any]:
         """Their answers, each to arguments of its own."""

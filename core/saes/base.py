@@ -11,6 +11,7 @@ from torch import Tensor
 
 from core.config import InputError, SAEConfig
 from core.registry import Registry
+from core.saes.shares import WHOLE, Share
 from core.saes.sparse import Kept, places_of
 
 SAES: Registry[type["SAE"]] = Registry("SAE architecture", "core.saes")
@@ -33,7 +34,7 @@ class LossParts:
     aux: Tensor
     """() share of the residual's variance that the dead neurons cannot explain; 0 where none is dead."""
     x_hat: Tensor
-    """(B, d) full reconstruction."""
+    """(B, d) full reconstruction of the rows that are here."""
     n_active: int
     """Codes above 0 in the batch; divided by B it is the batch's l0."""
     n_dead: int
@@ -82,7 +83,9 @@ class SAE(torch.nn.Module, ABC):
         """Codes z (B, F) by the training rule, which may look at the whole batch."""
 
     @abstractmethod
-    def loss(self, x: Tensor, silent: Tensor, dead_after: int = NEVER, aux_weight: float = 0.03) -> LossParts:
+    def loss(
+        self, x: Tensor, silent: Tensor, dead_after: int = NEVER, aux_weight: float = 0.03, share: Share = WHOLE
+    ) -> LossParts:
         """Training loss of the batch x (B, d).
 
         Parameters
@@ -90,6 +93,8 @@ class SAE(torch.nn.Module, ABC):
         silent : (F,) rows since each neuron last fired, before this batch.
         dead_after : a neuron silent for so many rows, this batch included, is dead.
         aux_weight : weight of the part that revives dead neurons.
+        share : how much of the batch x is. All numbers of the batch come through it, so that the loss is that of the
+            whole batch, and the gradient that of x.
         """
 
     def decode(self, z: Tensor) -> Tensor:
@@ -176,16 +181,16 @@ def new_sae(config: SAEConfig) -> SAE:
 
 
 @torch.no_grad()
-def geometric_median(x: Tensor, tolerance: float = 1e-5, most: int = 100) -> Tensor:
+def geometric_median(x: Tensor, tolerance: float = 1e-5, most: int = 100, share: Share = WHOLE) -> Tensor:
     """The point (d,) with the least summed distance to the rows of x (B, d): a centre that outliers do not move.
 
     Weiszfeld's iteration from the mean, until a step is shorter than `tolerance` or after `most` steps.
     """
-    guess = x.mean(dim=0)
+    guess = share.mean(x)
     for _ in range(most):
         before = guess
         weights = 1 / (x - guess).norm(dim=1).clamp_min(torch.finfo(x.dtype).tiny ** 0.5)
-        guess = (weights / weights.sum()) @ x
+        guess = share.total((weights / share.total(weights.sum())) @ x)
         if (guess - before).norm() < tolerance:
             break
     return guess

@@ -7,6 +7,7 @@ from core.config import SAEConfig
 from core.saes.base import SAES
 from core.saes.largest import all_above, largest_of_batch
 from core.saes.selection import SelectionSAE
+from core.saes.shares import WHOLE, Share
 from core.saes.sparse import Kept
 
 
@@ -30,8 +31,8 @@ class BatchTopKSAE(SelectionSAE):
     def encode_sparse(self, x: Tensor) -> Kept:
         return all_above(x - self.b_dec, self.W_enc, self.b_enc, self.threshold)
 
-    def keep(self, centred: Tensor) -> Kept:
-        return largest_of_batch(centred, self.W_enc, self.b_enc, self.config.k * len(centred))
+    def keep(self, centred: Tensor, share: Share = WHOLE) -> Kept:
+        return largest_of_batch(centred, self.W_enc, self.b_enc, self.config.k * share.rows(centred), share)
 
     @torch.no_grad()
     def update_threshold(self, smallest: Tensor, beta: float) -> None:

@@ -8,6 +8,7 @@ from torch import Tensor
 from core.config import SAEConfig
 from core.saes.base import SAES
 from core.saes.penalty import PenaltySAE
+from core.saes.shares import WHOLE, Share
 
 BANDWIDTH = 1e-3
 """Width eps of the window around a threshold whose activations move it; of the source, for inputs of length 1."""
@@ -69,8 +70,8 @@ class JumpReLUSAE(PenaltySAE):
     def activate(self, pre: Tensor) -> Tensor:
         return _Jump.apply(pre, self.threshold)
 
-    def penalty(self, pre: Tensor, codes: Tensor) -> Tensor:
-        l0 = _Step.apply(pre.detach(), self.threshold).sum(dim=1).mean()
+    def penalty(self, pre: Tensor, codes: Tensor, share: Share = WHOLE) -> Tensor:
+        l0 = share.mean(_Step.apply(pre.detach(), self.threshold).sum(dim=1))
         return self.sparsity * (l0 / self.config.k - 1).square()
 
     def onset(self) -> Tensor:

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from core.saes.shares import WHOLE, Share
 from core.saes.sparse import Kept, Places, places_of, sampled_products
 
 GROUPS_PER_ENTRY = 4
@@ -29,8 +30,10 @@ class Product(NamedTuple):
     """(B, 1); 0 where the product is exact."""
 
 
-def largest_of_batch(x: Tensor, w: Tensor, b: Tensor, count: int) -> Kept:
+def largest_of_batch(x: Tensor, w: Tensor, b: Tensor, count: int, share: Share = WHOLE) -> Kept:
     """The `count` largest positive entries of x @ w + b for x (B, d), w (d, F), b (F); fewer where fewer are positive.
+
+    Where x is a share of the batch: those of them that are among the `count` largest of the whole batch.
 
     Every kept value is a full-precision dot product, and the choice is made among those. No entry within the margin of
     the rough product is missed; were one ever outside it, the code kept in its place would be as large but for that.
@@ -39,12 +42,8 @@ def largest_of_batch(x: Tensor, w: Tensor, b: Tensor, count: int) -> Kept:
     peaks = _peaks(product, count // len(x))
     bound = _kth_largest(peaks.flatten(), min(count, peaks.numel()), dim=0)
     places, values = _candidates(product, bound, x, w, b)
-    if len(values) > count:
-        largest = torch.zeros_like(values, dtype=torch.bool)
-        largest[values.topk(count, sorted=False).indices] = True
-        chosen = largest.nonzero().flatten()  # ascending, for a tenth of the time of sorting the indices
-        places, values = places.chosen(chosen), values[chosen]
-    return Kept(places, values)
+    chosen = share.largest(values, count)
+    return Kept(places, values) if len(chosen) == len(values) else Kept(places.chosen(chosen), values[chosen])
 
 
 def largest_of_rows(x: Tensor, w: Tensor, b: Tensor, k: int) -> Kept:

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from core.saes.base import NEVER, SAE, SAES, LossParts
+from core.saes.shares import WHOLE, Share
 
 
 @SAES.register("msae")
@@ -59,26 +60,28 @@ class NestedTopKSAE(SAE):
         nested, _, _ = self.level_reconstructions(self.pre_activations(x))
         return self._errors(x, nested, relative)
 
-    def loss(self, x: Tensor, silent: Tensor, dead_after: int = NEVER, aux_weight: float = 0.03) -> LossParts:
+    def loss(
+        self, x: Tensor, silent: Tensor, dead_after: int = NEVER, aux_weight: float = 0.03, share: Share = WHOLE
+    ) -> LossParts:
         pre = self._training_pre(x)
         nested, codes, neurons = self.level_reconstructions(pre)
-        weighted = self._errors(x, nested) * torch.tensor(self.level_weights, device=x.device)
+        weighted = self._errors(x, nested, share=share) * torch.tensor(self.level_weights, device=x.device)
         x_hat = nested[:, -1].detach()
 
         positive = codes.detach() > 0
-        fired = torch.bincount(neurons[positive], minlength=self.config.d_sae) > 0
-        silent = torch.where(fired, 0, silent + len(x))
+        fired = share.any(torch.bincount(neurons[positive], minlength=self.config.d_sae) > 0)
+        silent = torch.where(fired, 0, silent + share.rows(x))
         dead = (silent >= dead_after).nonzero().flatten()
-        aux = self._aux(pre, x - x_hat, dead) if aux_weight else torch.zeros_like(weighted[0])
+        aux = self._aux(pre, x - x_hat, dead, share) if aux_weight else torch.zeros_like(weighted[0])
         return LossParts(
-            total=weighted.sum() + aux_weight * x.square().mean() * aux,
+            total=weighted.sum() + aux_weight * share.mean(x.square().mean(dim=1)) * aux,
             reconstruction=weighted.detach(),
             aux=aux.detach(),
             x_hat=x_hat,
-            n_active=int(positive.sum()),
+            n_active=share.count(int(positive.sum())),
             n_dead=len(dead),
             silent=silent,
-            smallest=codes.detach()[positive].min() if positive.any() else None,
+            smallest=share.smallest(codes.detach()[positive]),
         )
 
     @torch.no_grad()
@@ -103,7 +106,7 @@ class NestedTopKSAE(SAE):
         through_b_dec = (self.b_dec - fixed) @ self.W_enc.detach()  # is 0, has the gradient
         return torch.addmm(self.b_enc - through_b_dec, x - fixed, self.W_enc)
 
-    def _aux(self, pre: Tensor, residual: Tensor, dead: Tensor) -> Tensor:
+    def _aux(self, pre: Tensor, residual: Tensor, dead: Tensor, share: Share) -> Tensor:
         """L_aux of `SelectionSAE`; 0 where no neuron is dead or the residual has no variance."""
         most = min(self.config.d_in // 2, len(dead))
         if most == 0:
@@ -112,12 +115,12 @@ class NestedTopKSAE(SAE):
         if int((active > 0).sum(dim=1).max()) > most:
             strongest = active.detach().topk(most, dim=1, sorted=False).indices
             active = active * torch.zeros_like(active).scatter(1, strongest, 1.0)
-        missed = (residual - active @ self.W_dec[dead]).square().sum(dim=1).mean()
-        spread = (residual - residual.mean(dim=0)).square().sum(dim=1).mean()
+        missed = share.mean((residual - active @ self.W_dec[dead]).square().sum(dim=1))
+        spread = share.mean((residual - share.mean(residual)).square().sum(dim=1))
         return (missed / spread).nan_to_num(0.0)
 
-    def _errors(self, x: Tensor, nested: Tensor, relative: bool = False) -> Tensor:
+    def _errors(self, x: Tensor, nested: Tensor, relative: bool = False, share: Share = WHOLE) -> Tensor:
         per_row = (nested - x[:, None]).square().mean(dim=2)
         if relative:
             per_row = per_row / x.square().mean(dim=1, keepdim=True)
-        return per_row.mean(dim=0)
+        return share.mean(per_row)

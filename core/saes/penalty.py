@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from core.saes.base import NEVER, SAE, LossParts
+from core.saes.shares import WHOLE, Share
 
 
 class PenaltySAE(SAE):
@@ -32,7 +33,7 @@ class PenaltySAE(SAE):
         """Codes (..., F) of pre-activations: the rule, the same in training and in use."""
 
     @abstractmethod
-    def penalty(self, pre: Tensor, codes: Tensor) -> Tensor:
+    def penalty(self, pre: Tensor, codes: Tensor, share: Share = WHOLE) -> Tensor:
         """() price of the batch's activity, weight included."""
 
     def onset(self) -> Tensor | float:
@@ -45,31 +46,33 @@ class PenaltySAE(SAE):
     def training_codes(self, x: Tensor) -> Tensor:
         return self.encode(x)
 
-    def loss(self, x: Tensor, silent: Tensor, dead_after: int = NEVER, aux_weight: float = 0.03) -> LossParts:
+    def loss(
+        self, x: Tensor, silent: Tensor, dead_after: int = NEVER, aux_weight: float = 0.03, share: Share = WHOLE
+    ) -> LossParts:
         pre = self.pre_activations(x)
         codes = self.activate(pre)
         x_hat = self.decode(codes)
-        missed = (x - x_hat).square().sum(dim=1).mean()
-        price = self.penalty(pre, codes)
+        missed = share.mean((x - x_hat).square().sum(dim=1))
+        price = self.penalty(pre, codes, share)
 
         active = codes.detach() > 0
-        silent = torch.where(active.any(dim=0), 0, silent + len(x))
+        silent = torch.where(share.any(active.any(dim=0)), 0, silent + share.rows(x))
         dead = silent >= dead_after
-        aux = self._revival(x, dead) if aux_weight and dead.any() else torch.zeros_like(missed)
+        aux = self._revival(x, dead, share) if aux_weight and dead.any() else torch.zeros_like(missed)
         return LossParts(
             total=missed + price + aux_weight * aux,
             reconstruction=missed.detach()[None],
             aux=aux.detach(),
             x_hat=x_hat.detach(),
-            n_active=int(active.sum()),
+            n_active=share.count(int(active.sum())),
             n_dead=int(dead.sum()),
             silent=silent,
-            smallest=codes.detach()[active].min() if active.any() else None,
+            smallest=share.smallest(codes.detach()[active]),
             sparsity=price.detach(),
         )
 
-    def _revival(self, x: Tensor, dead: Tensor) -> Tensor:
+    def _revival(self, x: Tensor, dead: Tensor, share: Share) -> Tensor:
         """L_aux of the class docstring."""
         pre = (x - self.b_dec.detach()) @ self.W_enc[:, dead] + self.b_enc[dead]
         onset = torch.as_tensor(self.onset(), dtype=pre.dtype, device=pre.device).detach()
-        return (onset.expand(len(dead))[dead] - pre).relu().mean()
+        return share.mean((onset.expand(len(dead))[dead] - pre).relu().mean(dim=1))

@@ -4,6 +4,7 @@ from torch import Tensor
 
 from core.saes.base import SAES
 from core.saes.penalty import PenaltySAE
+from core.saes.shares import WHOLE, Share
 
 
 @SAES.register("relu")
@@ -19,5 +20,5 @@ class ReLUSAE(PenaltySAE):
     def activate(self, pre: Tensor) -> Tensor:
         return pre.relu()
 
-    def penalty(self, pre: Tensor, codes: Tensor) -> Tensor:
-        return self.sparsity * codes.sum(dim=1).mean()
+    def penalty(self, pre: Tensor, codes: Tensor, share: Share = WHOLE) -> Tensor:
+        return self.sparsity * share.mean(codes.sum(dim=1))

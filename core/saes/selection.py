@@ -13,6 +13,7 @@ from torch import Tensor
 from core.saes.base import NEVER, SAE, LossParts
 from core.saes.known_gradient import with_gradients
 from core.saes.largest import all_above, strongest_of_rows
+from core.saes.shares import WHOLE, Share
 from core.saes.sparse import Kept, Places, sampled_products, weighted_sums
 
 
@@ -40,7 +41,7 @@ class SelectionSAE(SAE):
     """
 
     @abstractmethod
-    def keep(self, centred: Tensor) -> Kept:
+    def keep(self, centred: Tensor, share: Share = WHOLE) -> Kept:
         """The codes that training keeps, all above 0, for x - b_dec (B, d)."""
 
     @property
@@ -55,17 +56,19 @@ class SelectionSAE(SAE):
         codes[places.rows, places.columns] = values
         return codes
 
-    def loss(self, x: Tensor, silent: Tensor, dead_after: int = NEVER, aux_weight: float = 0.03) -> LossParts:
+    def loss(
+        self, x: Tensor, silent: Tensor, dead_after: int = NEVER, aux_weight: float = 0.03, share: Share = WHOLE
+    ) -> LossParts:
         """See `SAE.loss`. The gradient is worked out beside the loss, in the same sums."""
         with torch.no_grad():
             centred = x - self.b_dec
-            kept = self.keep(centred)
-            per_group, missed, own, b_dec = self._nested(centred, kept)
+            kept = self.keep(centred, share)
+            per_group, missed, own, b_dec = self._nested(centred, kept, share)
 
-            fired = torch.bincount(kept.places.columns, minlength=self.config.d_sae) > 0
-            silent = torch.where(fired, 0, silent + len(x))
+            fired = share.any(torch.bincount(kept.places.columns, minlength=self.config.d_sae) > 0)
+            silent = torch.where(fired, 0, silent + share.rows(x))
             dead = (silent >= dead_after).nonzero().flatten()
-            aux = self._aux(centred, missed, dead, aux_weight, own)
+            aux = self._aux(centred, missed, dead, aux_weight, own, share)
             b_dec -= self.W_enc @ own.b_enc  # what it does to the codes
         gradients = {self.W_enc: own.W_enc.T, self.b_enc: own.b_enc, self.W_dec: own.W_dec, self.b_dec: b_dec}
         return LossParts(
@@ -73,13 +76,13 @@ class SelectionSAE(SAE):
             reconstruction=per_group,
             aux=aux,
             x_hat=x + missed,
-            n_active=len(kept.values),
+            n_active=share.count(len(kept.values)),
             n_dead=len(dead),
             silent=silent,
-            smallest=kept.values.min() if len(kept.values) else None,
+            smallest=share.smallest(kept.values),
         )
 
-    def _nested(self, centred: Tensor, kept: Kept) -> tuple[Tensor, Tensor, NeuronGradients, Tensor]:
+    def _nested(self, centred: Tensor, kept: Kept, share: Share) -> tuple[Tensor, Tensor, NeuronGradients, Tensor]:
         """l_g (G,), x_hat - x (B, d), the neurons' gradients of mean_g l_g, and b_dec's as a part of every x_hat_g.
 
         With e_g = x_hat_g - x, a code of group g moves every x_hat_h with h >= g: the gradient of its own part of
@@ -93,28 +96,30 @@ class SelectionSAE(SAE):
         errors[:, 0] -= centred
         for g in range(1, groups):
             errors[:, g] += errors[:, g - 1]
-        per_group = errors.norm(dim=2).square().mean(dim=0) / groups
+        per_group = share.mean(errors.norm(dim=2).square()) / groups
 
         for g in reversed(range(groups - 1)):  # from here on sums over later groups; the last one's stays what it is
             errors[:, g] += errors[:, g + 1]
-        scale = 2 / (groups**2 * rows)
+        scale = 2 / (groups**2 * share.rows(centred))
         own = neuron_gradients(centred, kept, errors.view(rows * groups, d), bags, self.W_dec.detach(), scale)
         return per_group, errors[:, -1], own, scale * errors[:, 0].sum(dim=0)
 
-    def _aux(self, centred: Tensor, missed: Tensor, dead: Tensor, weight: float, own: NeuronGradients) -> Tensor:
+    def _aux(
+        self, centred: Tensor, missed: Tensor, dead: Tensor, weight: float, own: NeuronGradients, share: Share
+    ) -> Tensor:
         """L_aux () of x_hat - x = `missed`, 0 where it is undefined; adds `weight` times its gradients to `own`."""
         most = min(self.config.d_in // 2, len(dead))
-        spread = (missed - missed.mean(dim=0)).square().sum(dim=1).mean() if most and weight else None
+        spread = share.mean((missed - share.mean(missed)).square().sum(dim=1)) if most and weight else None
         if spread is None or not spread > 0:
             return centred.new_zeros(())
         w, b, directions = self.W_enc.T[dead].T, self.b_enc[dead], self.W_dec[dead]
         kept = strongest_of_rows(all_above(centred, w, b, b.new_zeros(())), most)
         rows = kept.places.rows
         errors = weighted_sums(directions, kept.places.columns, kept.values, kept.places.row_lengths()) + missed
-        scale = 2 * weight / (len(centred) * spread)
+        scale = 2 * weight / (share.rows(centred) * spread)
         for whole, part in zip(own, neuron_gradients(centred, kept, errors, rows, directions, scale), strict=True):
             whole[dead] += part
-        return errors.square().sum(dim=1).mean() / spread
+        return share.mean(errors.square().sum(dim=1)) / spread
 
 
 def neuron_gradients(

@@ -6,6 +6,7 @@ from torch import Tensor
 from core.saes.base import SAES
 from core.saes.largest import largest_of_rows
 from core.saes.selection import SelectionSAE
+from core.saes.shares import WHOLE, Share
 from core.saes.sparse import Kept
 
 
@@ -24,5 +25,5 @@ class TopKSAE(SelectionSAE):
     def encode_sparse(self, x: Tensor) -> Kept:
         return self.keep(x - self.b_dec)
 
-    def keep(self, centred: Tensor) -> Kept:
+    def keep(self, centred: Tensor, share: Share = WHOLE) -> Kept:
         return largest_of_rows(centred, self.W_enc, self.b_enc, self.config.k)

@@ -1,8 +1,10 @@
 """Training an SAE: seeded, streaming from memory-mapped embeddings, resumable to the bit."""
 
 from core.training.gallery_runs import train_on_gallery
-from core.training.loop import CurvePoint, Look, OnLook, OnStep, Trainer, train_sae
+from core.training.loop import Look, OnLook, OnStep, train_sae
 from core.training.rows import Batches, RowSampler
+from core.training.steps import CurvePoint, Trainer
+from core.training.team import Team
 from core.training.workplace import STATE, Interrupted, TrainingStopped, forget, interrupted, training_place
 
 __all__ = [
@@ -14,6 +16,7 @@ __all__ = [
     "OnLook",
     "OnStep",
     "RowSampler",
+    "Team",
     "Trainer",
     "TrainingStopped",
     "forget",

@@ -6,37 +6,21 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from core.config import Fingerprint, InputError, SAEConfig, TrainingConfig, digest_of
-from core.saes.base import SAE, LossParts, geometric_median, new_sae
+from core.saes.base import SAE, new_sae
 from core.saes.checkpoint import save_sae
 from core.saes.quality import Progress, quality
 from core.store import publish
 from core.training.rows import Batches
+from core.training.steps import CurvePoint, Trainer, new_trainer, take_step
+from core.training.team import Team, team_steps
 from core.training.workplace import STATE, TrainingStopped, load_state, save_plan, save_state, training_place
 
-CURVE_POINTS = 200
 LOOKS = 12
 """How often in a training somebody who wants to see its neurons is shown them."""
 MEASURED_ROWS = 100_000
 """Most rows on which the quality after training is measured; evenly spaced where there are more."""
-
-
-class CurvePoint(NamedTuple):
-    """How training stood at one step, measured on that step's batch (training rule, scaled embeddings)."""
-
-    step: int
-    loss: float
-    """All of it. The part that revives dead neurons adds about 0.03 once there are any, so that it may rise."""
-    fvu: float
-    l0: float
-    dead: float
-    """Share of the neurons that count as dead."""
-
-    def describe(self) -> str:
-        """One short line for a progress bar."""
-        return f"loss {self.loss:.3g}, fvu {self.fvu:.3f}, l0 {self.l0:.1f}, dead {self.dead:.0%}"
 
 
 class Look(NamedTuple):
@@ -48,77 +32,6 @@ class Look(NamedTuple):
 
 OnStep = Callable[[CurvePoint], None]
 OnLook = Callable[[Look], None]
-
-
-class Trainer:
-    """One SAE being trained: the module, its optimiser, and how long each neuron has been silent.
-
-    An update takes b_dec from the geometric median (first step only), the gradient of the loss without the decoder's
-    radial part, clips it, takes an Adam step and gives the decoder rows length 1 again.
-    """
-
-    def __init__(self, sae: SAE, training: TrainingConfig) -> None:
-        self.sae = sae
-        self.training = training.resolved(sae.config.d_sae)
-        self.step = 0
-        device = sae.b_dec.device
-        self.silent = torch.zeros(sae.config.d_sae, dtype=torch.int64, device=device)
-        self.optimiser = torch.optim.Adam(sae.parameters(), lr=self.training.lr, betas=(0.9, 0.999), fused=True)
-
-    def rate(self) -> float:
-        """Learning rate of this step: linear rise, plateau, linear fall."""
-        t, step = self.training, self.step
-        decay_start = t.steps - int(t.decay_fraction * t.steps)
-        factor = 1.0
-        if step < t.warmup_steps:
-            factor = step / t.warmup_steps
-        if step >= decay_start:
-            factor = min(factor, (t.steps - step) / (t.steps - decay_start))
-        return t.lr * factor
-
-    def update(self, x: Tensor) -> LossParts:
-        """Train on one batch x (B, d), already divided by the norm factor; returns the loss before the update."""
-        sae, t = self.sae, self.training
-        if self.step == 0:
-            sae.b_dec.data.copy_(geometric_median(x))
-        self.optimiser.zero_grad(set_to_none=True)
-        parts = sae.loss(x, self.silent, t.dead_after, t.aux_weight)
-        parts.total.backward()
-        sae.project_decoder_gradient()
-        torch.nn.utils.clip_grad_norm_(sae.parameters(), t.clip)
-        for group in self.optimiser.param_groups:
-            group["lr"] = self.rate()
-        self.optimiser.step()
-        sae.normalise_decoder()
-        if self.step > t.threshold_start and parts.smallest is not None:
-            sae.update_threshold(parts.smallest, t.threshold_beta)
-        self.silent = parts.silent
-        self.step += 1
-        return parts
-
-    def state(self) -> dict[str, Tensor]:
-        """Everything the next update depends on, by name."""
-        state = {f"sae.{name}": value for name, value in self.sae.state_dict().items()}
-        for i, slots in self.optimiser.state_dict()["state"].items():
-            state |= {f"adam.{i}.{name}": value for name, value in slots.items()}
-        return {name: value.detach().contiguous() for name, value in {**state, "silent": self.silent}.items()}
-
-    @torch.no_grad()
-    def load_state(self, state: dict[str, Tensor], step: int) -> None:
-        """Go on from what `state` gave."""
-        self.sae.load_state_dict({name[4:]: value for name, value in state.items() if name.startswith("sae.")})
-        parameters = list(self.sae.parameters())
-        slots: dict[int, dict[str, Tensor]] = {}
-        for name, value in state.items():
-            if name.startswith("adam."):
-                _, i, slot = name.split(".")
-                like = parameters[int(i)]
-                if value.shape == like.shape:  # the fused step runs over memory: averages must lie as parameters do
-                    value = torch.empty_like(like).copy_(value)
-                slots.setdefault(int(i), {})[slot] = value
-        self.optimiser.load_state_dict({**self.optimiser.state_dict(), "state": slots})
-        self.silent = state["silent"].to(self.silent)
-        self.step = step
 
 
 def train_sae(
@@ -140,6 +53,7 @@ def train_sae(
     save_every: int = 200,
     on_look: OnLook | None = None,
     stop: Callable[[], bool] | None = None,
+    team: Team | None = None,
 ) -> tuple[SAE, list[CurvePoint]]:
     """An SAE trained on raw embeddings, frozen, and its learning curve.
 
@@ -153,6 +67,8 @@ def train_sae(
     plan : kept beside the state, for the person who wants to go on (see `interrupted`).
     on_look : called about a dozen times with the SAE as it stands.
     stop : asked before every step; True keeps the state and raises TrainingStopped.
+    team : takes the steps instead of this process, which keeps the state and measures what was made. The result is
+        the same up to rounding, and a state may be taken up with a team or without.
 
     InputError where shapes do not fit, the embeddings are not finite, `out` exists or is being trained by somebody
     else, training diverges, or the state to resume from belongs to another training.
@@ -160,9 +76,8 @@ def train_sae(
     training = (training or TrainingConfig()).resolved(config.d_sae)
     _check(x, rows, config, fingerprint)
     batches = Batches(x, rows, training, device)
-    sae = new_sae(config)
-    sae.initialise(torch.Generator().manual_seed(training.seed))
-    trainer = Trainer(sae.to(device), training)
+    trainer = new_trainer(config, training, device if team is None else "cpu")
+    sae = trainer.sae
     identity = digest_of(
         {"config": config.to_json(), "training": training.to_json(), "norm": batches.norm, "n": batches.n}
     )
@@ -171,16 +86,27 @@ def train_sae(
         if on_step is not None:
             for point in curve:
                 on_step(point)
+
+        def kept_at(step: int) -> bool:
+            return place is not None and step % save_every == 0
+
+        def looked_at(step: int) -> bool:
+            return on_look is not None and step % max(1, training.steps // LOOKS) == 0
+
+        if team is None:
+            steps = _steps(trainer, batches, progress, stop)
+        else:
+            steps = team_steps(team, trainer, lambda step: kept_at(step) or looked_at(step), progress, stop)
         try:
-            for point in _steps(trainer, batches, progress, stop):
+            for step, point in steps:
                 if point is not None:
                     curve.append(point)
                     if on_step is not None:
                         on_step(point)
-                if place is not None and trainer.step % save_every == 0:
+                if kept_at(step):
                     _keep(place, trainer, curve, identity)
-                if on_look is not None and trainer.step % max(1, training.steps // LOOKS) == 0:
-                    on_look(Look(trainer.step, _snapshot(sae, batches.norm)))
+                if looked_at(step):
+                    on_look(Look(step, _snapshot(sae, batches.norm)))
         except TrainingStopped:
             if place is not None:
                 _keep(place, trainer, curve, identity)
@@ -240,39 +166,17 @@ def _check(x: np.ndarray, rows: np.ndarray | None, config: SAEConfig, fingerprin
 
 def _steps(
     trainer: Trainer, batches: Batches, progress: Progress | None, stop: Callable[[], bool] | None
-) -> Iterator[CurvePoint | None]:
-    """Update to the end; after each update a curve point, or None between the points."""
+) -> Iterator[tuple[int, CurvePoint | None]]:
+    """Update to the end; after each update how many there were, and a curve point where there is one."""
     steps, said = trainer.training.steps, ""
-    every = max(1, steps // CURVE_POINTS)
     while trainer.step < steps:
         if stop is not None and stop():
             raise TrainingStopped(trainer.step, steps)
-        step, batch = trainer.step, batches(trainer.step)
-        with mixed_precision(trainer.training.precision, batch.device):
-            parts = trainer.update(batch)
-        measured = step % every == 0 or step == steps - 1
-        point = _curve_point(step, parts, batch) if measured else None
+        point = take_step(trainer, batches)
         if progress is not None:
             said = said if point is None else f": {point.describe()}"
             progress(trainer.step, steps, f"training the SAE{said}")
-        yield point
-
-
-def mixed_precision(precision: str, device: torch.device) -> torch.autocast:
-    """The context in which large products run in bfloat16 where `precision` and the device want it."""
-    gpu = device.type == "cuda" and torch.cuda.is_bf16_supported()
-    mixed = precision == "bfloat16" or (precision == "auto" and gpu)
-    return torch.autocast(device.type, torch.bfloat16, enabled=mixed)
-
-
-def _curve_point(step: int, parts: LossParts, batch: Tensor) -> CurvePoint:
-    """Python numbers of one step; InputError where training has diverged."""
-    loss = parts.total.item()
-    if not np.isfinite(loss):
-        raise InputError(f"training diverged at step {step}: the loss is {loss}; choose a smaller learning rate")
-    spread = (batch - batch.mean(dim=0)).square().sum()
-    unexplained = (batch - parts.x_hat).square().sum() / spread if spread > 0 else torch.tensor(float("nan"))
-    return CurvePoint(step, loss, float(unexplained), parts.n_active / len(batch), parts.n_dead / len(parts.silent))
+        yield trainer.step, point
 
 
 def _measure(sae: SAE, x: np.ndarray, rows: np.ndarray | None, progress: Progress | None) -> dict[str, Any]:

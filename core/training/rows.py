@@ -5,6 +5,7 @@ import torch
 from torch import Tensor
 
 from core.config import InputError, TrainingConfig
+from core.saes.shares import WHOLE, Share
 
 NORM_BATCHES = 100
 """First batches over which the mean squared length of the embeddings is taken, as in the published recipe."""
@@ -34,16 +35,24 @@ class RowSampler:
 
 
 class Batches:
-    """The training batches of x (n, d), or of its `rows`: float32, divided by the norm factor."""
+    """The training batches of x (n, d), or of its `rows`: float32, divided by the norm factor; or a share of each."""
 
-    def __init__(self, x: np.ndarray, rows: np.ndarray | None, training: TrainingConfig, device: str | torch.device):
-        self.x, self.rows, self.device = x, rows, device
+    def __init__(
+        self,
+        x: np.ndarray,
+        rows: np.ndarray | None,
+        training: TrainingConfig,
+        device: str | torch.device,
+        share: Share = WHOLE,
+    ) -> None:
+        self.x, self.rows, self.device, self.share = x, rows, device, share
         self.n = len(x) if rows is None else len(rows)
         self.sample = RowSampler(self.n, training.batch, training.seed)
         self.norm = self._norm_factor()
 
     def __call__(self, step: int) -> Tensor:
-        batch = self._read(self.sample(step)) / self.norm
+        chosen = self.sample(step)
+        batch = self._read(chosen[self.share.own(len(chosen))]) / self.norm
         if torch.device(self.device).type == "cuda":
             batch = batch.pin_memory()  # so that the copy runs beside the GPU's work
         return batch.to(self.device, non_blocking=True)
