@@ -194,11 +194,11 @@ class ClipBackbone(Backbone):
                 yield _stacked(starts[-1], waiting.popleft())
 
     def _scaled(self, pixels: torch.Tensor) -> torch.Tensor:
-        """What open_clip's ToTensor and Normalize make of uint8 pixels, to the bit: float32 (n, 3, h, w).
+        """What open_clip's ToTensor and Normalize make of uint8 pixels, to the bit: float32 (n, 3, h, w), channels last.
 
         Done for a batch on the device, where it costs nothing; image by image it costs as much as a small tower.
         """
-        return pixels.permute(0, 3, 1, 2).contiguous().float().div_(255).sub_(self._mean).div_(self._std)
+        return pixels.permute(0, 3, 1, 2).float().div_(255).sub_(self._mean).div_(self._std)
 
     def _token_batches(self, texts: Sequence[str], batch: int) -> Iterator[tuple[np.ndarray, torch.Tensor]]:
         """Batches of token numbers, texts of like length together because a batch is as long as its longest text."""
