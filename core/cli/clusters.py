@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -19,6 +20,8 @@ Workers = Annotated[
     int | None, typer.Option("--workers", help="How many work at once (with --ray); one a processor by default.")
 ]
 
+LOCAL_DIR = "local-dir:"
+
 
 @contextmanager
 def chosen_cluster(ray: str | None, workers: int | None) -> Iterator["Cluster | None"]:
@@ -32,3 +35,13 @@ def chosen_cluster(ray: str | None, workers: int | None) -> Iterator["Cluster | 
 
     with cluster_at(ray, workers) as cluster:
         yield cluster
+
+
+def model_everywhere(model: str, pretrained: str | None) -> tuple[str, str | None]:
+    """A model's name and weights as workers find them, whose current folder is another: files by their whole path."""
+    folder = model.removeprefix(LOCAL_DIR)
+    if folder != model:
+        model = f"{LOCAL_DIR}{Path(folder).absolute()}"
+    if pretrained is not None and Path(pretrained).is_file():
+        pretrained = str(Path(pretrained).absolute())
+    return model, pretrained

@@ -1,12 +1,14 @@
 """`gallery build`, `gallery import`, `gallery synth`, `gallery info`."""
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from core.cli.app import app
+from core.cli.clusters import Ray, Workers, chosen_cluster, model_everywhere
 from core.cli.output import Json, emit, progress_bar
 from core.config import ATTACHES, InputError, one_of
 from core.gallery import Gallery, build_gallery, import_gallery, import_sem, open_gallery, synth_gallery
@@ -40,11 +42,15 @@ def build(
     provenance: Provenance = None,
     split_seed: SplitSeed = 0,
     name: Name = None,
+    ray: Ray = None,
+    workers: Workers = None,
     as_json: Json = False,
 ) -> None:
     """Embed pictures or captions into a gallery; an interrupted build goes on where it was."""
     from core.backbones.open_clip_models import load_backbone
     from core.datasets.base import DATASETS
+    from core.gallery.embedding import embed_parts
+    from core.gallery.spreading import spread_parts
 
     ways = {"folder": images, "captions": captions, dataset or "": root}
     given = [(kind, path) for kind, path in ways.items() if path is not None]
@@ -56,7 +62,8 @@ def build(
         one_of(part, ATTACHES, "--attach")
     items = DATASETS.get(kind)().items(source, table=table, licence=licence, provenance=provenance)
     backbone = load_backbone(model, pretrained, device)
-    with progress_bar() as progress:
+    load = partial(load_backbone, *model_everywhere(model, pretrained), backbone.device.type)
+    with chosen_cluster(ray, workers) as cluster, progress_bar() as progress:
         gallery = build_gallery(
             items,
             backbone,
@@ -66,6 +73,7 @@ def build(
             split_seed=split_seed,
             tokens=tokens,
             token_seed=token_seed,
+            embed=embed_parts if cluster is None else partial(spread_parts, cluster, load),
             progress=progress,
         )
     emit(gallery.info(), as_json, lambda: lines(gallery))

@@ -5,15 +5,19 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from core.cli.app import INTERRUPTED
+from core.cli.clusters import Ray, Workers, chosen_cluster
 from core.cli.output import Json, emit, progress_bar
 from core.cli.sae_verbs import verbs
 from core.config import ATTACHES, HALVES, SIDES, InputError, SAEConfig, TrainingConfig, one_of, suggested_training
 from core.gallery import Gallery, open_gallery
+
+if TYPE_CHECKING:
+    from core.cluster import Cluster
 
 
 @verbs.command("train")
@@ -42,6 +46,8 @@ def train(
     precision: Annotated[str | None, typer.Option("--precision", help="auto, float32 or bfloat16.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted training.")] = False,
     device: Annotated[str | None, typer.Option("--device")] = None,
+    ray: Ray = None,
+    workers: Workers = None,
     as_json: Json = False,
 ) -> int:
     """Train SAEs on galleries' embeddings. Ctrl-C keeps what was reached; --resume goes on."""
@@ -61,12 +67,12 @@ def train(
     parts = _parts(gallery, side, attach, out)
     found = []
     try:
-        with _stopped_by_ctrl_c() as stop:
+        with chosen_cluster(ray, workers) as cluster, _stopped_by_ctrl_c() as stop:
             for source, place, folder in parts:
                 if resume and len(parts) > 1 and (folder / "config.json").is_file():
                     continue  # finished before the interruption
                 options = {"arch": arch, "half": half, "tokens": tokens, "lr": lr, "seed": seed, "resume": resume}
-                found.append(_train(source, place, folder, wanted, shape, fine, options, device, stop))
+                found.append(_train(source, place, folder, wanted, shape, fine, options, device, stop, cluster))
     except TrainingStopped as stopped:
         kept = f"{stopped}; it is kept beside --out: the same command with --resume goes on"
         print(kept, file=sys.stderr)
@@ -88,6 +94,7 @@ def _train(
     options: dict[str, Any],
     device: str | None,
     stop: Callable[[], bool],
+    cluster: "Cluster | None",
 ) -> dict[str, Any]:
     """Train one SAE and say how good it is."""
     from core.backbones.base import default_device
@@ -112,6 +119,7 @@ def _train(
             tokens=options["tokens"],
             stop=stop,
             device=device or default_device(),
+            cluster=cluster,
         )
     return {
         "schema": 1,

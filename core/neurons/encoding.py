@@ -90,7 +90,8 @@ def encode_gallery(
     """Encode all of a gallery's embeddings at the SAE's attach point, store the codes in the gallery, and open them.
 
     Streams: memory holds one block (with a cluster a few for each worker), however many rows the gallery has. Where
-    they are encoded changes no code. InputError where the SAE was made for other embeddings. An SAE that does not say its attach point reads `pooled`.
+    blocks are encoded changes no code. InputError where the SAE was made for other embeddings. An SAE that does not
+    say its attach point reads `pooled`.
     """
     attach = sae_file.attach or "pooled"
     sae_file.require(gallery.fingerprint(attach), f"the gallery {gallery.name!r}")

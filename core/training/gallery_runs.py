@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +13,12 @@ import torch
 from core.config import Attach, Half, InputError, SAEConfig, TrainingConfig
 from core.saes.checkpoint import SAEFile, load_sae
 from core.saes.quality import Progress
-from core.training.loop import CurvePoint, OnLook, OnStep, train_sae
+from core.training.loop import OnLook, OnStep, train_sae
+from core.training.steps import CurvePoint
+from core.training.team import Team
 
 if TYPE_CHECKING:
+    from core.cluster import Cluster
     from core.gallery import Gallery
 
 
@@ -34,11 +38,15 @@ def train_on_gallery(
     stop: Callable[[], bool] | None = None,
     replace_out: bool = False,
     device: str | torch.device = "cpu",
+    cluster: "Cluster | None" = None,
 ) -> SAEFile:
     """Train on one half (or all) of a gallery's embeddings and save to the folder `out`.
 
     `tokens` trains on the random tokens that the gallery keeps of each item instead of the pooled one: the same place
     in the model, so that the SAE reads the gallery's residual embeddings afterwards.
+
+    The workers of a `cluster` each train on their share of every batch. They read the gallery themselves, whose folder
+    must be there for all of them, under the same path; the state and the result are written by this process alone.
 
     The returned file's `training` also holds `samples_per_second` of this call, which is not saved: the same training
     always writes the same bytes.
@@ -70,6 +78,7 @@ def train_on_gallery(
         device=device,
         on_look=on_look,
         stop=stop,
+        team=None if cluster is None else _team(cluster, gallery, attach, half, tokens, device),
     )
     saved = load_sae(out)
     return replace(saved, training={**saved.training, "samples_per_second": _speed(times, training.batch)})
@@ -92,6 +101,28 @@ def training_rows(
     if rows is not None:
         rows = (rows[:, None] * each + np.arange(each)).ravel()
     return x, rows, {"tokens": said}
+
+
+def _team(
+    cluster: "Cluster", gallery: "Gallery", attach: Attach, half: Half, tokens: bool, device: str | torch.device
+) -> Team:
+    rows = partial(_rows_there, gallery.path.absolute(), gallery.digest, attach, half, tokens)
+    return Team(cluster, rows, gpu=torch.device(device).type == "cuda")
+
+
+def _rows_there(
+    path: Path, digest: str, attach: Attach, half: Half, tokens: bool
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """The rows to train on as a worker sees them; InputError where it does not see the same gallery."""
+    from core.gallery import open_gallery
+
+    try:
+        gallery = open_gallery(str(path))
+    except InputError as error:
+        raise InputError(f"a worker cannot open the gallery ({error}); put it where all machines see it") from None
+    if gallery.digest != digest:
+        raise InputError(f"a worker sees another gallery at {path}; put it where all machines see the same one")
+    return training_rows(gallery, attach, half, tokens)[:2]
 
 
 def _speed(times: list[tuple[int, float]], batch: int) -> float | None:

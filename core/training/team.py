@@ -92,7 +92,8 @@ def team_steps(
     training = trainer.training
     if training.batch < team.size:
         raise InputError(
-            f"the batch of {training.batch} rows was shared by {team.size} workers; give fewer --workers or a larger --batch"
+            f"a batch of {training.batch} rows cannot be shared by {team.size} workers; "
+            "give fewer --workers or a larger --batch"
         )
     told, losses = -1, 0
     while trainer.step < training.steps:

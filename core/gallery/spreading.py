@@ -1,0 +1,55 @@
+"""Ranges of items embedded by the workers of a cluster: what each of them is sent, and the chunks that come back."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from core.cluster import Cluster
+from core.datasets.base import ItemTable
+from core.gallery.chunks import Chunk
+from core.gallery.embedding import Backbone, Job, embed_parts
+
+
+def spread_parts(cluster: Cluster, load: Callable[[], Backbone], job: Job, parts: Iterable[range]) -> Iterator[Chunk]:
+    """What `embed_parts` gives, embedded by the workers of a cluster; bind the first two to build a gallery with it.
+
+    Workers are sent names of files or captions, read the pictures themselves and send finished chunks back. So the
+    folder of the pictures must be there for all of them, under the same path; they write nothing.
+
+    Parameters
+    ----------
+    load : followed by every worker: the job's model, for the device that the job's own one is on.
+    """
+    plan = replace(job, items=_slice(job.items, range(1)), backbone=None, progress=None)
+    asked: deque[range] = deque()
+
+    def slices() -> Iterator[ItemTable]:
+        for part in parts:
+            asked.append(part)
+            yield _slice(job.items, part)
+
+    gpu = str(job.backbone.device).startswith("cuda")
+    for chunk in cluster.map(partial(_embedder, load, plan), slices(), gpu):
+        part = asked.popleft()
+        yield replace(chunk, kept=chunk.kept + part.start)
+        job.report(part.stop)
+
+
+def _slice(items: ItemTable, part: range) -> ItemTable:
+    """Some of the items, as a table of its own that says no more than a worker needs."""
+    root = None if items.root is None else Path(items.root).absolute()
+    frame = items.frame.iloc[part.start : part.stop].reset_index(drop=True)
+    return ItemTable(frame, items.kind, items.source, root)
+
+
+def _embedder(load: Callable[[], Backbone], plan: Job) -> Callable[[ItemTable], Chunk]:
+    """What a worker does with the items it is sent."""
+    backbone = load()
+
+    def embed(items: ItemTable) -> Chunk:
+        (chunk,) = embed_parts(replace(plan, items=items, backbone=backbone), [range(len(items.frame))])
+        return chunk
+
+    return embed
