@@ -108,12 +108,23 @@ class Cluster:
 
     def __init__(self, ray: Any, workers: int | None) -> None:
         self._ray = ray
-        found = ray.cluster_resources()
-        processors = max(1, int(found.get("CPU", 1)))
-        self.workers = workers or processors
-        """How many work at once on processors."""
-        self.accelerators = int(found.get("GPU", 0))
-        self._share = max(1, processors // self.workers)
+        machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        processors = [int(machine.get("CPU", 0)) for machine in machines]
+        gpus = sum(int(machine.get("GPU", 0)) for machine in machines)
+        if (workers or 1) > sum(processors):
+            raise InputError(f"--workers was {workers}; the cluster has {sum(processors)} processors: give fewer")
+        self._workers, self._gpus = workers or sum(processors), min(workers or gpus, gpus)
+        shares = range(1, max(processors) + 1)
+        self._share = max(share for share in shares if sum(n // share for n in processors) >= self._workers)
+        """Processors for each worker; there is room for all of them at once."""
+
+    def at_once(self, gpu: bool = False) -> int:
+        """How many workers there are at a time; with `gpu` those that have one each."""
+        if gpu and not self._gpus:
+            raise InputError(
+                "Ray knows of no GPU in the cluster; give --device cpu, or start Ray on machines with GPUs"
+            )
+        return self._gpus if gpu else self._workers
 
     def map(self, recipe: Recipe, parts: Iterable[Part], gpu: bool = False) -> Iterator[Result]:
         """recipe()(part) of every part, in order, a bounded number of them under way.
@@ -123,9 +134,9 @@ class Cluster:
         """
         ray = self._ray
         sent = [ray.put(recipe)]  # in a list, so that it is fetched once a worker and not once a part
+        most = AHEAD * self.at_once(gpu)
         work = ray.remote(_work).options(max_retries=RETRIES, **self._needs(gpu))
         waiting: deque[Any] = deque()
-        most = AHEAD * (min(self.workers, self.accelerators or 1) if gpu else self.workers)
         try:
             for part in parts:
                 waiting.append(work.remote(sent, part))
@@ -159,10 +170,6 @@ class Cluster:
                     self._ray.kill(actor)
 
     def _needs(self, gpu: bool) -> dict[str, float]:
-        if gpu and not self.accelerators:
-            raise InputError(
-                "the cluster has no GPU that Ray knows of; use --device cpu, or start Ray on a GPU machine"
-            )
         return {"num_cpus": 1, "num_gpus": 1} if gpu else {"num_cpus": self._share}
 
     def _taken(self, reference: Any) -> Any:
@@ -185,48 +192,37 @@ class Held:
 
     def ask(self, method: str, *arguments: Any) -> list[Any]:
         """The answers of all of them to one question, in the order of the recipes."""
-        return self.ask_each(method, [arguments] * len(self._actors))
-
-    def ask_first(self, method: str, *arguments: Any) -> Any:
-        """The answer of the first of them alone."""
-        asked = self._actors[0].call.remote([self._recipes[0]], method, *arguments)
-        self._require(asked, [])
-        return self._ray.get(asked)
+        return self.ask_each(method, [self._ray.put(arguments)] * len(self._actors))
 
     def ask_each(self, method: str, arguments: Sequence[tuple]) -> list[Any]:
         """Their answers, each to arguments of its own."""
         each = zip(self._actors, self._recipes, arguments, strict=True)
-        asked = [actor.call.remote([recipe], method, *own) for actor, recipe, own in each]
-        open_questions = asked
-        while open_questions:
-            done, open_questions = self._ray.wait(open_questions)
-            self._require(done[0], open_questions)
-        return self._ray.get(asked)
+        return self._answers([actor.call.remote([recipe], method, own) for actor, recipe, own in each])
 
-    def addresses(self) -> list[str]:
-        """Network address of the machine that each of them is on."""
-        return self._ray.get([actor.node.remote() for actor in self._actors])
+    def ask_one(self, which: int, method: str, *arguments: Any) -> Any:
+        """The answer of one of them."""
+        return self._answers([self._actors[which].call.remote([self._recipes[which]], method, arguments)])[0]
 
-    def _require(self, done: Any, others: Sequence[Any]) -> None:
-        """Raise what went wrong with one answer, if anything did: a lost worker before what the others say of it."""
-        ray = self._ray
-        try:
-            ray.get(done)
-            return
-        except ray.exceptions.RayActorError as error:
-            raise WorkerLost(_given_up(error)) from None
-        except ray.exceptions.RayTaskError as error:
-            failed = error.cause
-        if not isinstance(failed, InputError):
-            late, _ = ray.wait(list(others), num_returns=len(others), timeout=PATIENCE) if others else ([], [])
-            for other in late:
-                try:
-                    ray.get(other)
-                except ray.exceptions.RayActorError as error:
-                    raise WorkerLost(_given_up(error)) from None
-                except ray.exceptions.RayTaskError:
-                    continue
-        raise failed from None
+    def address(self) -> str:
+        """Network address of the machine that the first of them is on."""
+        return self._answers([self._actors[0].node.remote()])[0]
+
+    def _answers(self, asked: list[Any]) -> list[Any]:
+        """What was answered; raises what went wrong, and of a lost worker before what the others say about it."""
+        ray, waiting, failed = self._ray, asked, None
+        while waiting:
+            done, waiting = ray.wait(waiting, timeout=PATIENCE if failed else None)
+            try:
+                ray.get(done)
+            except ray.exceptions.RayActorError as error:
+                raise WorkerLost(_given_up(error)) from None
+            except ray.exceptions.RayTaskError as error:
+                failed = failed or error.cause
+            if failed and (not done or isinstance(failed, InputError)):
+                break
+        if failed:
+            raise failed from None
+        return ray.get(asked)
 
 
 def _given_up(error: Exception) -> str:
@@ -258,7 +254,7 @@ class _Keeper:
 
         return ray.util.get_node_ip_address()
 
-    def call(self, recipe: list[Any], method: str, *arguments: Any) -> Any:
+    def call(self, recipe: list[Any], method: str, arguments: tuple) -> Any:
         import ray
 
         if not hasattr(self, "_held"):

@@ -18,6 +18,7 @@ from core.audit.material import (
 )
 from core.audit.request import RankRequest
 from core.audit.results import RANKING_NAMES, ArmResult, Difference, Part, RankChange, RankResult
+from core.audit.shards import Shards, spread
 from core.config import Edit, InputError, digest_of
 from core.gallery import Gallery
 from core.interventions import INTERVENTIONS, Intervention
@@ -41,6 +42,7 @@ from core.store import array_digest
 
 if TYPE_CHECKING:
     from core.backbones.base import Backbone
+    from core.cluster import Cluster
 
 ABSENT_SHOWN = 12
 """Empty groups that a note lists at most."""
@@ -52,6 +54,7 @@ def rank(
     backbone: "Backbone | None" = None,
     saes: SAEs | None = None,
     bench: Bench | None = None,
+    cluster: "Cluster | None" = None,
 ) -> RankResult:
     """Who the query retrieves, before and (where the request has edits or a method without) after them.
 
@@ -60,6 +63,7 @@ def rank(
     backbone : the gallery's model, for queries in words that the gallery does not know.
     saes : the SAE of each side that is edited.
     bench : keeps what repeats between rankings; results are the same with and without.
+    cluster : its workers hold and search the items; the result is the same up to the rounding of scores.
 
     Raises
     ------
@@ -69,17 +73,25 @@ def rank(
     part = select_part(gallery, request, bench)
     query = embed_query(gallery, request, backbone, saes, bench)
     arms, found = [], []
-    for method in ("identity", request.method) if request.intervenes else ("identity",):
-        items, vectors = intervene(gallery, part, query, request, method, saes, bench)
-        arms.append((items, vectors[0]))
-        found.append(measured(gallery, part, request, items, vectors[0], bench))
-    difference = compare(gallery, part, request, found, arms) if request.intervenes else None
+    with spread(cluster, gallery, part, saes) as shards:
+        for method in ("identity", request.method) if request.intervenes else ("identity",):
+            items, vectors = intervene(gallery, part, query, request, method, saes, bench, shards)
+            arms.append((items, vectors[0]))
+            found.append(measured(gallery, part, request, items, vectors[0], bench))
+        difference = compare(gallery, part, request, found, arms) if request.intervenes else None
     notes = (*query.notes, *_notes(part, query.fitter))
     return RankResult(request, part, _digests(query.fitter, arms), notes, *found, difference=difference)
 
 
 def intervene(
-    gallery: Gallery, part: Part, queries: Queries, request: RankRequest, method: str, saes: SAEs, bench: Bench
+    gallery: Gallery,
+    part: Part,
+    queries: Queries,
+    request: RankRequest,
+    method: str,
+    saes: SAEs,
+    bench: Bench,
+    shards: Shards | None = None,
 ) -> tuple[Items, np.ndarray]:
     """Items to search and the query vectors (n, d) under one method; "identity" is the baseline.
 
@@ -87,7 +99,7 @@ def intervene(
     without neurons change what they say they change, whatever the edits.
     """
     vectors = queries.vectors(method, request.edits.get("text") if gallery.side == "image" else None)
-    return arm_items(gallery, part, request, method, saes, bench, queries.fitter.backbone), vectors
+    return arm_items(gallery, part, request, method, saes, bench, queries.fitter.backbone, shards), vectors
 
 
 def arm_items(
@@ -98,11 +110,15 @@ def arm_items(
     saes: SAEs,
     bench: Bench,
     backbone: "Backbone | None" = None,
+    shards: Shards | None = None,
 ) -> Items:
-    """The searched items under one method, remembered. `backbone` embeds the prompts of methods that need some."""
+    """The searched items under one method, remembered. `backbone` embeds the prompts of methods that need some.
+
+    With `shards` they stay where these are; InputError for a method that changes the items by more than an edit.
+    """
     if gallery.side == "text" and "image" in request.edits:
         raise InputError(f"gallery {gallery.name} holds captions, which an image SAE cannot edit; use a text SAE")
-    baseline = baseline_items(gallery, part, bench)
+    baseline = baseline_items(gallery, part, bench) if shards is None else shards.items(None, part.digest)
     found, edit = INTERVENTIONS.get(method), request.edits.get(gallery.side)
     if method == "identity" or not moves_items(found, edit, request):
         return baseline
@@ -110,6 +126,11 @@ def arm_items(
     sae_file = sae_of(gallery.side, saes) if found.needs.sae else None
     made_of = [part.digest, sae_file.digest if sae_file else None, method, edit.digest, fitter.digest(method)]
     digest = digest_of(made_of)
+    if shards is not None:
+        if method != "neuron-edit":
+            raise InputError(f"{method} changes all items together, which --ray cannot spread; leave --ray out")
+        sae_of(gallery.side, saes).require(gallery.fingerprint(sae_file.attach or "pooled"), f"gallery {gallery.name!r}")
+        return shards.items(edit, digest)
 
     def make() -> Items:
         if method != "neuron-edit":

@@ -9,6 +9,7 @@ import typer
 
 from core.cli import editing
 from core.cli.app import app
+from core.cli.clusters import Ray, Workers, chosen_cluster
 from core.cli.editing import chosen_edits, target_of, text_model
 from core.cli.output import Json, emit, estimate_text
 from core.config import HALVES, InputError, one_of
@@ -38,6 +39,8 @@ def rank(
     model: editing.Model = None,
     pretrained: editing.Pretrained = None,
     seed: editing.Seed = 0,
+    ray: Ray = None,
+    workers: Workers = None,
     as_json: Json = False,
 ) -> None:
     """Ids, scores, shares and metrics of the top k, before and (with an edit) after."""
@@ -61,7 +64,8 @@ def rank(
         seed=seed,
     )
     backbone = None if query is None else text_model(source, [query], model, pretrained)
-    document = audit.rank(source, request, backbone, saes).to_json()
+    with chosen_cluster(ray, workers) as cluster:
+        document = audit.rank(source, request, backbone, saes, cluster=cluster).to_json()
     emit(document, as_json, lambda: _lines(document))
 
 

@@ -98,8 +98,8 @@ def train_sae(
         else:
             steps = team_steps(team, trainer, lambda step: kept_at(step) or looked_at(step), progress, stop)
         try:
-            for step, point in steps:
-                if point is not None:
+            for step, points in steps:
+                for point in points:
                     curve.append(point)
                     if on_step is not None:
                         on_step(point)
@@ -166,7 +166,7 @@ def _check(x: np.ndarray, rows: np.ndarray | None, config: SAEConfig, fingerprin
 
 def _steps(
     trainer: Trainer, batches: Batches, progress: Progress | None, stop: Callable[[], bool] | None
-) -> Iterator[tuple[int, CurvePoint | None]]:
+) -> Iterator[tuple[int, list[CurvePoint]]]:
     """Update to the end; after each update how many there were, and a curve point where there is one."""
     steps, said = trainer.training.steps, ""
     while trainer.step < steps:
@@ -176,7 +176,7 @@ def _steps(
         if progress is not None:
             said = said if point is None else f": {point.describe()}"
             progress(trainer.step, steps, f"training the SAE{said}")
-        yield trainer.step, point
+        yield trainer.step, [] if point is None else [point]
 
 
 def _measure(sae: SAE, x: np.ndarray, rows: np.ndarray | None, progress: Progress | None) -> dict[str, Any]:

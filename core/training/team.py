@@ -36,7 +36,7 @@ class Team:
 
     @property
     def size(self) -> int:
-        return self.cluster.accelerators if self.gpu else self.cluster.workers
+        return self.cluster.at_once(self.gpu)
 
 
 class Member:
@@ -82,8 +82,8 @@ def team_steps(
     wanted: Callable[[int], bool],
     progress: Progress | None,
     stop: Callable[[], bool] | None,
-) -> Iterator[tuple[int, CurvePoint | None]]:
-    """Steps taken by the team, some at a time, and the point of the curve they led to, if any.
+) -> Iterator[tuple[int, list[CurvePoint]]]:
+    """Steps taken by the team, some at a time: how many there were by then, and the new points of the curve.
 
     `trainer` is where the team starts, and stands where the team does after every step that is `wanted` and after the
     last one. When a worker is lost, all begin again, on workers that Ray finds, from where `trainer` stands: the same
@@ -103,7 +103,7 @@ def team_steps(
                 for step, points in _led(members, trainer, wanted, progress, stop):
                     new = [point for point in points if point.step > told]
                     told = max([told, *(point.step for point in new)])
-                    yield step, new[0] if new else None
+                    yield step, new
         except WorkerLost as lost:
             losses = losses + 1 if trainer.step == begun else 1
             if losses > RETRIES:
@@ -113,13 +113,11 @@ def team_steps(
 @contextmanager
 def _met(team: Team, trainer: Trainer) -> Iterator[Held]:
     """The team's members, each standing where `trainer` does."""
-    training = trainer.training
-    recipes = [
-        partial(Member, team.rows, trainer.sae.config, training, rank, team.size, team.gpu) for rank in range(team.size)
-    ]
+    member = partial(Member, team.rows, trainer.sae.config, trainer.training)
+    recipes = [partial(member, rank, team.size, team.gpu) for rank in range(team.size)]
     with team.cluster.holding(recipes, team.gpu, again=False) as members:
-        host = members.addresses()[0]
-        port = members.ask_first("open", host)
+        host = members.address()
+        port = members.ask_one(0, "open", host)
         members.ask("begin", host, port, trainer.state(), trainer.step)
         yield members
 
@@ -135,7 +133,7 @@ def _led(
     at = trainer.step
 
     def fetch() -> None:
-        trainer.load_state(members.ask_first("state"), at)
+        trainer.load_state(members.ask_one(0, "state"), at)
 
     while at < steps:
         if stop is not None and stop():
