@@ -1,5 +1,6 @@
 """From a request to a result in six steps: rows, query, intervention, search, measures, difference."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -42,6 +43,8 @@ from core.store import array_digest
 if TYPE_CHECKING:
     from core.backbones.base import Backbone
 
+Progress = Callable[[int, int, str], None]
+
 ABSENT_SHOWN = 12
 """Empty groups that a note lists at most."""
 
@@ -52,6 +55,7 @@ def rank(
     backbone: "Backbone | None" = None,
     saes: SAEs | None = None,
     bench: Bench | None = None,
+    progress: Progress | None = None,
 ) -> RankResult:
     """Who the query retrieves, before and (where the request has edits or a method without) after them.
 
@@ -60,6 +64,7 @@ def rank(
     backbone : the gallery's model, for queries in words that the gallery does not know.
     saes : the SAE of each side that is edited.
     bench : keeps what repeats between rankings; results are the same with and without.
+    progress : follows passes over the whole gallery; the first edit of a kind needs some.
 
     Raises
     ------
@@ -70,7 +75,7 @@ def rank(
     query = embed_query(gallery, request, backbone, saes, bench)
     arms, found = [], []
     for method in ("identity", request.method) if request.intervenes else ("identity",):
-        items, vectors = intervene(gallery, part, query, request, method, saes, bench)
+        items, vectors = intervene(gallery, part, query, request, method, saes, bench, progress)
         arms.append((items, vectors[0]))
         found.append(measured(gallery, part, request, items, vectors[0], bench))
     difference = compare(gallery, part, request, found, arms) if request.intervenes else None
@@ -79,7 +84,14 @@ def rank(
 
 
 def intervene(
-    gallery: Gallery, part: Part, queries: Queries, request: RankRequest, method: str, saes: SAEs, bench: Bench
+    gallery: Gallery,
+    part: Part,
+    queries: Queries,
+    request: RankRequest,
+    method: str,
+    saes: SAEs,
+    bench: Bench,
+    progress: Progress | None = None,
 ) -> tuple[Items, np.ndarray]:
     """Items to search and the query vectors (n, d) under one method; "identity" is the baseline.
 
@@ -87,7 +99,8 @@ def intervene(
     without neurons change what they say they change, whatever the edits.
     """
     vectors = queries.vectors(method, request.edits.get("text") if gallery.side == "image" else None)
-    return arm_items(gallery, part, request, method, saes, bench, queries.fitter.backbone), vectors
+    backbone = queries.fitter.backbone
+    return arm_items(gallery, part, request, method, saes, bench, backbone, progress), vectors
 
 
 def arm_items(
@@ -98,6 +111,7 @@ def arm_items(
     saes: SAEs,
     bench: Bench,
     backbone: "Backbone | None" = None,
+    progress: Progress | None = None,
 ) -> Items:
     """The searched items under one method, remembered. `backbone` embeds the prompts of methods that need some."""
     if gallery.side == "text" and "image" in request.edits:
@@ -116,7 +130,7 @@ def arm_items(
             material = item_material(gallery, part, sae_file, bench)
             return edited_items(material, baseline, method, edit, digest, fitter(method))
         engine, material = engine_for(gallery, part, sae_file, bench)
-        return live_items(engine, material, baseline, edit, digest)
+        return live_items(engine, material, baseline, edit, digest, progress)
 
     return bench.remember(("items", digest), make)
 
