@@ -1,5 +1,6 @@
 """Searched items under a neuron edit, answered by the live engine instead of a new index."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,8 @@ from core.retrieval import FlatIndex, Index, LiveEngine, PartIndex, Ranking, Sto
 
 if TYPE_CHECKING:
     from core.saes.checkpoint import SAEFile
+
+Progress = Callable[[int, int, str], None]
 
 
 def live_engine(material: Material, index: Index | None = None) -> LiveEngine:
@@ -74,7 +77,7 @@ class LiveIndex:
         unit, of = np.array(self._baseline.unit_at(rows)), self._material
         rows = self._baseline.rows[rows] if isinstance(self._baseline, PartIndex) else rows
         changed = np.isin(rows, self._engine.edited(self._edit).rows)
-        rows, codes = rows[changed], self._engine.codes_by_row
+        rows, codes = rows[changed], self._engine.sums.codes_by_row
         few = replace(of, pooled=of.pooled[rows], x=of.x[rows], codes=codes[rows].tocsc())
         unit[changed] = unit_rows(INTERVENTIONS.get("neuron-edit")()(few, self._edit))
         return unit
@@ -90,9 +93,16 @@ class LiveIndex:
         return unit
 
 
-def live_items(engine: LiveEngine, material: Material, baseline: Items, edit: Edit, digest: str) -> Items:
+def live_items(
+    engine: LiveEngine,
+    material: Material,
+    baseline: Items,
+    edit: Edit,
+    digest: str,
+    progress: Progress | None = None,
+) -> Items:
     """The items after a neuron edit; rows that it leaves alone keep their unit embedding and their scores."""
-    live, index = engine.edited(edit), baseline.index
+    live, index = engine.edited(edit, progress), baseline.index
     rows, cosines = live.rows, live.cosines
     if isinstance(index, PartIndex):
         place = np.minimum(np.searchsorted(index.rows, rows), index.n - 1)

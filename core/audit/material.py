@@ -214,13 +214,7 @@ def item_material(gallery: Gallery, part: Part, sae_file: "SAEFile | None", benc
     pooled = gallery.embeddings("pooled") if whole else gallery.embeddings("pooled")[part.rows]
     if sae_file is None:
         return Material(gallery.side, pooled)
-    attach = sae_file.attach or "pooled"
-    if not gallery.has(attach):
-        raise InputError(
-            f"the SAE {sae_file.name!r} edits the {attach} attach point, which gallery {gallery.name!r} does not "
-            f"hold; use an SAE of another attach point or build the gallery with --attach pooled,{attach}"
-        )
-    sae_file.require(gallery.fingerprint(attach), f"gallery {gallery.name!r}")
+    attach = editable_at(gallery, sae_file)
 
     def make() -> Material:
         x = pooled
@@ -235,6 +229,18 @@ def item_material(gallery: Gallery, part: Part, sae_file: "SAEFile | None", benc
         return Material(gallery.side, pooled, attach, x, codes, sae_file.sae, readout)
 
     return bench.remember(("material", part.digest, sae_file.digest, attach), make)
+
+
+def editable_at(gallery: Gallery, sae_file: "SAEFile") -> Attach:
+    """Where the SAE edits the gallery's items; InputError where it was made for other embeddings."""
+    attach = sae_file.attach or "pooled"
+    if not gallery.has(attach):
+        raise InputError(
+            f"the SAE {sae_file.name!r} edits the {attach} attach point, which gallery {gallery.name!r} does not "
+            f"hold; use an SAE of another attach point or build the gallery with --attach pooled,{attach}"
+        )
+    sae_file.require(gallery.fingerprint(attach), f"gallery {gallery.name!r}")
+    return attach
 
 
 def baseline_items(gallery: Gallery, part: Part, bench: Bench) -> Items:

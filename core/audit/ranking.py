@@ -1,5 +1,6 @@
 """From a request to a result in six steps: rows, query, intervention, search, measures, difference."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -44,6 +45,8 @@ if TYPE_CHECKING:
     from core.backbones.base import Backbone
     from core.cluster import Cluster
 
+Progress = Callable[[int, int, str], None]
+
 ABSENT_SHOWN = 12
 """Empty groups that a note lists at most."""
 
@@ -54,6 +57,7 @@ def rank(
     backbone: "Backbone | None" = None,
     saes: SAEs | None = None,
     bench: Bench | None = None,
+    progress: Progress | None = None,
     cluster: "Cluster | None" = None,
 ) -> RankResult:
     """Who the query retrieves, before and (where the request has edits or a method without) after them.
@@ -63,6 +67,7 @@ def rank(
     backbone : the gallery's model, for queries in words that the gallery does not know.
     saes : the SAE of each side that is edited.
     bench : keeps what repeats between rankings; results are the same with and without.
+    progress : follows passes over the whole gallery; the first edit of a kind needs some.
     cluster : its workers hold and search the items; the result is the same up to the rounding of scores.
 
     Raises
@@ -75,7 +80,7 @@ def rank(
     arms, found = [], []
     with spread(cluster, gallery, part, saes) as shards:
         for method in ("identity", request.method) if request.intervenes else ("identity",):
-            items, vectors = intervene(gallery, part, query, request, method, saes, bench, shards)
+            items, vectors = intervene(gallery, part, query, request, method, saes, bench, progress, shards)
             arms.append((items, vectors[0]))
             found.append(measured(gallery, part, request, items, vectors[0], bench))
         difference = compare(gallery, part, request, found, arms) if request.intervenes else None
@@ -91,6 +96,7 @@ def intervene(
     method: str,
     saes: SAEs,
     bench: Bench,
+    progress: Progress | None = None,
     shards: Shards | None = None,
 ) -> tuple[Items, np.ndarray]:
     """Items to search and the query vectors (n, d) under one method; "identity" is the baseline.
@@ -99,7 +105,8 @@ def intervene(
     without neurons change what they say they change, whatever the edits.
     """
     vectors = queries.vectors(method, request.edits.get("text") if gallery.side == "image" else None)
-    return arm_items(gallery, part, request, method, saes, bench, queries.fitter.backbone, shards), vectors
+    backbone = queries.fitter.backbone
+    return arm_items(gallery, part, request, method, saes, bench, backbone, progress, shards), vectors
 
 
 def arm_items(
@@ -110,6 +117,7 @@ def arm_items(
     saes: SAEs,
     bench: Bench,
     backbone: "Backbone | None" = None,
+    progress: Progress | None = None,
     shards: Shards | None = None,
 ) -> Items:
     """The searched items under one method, remembered. `backbone` embeds the prompts of methods that need some.
@@ -129,7 +137,6 @@ def arm_items(
     if shards is not None:
         if method != "neuron-edit":
             raise InputError(f"{method} changes all items together, which --ray cannot spread; leave --ray out")
-        sae_of(gallery.side, saes).require(gallery.fingerprint(sae_file.attach or "pooled"), f"gallery {gallery.name!r}")
         return shards.items(edit, digest)
 
     def make() -> Items:
@@ -137,7 +144,7 @@ def arm_items(
             material = item_material(gallery, part, sae_file, bench)
             return edited_items(material, baseline, method, edit, digest, fitter(method))
         engine, material = engine_for(gallery, part, sae_file, bench)
-        return live_items(engine, material, baseline, edit, digest)
+        return live_items(engine, material, baseline, edit, digest, progress)
 
     return bench.remember(("items", digest), make)
 

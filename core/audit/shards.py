@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,12 +10,12 @@ import numpy as np
 
 from core.audit.evidence import SAEs
 from core.audit.live_items import live_engine, live_items
-from core.audit.material import Items, encode, is_large
+from core.audit.material import Items, editable_at, encode, is_large
 from core.audit.results import Part
 from core.config import Edit, InputError
 from core.gallery import Gallery, open_gallery, unit_rows
 from core.interventions import Material
-from core.retrieval import FlatIndex, Ranking, StoredIndex
+from core.retrieval import FlatIndex, LiveEngine, Ranking, StoredIndex
 from core.retrieval.shards import ShardedIndex
 
 if TYPE_CHECKING:
@@ -33,29 +33,34 @@ class Shard:
             raise InputError(f"a worker cannot open the gallery ({error}); put it where all machines see it") from None
         if gallery.digest != digest:
             raise InputError(f"a worker sees another gallery at {path}; put it where all machines see the same one")
-        self._number = number
+        self._gallery, self._sae_file, self._number = gallery, sae_file, number
         at = slice(int(rows[0]), int(rows[-1]) + 1)
-        at = at if at.stop - at.start == len(rows) else rows  # consecutive rows stay where they are mapped
-        pooled = gallery.embeddings("pooled")[at]
+        self._at = at if at.stop - at.start == len(rows) else rows  # consecutive rows stay where they are mapped
+        pooled = gallery.embeddings("pooled")[self._at]
         index = StoredIndex(pooled) if is_large(gallery) else FlatIndex(unit_rows(pooled))
         nothing = np.zeros(0)
         self._baseline = Items(index, nothing.astype(np.int64), nothing, "")
         self._edited: dict[str, Items] = {}
-        if sae_file is not None:
-            attach = sae_file.attach or "pooled"
-            x = pooled if attach == "pooled" else gallery.embeddings(attach)[at]
-            stored = gallery.codes(sae_file.digest)
-            codes = (encode(x, sae_file) if stored is None else stored.csr[at]).tocsc()
-            readout = gallery.readout() if attach == "residual" else None
-            self._material = Material(gallery.side, pooled, attach, x, codes, sae_file.sae, readout)
-            self._engine = live_engine(self._material, index)
+
+    @cached_property
+    def _editable(self) -> tuple[LiveEngine, Material]:
+        """The engine over the rows, made at the first edit."""
+        gallery, at, sae_file = self._gallery, self._at, self._sae_file
+        assert sae_file is not None, "an edit names neurons of an SAE"
+        attach, pooled = editable_at(gallery, sae_file), gallery.embeddings("pooled")[at]
+        x = pooled if attach == "pooled" else gallery.embeddings(attach)[at]
+        stored = gallery.codes(sae_file.digest)
+        codes = (encode(x, sae_file) if stored is None else stored.csr[at]).tocsc()
+        readout = gallery.readout() if attach == "residual" else None
+        material = Material(gallery.side, pooled, attach, x, codes, sae_file.sae, readout)
+        return live_engine(material, self._baseline.index), material
 
     def items(self, edit: Edit | None) -> Items:
         """The items without and with an edit; the last one is remembered."""
         if edit is None:
             return self._baseline
         if edit.digest not in self._edited:
-            self._edited = {edit.digest: live_items(self._engine, self._material, self._baseline, edit, edit.digest)}
+            self._edited = {edit.digest: live_items(*self._editable, self._baseline, edit, edit.digest)}
         return self._edited[edit.digest]
 
     def changed(self, edit: Edit | None) -> tuple[np.ndarray, np.ndarray]:

@@ -11,7 +11,7 @@ from core.cli import editing
 from core.cli.app import app
 from core.cli.clusters import Ray, Workers, chosen_cluster
 from core.cli.editing import chosen_edits, target_of, text_model
-from core.cli.output import Json, emit, estimate_text
+from core.cli.output import Json, emit, estimate_text, progress_bar
 from core.config import HALVES, InputError, one_of
 from core.gallery import open_gallery, parse_where
 from core.store import read_array
@@ -64,8 +64,8 @@ def rank(
         seed=seed,
     )
     backbone = None if query is None else text_model(source, [query], model, pretrained)
-    with chosen_cluster(ray, workers) as cluster:
-        document = audit.rank(source, request, backbone, saes, cluster=cluster).to_json()
+    with chosen_cluster(ray, workers) as cluster, progress_bar() as progress:
+        document = audit.rank(source, request, backbone, saes, progress=progress, cluster=cluster).to_json()
     emit(document, as_json, lambda: _lines(document))
 
 

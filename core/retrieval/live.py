@@ -23,7 +23,8 @@ from core.retrieval.flat import Ranking, best_rows, require_k
 from core.retrieval.geometry import Geometry, Pooled, Residual
 from core.retrieval.kept import Kept
 from core.retrieval.live_query import LiveQuery
-from core.retrieval.products import blocks, squared_lengths, times, working
+from core.retrieval.products import Progress, times
+from core.retrieval.sums import GallerySums
 from core.retrieval.switched import Column, Switched
 
 KEPT_BYTES = 1 << 28
@@ -34,24 +35,14 @@ LARGEST = float(np.finfo(np.float32).max)
 """Squared lengths beyond it are no embeddings: float32 could not hold them."""
 
 
-@dataclass(frozen=True)
-class _Base:
-    """The gallery with nothing switched, row by row, in float64."""
-
-    squares: np.ndarray
-    """The geometry's forms (forms, n)."""
-    along_offset: np.ndarray
-    """push(B) . offset (n,)."""
-    own: np.ndarray
-    """push(B) . stored pooled embedding (n,): what cosines before and after are made of."""
-
-
 @dataclass(frozen=True, eq=False)
 class _Change:
     """What an edit does, row by row."""
 
     rows: np.ndarray
     """Rows whose embedding changes, rising (m,)."""
+    of: slice | np.ndarray
+    """The same, to read numbers of the rows by: all of them without a copy where every row changes."""
     switched: Switched
     at: slice | np.ndarray
     """Places among `rows` where a switched neuron fires."""
@@ -96,6 +87,7 @@ class LiveEngine:
     pooled : stored pooled embeddings (n, d) where `x` are residuals; rows that an edit leaves alone keep them.
     readout : from residuals to pooled embeddings; None at the pooled attach point.
     lengths : lengths of the pooled embeddings (n,) where they are known.
+    codes_by_row : the codes by row, where they are at hand; else made where they are needed.
     """
 
     def __init__(
@@ -107,6 +99,7 @@ class LiveEngine:
         pooled: np.ndarray | None = None,
         readout: ReadoutArrays | None = None,
         lengths: np.ndarray | None = None,
+        codes_by_row: sparse.spmatrix | None = None,
     ) -> None:
         if (readout is None) != (pooled is None):
             raise InputError("residuals need their pooled embeddings and the readout; pooled embeddings need neither")
@@ -114,7 +107,7 @@ class LiveEngine:
         self.n, self.d_sae = self.codes.shape
         self.W, self.b = np.asarray(W_dec, dtype=np.float64), np.asarray(b_dec, dtype=np.float64)
         self.geometry: Geometry = Pooled(x.shape[1]) if readout is None else Residual(readout)
-        self._given_lengths = lengths
+        self.sums = GallerySums(x, self.pooled, self.codes, codes_by_row, self.W, self.b, self.geometry, lengths)
         self._lock = threading.Lock()
         self._columns: dict[int, Column] = {}
         self._decoded: dict[int, np.ndarray] = {}
@@ -130,9 +123,12 @@ class LiveEngine:
 
     # -- what is asked ------------------------------------------------------------------------------------------------
 
-    def edited(self, edit: Edit) -> LiveEdit:
-        """The rows that an edit changes, remembered by its digest. InputError for a neuron that is not there."""
-        return self._edits(edit.digest, lambda: self._edited(edit))
+    def edited(self, edit: Edit, progress: Progress | None = None) -> LiveEdit:
+        """The rows that an edit changes, remembered by its digest. InputError for a neuron that is not there.
+
+        `progress` follows the passes over the gallery that the first edit of a kind needs; later ones need none.
+        """
+        return self._edits(edit.digest, lambda: self._edited(edit, progress))
 
     def scores(self, query: np.ndarray, edit: Edit | None = None, base: np.ndarray | None = None) -> np.ndarray:
         """Cosine of every row with a query (d,) or with several (m, d): (n,) or (m, n), of the embeddings' precision.
@@ -142,8 +138,12 @@ class LiveEngine:
         base : scores of the unedited rows where they are already known; rows that the edit leaves alone keep them.
         """
         if np.ndim(query) == 2:
-            return np.stack([self.scores(row, edit) for row in query])
-        asked = self._query(query, base)
+            vectors = np.stack([LiveQuery(self, row).q for row in query])
+            pairs = zip(query, times(self.pooled, vectors), strict=True)  # one pass over the rows for all queries
+            return np.stack([self._scores(LiveQuery(self, row, products=products), edit) for row, products in pairs])
+        return self._scores(self._query(query, base), edit)
+
+    def _scores(self, asked: LiveQuery, edit: Edit | None) -> np.ndarray:
         scores = np.array(asked.plain)
         if edit is None or edit.changes_nothing:
             return scores
@@ -192,7 +192,7 @@ class LiveEngine:
 
     def _changed(self, asked: LiveQuery, live: LiveEdit) -> np.ndarray:
         """Scores of the rows that the edit changes (m,), float64."""
-        along = np.asarray(asked.along(live.alpha)[live.rows], dtype=np.float64)
+        along = np.array(asked.along(live.alpha)[live.of], dtype=np.float64)
         along[live.at] -= live.switched.sums(live.factors * asked.neurons[live.neurons])
         if live.shift is not None:
             along += float(live.shift @ asked.pulled)
@@ -203,7 +203,7 @@ class LiveEngine:
 
     # -- an edit ------------------------------------------------------------------------------------------------------
 
-    def _edited(self, edit: Edit) -> LiveEdit:
+    def _edited(self, edit: Edit, progress: Progress | None) -> LiveEdit:
         alpha = edit.alpha if edit.form == "blend" else 0.0
         share = alpha if edit.form == "blend" else 1.0
         on = [place for place, s in enumerate(edit.each_strength) if s > 0 and not edit.changes_nothing]
@@ -215,9 +215,10 @@ class LiveEngine:
         shift = (factors * gammas) @ self.W[neurons] if gammas.any() else None
         switched = self._sets(neurons.tobytes(), lambda: Switched([self._column(int(j)) for j in neurons], self.n))
         everybody = alpha > 0 or shift is not None
-        rows = np.arange(self.n) if everybody else switched.rows
+        rows, of = (np.arange(self.n), slice(None)) if everybody else (switched.rows, switched.rows)
         at = switched.rows if everybody else slice(None)
-        change = _Change(rows, switched, at, neurons, factors, alpha, shift)
+        change = _Change(rows, of, switched, at, neurons, factors, alpha, shift)
+        self.sums.base(alpha, progress)
         with np.errstate(over="ignore", invalid="ignore"):  # said in words below
             squares = self._squares(change)
             scales = self.geometry.scales(squares)
@@ -231,7 +232,7 @@ class LiveEngine:
     def _squares(self, change: _Change) -> np.ndarray:
         """The geometry's forms of the changed rows (forms, m)."""
         rows, switched, factors, alpha, shift = change.rows, change.switched, change.factors, change.alpha, change.shift
-        squares = self._base(alpha).squares[:, rows]
+        squares = np.array(self.sums.base(alpha).squares[:, change.of])
         least = THIN * squares
         if shift is not None:
             self._add_shift(squares, change)
@@ -265,7 +266,7 @@ class LiveEngine:
         offset = self.geometry.offset
         if not offset.any():
             return np.zeros(1)
-        along = self._base(change.alpha).along_offset[change.rows]
+        along = np.array(self.sums.base(change.alpha).along_offset[change.of])
         if len(change.neurons):
             pushed = self.geometry.push(self.W[change.neurons]) @ offset
             along[change.at] -= change.switched.sums(change.factors * pushed)
@@ -274,89 +275,27 @@ class LiveEngine:
         return along
 
     def _cosines(self, live: LiveEdit) -> np.ndarray:
-        own = self._base(live.alpha).own[live.rows]
+        own = np.array(self.sums.base(live.alpha).own[live.of])
         if len(live.neurons):
-            own[live.at] -= live.switched.weighted([self._own(int(j)) for j in live.neurons], live.factors)
+            own[live.at] -= self._own_of(live)
         if live.shift is not None:
-            own += times(self.pooled, self.geometry.push(live.shift[None]))[0][live.rows]
+            own += times(self.pooled, self.geometry.push(live.shift[None]))[0][live.of]
         own /= live.scales
         if self.geometry.offset.any():
-            own += self._pooled_along_offset[live.rows]
-        return own / (live.lengths * self.pooled_lengths[live.rows])
+            own += self.sums.pooled_along_offset[live.of]
+        return own / (live.lengths * self.sums.pooled_lengths[live.of])
 
     def _forms_of(self, rows: np.ndarray, alpha: float, shift: np.ndarray | None, away: np.ndarray) -> np.ndarray:
         """The forms of a few changed rows, from the rows themselves."""
         b = (1.0 - alpha) * np.asarray(self.x[rows], dtype=np.float64) - away
         if alpha > 0:
-            b += alpha * self._decode(rows)
+            b += alpha * self.sums.decode(rows)
         if shift is not None:
             b += shift
-        return self.geometry.forms(b, b)
+        pushed = self.geometry.push(b)
+        return self.geometry.forms(b, b, pushed, pushed)
 
-    # -- the gallery --------------------------------------------------------------------------------------------------
-
-    def _base(self, alpha: float) -> _Base:
-        """B = alpha x_hat + (1 - alpha) x from sums that are made once, whatever alpha."""
-        if alpha == 0.0:
-            return self._stored
-        ours, theirs, keep = self._stored, self._reconstructed, 1.0 - alpha
-        return _Base(
-            keep**2 * ours.squares + 2 * alpha * keep * self._between + alpha**2 * theirs.squares,
-            keep * ours.along_offset + alpha * theirs.along_offset,
-            keep * ours.own + alpha * theirs.own,
-        )
-
-    @cached_property
-    def _stored(self) -> _Base:
-        if isinstance(self.geometry, Pooled):
-            squares = np.square(self.pooled_lengths)
-            return _Base(squares[None], np.zeros(self.n), squares)
-        return self._summed(self._rows)
-
-    @cached_property
-    def _reconstructed(self) -> _Base:
-        return self._summed(self._decode)
-
-    def _rows(self, rows: slice | np.ndarray) -> np.ndarray:
-        """x of some rows in the precision in which sums are made."""
-        return np.asarray(self.x[rows], dtype=working(self.x))
-
-    def _decode(self, rows: slice | np.ndarray) -> np.ndarray:
-        """x_hat of some rows in the same precision."""
-        W, b = (part.astype(working(self.x), copy=False) for part in (self.W, self.b))
-        return np.asarray(self.codes_by_row[rows] @ W + b)
-
-    @cached_property
-    def _between(self) -> np.ndarray:
-        """A_f x . A_f x_hat (forms, n)."""
-        parts = [self.geometry.forms(self._rows(rows), self._decode(rows)) for rows in blocks(self.n, self.x.shape[1])]
-        return np.concatenate(parts, axis=1).astype(np.float64)
-
-    def _summed(self, rows_of: Callable[[slice], np.ndarray]) -> _Base:
-        squares, along, own = [], [], []
-        for rows in blocks(self.n, self.x.shape[1]):
-            b = rows_of(rows)
-            pushed = self.geometry.push(b)
-            squares.append(self.geometry.forms(b, b, pushed))
-            along.append(pushed @ self.geometry.offset)
-            own.append(np.einsum("ij,ij->i", pushed, np.asarray(self.pooled[rows], dtype=pushed.dtype)))
-        parts = np.concatenate(squares, axis=1), np.concatenate(along), np.concatenate(own)
-        return _Base(*(part.astype(np.float64) for part in parts))
-
-    @cached_property
-    def codes_by_row(self) -> sparse.csr_matrix:
-        return self.codes.tocsr()
-
-    @cached_property
-    def pooled_lengths(self) -> np.ndarray:
-        """Lengths of the stored pooled embeddings (n,), float64."""
-        if self._given_lengths is not None:
-            return self._given_lengths.astype(np.float64)
-        return np.sqrt(squared_lengths(self.pooled), dtype=np.float64)
-
-    @cached_property
-    def _pooled_along_offset(self) -> np.ndarray:
-        return times(self.pooled, self.geometry.offset[None])[0].astype(np.float64)
+    # -- neurons and queries ------------------------------------------------------------------------------------------
 
     def _column(self, j: int) -> Column:
         """The neuron's rows, codes and inner products with the gallery; made at its first use."""
@@ -366,23 +305,27 @@ class LiveEngine:
             values = np.asarray(self.codes.data[here], dtype=np.float64)
             rows = np.asarray(self.codes.indices[here], dtype=np.int64)[values != 0]
             crosses = times(self.x, self.geometry.cross(self.W[j][None])[:, 0], rows)
-            return Column(rows, values[values != 0], crosses.astype(np.float64))
+            values = values[values != 0]
+            return Column(rows, values, crosses * values)
 
         return self._of_neuron(self._columns, j, make)
 
+    def _own_of(self, live: LiveEdit) -> np.ndarray:
+        """sum_j e_ij (stored pooled embedding . push(W_j)) where a switched neuron fires."""
+        if isinstance(self.geometry, Pooled):
+            return live.switched.along(0, live.factors)
+        return live.switched.weighted([self._own(int(j)) for j in live.neurons], live.factors)
+
     def _own(self, j: int) -> np.ndarray:
         """Stored pooled embedding . push(W_j) on the neuron's rows (m,); made when cosines are asked for."""
-        column = self._column(j)
-        if isinstance(self.geometry, Pooled):
-            return column.crosses[0]
-        push = self.geometry.push(self.W[j][None])
-        return self._of_neuron(self._owns, j, lambda: times(self.pooled, push, column.rows)[0].astype(np.float64))
+        push, rows = self.geometry.push(self.W[j][None]), self._column(j).rows
+        return self._of_neuron(self._owns, j, lambda: times(self.pooled, push, rows)[0].astype(np.float64))
 
     def _decoded_crosses(self, j: int) -> np.ndarray:
         """x_hat . cross(W_j) on the neuron's rows (forms, m); made at the first blend."""
         cross, rows = self.geometry.cross(self.W[j][None])[:, 0], self._column(j).rows
         return self._of_neuron(
-            self._decoded, j, lambda: (self.codes_by_row[rows] @ (self.W @ cross.T) + cross @ self.b).T
+            self._decoded, j, lambda: (self.sums.codes_by_row[rows] @ (self.W @ cross.T) + cross @ self.b).T
         )
 
     def _of_neuron(self, kept: dict, j: int, make: Callable):

@@ -16,12 +16,24 @@ LEADERS = 4096
 
 
 class LiveQuery:
-    """A query's inner products with the gallery and with the decoder."""
+    """A query's inner products with the gallery and with the decoder.
 
-    def __init__(self, engine: "LiveEngine", vector: np.ndarray, base: np.ndarray | None) -> None:
+    Parameters
+    ----------
+    base : cosines with the stored rows (n,), where they are known.
+    products : inner products with the stored rows (n,), where they are known.
+    """
+
+    def __init__(
+        self,
+        engine: "LiveEngine",
+        vector: np.ndarray,
+        base: np.ndarray | None = None,
+        products: np.ndarray | None = None,
+    ) -> None:
         unit_query(vector, engine.pooled.shape[1])  # refuses what has no direction
         q = np.asarray(vector, dtype=np.float64).reshape(-1)
-        self._engine, self.q, self._base = engine, q / np.linalg.norm(q), base
+        self._engine, self.q, self._base, self._given = engine, q / np.linalg.norm(q), base, products
         self.offset = float(self.q @ engine.geometry.offset)
         """q . offset."""
         self.pulled = engine.geometry.pull(self.q[None])[0]
@@ -38,15 +50,23 @@ class LiveQuery:
         if self._base is not None:
             return self._base
         engine = self._engine
-        along = self.stored if engine.pooled is engine.x else times(engine.pooled, self.q[None])[0]
-        return np.divide(along, engine.pooled_lengths, dtype=working(engine.pooled), casting="same_kind")
+        return np.divide(self._products, engine.sums.pooled_lengths, dtype=working(engine.pooled), casting="same_kind")
+
+    @cached_property
+    def _products(self) -> np.ndarray:
+        """q . stored pooled embedding of every row (n,)."""
+        return times(self._engine.pooled, self.q[None])[0] if self._given is None else self._given
 
     @cached_property
     def stored(self) -> np.ndarray:
         """q . push(x) of every row (n,)."""
         engine = self._engine
-        if self._base is not None and engine.pooled is engine.x:
-            return self._base * engine.pooled_lengths
+        if engine.pooled is engine.x:
+            return self._products if self._base is None else self._base * engine.sums.pooled_lengths
+        if engine.sums.stored().agree:
+            # x' = push(x) / scale + offset is what was stored, and its product with q is known
+            along = self.plain * engine.sums.pooled_lengths - self.offset
+            return along * engine.geometry.scales(engine.sums.stored().squares)
         return times(engine.x, self.pulled[None])[0]
 
     @cached_property

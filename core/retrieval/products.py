@@ -1,9 +1,56 @@
 """Products of many rows with a few vectors: one pass over the rows, which may be memory-mapped, block by block."""
 
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
+
+Progress = Callable[[int, int, str], None]
 
 BLOCK_BYTES = 1 << 22
 """Rows worked on at a time: they stay in the processor's cache while all vectors pass over them."""
+MOST_THREADS = 16
+"""A pass waits for memory more than for arithmetic: more threads than a socket has memory channels gain nothing."""
+FEW = 12
+"""Fewer than one row in so many is picked out; more are read past, as copying a row costs that much more."""
+
+
+def threads() -> int:
+    """Blocks that are worked on at once: the cores this process may use, fewer where OMP_NUM_THREADS says so."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    return max(1, min(cores, int(asked) if asked.isdigit() else cores, MOST_THREADS))
+
+
+def each(
+    parts: Sequence[slice], work: Callable[[slice], None], progress: Progress | None = None, what: str = ""
+) -> None:
+    """Do the work of every part, some at once; `progress` counts rows as "what".
+
+    The work should leave Python's lock alone and start no threads of its own: of numpy that is einsum, arithmetic
+    and sparse products, not the products of BLAS, whose threads would wait for those of the other parts.
+    """
+    end, at_once = parts[-1].stop if parts else 0, min(threads(), len(parts))
+
+    def follow(done: int) -> None:
+        if progress is not None:
+            progress(parts[done].stop, end, what)
+
+    if at_once <= 1:
+        for done, part in enumerate(parts):
+            work(part)
+            follow(done)
+        return
+    with ThreadPoolExecutor(at_once) as pool:
+        running = [pool.submit(work, part) for part in parts]
+        try:
+            for done, one in enumerate(running):
+                one.result()
+                follow(done)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
 
 
 def working(x: np.ndarray) -> np.dtype:
@@ -19,17 +66,26 @@ def blocks(n: int, columns: int, item_bytes: int = 8) -> list[slice]:
 
 def times(x: np.ndarray, vectors: np.ndarray, rows: np.ndarray | None = None) -> np.ndarray:
     """vectors . x of every row, or of some rows: (m, rows) for vectors (m, d), summed in the rows' own precision."""
+    if rows is not None and len(rows) * FEW > len(x):
+        return times(x, vectors)[:, rows]
     dtype = working(x)
     vectors = np.ascontiguousarray(vectors, dtype=dtype)
     n = len(x) if rows is None else len(rows)
     products = np.empty((len(vectors), n), dtype=dtype)
-    whole = x.dtype == dtype and rows is None
-    for at in [slice(0, n)] if whole and len(vectors) == 1 else blocks(n, x.shape[1], dtype.itemsize):
-        part = np.asarray(x[at] if rows is None else x[rows[at]])
-        block = widened(part) if part.dtype == np.float16 else np.asarray(part, dtype=dtype)
+
+    def work(at: slice) -> None:
+        block = in_precision(x[at] if rows is None else x[rows[at]])
         for vector, product in zip(vectors, products, strict=True):
-            np.dot(block, vector, out=product[at])
+            np.einsum("ij,j->i", block, vector, out=product[at])
+
+    each(blocks(n, x.shape[1], dtype.itemsize), work)
     return products
+
+
+def in_precision(rows: np.ndarray) -> np.ndarray:
+    """A few rows in the precision in which sums are made."""
+    rows = np.asarray(rows)
+    return widened(rows) if rows.dtype == np.float16 else rows.astype(working(rows), copy=False)
 
 
 def widened(half: np.ndarray) -> np.ndarray:
@@ -48,7 +104,10 @@ def squared_lengths(x: np.ndarray) -> np.ndarray:
     """||x||^2 of every row (n,), summed in the rows' own precision."""
     dtype = working(x)
     squares = np.empty(len(x), dtype=dtype)
-    for at in blocks(len(x), x.shape[1], dtype.itemsize):
-        block = np.asarray(x[at], dtype=dtype)
+
+    def work(at: slice) -> None:
+        block = np.asarray(x[at], dtype=dtype)  # NaN and infinity included: this is where they are noticed
         np.einsum("ij,ij->i", block, block, out=squares[at])
+
+    each(blocks(len(x), x.shape[1], dtype.itemsize), work)
     return squares

@@ -7,8 +7,6 @@ from functools import cached_property
 import numpy as np
 import scipy.sparse as sparse
 
-from core.retrieval.products import blocks
-
 
 @dataclass(frozen=True, eq=False)
 class Column:
@@ -19,7 +17,7 @@ class Column:
     values: np.ndarray
     """z of them (m,), float64."""
     crosses: np.ndarray
-    """x . cross(W_j) of every form (forms, m), float64."""
+    """z (x . cross(W_j)) of every form (forms, m), float64."""
 
 
 class Switched:
@@ -41,16 +39,12 @@ class Switched:
         place = np.empty(n, dtype=np.int32)
         place[self.rows] = np.arange(len(self.rows), dtype=np.int32)
         self._places = np.concatenate([place[column.rows] for column in columns] or [np.zeros(0, np.int32)])
-        self._starts = np.concatenate([[0], np.cumsum([len(column.rows) for column in columns])]).astype(np.int32)
-        values = [column.values for column in columns]
-        self._values = np.concatenate(values or [np.zeros(0)])
+        self._starts = np.cumsum([0, *(len(column.rows) for column in columns)], dtype=np.int32)
+        self._values = np.concatenate([column.values for column in columns] or [np.zeros(0)])
         self.codes = self._matrix(self._values)
         """z (m, S)."""
-        self._squared = self._matrix(self._values**2)
-        self._crosses: list[sparse.csc_matrix] = []
-        if columns:
-            crosses = np.concatenate([column.crosses for column in columns], axis=1)
-            self._crosses = [self._matrix(self._values * form) for form in crosses]
+        forms = range(len(columns[0].crosses) if columns else 0)
+        self._crosses = [self._matrix(np.concatenate([c.crosses[form] for c in columns])) for form in forms]
 
     def sums(self, weights: np.ndarray) -> np.ndarray:
         """sum_j weights_j z_ij (m,)."""
@@ -65,20 +59,18 @@ class Switched:
         return self._matrix(self._values * np.concatenate(numbers)) @ weights
 
     def squares(self, gram: np.ndarray) -> np.ndarray:
-        """sum_jl gram_jl z_ij z_il (m,) for a symmetric gram (S, S)."""
-        total = self._squared @ np.diag(gram)
-        rows, codes = self._together
-        pairs = gram - np.diag(np.diag(gram))
-        for at in blocks(len(rows), gram.shape[0]):
-            dense = codes[at].toarray()
-            total[rows[at]] += np.einsum("ij,ij->i", dense @ pairs, dense)
-        return total
+        """sum_jl gram_jl z_ij z_il (m,) for a symmetric gram (S, S) without negative eigenvalues.
 
-    @cached_property
-    def _together(self) -> tuple[np.ndarray, sparse.csr_matrix]:
-        """Places where several neurons of the set fire at once, and the codes there by row."""
-        rows = np.flatnonzero(np.bincount(self._places, minlength=len(self.rows)) > 1)
-        return rows, self._by_row[rows]
+        With gram = R R^T it is the squared length of z_i R: as many sparse sums as the gram has rank, and no pass
+        over pairs of neurons.
+        """
+        total = np.zeros(len(self.rows))
+        values, vectors = np.linalg.eigh(gram)
+        for value, vector in zip(values, vectors.T, strict=True):
+            if value > 0.0:
+                part = self.codes @ (np.sqrt(value) * vector)
+                total += np.square(part, out=part)
+        return total
 
     @cached_property
     def _by_row(self) -> sparse.csr_matrix:

@@ -100,7 +100,7 @@ def test_sums_over_a_set_of_neurons():
     z = np.where(rng.random((n, S)) < 0.3, rng.random((n, S)), 0.0)
     inner, weights = rng.normal(size=(2, n, S)), rng.normal(size=S)
     places = [np.flatnonzero(column) for column in z.T]
-    found = Switched([Column(p, z[p, s], inner[:, p, s]) for s, p in enumerate(places)], n)
+    found = Switched([Column(p, z[p, s], z[p, s] * inner[:, p, s]) for s, p in enumerate(places)], n)
     rows = np.flatnonzero(z.any(axis=1))
     np.testing.assert_array_equal(found.rows, rows)
     np.testing.assert_array_equal(found.fires, z.any(axis=1))
@@ -110,8 +110,7 @@ def test_sums_over_a_set_of_neurons():
     np.testing.assert_allclose(
         found.weighted([inner[0][p, s] for s, p in enumerate(places)], weights), (z * inner[0])[rows] @ weights
     )
-    gram = rng.normal(size=(S, S))
-    gram += gram.T
+    gram = (half := rng.normal(size=(S, 2))) @ half.T  # of rank 2: neurons whose directions depend on each other
     np.testing.assert_allclose(found.squares(gram), np.einsum("ij,jl,il->i", z, gram, z)[rows])
     np.testing.assert_array_equal(found.codes_of(np.arange(n)), z)
     nothing = Switched([], n)
