@@ -33,8 +33,8 @@ PATIENCE = 10.0
 """Seconds in which a cluster must answer, and in which Ray must have noticed a lost worker that others complain of."""
 
 
-class WorkerLost(Exception):
-    """A worker ended while it held something that the others depend on."""
+class WorkerLost(InputError):
+    """A worker ended while it held something that the others depend on, or over and over."""
 
 
 @contextmanager
@@ -51,10 +51,9 @@ def cluster_at(address: str, workers: int | None = None) -> Iterator["Cluster"]:
     """
     if workers is not None and workers < 1:
         raise InputError(f"--workers was {workers}; expected at least 1")
-    ray = _ray()
-    where = "" if address == LOCAL else address.removeprefix(CLIENT)
     if address not in (LOCAL, AUTO):
-        _require_answer(address, where)
+        _require_answer(address, address.removeprefix(CLIENT))
+    ray = _ray()
     folder = tempfile.mkdtemp(prefix="ray-") if address == LOCAL else None
     try:
         _connect(ray, address, workers, folder)
@@ -178,7 +177,7 @@ class Cluster:
         except self._ray.exceptions.RayTaskError as error:
             raise error.cause from None
         except self._ray.exceptions.RayError as error:
-            raise InputError(_given_up(error)) from None
+            raise WorkerLost(_given_up(error)) from None
 
 
 class Held:
@@ -227,7 +226,9 @@ class Held:
 
 def _given_up(error: Exception) -> str:
     said = (str(error).strip().splitlines() or [type(error).__name__])[0]
-    return f"a worker of the cluster was lost again and again ({said}); look for memory or network trouble there"
+    return (
+        f"a worker of the cluster was lost, also when it was tried again ({said}); look for trouble with memory there"
+    )
 
 
 # --- in the workers ---------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from core.saes.checkpoint import save_sae
 from core.saes.quality import Progress, quality
 from core.store import publish
 from core.training.rows import Batches
-from core.training.steps import CurvePoint, Trainer, new_trainer, take_step
+from core.training.steps import CurvePoint, Diverged, Trainer, new_trainer, take_step
 from core.training.team import Team, team_steps
 from core.training.workplace import STATE, TrainingStopped, load_state, save_plan, save_state, training_place
 
@@ -111,7 +111,7 @@ def train_sae(
             if place is not None:
                 _keep(place, trainer, curve, identity)
             raise
-        except InputError:  # it diverged, and would diverge again from what was kept
+        except Diverged:
             if place is not None:
                 (place / STATE).unlink(missing_ok=True)
             raise

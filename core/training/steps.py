@@ -14,6 +14,10 @@ from core.training.rows import Batches
 CURVE_POINTS = 200
 
 
+class Diverged(InputError):
+    """The loss is no number any more, and would not be one again from what was kept."""
+
+
 class CurvePoint(NamedTuple):
     """How training stood at one step, measured on that step's batch (training rule, scaled embeddings)."""
 
@@ -137,10 +141,10 @@ def mixed_precision(precision: str, device: torch.device) -> torch.autocast:
 
 
 def _curve_point(step: int, parts: LossParts, batch: Tensor, share: Share) -> CurvePoint:
-    """Python numbers of one step; InputError where training has diverged."""
+    """Python numbers of one step; Diverged where training has."""
     loss = parts.total.item()
     if not np.isfinite(loss):
-        raise InputError(f"training diverged at step {step}: the loss is {loss}; choose a smaller learning rate")
+        raise Diverged(f"training diverged at step {step}: the loss is {loss}; choose a smaller learning rate")
     spread = share.total((batch - share.mean(batch)).square().sum())
     missed = share.total((batch - parts.x_hat).square().sum())
     unexplained = float(missed / spread) if spread > 0 else float("nan")

@@ -104,10 +104,10 @@ def team_steps(
                     new = [point for point in points if point.step > told]
                     told = max([told, *(point.step for point in new)])
                     yield step, new
-        except WorkerLost as lost:
+        except WorkerLost:
             losses = losses + 1 if trainer.step == begun else 1
             if losses > RETRIES:
-                raise InputError(str(lost)) from None
+                raise
 
 
 @contextmanager

@@ -1,0 +1,137 @@
+"""What workers of a cluster do in tests: work that can be told from its results, and workers that are killed once."""
+
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch.distributed as distributed
+
+from core.config import InputError, SAEConfig, TrainingConfig
+from core.saes.base import SAES
+from core.saes.shares import WHOLE, PartShare
+from core.saes.topk import TopKSAE
+from core.training.rows import Batches
+from core.training.steps import new_trainer, take_step
+
+SHORT = TrainingConfig(steps=200, batch=67, dead_after=400, threshold_start=5)
+"""67 rows cannot be shared evenly; neurons die and are revived within the 200 steps."""
+
+
+def config(arch: str) -> SAEConfig:
+    return SAEConfig(arch, 8, 24, 3)
+
+
+def embeddings(n: int = 400, d: int = 8, seed: int = 0) -> np.ndarray:
+    """Sparse positive combinations of 10 directions around a mean that is longer than they are."""
+    rng = np.random.default_rng(seed)
+    codes = rng.exponential(size=(n, 10)) * (rng.random((n, 10)) < 0.2)
+    return (4 + codes @ rng.normal(size=(10, d))).astype(np.float32)
+
+
+def die_once(mark: Path) -> None:
+    """Kill this process, as the system does it, unless the mark says that one was killed already."""
+    try:
+        os.close(os.open(mark, os.O_CREAT | os.O_EXCL))
+    except FileExistsError:
+        return
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def squares(mark: Path | None = None) -> Callable[[int], tuple[int, int]]:
+    """The square of a number, and who worked it out; the first to be given 5 is killed over it."""
+
+    def work(number: int) -> tuple[int, int]:
+        if number == 5 and mark is not None:
+            die_once(mark)
+        return number**2, os.getpid()
+
+    return work
+
+
+def refusing() -> Callable[[int], int]:
+    def work(number: int) -> int:
+        if number == 3:
+            raise InputError("3 was given; expected another number")
+        return number
+
+    return work
+
+
+def fragile_backbone(load: Callable[[], object], mark: Path) -> object:
+    """A model under which one worker is killed at its second batch."""
+    backbone, seen = load(), []
+    encode = backbone.encode_pixels
+
+    def encode_pixels(*given, **options):
+        seen.append(1)
+        if len(seen) == 2:
+            die_once(mark)
+        return encode(*given, **options)
+
+    backbone.encode_pixels = encode_pixels
+    return backbone
+
+
+class FragileTopK(TopKSAE):
+    """An SAE under which one worker is killed over a block of rows."""
+
+    mark: Path
+
+    def encode_sparse(self, x):
+        if self.training is False and len(x) == 16:
+            die_once(self.mark)
+        return super().encode_sparse(x)
+
+
+class FragileRows:
+    """Embeddings under which one worker is killed when it reads for the `fatal`-th time."""
+
+    def __init__(self, x: np.ndarray, mark: Path, fatal: int) -> None:
+        self.x, self.mark, self.fatal, self.reads = x, mark, fatal, 0
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def __getitem__(self, chosen: np.ndarray) -> np.ndarray:
+        self.reads += 1
+        if self.reads == self.fatal:
+            die_once(self.mark)
+        return self.x[chosen]
+
+
+def rows() -> tuple[np.ndarray, None]:
+    return embeddings(), None
+
+
+def fragile_rows(mark: Path, fatal: int) -> tuple[FragileRows, None]:
+    return FragileRows(embeddings(), mark, fatal), None
+
+
+class Curves:
+    """The losses of trainings of every architecture, each batch shared by the members of a group."""
+
+    def __init__(self, rank: int, size: int) -> None:
+        self.share = PartShare(rank, size, SHORT.batch)
+
+    def open(self, host: str) -> int:
+        self.store = distributed.TCPStore(host, 0, self.share.size, True, wait_for_workers=False)
+        return self.store.port
+
+    def begin(self, host: str, port: int) -> None:
+        rank, size = self.share.rank, self.share.size
+        store = self.store if rank == 0 else distributed.TCPStore(host, port, size, False)
+        distributed.init_process_group("gloo", world_size=size, rank=rank, store=store)
+
+    def curves(self, exact: bool) -> dict[str, list[tuple]]:
+        return {arch: curve(arch, exact, self.share) for arch in SAES.names()}
+
+
+def curve(arch: str, exact: bool, share=WHOLE) -> list[tuple]:
+    """Every point of a training, in float64 where it is to be exact."""
+    trainer = new_trainer(config(arch), SHORT, "cpu", share)
+    batches = Batches(embeddings(), None, SHORT, "cpu", share)
+    if exact:
+        trainer.sae.double()
+    return [take_step(trainer, (lambda step: batches(step).double()) if exact else batches) for _ in range(SHORT.steps)]

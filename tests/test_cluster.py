@@ -1,0 +1,300 @@
+"""A Ray cluster of two workers gives what one process gives, byte for byte, also when a worker is killed midway."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import nullcontext
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+
+from core import audit
+from core.backbones.open_clip_models import load_backbone
+from core.cli import main
+from core.cluster import AHEAD, Cluster, cluster_at
+from core.config import Edit, InputError
+from core.datasets import DATASETS
+from core.gallery import Gallery, build_gallery, building, import_gallery
+from core.gallery.spreading import spread_parts
+from core.neurons import encode_gallery
+from core.retrieval import Ranking, same_ranking
+from core.saes.base import SAES, new_sae
+from core.saes.checkpoint import SAEFile, load_sae, save_sae
+from core.training import Team, TrainingStopped, train_sae
+from tests import cluster_work as work
+
+N = 300
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    pytest.importorskip("ray")
+    with cluster_at("local", 2) as found:
+        folder = Path(found._ray._private.worker._global_node.get_temp_dir_path())
+        yield found
+    assert not folder.exists(), "its logs are left"
+    commands = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists()]
+    assert not [command for command in commands if str(folder).encode() in command], "its processes are left"
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory) -> Path:
+    folder, rng = tmp_path_factory.mktemp("pictures"), np.random.default_rng(0)
+    for i in range(N):
+        Image.fromarray(rng.integers(0, 255, (24, 24, 3), dtype=np.uint8)).save(folder / f"{i:03d}.jpg")
+    (folder / "070.jpg").write_text("no picture")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def gallery(tmp_path_factory) -> Gallery:
+    folder, rng = tmp_path_factory.mktemp("imported"), np.random.default_rng(1)
+    table = pd.DataFrame({"id": [f"i{i}" for i in range(N)], "gender": rng.choice(["F", "M", None], N)})
+    table.to_csv(folder / "table.csv", index=False)
+    x = work.embeddings(N)
+    return import_gallery(x, folder / "table.csv", model_name="toy", out=folder / "gallery")
+
+
+@pytest.fixture(scope="module")
+def sae_file(gallery, tmp_path_factory) -> SAEFile:
+    sae, _ = train_sae(gallery.embeddings(), work.config("topk"), work.SHORT)
+    return save_sae(tmp_path_factory.mktemp("sae") / "s", sae, "s", gallery.fingerprint("pooled"))
+
+
+def digests(folder: Path) -> dict[str, dict]:
+    return json.loads((folder / "manifest.json").read_text())["files"]
+
+
+# --- work in parts ----------------------------------------------------------------------------------------------
+
+
+def test_parts_come_in_order_a_lost_one_is_done_again(cluster, tmp_path):
+    found = list(cluster.map(partial(work.squares, tmp_path / "killed"), range(12)))
+    assert [square for square, _ in found] == [number**2 for number in range(12)]
+    assert (tmp_path / "killed").exists()
+
+
+def test_few_parts_are_under_way_at_once(cluster):
+    asked: list[int] = []
+    results = cluster.map(work.squares, (asked.append(number) or number for number in range(100)))
+    for taken in range(3):
+        next(results)
+        assert len(asked) <= taken + AHEAD * cluster.at_once()
+    results.close()
+
+
+def test_what_a_worker_refuses_is_refused_here_in_the_same_words(cluster):
+    with pytest.raises(InputError, match=r"^3 was given"):
+        list(cluster.map(work.refusing, range(9)))
+    assert [square for square, _ in cluster.map(work.squares, [2])] == [4], "the cluster works on"
+
+
+@pytest.mark.parametrize("address", ["nonsense", "127.0.0.1:1", "ray://127.0.0.1:1", "host:99999999"])
+def test_an_address_without_a_cluster_is_one_line(capsys, address, tmp_path):
+    pytest.importorskip("ray")
+    (tmp_path / "c.csv").write_text("id,text\n1,a photo\n")
+    arguments = ["gallery", "build", "--captions", tmp_path / "c.csv", "--out", tmp_path / "g", "--ray", address]
+    assert main([*map(str, arguments)]) == 2
+    said = capsys.readouterr()
+    assert not said.out and len(said.err.splitlines()) == 1 and f"--ray was {address!r}" in said.err
+
+
+def test_without_ray_the_line_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "ray", None)
+    with pytest.raises(InputError, match=r'pip install "ray\[default\]"'), cluster_at("local"):
+        pass
+
+
+def test_more_workers_than_processors_are_refused(cluster):
+    with pytest.raises(InputError, match="has 2 processors"):
+        Cluster(cluster._ray, 3)
+    with pytest.raises(InputError, match="no GPU"):
+        cluster.at_once(gpu=True)
+
+
+# --- galleries --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("attaches", [("pooled",), ("pooled", "residual")])
+def test_a_gallery_is_the_same_bytes_although_a_worker_is_killed(cluster, pictures, tmp_path, monkeypatch, attaches):
+    monkeypatch.setattr(building, "CHUNK", 64)
+    items = DATASETS.get("folder")().items(pictures)
+    backbone, load = load_backbone("default", device="cpu"), partial(load_backbone, "default", None, "cpu")
+    build = partial(build_gallery, items, backbone, attaches=attaches, name="g", batch=32)
+    alone = build(tmp_path / "alone")
+    fragile = partial(work.fragile_backbone, load, tmp_path / "killed")
+    told = []
+    spread = build(
+        tmp_path / "spread", embed=partial(spread_parts, cluster, fragile), progress=lambda *p: told.append(p[:2])
+    )
+    assert (tmp_path / "killed").exists()
+    assert spread.digest == alone.digest and digests(spread.path) == digests(alone.path)
+    assert spread.info()["problems"] == alone.info()["problems"] and spread.n == N - 1
+    assert told[0] == (0, N) and told[-1] == (N, N) and told == sorted(told)
+
+
+def test_an_interrupted_build_goes_on_without_a_cluster(cluster, pictures, tmp_path, monkeypatch):
+    class Enough(Exception):
+        pass
+
+    def until(done: int, total: int, what: str) -> None:
+        if done > 100:
+            raise Enough
+
+    monkeypatch.setattr(building, "CHUNK", 64)
+    items = DATASETS.get("folder")().items(pictures)
+    backbone, load = load_backbone("default", device="cpu"), partial(load_backbone, "default", None, "cpu")
+    embed = partial(spread_parts, cluster, load)
+    with pytest.raises(Enough):
+        build_gallery(items, backbone, tmp_path / "g", embed=embed, progress=until)
+    assert not (tmp_path / "g").exists()
+    kept = {path: path.stat().st_mtime_ns for path in tmp_path.glob(".g.partial/chunk-*")}
+    assert len(kept) == 2
+    made = build_gallery(items, backbone, tmp_path / "g")
+    assert made.digest == build_gallery(items, backbone, tmp_path / "alone").digest
+
+
+def test_codes_are_the_same_bytes_although_a_worker_is_killed(cluster, gallery, sae_file, tmp_path):
+    def codes(cluster: Cluster | None, file: SAEFile) -> dict:
+        encode_gallery(gallery, file, batch=16, cluster=cluster)
+        (folder,) = (gallery.path / "codes").iterdir()
+        found = json.loads((folder / "codes.json").read_text())["files"]
+        shutil.rmtree(folder)
+        return found
+
+    fragile = work.FragileTopK(sae_file.sae.config)
+    fragile.load_state_dict(sae_file.sae.state_dict())
+    fragile.frozen().mark = tmp_path / "killed"
+    fragile_file = SAEFile(fragile, sae_file.name, sae_file.digest, sae_file.fingerprint)
+    assert codes(cluster, fragile_file) == codes(None, sae_file)
+    assert (tmp_path / "killed").exists()
+
+
+# --- training ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def shared(cluster) -> dict[bool, dict[str, list]]:
+    """Curves of every architecture by two processes, in float64 (True) and float32."""
+    with cluster.holding([partial(work.Curves, rank, 2) for rank in range(2)]) as members:
+        host = members.address()
+        members.ask("begin", host, members.ask_one(0, "open", host))
+        first, second = zip(*(members.ask("curves", exact) for exact in (True, False)), strict=True)
+        assert first == second, "both see the whole batch's numbers"
+    return dict(zip((True, False), first, strict=True))
+
+
+@pytest.mark.parametrize("arch", SAES.names())
+@pytest.mark.parametrize("exact", [True, False], ids=["float64", "float32"])
+def test_two_processes_train_as_one_does(shared, arch, exact):
+    if not exact and SAES.get(arch).straight_through:
+        pytest.skip("its thresholds jump with the rounding of float32: one process differs from itself as much")
+    alone, together = np.array(work.curve(arch, exact)), np.array(shared[exact][arch])
+    assert alone[:, 4].max() > 0, "some neuron dies, so that its revival is looked at as well"
+    np.testing.assert_allclose(together[:, 1:], alone[:, 1:], rtol=1e-8 if exact else 1e-4)
+
+
+def test_a_killed_worker_leaves_no_trace_in_a_training(cluster, tmp_path):
+    train = partial(train_sae, work.embeddings(), work.config("batch-topk"), work.SHORT, save_every=40)
+    _, whole = train(out=tmp_path / "whole", team=Team(cluster, work.rows))
+    told = []
+    fragile = partial(work.fragile_rows, tmp_path / "killed", 6 + 90)  # 6 batches are read for the norm
+    _, cut = train(out=tmp_path / "cut", team=Team(cluster, fragile), on_step=told.append)
+    assert (tmp_path / "killed").exists()
+    assert cut == whole == told, "no point is told twice"
+    saved = load_sae(tmp_path / "cut")
+    assert saved.digest == load_sae(tmp_path / "whole").digest
+    _, alone = train(out=tmp_path / "alone")
+    np.testing.assert_allclose(np.array(whole), np.array(alone), rtol=1e-4)
+    assert saved.quality["fvu"] == pytest.approx(load_sae(tmp_path / "alone").quality["fvu"], rel=1e-4)
+
+
+def test_a_stopped_training_goes_on_without_a_cluster(cluster, tmp_path):
+    points = []
+    train = partial(train_sae, work.embeddings(), work.config("relu"), work.SHORT, out=tmp_path / "s", save_every=1000)
+    with pytest.raises(TrainingStopped, match="after step 50 of 200"):
+        train(team=Team(cluster, work.rows), on_step=points.append, stop=lambda: len(points) == 50)
+    _, curve = train(resume=True)
+    _, alone = train_sae(work.embeddings(), work.config("relu"), work.SHORT)
+    np.testing.assert_allclose(np.array(curve), np.array(alone), rtol=1e-4)
+
+
+# --- the engine -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("half", ["all", "evaluation"])
+def test_rank_says_the_same_whatever_is_switched(cluster, gallery, sae_file, half):
+    rng, saes = np.random.default_rng(0), {"image": sae_file}
+    for form, gamma in (("error-preserving", 0.0), ("error-preserving", 0.4), ("blend", 0.2)):
+        neurons = tuple(rng.choice(24, size=3, replace=False).tolist())
+        edit = Edit(neurons, strength=0.8, gamma=gamma, form=form, alpha=0.5)
+        choices = {"k": 40, "null_draws": 100, "half": half, "edits": {"image": edit}}
+        request = audit.RankRequest("gender", query_embedding=rng.normal(size=8), **choices)
+        alone = audit.rank(gallery, request, saes=saes)
+        spread = audit.rank(gallery, request, saes=saes, cluster=cluster)
+        for a, b in ((alone.before, spread.before), (alone.after, spread.after)):
+            assert same_ranking(Ranking(a.rows, a.scores), Ranking(b.rows, b.scores), 1e-6)
+            assert a.metrics == b.metrics and a.shares == b.shares
+        assert spread.difference.rank_changes == alone.difference.rank_changes
+        assert spread.difference.rows_changed == alone.difference.rows_changed > 0
+        assert spread.difference.cosine.estimate == pytest.approx(alone.difference.cosine.estimate, abs=1e-9)
+
+
+def test_rank_refuses_methods_that_look_at_all_items(cluster, gallery):
+    request = audit.RankRequest("gender", query_embedding=np.ones(8), k=9, method="mean-difference")
+    with pytest.raises(InputError, match="mean-difference changes all items together"):
+        audit.rank(gallery, request, cluster=cluster)
+
+
+# --- from the command line --------------------------------------------------------------------------------------
+
+
+def test_every_verb_works_on_a_cluster(cluster, gallery, sae_file, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("core.cluster.cluster_at", lambda address, workers: nullcontext(cluster))
+    np.save(tmp_path / "q.npy", np.ones(8))
+    (tmp_path / "c.csv").write_text("id,text\n" + "".join(f"{i},a photo of {i} cats\n" for i in range(9)))
+    place, saved = str(gallery.path), str(sae_file.path)
+    train = ["sae", "train", "--gallery", place, "--d-sae", "24", "--k", "3", "--steps", "20", "--batch", "16"]
+    for number, arguments in enumerate(
+        [
+            ["gallery", "build", "--captions", str(tmp_path / "c.csv"), "--name", "g", "--out"],
+            [*train, "--out"],
+            ["sae", "encode", saved, "--gallery", place],
+            ["rank", "--gallery", place, "--query-embedding", str(tmp_path / "q.npy"), "--attribute", "gender"],
+        ]
+    ):
+        found = []
+        for name, ray in (("alone", []), ("spread", ["--ray", "local", "--workers", "2"])):
+            where = [str(tmp_path / f"{name}{number}")] if arguments[-1] == "--out" else []
+            assert main([*arguments, *where, *ray, "--json"]) == 0
+            found.append(json.loads(capsys.readouterr().out))
+        same = [
+            {key: one[key] for key in one if key in ("digests", "digest", "n", "l0", "before", "k")} for one in found
+        ]
+        if arguments[1] == "train":
+            assert found[0]["fvu"] == pytest.approx(found[1]["fvu"], rel=1e-4)
+        else:
+            assert same[0] == same[1] and same[0]
+
+
+def test_options_that_do_not_go_together_are_one_line(capsys, tmp_path):
+    np.save(tmp_path / "x.npy", np.ones((2, 128)))
+    array = ["--in", str(tmp_path / "x.npy"), "--out", str(tmp_path / "z.npz")]
+    for arguments, said in (
+        (["rank", "--gallery", "default", "--query", "x", "--attribute", "gender", "--workers", "2"], "without --ray"),
+        (["sae", "encode", "default-image", *array, "--ray", "local"], "an array is encoded here"),
+    ):
+        assert main(arguments) == 2
+        told = capsys.readouterr()
+        assert not told.out and said in told.err and len(told.err.splitlines()) == 1
+
+
+def test_a_share_of_few_rows_is_no_error():
+    """Fewer activations than are asked for, in the process that has all of them."""
+    sae = new_sae(work.config("batch-topk"))
+    assert sae.loss(torch.zeros(4, 8), torch.zeros(24, dtype=torch.int64)).n_active == 0
