@@ -15,19 +15,19 @@ from core.saes.topk import TopKSAE
 from core.training.rows import Batches
 from core.training.steps import new_trainer, take_step
 
-SHORT = TrainingConfig(steps=200, batch=67, dead_after=400, threshold_start=5)
-"""67 rows cannot be shared evenly; neurons die and are revived within the 200 steps."""
+SHORT = TrainingConfig(steps=200, batch=65, dead_after=300, threshold_start=5)
+"""65 rows cannot be shared evenly; neurons die and are revived within the 200 steps."""
 
 
 def config(arch: str) -> SAEConfig:
     return SAEConfig(arch, 8, 24, 3)
 
 
-def embeddings(n: int = 400, d: int = 8, seed: int = 0) -> np.ndarray:
+def embeddings(n: int = 1000, d: int = 8, seed: int = 0) -> np.ndarray:
     """Sparse positive combinations of 10 directions around a mean that is longer than they are."""
     rng = np.random.default_rng(seed)
     codes = rng.exponential(size=(n, 10)) * (rng.random((n, 10)) < 0.2)
-    return (4 + codes @ rng.normal(size=(10, d))).astype(np.float32)
+    return (20 + codes @ rng.normal(size=(10, d))).astype(np.float32)
 
 
 def die_once(mark: Path) -> None:
@@ -134,4 +134,5 @@ def curve(arch: str, exact: bool, share=WHOLE) -> list[tuple]:
     batches = Batches(embeddings(), None, SHORT, "cpu", share)
     if exact:
         trainer.sae.double()
-    return [take_step(trainer, (lambda step: batches(step).double()) if exact else batches) for _ in range(SHORT.steps)]
+    steps = SHORT.steps // 2 if exact else SHORT.steps
+    return [take_step(trainer, (lambda step: batches(step).double()) if exact else batches) for _ in range(steps)]
