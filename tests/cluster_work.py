@@ -2,7 +2,8 @@
 
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -134,5 +135,40 @@ def curve(arch: str, exact: bool, share=WHOLE) -> list[tuple]:
     batches = Batches(embeddings(), None, SHORT, "cpu", share)
     if exact:
         trainer.sae.double()
-    steps = SHORT.steps // 2 if exact else SHORT.steps
+    steps = 40 if exact else SHORT.steps
     return [take_step(trainer, (lambda step: batches(step).double()) if exact else batches) for _ in range(steps)]
+
+
+class Here:
+    """A cluster whose workers are this process."""
+
+    def __init__(self, workers: int = 1) -> None:
+        self.workers = workers
+
+    def at_once(self, gpu: bool = False) -> int:
+        return self.workers
+
+    def map(self, recipe: Callable, parts: Iterable, gpu: bool = False) -> Iterator:
+        yield from map(recipe(), parts)
+
+    @contextmanager
+    def holding(self, recipes: Sequence[Callable], gpu: bool = False, again: bool = True) -> Iterator["HeldHere"]:
+        yield HeldHere([recipe() for recipe in recipes])
+        if distributed.is_initialized():
+            distributed.destroy_process_group()
+
+
+class HeldHere:
+    """The objects of such a cluster."""
+
+    def __init__(self, held: Sequence[object]) -> None:
+        self.held = held
+
+    def ask(self, method: str, *arguments: object) -> list:
+        return [getattr(one, method)(*arguments) for one in self.held]
+
+    def ask_one(self, which: int, method: str, *arguments: object) -> object:
+        return getattr(self.held[which], method)(*arguments)
+
+    def address(self) -> str:
+        return "127.0.0.1"

@@ -4,7 +4,6 @@ import json
 import shutil
 from collections.abc import Iterator
 from contextlib import nullcontext
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -14,20 +13,14 @@ import pytest
 import torch
 from PIL import Image
 
-from core import audit
-from core.audit import Bench
-from core.audit.material import select_part
-from core.audit.ranking import arm_items
-from core.audit.shards import Shards, spread
 from core.backbones.open_clip_models import load_backbone
 from core.cli import main
 from core.cluster import AHEAD, Cluster, cluster_at
-from core.config import Edit, InputError
+from core.config import InputError
 from core.datasets import DATASETS
 from core.gallery import Gallery, build_gallery, building, import_gallery
 from core.gallery.spreading import spread_parts
 from core.neurons import encode_gallery
-from core.retrieval import same_ranking
 from core.saes.base import SAES, new_sae
 from core.saes.checkpoint import SAEFile, save_sae
 from core.training import Team, TrainingStopped, train_sae
@@ -221,63 +214,35 @@ def test_killed_and_stopped_and_resumed_here_it_is_the_same_training(cluster, sh
     torch.testing.assert_close(sae.W_dec, alone.W_dec, rtol=1e-3, atol=1e-4)
 
 
-# --- the engine -------------------------------------------------------------------------------------------------
-
-
-def test_shards_rank_as_one_engine_whatever_is_switched(cluster, gallery, sae_file):
-    rng, saes, bench = np.random.default_rng(0), {"image": sae_file}, Bench()
-    asked = audit.RankRequest("gender", query_embedding=np.ones(8), half="evaluation")
-    part = select_part(gallery, asked, bench)
-    with spread(cluster, gallery, part, saes) as shards:
-        for number in range(12):
-            edit = Edit(
-                tuple(rng.choice(24, size=int(rng.integers(1, 6)), replace=False).tolist()),
-                strength=float(rng.uniform(0.1, 1)),
-                gamma=float(rng.choice([0.0, 0.4])),
-                form=("error-preserving", "blend")[number % 2],
-                alpha=0.5,
-            )
-            request = replace(asked, edits={"image": edit})
-            alone = arm_items(gallery, part, request, "neuron-edit", saes, bench)
-            apart = arm_items(gallery, part, request, "neuron-edit", saes, bench, shards=shards)
-            query, k = rng.normal(size=8), int(rng.integers(1, part.n + 1))
-            assert same_ranking(alone.index.search(query, k), apart.index.search(query, k), 1e-6)
-            np.testing.assert_allclose(apart.index.scores(query), alone.index.scores(query), atol=1e-6)
-            np.testing.assert_array_equal(apart.changed, alone.changed)
-            np.testing.assert_allclose(apart.cosines, alone.cosines, atol=1e-9)
-
-
 # --- from the command line --------------------------------------------------------------------------------------
 
 
-def test_every_verb_works_on_a_cluster(cluster, gallery, sae_file, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("core.cluster.cluster_at", lambda address, workers: nullcontext(cluster))
+@pytest.mark.parametrize("verb", ["build", "encode", "train", "rank"])
+def test_a_verb_says_the_same_on_a_cluster(request, gallery, sae_file, tmp_path, monkeypatch, capsys, verb):
+    """`build` and `encode` on Ray; `train` and `rank` with workers in this process, as Ray is looked at above."""
+    at = request.getfixturevalue("cluster") if verb in ("build", "encode") else work.Here(1 if verb == "train" else 3)
+    monkeypatch.setattr("core.cluster.cluster_at", lambda address, workers: nullcontext(at))
     np.save(tmp_path / "q.npy", np.ones(8))
     (tmp_path / "c.csv").write_text("id,text\n" + "".join(f"{i},a photo of {i} cats\n" for i in range(9)))
-    place, saved = str(gallery.path), str(sae_file.path)
-    rank = ["rank", "--gallery", place, "--query-embedding", str(tmp_path / "q.npy"), "--attribute", "gender"]
-    train = ["sae", "train", "--gallery", place, "--d-sae", "24", "--k", "3", "--steps", "20", "--batch", "16"]
-    for number, arguments in enumerate(
-        [
-            ["gallery", "build", "--captions", str(tmp_path / "c.csv"), "--name", "g", "--out"],
-            [*train, "--out"],
-            ["sae", "encode", saved, "--gallery", place],
-            [*rank, "--sae", saved, "--off", "1,5,7", "--k", "30"],
-        ]
-    ):
-        found = []
-        for name, ray in (("alone", []), ("spread", ["--ray", "local", "--workers", "2"])):
-            where = [str(tmp_path / f"{name}{number}")] if arguments[-1] == "--out" else []
-            assert main([*arguments, *where, *ray, "--json"]) == 0
-            found.append(json.loads(capsys.readouterr().out))
-        keys = ("digest", "digests", "n", "d_sae", "l0", "before", "after", "steps")
-        alone, spread = ({key: one[key] for key in keys if key in one} for one in found)
-        if "train" in arguments:
-            assert found[1]["fvu"] == pytest.approx(found[0]["fvu"], rel=1e-4)
-            del alone["digests"], spread["digests"]
-        for arm in {"before", "after"} & set(alone):
-            np.testing.assert_allclose(spread[arm].pop("scores"), alone[arm].pop("scores"), atol=1e-6)
-        assert spread == alone and alone
+    place, saved, query = str(gallery.path), str(sae_file.path), str(tmp_path / "q.npy")
+    shape = ["--d-sae", "24", "--k", "3", "--steps", "20", "--batch", "16"]
+    arguments = {
+        "build": ["gallery", "build", "--captions", str(tmp_path / "c.csv"), "--name", "g"],
+        "encode": ["sae", "encode", saved, "--gallery", place],
+        "train": ["sae", "train", "--gallery", place, *shape],
+        "rank": ["rank", "--gallery", place, "--query-embedding", query, "--attribute", "gender", "--k", "30"],
+    }[verb]
+    arguments += ["--sae", saved, "--off", "1,5,7"] if verb == "rank" else []
+    found = []
+    for name, ray in (("alone", []), ("spread", ["--ray", "local", "--workers", "2"])):
+        out = ["--out", str(tmp_path / name)] if verb in ("build", "train") else []
+        assert main([*arguments, *out, *ray, "--json"]) == 0
+        found.append(json.loads(capsys.readouterr().out))
+    keys = ("digest", "digests", "n", "d_sae", "l0", "before", "after", "steps", "dead_fraction")
+    alone, spread = ({key: one[key] for key in keys if key in one} for one in found)
+    for arm in {"before", "after"} & set(alone):
+        np.testing.assert_allclose(spread[arm].pop("scores"), alone[arm].pop("scores"), atol=1e-6)
+    assert spread == alone and alone
 
 
 def test_options_that_do_not_go_together_are_one_line(capsys, tmp_path):
@@ -290,14 +255,6 @@ def test_options_that_do_not_go_together_are_one_line(capsys, tmp_path):
         assert main(arguments) == 2
         told = capsys.readouterr()
         assert not told.out and said in told.err and len(told.err.splitlines()) == 1
-
-
-def test_methods_that_look_at_all_items_are_refused(gallery):
-    request, bench = audit.RankRequest("gender", query_embedding=np.ones(8), method="mean-difference"), Bench()
-    nowhere = Shards(None, [1], 8)
-    nowhere.items = lambda edit, digest: None
-    with pytest.raises(InputError, match="mean-difference changes all items together"):
-        arm_items(gallery, select_part(gallery, request, bench), request, "mean-difference", {}, bench, shards=nowhere)
 
 
 def test_a_share_of_few_rows_is_no_error():
