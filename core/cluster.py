@@ -12,6 +12,7 @@ import tempfile
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any, TypeVar
 
 from core.config import ROOT, InputError
@@ -24,6 +25,9 @@ LOCAL, AUTO, CLIENT = "local", "auto", "ray://"
 EXPECTED = "expected local (a cluster on this machine), auto, HOST:PORT or ray://HOST:PORT"
 NOT_SENT = [".git/", "tests/", ".hypothesis/", ".pytest_cache/"]
 """What workers on other machines do without; everything else of the project is sent to them."""
+
+SHORT = Path("/tmp")
+"""Where a cluster on this machine has its sockets: their paths may have 107 characters, with 60 of Ray's own."""
 
 AHEAD = 2
 """Parts under way or waiting to be taken for each worker: none of them waits for the next part to be handed out."""
@@ -54,7 +58,7 @@ def cluster_at(address: str, workers: int | None = None) -> Iterator["Cluster"]:
     if address not in (LOCAL, AUTO):
         _require_answer(address, address.removeprefix(CLIENT))
     ray = _ray()
-    folder = tempfile.mkdtemp(prefix="ray-") if address == LOCAL else None
+    folder = tempfile.mkdtemp(prefix="ray-", dir=SHORT if SHORT.is_dir() else None) if address == LOCAL else None
     try:
         _connect(ray, address, workers, folder)
         yield Cluster(ray, workers)
@@ -175,7 +179,7 @@ class Cluster:
         try:
             return self._ray.get(reference)
         except self._ray.exceptions.RayTaskError as error:
-            raise error.cause from None
+            raise (error.cause or error) from None
         except self._ray.exceptions.RayError as error:
             raise WorkerLost(_given_up(error)) from None
 
@@ -216,10 +220,10 @@ class Held:
             except ray.exceptions.RayActorError as error:
                 raise WorkerLost(_given_up(error)) from None
             except ray.exceptions.RayTaskError as error:
-                failed = failed or error.cause
-            if failed and (not done or isinstance(failed, InputError)):
+                failed = failed or error.cause or error
+            if failed is not None and (not done or isinstance(failed, InputError)):
                 break
-        if failed:
+        if failed is not None:
             raise failed from None
         return ray.get(asked)
 

@@ -193,8 +193,7 @@ def test_two_processes_take_the_steps_of_one(shared, arch):
     np.testing.assert_allclose(together[:, 1:], alone[:, 1:], rtol=1e-8)
 
 
-# Where thresholds jump with the rounding of float32, one process differs from itself as much when rows change places.
-@pytest.mark.parametrize("arch", [arch for arch in SAES.names() if not SAES.get(arch).straight_through])
+@pytest.mark.parametrize("arch", work.SMOOTH)
 def test_two_processes_draw_the_curve_of_one(shared, arch):
     alone, together = np.array(work.curve(arch, exact=False)), np.array(shared[False][arch])
     np.testing.assert_allclose(together[:, 1:], alone[:, 1:], rtol=1e-4)
