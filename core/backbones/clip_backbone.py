@@ -194,9 +194,10 @@ class ClipBackbone(Backbone):
                 yield _stacked(starts[-1], waiting.popleft())
 
     def _scaled(self, pixels: torch.Tensor) -> torch.Tensor:
-        """What open_clip's ToTensor and Normalize make of uint8 pixels, to the bit: float32 (n, 3, h, w), channels last.
+        """What open_clip's ToTensor and Normalize make of uint8 pixels, to the bit: float32 (n, 3, h, w).
 
-        Done for a batch on the device, where it costs nothing; image by image it costs as much as a small tower.
+        Channels stay last in memory. Done for a batch on the device, where it costs nothing; image by image it costs
+        as much as a small tower.
         """
         return pixels.permute(0, 3, 1, 2).float().div_(255).sub_(self._mean).div_(self._std)
 
