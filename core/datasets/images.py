@@ -3,7 +3,7 @@
 import io
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Condition
@@ -133,10 +133,9 @@ def _too_large(name: str, size: str, max_pixels: int) -> InputError:
 
 def _upright(image: Image.Image) -> Image.Image:
     """The picture turned as its EXIF data say; as it lies where these are broken."""
-    try:
-        return ImageOps.exif_transpose(image)
-    except Exception:  # broken EXIF must not cost a sound picture
-        return image.copy()
+    with suppress(Exception):  # broken EXIF must not cost a sound picture
+        ImageOps.exif_transpose(image, in_place=True)
+    return image
 
 
 def _to_rgb(image: Image.Image, name: str) -> tuple[Image.Image, str | None]:
@@ -159,9 +158,13 @@ def _to_rgb(image: Image.Image, name: str) -> tuple[Image.Image, str | None]:
 
 def thumbnail_jpeg(image: Image.Image, px: int = THUMB_PX, quality: int = THUMB_QUALITY) -> bytes:
     """JPEG bytes of an RGB picture made to fit into px x px (never enlarged), without any metadata."""
-    small = image.copy()
+    scale = px / max(image.size)
+    if scale < 1:
+        size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+        small = image.resize(size, Image.Resampling.HAMMING, reducing_gap=2.0)  # as good as bicubic in half the time
+    else:
+        small = image.copy()
     small.info = {}
-    small.thumbnail((px, px), Image.Resampling.BICUBIC)
     buffer = io.BytesIO()
     small.save(buffer, "JPEG", quality=quality)
     return buffer.getvalue()
