@@ -148,7 +148,7 @@ def _build(model: Watched, files: Path, out: Path) -> dict[str, float]:
 
 
 def _passes(bare: torch.nn.Module, pixels: torch.Tensor, n: int) -> dict[str, float]:
-    """Seconds, by the clock and of all cores, of the passes that `n` pictures take; the last one is as small as need be."""
+    """Seconds, by the clock and of all cores, of the passes that `n` pictures take, the last as small as need be."""
     cpu, began = time.process_time(), time.perf_counter()
     with torch.inference_mode():
         for start in range(0, n, BATCH):
