@@ -1,15 +1,22 @@
 """Ranges become the same chunks in any company, and reading runs ahead of the model over the ends of ranges."""
 
 import threading
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
-from core.gallery import embedding
+from core.backbones.base import Backbone
+from core.backbones.open_clip_models import load_backbone, save_clip
+from core.config import InputError
+from core.datasets import DATASETS, ItemTable
+from core.gallery import Speed, build_gallery, embedding
 from core.gallery.chunks import Chunk
 from core.gallery.embedding import Job, embed_parts
+from tests.backbones import tiny_clip
 from tests.test_gallery_building import FakeBackbone, items_of, make_faces
 
 PARTS = [range(start, start + 8) for start in range(0, 40, 8)]
@@ -52,8 +59,6 @@ def test_a_range_is_the_same_chunk_in_any_company(faces: Path, device: str) -> N
 
 
 def test_captions_are_embedded_range_by_range(tmp_path: Path) -> None:
-    from core.datasets import DATASETS
-
     (tmp_path / "c.csv").write_text("text\n" + "".join(f"{'a' * i} caption\n" for i in range(20)))
     job = Job(DATASETS.get("captions")().items(tmp_path / "c.csv"), FakeBackbone(), ("pooled",), np.dtype("float32"), 3)
     together = list(embed_parts(job, [range(0, 8), range(8, 20)]))
@@ -115,3 +120,82 @@ def test_memory_for_pixels_is_used_again(faces: Path) -> None:
     backbone = Counted()
     assert sum(1 for _ in embed_parts(job_of(faces, backbone), PARTS)) == 5
     assert backbone.buffers <= embedding.READ_AHEAD + 2, "15 batches pass through a few buffers"
+
+
+# --- faster, and said so ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Backbone:
+    return load_backbone(tiny_clip.saved(tmp_path_factory.mktemp("clip")), device="cpu")
+
+
+def photographs(folder: Path) -> ItemTable:
+    """Six JPEG files with some structure, several times as large as the model reads."""
+    folder.mkdir()
+    for i, picture in enumerate(tiny_clip.pictures(6)):
+        picture.resize((16, 12)).resize((400, 300), Image.Resampling.BICUBIC).save(folder / f"{i}.jpg", quality=90)
+    return DATASETS.get("folder")().items(folder)
+
+
+def relative(found: np.ndarray, expected: np.ndarray) -> float:
+    return float(np.linalg.norm(found - expected) / np.linalg.norm(expected))
+
+
+def test_half_precision_is_near_and_said(clip: Backbone, tmp_path: Path) -> None:
+    items, both = photographs(tmp_path / "p"), ("pooled", "residual")
+    exact = build_gallery(items, clip, tmp_path / "exact", attaches=both)
+    half = build_gallery(items, clip, tmp_path / "half", attaches=both, speed=Speed("bfloat16"))
+    assert 1e-5 < relative(half.embeddings(), exact.embeddings()) < 0.02
+    readout = half.readout()(half.embeddings("residual")[:])
+    np.testing.assert_allclose(readout, half.embeddings(), atol=1e-5, err_msg="the readout stays float32")
+    assert half.manifest["speed"] == {"precision": "bfloat16"} and "speed" not in exact.manifest
+    assert any("bfloat16" in note for note in half.manifest["notes"])
+
+
+def test_reduced_reading_is_near_and_said(clip: Backbone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    items = photographs(tmp_path / "p")
+    exact = build_gallery(items, clip, tmp_path / "exact")
+    seen: list[tuple[int, int]] = []
+    pixels = type(clip).pixels
+    monkeypatch.setattr(type(clip), "pixels", lambda self, image: (seen.append(image.size), pixels(self, image))[1])
+    reduced = build_gallery(items, clip, tmp_path / "reduced", speed=Speed(reduced=True))
+    assert set(seen) == {(100, 75)}, "a quarter of 400 x 300 is the smallest with both sides over twice 32"
+    assert 0 < relative(reduced.embeddings(), exact.embeddings()) < 0.02
+    assert reduced.manifest["speed"] == {"reduced": True}
+    assert any("reduced size" in note for note in reduced.manifest["notes"])
+
+
+@pytest.mark.parametrize("vision", [{}, {"layers": [1, 1, 1, 1], "width": 8, "head_width": 64}], ids=["vit", "resnet"])
+def test_a_compiled_model_gives_its_own_numbers(
+    vision: dict[str, object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What torch.compile is given can be traced in one piece; the code it makes of it is PyTorch's own matter."""
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager", fullgraph=True))
+    config = tiny_clip.config(vision)
+    save_clip(tmp_path, tiny_clip.model(config), config, tiny_clip.PREPROCESS, tiny_clip.vocabulary(), torch.float32)
+    model = load_backbone(f"local-dir:{tmp_path}", device="cpu")
+    pixels = np.random.default_rng(0).integers(0, 256, (5, 32, 32, 3), dtype=np.uint8)
+    for n in (5, 3):
+        found = model.encode_pixels(pixels[:n], compiled=True)()["pooled"]
+        np.testing.assert_allclose(found, model.encode_pixels(pixels[:n])()["pooled"], atol=1e-6)
+
+
+def test_a_machine_without_a_compiler_says_so(clip: Backbone, monkeypatch: pytest.MonkeyPatch) -> None:
+    def none(*_: object) -> object:
+        raise OSError("no compiler")
+
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=none))
+    vars(clip).pop("_compiled", None)
+    with pytest.raises(InputError, match=r"cannot be compiled here \(.*\); leave compiling out"):
+        clip.encode_pixels(np.zeros((1, 32, 32, 3), np.uint8), compiled=True)
+    vars(clip).pop("_compiled")
+
+
+def test_captions_have_no_such_speed(tmp_path: Path) -> None:
+    (tmp_path / "c.csv").write_text("text\na man\n")
+    items = DATASETS.get("captions")().items(tmp_path / "c.csv")
+    with pytest.raises(InputError, match="reduced was asked for captions"):
+        build_gallery(items, FakeBackbone(), tmp_path / "g", speed=Speed(reduced=True))
+    with pytest.raises(InputError, match="precision was 'int8'"):
+        Speed("int8")
