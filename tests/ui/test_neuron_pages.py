@@ -59,7 +59,7 @@ def found(world: dict[str, str], gallery: str) -> probing.Probe:
 
 
 @pytest.mark.parametrize("gallery", SIDES)
-@pytest.mark.parametrize("kind", ["neurons", "items"])
+@pytest.mark.parametrize("kind", ["neurons", "fired", "items"])
 def test_the_map_is_there_at_once_by_pca(world: dict[str, str], gallery: str, kind: str) -> None:
     page = opened(world, gallery, **{"neurons-view": "map", "map-kind": kind})
     shown = fine(page)
@@ -69,10 +69,11 @@ def test_the_map_is_there_at_once_by_pca(world: dict[str, str], gallery: str, ki
 
 def test_a_finished_map_says_how_far_it_can_be_trusted(world: dict[str, str], monkeypatch) -> None:
     points = maps.neuron_points(found(world, "searched"))
-    made = projection.Projection(np.zeros((len(points.numbers), 2)), 0.91, 0.72, 15, 0)
+    made = projection.Projection(np.zeros((len(points.numbers), 2)), 0.91, 0.72, 0.31, 15, 0)
     monkeypatch.setattr(projection, "read_map", lambda folder: made)
     shown = fine(opened(world, "searched", **{"neurons-view": "map", "map-kind": "neurons"}))
     assert "Trustworthiness 0.91 (15 neighbours), PCA's 0.72" in shown
+    assert "hardly resemble each other (median cosine to the nearest: 0.31)" in shown
 
 
 def test_a_map_belongs_to_its_points(world: dict[str, str]) -> None:
