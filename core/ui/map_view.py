@@ -5,7 +5,8 @@ import streamlit as st
 
 from core import projection
 from core.config import Side
-from core.ui import charts_map, grids, maps, neuron_list, probing, provenance
+from core.report.words import p_text
+from core.ui import charts_map, grids, map_hover, maps, neuron_list, probing, provenance
 from core.ui.charts import config
 from core.ui.frame import guarded
 from core.ui.state import AppState, bind, get_state
@@ -65,6 +66,7 @@ def map_panel(found: probing.Probe, side: Side, attribute: str | None) -> None:
     if maps.finished(points) is None:
         projection.start(points.folder, points.x)
     _drawn(found, side, attribute, group, kind)
+    map_hover.card(found, kind)
     if maps.finished(points) is None:
         _waiting(points.folder.name, kind)
 
@@ -93,7 +95,7 @@ def _drawn(found: probing.Probe, side: Side, attribute: str | None, group: str |
     made = maps.finished(points)
     places = maps.pca(points) if made is None else made.places
     left, right = st.columns([1.7, 1], gap="medium")
-    with left:
+    with left, st.container(key=map_hover.PLOT):
         figure = (
             _neuron_figure(found, points, places, attribute, group)
             if kind != "items"
@@ -128,7 +130,7 @@ def _neuron_figure(
         return charts_map.neurons(points.numbers, places, rate, np.zeros(len(rate)), None, "")
     shown = maps.association(found, points.numbers, attribute, group)
     hover = [
-        f"neuron {j}<br>fires on {percent(r)}<br>AUC for {group} {a:.2f}, adjusted p {p:.2g}"
+        f"neuron {j}<br>fires on {percent(r)}<br>AUC for {group} {a:.2f}, adjusted {p_text(p)}"
         for j, r, a, p in zip(points.numbers, shown["rate"], shown["auc"], shown["p"], strict=True)
     ]
     return charts_map.neurons(points.numbers, places, shown["rate"], shown["sign"], hover, group)

@@ -11,7 +11,7 @@ from core import projection
 from core.config import HOME_VARIABLE, InputError
 from core.labelling import LabelEvent
 from core.neurons import neurons_towards
-from core.ui import cache, grids, labelling, maps, neuron_facts, probing, searching
+from core.ui import cache, grids, labelling, map_hover, maps, neuron_facts, probing, searching
 from core.ui.state import KEY
 from tests.test_pages import chosen, texts
 from tests.ui.world import SmallModel, make_world
@@ -177,3 +177,15 @@ def test_directions_of_another_space_are_refused() -> None:
 def test_pictures_go_out_as_they_are() -> None:
     assert grids._source(b"\xff\xd8abc") == "data:image/jpeg;base64,/9hhYmM="
     assert grids._source(b"\x89PNGabc").startswith("data:image/png;base64,")
+
+
+@pytest.mark.parametrize("gallery", SIDES)
+@pytest.mark.parametrize("kind", list(maps.POINTS))
+def test_what_a_point_is_comes_in_pictures_or_words(world: dict[str, str], gallery: str, kind: str) -> None:
+    probe = found(world, gallery)
+    number = int(maps.POINTS[kind](probe).numbers[0])
+    tiles = map_hover.tiles(probe, kind, number)
+    rows = [number] if kind == "items" else list(probing.shown_evidence(probe, number).top.rows)
+    assert [tile.alt for tile in tiles] == [f"Item {probe.gallery.item_id(row)}" for row in rows[: len(tiles)]]
+    assert len(tiles) == min(len(rows), 3 if gallery == "captions" else 6)
+    assert all(tile.picture or tile.text for tile in tiles)
