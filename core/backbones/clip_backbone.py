@@ -5,6 +5,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +15,8 @@ import torch
 from core.backbones.base import Backbone, Progress
 from core.backbones.token_draw import TokenDraw
 from core.backbones.tokens import Tokens
-from core.backbones.towers import Tower, image_tower, text_tower
-from core.config import ATTACHES, SIDES, Attach, Fingerprint, InputError, Side, digest_of, one_of
+from core.backbones.towers import Found, Tower, image_tower, text_tower
+from core.config import ATTACHES, PRECISIONS, SIDES, Attach, Fingerprint, InputError, Precision, Side, digest_of, one_of
 from core.readout import ReadoutArrays
 
 if TYPE_CHECKING:
@@ -126,11 +127,38 @@ class ClipBackbone(Backbone):
         return torch.empty((n, *self.image_size, 3), dtype=torch.uint8, pin_memory=self.device.type == "cuda").numpy()
 
     def encode_pixels(
-        self, pixels: np.ndarray, attaches: Sequence[Attach] = ("pooled",), tokens: TokenDraw | None = None
+        self,
+        pixels: np.ndarray,
+        attaches: Sequence[Attach] = ("pooled",),
+        tokens: TokenDraw | None = None,
+        precision: Precision = "float32",
+        compiled: bool = False,
     ) -> Callable[[], dict[str, np.ndarray]]:
         for attach in attaches:
             self._columns("image", attach)
-        return self._run("image", np.arange(len(pixels)), torch.from_numpy(pixels), attaches, tokens)
+        tower = self._compiled if compiled else self._towers["image"]
+        with self._in(precision):
+            return self._run("image", np.arange(len(pixels)), torch.from_numpy(pixels), attaches, tokens, tower)
+
+    @cached_property
+    def _compiled(self) -> Callable[..., Found]:
+        """The image tower as torch.compile translates it at its first batches; InputError where it cannot."""
+        compiled = torch.compile(self._towers["image"].__call__)
+
+        def run(*inputs: Any) -> Found:
+            try:
+                return compiled(*inputs)
+            except torch._dynamo.exc.TorchDynamoException as error:
+                reason = str(error).strip().split("\n")[0]
+                raise InputError(f"{self.name} cannot be compiled here ({reason}); leave compiling out") from error
+
+        return run
+
+    def _in(self, precision: Precision) -> AbstractContextManager:
+        """Multiplications of this thread in the given precision, on the backbone's device."""
+        one_of(precision, PRECISIONS, "precision")
+        half = precision != "float32"
+        return torch.autocast(self.device.type, getattr(torch, precision)) if half else nullcontext()
 
     def encode_texts(
         self,
@@ -172,12 +200,13 @@ class ClipBackbone(Backbone):
         inputs: torch.Tensor,
         attaches: Sequence[Attach],
         draw: TokenDraw | None,
+        tower: Callable[..., Found] | None = None,
     ) -> Callable[[], dict[str, np.ndarray]]:
         """Start one batch (row numbers for the draw, inputs); what is returned waits for its arrays."""
         wanted = None if draw is None else partial(draw.positions, rows)
         with torch.inference_mode():
             inputs = inputs.to(self.device, non_blocking=True)
-            found = self._towers[side](self._scaled(inputs) if side == "image" else inputs, wanted)
+            found = (tower or self._towers[side])(self._scaled(inputs) if side == "image" else inputs, wanted)
             names = (*attaches, *(() if draw is None else ("tokens",)))
             return _fetched({name: getattr(found, name).float() for name in names})
 
@@ -194,9 +223,10 @@ class ClipBackbone(Backbone):
                 yield _stacked(starts[-1], waiting.popleft())
 
     def _scaled(self, pixels: torch.Tensor) -> torch.Tensor:
-        """What open_clip's ToTensor and Normalize make of uint8 pixels, to the bit: float32 (n, 3, h, w), channels last.
+        """What open_clip's ToTensor and Normalize make of uint8 pixels, to the bit: float32 (n, 3, h, w).
 
-        Done for a batch on the device, where it costs nothing; image by image it costs as much as a small tower.
+        Channels stay last in memory. Done for a batch on the device, where it costs nothing; image by image it costs
+        as much as a small tower.
         """
         return pixels.permute(0, 3, 1, 2).float().div_(255).sub_(self._mean).div_(self._std)
 

@@ -94,13 +94,15 @@ class TokenTower(Tower):
     def __call__(self, inputs: torch.Tensor, draw: Draw | None = None) -> Found:
         x, place, lengths = self._blocks(inputs, draw is not None)
         every = torch.arange(len(x), device=x.device)
-        residual = x[every, place]
-        pooled = self._norm(residual)
+        with torch.autocast(x.device.type, enabled=False):  # else the pooled embedding is not the residual's readout
+            residual = x[every, place].to(self._norm.weight.dtype)
+            pooled = self._norm(residual)
+            pooled = pooled if self._projection is None else pooled @ self._projection
         tokens = None
         if draw is not None:
             wanted = torch.from_numpy(draw(lengths.cpu().numpy())).to(x.device)
             tokens = x[every[:, None], wanted]
-        return Found(pooled if self._projection is None else pooled @ self._projection, residual, tokens)
+        return Found(pooled, residual, tokens)
 
     def readout(self) -> ReadoutArrays:
         width = self._norm.weight

@@ -10,8 +10,8 @@ import typer
 from core.cli.app import app
 from core.cli.clusters import Ray, Workers, chosen_cluster, model_everywhere
 from core.cli.output import Json, emit, progress_bar
-from core.config import ATTACHES, InputError, one_of
-from core.gallery import Gallery, build_gallery, import_gallery, import_sem, open_gallery, synth_gallery
+from core.config import ATTACHES, PRECISIONS, InputError, one_of
+from core.gallery import Gallery, Speed, build_gallery, import_gallery, import_sem, open_gallery, synth_gallery
 
 verbs = typer.Typer(help="Galleries: build one, import one, look at one.", no_args_is_help=True)
 app.add_typer(verbs, name="gallery")
@@ -38,6 +38,13 @@ def build(
     tokens: Annotated[int, typer.Option("--tokens", help="Random tokens to keep of each item; 2 as published.")] = 0,
     token_seed: Annotated[int, typer.Option("--token-seed")] = 0,
     device: Annotated[str | None, typer.Option("--device", help="cpu, cuda, cuda:1, mps.")] = None,
+    precision: Annotated[
+        str, typer.Option("--precision", help="float32, or faster on a GPU and less exact: bfloat16, float16.")
+    ] = "float32",
+    compiled: Annotated[bool, typer.Option("--compile", help="Compile the model first; for long builds.")] = False,
+    reduced: Annotated[
+        bool, typer.Option("--reduced", help="Decode large JPEG files at a reduced size: faster, less exact.")
+    ] = False,
     licence: Licence = None,
     provenance: Provenance = None,
     split_seed: SplitSeed = 0,
@@ -60,6 +67,7 @@ def build(
     attaches = tuple(part.strip() for part in attach.split(","))
     for part in attaches:
         one_of(part, ATTACHES, "--attach")
+    one_of(precision, PRECISIONS, "--precision")
     items = DATASETS.get(kind)().items(source, table=table, licence=licence, provenance=provenance)
     backbone = load_backbone(model, pretrained, device)
     load = partial(load_backbone, *model_everywhere(model, pretrained), backbone.device.type)
@@ -73,6 +81,7 @@ def build(
             split_seed=split_seed,
             tokens=tokens,
             token_seed=token_seed,
+            speed=Speed(precision, compiled, reduced),
             embed=embed_parts if cluster is None else partial(spread_parts, cluster, load),
             progress=progress,
         )

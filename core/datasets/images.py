@@ -3,7 +3,7 @@
 import io
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Condition
@@ -70,7 +70,11 @@ class PixelBudget:
 
 
 def read_image(
-    source: Path | bytes, name: str, max_pixels: int = MAX_PIXELS, take: Callable[[int], None] | None = None
+    source: Path | bytes,
+    name: str,
+    max_pixels: int = MAX_PIXELS,
+    take: Callable[[int], None] | None = None,
+    least: int | None = None,
 ) -> ReadImage:
     """A picture as upright RGB of 8 bits, whatever it was stored as.
 
@@ -83,6 +87,8 @@ def read_image(
     name : what messages call the picture.
     max_pixels : the size is read from the header, and a larger picture is refused without decoding it.
     take : called with the number of pixels before they are decoded; see PixelBudget.
+    least : a JPEG file both of whose sides are at least twice as long is decoded at a half, a quarter or an eighth of
+        its size, no side shorter than this. Faster by far, and not quite what the whole picture reduced would be.
 
     Raises
     ------
@@ -90,7 +96,7 @@ def read_image(
         not there, empty, no picture, truncated or too large; the message names the picture.
     """
     try:
-        return _read(source, name, max_pixels, take)
+        return _read(source, name, max_pixels, take, least)
     except InputError:
         raise
     except FileNotFoundError:
@@ -106,13 +112,17 @@ def read_image(
         raise InputError(f"{name} is damaged ({reason}); replace the file") from None
 
 
-def _read(source: Path | bytes, name: str, max_pixels: int, take: Callable[[int], None] | None) -> ReadImage:
+def _read(
+    source: Path | bytes, name: str, max_pixels: int, take: Callable[[int], None] | None, least: int | None
+) -> ReadImage:
     size = len(source) if isinstance(source, bytes) else Path(source).stat().st_size
     if size == 0:
         raise InputError(f"{name} is empty (0 bytes); expected a picture")
     with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=FORMATS) as opened:
         if opened.width * opened.height > max_pixels:
             raise _too_large(name, f" ({opened.width} x {opened.height})", max_pixels)
+        if least is not None:
+            opened.draft(None, (least, least))
         if take is not None:
             take(opened.width * opened.height)
         notes = []
@@ -133,10 +143,9 @@ def _too_large(name: str, size: str, max_pixels: int) -> InputError:
 
 def _upright(image: Image.Image) -> Image.Image:
     """The picture turned as its EXIF data say; as it lies where these are broken."""
-    try:
-        return ImageOps.exif_transpose(image)
-    except Exception:  # broken EXIF must not cost a sound picture
-        return image.copy()
+    with suppress(Exception):  # broken EXIF must not cost a sound picture
+        ImageOps.exif_transpose(image, in_place=True)
+    return image
 
 
 def _to_rgb(image: Image.Image, name: str) -> tuple[Image.Image, str | None]:
@@ -159,9 +168,13 @@ def _to_rgb(image: Image.Image, name: str) -> tuple[Image.Image, str | None]:
 
 def thumbnail_jpeg(image: Image.Image, px: int = THUMB_PX, quality: int = THUMB_QUALITY) -> bytes:
     """JPEG bytes of an RGB picture made to fit into px x px (never enlarged), without any metadata."""
-    small = image.copy()
+    scale = px / max(image.size)
+    if scale < 1:
+        size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+        small = image.resize(size, Image.Resampling.HAMMING, reducing_gap=2.0)  # as good as bicubic in half the time
+    else:
+        small = image.copy()
     small.info = {}
-    small.thumbnail((px, px), Image.Resampling.BICUBIC)
     buffer = io.BytesIO()
     small.save(buffer, "JPEG", quality=quality)
     return buffer.getvalue()

@@ -6,6 +6,7 @@ from core.gallery.gallery import Gallery, open_gallery
 from core.gallery.importing import import_gallery
 from core.gallery.labels import parse_where
 from core.gallery.sem_layout import import_sem
+from core.gallery.speed import Speed
 from core.gallery.split import split_halves
 from core.gallery.synthetic import synth_gallery
 from core.gallery.units import unit_rows
@@ -13,6 +14,7 @@ from core.gallery.units import unit_rows
 __all__ = [
     "Codes",
     "Gallery",
+    "Speed",
     "build_gallery",
     "import_gallery",
     "import_sem",

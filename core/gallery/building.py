@@ -13,6 +13,7 @@ from core.datasets.images import ReadImage
 from core.gallery.chunks import Chunk, KeptChunk, work_through
 from core.gallery.embedding import Backbone, Job, embed_parts
 from core.gallery.gallery import Gallery, Progress
+from core.gallery.speed import EXACT, Speed
 from core.gallery.writing import About, finish_gallery, summarised, write_rows
 from core.store import PackedBlobs, publish, resumable_folder
 
@@ -37,6 +38,7 @@ def build_gallery(
     token_seed: int = 0,
     batch: int = 64,
     read: Callable[[str], ReadImage] | None = None,
+    speed: Speed = EXACT,
     embed: Embed = embed_parts,
     extra: Mapping[str, Any] | None = None,
     replace: bool = False,
@@ -57,6 +59,7 @@ def build_gallery(
         `token_seed` alone. The padding of texts is never drawn.
     batch : items embedded at a time.
     read : turns an item's `file` into a picture, for items that are not files; the default reads below items.root.
+    speed : how pictures may be embedded faster at the price of slightly different numbers.
     embed : embeds ranges of items, here or elsewhere; see core.gallery.embedding.embed_parts.
     extra : further entries of the manifest.
 
@@ -70,21 +73,25 @@ def build_gallery(
     one_of(dtype, ("float32", "float16"), "dtype")
     if batch < 1:
         raise InputError(f"the batch was {batch}; expected at least 1 item")
+    if items.kind != "images" and speed.chosen:
+        raise InputError(
+            f"{', '.join(speed.chosen)} was asked for {items.kind}; it is for pictures alone, leave it out"
+        )
     out = Path(out)
     if tokens < 0 or token_seed < 0:
         raise InputError(f"tokens were {tokens} with seed {token_seed}; expected whole numbers from 0")
     kept_places = {"pooled", *attaches, *(["residual"] if tokens else [])}
     wanted = tuple(attach for attach in ATTACHES if attach in kept_places)
-    job = Job(items, backbone, wanted, np.dtype(dtype), batch, read or items.read, progress, tokens, token_seed)
+    job = Job(items, backbone, wanted, np.dtype(dtype), batch, read or items.read, progress, tokens, token_seed, speed)
     dims = job.dims()
     kept = {"tokens": {"per_item": tokens, "seed": token_seed}} if tokens else {}
-    more = {**kept, **(extra or {})}
+    more = {**kept, **({"speed": speed.chosen} if speed.chosen else {}), **(extra or {})}
     said = items.source, items.licence, items.provenance, split_seed, whole, items.official, more
     about = About(name or out.name, items.kind, *said)
     with resumable_folder(out, replace) as workplace:
         chunks = list(_work(job, workplace, embed))
         problems = [*items.problems, *(problem for chunk in chunks for problem in chunk.problems)]
-        notes = [*items.notes, *backbone.notes]
+        notes = [*items.notes, *backbone.notes, *speed.notes()]
         notes += summarised((note for chunk in chunks for note in chunk.notes), items.kind)
         kept = np.concatenate([chunk.kept for chunk in chunks])
         if not len(kept):
@@ -116,6 +123,7 @@ def _keys(job: Job, parts: Sequence[range]) -> Iterator[str]:
     model = [fingerprint.to_json() for fingerprint in job.fingerprints().values()]
     common = [model, str(job.backbone.device), job.batch, job.dtype.name]
     common += [["tokens", job.tokens, job.token_seed]] if job.tokens else []
+    common += [job.speed.chosen] if job.speed.chosen else []
     for part in parts:
         items = [
             [item, content, _version(job, content)]

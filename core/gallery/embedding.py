@@ -16,6 +16,7 @@ from core.datasets.base import ItemTable, locate
 from core.datasets.images import PixelBudget, ReadImage, read_image, thumbnail_jpeg
 from core.gallery.chunks import Chunk
 from core.gallery.gallery import Progress
+from core.gallery.speed import EXACT, GAP, Speed
 from core.readout import ReadoutArrays
 
 WORKERS = min(16, os.cpu_count() or 1)
@@ -42,7 +43,7 @@ class Backbone(Protocol):
     def pixels(self, image: Image.Image) -> np.ndarray: ...
     def pixel_buffer(self, n: int) -> np.ndarray: ...
     def encode_pixels(
-        self, pixels: np.ndarray, attaches: Sequence[Attach], **tokens: TokenDraw
+        self, pixels: np.ndarray, attaches: Sequence[Attach], **how: Any
     ) -> Callable[[], Mapping[str, np.ndarray]]: ...
     def encode_texts(
         self, texts: Sequence[str], attaches: Sequence[Attach], batch: int, **tokens: TokenDraw
@@ -66,6 +67,7 @@ class Job:
     tokens: int = 0
     """Random tokens kept of each item."""
     token_seed: int = 0
+    speed: Speed = EXACT
 
     @property
     def side(self) -> Side:
@@ -81,6 +83,10 @@ class Job:
 
     def ids(self, rows: Sequence[int]) -> list[str]:
         return self.items.frame["id"].iloc[_at(rows)].tolist()
+
+    def how(self, rows: Sequence[int]) -> dict[str, Any]:
+        """Arguments of the backbone for the pictures of these rows; empty where nothing special is asked."""
+        return self.draw(rows) | {name: value for name, value in self.speed.chosen.items() if name != "reduced"}
 
     def draw(self, rows: Sequence[int]) -> dict[str, TokenDraw]:
         """How the tokens of these rows are drawn, as the backbone's argument; empty where none are kept."""
@@ -196,6 +202,11 @@ class _Readers:
         self.job, self.pool, self.budget = job, pool, PixelBudget(PIXEL_BUDGET)
         self.free: deque[np.ndarray] = deque()
         """Buffers that no batch uses."""
+        self.least: int | None = None
+        """Pixels of the shorter side below which no picture is decoded; None: all are decoded whole."""
+        if job.speed.reduced:
+            self.free.append(job.backbone.pixel_buffer(job.batch))
+            self.least = GAP * max(self.free[0].shape[1:3])
 
     def batches(self, parts: Iterable[range]) -> Iterator[_Batch]:
         """Batches in order, their reading begun."""
@@ -225,7 +236,7 @@ class _Readers:
             return read
         if items.root is None:
             raise InputError(f"{items.source} says no folder, so {file} cannot be read; give the pictures' folder")
-        return read_image(locate(items.root, file), file, take=take)
+        return read_image(locate(items.root, file), file, take=take, least=self.least)
 
 
 def _ahead(steps: Iterator[T], n: int) -> Iterator[T]:
@@ -246,8 +257,8 @@ def _begin(job: Job, batch: _Batch) -> _Running:
         return _Running(batch, results, dict)
     whole = len(good) == len(results)
     pixels = batch.pixels[: len(good)] if whole else batch.pixels[good]
-    draw = job.draw([batch.rows[i] for i in good])
-    return _Running(batch, results, job.backbone.encode_pixels(pixels, job.attaches, **draw))
+    how = job.how([batch.rows[i] for i in good])
+    return _Running(batch, results, job.backbone.encode_pixels(pixels, job.attaches, **how))
 
 
 def _finish(job: Job, running: _Running) -> Chunk:
