@@ -1,7 +1,6 @@
 """Searched items under a neuron edit, answered by the live engine instead of a new index."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -32,6 +31,7 @@ def live_engine(material: Material, index: Index | None = None) -> LiveEngine:
         material.pooled if residual else None,
         material.readout if residual else None,
         index.lengths if isinstance(index, StoredIndex) else None,
+        material.codes_by_row,
     )
 
 
@@ -72,14 +72,13 @@ class LiveIndex:
             return best_ranking(self.scores(query), k)
         return self._engine.search(unit_query(query, self.d), k, self._edit, self._baseline.scores(query))
 
-    def unit_at(self, rows: np.ndarray) -> np.ndarray:
+    def unit_at(self, rows: np.ndarray | slice) -> np.ndarray:
         """Some of the edited unit rows, float32 (m, d)."""
-        unit, of = np.array(self._baseline.unit_at(rows)), self._material
+        unit = np.array(self._baseline.unit_at(rows))
+        rows = np.arange(self.n)[rows] if isinstance(rows, slice) else rows
         rows = self._baseline.rows[rows] if isinstance(self._baseline, PartIndex) else rows
-        changed = np.isin(rows, self._engine.edited(self._edit).rows)
-        rows, codes = rows[changed], self._engine.sums.codes_by_row
-        few = replace(of, pooled=of.pooled[rows], x=of.x[rows], codes=codes[rows].tocsc())
-        unit[changed] = unit_rows(INTERVENTIONS.get("neuron-edit")()(few, self._edit))
+        changed = self._engine.edited(self._edit).changes(rows)
+        unit[changed] = unit_rows(INTERVENTIONS.get("neuron-edit")()(self._material.at(rows[changed]), self._edit))
         return unit
 
     @property

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from core.audit.bench import Bench
+from core.audit.edited_rows import EditedRows, large_items
 from core.audit.evidence import Fitter, SAEs, sae_of
 from core.audit.live_items import engine_for, live_items
 from core.audit.material import (
@@ -14,6 +15,8 @@ from core.audit.material import (
     baseline_items,
     edited_items,
     embed_query,
+    engine_part,
+    is_large,
     item_material,
     select_part,
 )
@@ -23,6 +26,7 @@ from core.config import Edit, InputError, digest_of
 from core.gallery import Gallery
 from core.interventions import INTERVENTIONS, Intervention
 from core.interventions.base import NO_EDIT
+from core.interventions.reconstruction import reconstruction
 from core.metrics import RANKING_METRICS, Mode
 from core.retrieval import Ranking, ranks_of, unit_query
 from core.statistics import (
@@ -45,6 +49,8 @@ if TYPE_CHECKING:
 
 Progress = Callable[[int, int, str], None]
 
+LIVE: dict[str, Callable[[Edit], Edit]] = {"neuron-edit": lambda edit: edit, "reconstruction-only": reconstruction}
+"""Methods that the live engine answers, and the edit of neurons that each of them is."""
 ABSENT_SHOWN = 12
 """Empty groups that a note lists at most."""
 
@@ -126,11 +132,17 @@ def arm_items(
     digest = digest_of(made_of)
 
     def make() -> Items:
-        if method != "neuron-edit":
-            material = item_material(gallery, part, sae_file, bench)
-            return edited_items(material, baseline, method, edit, digest, fitter(method))
-        engine, material = engine_for(gallery, part, sae_file, bench)
-        return live_items(engine, material, baseline, edit, digest, progress)
+        if method in LIVE:
+            engine, material = engine_for(gallery, part, sae_file, bench)
+            return live_items(engine, material, baseline, LIVE[method](edit), digest, progress)
+        if is_large(gallery):
+            wide = engine_part(gallery, part)
+            material = item_material(gallery, wide, sae_file, bench)
+            rows = None if wide is part else part.rows
+            edited = EditedRows(material, rows, method, edit, fitter(method))
+            return large_items(edited, baseline.index, digest, progress)
+        material = item_material(gallery, part, sae_file, bench)
+        return edited_items(material, baseline, method, edit, digest, fitter(method))
 
     return bench.remember(("items", digest), make)
 

@@ -13,7 +13,7 @@ from core.retrieval.flat import (
     unit_query,
 )
 from core.retrieval.live import LiveEdit, LiveEngine
-from core.retrieval.products import blocks
+from core.retrieval.products import blocks, passes, squared_lengths, times
 from core.retrieval.stored import PartIndex, StoredIndex
 
 __all__ = [
@@ -27,9 +27,12 @@ __all__ = [
     "best_ranking",
     "best_rows",
     "blocks",
+    "passes",
     "ranks_of",
     "require_k",
     "same_ranking",
     "search",
+    "squared_lengths",
+    "times",
     "unit_query",
 ]

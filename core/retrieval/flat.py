@@ -36,7 +36,7 @@ class Index(Protocol):
     @property
     def unit(self) -> np.ndarray: ...
 
-    def unit_at(self, rows: np.ndarray) -> np.ndarray: ...
+    def unit_at(self, rows: np.ndarray | slice) -> np.ndarray: ...
 
     def scores(self, query: np.ndarray) -> np.ndarray: ...
 
@@ -72,7 +72,7 @@ class FlatIndex:
         """Memory that the rows take."""
         return self.n * self.d * 4
 
-    def unit_at(self, rows: np.ndarray) -> np.ndarray:
+    def unit_at(self, rows: np.ndarray | slice) -> np.ndarray:
         """Some of the unit rows, float32 (m, d)."""
         return self.unit[rows]
 

@@ -65,6 +65,11 @@ class LiveEdit(_Change):
     lengths: np.ndarray
     """||x'|| of the changed rows (m,)."""
 
+    def changes(self, rows: np.ndarray) -> np.ndarray:
+        """Whether the edit changes each of some rows of the gallery (m,) bool."""
+        everybody = isinstance(self.of, slice)
+        return np.ones(len(rows), dtype=bool) if everybody else self.switched.fires[rows]
+
     @cached_property
     def whole(self) -> np.ndarray:
         """What the inner product of push(x') with a query is divided by (m,)."""
