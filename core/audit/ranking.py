@@ -85,8 +85,8 @@ def rank(
         arms.append((items, vectors[0]))
         found.append(measured(gallery, part, request, items, vectors[0], bench))
     difference = compare(gallery, part, request, found, arms) if request.intervenes else None
-    notes = (*query.notes, *_notes(part, query.fitter))
-    return RankResult(request, part, _digests(query.fitter, arms), notes, *found, difference=difference)
+    notes = (*query.notes, *notes_of(part, query.fitter))
+    return RankResult(request, part, digests_of(query.fitter, arms[0][1]), notes, *found, difference=difference)
 
 
 def intervene(
@@ -288,7 +288,7 @@ def _cosine(a: np.ndarray, b: np.ndarray) -> float:
     return float(a @ b / (np.linalg.norm(a) * np.linalg.norm(b)))
 
 
-def _notes(part: Part, fitter: Fitter) -> list[str]:
+def notes_of(part: Part, fitter: Fitter) -> list[str]:
     """Warnings about groups, about what could not be compared and about items that were looked at before."""
     gallery, request, saes, notes = fitter.gallery, fitter.request, fitter.saes, []
     if part.absent:
@@ -314,14 +314,14 @@ def _notes(part: Part, fitter: Fitter) -> list[str]:
     return notes
 
 
-def _digests(fitter: Fitter, arms: list) -> dict[str, Any]:
+def digests_of(fitter: Fitter, vector: np.ndarray) -> dict[str, Any]:
     """Of everything that the numbers depend on."""
     request, fitted_on = fitter.request, fitter.digest(fitter.request.method)
     used = {side: fitter.saes[side].digest for side in fitter.sides if side in fitter.saes}
     return {
         "gallery": fitter.gallery.digest,
         "request": request.digest,
-        "query": array_digest(np.ascontiguousarray(arms[0][1])),
+        "query": array_digest(np.ascontiguousarray(vector)),
         "saes": used,
         "edits": {side: edit.digest for side, edit in request.edits.items()},
         **({"evidence": fitted_on} if fitted_on else {}),

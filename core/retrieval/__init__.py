@@ -12,6 +12,7 @@ from core.retrieval.flat import (
     search,
     unit_query,
 )
+from core.retrieval.ivf import InvertedLists, IvfIndex, Recall
 from core.retrieval.live import LiveEdit, LiveEngine
 from core.retrieval.products import blocks, passes, squared_lengths, times
 from core.retrieval.stored import PartIndex, StoredIndex
@@ -19,10 +20,13 @@ from core.retrieval.stored import PartIndex, StoredIndex
 __all__ = [
     "FlatIndex",
     "Index",
+    "InvertedLists",
+    "IvfIndex",
     "LiveEdit",
     "LiveEngine",
     "PartIndex",
     "Ranking",
+    "Recall",
     "StoredIndex",
     "best_ranking",
     "best_rows",
