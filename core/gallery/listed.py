@@ -11,7 +11,7 @@ import numpy as np
 
 from core.config import InputError, digest_of
 from core.gallery.units import unit_rows
-from core.retrieval import InvertedLists, Recall, best_rows, squared_lengths, times
+from core.retrieval import InvertedLists, Recall, best_rows, blocks, squared_lengths, times
 from core.retrieval.nearest import Centres, k_means
 from core.store import array_digest, atomic_file, file_digest, publish, read_json, resumable_folder, write_json
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 Progress = Callable[[int, int, str], None]
 FOLDER, MANIFEST, SCHEMA = "ivf", "ivf.json", 1
-ARRAYS = ("centres", "members", "starts", "queries", "exact_lists")
+ARRAYS = ("centres", "members", "starts", "queries", "exact_lists", "rows")
 SAMPLE = 64
 """Rows a list, drawn at random, of which the centres are found."""
 CHUNK = 1 << 17
@@ -36,6 +36,8 @@ class GalleryIvf:
     """An opened inverted file of a gallery."""
 
     inverted: InvertedLists
+    rows: np.ndarray
+    """The embeddings as the gallery stores them, in the order of the lists (n, d), memory-mapped."""
     recall: Recall
     about: dict[str, Any]
     """Its manifest."""
@@ -55,7 +57,8 @@ def build_ivf(
     """Make the inverted file of a gallery's pooled embeddings in its folder; an older one is replaced.
 
     Centres are found on a sample, then every row's nearest one, chunk by chunk; an interrupted run goes on at its last
-    chunk. Memory holds the sample (64 rows a list) or a chunk, and 12 bytes a row.
+    chunk. Memory holds the sample (64 rows a list) or a chunk, and 12 bytes a row; the disk holds the embeddings once
+    more, list after list.
 
     Parameters
     ----------
@@ -78,8 +81,9 @@ def build_ivf(
         shutil.rmtree(assembled, ignore_errors=True)
         assembled.mkdir()
         arrays = (inverted.centres, inverted.members, inverted.starts, asked, exact)
-        for name, array in zip(ARRAYS, arrays, strict=True):
+        for name, array in zip(ARRAYS, arrays, strict=False):
             np.save(assembled / f"{name}.npy", array)
+        _write_rows(assembled / "rows.npy", x, inverted.members, progress)
         about = {
             "schema": SCHEMA,
             "gallery": gallery.digest,
@@ -88,6 +92,7 @@ def build_ivf(
             "lists": lists,
             "seed": seed,
             "sampled_rows": min(gallery.n, SAMPLE * lists),
+            "stored_as": str(x.dtype),
             "queries": source,
             "files": {
                 path.name: {"bytes": path.stat().st_size, "sha256": file_digest(path)}
@@ -124,7 +129,8 @@ def open_ivf(gallery: "Gallery") -> GalleryIvf:
             raise InputError(f"{path} is missing or has not the {said} bytes that {MANIFEST} says; {make} again")
         arrays[name] = np.load(path, mmap_mode="r", allow_pickle=False)
     inverted = InvertedLists(np.asarray(arrays["centres"]), arrays["members"], np.asarray(arrays["starts"]))
-    return GalleryIvf(inverted, Recall(np.asarray(arrays["queries"]), np.asarray(arrays["exact_lists"])), about)
+    recall = Recall(np.asarray(arrays["queries"]), np.asarray(arrays["exact_lists"]))
+    return GalleryIvf(inverted, arrays["rows"], recall, about)
 
 
 def check_ivf(gallery: Path) -> list[str]:
@@ -185,6 +191,16 @@ def _nearest(workplace: Path, x: np.ndarray, centres: np.ndarray, progress: Prog
         if progress is not None:
             progress(min(start + CHUNK, len(x)), len(x), "sorting items into lists")
         yield np.load(path, allow_pickle=False)
+
+
+def _write_rows(path: Path, x: np.ndarray, members: np.ndarray, progress: Progress | None) -> None:
+    """The embeddings in the order of the lists, as they are stored."""
+    listed = np.lib.format.open_memmap(path, "w+", x.dtype, x.shape)
+    for at in blocks(len(x), x.shape[1], x.dtype.itemsize):
+        listed[at] = x[members[at]]
+        if progress is not None:
+            progress(at.stop, len(x), "writing the lists")
+    listed.flush()
 
 
 def _keep(path: Path, array: np.ndarray) -> None:

@@ -1,8 +1,8 @@
 """An inverted file: rows listed by the centre that they are nearest to; a query looks at a few lists alone.
 
-The lists hold row numbers and nothing else. Every row of a list that is looked at is scored by its stored embedding,
-so that no score is approximate and nothing is quantised; what may be missed are rows of the lists that are not looked
-at, and how many these are is measured: see `Recall`.
+The lists hold the rows as they are stored, one list behind the other, so that a list is read in one go and its scores
+are exact: nothing is quantised. What may be missed are rows of the lists that are not looked at, and how many these
+are is measured: see `Recall`.
 """
 
 from dataclasses import dataclass
@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from core.config import InputError
-from core.retrieval.flat import Ranking, best_rows, require_k, unit_query
+from core.retrieval.flat import Ranking, require_k, unit_query
 from core.retrieval.kept import Kept
-from core.retrieval.products import Rows, in_precision, passes
+from core.retrieval.products import each, in_precision
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,10 +45,9 @@ class InvertedLists:
         """All lists (L,), the one whose mean row scores highest first."""
         return np.argsort(-(self.centres @ unit_query(query, self.centres.shape[1])), kind="stable")
 
-    def rows(self, query: np.ndarray, probes: int) -> np.ndarray:
-        """The rows of the first `probes` lists, rising."""
-        lists = [self.members[self.starts[j] : self.starts[j + 1]] for j in self.order(query)[:probes]]
-        return np.sort(np.concatenate(lists)).astype(np.int64)
+    def slices(self, query: np.ndarray, probes: int) -> list[slice]:
+        """Where the members of the first `probes` lists are."""
+        return [slice(int(self.starts[j]), int(self.starts[j + 1])) for j in self.order(query)[:probes]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,13 +83,21 @@ class Recall:
 
 
 class IvfIndex:
-    """Rows (n, d), perhaps some of those that the lists were made of, searched in the lists nearest to a query."""
+    """Rows (n, d), perhaps some of those that the lists were made of, searched in the lists nearest to a query.
 
-    def __init__(self, x: Rows, inverted: InvertedLists, probes: int, part: np.ndarray | None = None) -> None:
+    Parameters
+    ----------
+    listed : the rows in the order of `inverted.members`, in the precision in which they are stored.
+    part : numbers of the rows that are searched, rising; None: all.
+    """
+
+    def __init__(
+        self, listed: np.ndarray, inverted: InvertedLists, probes: int, part: np.ndarray | None = None
+    ) -> None:
         if not 1 <= probes <= len(inverted):
             raise InputError(f"probes was {probes}; expected 1 to {len(inverted)}, the number of lists")
-        self._x, self.inverted, self.probes, self._part = x, inverted, probes, part
-        self.n, self.d = len(x) if part is None else len(part), x.shape[1]
+        self._listed, self.inverted, self.probes, self._part = listed, inverted, probes, part
+        self.n, self.d = len(listed) if part is None else len(part), listed.shape[1]
         self._found: Kept[tuple[np.ndarray, np.ndarray]] = Kept(4)
 
     nbytes = 0
@@ -108,27 +115,31 @@ class IvfIndex:
                 f"{self.probes} of {len(self.inverted)} lists hold {len(places)} of the searched rows; {k} are needed "
                 "for k and its intervals: look at more lists (probes) or use the exact index"
             )
-        first = best_rows(scores, k)
+        least = np.partition(scores, len(scores) - k)[len(scores) - k]
+        near = np.flatnonzero(scores >= least)  # ties with the k-th take part, so that the rows decide among equals
+        first = near[np.lexsort((places[near], -scores[near]))[:k]]
         return Ranking(places[first], scores[first])
 
     def _scored(self, query: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Places of the rows looked at, rising, and their cosines, float32."""
+        """Places of the rows looked at, list after list, and their cosines, float32."""
         unit = unit_query(query, self.d)
         return self._found(unit.tobytes(), lambda: self._score(unit))
 
     def _score(self, unit: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        rows = self.inverted.rows(unit, self.probes)
-        places = rows
-        if self._part is not None:
-            places = np.minimum(np.searchsorted(self._part, rows), self.n - 1)
-            inside = self._part[places] == rows
-            rows, places = rows[inside], places[inside]
-        scores = np.empty(len(rows), dtype=np.float32)
+        lists = self.inverted.slices(unit, self.probes)
+        ends = np.cumsum([part.stop - part.start for part in lists])
+        scores = np.empty(ends[-1], dtype=np.float32)
 
-        def work(at: slice) -> None:
-            block = in_precision(self._x[rows[at]])
-            along = np.einsum("ij,j->i", block, unit.astype(block.dtype))
-            scores[at] = along / np.sqrt(np.einsum("ij,ij->i", block, block))
+        def work(number: slice) -> None:
+            for part, end in zip(lists[number], ends[number], strict=True):
+                block = in_precision(self._listed[part])
+                along = np.einsum("ij,j->i", block, unit.astype(block.dtype))
+                scores[end - len(block) : end] = along / np.sqrt(np.einsum("ij,ij->i", block, block))
 
-        passes(self._x, work, n=len(rows))
-        return places, scores
+        each([slice(i, i + 1) for i in range(len(lists))], work)
+        rows = np.concatenate([self.inverted.members[part] for part in lists]).astype(np.int64)
+        if self._part is None:
+            return rows, scores
+        places = np.minimum(np.searchsorted(self._part, rows), self.n - 1)
+        inside = self._part[places] == rows
+        return places[inside], scores[inside]

@@ -73,7 +73,7 @@ def _measured(x: np.ndarray, opened: dict, asked: dict, runs: int) -> tuple[list
         query = asked[KINDS[number % 2]][number % 64] + np.float32(1e-4) * number  # never asked before
         times[0].append(timed(lambda q=query: stored.search(q, K))[0])
         for probes in places:
-            index = IvfIndex(x, inverted, probes)
+            index = IvfIndex(opened["items"].rows, inverted, probes)
             if index.looked_at(query + np.float32(1e-3)) >= K:  # another query: nothing is remembered of this one
                 times[probes].append(timed(lambda i=index, q=query: i.search(q, min(K, i.looked_at(q))))[0])
             looked_at[probes].append(index.looked_at(query))
@@ -82,9 +82,10 @@ def _measured(x: np.ndarray, opened: dict, asked: dict, runs: int) -> tuple[list
             "probes": probes,
             "share": round(probes / len(inverted), 4),
             "looked_at": int(statistics.median(looked_at[probes])),
-            "median_ms": round(1e3 * statistics.median(times[probes] or [float("nan")]), 2),
+            "median_ms": round(1e3 * statistics.median(times[probes]), 2),
             "recall": {kind: recall_of(opened[kind], probes, min(K, len(x))).to_json() for kind in KINDS},
         }
         for probes in places
+        if times[probes]  # fewer lists do not hold as many rows as are asked for
     ]
     return points, 1e3 * statistics.median(times[0])
