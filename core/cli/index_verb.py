@@ -45,7 +45,7 @@ def _probes(lists: int) -> list[int]:
 
 
 def _lines(document: dict[str, Any]) -> Iterator[str]:
-    yield f"{document['n']:,} items in {document['lists']:,} lists, embeddings as stored ({document['stored_as']}), nothing is quantised"
-    yield f"recall measured on {document['queries']}:"
+    yield f"{document['n']:,} items in {document['lists']:,} lists of rows as stored ({document['stored_as']})"
+    yield f"recall measured on {document['queries']}; scores are exact, nothing is quantised:"
     for one in document["recall"]:
         yield f"  recall@{one['k']}, {one['probes']} of {document['lists']} lists: {estimate_text(one)}"
