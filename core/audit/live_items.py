@@ -11,7 +11,17 @@ from core.audit.results import Part
 from core.config import Edit
 from core.gallery import Gallery, unit_rows
 from core.interventions import INTERVENTIONS, Material
-from core.retrieval import FlatIndex, Index, LiveEngine, PartIndex, Ranking, StoredIndex, best_ranking, unit_query
+from core.retrieval import (
+    FlatIndex,
+    Index,
+    LiveEngine,
+    PartIndex,
+    Ranking,
+    StoredIndex,
+    best_ranking,
+    place_for,
+    unit_query,
+)
 
 if TYPE_CHECKING:
     from core.saes.checkpoint import SAEFile
@@ -32,6 +42,7 @@ def live_engine(material: Material, index: Index | None = None) -> LiveEngine:
         material.readout if residual else None,
         index.lengths if isinstance(index, StoredIndex) else None,
         material.codes_by_row,
+        place_for(material.x, material.pooled),
     )
 
 
@@ -102,7 +113,7 @@ def live_items(
 ) -> Items:
     """The items after a neuron edit; rows that it leaves alone keep their unit embedding and their scores."""
     live, index = engine.edited(edit, progress), baseline.index
-    rows, cosines = live.rows, live.cosines
+    rows, cosines = engine.on.get(live.rows), engine.on.get(live.cosines)
     if isinstance(index, PartIndex):
         place = np.minimum(np.searchsorted(index.rows, rows), index.n - 1)
         inside = index.rows[place] == rows

@@ -12,6 +12,7 @@ from core.retrieval.flat import (
     search,
     unit_query,
 )
+from core.retrieval.host import Host, place_for
 from core.retrieval.ivf import InvertedLists, IvfIndex, Recall
 from core.retrieval.live import LiveEdit, LiveEngine
 from core.retrieval.products import blocks, passes, squared_lengths, times
@@ -19,6 +20,7 @@ from core.retrieval.stored import PartIndex, StoredIndex
 
 __all__ = [
     "FlatIndex",
+    "Host",
     "Index",
     "InvertedLists",
     "IvfIndex",
@@ -32,6 +34,7 @@ __all__ = [
     "best_rows",
     "blocks",
     "passes",
+    "place_for",
     "ranks_of",
     "require_k",
     "same_ranking",
