@@ -18,9 +18,16 @@ from core.store import array_digest, atomic_file, read_array, read_json, write_j
 
 N_NEIGHBORS = 15
 """Of UMAP and of the trustworthiness that is reported."""
-MIN_DIST = 0.1
+MIN_DIST = 0.05
+EPOCHS, NEGATIVES = 1000, 15
+"""Passes over the neighbourhoods, and strangers pushed away at each. Decoder rows are nearly at right angles: with
+umap's own 500 and 5 their map keeps hardly more neighbours than PCA's (trustworthiness .60 against .59, here .66)."""
+WORK = 10_000_000
+"""Points times passes at most: very large maps get fewer passes."""
 MOST = 20_000
 """Points of one map: beyond it the exact trustworthiness needs more memory than a laptop has."""
+BLOCK = 2048
+"""Rows whose cosines to all others are in memory at a time."""
 STAGES = ("waiting", "loading", "placing", "checking", "done")
 
 
@@ -33,6 +40,9 @@ class Projection:
     """Of the UMAP map: see `trustworthiness`."""
     pca_trustworthiness: float
     """Of the PCA map of the same points."""
+    nearest_cosine: float
+    """Median over the points of the cosine to the nearest other one: where it is small, no two points are alike and
+    any map of them says little."""
     n_neighbors: int
     seed: int
 
@@ -61,7 +71,8 @@ def umap_places(x: np.ndarray, seed: int = 0, n_neighbors: int = N_NEIGHBORS) ->
     import umap
 
     near = min(n_neighbors, len(x) - 1)
-    model = umap.UMAP(n_neighbors=near, min_dist=MIN_DIST, metric="cosine", random_state=seed, n_jobs=1)
+    passes = {"n_epochs": int(min(EPOCHS, WORK / len(x))), "negative_sample_rate": NEGATIVES}
+    model = umap.UMAP(near, metric="cosine", min_dist=MIN_DIST, random_state=seed, n_jobs=1, **passes)
     return np.asarray(model.fit_transform(_unit(x).astype(np.float32)), dtype=np.float64)
 
 
@@ -76,6 +87,20 @@ def trustworthiness(x: np.ndarray, places: np.ndarray, n_neighbors: int = N_NEIG
     if len(x) < 2 * n_neighbors + 2:
         return float("nan")
     return float(of_sklearn(_unit(x), places, n_neighbors=n_neighbors, metric="cosine"))
+
+
+def nearest_cosine(x: np.ndarray) -> float:
+    """Median over the rows of x (n, d) of the cosine to the nearest other row, in [-1, 1]; NaN for fewer than two."""
+    unit = _unit(x).astype(np.float32)
+    if len(unit) < 2:
+        return float("nan")
+    nearest = np.empty(len(unit))
+    for start in range(0, len(unit), BLOCK):
+        cosines = unit[start : start + BLOCK] @ unit.T
+        rows = np.arange(len(cosines))
+        cosines[rows, start + rows] = -np.inf
+        nearest[start : start + BLOCK] = cosines.max(axis=1)
+    return float(np.median(nearest))
 
 
 def place_among(x: np.ndarray, places: np.ndarray, new: np.ndarray, n_neighbors: int = 5) -> np.ndarray:
@@ -95,7 +120,8 @@ def place_among(x: np.ndarray, places: np.ndarray, new: np.ndarray, n_neighbors:
 
 def map_digest(x: np.ndarray, seed: int = 0) -> str:
     """What a map depends on: its points and its settings."""
-    return digest_of([array_digest(np.ascontiguousarray(x)), seed, N_NEIGHBORS, MIN_DIST])
+    settings = [N_NEIGHBORS, MIN_DIST, EPOCHS, NEGATIVES, WORK]
+    return digest_of([array_digest(np.ascontiguousarray(x)), seed, *settings])
 
 
 def start(folder: Path, x: np.ndarray, seed: int = 0) -> None:
@@ -160,6 +186,7 @@ def _compute(folder: Path) -> None:
     places = umap_places(x, seed)
     _say(folder, "checking", seed, os.getpid())
     found = {"trustworthiness": trustworthiness(x, places), "pca_trustworthiness": trustworthiness(x, pca_places(x))}
+    found["nearest_cosine"] = nearest_cosine(x)
     with atomic_file(folder / "places.npy") as partial, open(partial, "wb") as file:
         np.save(file, places)
     known = {name: value if np.isfinite(value) else 0.0 for name, value in found.items()}

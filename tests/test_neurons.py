@@ -19,6 +19,7 @@ from core.neurons import (
     encode_gallery,
     encode_rows,
     evidence,
+    firing_centres,
     firing_statistics,
     histogram,
     nearest_neurons,
@@ -238,3 +239,14 @@ def test_a_gallery_is_encoded_once_and_refuses_a_foreign_sae(sae, tmp_path):
     other = Fingerprint("other", "0" * 64, "image", "pooled", 6)
     with pytest.raises(InputError, match="toy"):
         encode_gallery(gallery, SAEFile(sae, "s2", "9" * 64, Fingerprint(**{**other.to_json(), "side": "text"})))
+
+
+def test_firing_centres_are_weighted_means_beside_the_mean_of_all(monkeypatch):
+    z, rng = codes(), np.random.default_rng(1)
+    x, rows, neurons = rng.normal(3, 1, size=(120, 6)), np.arange(10, 115), np.array([0, 2, 3, 14])
+    monkeypatch.setattr("core.neurons.neighbours.BLOCK", 7)
+    found = firing_centres(sparse.csr_matrix(z), x, rows, neurons)
+    assert not found[0].any(), "a silent neuron has no centre"
+    for own, j in zip(found[1:], neurons[1:], strict=True):
+        expected = np.average(x[rows], axis=0, weights=z[rows, j]) - x[rows].mean(axis=0)
+        np.testing.assert_allclose(own, expected, atol=1e-12)

@@ -43,6 +43,9 @@ def test_the_map_keeps_neighbours_clearly_better_than_pca(made: tuple[Path, proj
     assert found.pca_trustworthiness == pytest.approx(trustworthiness(x, pca_places(x)))
     assert found.trustworthiness > found.pca_trustworthiness + 0.05
     assert found.n_neighbors == N_NEIGHBORS
+    unit = x / np.linalg.norm(x, axis=1, keepdims=True)
+    cosines = unit @ unit.T - 3 * np.eye(len(x))
+    assert found.nearest_cosine == pytest.approx(np.median(cosines.max(axis=1)), abs=1e-6)
 
 
 def test_the_same_seed_gives_the_same_map_in_another_process(made: tuple[Path, projection.Projection]) -> None:

@@ -17,7 +17,7 @@ from core.audit.request import RankRequest
 from core.audit.results import Part
 from core.audit.sources import Sources
 from core.audit.spec import AuditSpec
-from core.config import Edit, Side, digest_of
+from core.config import Edit, InputError, Side, digest_of
 from core.interventions import matched_random_edits
 from core.statistics import depth_for
 from core.store import atomic_file, read_arrays
@@ -84,16 +84,15 @@ def edits_of(spec: AuditSpec, sources: Sources, bench: Bench) -> tuple[dict[str,
     choice, chosen = EditChoice.from_json(spec.edit), {}
     side: Side = next(iter(sources.saes))
     for attribute in spec.attributes:
-        if choice.select == "neurons":
-            chosen[attribute] = [{side: choice.edit(choice.neurons)}] * len(spec.all_prompts)
+        if choice.select in ("neurons", "label_set"):
+            neurons = choice.neurons if choice.select == "neurons" else _labelled(choice, sources)
+            chosen[attribute] = [{side: choice.edit(neurons)}] * len(spec.all_prompts)
             continue
         found = []
         for name in gallery.components(attribute):
             request = replace(request_for(spec, attribute, spec.prompts[0]), attribute=name, target=_plain(spec))
-            prompts, by = list(spec.all_prompts), _labelled(sources.saes[side].digest)
-            edits = choose_edits(
-                gallery, sources.probe, choice, request, prompts, sources.texts, sources.saes, bench, label_sets=by
-            )
+            prompts = list(spec.all_prompts)
+            edits = choose_edits(gallery, sources.probe, choice, request, prompts, sources.texts, sources.saes, bench)
             notes += edits.notes
             found.append(edits)
         chosen[attribute] = [
@@ -103,15 +102,12 @@ def edits_of(spec: AuditSpec, sources: Sources, bench: Bench) -> tuple[dict[str,
     return chosen, list(dict.fromkeys(notes))
 
 
-def _labelled(sae: str) -> Callable[[str], tuple[int, ...]]:
-    """Finds the neurons of a set that people labelled, in this machine's log; refuses a set of another SAE."""
-
-    def find(digest: str) -> tuple[int, ...]:
-        from core.labelling import label_set  # the log's database is opened only where a set is named
-
-        return label_set(digest, sae)
-
-    return find
+def _labelled(choice: EditChoice, sources: Sources) -> tuple[int, ...]:
+    """Neurons of the labelled set that the edit names; InputError where the set at hand is another one."""
+    made = sources.labelled
+    if made is None or not made.digest.startswith(str(choice.label_set)):
+        raise InputError(f"the set of labelled neurons {choice.label_set!r} is not at hand; name the neurons instead")
+    return made.neurons
 
 
 def _plain(spec: AuditSpec) -> Any:

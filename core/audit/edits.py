@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from core.backbones.base import Backbone
 
 Progress = Callable[[int, int, str], None]
-LabelSets = Callable[[str], Sequence[int]]
-"""The neurons of a label set, by its digest."""
 
 MANNER = ("strength", "gamma", "form", "alpha")
 OWN: dict[str, tuple[str, ...]] = {
@@ -150,7 +148,6 @@ def choose_edits(
     saes: SAEs | None = None,
     bench: Bench | None = None,
     progress: Progress | None = None,
-    label_sets: LabelSets | None = None,
 ) -> ChosenEdits:
     """One edit of the gallery's own side for each query.
 
@@ -161,18 +158,18 @@ def choose_edits(
     probe : where neurons are found: the gallery itself (its probe half) or the partner that it names.
     request : attribute, k, target and restriction that the edit is for; its own query and edits are not used.
     queries : prompts, or their embeddings (m, d).
-    label_sets : finds the neurons of a label set.
 
     Raises
     ------
-    InputError : no neuron is found for any group, an unknown label set, or what does not fit together.
+    InputError : no neuron is found for any group, a set of labelled neurons (which is looked up, not found: see
+        core.audit.arms.edits_of), or what does not fit together.
     """
     bench, saes = bench or Bench(), saes or {}
     count = len(queries)
     if choice.select == "neurons":
         return ChosenEdits((choice.edit(choice.neurons),) * count)
     if choice.select == "label_set":
-        return ChosenEdits((choice.edit(_labelled(choice, label_sets)),) * count)
+        raise InputError(f"the edit names the set of labelled neurons {choice.label_set}; give its neurons")
     found = probe_set(gallery, probe, request, saes, bench)
     if choice.select == "rule":
         neurons, notes = by_rule(found, choice)
@@ -266,18 +263,6 @@ def query_vectors(
         return unit_queries(queries, d)
     plain = RankRequest(request.attribute, query="queries", where=request.where)
     return unit_queries(embed_texts(list(queries), gallery, plain, backbone, {}, bench).material.pooled, d)
-
-
-def _labelled(choice: EditChoice, label_sets: LabelSets | None) -> Sequence[int]:
-    if label_sets is None:
-        raise InputError(
-            f"the edit names the label set {choice.label_set}, but no labelling log was given to look it up in; give "
-            "one, or name the neurons"
-        )
-    neurons = label_sets(str(choice.label_set))
-    if not len(neurons):
-        raise InputError(f"the label set {choice.label_set} holds no neuron; label some first, or name the neurons")
-    return neurons
 
 
 def _neuron_numbers(value: Any) -> tuple[int, ...]:

@@ -16,7 +16,7 @@ from core.audit.numbers import NO_TARGET, arm_numbers, part_numbers, prompt_numb
 from core.audit.results import Part
 from core.audit.sources import Sources, open_sources
 from core.audit.spec import AuditSpec
-from core.config import InputError
+from core.config import VERSION, InputError
 from core.interventions import INTERVENTIONS
 
 if TYPE_CHECKING:
@@ -161,7 +161,7 @@ def _ids(sources: Sources, part: Part, one: Ranked, k: int) -> dict[str, list[st
 
 def software() -> dict[str, str]:
     """Versions of what computed the numbers."""
-    found = {"python": platform.python_version()}
+    found = {"unskew": VERSION, "python": platform.python_version()}
     for name in SOFTWARE:
         try:
             found[name] = version(name)

@@ -14,6 +14,7 @@ from core.zeroshot import PromptSet
 
 if TYPE_CHECKING:
     from core.backbones.base import Backbone
+    from core.labelling import LabelSet
     from core.saes.checkpoint import SAEFile
 
 
@@ -30,6 +31,8 @@ class Sources:
     """None: only the gallery's known prompts have embeddings."""
     prompts: PromptSet | None = None
     """Class prompts for what an edit costs."""
+    labelled: "LabelSet | None" = None
+    """The set of labelled neurons that the spec's edit names by its hash, all of it."""
 
 
 def open_sources(spec: AuditSpec, backbone: "Backbone | None" = None) -> Sources:
@@ -48,7 +51,18 @@ def open_sources(spec: AuditSpec, backbone: "Backbone | None" = None) -> Sources
         from core.backbones.open_clip_models import load_backbone
 
         backbone = load_backbone(spec.model or gallery.fingerprint("pooled").model)
-    return sources_of(gallery, probe_of(gallery), sae, RecordingTexts(backbone) if backbone is not None else None)
+    texts = RecordingTexts(backbone) if backbone is not None else None
+    return sources_of(gallery, probe_of(gallery), sae, texts, _label_set(spec, sae))
+
+
+def _label_set(spec: AuditSpec, sae: "SAEFile | None") -> "LabelSet | None":
+    """The labelled set that the spec's edit names, from this machine's log; its database is opened for nothing else."""
+    digest = (spec.edit or {}).get("label_set")
+    if digest is None or sae is None:
+        return None
+    from core.labelling import label_set
+
+    return label_set(str(digest), sae.digest)
 
 
 def _store_codes(gallery: Gallery, sae: "SAEFile") -> None:
@@ -60,13 +74,17 @@ def _store_codes(gallery: Gallery, sae: "SAEFile") -> None:
 
 
 def sources_of(
-    gallery: Gallery, probe: Gallery, sae: "SAEFile | None", texts: RecordingTexts | RecordedTexts | None
+    gallery: Gallery,
+    probe: Gallery,
+    sae: "SAEFile | None",
+    texts: RecordingTexts | RecordedTexts | None,
+    labelled: "LabelSet | None" = None,
 ) -> Sources:
     """Sources from opened parts."""
     saes: dict[Any, Any] = {}
     if sae is not None:
         saes = {sae.side or gallery.side: sae}
-    return Sources(gallery, probe, saes, texts, class_prompts(gallery))
+    return Sources(gallery, probe, saes, texts, class_prompts(gallery), labelled)
 
 
 def probe_of(gallery: Gallery, find: Callable[[str], Gallery] = open_gallery) -> Gallery:

@@ -155,8 +155,8 @@ class LabelLog:
         self._engine.dispose()
 
 
-def label_set(digest: str, sae: str | None = None, where: str | Path | None = None) -> tuple[int, ...]:
-    """The neurons of a set by its hash, for edits; InputError where it is not there or belongs to another SAE.
+def label_set(digest: str, sae: str | None = None, where: str | Path | None = None) -> LabelSet:
+    """A set by its hash, for edits; InputError where it is not there or belongs to another SAE.
 
     Parameters
     ----------
@@ -173,7 +173,7 @@ def label_set(digest: str, sae: str | None = None, where: str | Path | None = No
             f"the set {found.name!r} ({digest[:12]}) names neurons of the SAE {found.sae[:12]}, not of {sae[:12]}; "
             "label the neurons of this SAE"
         )
-    return found.neurons
+    return found
 
 
 def _row(entry: LabelEvent) -> dict[str, Any]:

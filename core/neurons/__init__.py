@@ -5,7 +5,7 @@ from core.neurons.early_look import EarlyNeuron, early_look
 from core.neurons.encoding import codes_of, encode_gallery, encode_rows
 from core.neurons.evidence import Evidence, Histogram, Shown, active_neurons, evidence, histogram
 from core.neurons.firing import BestNeuron, benjamini_hochberg, best_neurons, firing_statistics, separation
-from core.neurons.neighbours import coactive_neurons, nearest_neurons, neurons_towards
+from core.neurons.neighbours import coactive_neurons, firing_centres, nearest_neurons, neurons_towards
 from core.neurons.pair_cosines import SimilarityGap, similarity_gap
 from core.neurons.patches import patch_activations
 from core.neurons.prediction import PredictionTest, prediction_score, prediction_test
@@ -32,6 +32,7 @@ __all__ = [
     "encode_gallery",
     "encode_rows",
     "evidence",
+    "firing_centres",
     "firing_statistics",
     "histogram",
     "lean",

@@ -82,6 +82,7 @@ def report_document(result: AuditResult, options: ReportOptions) -> tuple[dict[s
         "software": dict(result.software),
         "gallery": _gallery(gallery, result),
         "probe": _probe(result),
+        "label_set": result.sources.labelled.to_json() if result.sources.labelled is not None else None,
         "saes": {side: _sae(sae) for side, sae in result.sources.saes.items()},
         "settings": {
             "half": "evaluation",

@@ -5,24 +5,27 @@ is printed beside its mark. Bars are pale with a solid interval of the same hue,
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from itertools import pairwise
 from typing import Any
 
 import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
 from core.statistics import Band, Estimate
-from core.ui.wording import interval, number, percent, share_text
-
-BEFORE, AFTER, TARGET = "#7d8590", "#1f83c4", "#d97f00"
-"""Grey, blue and orange: told apart with every common kind of colour vision, and in grey print by their lightness."""
-INK = "#000037"
-"""Strong text: Streamlit's theme puts its own near-black or near-white in the place of this colour."""
-BAND = "rgba(125, 133, 144, 0.22)"
-PALE = 0.45
-FAINT = 0.15
-ROW = {1: 32, 2: 50}
-"""Height of a group's row in pixels, by the number of bars in it."""
+from core.ui.figure_parts import (
+    AFTER,
+    BAND,
+    BEFORE,
+    FAINT,
+    INK,
+    PALE,
+    ROW,
+    TARGET,
+    axis_end,
+    beside,
+    framed,
+    interval_bars,
+    percent_axis,
+)
+from core.ui.wording import number, percent, share_text
 
 
 def config(name: str) -> dict[str, Any]:
@@ -33,60 +36,6 @@ def config(name: str) -> dict[str, Any]:
         "toImageButtonOptions": {"format": "svg", "filename": name, "scale": 2},
         "modeBarButtonsToRemove": ["select2d", "lasso2d", "zoom2d", "pan2d", "autoScale2d", "zoomIn2d", "zoomOut2d"],
     }
-
-
-def _layout(figure: go.Figure, height: int, right: int = 8, left: int = 8, legend: bool = True) -> go.Figure:
-    """Margins, a legend above, no dragging: the same frame for every figure."""
-    figure.update_layout(
-        height=height,
-        margin={"l": left, "r": right, "t": 34 if legend else 8, "b": 30},
-        showlegend=legend,
-        legend={"orientation": "h", "x": 0, "y": 1, "yanchor": "bottom", "traceorder": "normal", "title": {"text": ""}},
-        dragmode=False,
-        font={"size": 14},
-        hoverlabel={"font": {"size": 14}},
-        bargap=0.28,
-        bargroupgap=0.06,
-        uirevision="kept",
-    )
-    return figure
-
-
-def _percent_axis(figure: go.Figure, top: float = 1.0, **where: int) -> None:
-    figure.update_xaxes(range=[0, top], tickformat=".0%", fixedrange=True, title=None, zeroline=False, **where)
-
-
-def _axis_end(highest: Sequence[float]) -> float:
-    """A round share that leaves room for the longest interval, so that many small groups use the whole axis."""
-    end = max([*highest, 0.15])
-    return min(1.0, round(end + 0.1, 1))
-
-
-def _error(estimates: Sequence[Estimate], colour: str) -> dict[str, Any]:
-    """Interval of a row of estimates, as plotly wants it: distances to the upper and the lower end."""
-    return {
-        "type": "data",
-        "array": [e.hi - e.estimate for e in estimates],
-        "arrayminus": [e.estimate - e.lo for e in estimates],
-        "color": colour,
-        "thickness": 2.5,
-        "width": 5,
-    }
-
-
-def _beside(figure: go.Figure, y: float | str, text: str, shift: float = 0.0) -> None:
-    """A number in the column at the right of the figure."""
-    figure.add_annotation(
-        x=1,
-        xref="paper",
-        xanchor="left",
-        xshift=8,
-        y=y,
-        yshift=shift,
-        text=text,
-        showarrow=False,
-        font={"size": 14, "color": INK},
-    )
 
 
 def demographics(
@@ -111,7 +60,7 @@ def demographics(
             name=name,
             y=drawn,
             x=[shares[g].estimate for g in drawn],
-            error_x=_error([shares[g] for g in drawn], colour),
+            error_x=interval_bars([shares[g] for g in drawn], colour),
             marker={"color": colour, "opacity": [PALE if chosen in (None, g) else FAINT for g in drawn]},
             selected={"marker": {"opacity": PALE}},
             unselected={"marker": {"opacity": FAINT}},
@@ -136,14 +85,14 @@ def demographics(
     for (_, shares), lane in zip(arms.items(), lanes, strict=False):
         for group in groups:
             if group in shares:
-                _beside(figure, group, share_text(shares[group]), lane)
+                beside(figure, group, share_text(shares[group]), lane)
     figure.update_yaxes(
         autorange="reversed", fixedrange=True, title=None, ticksuffix="  ", tickfont={"size": 15, "color": INK}
     )
     ends = [e.hi for shares in arms.values() for e in shares.values() if e.hi is not None]
-    _percent_axis(figure, _axis_end([*ends, *target.values()]))
+    percent_axis(figure, axis_end([*ends, *target.values()]))
     figure.update_layout(clickmode="event+select", barmode="group")
-    return _layout(figure, 74 + row * len(groups), right=168)
+    return framed(figure, 74 + row * len(groups), right=168)
 
 
 def controls(arms: Mapping[str, float | None], draws: Sequence[float], null: Band | None, title: str) -> go.Figure:
@@ -169,7 +118,7 @@ def controls(arms: Mapping[str, float | None], draws: Sequence[float], null: Ban
         showlegend=False,
     )
     for row, value in enumerate(known.values()):
-        _beside(figure, row, number(value))
+        beside(figure, row, number(value))
     if draws:
         low, high = min(draws), max(draws)
         figure.add_scatter(
@@ -180,7 +129,7 @@ def controls(arms: Mapping[str, float | None], draws: Sequence[float], null: Ban
             hovertemplate="random neurons: %{x:.3f}<extra></extra>",
             showlegend=False,
         )
-        _beside(figure, len(known), f"{number(low)} to {number(high)}")
+        beside(figure, len(known), f"{number(low)} to {number(high)}")
     if null is not None:
         figure.add_vrect(x0=null.lo, x1=null.hi, fillcolor=BAND, line_width=0, layer="below")
         strip = {"symbol": "square", "color": BAND, "size": 14}
@@ -189,7 +138,7 @@ def controls(arms: Mapping[str, float | None], draws: Sequence[float], null: Ban
         title={"text": title, "font": {"size": 14}}, rangemode="tozero", fixedrange=True, zeroline=False
     )
     _named_rows(figure, rows)
-    figure = _layout(figure, 104 + 34 * len(rows), right=110, legend=null is not None)
+    figure = framed(figure, 104 + 34 * len(rows), right=110, legend=null is not None)
     return figure.update_layout(margin={"b": 48})
 
 
@@ -207,7 +156,7 @@ def _named_rows(figure: go.Figure, names: Sequence[str]) -> None:
     )
 
 
-def _pairs_of_dots(
+def pairs_of_dots(
     rows: Mapping[str, tuple[Estimate, Estimate]],
     names: tuple[str, str],
     said: Callable[[Estimate], str],
@@ -221,7 +170,7 @@ def _pairs_of_dots(
             name=name,
             x=[e.estimate for _, e in drawn],
             y=[i + lift for i, _ in drawn],
-            error_x=_error([e for _, e in drawn], colour),
+            error_x=interval_bars([e for _, e in drawn], colour),
             mode="markers",
             marker={"size": 12, "color": colour},
             cliponaxis=False,
@@ -229,7 +178,7 @@ def _pairs_of_dots(
             hoverinfo="text",
         )
     for i, (first, second) in enumerate(rows.values()):
-        _beside(figure, i, f"{short(first)} → {short(second)}")
+        beside(figure, i, f"{short(first)} → {short(second)}")
     _named_rows(figure, list(rows))
     return figure
 
@@ -242,80 +191,13 @@ def before_after(rows: Mapping[str, tuple[Estimate, Estimate]], low: float = 0.0
     rows : what is measured -> (before, after), each a share or a probability in [0, 1].
     low : left end of the axis.
     """
-    figure = _pairs_of_dots(rows, ("before", "after"), share_text, _cost)
+    figure = pairs_of_dots(rows, ("before", "after"), share_text, _cost)
     figure.update_xaxes(range=[low, 1], tickformat=".0%", fixedrange=True, title=None, zeroline=False)
-    return _layout(figure, 74 + 44 * len(rows), right=140)
+    return framed(figure, 74 + 44 * len(rows), right=140)
 
 
 def _cost(e: Estimate) -> str:
     return "none" if e.estimate is None else percent(e.estimate, 1)
-
-
-def rates(by_group: Mapping[str, Estimate], what: str = "fires on") -> go.Figure:
-    """Share of each group's items on which a neuron fires, with Wilson interval and n beside it."""
-    figure = go.Figure()
-    groups = [g for g, e in by_group.items() if e.estimate is not None]
-    figure.add_bar(
-        orientation="h",
-        y=groups,
-        x=[by_group[g].estimate for g in groups],
-        error_x=_error([by_group[g] for g in groups], AFTER),
-        marker={"color": AFTER, "opacity": PALE},
-        hovertext=[f"{what} {share_text(by_group[g])} of {g}" for g in groups],
-        hoverinfo="text",
-    )
-    for group, e in by_group.items():
-        text = e.reason or "none" if e.estimate is None else f"{percent(e.estimate)} {interval(e)}, n = {e.n:,}"
-        _beside(figure, group, text)
-    figure.update_yaxes(
-        autorange="reversed", fixedrange=True, title=None, ticksuffix="  ", tickfont={"size": 14, "color": INK}
-    )
-    _percent_axis(figure)
-    return _layout(figure, 44 + ROW[1] * len(by_group), right=200, legend=False)
-
-
-def activation_histogram(edges: Sequence[float], shares: Mapping[str, Sequence[float]]) -> go.Figure:
-    """How strongly a neuron fires, one row of bars per group on a common axis.
-
-    Parameters
-    ----------
-    edges : (bins + 1,) borders of the bins of activation values above 0.
-    shares : group -> (bins,) share of the group's items in each bin. Items on which the neuron is silent are in no
-        bin, so that a row sums to the group's firing rate.
-    """
-    names = list(shares)
-    columns = 1 if len(names) <= 4 else 2
-    rows = -(-len(names) // columns)
-    figure = make_subplots(rows=rows, cols=columns, shared_xaxes=True, shared_yaxes="all", vertical_spacing=0.3 / rows)
-    middles = [(a + b) / 2 for a, b in pairwise(edges)]
-    for index, (name, values) in enumerate(shares.items()):
-        place = {"row": index // columns + 1, "col": index % columns + 1}
-        figure.add_bar(
-            x=middles,
-            y=list(values),
-            marker={"color": AFTER, "opacity": 0.75},
-            width=edges[1] - edges[0],
-            hovertemplate=f"{name}: activation %{{x:.2f}}, %{{y:.1%}} of the group<extra></extra>",
-            **place,
-        )
-        axis = "" if index == 0 else index + 1
-        figure.add_annotation(
-            text=f"{name}, fires on {percent(sum(values))}",
-            xref=f"x{axis} domain",
-            yref=f"y{axis} domain",
-            x=0,
-            y=1,
-            xanchor="left",
-            yanchor="bottom",
-            showarrow=False,
-            font={"size": 14, "color": INK},
-        )
-    figure.update_yaxes(tickformat=".0%", fixedrange=True, title=None, nticks=3)
-    figure.update_xaxes(fixedrange=True, title=None)
-    for column in range(1, columns + 1):
-        figure.update_xaxes(title={"text": "activation", "font": {"size": 13}}, row=rows, col=column)
-    figure = _layout(figure, 70 + 92 * rows, legend=False)
-    return figure.update_layout(bargap=0, margin={"b": 44, "t": 26})
 
 
 def trade_off(points: Sequence[tuple[str, Estimate, Estimate]], cost: str, skew: str) -> go.Figure:
@@ -340,7 +222,7 @@ def trade_off(points: Sequence[tuple[str, Estimate, Estimate]], cost: str, skew:
             hovertemplate="%{customdata}<br>" + cost + " %{x:.3f}<br>" + skew + " %{y:.3f}<extra></extra>",
         )
     )
-    _layout(figure, 460, legend=False)
+    framed(figure, 460, legend=False)
     figure.update_xaxes(title=cost, fixedrange=True, zeroline=False)
     figure.update_yaxes(title=skew, fixedrange=True, rangemode="tozero")
     return figure
@@ -378,7 +260,7 @@ def picture(of: Any) -> go.Figure:
                 hovertext=list(series.names) or None,
             )
     rows = sum(len(series.x) for series in of.series)
-    _layout(figure, max(260, 90 + 26 * rows) if of.kind == "bars" else 400, legend=len(of.series) > 1)
+    framed(figure, max(260, 90 + 26 * rows) if of.kind == "bars" else 400, legend=len(of.series) > 1)
     if of.kind == "bars":
         figure.update_yaxes(autorange="reversed", fixedrange=True)
         figure.update_xaxes(title=of.y_label, fixedrange=True)
@@ -406,7 +288,7 @@ def _cells(of: Any) -> go.Figure:
             showscale=False,
         )
     )
-    _layout(figure, 120 + 52 * len(of.series), legend=False, left=60)
+    framed(figure, 120 + 52 * len(of.series), legend=False, left=60)
     figure.update_xaxes(title=of.x_label, side="top", fixedrange=True)
     figure.update_yaxes(title=of.y_label, autorange="reversed", fixedrange=True)
     return figure

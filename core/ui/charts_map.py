@@ -11,7 +11,8 @@ SCALE = ((0.0, "#b35806"), (0.25, "#f1a340"), (0.5, "#c9ced6"), (0.75, "#67a9cf"
 """Orange against blue through grey: told apart with every common kind of colour vision, and by lightness."""
 HUES = ("#1f83c4", "#d97f00", "#7d8590", "#5b3f99", "#2a9d8f", "#b5478b", "#8a6d3b", "#9aa700")
 UPLOAD = "#7a3ff2"
-HEIGHT = 520
+HEIGHT = 430
+"""A projector of 1280 x 720 shows the whole map below the choices."""
 SIZES = (4.0, 22.0)
 """Diameters in pixels of a neuron that hardly ever fires, and of one that always does."""
 

@@ -5,16 +5,24 @@ import streamlit as st
 
 from core import projection
 from core.config import Side
-from core.ui import charts_map, grids, maps, neuron_list, probing, provenance
+from core.report.words import p_text
+from core.ui import charts_map, grids, map_hover, maps, neuron_list, probing, provenance
 from core.ui.charts import config
 from core.ui.frame import guarded
 from core.ui.state import AppState, bind, get_state
 from core.ui.wording import number, percent
 
-KINDS = {"neurons": "Neurons", "items": "Items"}
+KINDS = {"neurons": "Neurons by what they write", "fired": "Neurons by what fires them", "items": "Items"}
+HOW = {
+    "neurons": "decoder directions",
+    "fired": "the centre of the items that fire each",
+    "items": "embeddings",
+}
 STRIPS, STRIP = 8, 6
 """Selected neurons shown, and pictures of each: below 60 together."""
 ITEMS = 24
+NEAR = 0.4
+"""Median cosine to the nearest direction below which a map of directions is of little use."""
 STAGE_NAMES = {
     "waiting": "waiting for its turn",
     "loading": "loading UMAP, which takes some seconds the first time",
@@ -39,7 +47,7 @@ def map_panel(found: probing.Probe, side: Side, attribute: str | None) -> None:
             **bind("filters", "map-kind"),
         )
         group = None
-        if attribute is not None:
+        if attribute is not None and kind != "items":
             groups = found.gallery.groups(attribute)
             if state.filters.get("map-group") not in groups:
                 state.set_filter("map-group", groups[0])
@@ -51,13 +59,14 @@ def map_panel(found: probing.Probe, side: Side, attribute: str | None) -> None:
                 label_visibility="collapsed",
                 **bind("filters", "map-group"),
             )
-    points = maps.neuron_points(found) if kind == "neurons" else maps.item_points(found)
+    points = maps.POINTS[kind](found)
     if not len(points.numbers):
         st.info("No neuron of this SAE fires on the probe set, so there is nothing to place.")
         return
     if maps.finished(points) is None:
         projection.start(points.folder, points.x)
     _drawn(found, side, attribute, group, kind)
+    map_hover.card(found, kind)
     if maps.finished(points) is None:
         _waiting(points.folder.name, kind)
 
@@ -74,7 +83,7 @@ def _waiting(name: str, kind: str) -> None:
         st.caption(":orange[UMAP could not be computed; the map by PCA stays. Details are in the folder of the map.]")
         return
     share = projection.STAGES.index(stage) / (len(projection.STAGES) - 1)
-    st.progress(share, text=f"UMAP of the {kind}: {STAGE_NAMES[stage]}. Until then the map is by PCA.")
+    st.progress(share, text=f"UMAP of the {_what(kind)}: {STAGE_NAMES[stage]}. Until then the map is by PCA.")
 
 
 @st.fragment
@@ -82,14 +91,14 @@ def _waiting(name: str, kind: str) -> None:
 def _drawn(found: probing.Probe, side: Side, attribute: str | None, group: str | None, kind: str) -> None:
     """The figure and what is selected in it: a click or a lasso runs only this."""
     state = get_state()
-    points = maps.neuron_points(found) if kind == "neurons" else maps.item_points(found)
+    points = maps.POINTS[kind](found)
     made = maps.finished(points)
     places = maps.pca(points) if made is None else made.places
     left, right = st.columns([1.7, 1], gap="medium")
-    with left:
+    with left, st.container(key=map_hover.PLOT):
         figure = (
             _neuron_figure(found, points, places, attribute, group)
-            if kind == "neurons"
+            if kind != "items"
             else _item_figure(state, found, points, places, attribute)
         )
         chosen = provenance.chart(
@@ -98,15 +107,19 @@ def _drawn(found: probing.Probe, side: Side, attribute: str | None, group: str |
             on_select="rerun",
             selection_mode=("points", "lasso", "box"),
             config=charts_map.tools(config(f"map-{kind}")),
-            alt=f"Map of {len(points.numbers):,} {kind}: those that resemble each other lie together.",
+            alt=f"Map of {len(points.numbers):,} {_what(kind)}: those that resemble each other lie together.",
         )
         _trust(made, len(points.numbers), kind)
     selected = [int(p["customdata"][0]) for p in chosen["selection"]["points"] if p.get("customdata")]
     with right:
-        if kind == "neurons":
+        if kind != "items":
             _neurons(state, found, side, selected, attribute, group)
         else:
             _items(found, selected)
+
+
+def _what(kind: str) -> str:
+    return "items" if kind == "items" else "neurons"
 
 
 def _neuron_figure(
@@ -117,7 +130,7 @@ def _neuron_figure(
         return charts_map.neurons(points.numbers, places, rate, np.zeros(len(rate)), None, "")
     shown = maps.association(found, points.numbers, attribute, group)
     hover = [
-        f"neuron {j}<br>fires on {percent(r)}<br>AUC for {group} {a:.2f}, adjusted p {p:.2g}"
+        f"neuron {j}<br>fires on {percent(r)}<br>AUC for {group} {a:.2f}, adjusted {p_text(p)}"
         for j, r, a, p in zip(points.numbers, shown["rate"], shown["auc"], shown["p"], strict=True)
     ]
     return charts_map.neurons(points.numbers, places, shown["rate"], shown["sign"], hover, group)
@@ -133,15 +146,21 @@ def _item_figure(state: AppState, found: probing.Probe, points: maps.Points, pla
 
 def _trust(made: projection.Projection | None, n: int, kind: str) -> None:
     """How far the map can be trusted, beside PCA."""
-    size = "Size: firing rate. " if kind == "neurons" else "Uploads land among the items that they resemble most. "
+    size = "Uploads land among the items that they resemble most. " if kind == "items" else "Size: firing rate. "
     if made is None:
-        st.caption(f"By PCA, {n:,} {kind}. {size}")
+        st.caption(f"By PCA of {HOW[kind]}, {n:,} {_what(kind)}. {size}")
         return
     st.caption(
-        f"By UMAP, {n:,} {kind}, seed {made.seed}. Trustworthiness {number(made.trustworthiness)} "
+        f"By UMAP of {HOW[kind]}, {n:,} {_what(kind)}, seed {made.seed}. "
+        f"Trustworthiness {number(made.trustworthiness)} "
         f"({made.n_neighbors} neighbours), PCA's {number(made.pca_trustworthiness)}; 1: whatever is near on the map is "
         f"near in truth. {size}Distances across the map mean little."
     )
+    if kind == "neurons" and made.nearest_cosine < NEAR:
+        st.caption(
+            f"These directions hardly resemble each other (median cosine to the nearest: {number(made.nearest_cosine)}"
+            f"), so that no map of them says much. **{KINDS['fired']}** shows what belongs together."
+        )
 
 
 def _neurons(

@@ -38,6 +38,17 @@ def neuron_points(found: probing.Probe) -> Points:
     return cache.result("map-neurons", found.parts, compute)
 
 
+def fired_points(found: probing.Probe) -> Points:
+    """What fires each living neuron: the centre of its items in the probe set, at the SAE's attach point."""
+    from core.neurons import firing_centres
+
+    def compute() -> Points:
+        alive, x = probing.living(found), found.gallery.embeddings(found.sae.attach or "pooled")
+        return _points(alive, firing_centres(found.codes.csr, x, found.rows, alive).astype(np.float32))
+
+    return cache.result("map-fired", found.parts, compute)
+
+
 def item_points(found: probing.Probe) -> Points:
     """Embeddings of the items of the probe set at the SAE's attach point."""
 
@@ -48,6 +59,10 @@ def item_points(found: probing.Probe) -> Points:
         return _points(rows, np.array(found.gallery.embeddings(found.sae.attach or "pooled")[rows], dtype=np.float32))
 
     return cache.result("map-items", found.parts, compute)
+
+
+POINTS = {"neurons": neuron_points, "fired": fired_points, "items": item_points}
+"""What lies on each map: neurons by what they write, neurons by what fires them, items."""
 
 
 def _points(numbers: np.ndarray, x: np.ndarray) -> Points:

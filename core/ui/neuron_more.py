@@ -3,7 +3,7 @@
 import streamlit as st
 
 from core.config import InputError, Side
-from core.ui import ask, cache, charts, charts_map, grids, neuron_facts, probing, provenance
+from core.ui import ask, cache, charts, charts_map, grids, neuron_charts, neuron_facts, probing, provenance
 from core.ui.compare_more import change, value
 from core.ui.frame import guard, guarded
 from core.ui.jobs import progress
@@ -106,7 +106,7 @@ def elsewhere(found: probing.Probe, neuron: int, attribute: str | None) -> None:
         st.markdown(f"**How often it fires there** :small[:gray[by {own}]]")
         words = ", ".join(f"{group} {percent(e.estimate)}" for group, e in rates.items() if e.estimate is not None)
         provenance.chart(
-            charts.rates(rates),
+            neuron_charts.rates(rates),
             key="elsewhere-rates",
             config=charts.config(f"neuron-{neuron}-elsewhere"),
             alt=f"Firing rates there: {words}.",

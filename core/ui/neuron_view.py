@@ -7,7 +7,7 @@ import streamlit as st
 
 from core.config import InputError, Side
 from core.neurons import Shown
-from core.ui import charts, grids, links, neuron_facts, neuron_list, neuron_more, probing, provenance
+from core.ui import charts, grids, links, neuron_charts, neuron_facts, neuron_list, neuron_more, probing, provenance
 from core.ui.frame import guard
 from core.ui.map_view import map_panel
 from core.ui.search_view import search_panel
@@ -177,13 +177,16 @@ def _groups(found: probing.Probe, neuron: int, attribute: str) -> None:
     st.markdown(f"**How often it fires** :small[:gray[by {attribute}, with 95 % interval]]")
     words = ", ".join(f"{group} {percent(e.estimate)}" for group, e in rates.items() if e.estimate is not None)
     provenance.chart(
-        charts.rates(rates), key="rates", config=charts.config(f"neuron-{neuron}-rates"), alt=f"Firing rates: {words}."
+        neuron_charts.rates(rates),
+        key="rates",
+        config=charts.config(f"neuron-{neuron}-rates"),
+        alt=f"Firing rates: {words}.",
     )
     edges, shares = probing.activations(found, neuron, attribute)
     if len(edges):
         st.markdown("**How strongly it fires** :small[:gray[share of each group, silent items left out]]")
         provenance.chart(
-            charts.activation_histogram(edges, shares),
+            neuron_charts.activation_histogram(edges, shares),
             key="activations",
             config=charts.config(f"neuron-{neuron}-activations"),
             alt="Histogram of the activations above 0 for each group.",

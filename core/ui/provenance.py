@@ -91,24 +91,30 @@ def carrying(figure: go.Figure, lines: Mapping[str, str]) -> go.Figure:
     text = textwrap.fill(" · ".join(f"{name}: {value}" for name, value in kept.items()), PRINT_WIDTH)
     rows = text.count("\n") + 1
     bottom = figure.layout.margin.b if figure.layout.margin.b is not None else 40
-    figure.add_annotation(
-        x=0,
-        y=0,
-        xref="paper",
-        yref="paper",
-        xanchor="left",
-        yanchor="top",
-        yshift=-bottom,
-        text=text.replace("\n", "<br>"),
-        align="left",
-        showarrow=False,
-        font={"size": PRINT, "color": "#7d8590"},
-    )
-    more = rows * (PRINT + 4)
-    figure.update_layout(margin={"b": bottom + more})
-    if figure.layout.height is not None:
-        figure.update_layout(height=figure.layout.height + more)
+    more, layout = rows * (PRINT + 4), figure.layout
+    # set one by one: `update_layout` merges the whole layout, which took five times as long as making the figure
+    layout.annotations = (*layout.annotations, _small_print(text, bottom))
+    layout.margin.b = bottom + more
+    if layout.height is not None:
+        layout.height += more
     return figure
+
+
+def _small_print(text: str, bottom: float) -> dict[str, Any]:
+    """An annotation at the lower edge of a figure whose margin there is `bottom` pixels high."""
+    return {
+        "x": 0,
+        "y": 0,
+        "xref": "paper",
+        "yref": "paper",
+        "xanchor": "left",
+        "yanchor": "top",
+        "yshift": -bottom,
+        "text": text.replace("\n", "<br>"),
+        "align": "left",
+        "showarrow": False,
+        "font": {"size": PRINT, "color": "#7d8590"},
+    }
 
 
 def _target(target: str | Mapping[str, float]) -> str:

@@ -9,7 +9,8 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from core.statistics import Estimate
-from core.ui.charts import AFTER, BEFORE, INK, TARGET, _layout, _pairs_of_dots
+from core.ui.charts import pairs_of_dots
+from core.ui.figure_parts import AFTER, BEFORE, INK, TARGET, framed
 from core.ui.wording import number, percent
 
 CURVES = {
@@ -60,7 +61,7 @@ def training_curves(points: Sequence[Any], steps: int) -> go.Figure:
         if name == "dead":
             figure.update_yaxes(tickformat=".0%", row=1, col=place)
     figure.update_xaxes(range=[0, steps], fixedrange=True, nticks=4)
-    return _layout(figure, 220, legend=False).update_layout(margin={"t": 30, "b": 28})
+    return framed(figure, 220, legend=False).update_layout(margin={"t": 30, "b": 28})
 
 
 def firing_rates(edges: Sequence[float], counts: Sequence[int], dead: int) -> go.Figure:
@@ -100,7 +101,7 @@ def firing_rates(edges: Sequence[float], counts: Sequence[int], dead: int) -> go
         showarrow=False,
         font={"size": 14, "color": INK},
     )
-    return _layout(figure, 280, legend=False).update_layout(margin={"t": 28, "b": 48})
+    return framed(figure, 280, legend=False).update_layout(margin={"t": 28, "b": 48})
 
 
 def scores(values: Sequence[float], line: float, line_name: str, title: str) -> go.Figure:
@@ -125,7 +126,7 @@ def scores(values: Sequence[float], line: float, line_name: str, title: str) -> 
     )
     figure.update_xaxes(title={"text": title, "font": {"size": 13}}, fixedrange=True, zeroline=False)
     figure.update_yaxes(title={"text": "neurons", "font": {"size": 13}}, fixedrange=True, nticks=5)
-    return _layout(figure, 280, legend=False).update_layout(margin={"t": 28, "b": 48})
+    return framed(figure, 280, legend=False).update_layout(margin={"t": 28, "b": 48})
 
 
 def similarity_gaps(gaps: Mapping[str, tuple[Estimate, Estimate]]) -> go.Figure:
@@ -135,11 +136,11 @@ def similarity_gaps(gaps: Mapping[str, tuple[Estimate, Estimate]]) -> go.Figure:
     ----------
     gaps : attribute -> (gap of the embeddings, gap of the codes), mean cosine of shared pairs minus that of all pairs.
     """
-    figure = _pairs_of_dots(gaps, ("embeddings", "SAE codes"), _gap, lambda e: number(e.estimate))
+    figure = pairs_of_dots(gaps, ("embeddings", "SAE codes"), _gap, lambda e: number(e.estimate))
     figure.add_vline(x=0, line={"color": BEFORE, "width": 1})
     title = "mean cosine of pairs that share the group, minus that of all pairs"
     figure.update_xaxes(title={"text": title, "font": {"size": 13}}, fixedrange=True, zeroline=False)
-    return _layout(figure, 96 + 34 * len(gaps), right=140).update_layout(margin={"b": 48})
+    return framed(figure, 96 + 34 * len(gaps), right=140).update_layout(margin={"b": 48})
 
 
 def _gap(e: Estimate) -> str:
@@ -172,4 +173,4 @@ def trade_off(points: Mapping[str, tuple[float, float]]) -> go.Figure:
         range=[0, room * max(fvu for _, fvu in points.values())],
         fixedrange=True,
     )
-    return _layout(figure, 300, legend=False).update_layout(margin={"b": 48})
+    return framed(figure, 300, legend=False).update_layout(margin={"b": 48})

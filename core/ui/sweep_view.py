@@ -12,7 +12,7 @@ from core.audit import Sweep, sweep
 from core.config import Edit
 from core.statistics import Estimate
 from core.ui import cache, charts, provenance, results
-from core.ui.charts import AFTER, BAND, BEFORE, INK
+from core.ui.figure_parts import AFTER, BAND, BEFORE, INK, framed
 from core.ui.jobs import Progress, progress
 from core.ui.state import bind, get_state
 from core.ui.wording import interval_of, number
@@ -160,7 +160,7 @@ def figure(found: Sweep, now: float | None) -> go.Figure:
         made.update_xaxes(type="log", tickvals=[v for v in TICKS if values and values[0] <= v <= values[-1]])
     skew = "MaxSkew" if found.over == "k" else f"MaxSkew@{found.request.k}"
     made.update_yaxes(title={"text": skew}, rangemode="tozero", fixedrange=True)
-    return charts._layout(made, 360, left=60).update_layout(margin={"b": 52}, hovermode="x")
+    return framed(made, 360, left=60).update_layout(margin={"b": 52}, hovermode="x")
 
 
 def _between(made: go.Figure, x: list, low: list, high: list, colour: str, name: str) -> None:

@@ -4,7 +4,7 @@ import plotly.graph_objects as go
 
 from core.audit import SmallestEdit, WhyResult
 from core.statistics import Estimate
-from core.ui.charts import AFTER, BAND, BEFORE, INK, PALE, TARGET, _beside, _error, _layout
+from core.ui.figure_parts import AFTER, BAND, BEFORE, INK, PALE, TARGET, beside, framed, interval_bars
 from core.ui.wording import number
 
 
@@ -19,7 +19,7 @@ def pulls(found: WhyResult) -> go.Figure:
         orientation="h",
         y=names,
         x=values,
-        error_x=_error(
+        error_x=interval_bars(
             [e if e.lo is not None else Estimate(e.estimate, e.estimate, e.estimate) for e in estimates], BEFORE
         ),
         marker={"color": [AFTER if value > 0 else BEFORE for value in values], "opacity": PALE},
@@ -37,11 +37,11 @@ def pulls(found: WhyResult) -> go.Figure:
     )
     closed = [f" · off: {signed_percent(pull.closed)}" for pull in found.pulls] + [""]
     for name, share, off in zip(names, shares, closed, strict=True):
-        _beside(figure, name, f"{signed_percent(share)}{off}")
+        beside(figure, name, f"{signed_percent(share)}{off}")
     figure.update_yaxes(autorange="reversed", fixedrange=True, title=None)
     title = f"← away from {found.group}      pull on the gap of mean scores      towards {found.group} →"
     figure.update_xaxes(title={"text": title, "font": {"size": 14}}, fixedrange=True, zeroline=True)
-    return _layout(figure, 70 + 28 * len(names), right=150, legend=False).update_layout(margin={"b": 48})
+    return framed(figure, 70 + 28 * len(names), right=150, legend=False).update_layout(margin={"b": 48})
 
 
 def signed_percent(share: float | None) -> str:
@@ -99,4 +99,4 @@ def path(found: SmallestEdit, picked: int | None) -> go.Figure:
         autorange="reversed", fixedrange=True, title={"text": "mean cosine to the original: 1, nothing moved"}
     )
     figure.update_yaxes(fixedrange=True, rangemode="tozero", title={"text": f"MaxSkew@{found.k}"})
-    return _layout(figure, 330, left=60).update_layout(margin={"b": 52})
+    return framed(figure, 330, left=60).update_layout(margin={"b": 52})

@@ -5,7 +5,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,12 +17,15 @@ from core.audit.recorded_texts import RecordedTexts
 from core.audit.run import AuditResult, numbers_of, side_effects
 from core.audit.sources import Sources, probe_of, sources_of
 from core.audit.spec import AuditSpec
-from core.config import InputError
+from core.config import VERSION, InputError
 from core.gallery import Gallery, open_gallery
 from core.report import ReportOptions, read_report, rendered, report_document
 from core.saes.frozen import FrozenFile, load_frozen
 from core.verify.digests import MANIFEST, Places, compare_digests, find_places, read_manifest
 from core.verify.rankings import Rankings, wrong_codes
+
+if TYPE_CHECKING:
+    from core.labelling import LabelSet
 
 Progress = Callable[[int, int, str], None]
 EQUAL = 1e-9
@@ -135,8 +138,21 @@ def _sources(
     gallery = find(document["gallery"]["name"])
     sae = next((_frozen(path) for path in places.saes.values() if path is not None), None)
     texts = RecordedTexts(document["texts"], arrays) if document["texts"] is not None else None
+    labelled = _label_set(document.get("label_set"), sae)
     # the auditor's own restriction of the probe gallery is the gallery's, wherever it lies here
-    return sources_of(gallery, probe_of(gallery, find), sae, texts)
+    return sources_of(gallery, probe_of(gallery, find), sae, texts, labelled)
+
+
+def _label_set(recorded: Mapping[str, Any] | None, sae: FrozenFile | None) -> "LabelSet | None":
+    """The labelled set as the report took it along: its hash vouches for it, no label log is needed here."""
+    if recorded is None:
+        return None
+    from core.labelling import LabelSet
+
+    made = LabelSet.from_json(dict(recorded))
+    if sae is None or made.sae != sae.digest:
+        raise InputError(f"the set {made.name!r} names neurons of the SAE {made.sae[:12]}, which is not the report's")
+    return made
 
 
 def _frozen(path: Path) -> FrozenFile:
@@ -225,6 +241,10 @@ def _is_number(value: Any) -> bool:
 
 def _rendered(folder: Path, document: Mapping[str, Any], gallery: Gallery) -> Iterator[str]:
     """Lines for files that do not follow from the document."""
+    wrote = document["software"].get("unskew", "unknown")
+    other = (
+        "" if wrote == VERSION else f" (version {wrote} of the app wrote it, this is {VERSION}: verify with that one)"
+    )
     for name, text in rendered(document, gallery).items():
         path = folder / name
         kept = path.read_text(encoding="utf-8") if path.is_file() else ""
@@ -232,4 +252,4 @@ def _rendered(folder: Path, document: Mapping[str, Any], gallery: Gallery) -> It
             at = next(
                 (i for i, (a, b) in enumerate(zip(kept.splitlines(), text.splitlines(), strict=False), 1) if a != b), 1
             )
-            yield f"{name}: line {at} is not what report.json gives"
+            yield f"{name}: line {at} is not what report.json gives{other}"

@@ -65,3 +65,27 @@ def test_an_upload_is_marked_among_the_strongest_and_never_has_a_group(page: Pag
     mine = page.locator(".st-key-grid-top img[alt='Your upload mine.png']")
     expect(mine).to_have_count(1)
     expect(page.locator(".st-key-grid-top").get_by_text("upload", exact=True)).to_be_visible()
+
+
+PLACE = """() => {
+  const plot = document.querySelector('.st-key-map-plot .js-plotly-plot'), box = plot.getBoundingClientRect();
+  const { xaxis, yaxis } = plot._fullLayout, { x, y, customdata } = plot._fullData[0];
+  return [box.x + xaxis._offset + xaxis.d2p(x[0]), box.y + yaxis._offset + yaxis.d2p(y[0]), customdata[0][0]];
+}"""
+
+
+def test_a_pointer_that_rests_on_a_neuron_sees_what_fires_it(page: Page, address: str) -> None:
+    open_neurons(page, address)
+    page.get_by_text("Map", exact=True).first.click()
+    page.wait_for_function("document.querySelector('.st-key-map-plot .js-plotly-plot')?._fullData?.length")
+    settle(page)
+    x, y, neuron = page.evaluate(PLACE)
+    card = page.locator("[role=tooltip]", has_text=f"neuron {neuron}")
+    expect(card).to_have_count(0)
+    page.mouse.move(x - 40, y - 40)
+    page.mouse.move(x, y, steps=4)
+    expect(card).to_be_visible()
+    assert 0 < card.locator("img").count() <= 6
+    assert card.locator("img").first.get_attribute("alt").startswith("Item ")
+    page.mouse.move(x - 400, 5)
+    expect(card).to_be_hidden()

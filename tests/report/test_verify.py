@@ -22,6 +22,7 @@ from core.cli import main
 from core.config import Edit, InputError, SAEConfig
 from core.gallery import open_gallery
 from core.interventions import INTERVENTIONS
+from core.labelling import LabelLog, LabelSet
 from core.saes.base import SAES, new_sae
 from core.saes.checkpoint import load_sae
 from core.saes.frozen import FrozenSAE, load_frozen
@@ -249,3 +250,30 @@ def test_neurons_are_found_on_the_probe_half_alone(audited: Path) -> None:
     gallery.group_numbers = lambda name: numbers if name == "gender" else type(gallery).group_numbers(gallery, name)
     after, _ = edits_of(spec, type(sources)(gallery, gallery, sources.saes, sources.texts, sources.prompts), Bench())
     assert before["gender"] == after["gender"]
+
+
+def test_a_labelled_set_travels_with_the_report(audited: Path, tmp_path: Path, monkeypatch) -> None:
+    """The second reader has no label log; a set whose neurons were changed is not the one its hash names."""
+    sae = load_sae(audited / "sae").digest
+    made = LabelLog(tmp_path / "labels.sqlite").save_set(
+        LabelSet("gender, agreed by 2", sae, (3, 9), "by hand", by="ann")
+    )
+    monkeypatch.setenv("UNSKEW_LABELS", str(tmp_path / "labels.sqlite"))
+    spec = {**AuditSpec.load(audited / "spec.json").to_json(), "edit": {"label_set": made.digest[:12]}}
+    (tmp_path / "spec.json").write_text(json.dumps(spec))
+    assert main(["audit", str(tmp_path / "spec.json"), "--out", str(tmp_path / "report")]) == 0
+    document = json.loads((tmp_path / "report" / "report.json").read_text())
+    assert document["attributes"][0]["edits"][0]["image"]["neurons"] == [3, 9]
+    assert "gender, agreed by 2" in (tmp_path / "report" / "report.html").read_text()
+    monkeypatch.setenv("UNSKEW_LABELS", str(tmp_path / "elsewhere.sqlite"))
+    found = verify(tmp_path / "report", [audited / "gallery"], [audited / "sae"])
+    assert found.equal and not (tmp_path / "elsewhere.sqlite").exists()
+    change(tmp_path, lambda d: d["label_set"].update(neurons=[3]))
+    (_, line) = verify(tmp_path / "report", [audited / "gallery"], [audited / "sae"]).differences[-2:]
+    assert "is not the one that its hash" in line
+
+
+def test_a_page_of_another_version_says_which(copy: Path) -> None:
+    change(copy, lambda d: d["software"].update(unskew="0.0.1"))
+    (line,) = (line for line in check(copy) if line.startswith("report.html"))
+    assert "version 0.0.1 of the app wrote it" in line

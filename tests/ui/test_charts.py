@@ -5,7 +5,7 @@ import pytest
 from plotly.colors import hex_to_rgb
 
 from core.statistics import Band, Estimate, share_estimate
-from core.ui import charts
+from core.ui import charts, figure_parts, neuron_charts
 
 SHARES = {"before": {"Female": share_estimate(8, 100), "Male": share_estimate(92, 100)}}
 SHARES["after"] = {"Female": share_estimate(45, 100), "Male": share_estimate(55, 100)}
@@ -62,11 +62,11 @@ def test_before_after_and_target_differ_in_lightness_too() -> None:
         r, g, b = hex_to_rgb(colour)
         return 0.2126 * r + 0.7152 * g + 0.0722 * b
 
-    colours = (charts.BEFORE, charts.AFTER, charts.TARGET)
+    colours = (figure_parts.BEFORE, figure_parts.AFTER, figure_parts.TARGET)
     for colour in colours:
         r, g, b = hex_to_rgb(colour)
         assert not (r > 1.8 * g and r > 1.8 * b) and not (g > 1.3 * r and g > 1.3 * b)
-    blue, orange = hex_to_rgb(charts.AFTER), hex_to_rgb(charts.TARGET)
+    blue, orange = hex_to_rgb(figure_parts.AFTER), hex_to_rgb(figure_parts.TARGET)
     assert abs(blue[2] - orange[2]) > 120
     assert max(map(luminance, colours)) - min(map(luminance, colours)) > 20
 
@@ -92,13 +92,13 @@ def test_costs_have_two_dots_a_row_with_intervals() -> None:
 
 
 def test_firing_rates_print_interval_and_n() -> None:
-    text = words(charts.rates({"Female": share_estimate(610, 1000)}))
+    text = words(neuron_charts.rates({"Female": share_estimate(610, 1000)}))
     assert text == "61 % (58 to 64), n = 1,000"
 
 
 def test_histogram_rows_have_one_scale_and_sum_to_the_firing_rate() -> None:
     shares = {"Female": [0.1, 0.2, 0.0], "Male": [0.01, 0.0, 0.0]}
-    figure = charts.activation_histogram([0.0, 1.0, 2.0, 3.0], shares)
+    figure = neuron_charts.activation_histogram([0.0, 1.0, 2.0, 3.0], shares)
     assert [list(trace.y) for trace in figure.data] == list(shares.values())
     assert list(figure.data[0].x) == [0.5, 1.5, 2.5]
     assert {figure.layout.yaxis.matches, figure.layout.yaxis2.matches} & {"y", "y2"}

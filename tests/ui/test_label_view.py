@@ -156,7 +156,7 @@ def test_agreed_labels_become_a_set_and_an_edit(world: dict[str, str]) -> None:
     press(page, "Keep this set")
     (made,) = LabelLog().sets()
     assert made.neurons == (first,) and made.version == 1
-    assert label_set(made.digest, cache.sae(world["image"]).digest) == (first,)
+    assert label_set(made.digest, cache.sae(world["image"]).digest) == made
     assert made.digest in texts(page.run())
 
 

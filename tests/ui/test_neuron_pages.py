@@ -11,7 +11,7 @@ from core import projection
 from core.config import HOME_VARIABLE, InputError
 from core.labelling import LabelEvent
 from core.neurons import neurons_towards
-from core.ui import cache, grids, labelling, maps, neuron_facts, probing, searching
+from core.ui import cache, grids, labelling, map_hover, maps, neuron_facts, probing, searching
 from core.ui.state import KEY
 from tests.test_pages import chosen, texts
 from tests.ui.world import SmallModel, make_world
@@ -59,7 +59,7 @@ def found(world: dict[str, str], gallery: str) -> probing.Probe:
 
 
 @pytest.mark.parametrize("gallery", SIDES)
-@pytest.mark.parametrize("kind", ["neurons", "items"])
+@pytest.mark.parametrize("kind", ["neurons", "fired", "items"])
 def test_the_map_is_there_at_once_by_pca(world: dict[str, str], gallery: str, kind: str) -> None:
     page = opened(world, gallery, **{"neurons-view": "map", "map-kind": kind})
     shown = fine(page)
@@ -69,10 +69,11 @@ def test_the_map_is_there_at_once_by_pca(world: dict[str, str], gallery: str, ki
 
 def test_a_finished_map_says_how_far_it_can_be_trusted(world: dict[str, str], monkeypatch) -> None:
     points = maps.neuron_points(found(world, "searched"))
-    made = projection.Projection(np.zeros((len(points.numbers), 2)), 0.91, 0.72, 15, 0)
+    made = projection.Projection(np.zeros((len(points.numbers), 2)), 0.91, 0.72, 0.31, 15, 0)
     monkeypatch.setattr(projection, "read_map", lambda folder: made)
     shown = fine(opened(world, "searched", **{"neurons-view": "map", "map-kind": "neurons"}))
     assert "Trustworthiness 0.91 (15 neighbours), PCA's 0.72" in shown
+    assert "hardly resemble each other (median cosine to the nearest: 0.31)" in shown
 
 
 def test_a_map_belongs_to_its_points(world: dict[str, str]) -> None:
@@ -176,3 +177,15 @@ def test_directions_of_another_space_are_refused() -> None:
 def test_pictures_go_out_as_they_are() -> None:
     assert grids._source(b"\xff\xd8abc") == "data:image/jpeg;base64,/9hhYmM="
     assert grids._source(b"\x89PNGabc").startswith("data:image/png;base64,")
+
+
+@pytest.mark.parametrize("gallery", SIDES)
+@pytest.mark.parametrize("kind", list(maps.POINTS))
+def test_what_a_point_is_comes_in_pictures_or_words(world: dict[str, str], gallery: str, kind: str) -> None:
+    probe = found(world, gallery)
+    number = int(maps.POINTS[kind](probe).numbers[0])
+    tiles = map_hover.tiles(probe, kind, number)
+    rows = [number] if kind == "items" else list(probing.shown_evidence(probe, number).top.rows)
+    assert [tile.alt for tile in tiles] == [f"Item {probe.gallery.item_id(row)}" for row in rows[: len(tiles)]]
+    assert len(tiles) == min(len(rows), 3 if gallery == "captions" else 6)
+    assert all(tile.picture or tile.text for tile in tiles)

@@ -8,7 +8,7 @@ from plotly.colors import hex_to_rgb
 
 from core import figures
 from core.statistics import Band, Estimate, share_estimate
-from core.ui import charts
+from core.ui import charts, figure_parts, neuron_charts
 
 # Severe colour blindness in linear RGB: Machado, Oliveira and Fernandes 2009, severity 1.
 VISION = {
@@ -44,14 +44,14 @@ def test_the_simulation_knows_red_from_green():
 
 @every_vision
 def test_before_after_and_target_are_told_apart(vision):
-    for a, b in combinations((charts.BEFORE, charts.AFTER, charts.TARGET), 2):
+    for a, b in combinations((figure_parts.BEFORE, figure_parts.AFTER, figure_parts.TARGET), 2):
         assert distance(a, b, vision) >= LEAST, (a, b)
 
 
 @every_vision
 @pytest.mark.parametrize("background", ["#ffffff", "#0e1117"], ids=["light", "dark"])
 def test_every_colour_stands_out_from_both_themes(vision, background):
-    for colour in (charts.BEFORE, charts.AFTER, charts.TARGET):
+    for colour in (figure_parts.BEFORE, figure_parts.AFTER, figure_parts.TARGET):
         assert distance(colour, background, vision) >= 2 * LEAST, colour
 
 
@@ -76,8 +76,8 @@ FIGURES = {
         charts.before_after({"gender": (share_estimate(9, 10), share_estimate(4, 10))}),
         ["90.0 %", "40.0"],
     ),
-    "rates": (charts.rates({"Female": share_estimate(30, 60)}), ["50 %", "n = 60"]),
-    "activation_histogram": (charts.activation_histogram([0.0, 1.0, 2.0], {"Female": [0.25, 0.25]}), ["50 %"]),
+    "rates": (neuron_charts.rates({"Female": share_estimate(30, 60)}), ["50 %", "n = 60"]),
+    "activation_histogram": (neuron_charts.activation_histogram([0.0, 1.0, 2.0], {"Female": [0.25, 0.25]}), ["50 %"]),
 }
 
 
@@ -99,6 +99,6 @@ def test_no_colour_scale_stands_for_a_number(name):
 
 
 def test_a_missing_number_has_its_reason_and_no_mark():
-    figure = charts.rates({"Female": Estimate.missing("no row"), "Male": share_estimate(3, 4)})
+    figure = neuron_charts.rates({"Female": Estimate.missing("no row"), "Male": share_estimate(3, 4)})
     assert list(figure.data[0].y) == ["Male"]
     assert "no row" in " | ".join(annotation.text for annotation in figure.layout.annotations)
