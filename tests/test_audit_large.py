@@ -8,6 +8,7 @@ import pytest
 
 from core import audit
 from core.audit import Bench, RankRequest
+from core.audit.edited_rows import EditedRows
 from core.audit.leakage import residual_leakage
 from core.audit.material import select_part
 from core.audit.ranking import arm_items
@@ -52,11 +53,19 @@ def test_neuron_edits(stored, attach, half, edit):
 
 
 @pytest.mark.parametrize("half", ["all", "evaluation"])
-def test_methods_that_move_every_item(stored, half):
-    asked, saes = request("pooled", half, edits={}, method="mean-difference")
+@pytest.mark.parametrize("method", ["mean-difference", "sp-topk", "reconstruction-only"])
+def test_methods_that_move_every_item(stored, monkeypatch, half, method):
+    edits = {"edits": {}} if method != "reconstruction-only" else {}
+    asked, saes = request("pooled", half, method=method, **edits)
     small = audit.rank(IMAGES, asked, TinyBackbone(), saes)
     stored()
-    large = audit.rank(IMAGES, asked, TinyBackbone(), saes)
+    monkeypatch.setattr("core.retrieval.products.COMPUTED_BYTES", 64 * 4 * IMAGES.embeddings().shape[1])
+    read, told = [], []
+    pair = EditedRows.pair
+    monkeypatch.setattr(EditedRows, "pair", lambda self, at: read.append(found := pair(self, at)) or found)
+    large = audit.rank(IMAGES, asked, TinyBackbone(), saes, progress=lambda *one: told.append(one))
+    assert all(len(edited) <= 64 < IMAGES.n // 2 for _, edited in read), "more than a block was worked out at once"
+    assert bool(read) == (method != "reconstruction-only") and told[-1][0] == told[-1][1]
     assert same(large.before, small.before) and same(large.after, small.after)
     assert large.difference.rows_changed == small.difference.rows_changed > 0
     assert large.difference.cosine.estimate == pytest.approx(small.difference.cosine.estimate, abs=1e-6)

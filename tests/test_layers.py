@@ -25,7 +25,7 @@ FLOORS = [
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 ONE_MODULE = {
     "fairlearn": "core/zeroshot/parity.py",
-    "faiss": "core/retrieval/flat.py",
+    "faiss": "core/retrieval/nearest.py",
     "matplotlib": "core/figures.py",
     "open_clip": "core/backbones/open_clip_models.py",
     "ray": "core/cluster.py",

@@ -68,7 +68,7 @@ def test_gains_and_drift_are_the_derivatives_of_what_an_edit_does():
         x = INTERVENTIONS.get("neuron-edit")()(p.material, edit).astype(np.float64)
         cosine = x @ query / np.linalg.norm(x, axis=1)
         first = p.part.labels == group
-        moved = np.einsum("ij,ij->i", x, p.pooled) / np.linalg.norm(x, axis=1) / p.lengths
+        moved = np.einsum("ij,ij->i", x, p.material.pooled) / np.linalg.norm(x, axis=1) / p.lengths
         return cosine[first].mean() - cosine[known & ~first].mean(), 2 * (1 - moved.mean())
 
     before = gap(Edit())[0]
@@ -93,7 +93,7 @@ def test_the_path_says_what_its_edits_do(attach):
         ranked = p.part.labels[top_rows(scores, p.k)]
         assert point.skew == pytest.approx(float(RANKING_METRICS.get("max_skew")()(ranked, p.part.target)), abs=1e-9)
         assert point.cosine == pytest.approx(
-            np.mean(np.einsum("ij,ij->i", x, p.pooled) / lengths / p.lengths), abs=1e-6
+            np.mean(np.einsum("ij,ij->i", x, p.material.pooled) / lengths / p.lengths), abs=1e-6
         )
         known = p.part.labels >= 0
         found_auc = auc((x @ QUERIES[1] / lengths)[known], p.part.labels[known] == 1)

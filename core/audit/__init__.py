@@ -1,5 +1,6 @@
 """Audits: a request in, a result with its uncertainty out."""
 
+from core.audit.approximate import ApproximateSearch, approximate_rank, recall_of
 from core.audit.bench import Bench
 from core.audit.controls import ControlArm, ControlsResult, controls
 from core.audit.cost import CostResult, ExplicitCost, ZeroshotCost, utility_cost
@@ -14,6 +15,7 @@ from core.audit.sweep import Sweep, SweepPoint, sweep
 from core.audit.why import Confirmed, NeuronPull, WhyResult, confirm, find_smallest, why
 
 __all__ = [
+    "ApproximateSearch",
     "ArmResult",
     "Bench",
     "ChosenEdits",
@@ -36,6 +38,7 @@ __all__ = [
     "SweepPoint",
     "WhyResult",
     "ZeroshotCost",
+    "approximate_rank",
     "choose_edits",
     "confirm",
     "controls",
@@ -44,6 +47,7 @@ __all__ = [
     "probe_set",
     "query_embedding",
     "rank",
+    "recall_of",
     "smallest_edit",
     "sweep",
     "utility_cost",

@@ -11,7 +11,7 @@ import numpy as np
 from core.audit.bench import Bench
 from core.audit.edits import EditChoice, choose_edits
 from core.audit.evidence import Fitter
-from core.audit.material import embed_texts, item_material, sae_of, select_part
+from core.audit.material import embed_texts, part_codes, sae_of, select_part
 from core.audit.ranking import intervene
 from core.audit.request import RankRequest
 from core.audit.results import Part
@@ -141,7 +141,7 @@ def arms_of(
 def _codes(spec: AuditSpec, sources: Sources, part: Part, request: RankRequest, side: Side, bench: Bench) -> Any:
     """Codes on which firing rates are counted: of the searched items, or of the prompts where those are edited."""
     if side == sources.gallery.side:
-        return item_material(sources.gallery, part, sae_of(side, sources.saes), bench).require_codes()
+        return part_codes(sources.gallery, part, sae_of(side, sources.saes), bench)
     queries = embed_texts(list(spec.prompts), sources.gallery, request, sources.texts, sources.saes, bench)
     return queries.material.require_codes()
 

@@ -14,7 +14,7 @@ from core.audit.results import SCHEMA
 from core.config import InputError
 from core.gallery import Gallery
 from core.statistics import Estimate
-from core.zeroshot import PromptSet, ZeroshotDifference, ZeroshotResult, class_embeddings, classify, evaluate
+from core.zeroshot import PromptSet, ZeroshotDifference, ZeroshotResult, class_embeddings, classify_items, evaluate
 from core.zeroshot import difference as accuracy_difference
 from core.zeroshot.parity import NAMES, ParityResult, parity, parity_change
 
@@ -148,7 +148,7 @@ def class_answers(
 
     unit = class_embeddings(embed, prompts, classified)
     assert items is not None, "a class prompt set has at least one prompt"
-    return classify(items.index.unit, unit)
+    return classify_items(items.index, unit)
 
 
 def _arm(

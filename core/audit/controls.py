@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from core.audit.bench import Bench
-from core.audit.material import Queries, SAEs, embed_query, embed_texts, item_material, sae_of, select_part
+from core.audit.material import Queries, SAEs, embed_query, embed_texts, part_codes, sae_of, select_part
 from core.audit.ranking import intervene, metric_estimate
 from core.audit.request import RankRequest
 from core.audit.results import SCHEMA, Part
@@ -243,7 +243,7 @@ def _random_edits(
     by_side = {}
     for side, edit in request.edits.items():
         if side == gallery.side:
-            codes = item_material(gallery, part, sae_of(side, saes), bench).require_codes()
+            codes = part_codes(gallery, part, sae_of(side, saes), bench)
         else:
             codes = queries.material.require_codes()
         by_side[side] = matched_random_edits(codes, edit, draws, request.seed, exclude.get(side, ()))

@@ -20,7 +20,7 @@ from core.zeroshot import (
     ZeroshotDifference,
     ZeroshotResult,
     class_embeddings,
-    classify,
+    classify_items,
     difference,
     evaluate,
 )
@@ -181,7 +181,7 @@ def _zeroshot(side: _Texts, prompts: PromptSet, attribute: str) -> ZeroshotCost:
     try:
         before, after = (
             evaluate(
-                classify(side.items[arm].index.unit, class_embeddings(side.embed(arm), prompts, attribute)),
+                classify_items(side.items[arm].index, class_embeddings(side.embed(arm), prompts, attribute)),
                 labels,
                 prompts.groups(attribute),
                 attribute,

@@ -55,7 +55,8 @@ def lean_of(
     z -= means
     scale = 1.0 if probe.scale is None else probe.scale[rows]
     z *= (scale / probe.lengths[rows])[:, None]  # a unit of strength in units of the row's own length
-    directions, unit = probe.directions[alive], probe.pooled[rows] / probe.lengths[rows][:, None]
+    directions = probe.directions[alive]
+    unit = np.asarray(probe.material.pooled[rows], np.float64) / probe.lengths[rows][:, None]
     inner = unit @ directions.T
     labels = probe.part.labels[rows]
 

@@ -1,7 +1,6 @@
 """Searched items under a neuron edit, answered by the live engine instead of a new index."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,7 +11,17 @@ from core.audit.results import Part
 from core.config import Edit
 from core.gallery import Gallery, unit_rows
 from core.interventions import INTERVENTIONS, Material
-from core.retrieval import FlatIndex, Index, LiveEngine, PartIndex, Ranking, StoredIndex, best_ranking, unit_query
+from core.retrieval import (
+    FlatIndex,
+    Index,
+    LiveEngine,
+    PartIndex,
+    Ranking,
+    StoredIndex,
+    best_ranking,
+    place_for,
+    unit_query,
+)
 
 if TYPE_CHECKING:
     from core.saes.checkpoint import SAEFile
@@ -32,6 +41,8 @@ def live_engine(material: Material, index: Index | None = None) -> LiveEngine:
         material.pooled if residual else None,
         material.readout if residual else None,
         index.lengths if isinstance(index, StoredIndex) else None,
+        material.codes_by_row,
+        place_for(material.x, material.pooled),
     )
 
 
@@ -72,14 +83,13 @@ class LiveIndex:
             return best_ranking(self.scores(query), k)
         return self._engine.search(unit_query(query, self.d), k, self._edit, self._baseline.scores(query))
 
-    def unit_at(self, rows: np.ndarray) -> np.ndarray:
+    def unit_at(self, rows: np.ndarray | slice) -> np.ndarray:
         """Some of the edited unit rows, float32 (m, d)."""
-        unit, of = np.array(self._baseline.unit_at(rows)), self._material
+        unit = np.array(self._baseline.unit_at(rows))
+        rows = np.arange(self.n)[rows] if isinstance(rows, slice) else rows
         rows = self._baseline.rows[rows] if isinstance(self._baseline, PartIndex) else rows
-        changed = np.isin(rows, self._engine.edited(self._edit).rows)
-        rows, codes = rows[changed], self._engine.sums.codes_by_row
-        few = replace(of, pooled=of.pooled[rows], x=of.x[rows], codes=codes[rows].tocsc())
-        unit[changed] = unit_rows(INTERVENTIONS.get("neuron-edit")()(few, self._edit))
+        changed = self._engine.edited(self._edit).changes(rows)
+        unit[changed] = unit_rows(INTERVENTIONS.get("neuron-edit")()(self._material.at(rows[changed]), self._edit))
         return unit
 
     @property
@@ -103,7 +113,7 @@ def live_items(
 ) -> Items:
     """The items after a neuron edit; rows that it leaves alone keep their unit embedding and their scores."""
     live, index = engine.edited(edit, progress), baseline.index
-    rows, cosines = live.rows, live.cosines
+    rows, cosines = engine.on.get(live.rows), engine.on.get(live.cosines)
     if isinstance(index, PartIndex):
         place = np.minimum(np.searchsorted(index.rows, rows), index.n - 1)
         inside = index.rows[place] == rows

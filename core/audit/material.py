@@ -18,7 +18,7 @@ from core.gallery import Gallery, unit_rows
 from core.interventions import INTERVENTIONS, QUERY_ROLES, Material
 from core.interventions.base import NO_EDIT, ROLE_WORDS, lacking
 from core.metrics import target_distribution
-from core.retrieval import FlatIndex, Index, PartIndex, StoredIndex, blocks
+from core.retrieval import FlatIndex, Index, PartIndex, StoredIndex
 from core.saes.frozen import FrozenSAE
 from core.store import array_digest
 
@@ -221,12 +221,10 @@ def item_material(gallery: Gallery, part: Part, sae_file: "SAEFile | None", benc
         if attach != "pooled":
             x = gallery.embeddings(attach) if whole else gallery.embeddings(attach)[part.rows]
         stored = gallery.codes(sae_file.digest)
-        if stored is None:
-            codes = encode(x, sae_file).tocsc()
-        else:
-            codes = stored.csc if whole else stored.csr[part.rows].tocsc()
+        by_row = encode(x, sae_file) if stored is None else stored.csr if whole else stored.csr[part.rows]
+        codes = stored.csc if stored is not None and whole else by_row.tocsc()
         readout = gallery.readout() if attach == "residual" else None
-        return Material(gallery.side, pooled, attach, x, codes, sae_file.sae, readout)
+        return Material(gallery.side, pooled, attach, x, codes, sae_file.sae, readout, by_row=by_row)
 
     return bench.remember(("material", part.digest, sae_file.digest, attach), make)
 
@@ -241,6 +239,16 @@ def editable_at(gallery: Gallery, sae_file: "SAEFile") -> Attach:
         )
     sae_file.require(gallery.fingerprint(attach), f"gallery {gallery.name!r}")
     return attach
+
+
+def part_codes(gallery: Gallery, part: Part, sae_file: "SAEFile", bench: Bench) -> sparse.spmatrix:
+    """Codes (n, F) of the searched items; of a part of a large gallery they alone are copied."""
+    wide = engine_part(gallery, part)
+    material = item_material(gallery, wide, sae_file, bench)
+    if wide is part:
+        return material.require_codes()
+    key = ("codes", part.digest, sae_file.digest)
+    return bench.remember(key, lambda: material.codes_by_row[part.rows].tocsc())
 
 
 def baseline_items(gallery: Gallery, part: Part, bench: Bench) -> Items:
@@ -273,20 +281,15 @@ def engine_part(gallery: Gallery, part: Part) -> Part:
 def edited_items(
     material: Material, baseline: Items, method: str, edit: Edit, digest: str, fitted: Any = None
 ) -> Items:
-    """The items after an intervention; rows that it leaves alone keep their unit embedding bit by bit."""
+    """The items of a gallery that has an index of unit rows after an intervention; see `core.audit.edited_rows` for
+    larger ones. Rows that it leaves alone keep their unit embedding bit by bit.
+    """
     with np.errstate(over="ignore", invalid="ignore"):  # said in words below
         edited = INTERVENTIONS.get(method)()(material, edit, fitted)
-    if not np.isfinite(edited).all():
-        raise InputError(
-            f"the edit (gamma {edit.gamma:g}) gives embeddings that are not finite; choose a smaller gamma"
-        )
+    refuse_infinite(edited, edit)
     changed = np.flatnonzero((edited != material.pooled).any(axis=1))
     if not len(changed):
         return Items(baseline.index, changed, np.zeros(0), baseline.digest)
-    if not isinstance(baseline.index, FlatIndex):
-        index = StoredIndex(edited)
-        cosines = np.concatenate([_cosines(index, baseline.index, changed[at]) for at in blocks(len(changed), index.d)])
-        return Items(index, changed, cosines, digest)
     unit = np.array(baseline.index.unit)
     moved = unit_rows(edited[changed])
     cosines = np.einsum("ij,ij->i", moved, unit[changed])
@@ -294,8 +297,12 @@ def edited_items(
     return Items(FlatIndex(unit), changed, cosines, digest)
 
 
-def _cosines(after: Index, before: Index, rows: np.ndarray) -> np.ndarray:
-    return np.einsum("ij,ij->i", after.unit_at(rows), before.unit_at(rows))
+def refuse_infinite(edited: np.ndarray, edit: Edit) -> None:
+    """InputError where edited embeddings are not finite."""
+    if not np.isfinite(edited).all():
+        raise InputError(
+            f"the edit (gamma {edit.gamma:g}) gives embeddings that are not finite; choose a smaller gamma"
+        )
 
 
 # ------------------------------------------------------------------------------------------------------- SAEs

@@ -18,7 +18,7 @@ from core.metrics import RANKING_METRICS
 from core.metrics.base import skews, top_rows
 from core.neurons.attribution import Attribution, attribute
 from core.readout import ReadoutArrays
-from core.retrieval import LiveEngine, best_rows, unit_query
+from core.retrieval import LiveEngine, best_rows, blocks, squared_lengths, times, unit_query
 from core.statistics import depth_for
 
 RESAMPLES = 100
@@ -37,14 +37,13 @@ class ProbeSet:
     k: int
     """Retrieved rows at which skew is looked at, the same share of the probe rows as the request's k of its own."""
 
-    @cached_property
-    def pooled(self) -> np.ndarray:
-        """Stored pooled embeddings (n, d) in float64."""
-        return np.asarray(self.material.pooled, dtype=np.float64)
+    def products(self, query: np.ndarray) -> np.ndarray:
+        """Stored pooled embedding . query of every row (n,), summed in float64."""
+        return times(self.material.pooled, query[None], dtype=np.float64)[0]
 
     @cached_property
     def lengths(self) -> np.ndarray:
-        return np.linalg.norm(self.pooled, axis=1)
+        return np.sqrt(squared_lengths(self.material.pooled, np.float64))
 
     @cached_property
     def directions(self) -> np.ndarray:
@@ -55,7 +54,11 @@ class ProbeSet:
     @cached_property
     def scale(self) -> np.ndarray | None:
         """1 / sigma of every row at the residual attach point (n,); None at the pooled one."""
-        return None if self.readout is None else 1.0 / self.readout.sigma(np.asarray(self.material.x, np.float64))
+        if self.readout is None:
+            return None
+        x = self.material.x
+        sigma = [self.readout.sigma(np.asarray(x[at], np.float64)) for at in blocks(len(x), x.shape[1])]
+        return 1.0 / np.concatenate(sigma)
 
     @property
     def readout(self) -> ReadoutArrays | None:
@@ -63,7 +66,7 @@ class ProbeSet:
 
     def leading_group(self, query: np.ndarray) -> int:
         """Place of the group that the top k over-represents most by its target, the first of equals."""
-        scores = self.pooled @ query / self.lengths
+        scores = self.products(query) / self.lengths
         ranked = self.part.labels[top_rows(scores, self.k)]
         counts = np.bincount(ranked[ranked >= 0], minlength=len(self.part.groups))
         if not counts.sum():
@@ -75,7 +78,7 @@ class ProbeSet:
         labels = self.part.labels
         rest = (labels >= 0) & (labels != group) if other is None else labels == other
         codes = self.material.require_codes()
-        return attribute(codes, self.directions @ query, self.pooled @ query, labels == group, rest, self.scale)
+        return attribute(codes, self.directions @ query, self.products(query), labels == group, rest, self.scale)
 
     @cached_property
     def engine(self) -> LiveEngine:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from core.audit.bench import Bench
+from core.audit.edited_rows import EditedRows, large_items
 from core.audit.evidence import Fitter, SAEs, sae_of
 from core.audit.live_items import engine_for, live_items
 from core.audit.material import (
@@ -14,6 +15,8 @@ from core.audit.material import (
     baseline_items,
     edited_items,
     embed_query,
+    engine_part,
+    is_large,
     item_material,
     select_part,
 )
@@ -24,6 +27,7 @@ from core.config import Edit, InputError, digest_of
 from core.gallery import Gallery
 from core.interventions import INTERVENTIONS, Intervention
 from core.interventions.base import NO_EDIT
+from core.interventions.reconstruction import reconstruction
 from core.metrics import RANKING_METRICS, Mode
 from core.retrieval import Ranking, ranks_of, unit_query
 from core.statistics import (
@@ -47,6 +51,8 @@ if TYPE_CHECKING:
 
 Progress = Callable[[int, int, str], None]
 
+LIVE: dict[str, Callable[[Edit], Edit]] = {"neuron-edit": lambda edit: edit, "reconstruction-only": reconstruction}
+"""Methods that the live engine answers, and the edit of neurons that each of them is."""
 ABSENT_SHOWN = 12
 """Empty groups that a note lists at most."""
 
@@ -84,8 +90,8 @@ def rank(
             arms.append((items, vectors[0]))
             found.append(measured(gallery, part, request, items, vectors[0], bench))
         difference = compare(gallery, part, request, found, arms) if request.intervenes else None
-    notes = (*query.notes, *_notes(part, query.fitter))
-    return RankResult(request, part, _digests(query.fitter, arms), notes, *found, difference=difference)
+    notes = (*query.notes, *notes_of(part, query.fitter))
+    return RankResult(request, part, digests_of(query.fitter, arms[0][1]), notes, *found, difference=difference)
 
 
 def intervene(
@@ -135,16 +141,22 @@ def arm_items(
     made_of = [part.digest, sae_file.digest if sae_file else None, method, edit.digest, fitter.digest(method)]
     digest = digest_of(made_of)
     if shards is not None:
-        if method != "neuron-edit":
+        if method not in LIVE:
             raise InputError(f"{method} changes all items together, which --ray cannot spread; leave --ray out")
-        return shards.items(edit, digest)
+        return shards.items(LIVE[method](edit), digest)
 
     def make() -> Items:
-        if method != "neuron-edit":
-            material = item_material(gallery, part, sae_file, bench)
-            return edited_items(material, baseline, method, edit, digest, fitter(method))
-        engine, material = engine_for(gallery, part, sae_file, bench)
-        return live_items(engine, material, baseline, edit, digest, progress)
+        if method in LIVE:
+            engine, material = engine_for(gallery, part, sae_file, bench)
+            return live_items(engine, material, baseline, LIVE[method](edit), digest, progress)
+        if is_large(gallery):
+            wide = engine_part(gallery, part)
+            material = item_material(gallery, wide, sae_file, bench)
+            rows = None if wide is part else part.rows
+            edited = EditedRows(material, rows, method, edit, fitter(method))
+            return large_items(edited, baseline.index, digest, progress)
+        material = item_material(gallery, part, sae_file, bench)
+        return edited_items(material, baseline, method, edit, digest, fitter(method))
 
     return bench.remember(("items", digest), make)
 
@@ -290,7 +302,7 @@ def _cosine(a: np.ndarray, b: np.ndarray) -> float:
     return float(a @ b / (np.linalg.norm(a) * np.linalg.norm(b)))
 
 
-def _notes(part: Part, fitter: Fitter) -> list[str]:
+def notes_of(part: Part, fitter: Fitter) -> list[str]:
     """Warnings about groups, about what could not be compared and about items that were looked at before."""
     gallery, request, saes, notes = fitter.gallery, fitter.request, fitter.saes, []
     if part.absent:
@@ -316,14 +328,14 @@ def _notes(part: Part, fitter: Fitter) -> list[str]:
     return notes
 
 
-def _digests(fitter: Fitter, arms: list) -> dict[str, Any]:
+def digests_of(fitter: Fitter, vector: np.ndarray) -> dict[str, Any]:
     """Of everything that the numbers depend on."""
     request, fitted_on = fitter.request, fitter.digest(fitter.request.method)
     used = {side: fitter.saes[side].digest for side in fitter.sides if side in fitter.saes}
     return {
         "gallery": fitter.gallery.digest,
         "request": request.digest,
-        "query": array_digest(np.ascontiguousarray(arms[0][1])),
+        "query": array_digest(np.ascontiguousarray(vector)),
         "saes": used,
         "edits": {side: edit.digest for side, edit in request.edits.items()},
         **({"evidence": fitted_on} if fitted_on else {}),

@@ -136,6 +136,8 @@ class RankResult:
     before: ArmResult
     after: ArmResult | None = None
     difference: Difference | None = None
+    index: Mapping[str, Any] | None = None
+    """How the ranking was found where not every row was looked at, with the measured recall; None: exactly."""
 
     def to_json(self) -> dict[str, Any]:
         part = self.part
@@ -148,6 +150,7 @@ class RankResult:
             "unknown": part.unknown,
             "digests": dict(self.digests),
             "notes": list(self.notes),
+            **({"index": dict(self.index)} if self.index is not None else {}),
             "before": self._arm(self.before),
         }
         if self.after is not None and self.difference is not None:

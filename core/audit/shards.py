@@ -50,9 +50,9 @@ class Shard:
         attach, pooled = editable_at(gallery, sae_file), gallery.embeddings("pooled")[at]
         x = pooled if attach == "pooled" else gallery.embeddings(attach)[at]
         stored = gallery.codes(sae_file.digest)
-        codes = (encode(x, sae_file) if stored is None else stored.csr[at]).tocsc()
+        by_row = encode(x, sae_file) if stored is None else stored.csr[at]
         readout = gallery.readout() if attach == "residual" else None
-        material = Material(gallery.side, pooled, attach, x, codes, sae_file.sae, readout)
+        material = Material(gallery.side, pooled, attach, x, by_row.tocsc(), sae_file.sae, readout, by_row=by_row)
         return live_engine(material, self._baseline.index), material
 
     def items(self, edit: Edit | None) -> Items:

@@ -12,7 +12,7 @@ from core.gallery import Gallery
 from core.metrics import RANKING_METRICS, Mode
 from core.retrieval import unit_query
 from core.statistics import Estimate, auc_estimate, held_out_leakage, mean_of, null_of_mean, with_null
-from core.zeroshot import PromptSet, class_embeddings, classify, paired_share_difference
+from core.zeroshot import PromptSet, class_embeddings, classify_items, paired_share_difference
 from core.zeroshot.accuracy import evaluate
 
 NULL_DRAWS = 300
@@ -93,7 +93,7 @@ def predictions(arm: ReadyArm, prompts: PromptSet, attribute: str, gallery: Gall
 
     unit = class_embeddings(embed, prompts, attribute)
     assert items is not None, "a class has at least one prompt"
-    return classify(items.index.unit, unit)
+    return classify_items(items.index, unit)
 
 
 def accuracy(arm: ReadyArm, prompts: PromptSet, attribute: str, gallery: Gallery | None = None) -> Estimate:

@@ -13,7 +13,7 @@ from core.cli.clusters import Ray, Workers, chosen_cluster
 from core.cli.editing import chosen_edits, target_of, text_model
 from core.cli.output import Json, emit, estimate_text, progress_bar
 from core.config import HALVES, InputError, one_of
-from core.gallery import open_gallery, parse_where
+from core.gallery import open_gallery, open_ivf, parse_where
 from core.store import read_array
 
 METRICS = ("max_skew", "min_skew", "ndkl", "kl")
@@ -39,6 +39,12 @@ def rank(
     model: editing.Model = None,
     pretrained: editing.Pretrained = None,
     seed: editing.Seed = 0,
+    index: Annotated[
+        str, typer.Option("--index", help="flat: exact; ivf: some lists alone, with its recall.")
+    ] = "flat",
+    probes: Annotated[
+        int | None, typer.Option("--probes", help="Lists to look at (ivf); by recall .95 if absent.")
+    ] = None,
     ray: Ray = None,
     workers: Workers = None,
     as_json: Json = False,
@@ -47,6 +53,9 @@ def rank(
     from core import audit
 
     one_of(half, HALVES, "--half")
+    one_of(index, ("flat", "ivf"), "--index")
+    if probes is not None and index == "flat":
+        raise InputError("--probes was given, but the exact index looks at every item; add --index ivf")
     if (query is None) == (query_embedding is None):
         raise InputError("give either --query TEXT or --query-embedding Q.npy")
     source = open_gallery(gallery)
@@ -64,6 +73,11 @@ def rank(
         seed=seed,
     )
     backbone = None if query is None else text_model(source, [query], model, pretrained)
+    if index == "ivf":
+        if ray is not None or workers is not None:
+            raise InputError("an IVF index is searched here; leave out --ray and --workers, or give --index flat")
+        document = audit.approximate_rank(source, request, open_ivf(source), probes, backbone).to_json()
+        return emit(document, as_json, lambda: _lines(document))
     with chosen_cluster(ray, workers) as cluster, progress_bar() as progress:
         document = audit.rank(source, request, backbone, saes, progress=progress, cluster=cluster).to_json()
     emit(document, as_json, lambda: _lines(document))

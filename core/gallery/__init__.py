@@ -5,6 +5,7 @@ from core.gallery.codes import Codes
 from core.gallery.gallery import Gallery, open_gallery
 from core.gallery.importing import import_gallery
 from core.gallery.labels import parse_where
+from core.gallery.listed import GalleryIvf, build_ivf, open_ivf
 from core.gallery.sem_layout import import_sem
 from core.gallery.speed import Speed
 from core.gallery.split import split_halves
@@ -14,11 +15,14 @@ from core.gallery.units import unit_rows
 __all__ = [
     "Codes",
     "Gallery",
+    "GalleryIvf",
     "Speed",
     "build_gallery",
+    "build_ivf",
     "import_gallery",
     "import_sem",
     "open_gallery",
+    "open_ivf",
     "parse_where",
     "split_halves",
     "synth_gallery",

@@ -15,6 +15,7 @@ import scipy.sparse as sparse
 from core.config import ASSETS, ATTACHES, HALVES, Attach, Fingerprint, Half, InputError, Side, digest_of, one_of
 from core.gallery.codes import Codes, check_codes, open_codes, write_codes
 from core.gallery.labels import Labels
+from core.gallery.listed import check_ivf
 from core.gallery.once import Once
 from core.gallery.units import unit_rows
 from core.readout import ReadoutArrays
@@ -338,7 +339,7 @@ class Gallery:
                 wrong.append(f"{name} is missing")
             elif file_digest(path) != said["sha256"]:
                 wrong.append(f"{name} was changed after it was written")
-        wrong += check_codes(self.path)
+        wrong += check_codes(self.path) + check_ivf(self.path)
         if progress:
             progress(len(files), len(files), "done")
         return wrong

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -168,6 +168,8 @@ class Material:
     """For each row the embeddings (m, d_in) of its paraphrases, the row itself first."""
     augmented: tuple[np.ndarray, ...] | None = None
     """For each row the pooled embeddings (G, d) of its text said of every group."""
+    by_row: sparse.csr_matrix | None = None
+    """The codes by row, where they are at hand."""
 
     def __post_init__(self) -> None:
         if self.x is None:
@@ -184,6 +186,18 @@ class Material:
         codes = 0 if self.codes is None else self.codes.data.nbytes + self.codes.indices.nbytes
         arrays = {id(a): a for a in (self.pooled, self.x) if not isinstance(a, np.memmap)}
         return codes + sum(a.nbytes for a in arrays.values())
+
+    @cached_property
+    def codes_by_row(self) -> sparse.csr_matrix:
+        """Codes by row, turned once."""
+        return self.require_codes().tocsr() if self.by_row is None else self.by_row
+
+    def at(self, rows: np.ndarray | slice) -> "Material":
+        """Some of the rows, in any order; texts that belong to rows are left out."""
+        codes = None if self.codes is None else self.codes_by_row[rows].tocsc()
+        return replace(
+            self, pooled=self.pooled[rows], x=self.x[rows], codes=codes, by_row=None, paraphrases=None, augmented=None
+        )
 
     @cached_property
     def W_dec(self) -> np.ndarray:

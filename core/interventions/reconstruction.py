@@ -6,6 +6,7 @@ import numpy as np
 
 from core.config import Edit
 from core.interventions.base import INTERVENTIONS, NO_EDIT, Intervention, Material, Needs
+from core.interventions.neuron_edit import NeuronEdit
 
 
 @INTERVENTIONS.register("reconstruction-only")
@@ -28,10 +29,9 @@ class ReconstructionOnly(Intervention):
     needs = Needs(sae=True)
 
     def __call__(self, material: Material, edit: Edit = NO_EDIT, fitted: Any = None) -> np.ndarray:
-        alpha = edit.alpha if edit.form == "blend" else 1.0
-        if alpha == 0.0:
-            return material.stored()
-        # in the reconstruction's precision: a product of stored float16 rows would be rounded to float16
-        return material.embedded(
-            alpha * material.reconstruction + (1.0 - alpha) * material.x.astype(material.W_dec.dtype)
-        )
+        return NeuronEdit()(material, reconstruction(edit))
+
+
+def reconstruction(edit: Edit) -> Edit:
+    """The same as an edit of no neuron: a blend with the edit's alpha, or with 1 where the edit blends nothing."""
+    return Edit(form="blend", alpha=edit.alpha if edit.form == "blend" else 1.0)

@@ -12,24 +12,34 @@ from core.retrieval.flat import (
     search,
     unit_query,
 )
+from core.retrieval.host import Host, place_for
+from core.retrieval.ivf import InvertedLists, IvfIndex, Recall
 from core.retrieval.live import LiveEdit, LiveEngine
-from core.retrieval.products import blocks
+from core.retrieval.products import blocks, passes, squared_lengths, times
 from core.retrieval.stored import PartIndex, StoredIndex
 
 __all__ = [
     "FlatIndex",
+    "Host",
     "Index",
+    "InvertedLists",
+    "IvfIndex",
     "LiveEdit",
     "LiveEngine",
     "PartIndex",
     "Ranking",
+    "Recall",
     "StoredIndex",
     "best_ranking",
     "best_rows",
     "blocks",
+    "passes",
+    "place_for",
     "ranks_of",
     "require_k",
     "same_ranking",
     "search",
+    "squared_lengths",
+    "times",
     "unit_query",
 ]

@@ -1,4 +1,4 @@
-"""Exact retrieval: a flat inner-product index, no approximation, no hidden re-ranking. The only user of faiss."""
+"""Exact retrieval: a flat inner-product index, no approximation, no hidden re-ranking."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -8,6 +8,7 @@ import numpy as np
 
 from core.config import InputError
 from core.retrieval.kept import Kept, kept_arrays
+from core.retrieval.nearest import flat_index, rows_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +37,7 @@ class Index(Protocol):
     @property
     def unit(self) -> np.ndarray: ...
 
-    def unit_at(self, rows: np.ndarray) -> np.ndarray: ...
+    def unit_at(self, rows: np.ndarray | slice) -> np.ndarray: ...
 
     def scores(self, query: np.ndarray) -> np.ndarray: ...
 
@@ -47,32 +48,24 @@ class FlatIndex:
     """Unit rows (n, d), float32, ready to be searched exactly; read-only once made, safe between threads."""
 
     def __init__(self, unit: np.ndarray) -> None:
-        import faiss
-
         unit = np.ascontiguousarray(unit, dtype=np.float32)
         if unit.ndim != 2 or not len(unit):
             raise InputError(f"embeddings of shape {unit.shape} were given to search in; expected (n, d), n >= 1")
         self.n, self.d = unit.shape
-        self._index = faiss.IndexFlatIP(self.d)
-        self._index.add(unit)
-        assert self._index.ntotal == self.n
+        self._index = flat_index(unit)
         self._scores: Kept[np.ndarray] = Kept(kept_arrays(self.n))
 
     @cached_property
     def unit(self) -> np.ndarray:
         """The rows that are searched, (n, d) float32: the index's own memory, read-only."""
-        import faiss
-
-        view = faiss.rev_swig_ptr(self._index.get_xb(), self.n * self.d).reshape(self.n, self.d)
-        view.flags.writeable = False
-        return view
+        return rows_of(self._index, self.n, self.d)
 
     @property
     def nbytes(self) -> int:
         """Memory that the rows take."""
         return self.n * self.d * 4
 
-    def unit_at(self, rows: np.ndarray) -> np.ndarray:
+    def unit_at(self, rows: np.ndarray | slice) -> np.ndarray:
         """Some of the unit rows, float32 (m, d)."""
         return self.unit[rows]
 

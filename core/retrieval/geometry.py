@@ -44,8 +44,11 @@ class Geometry(ABC):
         """A_f a . A_f b of every row (forms, n), for rows (n, d_in) and what push gives for them."""
 
     @abstractmethod
-    def scales(self, squares: np.ndarray) -> np.ndarray:
-        """What `push(b)` is divided by (n,), from the forms (forms, n); (1,) where it is the same for every row."""
+    def scales(self, squares: np.ndarray) -> np.ndarray | float:
+        """What `push(b)` is divided by (n,), from the forms (forms, n); one number where it is the same for all rows.
+
+        Arithmetic alone, here and in `lengths`, so that arrays of any library go in and come out.
+        """
 
     @abstractmethod
     def lengths(self, squares: np.ndarray, along_offset: np.ndarray) -> np.ndarray:
@@ -73,11 +76,11 @@ class Pooled(Geometry):
     def forms(self, a: np.ndarray, b: np.ndarray, pushed_a: np.ndarray, pushed_b: np.ndarray) -> np.ndarray:
         return np.einsum("ij,ij->i", a, b)[None]
 
-    def scales(self, squares: np.ndarray) -> np.ndarray:
-        return np.ones(1)
+    def scales(self, squares: np.ndarray) -> float:
+        return 1.0
 
     def lengths(self, squares: np.ndarray, along_offset: np.ndarray) -> np.ndarray:
-        return np.sqrt(squares[0])
+        return squares[0] ** 0.5
 
 
 class Residual(Geometry):
@@ -138,8 +141,8 @@ class Residual(Geometry):
         return np.stack([means, np.einsum("ij,ij->i", pushed_a, pushed_b)])
 
     def scales(self, squares: np.ndarray) -> np.ndarray:
-        return np.sqrt(squares[0] + self._readout.eps)
+        return (squares[0] + self._readout.eps) ** 0.5
 
     def lengths(self, squares: np.ndarray, along_offset: np.ndarray) -> np.ndarray:
         sigma, common = self.scales(squares), float(self.offset @ self.offset)
-        return np.sqrt(squares[1] / sigma**2 + 2.0 * along_offset / sigma + common)
+        return (squares[1] / sigma**2 + 2.0 * along_offset / sigma + common) ** 0.5

@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sparse
@@ -21,10 +22,11 @@ from core.config import Edit, InputError
 from core.readout import ReadoutArrays
 from core.retrieval.flat import Ranking, best_rows, require_k
 from core.retrieval.geometry import Geometry, Pooled, Residual
+from core.retrieval.host import Host
 from core.retrieval.kept import Kept
 from core.retrieval.live_query import LiveQuery
-from core.retrieval.products import Progress, times
-from core.retrieval.sums import GallerySums
+from core.retrieval.products import Progress
+from core.retrieval.sums import Base, GallerySums
 from core.retrieval.switched import Column, Switched
 
 KEPT_BYTES = 1 << 28
@@ -65,6 +67,11 @@ class LiveEdit(_Change):
     lengths: np.ndarray
     """||x'|| of the changed rows (m,)."""
 
+    def changes(self, rows: np.ndarray) -> np.ndarray:
+        """Whether the edit changes each of some rows of the gallery (m,) bool."""
+        everybody = isinstance(self.of, slice)
+        return np.ones(len(rows), dtype=bool) if everybody else self.engine.on.get(self.switched.fires)[rows]
+
     @cached_property
     def whole(self) -> np.ndarray:
         """What the inner product of push(x') with a query is divided by (m,)."""
@@ -88,6 +95,7 @@ class LiveEngine:
     readout : from residuals to pooled embeddings; None at the pooled attach point.
     lengths : lengths of the pooled embeddings (n,) where they are known.
     codes_by_row : the codes by row, where they are at hand; else made where they are needed.
+    on : where sums over rows are made; None: in memory. Rankings and scores are given in memory wherever it is.
     """
 
     def __init__(
@@ -100,6 +108,7 @@ class LiveEngine:
         readout: ReadoutArrays | None = None,
         lengths: np.ndarray | None = None,
         codes_by_row: sparse.spmatrix | None = None,
+        on: Host | None = None,
     ) -> None:
         if (readout is None) != (pooled is None):
             raise InputError("residuals need their pooled embeddings and the readout; pooled embeddings need neither")
@@ -108,7 +117,9 @@ class LiveEngine:
         self.W, self.b = np.asarray(W_dec, dtype=np.float64), np.asarray(b_dec, dtype=np.float64)
         self.geometry: Geometry = Pooled(x.shape[1]) if readout is None else Residual(readout)
         self.sums = GallerySums(x, self.pooled, self.codes, codes_by_row, self.W, self.b, self.geometry, lengths)
+        self.on = on or Host()
         self._lock = threading.Lock()
+        self._bases = Kept[Base](2)
         self._columns: dict[int, Column] = {}
         self._decoded: dict[int, np.ndarray] = {}
         self._owns: dict[int, np.ndarray] = {}
@@ -120,6 +131,20 @@ class LiveEngine:
     def nbytes(self) -> int:
         """Memory that the engine takes once every neuron has been switched."""
         return 40 * self.codes.nnz + 64 * self.n
+
+    @cached_property
+    def rows_x(self) -> Any:
+        """The embeddings where the sums are made."""
+        return self.on.rows(self.x)
+
+    @cached_property
+    def rows_pooled(self) -> Any:
+        return self.rows_x if self.pooled is self.x else self.on.rows(self.pooled)
+
+    @cached_property
+    def pooled_lengths(self) -> Any:
+        """Lengths of the stored pooled embeddings (n,), float64."""
+        return self.on.put(self.sums.pooled_lengths)
 
     # -- what is asked ------------------------------------------------------------------------------------------------
 
@@ -139,16 +164,19 @@ class LiveEngine:
         """
         if np.ndim(query) == 2:
             vectors = np.stack([LiveQuery(self, row).q for row in query])
-            pairs = zip(query, times(self.pooled, vectors), strict=True)  # one pass over the rows for all queries
+            products = self.on.times(self.rows_pooled, vectors)  # one pass over the rows for all queries
+            pairs = zip(query, products, strict=True)
             return np.stack([self._scores(LiveQuery(self, row, products=products), edit) for row, products in pairs])
         return self._scores(self._query(query, base), edit)
 
     def _scores(self, asked: LiveQuery, edit: Edit | None) -> np.ndarray:
-        scores = np.array(asked.plain)
+        return np.array(self.on.get(self._placed_scores(asked, edit)))
+
+    def _placed_scores(self, asked: LiveQuery, edit: Edit | None) -> Any:
         if edit is None or edit.changes_nothing:
-            return scores
-        live = self.edited(edit)
-        scores[live.rows] = self._changed(asked, live)
+            return asked.plain
+        live, scores = self.edited(edit), asked.plain + 0
+        scores[live.of] = self.on.narrowed(self._changed(asked, live), self.sums.dtype)
         return scores
 
     def search(self, query: np.ndarray, k: int, edit: Edit | None = None, base: np.ndarray | None = None) -> Ranking:
@@ -159,6 +187,9 @@ class LiveEngine:
         """
         require_k(k, self.n)
         asked = self._query(query, base)
+        if not self.on.by_leaders:
+            rows, scores = self.on.best_rows(self._placed_scores(asked, edit), k)
+            return Ranking(rows, scores.astype(np.float32))
         live = None if edit is None or edit.changes_nothing else self.edited(edit)
         if live is None or not len(live.rows):
             rows = asked.leaders(k)[:k]
@@ -192,7 +223,7 @@ class LiveEngine:
 
     def _changed(self, asked: LiveQuery, live: LiveEdit) -> np.ndarray:
         """Scores of the rows that the edit changes (m,), float64."""
-        along = np.array(asked.along(live.alpha)[live.of], dtype=np.float64)
+        along = self.on.exact(asked.along(live.alpha)[live.of])
         along[live.at] -= live.switched.sums(live.factors * asked.neurons[live.neurons])
         if live.shift is not None:
             along += float(live.shift @ asked.pulled)
@@ -213,12 +244,14 @@ class LiveEngine:
         factors = share * np.array([edit.each_strength[place] for place in on])
         gammas = np.array([edit.each_gamma[place] for place in on])
         shift = (factors * gammas) @ self.W[neurons] if gammas.any() else None
-        switched = self._sets(neurons.tobytes(), lambda: Switched([self._column(int(j)) for j in neurons], self.n))
+        switched = self._sets(
+            neurons.tobytes(), lambda: self.on.switched([self._column(int(j)) for j in neurons], self.n)
+        )
         everybody = alpha > 0 or shift is not None
-        rows, of = (np.arange(self.n), slice(None)) if everybody else (switched.rows, switched.rows)
+        rows, of = (self.on.put(np.arange(self.n)), slice(None)) if everybody else (switched.rows, switched.rows)
         at = switched.rows if everybody else slice(None)
         change = _Change(rows, of, switched, at, neurons, factors, alpha, shift)
-        self.sums.base(alpha, progress)
+        self._base(alpha, progress)
         with np.errstate(over="ignore", invalid="ignore"):  # said in words below
             squares = self._squares(change)
             scales = self.geometry.scales(squares)
@@ -232,7 +265,7 @@ class LiveEngine:
     def _squares(self, change: _Change) -> np.ndarray:
         """The geometry's forms of the changed rows (forms, m)."""
         rows, switched, factors, alpha, shift = change.rows, change.switched, change.factors, change.alpha, change.shift
-        squares = np.array(self.sums.base(alpha).squares[:, change.of])
+        squares = self.on.exact(self._base(alpha).squares[:, change.of])
         least = THIN * squares
         if shift is not None:
             self._add_shift(squares, change)
@@ -246,27 +279,28 @@ class LiveEngine:
                 inner += switched.sums(2.0 * factors * (cross @ shift))
             inner -= switched.squares(np.outer(factors, factors) * (directions @ cross.T))
             squares[form, change.at] -= inner
-        thin = np.flatnonzero((squares < least).any(axis=0))
-        if len(thin):  # nearly everything is taken away: the difference of large numbers says too little
-            away = (switched.codes_of(rows[thin]) * factors) @ directions
-            squares[:, thin] = self._forms_of(rows[thin], alpha, shift, away)
+        thin = (squares < least).any(axis=0)
+        if thin.any():  # nearly everything is taken away: the difference of large numbers says too little
+            few = self.on.get(rows[thin])
+            away = (switched.codes_of(few) * factors) @ directions
+            squares[:, thin] = self.on.put(self._forms_of(few, alpha, shift, away))
         return squares
 
     def _add_shift(self, squares: np.ndarray, change: _Change) -> None:
         """Add what a constant vector does to every row's forms: one dense product."""
         shift, alpha = change.shift, change.alpha
         crosses = self.geometry.cross(shift[None])[:, 0]
-        inner = (1.0 - alpha) * times(self.x, crosses)
+        inner = (1.0 - alpha) * self.on.times(self.rows_x, crosses)
         if alpha > 0:
-            inner += alpha * (self.codes @ (self.W @ crosses.T) + crosses @ self.b).T
-        squares += 2.0 * inner + (crosses @ shift)[:, None]
+            inner = inner + self.on.put(alpha * (self.codes @ (self.W @ crosses.T) + crosses @ self.b).T)
+        squares += 2.0 * inner + self.on.put((crosses @ shift)[:, None])
 
     def _along_offset(self, change: _Change) -> np.ndarray:
         """push(B - sum_j e_j W_j) . offset of the changed rows (m,); (1,) where there is no offset."""
         offset = self.geometry.offset
         if not offset.any():
             return np.zeros(1)
-        along = np.array(self.sums.base(change.alpha).along_offset[change.of])
+        along = self.on.exact(self._base(change.alpha).along_offset[change.of])
         if len(change.neurons):
             pushed = self.geometry.push(self.W[change.neurons]) @ offset
             along[change.at] -= change.switched.sums(change.factors * pushed)
@@ -275,15 +309,15 @@ class LiveEngine:
         return along
 
     def _cosines(self, live: LiveEdit) -> np.ndarray:
-        own = np.array(self.sums.base(live.alpha).own[live.of])
+        own = self.on.exact(self._base(live.alpha).own[live.of])
         if len(live.neurons):
             own[live.at] -= self._own_of(live)
         if live.shift is not None:
-            own += times(self.pooled, self.geometry.push(live.shift[None]))[0][live.of]
+            own += self.on.times(self.rows_pooled, self.geometry.push(live.shift[None]))[0][live.of]
         own /= live.scales
         if self.geometry.offset.any():
-            own += self.sums.pooled_along_offset[live.of]
-        return own / (live.lengths * self.sums.pooled_lengths[live.of])
+            own += self.on.put(self.sums.pooled_along_offset)[live.of]
+        return own / (live.lengths * self.pooled_lengths[live.of])
 
     def _forms_of(self, rows: np.ndarray, alpha: float, shift: np.ndarray | None, away: np.ndarray) -> np.ndarray:
         """The forms of a few changed rows, from the rows themselves."""
@@ -295,6 +329,15 @@ class LiveEngine:
         pushed = self.geometry.push(b)
         return self.geometry.forms(b, b, pushed, pushed)
 
+    def _base(self, alpha: float, progress: Progress | None = None) -> Base:
+        """The gallery with nothing switched, where the sums are made."""
+
+        def make() -> Base:
+            base = self.sums.base(alpha, progress)
+            return Base(*(self.on.put(numbers) for numbers in (base.squares, base.along_offset, base.own)))
+
+        return self._bases(alpha, make)
+
     # -- neurons and queries ------------------------------------------------------------------------------------------
 
     def _column(self, j: int) -> Column:
@@ -304,8 +347,8 @@ class LiveEngine:
             here = slice(self.codes.indptr[j], self.codes.indptr[j + 1])
             values = np.asarray(self.codes.data[here], dtype=np.float64)
             rows = np.asarray(self.codes.indices[here], dtype=np.int64)[values != 0]
-            crosses = times(self.x, self.geometry.cross(self.W[j][None])[:, 0], rows)
-            values = values[values != 0]
+            rows, values = self.on.put(rows), self.on.put(values[values != 0])
+            crosses = self.on.times(self.rows_x, self.geometry.cross(self.W[j][None])[:, 0], rows)
             return Column(rows, values, crosses * values)
 
         return self._of_neuron(self._columns, j, make)
@@ -319,14 +362,16 @@ class LiveEngine:
     def _own(self, j: int) -> np.ndarray:
         """Stored pooled embedding . push(W_j) on the neuron's rows (m,); made when cosines are asked for."""
         push, rows = self.geometry.push(self.W[j][None]), self._column(j).rows
-        return self._of_neuron(self._owns, j, lambda: times(self.pooled, push, rows)[0].astype(np.float64))
+        return self._of_neuron(self._owns, j, lambda: self.on.exact(self.on.times(self.rows_pooled, push, rows)[0]))
 
     def _decoded_crosses(self, j: int) -> np.ndarray:
         """x_hat . cross(W_j) on the neuron's rows (forms, m); made at the first blend."""
-        cross, rows = self.geometry.cross(self.W[j][None])[:, 0], self._column(j).rows
-        return self._of_neuron(
-            self._decoded, j, lambda: (self.sums.codes_by_row[rows] @ (self.W @ cross.T) + cross @ self.b).T
-        )
+        cross, rows = self.geometry.cross(self.W[j][None])[:, 0], self.on.get(self._column(j).rows)
+
+        def make() -> Any:
+            return self.on.put((self.sums.codes_by_row[rows] @ (self.W @ cross.T) + cross @ self.b).T)
+
+        return self._of_neuron(self._decoded, j, make)
 
     def _of_neuron(self, kept: dict, j: int, make: Callable):
         with self._lock:

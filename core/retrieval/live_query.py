@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from core.retrieval.flat import best_rows, unit_query
-from core.retrieval.products import times, working
 
 if TYPE_CHECKING:
     from core.retrieval.live import LiveEngine
@@ -47,32 +46,34 @@ class LiveQuery:
     @cached_property
     def plain(self) -> np.ndarray:
         """Cosine with every stored row (n,), of the embeddings' precision; the scores that were given, if any."""
-        if self._base is not None:
-            return self._base
         engine = self._engine
-        return np.divide(self._products, engine.sums.pooled_lengths, dtype=working(engine.pooled), casting="same_kind")
+        if self._base is not None:
+            return engine.on.put(self._base)
+        return engine.on.narrowed(self._products / engine.pooled_lengths, engine.sums.dtype)
 
     @cached_property
     def _products(self) -> np.ndarray:
         """q . stored pooled embedding of every row (n,)."""
-        return times(self._engine.pooled, self.q[None])[0] if self._given is None else self._given
+        engine = self._engine
+        return engine.on.times(engine.rows_pooled, self.q[None])[0] if self._given is None else self._given
 
     @cached_property
     def stored(self) -> np.ndarray:
         """q . push(x) of every row (n,)."""
         engine = self._engine
         if engine.pooled is engine.x:
-            return self._products if self._base is None else self._base * engine.sums.pooled_lengths
+            return self._products if self._base is None else self.plain * engine.pooled_lengths
         if engine.sums.stored().agree:
             # x' = push(x) / scale + offset is what was stored, and its product with q is known
-            along = self.plain * engine.sums.pooled_lengths - self.offset
-            return along * engine.geometry.scales(engine.sums.stored().squares)
-        return times(engine.x, self.pulled[None])[0]
+            along = self.plain * engine.pooled_lengths - self.offset
+            return along * engine.on.put(engine.geometry.scales(engine.sums.stored().squares))
+        return engine.on.times(engine.rows_x, self.pulled[None])[0]
 
     @cached_property
     def decoded(self) -> np.ndarray:
         """q . push(x_hat) of every row (n,)."""
-        return self._engine.codes @ self.neurons + float(self._engine.b @ self.pulled)
+        engine = self._engine
+        return engine.on.put(engine.codes @ self.neurons + float(engine.b @ self.pulled))
 
     def along(self, alpha: float) -> np.ndarray:
         """q . push(B) of every row (n,)."""

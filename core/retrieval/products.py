@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol
 
 import numpy as np
 
@@ -12,8 +13,21 @@ BLOCK_BYTES = 1 << 22
 """Rows worked on at a time: they stay in the processor's cache while all vectors pass over them."""
 MOST_THREADS = 16
 """A pass waits for memory more than for arithmetic: more threads than a socket has memory channels gain nothing."""
+COMPUTED_BYTES = 1 << 25
+"""The same for rows that are not stored but worked out when they are read: enough for BLAS to work at full speed."""
 FEW = 12
 """Fewer than one row in so many is picked out; more are read past, as copying a row costs that much more."""
+
+
+class Rows(Protocol):
+    """Rows (n, d) that are read some at a time: an array, perhaps memory-mapped, or what works them out."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, at: slice | np.ndarray) -> np.ndarray: ...
 
 
 def threads() -> int:
@@ -24,14 +38,18 @@ def threads() -> int:
 
 
 def each(
-    parts: Sequence[slice], work: Callable[[slice], None], progress: Progress | None = None, what: str = ""
+    parts: Sequence[slice],
+    work: Callable[[slice], None],
+    progress: Progress | None = None,
+    what: str = "",
+    at_once: int | None = None,
 ) -> None:
     """Do the work of every part, some at once; `progress` counts rows as "what".
 
     The work should leave Python's lock alone and start no threads of its own: of numpy that is einsum, arithmetic
     and sparse products, not the products of BLAS, whose threads would wait for those of the other parts.
     """
-    end, at_once = parts[-1].stop if parts else 0, min(threads(), len(parts))
+    end, at_once = parts[-1].stop if parts else 0, min(at_once or threads(), len(parts))
 
     def follow(done: int) -> None:
         if progress is not None:
@@ -53,32 +71,52 @@ def each(
             raise
 
 
-def working(x: np.ndarray) -> np.dtype:
+def working(x: Rows) -> np.dtype:
     """The precision in which sums over the rows of `x` are made: their own, at least float32."""
     return np.result_type(x.dtype, np.float32)
 
 
-def blocks(n: int, columns: int, item_bytes: int = 8) -> list[slice]:
-    """Slices of n rows that take BLOCK_BYTES each."""
-    step = max(1, BLOCK_BYTES // (max(columns, 1) * item_bytes))
+def blocks(n: int, columns: int, item_bytes: int = 8, block_bytes: int | None = None) -> list[slice]:
+    """Slices of n rows that take BLOCK_BYTES each, or another number of bytes."""
+    step = max(1, (block_bytes or BLOCK_BYTES) // (max(columns, 1) * item_bytes))
     return [slice(start, min(start + step, n)) for start in range(0, n, step)]
 
 
-def times(x: np.ndarray, vectors: np.ndarray, rows: np.ndarray | None = None) -> np.ndarray:
-    """vectors . x of every row, or of some rows: (m, rows) for vectors (m, d), summed in the rows' own precision."""
+def passes(
+    x: Rows, work: Callable[[slice], None], progress: Progress | None = None, what: str = "", n: int | None = None
+) -> None:
+    """Do the work of every block of the rows of `x`, or of n that are picked out of them.
+
+    Blocks of stored rows are worked on at once. Rows that are worked out when they are read come one large block
+    after another: their arithmetic is that of BLAS, which has threads of its own.
+    """
+    n, item = len(x) if n is None else n, working(x).itemsize
+    if isinstance(x, np.ndarray):
+        each(blocks(n, x.shape[1], item), work, progress, what)
+    else:
+        each(blocks(n, x.shape[1], item, COMPUTED_BYTES), work, progress, what, at_once=1)
+
+
+def times(
+    x: Rows, vectors: np.ndarray, rows: np.ndarray | None = None, dtype: np.dtype | type | None = None
+) -> np.ndarray:
+    """vectors . x of every row, or of some rows: (m, rows) for vectors (m, d).
+
+    Summed in the rows' own precision, at least float32, or in `dtype`.
+    """
     if rows is not None and len(rows) * FEW > len(x):
-        return times(x, vectors)[:, rows]
-    dtype = working(x)
+        return times(x, vectors, dtype=dtype)[:, rows]
+    dtype = np.dtype(dtype or working(x))
     vectors = np.ascontiguousarray(vectors, dtype=dtype)
     n = len(x) if rows is None else len(rows)
     products = np.empty((len(vectors), n), dtype=dtype)
 
     def work(at: slice) -> None:
-        block = in_precision(x[at] if rows is None else x[rows[at]])
+        block = in_precision(x[at] if rows is None else x[rows[at]]).astype(dtype, copy=False)
         for vector, product in zip(vectors, products, strict=True):
             np.einsum("ij,j->i", block, vector, out=product[at])
 
-    each(blocks(n, x.shape[1], dtype.itemsize), work)
+    passes(x, work, n=n)
     return products
 
 
@@ -100,14 +138,14 @@ def widened(half: np.ndarray) -> np.ndarray:
     return np.multiply(wide.view(np.float32), np.float32(2.0**112), out=wide.view(np.float32))
 
 
-def squared_lengths(x: np.ndarray) -> np.ndarray:
-    """||x||^2 of every row (n,), summed in the rows' own precision."""
-    dtype = working(x)
+def squared_lengths(x: Rows, dtype: np.dtype | type | None = None) -> np.ndarray:
+    """||x||^2 of every row (n,), summed in the rows' own precision, at least float32, or in `dtype`."""
+    dtype = np.dtype(dtype or working(x))
     squares = np.empty(len(x), dtype=dtype)
 
     def work(at: slice) -> None:
         block = np.asarray(x[at], dtype=dtype)  # NaN and infinity included: this is where they are noticed
         np.einsum("ij,ij->i", block, block, out=squares[at])
 
-    each(blocks(len(x), x.shape[1], dtype.itemsize), work)
+    passes(x, work)
     return squares

@@ -7,7 +7,7 @@ import numpy as np
 from core.config import InputError
 from core.retrieval.flat import Ranking, best_ranking, unit_query
 from core.retrieval.kept import KEPT_BYTES, Kept, kept_arrays
-from core.retrieval.products import squared_lengths, times, working
+from core.retrieval.products import Rows, squared_lengths, times, working
 
 
 class StoredIndex:
@@ -15,12 +15,16 @@ class StoredIndex:
 
     The same ranking as a flat index over the unit rows, up to ties within the rounding of float32. Every query is one
     pass over the rows; beside them memory holds their lengths and the scores of the last few queries.
+
+    Parameters
+    ----------
+    lengths : L2 lengths of the rows (n,), where they are known.
     """
 
-    def __init__(self, x: np.ndarray) -> None:
-        if x.ndim != 2 or not len(x):
+    def __init__(self, x: Rows, lengths: np.ndarray | None = None) -> None:
+        if len(x.shape) != 2 or not len(x):
             raise InputError(f"embeddings of shape {x.shape} were given to search in; expected (n, d), n >= 1")
-        self._x = x
+        self._x, self._given_lengths = x, lengths
         self.n, self.d = x.shape
         self._scores: Kept[np.ndarray] = Kept(kept_arrays(self.n))
 
@@ -32,7 +36,9 @@ class StoredIndex:
     @cached_property
     def lengths(self) -> np.ndarray:
         """L2 length of every row, float32 (n,); InputError for a row that has no direction."""
-        lengths = np.sqrt(squared_lengths(self._x)).astype(np.float32)
+        lengths = self._given_lengths
+        if lengths is None:
+            lengths = np.sqrt(squared_lengths(self._x)).astype(np.float32)
         usable = np.isfinite(lengths) & (lengths > 0)
         if not usable.all():
             raise InputError(f"row {int((~usable).argmax())} is zero or not finite: it has no direction")

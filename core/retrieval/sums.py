@@ -69,6 +69,11 @@ class GallerySums:
         self._passes: Kept[Base] = Kept(2)
         self._blends: Kept[Base] = Kept(1)
 
+    @property
+    def dtype(self) -> np.dtype:
+        """The precision of scores: that of the embeddings, at least float32."""
+        return working(self.pooled)
+
     @cached_property
     def codes_by_row(self) -> sparse.csr_matrix:
         return self.codes.tocsr() if self._by_row is None else self._by_row

@@ -65,11 +65,9 @@ class Switched:
         over pairs of neurons.
         """
         total = np.zeros(len(self.rows))
-        values, vectors = np.linalg.eigh(gram)
-        for value, vector in zip(values, vectors.T, strict=True):
-            if value > 0.0:
-                part = self.codes @ (np.sqrt(value) * vector)
-                total += np.square(part, out=part)
+        for column in gram_root(gram).T:
+            part = self.codes @ column
+            total += np.square(part, out=part)
         return total
 
     @cached_property
@@ -86,3 +84,10 @@ class Switched:
     def _matrix(self, data: np.ndarray) -> sparse.csc_matrix:
         shape = (len(self.rows), len(self._starts) - 1)
         return sparse.csc_matrix((data, self._places, self._starts), shape=shape)
+
+
+def gram_root(gram: np.ndarray) -> np.ndarray:
+    """R (S, rank) with R R^T = gram, a symmetric matrix (S, S) without negative eigenvalues."""
+    values, vectors = np.linalg.eigh(gram)
+    kept = values > 0.0
+    return vectors[:, kept] * np.sqrt(values[kept])

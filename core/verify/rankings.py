@@ -1,6 +1,6 @@
 """Every ranking again, in float64 and by formulas of their own: who is retrieved is not taken from the report."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -16,6 +16,7 @@ from core.audit.results import Part
 from core.audit.sources import Sources
 from core.audit.spec import AuditSpec
 from core.config import Edit
+from core.retrieval import Index
 
 TIE = 5e-6
 """Cosines this close are a tie: float32 rounds a cosine of some hundred columns to about 1e-6."""
@@ -78,9 +79,9 @@ class Rankings:
         for done, group in enumerate(self._together.values()):
             if progress:
                 progress(done, len(self._together), "rankings")
-            scores, cosine = self._scores(group[0], np.stack([one.query for one in group], axis=1))
-            for one, own in zip(group, scores.T, strict=True):
-                if (line := not_ranked(one.rows, own)) is not None:
+            lines, cosine = self._read(group)
+            for one, line in zip(group, lines, strict=True):
+                if line is not None:
                     self.wrong.append(f"{one.where}: {line}")
                 for name, said, value in (("cosine", one.cosine, cosine.mean()), ("spread", one.spread, cosine.std())):
                     if not abs(float(value) - said) <= COSINE:
@@ -89,20 +90,32 @@ class Rankings:
 
     # --- items --------------------------------------------------------------------------------------------------
 
-    def _scores(self, one: Recorded, queries: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Cosines (n, m) of the searched items under an arm with each query (d, m), and to the original (n,)."""
-        edit, part = one.request.edits.get(self.sources.gallery.side), one.part
-        if one.request.method not in ("identity", *EXACT):
-            plain, moved = self._stored("pooled", part.rows), self._by_the_method(one)
-            return moved @ queries, np.einsum("ij,ij->i", unit(plain), moved)
-        scores, cosine = [], []
-        for start in range(0, part.n, BLOCK):
+    def _read(self, group: Sequence[Recorded]) -> tuple[list[str | None], np.ndarray]:
+        """Why each ranking of one set of items is wrong, or None; and the items' cosines to the original (n,).
+
+        One pass over the items: memory holds a block of them and its scores.
+        """
+        one, queries = group[0], np.stack([one.query for one in group], axis=1)
+        followed, cosine = [Followed(each.rows, one.part.n) for each in group], np.empty(one.part.n)
+        moved_at = self._moving(one)
+        for start in range(0, one.part.n, BLOCK):
             at = slice(start, start + BLOCK)
-            plain = unit(self._stored("pooled", part.rows[at]))
-            moved = plain if edit is None or one.request.method == "identity" else unit(self._edited(one, edit, at))
-            scores.append(moved @ queries)
-            cosine.append(np.einsum("ij,ij->i", plain, moved))
-        return np.concatenate(scores), np.concatenate(cosine)
+            plain = unit(self._stored("pooled", one.part.rows[at]))
+            moved = moved_at(at, plain)
+            for each, scores in zip(followed, (moved @ queries).T, strict=True):
+                each.take(start, scores)
+            cosine[at] = np.einsum("ij,ij->i", plain, moved)
+        return [each.wrong() for each in followed], cosine
+
+    def _moving(self, one: Recorded) -> Callable[[slice, np.ndarray], np.ndarray]:
+        """From places among the searched items and their unit rows to the unit rows under an arm."""
+        edit = one.request.edits.get(self.sources.gallery.side)
+        if one.request.method not in ("identity", *EXACT):
+            index = self._by_the_method(one)
+            return lambda at, plain: index.unit_at(at).astype(np.float64)
+        if edit is None or one.request.method == "identity":
+            return lambda at, plain: plain
+        return lambda at, plain: unit(self._edited(one, edit, at))
 
     def _stored(self, attach: str, rows: np.ndarray) -> np.ndarray:
         return np.asarray(self.sources.gallery.embeddings(attach)[rows], dtype=np.float64)
@@ -112,29 +125,29 @@ class Rankings:
         sae_file, rows = sae_of(self.sources.gallery.side, self.sources.saes), one.part.rows[at]
         attach = sae_file.attach or "pooled"
         x = self._stored(attach, rows)
-        moved = edited(x, self._codes(one.part, sae_file)[at], sae_file.sae.arrays(), one.request.method, edit)
+        moved = edited(x, self._codes(one.part, sae_file, at), sae_file.sae.arrays(), one.request.method, edit)
         if attach == "pooled":
             return moved
         same = (moved == x).all(axis=1)[:, None]
         return np.where(same, self._stored("pooled", rows), self.sources.gallery.readout()(moved))
 
-    def _by_the_method(self, one: Recorded) -> np.ndarray:
-        """Unit embeddings of a method without a formula here: the method is carried out again, in float32."""
+    def _by_the_method(self, one: Recorded) -> Index:
+        """The items of a method without a formula here: the method is carried out again, in float32."""
         gallery, texts, saes = self.sources.gallery, self.sources.texts, self.sources.saes
         queries = embed_texts([one.request.query], gallery, one.request, texts, saes, self.bench)
         items, _ = intervene(gallery, one.part, queries, one.request, one.request.method, saes, self.bench)
-        return items.index.unit.astype(np.float64)
+        return items.index
 
-    def _codes(self, part: Part, sae_file: Any) -> sparse.csr_matrix:
+    def _codes(self, part: Part, sae_file: Any, at: slice) -> sparse.csr_matrix:
         """The stored codes that the audit used, or those of the numpy rule where the gallery stores none."""
+        stored = self.sources.gallery.codes(sae_file.digest)
+        if stored is not None:
+            return stored.csr[part.rows[at]]
 
         def make() -> sparse.csr_matrix:
-            stored = self.sources.gallery.codes(sae_file.digest)
-            if stored is not None:
-                return stored.csr[part.rows]
             return encode(self.sources.gallery.embeddings(sae_file.attach or "pooled")[part.rows], sae_file).tocsr()
 
-        return self.bench.remember(("verify codes", part.digest, sae_file.digest), make)
+        return self.bench.remember(("verify codes", part.digest, sae_file.digest), make)[at]
 
     # --- queries ------------------------------------------------------------------------------------------------
 
@@ -174,20 +187,36 @@ def unit(x: np.ndarray) -> np.ndarray:
     return x / np.linalg.norm(x, axis=1, keepdims=True)
 
 
-def not_ranked(rows: np.ndarray, scores: np.ndarray, tie: float = TIE) -> str | None:
-    """Why `rows` are not the first rows by falling score, or None where they are, ties within `tie` allowed."""
-    if len(rows) != len(set(rows.tolist())) or rows.min(initial=0) < 0 or rows.max(initial=0) >= len(scores):
-        return "the ranking holds a row twice, or one that was not searched"
-    own = scores[rows]
-    falls = np.diff(own) <= tie
-    if not falls.all():
-        at = int(np.argmin(falls)) + 1
-        return f"rank {at + 1} has score {own[at]:.7f}, more than rank {at} with {own[at - 1]:.7f}"
-    out = np.ones(len(scores), dtype=bool)
-    out[rows] = False
-    if out.any() and float(scores[out].max()) > float(own.min()) + tie:
-        return f"a row with score {scores[out].max():.7f} is missing above the last one's {own.min():.7f}"
-    return None
+class Followed:
+    """A ranking among n rows, and what their scores say about it, which come block by block."""
+
+    def __init__(self, rows: np.ndarray, n: int) -> None:
+        self._possible = len(rows) == len(set(rows.tolist())) and rows.min(initial=0) >= 0 and rows.max(initial=0) < n
+        self._order = np.argsort(rows)
+        self._rising = rows[self._order]
+        self._own = np.full(len(rows), -np.inf)
+        self._best_other = -np.inf
+
+    def take(self, start: int, scores: np.ndarray) -> None:
+        """Look at the scores of rows start, start + 1, ..."""
+        here = slice(*np.searchsorted(self._rising, (start, start + len(scores))))
+        places, others = self._rising[here] - start, np.ones(len(scores), dtype=bool)
+        self._own[self._order[here]] = scores[places]
+        others[places] = False
+        self._best_other = max(self._best_other, float(scores[others].max(initial=-np.inf)))
+
+    def wrong(self, tie: float = TIE) -> str | None:
+        """Why the rows are not the first by falling score, or None where they are, ties within `tie` allowed."""
+        if not self._possible:
+            return "the ranking holds a row twice, or one that was not searched"
+        own = self._own
+        falls = np.diff(own) <= tie
+        if not falls.all():
+            at = int(np.argmin(falls)) + 1
+            return f"rank {at + 1} has score {own[at]:.7f}, more than rank {at} with {own[at - 1]:.7f}"
+        if self._best_other > float(own.min(initial=np.inf)) + tie:
+            return f"a row with score {self._best_other:.7f} is missing above the last one's {own.min():.7f}"
+        return None
 
 
 def wrong_codes(sources: Sources, rows: np.ndarray, tolerance: float = 1e-4, block: int = 2048) -> str | None:

@@ -1,7 +1,7 @@
 """Zero-shot classification: what a model still knows, overall and for the group it serves worst."""
 
 from core.zeroshot.accuracy import ZeroshotDifference, ZeroshotResult, difference, evaluate, paired_share_difference
-from core.zeroshot.prompts import Embed, PromptSet, class_embeddings, classify, text_embedder
+from core.zeroshot.prompts import Embed, PromptSet, class_embeddings, classify, classify_items, text_embedder
 
 __all__ = [
     "Embed",
@@ -10,6 +10,7 @@ __all__ = [
     "ZeroshotResult",
     "class_embeddings",
     "classify",
+    "classify_items",
     "difference",
     "evaluate",
     "paired_share_difference",

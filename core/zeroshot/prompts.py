@@ -9,11 +9,15 @@ from typing import Any, Protocol
 import numpy as np
 
 from core.config import ASSETS, InputError, digest_of
+from core.retrieval import Index
 
 Embed = Callable[[list[str]], np.ndarray]
 """Takes texts to embeddings (n, d), un-normalised."""
 REQUIRED, OPTIONAL = {"schema", "templates", "attributes"}, {"name", "description"}
 CHUNK = 65_536
+BLOCK = 16_384
+"""Items of an index that are normalised at a time: 16,384 x 1,024 float32 are 64 MB."""
+Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True)
@@ -126,6 +130,16 @@ def classify(x: np.ndarray, class_unit: np.ndarray) -> np.ndarray:
     """
     parts = [np.asarray(x[i : i + CHUNK], dtype=np.float32) @ class_unit.T for i in range(0, len(x), CHUNK)]
     return np.concatenate([part.argmax(axis=1) for part in parts]) if parts else np.empty(0, dtype=np.int64)
+
+
+def classify_items(index: Index, class_unit: np.ndarray, progress: Progress | None = None) -> np.ndarray:
+    """`classify` of every item of an index (n,), block by block: memory holds one block of unit rows."""
+    parts = []
+    for start in range(0, index.n, BLOCK):
+        parts.append(classify(index.unit_at(slice(start, start + BLOCK)), class_unit))
+        if progress is not None:
+            progress(min(start + BLOCK, index.n), index.n, "classifying every item")
+    return np.concatenate(parts)
 
 
 def _unit(x: np.ndarray) -> np.ndarray:

@@ -29,7 +29,7 @@ from core.saes.frozen import FrozenSAE, load_frozen
 from core.store import file_digest
 from core.verify import compare_digests, find_places, verify
 from core.verify.digests import read_manifest
-from core.verify.rankings import edited, not_ranked
+from core.verify.rankings import Followed, edited
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 BLOCKED = """
@@ -170,9 +170,21 @@ def test_the_page_has_to_follow_from_the_document(copy: Path) -> None:
 def test_ranking_order_up_to_ties() -> None:
     scores = np.array([0.1, 0.9, 0.5, 0.5 + 1e-7, 0.3])
     for rows in ([1, 3, 2], [1, 2, 3], [1], [1, 3, 2, 4, 0]):
-        assert not_ranked(np.array(rows), scores) is None
+        assert followed(rows, scores) is None
     for rows in ([3, 1, 2], [1, 3, 4], [1, 1, 2], [1, 3, 9], [2, 3]):
-        assert not_ranked(np.array(rows), scores) is not None
+        assert followed(rows, scores) is not None
+
+
+def followed(rows: list[int], scores: np.ndarray) -> str | None:
+    """What is wrong with a ranking, the same however its scores come."""
+    found = set()
+    for block in (1, 2, 5):
+        one = Followed(np.array(rows), len(scores))
+        for start in range(0, len(scores), block):
+            one.take(start, scores[start : start + block])
+        found.add(one.wrong())
+    assert len(found) == 1
+    return found.pop()
 
 
 @pytest.mark.parametrize("arch", SAES.names())

@@ -1,0 +1,221 @@
+"""A gallery's inverted file on disk: made in resumable steps, bound to the gallery, opened with its measured recall."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from core.config import InputError, digest_of
+from core.gallery.units import unit_rows
+from core.retrieval import InvertedLists, Recall, best_rows, blocks, squared_lengths, times
+from core.retrieval.nearest import Centres, k_means
+from core.store import array_digest, atomic_file, file_digest, publish, read_json, resumable_folder, write_json
+
+if TYPE_CHECKING:
+    from core.gallery.gallery import Gallery
+
+Progress = Callable[[int, int, str], None]
+FOLDER, MANIFEST, SCHEMA = "ivf", "ivf.json", 1
+ARRAYS = ("centres", "members", "starts", "queries", "exact_lists", "rows")
+SAMPLE = 64
+"""Rows a list, drawn at random, of which the centres are found."""
+CHUNK = 1 << 17
+"""Rows whose lists are found, and kept, at a time."""
+QUERIES, DEPTH = 64, 1000
+"""Queries on which recall is measured, and the largest k at which it is known."""
+SCORES_BYTES = 1 << 28
+"""Scores of all rows that are held at once while recall is measured."""
+
+
+@dataclass(frozen=True, eq=False)
+class GalleryIvf:
+    """An opened inverted file of a gallery."""
+
+    inverted: InvertedLists
+    rows: np.ndarray
+    """The embeddings as the gallery stores them, in the order of the lists (n, d), memory-mapped."""
+    recall: Recall
+    about: dict[str, Any]
+    """Its manifest."""
+
+    @cached_property
+    def digest(self) -> str:
+        return digest_of(self.about["files"])
+
+
+def build_ivf(
+    gallery: "Gallery",
+    lists: int | None = None,
+    seed: int = 0,
+    queries: np.ndarray | None = None,
+    progress: Progress | None = None,
+) -> GalleryIvf:
+    """Make the inverted file of a gallery's pooled embeddings in its folder; an older one is replaced.
+
+    Centres are found on a sample, then every row's nearest one, chunk by chunk; an interrupted run goes on at its last
+    chunk. Memory holds the sample (64 rows a list) or a chunk, and 12 bytes a row; the disk holds the embeddings once
+    more, list after list.
+
+    Parameters
+    ----------
+    lists : None: the power of two nearest to sqrt(n).
+    queries : (m, d) on which recall is measured; None: the gallery's known prompts, or rows of it where it has none.
+    """
+    lists = default_lists(gallery.n) if lists is None else lists
+    if not 1 <= lists <= gallery.n:
+        raise InputError(f"lists was {lists}; expected 1 to {gallery.n}, the number of items: choose fewer")
+    asked, source = _queries(gallery, seed, queries)
+    target = gallery.path / FOLDER
+    with resumable_folder(target, replace=True) as workplace:
+        _begin(workplace, digest_of([SCHEMA, gallery.digest, lists, seed]))
+        x = gallery.embeddings("pooled")
+        centres = _centres(workplace, x, lists, seed, progress)
+        nearest = np.concatenate(list(_nearest(workplace, x, centres, progress)))
+        exact = _exact_lists(x, asked, nearest, progress)
+        inverted = InvertedLists.of(centres, nearest)
+        assembled = workplace / "assembled"
+        shutil.rmtree(assembled, ignore_errors=True)
+        assembled.mkdir()
+        arrays = (inverted.centres, inverted.members, inverted.starts, asked, exact)
+        for name, array in zip(ARRAYS, arrays, strict=False):
+            np.save(assembled / f"{name}.npy", array)
+        _write_rows(assembled / "rows.npy", x, inverted.members, progress)
+        about = {
+            "schema": SCHEMA,
+            "gallery": gallery.digest,
+            "n": gallery.n,
+            "d": x.shape[1],
+            "lists": lists,
+            "seed": seed,
+            "sampled_rows": min(gallery.n, SAMPLE * lists),
+            "stored_as": str(x.dtype),
+            "queries": source,
+            "files": {
+                path.name: {"bytes": path.stat().st_size, "sha256": file_digest(path)}
+                for path in sorted(assembled.iterdir())
+            },
+        }
+        write_json(assembled / MANIFEST, about)
+        publish(assembled, target, replace=True)
+    return open_ivf(gallery)
+
+
+def open_ivf(gallery: "Gallery") -> GalleryIvf:
+    """The inverted file in a gallery's folder, memory-mapped.
+
+    InputError where there is none, where it was made of other embeddings than the gallery's, or is not whole.
+    """
+    folder = gallery.path / FOLDER
+    make = f"make it with: gallery index {gallery.path}"
+    if not (folder / MANIFEST).is_file():
+        raise InputError(f"gallery {gallery.name} has no IVF index; {make}, or use the exact index (flat)")
+    about = read_json(folder / MANIFEST)
+    if not isinstance(about, dict) or about.get("schema") != SCHEMA:
+        raise InputError(f"{folder / MANIFEST} is of another version than {SCHEMA}; {make} again")
+    if about.get("gallery") != gallery.digest:
+        raise InputError(
+            f"{folder} indexes a gallery with digest {str(about.get('gallery'))[:16]}, this one has "
+            f"{gallery.digest[:16]}: it is stale or of another gallery; {make} again"
+        )
+    arrays = {}
+    for name in ARRAYS:
+        path = folder / f"{name}.npy"
+        said = about["files"].get(path.name, {}).get("bytes")
+        if not path.is_file() or path.stat().st_size != said:
+            raise InputError(f"{path} is missing or has not the {said} bytes that {MANIFEST} says; {make} again")
+        arrays[name] = np.load(path, mmap_mode="r", allow_pickle=False)
+    inverted = InvertedLists(np.asarray(arrays["centres"]), arrays["members"], np.asarray(arrays["starts"]))
+    recall = Recall(np.asarray(arrays["queries"]), np.asarray(arrays["exact_lists"]))
+    return GalleryIvf(inverted, arrays["rows"], recall, about)
+
+
+def check_ivf(gallery: Path) -> list[str]:
+    """One line for every file of an inverted file whose bytes are not those that were written."""
+    folder = gallery / FOLDER
+    if not (folder / MANIFEST).is_file():
+        return []
+    files = read_json(folder / MANIFEST)["files"]
+    wrong = [n for n, said in files.items() if not (folder / n).is_file() or file_digest(folder / n) != said["sha256"]]
+    return [f"{FOLDER}/{name} is missing or was changed after it was written" for name in wrong]
+
+
+def default_lists(n: int) -> int:
+    """The power of two nearest to sqrt(n), at most n: centres then cost a query as much as a list does."""
+    return min(n, 1 << max(0, round(np.log2(n) / 2)))
+
+
+def _queries(gallery: "Gallery", seed: int, given: np.ndarray | None) -> tuple[np.ndarray, str]:
+    """Queries on which recall is measured (m, d), float32, and what they are, in words."""
+    rng, d = np.random.default_rng([seed, 1]), gallery.embeddings("pooled").shape[1]
+    if given is not None:
+        if given.ndim != 2 or given.shape[1] != d or not len(given) or not np.isfinite(given).all():
+            raise InputError(f"query embeddings of shape {given.shape} were given; expected finite numbers (m, {d})")
+        return given.astype(np.float32), "query embeddings that were given"
+    if gallery.prompts:
+        chosen = rng.permutation(len(gallery.prompts))[:QUERIES]
+        found = [gallery.prompt_embedding(gallery.prompts[i]) for i in np.sort(chosen)]
+        return np.stack(found).astype(np.float32), "known prompts of the gallery"
+    rows = np.sort(rng.permutation(gallery.n)[:QUERIES])
+    return np.array(gallery.embeddings("pooled")[rows], np.float32), "items of the gallery, not prompts"
+
+
+def _begin(workplace: Path, key: str) -> None:
+    """Empty the workplace where what an interrupted run left in it belongs to something else."""
+    mark = workplace / "key.json"
+    if not mark.is_file() or read_json(mark) != key:
+        for path in [*workplace.glob("*.npy"), mark]:
+            path.unlink(missing_ok=True)
+        write_json(mark, key)
+
+
+def _centres(workplace: Path, x: np.ndarray, lists: int, seed: int, progress: Progress | None) -> np.ndarray:
+    path = workplace / "centres.npy"
+    if not path.is_file():
+        rng = np.random.default_rng([seed, 0])
+        rows = np.sort(rng.choice(len(x), min(len(x), SAMPLE * lists), replace=False))
+        _keep(path, k_means(unit_rows(x[rows]), lists, seed, progress))
+    return np.load(path, allow_pickle=False)
+
+
+def _nearest(workplace: Path, x: np.ndarray, centres: np.ndarray, progress: Progress | None) -> Iterator[np.ndarray]:
+    """The list of every row, chunk after chunk, int32."""
+    find, key = Centres(centres), array_digest(centres)[:16]
+    for start in range(0, len(x), CHUNK):
+        path = workplace / f"nearest-{key}-{start:012d}.npy"
+        if not path.is_file():
+            _keep(path, find.nearest(unit_rows(x[start : start + CHUNK])))
+        if progress is not None:
+            progress(min(start + CHUNK, len(x)), len(x), "sorting items into lists")
+        yield np.load(path, allow_pickle=False)
+
+
+def _write_rows(path: Path, x: np.ndarray, members: np.ndarray, progress: Progress | None) -> None:
+    """The embeddings in the order of the lists, as they are stored."""
+    listed = np.lib.format.open_memmap(path, "w+", x.dtype, x.shape)
+    for at in blocks(len(x), x.shape[1], x.dtype.itemsize):
+        listed[at] = x[members[at]]
+        if progress is not None:
+            progress(at.stop, len(x), "writing the lists")
+    listed.flush()
+
+
+def _keep(path: Path, array: np.ndarray) -> None:
+    with atomic_file(path, sync=False) as partial, open(partial, "wb") as file:
+        np.save(file, array)
+
+
+def _exact_lists(x: np.ndarray, queries: np.ndarray, nearest: np.ndarray, progress: Progress | None) -> np.ndarray:
+    """The list of each row of every query's exact ranking (m, depth)."""
+    lengths, depth = np.sqrt(squared_lengths(x)), min(DEPTH, len(x))
+    at_once = max(1, SCORES_BYTES // (4 * len(x)))
+    found = []
+    for start in range(0, len(queries), at_once):
+        for scores in times(x, queries[start : start + at_once]):
+            found.append(nearest[best_rows(scores / lengths, depth)])
+        if progress is not None:
+            progress(len(found), len(queries), "measuring recall")
+    return np.stack(found)

@@ -1,0 +1,124 @@
+"""The live engine's sums on a GPU, through torch: products with all rows, sums over codes, and the first k."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from core.retrieval.flat import best_rows
+from core.retrieval.host import Host
+from core.retrieval.products import Rows
+from core.retrieval.switched import Column, gram_root
+
+BLOCK_BYTES = 1 << 28
+"""Rows multiplied at a time, in the precision of the sums."""
+
+
+class Device(Host):
+    """Row numbers as tensors of one device; embeddings are copied there once.
+
+    The formulas are those of the engine; a search scores every row, which costs a GPU less than choosing some.
+    """
+
+    by_leaders = False
+
+    def __init__(self, device: str | torch.device) -> None:
+        self.device = torch.device(device)
+
+    def rows(self, x: Rows) -> torch.Tensor:
+        tensor = torch.empty(x.shape, dtype=_dtype(x.dtype), device=self.device)
+        step = max(1, BLOCK_BYTES // (x.shape[1] * x.dtype.itemsize))
+        for start in range(0, len(x), step):
+            tensor[start : start + step] = torch.from_numpy(np.array(x[start : start + step]))
+        return tensor
+
+    def put(self, numbers: Any) -> torch.Tensor:
+        if isinstance(numbers, torch.Tensor):
+            return numbers
+        return torch.from_numpy(np.array(numbers)).to(self.device)
+
+    def get(self, numbers: Any) -> np.ndarray:
+        return numbers.cpu().numpy() if isinstance(numbers, torch.Tensor) else numbers
+
+    def exact(self, numbers: Any) -> torch.Tensor:
+        return self.put(numbers).to(torch.float64, copy=True)
+
+    def narrowed(self, numbers: torch.Tensor, dtype: np.dtype) -> torch.Tensor:
+        return numbers.to(_dtype(dtype))
+
+    def times(self, x: torch.Tensor, vectors: np.ndarray, rows: torch.Tensor | None = None) -> torch.Tensor:
+        dtype = x.dtype if x.dtype == torch.float64 else torch.float32
+        turned = self.put(vectors).to(dtype).T
+        n = len(x) if rows is None else len(rows)
+        products = torch.empty((turned.shape[1], n), dtype=dtype, device=self.device)
+        step = max(1, BLOCK_BYTES // (x.shape[1] * dtype.itemsize))
+        for start in range(0, n, step):
+            at = slice(start, start + step)
+            products[:, at] = (x[at if rows is None else rows[at]].to(dtype) @ turned).T
+        return products
+
+    def switched(self, columns: Sequence[Column], n: int) -> "DeviceSwitched":
+        return DeviceSwitched(columns, n, self)
+
+    def best_rows(self, scores: torch.Tensor, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """Rows with the k largest scores, best first, equal ones in rising order of row; and these scores."""
+        least = torch.topk(scores, k).values[-1]
+        near = torch.nonzero(scores >= least).ravel()  # rising, with everything that ties with the k-th
+        rows, values = self.get(near), self.get(scores[near])
+        first = best_rows(values, k)
+        return rows[first], values[first]
+
+
+class DeviceSwitched:
+    """`Switched` with tensors: the codes as a dense matrix (m, S), which a GPU multiplies faster than it skips."""
+
+    def __init__(self, columns: Sequence[Column], n: int, on: Device) -> None:
+        self._on = on
+        self.fires = torch.zeros(n, dtype=torch.bool, device=on.device)
+        for column in columns:
+            self.fires[column.rows] = True
+        self.rows = torch.nonzero(self.fires).ravel()
+        self._place = torch.zeros(n, dtype=torch.int64, device=on.device)
+        self._place[self.rows] = torch.arange(len(self.rows), device=on.device)
+        self._columns = columns
+        self.codes = torch.zeros((len(self.rows), len(columns)), dtype=torch.float64, device=on.device)
+        for j, column in enumerate(columns):
+            self.codes[self._place[column.rows], j] = column.values
+
+    def sums(self, weights: np.ndarray) -> torch.Tensor:
+        return self.codes @ self._on.put(weights)
+
+    def along(self, form: int, weights: np.ndarray) -> torch.Tensor:
+        return self._added([column.crosses[form] for column in self._columns], weights)
+
+    def weighted(self, numbers: Sequence[torch.Tensor], weights: np.ndarray) -> torch.Tensor:
+        own = [column.values * number for column, number in zip(self._columns, numbers, strict=True)]
+        return self._added(own, weights)
+
+    def _added(self, numbers: Sequence[torch.Tensor], weights: np.ndarray) -> torch.Tensor:
+        """sum_j weights_j numbers_ij (m,), neuron after neuron: the same bits every time."""
+        total = torch.zeros(len(self.rows), dtype=torch.float64, device=self._on.device)
+        for column, own, weight in zip(self._columns, numbers, weights.tolist(), strict=True):
+            total[self._place[column.rows]] += weight * own
+        return total
+
+    def squares(self, gram: np.ndarray) -> torch.Tensor:
+        part = self.codes @ self._on.put(gram_root(gram))
+        return (part * part).sum(dim=1)
+
+    def codes_of(self, rows: np.ndarray) -> np.ndarray:
+        rows = self._on.put(rows)
+        return self._on.get(torch.where(self.fires[rows][:, None], self.codes[self._place[rows]], 0.0))
+
+
+def device_for(*arrays: np.ndarray) -> Device | None:
+    """A GPU that has room for these embeddings twice over; None where there is none."""
+    if not torch.cuda.is_available():
+        return None
+    free, _ = torch.cuda.mem_get_info()
+    return Device("cuda") if free > 2 * sum(a.nbytes for a in {id(a): a for a in arrays}.values()) else None
+
+
+def _dtype(dtype: np.dtype) -> torch.dtype:
+    return {2: torch.float16, 4: torch.float32, 8: torch.float64}[np.dtype(dtype).itemsize]
