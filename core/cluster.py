@@ -103,7 +103,8 @@ def _connect(ray: Any, address: str, workers: int | None, folder: str | None) ->
             ray.init(address, runtime_env={"working_dir": str(ROOT), "excludes": NOT_SENT}, **quiet)
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
         said = str(error).strip().splitlines() or [type(error).__name__]
-        raise InputError(f"--ray was {address!r}, which cannot be used ({said[0]}); {EXPECTED}") from None
+        hint = "" if address == LOCAL else "; a cluster that asks for a token needs RAY_AUTH_MODE=token"
+        raise InputError(f"--ray was {address!r}, which cannot be used ({said[0]}); {EXPECTED}{hint}") from None
 
 
 class Cluster:
