@@ -12,8 +12,9 @@ from core.audit.evidence import SAEs
 from core.audit.live_items import live_engine, live_items
 from core.audit.material import Items, editable_at, encode, is_large
 from core.audit.results import Part
-from core.config import Edit, InputError
-from core.gallery import Gallery, open_gallery, unit_rows
+from core.config import Edit
+from core.gallery import Gallery, unit_rows
+from core.gallery.spreading import gallery_there
 from core.interventions import Material
 from core.retrieval import FlatIndex, LiveEngine, Ranking, StoredIndex
 from core.retrieval.shards import ShardedIndex
@@ -27,12 +28,7 @@ class Shard:
     """Some rows of a gallery in a worker: what a search here asks of all rows, asked of these."""
 
     def __init__(self, path: Path, digest: str, rows: np.ndarray, sae_file: "SAEFile | None", number: int) -> None:
-        try:
-            gallery = open_gallery(str(path))
-        except InputError as error:
-            raise InputError(f"a worker cannot open the gallery ({error}); put it where all machines see it") from None
-        if gallery.digest != digest:
-            raise InputError(f"a worker sees another gallery at {path}; put it where all machines see the same one")
+        gallery = gallery_there(path, digest)
         self._gallery, self._sae_file, self._number = gallery, sae_file, number
         at = slice(int(rows[0]), int(rows[-1]) + 1)
         self._at = at if at.stop - at.start == len(rows) else rows  # consecutive rows stay where they are mapped

@@ -1,4 +1,4 @@
-"""Ranges of items embedded by the workers of a cluster: what each of them is sent, and the chunks that come back."""
+"""Galleries on a cluster: ranges of items embedded by its workers, and a gallery opened by a worker."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -7,9 +7,11 @@ from functools import partial
 from pathlib import Path
 
 from core.cluster import Cluster
+from core.config import InputError
 from core.datasets.base import ItemTable
 from core.gallery.chunks import Chunk
 from core.gallery.embedding import Backbone, Job, embed_parts
+from core.gallery.gallery import Gallery, open_gallery
 
 
 def spread_parts(cluster: Cluster, load: Callable[[], Backbone], job: Job, parts: Iterable[range]) -> Iterator[Chunk]:
@@ -35,6 +37,17 @@ def spread_parts(cluster: Cluster, load: Callable[[], Backbone], job: Job, parts
         part = asked.popleft()
         yield replace(chunk, kept=chunk.kept + part.start)
         job.report(part.stop)
+
+
+def gallery_there(path: Path, digest: str) -> Gallery:
+    """A gallery as a worker sees it; InputError where it is not the one with this digest."""
+    try:
+        gallery = open_gallery(str(path))
+    except InputError as error:
+        raise InputError(f"a worker cannot open the gallery ({error}); put it where all machines see it") from None
+    if gallery.digest != digest:
+        raise InputError(f"a worker sees another gallery at {path}; put it where all machines see the same one")
+    return gallery
 
 
 def _slice(items: ItemTable, part: range) -> ItemTable:

@@ -113,16 +113,10 @@ def _team(
 def _rows_there(
     path: Path, digest: str, attach: Attach, half: Half, tokens: bool
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """The rows to train on as a worker sees them; InputError where it does not see the same gallery."""
-    from core.gallery import open_gallery
+    """The rows to train on as a worker sees them."""
+    from core.gallery.spreading import gallery_there
 
-    try:
-        gallery = open_gallery(str(path))
-    except InputError as error:
-        raise InputError(f"a worker cannot open the gallery ({error}); put it where all machines see it") from None
-    if gallery.digest != digest:
-        raise InputError(f"a worker sees another gallery at {path}; put it where all machines see the same one")
-    return training_rows(gallery, attach, half, tokens)[:2]
+    return training_rows(gallery_there(path, digest), attach, half, tokens)[:2]
 
 
 def _speed(times: list[tuple[int, float]], batch: int) -> float | None:

@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from functools import partial
@@ -89,9 +90,15 @@ class Killer:
         self.done: dict[str, Any] = {"phase": what, "pid": None}
 
     def __call__(self, done: int, total: int, what: str) -> None:
-        if self.done["pid"] is None and done >= 0.4 * total and (busy := workers_at_work()):
-            os.kill(busy[0], signal.SIGKILL)
-            self.done |= {"pid": busy[0], "after": done}
+        if "after" not in self.done and done >= 0.4 * total:
+            self.done["after"] = done
+            threading.Thread(target=self._kill, daemon=True).start()
+
+    def _kill(self) -> None:
+        while not (busy := workers_at_work()):
+            time.sleep(0.01)
+        os.kill(busy[0], signal.SIGKILL)
+        self.done["pid"] = busy[0]
 
 
 def workers_at_work() -> list[int]:
