@@ -4,6 +4,7 @@ import os
 import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,14 +12,15 @@ import torch.distributed as distributed
 
 from core.config import InputError, SAEConfig, TrainingConfig
 from core.saes.base import SAES
-from core.saes.shares import WHOLE, PartShare
+from core.saes.shares import WHOLE, PartShare, Share
 from core.saes.topk import TopKSAE
 from core.training.rows import Batches
-from core.training.steps import new_trainer, take_step
+from core.training.steps import CurvePoint, new_trainer, take_step
 
-SHORT = TrainingConfig(steps=200, batch=65, dead_after=65, threshold_start=5)
-"""65 rows cannot be shared evenly; neurons that were silent over one batch count as dead and are revived."""
-
+SHORT = TrainingConfig(steps=200, batch=65, dead_after=300, threshold_start=5)
+"""65 rows cannot be shared evenly."""
+HASTY = replace(SHORT, steps=40, dead_after=65)
+"""Neurons that were silent over one batch count as dead and are revived: many are, in any architecture."""
 SMOOTH = [arch for arch in SAES.names() if not SAES.get(arch).straight_through]
 """Elsewhere thresholds jump with the rounding of float32: one process differs from itself when rows change places."""
 
@@ -132,14 +134,16 @@ class Curves:
         return {arch: curve(arch, exact, self.share) for arch in SAES.names() if exact or arch in SMOOTH}
 
 
-def curve(arch: str, exact: bool, share=WHOLE) -> list[tuple]:
-    """Every point of a training, in float64 where it is to be exact."""
-    trainer = new_trainer(config(arch), SHORT, "cpu", share)
-    batches = Batches(embeddings(), None, SHORT, "cpu", share)
+def curve(arch: str, exact: bool, share: Share = WHOLE) -> list[CurvePoint]:
+    """Every point of a training; in float64 where it is to be exact."""
+    training = HASTY if exact else SHORT
+    trainer = new_trainer(config(arch), training, "cpu", share)
+    batches = Batches(embeddings(), None, training, "cpu", share)
     if exact:
         trainer.sae.double()
-    steps = 40 if exact else SHORT.steps
-    return [take_step(trainer, (lambda step: batches(step).double()) if exact else batches) for _ in range(steps)]
+    return [
+        take_step(trainer, (lambda step: batches(step).double()) if exact else batches) for _ in range(training.steps)
+    ]
 
 
 class Here:
