@@ -254,8 +254,7 @@ def _fetched(found: Mapping[str, torch.Tensor]) -> Callable[[], dict[str, np.nda
     host = {name: torch.empty(value.shape, dtype=value.dtype, pin_memory=True) for name, value in found.items()}
     for name, value in found.items():
         host[name].copy_(value, non_blocking=True)
-    copied = torch.cuda.Event()
-    copied.record()
+    copied = torch.cuda.current_stream(next(iter(found.values())).device).record_event()
 
     def wait() -> dict[str, np.ndarray]:
         copied.synchronize()
