@@ -22,6 +22,10 @@ from core.readout import ReadoutArrays
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+CPU_SLICE = 16
+"""Items of a batch that a CPU computes at a time: their activations stay in memory that is used again and again, where
+those of a large batch are asked of the system, zeroed and given back at every step (a tenth of the time)."""
+
 
 class ClipBackbone(Backbone):
     """An open_clip model in eval mode without gradients.
@@ -203,12 +207,17 @@ class ClipBackbone(Backbone):
         tower: Callable[..., Found] | None = None,
     ) -> Callable[[], dict[str, np.ndarray]]:
         """Start one batch (row numbers for the draw, inputs); what is returned waits for its arrays."""
-        wanted = None if draw is None else partial(draw.positions, rows)
+        tower, names = tower or self._towers[side], (*attaches, *(() if draw is None else ("tokens",)))
+        step = CPU_SLICE if self.device.type == "cpu" else len(inputs)
+        found: dict[str, list[torch.Tensor]] = {name: [] for name in names}
         with torch.inference_mode():
-            inputs = inputs.to(self.device, non_blocking=True)
-            found = (tower or self._towers[side])(self._scaled(inputs) if side == "image" else inputs, wanted)
-            names = (*attaches, *(() if draw is None else ("tokens",)))
-            return _fetched({name: getattr(found, name).float() for name in names})
+            for start in range(0, len(inputs), step):
+                part = inputs[start : start + step].to(self.device, non_blocking=True)
+                wanted = None if draw is None else partial(draw.positions, rows[start : start + step])
+                given = tower(self._scaled(part) if side == "image" else part, wanted)
+                for name in names:
+                    found[name].append(getattr(given, name).float())
+            return _fetched({name: torch.cat(parts) for name, parts in found.items()})
 
     def _pixel_batches(self, images: Sequence["Image"], batch: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Batches of (row numbers, pixels); the next one is prepared while the model works on this one."""
