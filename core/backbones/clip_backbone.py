@@ -16,7 +16,18 @@ from core.backbones.base import Backbone, Progress
 from core.backbones.token_draw import TokenDraw
 from core.backbones.tokens import Tokens
 from core.backbones.towers import Found, Tower, image_tower, text_tower
-from core.config import ATTACHES, PRECISIONS, SIDES, Attach, Fingerprint, InputError, Precision, Side, digest_of, one_of
+from core.config import (
+    ATTACHES,
+    SIDES,
+    TOWER_PRECISIONS,
+    Attach,
+    Fingerprint,
+    InputError,
+    Side,
+    TowerPrecision,
+    digest_of,
+    one_of,
+)
 from core.readout import ReadoutArrays
 
 if TYPE_CHECKING:
@@ -135,7 +146,7 @@ class ClipBackbone(Backbone):
         pixels: np.ndarray,
         attaches: Sequence[Attach] = ("pooled",),
         tokens: TokenDraw | None = None,
-        precision: Precision = "float32",
+        precision: TowerPrecision = "float32",
         compiled: bool = False,
     ) -> Callable[[], dict[str, np.ndarray]]:
         for attach in attaches:
@@ -158,9 +169,9 @@ class ClipBackbone(Backbone):
 
         return run
 
-    def _in(self, precision: Precision) -> AbstractContextManager:
+    def _in(self, precision: TowerPrecision) -> AbstractContextManager:
         """Multiplications of this thread in the given precision, on the backbone's device."""
-        one_of(precision, PRECISIONS, "precision")
+        one_of(precision, TOWER_PRECISIONS, "precision")
         half = precision != "float32"
         return torch.autocast(self.device.type, getattr(torch, precision)) if half else nullcontext()
 
