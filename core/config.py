@@ -20,12 +20,12 @@ HOME_VARIABLE = "UNSKEW_HOME"
 Side = Literal["image", "text"]
 Attach = Literal["pooled", "residual"]
 Half = Literal["all", "probe", "evaluation"]
-Precision = Literal["float32", "bfloat16", "float16"]
+TowerPrecision = Literal["float32", "bfloat16", "float16"]
 Form = Literal["error-preserving", "blend"]
 
 SIDES: tuple[Side, ...] = ("image", "text")
 ATTACHES: tuple[Attach, ...] = ("pooled", "residual")
-PRECISIONS: tuple[Precision, ...] = ("float32", "bfloat16", "float16")
+TOWER_PRECISIONS: tuple[TowerPrecision, ...] = ("float32", "bfloat16", "float16")
 HALVES: tuple[Half, ...] = ("all", "probe", "evaluation")
 WEIGHTINGS = ("reverse", "uniform")
 PRECISIONS = ("auto", "float32", "bfloat16")

@@ -197,5 +197,10 @@ def test_captions_have_no_such_speed(tmp_path: Path) -> None:
     items = DATASETS.get("captions")().items(tmp_path / "c.csv")
     with pytest.raises(InputError, match="reduced was asked for captions"):
         build_gallery(items, FakeBackbone(), tmp_path / "g", speed=Speed(reduced=True))
-    with pytest.raises(InputError, match="precision was 'int8'"):
-        Speed("int8")
+
+
+@pytest.mark.parametrize("precision", ["int8", "auto"])
+def test_precisions_are_those_of_autocast(precision: str) -> None:
+    assert Speed("float16").chosen == {"precision": "float16"} and Speed("float32").chosen == {}
+    with pytest.raises(InputError, match=f"precision was '{precision}'; expected one of float32, bfloat16, float16"):
+        Speed(precision)

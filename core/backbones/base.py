@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from core.backbones.token_draw import TokenDraw
-from core.config import Attach, Fingerprint, Precision, Side
+from core.config import Attach, Fingerprint, Side, TowerPrecision
 from core.readout import ReadoutArrays
 from core.registry import Registry
 
@@ -90,7 +90,7 @@ class Backbone(ABC):
         pixels: np.ndarray,
         attaches: Sequence[Attach] = ("pooled",),
         tokens: TokenDraw | None = None,
-        precision: Precision = "float32",
+        precision: TowerPrecision = "float32",
         compiled: bool = False,
     ) -> Callable[[], dict[str, np.ndarray]]:
         """`encode_images` of one batch whose pixels are there, uint8 (n, h, w, 3).

@@ -16,11 +16,26 @@ from core.backbones.base import Backbone, Progress
 from core.backbones.token_draw import TokenDraw
 from core.backbones.tokens import Tokens
 from core.backbones.towers import Found, Tower, image_tower, text_tower
-from core.config import ATTACHES, PRECISIONS, SIDES, Attach, Fingerprint, InputError, Precision, Side, digest_of, one_of
+from core.config import (
+    ATTACHES,
+    SIDES,
+    TOWER_PRECISIONS,
+    Attach,
+    Fingerprint,
+    InputError,
+    Side,
+    TowerPrecision,
+    digest_of,
+    one_of,
+)
 from core.readout import ReadoutArrays
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+CPU_SLICE = 16
+"""Items of a batch that a CPU computes at a time: their activations stay in memory that is used again and again, where
+those of a large batch are asked of the system, zeroed and given back at every step (a tenth of the time)."""
 
 
 class ClipBackbone(Backbone):
@@ -131,7 +146,7 @@ class ClipBackbone(Backbone):
         pixels: np.ndarray,
         attaches: Sequence[Attach] = ("pooled",),
         tokens: TokenDraw | None = None,
-        precision: Precision = "float32",
+        precision: TowerPrecision = "float32",
         compiled: bool = False,
     ) -> Callable[[], dict[str, np.ndarray]]:
         for attach in attaches:
@@ -154,9 +169,9 @@ class ClipBackbone(Backbone):
 
         return run
 
-    def _in(self, precision: Precision) -> AbstractContextManager:
+    def _in(self, precision: TowerPrecision) -> AbstractContextManager:
         """Multiplications of this thread in the given precision, on the backbone's device."""
-        one_of(precision, PRECISIONS, "precision")
+        one_of(precision, TOWER_PRECISIONS, "precision")
         half = precision != "float32"
         return torch.autocast(self.device.type, getattr(torch, precision)) if half else nullcontext()
 
@@ -203,12 +218,17 @@ class ClipBackbone(Backbone):
         tower: Callable[..., Found] | None = None,
     ) -> Callable[[], dict[str, np.ndarray]]:
         """Start one batch (row numbers for the draw, inputs); what is returned waits for its arrays."""
-        wanted = None if draw is None else partial(draw.positions, rows)
+        tower, names = tower or self._towers[side], (*attaches, *(() if draw is None else ("tokens",)))
+        step = CPU_SLICE if self.device.type == "cpu" else len(inputs)
+        found: dict[str, list[torch.Tensor]] = {name: [] for name in names}
         with torch.inference_mode():
-            inputs = inputs.to(self.device, non_blocking=True)
-            found = (tower or self._towers[side])(self._scaled(inputs) if side == "image" else inputs, wanted)
-            names = (*attaches, *(() if draw is None else ("tokens",)))
-            return _fetched({name: getattr(found, name).float() for name in names})
+            for start in range(0, len(inputs), step):
+                part = inputs[start : start + step].to(self.device, non_blocking=True)
+                wanted = None if draw is None else partial(draw.positions, rows[start : start + step])
+                given = tower(self._scaled(part) if side == "image" else part, wanted)
+                for name in names:
+                    found[name].append(getattr(given, name).float())
+            return _fetched({name: torch.cat(parts) for name, parts in found.items()})
 
     def _pixel_batches(self, images: Sequence["Image"], batch: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Batches of (row numbers, pixels); the next one is prepared while the model works on this one."""
@@ -254,8 +274,7 @@ def _fetched(found: Mapping[str, torch.Tensor]) -> Callable[[], dict[str, np.nda
     host = {name: torch.empty(value.shape, dtype=value.dtype, pin_memory=True) for name, value in found.items()}
     for name, value in found.items():
         host[name].copy_(value, non_blocking=True)
-    copied = torch.cuda.Event()
-    copied.record()
+    copied = torch.cuda.current_stream(next(iter(found.values())).device).record_event()
 
     def wait() -> dict[str, np.ndarray]:
         copied.synchronize()

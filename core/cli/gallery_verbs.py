@@ -10,7 +10,7 @@ import typer
 from core.cli.app import app
 from core.cli.clusters import Ray, Workers, chosen_cluster, model_everywhere
 from core.cli.output import Json, emit, progress_bar
-from core.config import ATTACHES, PRECISIONS, InputError, one_of
+from core.config import ATTACHES, TOWER_PRECISIONS, InputError, one_of
 from core.gallery import Gallery, Speed, build_gallery, import_gallery, import_sem, open_gallery, synth_gallery
 
 verbs = typer.Typer(help="Galleries: build one, import one, look at one.", no_args_is_help=True)
@@ -67,7 +67,7 @@ def build(
     attaches = tuple(part.strip() for part in attach.split(","))
     for part in attaches:
         one_of(part, ATTACHES, "--attach")
-    one_of(precision, PRECISIONS, "--precision")
+    one_of(precision, TOWER_PRECISIONS, "--precision")
     items = DATASETS.get(kind)().items(source, table=table, licence=licence, provenance=provenance)
     backbone = load_backbone(model, pretrained, device)
     load = partial(load_backbone, *model_everywhere(model, pretrained), backbone.device.type)

@@ -4,6 +4,7 @@ import json
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from zipfile import BadZipFile
 
@@ -57,17 +58,21 @@ class KeptChunk:
         with np.load(self.path, allow_pickle=False) as stored:
             return stored[name]
 
-    @property
+    @cached_property
     def kept(self) -> np.ndarray:
         return self._read("kept")
 
     @property
     def problems(self) -> list[str]:
-        return json.loads(str(self._read("words")))[0]
+        return self._words[0]
 
     @property
     def notes(self) -> list[str]:
-        return json.loads(str(self._read("words")))[1]
+        return self._words[1]
+
+    @cached_property
+    def _words(self) -> list[list[str]]:
+        return json.loads(str(self._read("words")))
 
     def array(self, attach: str) -> np.ndarray:
         return self._read(f"array_{attach}")

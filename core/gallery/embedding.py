@@ -19,8 +19,9 @@ from core.gallery.gallery import Progress
 from core.gallery.speed import EXACT, GAP, Speed
 from core.readout import ReadoutArrays
 
-WORKERS = min(16, os.cpu_count() or 1)
-"""Threads that read pictures while others are being embedded (Pillow works outside the interpreter's lock)."""
+WORKERS = min(32, (os.cpu_count() or 1) + 4)
+"""Threads that read pictures while others are being embedded (Pillow works outside the interpreter's lock). They are
+more than the processors because some of them wait for the disk."""
 
 READ_AHEAD = 2
 """Batches whose pictures are being read while the model works on the batch before them."""

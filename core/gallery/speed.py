@@ -3,7 +3,7 @@
 from dataclasses import dataclass, fields
 from typing import Any
 
-from core.config import PRECISIONS, Precision, one_of
+from core.config import TOWER_PRECISIONS, TowerPrecision, one_of
 
 GAP = 2
 """Pictures are not decoded smaller than this many times what the model reads, where they may be reduced at all: the
@@ -17,7 +17,7 @@ class Speed:
     What is chosen is written into the gallery's manifest and its notes.
     """
 
-    precision: Precision = "float32"
+    precision: TowerPrecision = "float32"
     """What the model multiplies in."""
     compiled: bool = False
     """Whether torch.compile translates the model first: for long builds on a GPU."""
@@ -26,7 +26,7 @@ class Speed:
     the model reads: for photographs of several million pixels."""
 
     def __post_init__(self) -> None:
-        one_of(self.precision, PRECISIONS, "precision")
+        one_of(self.precision, TOWER_PRECISIONS, "precision")
 
     @property
     def chosen(self) -> dict[str, Any]:

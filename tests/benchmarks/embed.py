@@ -20,7 +20,8 @@ from core.backbones.base import Backbone
 from core.backbones.open_clip_models import load_backbone, new_clip, save_clip
 from core.datasets import DATASETS
 from core.datasets.images import read_image, thumbnail_jpeg
-from core.gallery import build_gallery
+from core.gallery import Speed, build_gallery
+from core.gallery.speed import EXACT
 
 MODELS = ("RN50", "ViT-B-32")
 SIZES = ((224, 224), (500, 400))
@@ -55,6 +56,8 @@ def run(n: int = 128, runs: int = 3, models: Mapping[str, dict[str, Any]] | None
             sets = {size: _files(root / f"{device}-{size[0]}x{size[1]}", many, *size) for size in SIZES}
             for name, config in configs.items():
                 rows += _compare(name, config, device, sets, runs, root)
+                if device == "cuda":
+                    rows += _compare(name, config, device, sets, runs, root, Speed("float16"))
     slowest = min(rows, key=lambda row: row["ratio"])
     return {
         **{key: slowest[key] for key in ("ratio", "cpu_time_ratio", "ours", "other")},
@@ -69,9 +72,15 @@ def run(n: int = 128, runs: int = 3, models: Mapping[str, dict[str, Any]] | None
 
 
 def _compare(
-    name: str, config: dict[str, Any], device: str, sets: Mapping[tuple[int, int], list[Path]], runs: int, root: Path
+    name: str,
+    config: dict[str, Any],
+    device: str,
+    sets: Mapping[tuple[int, int], list[Path]],
+    runs: int,
+    root: Path,
+    speed: Speed = EXACT,
 ) -> list[dict[str, Any]]:
-    """One row a set of pictures."""
+    """One row a set of pictures; both sides in the same precision."""
     folder = root / "model"
     save_clip(folder, new_clip(config), config, {"size": config["vision_cfg"]["image_size"], **PREPROCESS})
     model = Watched(load_backbone(f"local-dir:{folder}", device=device))
@@ -82,9 +91,9 @@ def _compare(
     passed: list[dict[str, float]] = []
     built: dict[tuple[int, int], list[dict[str, float]]] = {size: [] for size in sets}
     for _ in range(runs):
-        passed.append(_passes(bare, pixels, n))
+        passed.append(_passes(bare, pixels, n, speed))
         for size, files in sets.items():
-            built[size].append(_build(model, files[0].parent, root / "gallery"))
+            built[size].append(_build(model, files[0].parent, root / "gallery", speed))
     bare_s, bare_cpu_s = (statistics.median(one[key] for one in passed) for key in ("whole", "cpu"))
     rows = []
     for size, files in sets.items():
@@ -94,6 +103,7 @@ def _compare(
             {
                 "model": name,
                 "device": device,
+                "precision": speed.precision,
                 "pictures": f"{size[0]} x {size[1]}, {statistics.mean(f.stat().st_size for f in files) / 1024:.0f} KB",
                 "ratio": round(bare_s / ours, 3),
                 "cpu_time_ratio": round(bare_cpu_s / cpu, 3),
@@ -128,11 +138,11 @@ class Watched:
         return found
 
 
-def _build(model: Watched, files: Path, out: Path) -> dict[str, float]:
+def _build(model: Watched, files: Path, out: Path, speed: Speed) -> dict[str, float]:
     """Seconds of one build: all of it, and its parts; the gallery is removed again."""
     model.at_work.clear()
     cpu, began = time.process_time(), time.perf_counter()
-    build_gallery(DATASETS.get("folder")().items(files), model, out, batch=BATCH)
+    build_gallery(DATASETS.get("folder")().items(files), model, out, batch=BATCH, speed=speed)
     ended, cpu = time.perf_counter(), time.process_time() - cpu
     shutil.rmtree(out)
     first, last = model.at_work[0][0], model.at_work[-1][1]
@@ -147,10 +157,11 @@ def _build(model: Watched, files: Path, out: Path) -> dict[str, float]:
     }
 
 
-def _passes(bare: torch.nn.Module, pixels: torch.Tensor, n: int) -> dict[str, float]:
+def _passes(bare: torch.nn.Module, pixels: torch.Tensor, n: int, speed: Speed) -> dict[str, float]:
     """Seconds, by the clock and of all cores, of the passes that `n` pictures take, the last as small as need be."""
     cpu, began = time.process_time(), time.perf_counter()
-    with torch.inference_mode():
+    half = speed.precision != "float32"
+    with torch.inference_mode(), torch.autocast(pixels.device.type, getattr(torch, speed.precision), enabled=half):
         for start in range(0, n, BATCH):
             bare.encode_image(pixels[: n - start])
         if pixels.is_cuda:
