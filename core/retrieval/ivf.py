@@ -43,7 +43,8 @@ class InvertedLists:
 
     def order(self, query: np.ndarray) -> np.ndarray:
         """All lists (L,), the one whose mean row scores highest first."""
-        return np.argsort(-(self.centres @ unit_query(query, self.centres.shape[1])), kind="stable")
+        along = np.einsum("ij,j->i", self.centres, unit_query(query, self.centres.shape[1]))
+        return np.argsort(-along, kind="stable")
 
     def slices(self, query: np.ndarray, probes: int) -> list[slice]:
         """Where the members of the first `probes` lists are."""
