@@ -97,7 +97,7 @@ def approximate_rank(
     vector = queries.vectors("identity", None)[0]
     probes = ivf.recall.probes_for(ivf.inverted, request.k, WANTED_RECALL) if probes is None else probes
     rows = None if part.n == gallery.n else part.rows
-    index = IvfIndex(ivf.rows, ivf.inverted, probes, rows)
+    index = IvfIndex(ivf.rows, ivf.lengths, ivf.inverted, probes, rows)
     nothing = np.zeros(0)
     items = Items(index, nothing.astype(np.int64), nothing, digest_of([part.digest, ivf.digest, probes]))
     found = measured(gallery, part, request, items, vector, bench)

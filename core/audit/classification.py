@@ -1,6 +1,6 @@
 """Zero-shot classification before and after an edit: accuracy by cell, worst group, and how alike groups are served."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,8 @@ from core.zeroshot.parity import NAMES, ParityResult, parity, parity_change
 
 if TYPE_CHECKING:
     from core.backbones.base import Backbone
+
+Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,6 +83,7 @@ def classification(
     backbone: "Backbone | None" = None,
     saes: SAEs | None = None,
     bench: Bench | None = None,
+    progress: Progress | None = None,
 ) -> ClassificationResult:
     """Give every searched row the class whose prompts are most similar, before and after the request's edits.
 
@@ -100,7 +103,7 @@ def classification(
     by = None if request.attribute == classified else gallery.labels(request.attribute)[rows]
     arms = []
     for method in ("identity", request.method) if request.intervenes else ("identity",):
-        answers = class_answers(gallery, part, request, method, prompts, classified, backbone, saes, bench)
+        answers = class_answers(gallery, part, request, method, prompts, classified, backbone, saes, bench, progress)
         arms.append(_arm(answers, truth[rows], by, classes, classified, request))
     result = ClassificationResult(
         request,
@@ -136,6 +139,7 @@ def class_answers(
     backbone: "Backbone | None",
     saes: SAEs,
     bench: Bench,
+    progress: Progress | None = None,
 ) -> np.ndarray:
     """Class number of every searched row under one method."""
     items = None
@@ -143,12 +147,12 @@ def class_answers(
     def embed(texts: list[str]) -> np.ndarray:
         nonlocal items
         queries = embed_texts(texts, gallery, request, backbone, saes, bench)
-        items, vectors = intervene(gallery, part, queries, request, method, saes, bench)
+        items, vectors = intervene(gallery, part, queries, request, method, saes, bench, progress)
         return vectors
 
     unit = class_embeddings(embed, prompts, classified)
     assert items is not None, "a class prompt set has at least one prompt"
-    return classify_items(items.index, unit)
+    return classify_items(items.index, unit, progress)
 
 
 def _arm(

@@ -130,7 +130,7 @@ def utility_cost(
     shared = [a for a in (prompts.attributes if prompts else ()) if a in gallery.attributes and a not in edited]
     if explicit is None:
         explicit = _first_prompts(prompts, request.attribute)
-    side = _Texts(gallery, part, request, backbone, saes, bench)
+    side = _Texts(gallery, part, request, backbone, saes, bench, progress)
     costs, aucs, steps = {}, {}, len(shared) + len(explicit) + 1
     for done, attribute in enumerate(shared):
         if progress:
@@ -154,14 +154,21 @@ class _Texts:
     """Items of both arms, and texts embedded for either of them."""
 
     def __init__(
-        self, gallery: Gallery, part: Part, request: RankRequest, backbone: Any, saes: SAEs, bench: Bench
+        self,
+        gallery: Gallery,
+        part: Part,
+        request: RankRequest,
+        backbone: Any,
+        saes: SAEs,
+        bench: Bench,
+        progress: Progress | None,
     ) -> None:
         self.gallery, self.part, self.request = gallery, part, request
         self._given = (gallery, request, backbone, saes, bench)
         self.methods = dict(zip(ARMS, ("identity", request.method), strict=True))
         self.items: dict[str, Items] = {}
         for arm, method in self.methods.items():
-            self.items[arm] = arm_items(gallery, part, request, method, saes, bench, backbone)
+            self.items[arm] = arm_items(gallery, part, request, method, saes, bench, backbone, progress)
 
     def embed(self, arm: str) -> Callable[[list[str]], np.ndarray]:
         """Embeds texts as this arm does."""

@@ -101,12 +101,12 @@ def sweep(
     arms = _Arms(gallery, part, embed_query(gallery, request, backbone, saes, bench), saes, bench)
     reader = _Reader(part, request, metric)
     before, _ = arms.ranked({}, deepest)
-    after, cosine = arms.ranked(request.edits, deepest) if over == "k" else (before, 1.0)
+    after, cosine = arms.ranked(request.edits, deepest, progress) if over == "k" else (before, 1.0)
     points = []
     for done, value in enumerate(places):
         k = int(value) if over == "k" else request.k
         if over != "k":
-            after, cosine = arms.ranked(_moved(request.edits, over, value), k)
+            after, cosine = arms.ranked(_moved(request.edits, over, value), k, progress)
         one = SweepPoint(
             value, reader.estimate(before[:k]), reader.estimate(after[:k]), reader.shares(after[:k]), cosine
         )
@@ -149,19 +149,19 @@ class _Arms:
     saes: SAEs
     bench: Bench
 
-    def ranked(self, edits: Mapping[Side, Edit], k: int) -> tuple[np.ndarray, float]:
+    def ranked(self, edits: Mapping[Side, Edit], k: int, progress: Progress | None = None) -> tuple[np.ndarray, float]:
         """The first k searched rows, and the mean cosine of the items before and after."""
         of_queries = edits.get("text") if self.gallery.side == "image" else None
         vector = self.queries.vectors(METHOD if of_queries else "identity", of_queries)[0]
-        items = self._items(edits.get(self.gallery.side))
+        items = self._items(edits.get(self.gallery.side), progress)
         return items.index.search(vector, k).rows, items.mean_cosine
 
-    def _items(self, edit: Edit | None) -> Items:
+    def _items(self, edit: Edit | None, progress: Progress | None) -> Items:
         baseline = baseline_items(self.gallery, self.part, self.bench)
         if edit is None or edit.changes_nothing:
             return baseline
         engine, material = engine_for(self.gallery, self.part, sae_of(self.gallery.side, self.saes), self.bench)
-        return live_items(engine, material, baseline, edit, edit.digest)
+        return live_items(engine, material, baseline, edit, edit.digest, progress)
 
 
 class _Reader:

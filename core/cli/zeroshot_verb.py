@@ -8,7 +8,7 @@ import typer
 from core.cli import editing
 from core.cli.app import app
 from core.cli.editing import chosen_edits, text_model
-from core.cli.output import Json, emit, estimate_text
+from core.cli.output import Json, emit, estimate_text, progress_bar
 from core.config import HALVES, InputError, one_of
 from core.gallery import Gallery, open_gallery, parse_where
 
@@ -55,7 +55,9 @@ def zeroshot(
     )
     texts = [text for group in prompts.prompts(target).values() for text in group]
     backbone = text_model(source, texts, model, pretrained)
-    document = classification(source, request, prompts, target, backbone, saes).to_json()
+    with progress_bar() as progress:
+        found = classification(source, request, prompts, target, backbone, saes, progress=progress)
+    document = found.to_json()
     emit(document, as_json, lambda: _lines(document))
 
 

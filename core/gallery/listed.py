@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 Progress = Callable[[int, int, str], None]
 FOLDER, MANIFEST, SCHEMA = "ivf", "ivf.json", 1
-ARRAYS = ("centres", "members", "starts", "queries", "exact_lists", "rows")
+ARRAYS = ("centres", "members", "starts", "queries", "exact_lists", "lengths", "rows")
 SAMPLE = 64
 """Rows a list, drawn at random, of which the centres are found."""
 CHUNK = 1 << 17
@@ -38,6 +38,8 @@ class GalleryIvf:
     inverted: InvertedLists
     rows: np.ndarray
     """The embeddings as the gallery stores them, in the order of the lists (n, d), memory-mapped."""
+    lengths: np.ndarray
+    """L2 lengths of these rows (n,), float32."""
     recall: Recall
     about: dict[str, Any]
     """Its manifest."""
@@ -75,12 +77,13 @@ def build_ivf(
         x = gallery.embeddings("pooled")
         centres = _centres(workplace, x, lists, seed, progress)
         nearest = np.concatenate(list(_nearest(workplace, x, centres, progress)))
-        exact = _exact_lists(x, asked, nearest, progress)
+        lengths = np.sqrt(squared_lengths(x)).astype(np.float32)
+        exact = _exact_lists(x, lengths, asked, nearest, progress)
         inverted = InvertedLists.of(centres, nearest)
         assembled = workplace / "assembled"
         shutil.rmtree(assembled, ignore_errors=True)
         assembled.mkdir()
-        arrays = (inverted.centres, inverted.members, inverted.starts, asked, exact)
+        arrays = (inverted.centres, inverted.members, inverted.starts, asked, exact, lengths[inverted.members])
         for name, array in zip(ARRAYS, arrays, strict=False):
             np.save(assembled / f"{name}.npy", array)
         _write_rows(assembled / "rows.npy", x, inverted.members, progress)
@@ -130,7 +133,7 @@ def open_ivf(gallery: "Gallery") -> GalleryIvf:
         arrays[name] = np.load(path, mmap_mode="r", allow_pickle=False)
     inverted = InvertedLists(np.asarray(arrays["centres"]), arrays["members"], np.asarray(arrays["starts"]))
     recall = Recall(np.asarray(arrays["queries"]), np.asarray(arrays["exact_lists"]))
-    return GalleryIvf(inverted, arrays["rows"], recall, about)
+    return GalleryIvf(inverted, arrays["rows"], np.asarray(arrays["lengths"]), recall, about)
 
 
 def check_ivf(gallery: Path) -> list[str]:
@@ -208,9 +211,11 @@ def _keep(path: Path, array: np.ndarray) -> None:
         np.save(file, array)
 
 
-def _exact_lists(x: np.ndarray, queries: np.ndarray, nearest: np.ndarray, progress: Progress | None) -> np.ndarray:
+def _exact_lists(
+    x: np.ndarray, lengths: np.ndarray, queries: np.ndarray, nearest: np.ndarray, progress: Progress | None
+) -> np.ndarray:
     """The list of each row of every query's exact ranking (m, depth)."""
-    lengths, depth = np.sqrt(squared_lengths(x)), min(DEPTH, len(x))
+    depth = min(DEPTH, len(x))
     at_once = max(1, SCORES_BYTES // (4 * len(x)))
     found = []
     for start in range(0, len(queries), at_once):

@@ -43,7 +43,8 @@ class InvertedLists:
 
     def order(self, query: np.ndarray) -> np.ndarray:
         """All lists (L,), the one whose mean row scores highest first."""
-        return np.argsort(-(self.centres @ unit_query(query, self.centres.shape[1])), kind="stable")
+        along = np.einsum("ij,j->i", self.centres, unit_query(query, self.centres.shape[1]))
+        return np.argsort(-along, kind="stable")
 
     def slices(self, query: np.ndarray, probes: int) -> list[slice]:
         """Where the members of the first `probes` lists are."""
@@ -88,15 +89,22 @@ class IvfIndex:
     Parameters
     ----------
     listed : the rows in the order of `inverted.members`, in the precision in which they are stored.
+    lengths : their L2 lengths (n,), float32.
     part : numbers of the rows that are searched, rising; None: all.
     """
 
     def __init__(
-        self, listed: np.ndarray, inverted: InvertedLists, probes: int, part: np.ndarray | None = None
+        self,
+        listed: np.ndarray,
+        lengths: np.ndarray,
+        inverted: InvertedLists,
+        probes: int,
+        part: np.ndarray | None = None,
     ) -> None:
         if not 1 <= probes <= len(inverted):
             raise InputError(f"probes was {probes}; expected 1 to {len(inverted)}, the number of lists")
-        self._listed, self.inverted, self.probes, self._part = listed, inverted, probes, part
+        self._listed, self._lengths, self._part = listed, lengths, part
+        self.inverted, self.probes = inverted, probes
         self.n, self.d = len(listed) if part is None else len(part), listed.shape[1]
         self._found: Kept[tuple[np.ndarray, np.ndarray]] = Kept(4)
 
@@ -134,7 +142,7 @@ class IvfIndex:
             for part, end in zip(lists[number], ends[number], strict=True):
                 block = in_precision(self._listed[part])
                 along = np.einsum("ij,j->i", block, unit.astype(block.dtype))
-                scores[end - len(block) : end] = along / np.sqrt(np.einsum("ij,ij->i", block, block))
+                scores[end - len(block) : end] = along / self._lengths[part]
 
         each([slice(i, i + 1) for i in range(len(lists))], work)
         rows = np.concatenate([self.inverted.members[part] for part in lists]).astype(np.int64)

@@ -38,6 +38,16 @@ LARGEST = float(np.finfo(np.float32).max)
 
 
 @dataclass(frozen=True, eq=False)
+class _Direction:
+    """A decoder row as the geometry sees it."""
+
+    cross: np.ndarray
+    """(forms, d_in)."""
+    pushed: np.ndarray
+    """What it adds to the pooled embedding, up to the row's scale (d,)."""
+
+
+@dataclass(frozen=True, eq=False)
 class _Change:
     """What an edit does, row by row."""
 
@@ -120,6 +130,7 @@ class LiveEngine:
         self.on = on or Host()
         self._lock = threading.Lock()
         self._bases = Kept[Base](2)
+        self._directions: dict[int, _Direction] = {}
         self._columns: dict[int, Column] = {}
         self._decoded: dict[int, np.ndarray] = {}
         self._owns: dict[int, np.ndarray] = {}
@@ -270,7 +281,7 @@ class LiveEngine:
         if shift is not None:
             self._add_shift(squares, change)
         directions = self.W[change.neurons]
-        for form, cross in enumerate(self.geometry.cross(directions) if len(factors) else []):
+        for form, cross in enumerate(self._crosses(change.neurons)):
             inner = switched.along(form, 2.0 * (1.0 - alpha) * factors)
             if alpha > 0:
                 decoded = [self._decoded_crosses(int(j))[form] for j in change.neurons]
@@ -302,8 +313,8 @@ class LiveEngine:
             return np.zeros(1)
         along = self.on.exact(self._base(change.alpha).along_offset[change.of])
         if len(change.neurons):
-            pushed = self.geometry.push(self.W[change.neurons]) @ offset
-            along[change.at] -= change.switched.sums(change.factors * pushed)
+            pushed = np.stack([self._direction(int(j)).pushed for j in change.neurons])
+            along[change.at] -= change.switched.sums(change.factors * (pushed @ offset))
         if change.shift is not None:
             along += float(self.geometry.push(change.shift[None])[0] @ offset)
         return along
@@ -340,6 +351,20 @@ class LiveEngine:
 
     # -- neurons and queries ------------------------------------------------------------------------------------------
 
+    def _direction(self, j: int) -> _Direction:
+        """The decoder row as the geometry sees it; made at the neuron's first use."""
+
+        def make() -> _Direction:
+            w = self.W[j][None]
+            return _Direction(self.geometry.cross(w)[:, 0], self.geometry.push(w)[0])
+
+        return self._of_neuron(self._directions, j, make)
+
+    def _crosses(self, neurons: np.ndarray) -> np.ndarray:
+        """Cross vectors of a set (forms, S, d_in); no form of an empty set."""
+        crosses = [self._direction(int(j)).cross for j in neurons]
+        return np.stack(crosses, axis=1) if crosses else np.zeros((0, 0, 0))
+
     def _column(self, j: int) -> Column:
         """The neuron's rows, codes and inner products with the gallery; made at its first use."""
 
@@ -348,7 +373,7 @@ class LiveEngine:
             values = np.asarray(self.codes.data[here], dtype=np.float64)
             rows = np.asarray(self.codes.indices[here], dtype=np.int64)[values != 0]
             rows, values = self.on.put(rows), self.on.put(values[values != 0])
-            crosses = self.on.times(self.rows_x, self.geometry.cross(self.W[j][None])[:, 0], rows)
+            crosses = self.on.times(self.rows_x, self._direction(j).cross, rows)
             return Column(rows, values, crosses * values)
 
         return self._of_neuron(self._columns, j, make)
@@ -361,12 +386,12 @@ class LiveEngine:
 
     def _own(self, j: int) -> np.ndarray:
         """Stored pooled embedding . push(W_j) on the neuron's rows (m,); made when cosines are asked for."""
-        push, rows = self.geometry.push(self.W[j][None]), self._column(j).rows
+        push, rows = self._direction(j).pushed[None], self._column(j).rows
         return self._of_neuron(self._owns, j, lambda: self.on.exact(self.on.times(self.rows_pooled, push, rows)[0]))
 
     def _decoded_crosses(self, j: int) -> np.ndarray:
         """x_hat . cross(W_j) on the neuron's rows (forms, m); made at the first blend."""
-        cross, rows = self.geometry.cross(self.W[j][None])[:, 0], self.on.get(self._column(j).rows)
+        cross, rows = self._direction(j).cross, self.on.get(self._column(j).rows)
 
         def make() -> Any:
             return self.on.put((self.sums.codes_by_row[rows] @ (self.W @ cross.T) + cross @ self.b).T)

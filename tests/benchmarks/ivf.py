@@ -14,7 +14,7 @@ from core.gallery.synthetic import SPREAD
 from core.retrieval import IvfIndex, StoredIndex
 from tests.benchmarks.toggle import D, K, timed
 
-SHARES = (1 / 64, 1 / 16, 1 / 4, 1 / 2)
+SHARES = (1 / 64, 1 / 16, 1 / 8, 1 / 4)
 """Lists looked at, as shares of all."""
 KINDS = ("items", "prompts")
 
@@ -74,7 +74,7 @@ def _measured(x: np.ndarray, opened: dict, asked: dict, runs: int) -> tuple[list
         query = asked[KINDS[number % 2]][number % 64] + np.float32(1e-4) * number  # never asked before
         times[0].append(timed(lambda q=query: stored.search(q, K))[0])
         for probes in places:
-            index = IvfIndex(opened["items"].rows, inverted, probes)
+            index = IvfIndex(opened["items"].rows, opened["items"].lengths, inverted, probes)
             if index.looked_at(query + np.float32(1e-3)) >= K:  # another query: nothing is remembered of this one
                 times[probes].append(timed(lambda i=index, q=query: i.search(q, min(K, i.looked_at(q))))[0])
             looked_at[probes].append(index.looked_at(query))

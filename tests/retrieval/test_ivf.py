@@ -25,7 +25,9 @@ def inverted(x: np.ndarray) -> InvertedLists:
 
 
 def ivf(x: np.ndarray, inverted: InvertedLists, probes: int, part: np.ndarray | None = None) -> IvfIndex:
-    return IvfIndex(x[inverted.members], inverted, probes, part)
+    listed = x[inverted.members]
+    lengths = np.linalg.norm(listed.astype(np.float32), axis=1)
+    return IvfIndex(listed, lengths, inverted, probes, part)
 
 
 def queries(count: int = 20) -> np.ndarray:
