@@ -118,6 +118,16 @@ def test_more_workers_than_processors_are_refused(cluster):
 # --- galleries --------------------------------------------------------------------------------------------------
 
 
+@pytest.fixture
+def several_threads() -> Iterator[None]:
+    """Ray gives each worker one; the last digits of sums depend on how many share them."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("several_threads")
 def test_a_gallery_is_the_same_bytes_although_a_worker_is_killed(cluster, pictures, tmp_path, monkeypatch):
     monkeypatch.setattr(building, "CHUNK", 64)
     items = DATASETS.get("folder")().items(pictures)

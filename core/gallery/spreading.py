@@ -25,6 +25,8 @@ def spread_parts(cluster: Cluster, load: Callable[[], Backbone], job: Job, parts
     load : followed by every worker: the job's model, for the device that the job's own one is on.
     """
     plan = replace(job, items=_slice(job.items, range(1)), backbone=None, progress=None)
+    import torch
+
     asked: deque[range] = deque()
 
     def slices() -> Iterator[ItemTable]:
@@ -33,7 +35,7 @@ def spread_parts(cluster: Cluster, load: Callable[[], Backbone], job: Job, parts
             yield _slice(job.items, part)
 
     gpu = str(job.backbone.device).startswith("cuda")
-    for chunk in cluster.map(partial(_embedder, load, plan), slices(), gpu):
+    for chunk in cluster.map(partial(_embedder, load, plan, torch.get_num_threads()), slices(), gpu):
         part = asked.popleft()
         yield replace(chunk, kept=chunk.kept + part.start)
         job.report(part.stop)
@@ -57,8 +59,13 @@ def _slice(items: ItemTable, part: range) -> ItemTable:
     return ItemTable(frame, items.kind, items.source, root)
 
 
-def _embedder(load: Callable[[], Backbone], plan: Job) -> Callable[[ItemTable], Chunk]:
-    """What a worker does with the items it is sent."""
+def _embedder(load: Callable[[], Backbone], plan: Job, threads: int) -> Callable[[ItemTable], Chunk]:
+    """What a worker does with the items it is sent, in as many threads as one process: their number decides how sums
+    are split, and so their last digits.
+    """
+    import torch
+
+    torch.set_num_threads(threads)
     backbone = load()
 
     def embed(items: ItemTable) -> Chunk:

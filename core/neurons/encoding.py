@@ -58,7 +58,9 @@ def encoded_blocks(
     if cluster is None:
         yield from map(partial(_encoded, sae), parts)
     else:
-        for block in cluster.map(partial(_encoder, sae), (part.numpy() for part in parts)):
+        import torch
+
+        for block in cluster.map(partial(_encoder, sae, torch.get_num_threads()), (part.numpy() for part in parts)):
             yield block.copy()  # what comes from a worker lies in shared memory and cannot be written to
 
 
@@ -73,10 +75,11 @@ def _encoded(sae: "SAE", part: "torch.Tensor") -> sparse.csr_matrix:
     return sparse.csr_matrix((values.cpu().numpy(), columns, starts), shape=(len(part), sae.config.d_sae))
 
 
-def _encoder(sae: "SAE") -> Callable[[np.ndarray], sparse.csr_matrix]:
-    """What a worker does with the blocks it is sent."""
+def _encoder(sae: "SAE", threads: int) -> Callable[[np.ndarray], sparse.csr_matrix]:
+    """What a worker does with the blocks it is sent, in as many threads as one process: sums are split in the same way."""
     import torch
 
+    torch.set_num_threads(threads)
     return lambda rows: _encoded(sae, torch.tensor(rows))
 
 
