@@ -76,7 +76,7 @@ def _encoded(sae: "SAE", part: "torch.Tensor") -> sparse.csr_matrix:
 
 
 def _encoder(sae: "SAE", threads: int) -> Callable[[np.ndarray], sparse.csr_matrix]:
-    """What a worker does with the blocks it is sent, in as many threads as one process: sums are split in the same way."""
+    """What a worker does with blocks; in as many threads as one process, so that sums are split in the same way."""
     import torch
 
     torch.set_num_threads(threads)
