@@ -1,6 +1,7 @@
 """Labelling in a real browser with the keyboard alone, and what is left after the server was killed."""
 
 import re
+from contextlib import suppress
 
 from playwright.sync_api import Browser, Page, expect
 
@@ -18,9 +19,11 @@ def open_label(page: Page, address: str, rater: str, tests: bool = False) -> Non
     page.keyboard.type(rater)
     page.keyboard.press("Enter")
     neuron(page)
-    if not tests:
-        page.keyboard.press("x")
-        expect(page.get_by_role("button", name="Tests: off")).to_be_visible()
+    off = page.get_by_role("button", name="Tests: off")
+    while not tests and not off.is_visible():
+        page.keyboard.press("x")  # again where the keys were not alive yet
+        with suppress(AssertionError):
+            expect(off).to_be_visible()
 
 
 def neuron(page: Page) -> int:
