@@ -1,7 +1,7 @@
 """Products of many rows with a few vectors: one pass over the rows, which may be memory-mapped, block by block."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
@@ -44,31 +44,34 @@ def each(
     what: str = "",
     at_once: int | None = None,
 ) -> None:
-    """Do the work of every part, some at once; `progress` counts rows as "what".
+    """Do the work of every part, some at once; `progress` counts rows as "what", in the thread that asked.
 
     The work should leave Python's lock alone and start no threads of its own: of numpy that is einsum, arithmetic
     and sparse products, not the products of BLAS, whose threads would wait for those of the other parts.
     """
     end, at_once = parts[-1].stop if parts else 0, min(at_once or threads(), len(parts))
+    waiting: Iterator[slice] = iter(parts)
+    finished: list[int] = []
 
-    def follow(done: int) -> None:
-        if progress is not None:
-            progress(parts[done].stop, end, what)
-
-    if at_once <= 1:
-        for done, part in enumerate(parts):
-            work(part)
-            follow(done)
-        return
-    with ThreadPoolExecutor(at_once) as pool:
-        running = [pool.submit(work, part) for part in parts]
+    def run(follow: Progress | None) -> None:
         try:
-            for done, one in enumerate(running):
-                one.result()
-                follow(done)
+            for part in waiting:  # shared: whoever is free takes the next one
+                work(part)
+                finished.append(part.stop - part.start)
+                if follow is not None and (done := sum(finished)) < end:
+                    follow(done, end, what)
         except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
+            for _ in waiting:  # nobody begins another one
+                pass
             raise
+
+    with ThreadPoolExecutor(max(at_once - 1, 1)) as pool:
+        others = [pool.submit(run, None) for _ in range(at_once - 1)]
+        run(progress)
+        for other in others:
+            other.result()
+    if progress is not None and parts:
+        progress(end, end, what)
 
 
 def working(x: Rows) -> np.dtype:

@@ -24,6 +24,8 @@ OFTEN, SELDOM, EACH = 0.20, 0.05, 4
 METRICS = ("max_skew", "ndkl")
 IN_MEMORY = 1_000_000
 """Rows whose embeddings are held in memory and indexed at once."""
+SPINNING = 0.2
+"""Seconds after a product until the threads of BLAS sleep: until then they take a core from whoever is next."""
 OTHERS = 3
 """How often the published way is timed: it takes seconds at a million rows."""
 
@@ -59,6 +61,7 @@ def _measure(
         times["slider"].append(timed(lambda edit=weaker: measured(labels, engine.search(query, K, edit, base)))[0])
         another = rng.normal(size=D).astype(np.float32)
         times["product"].append(timed(lambda q=another: _product(x, q))[0])
+        time.sleep(SPINNING)
         times["query"].append(timed(lambda q=another: stored.search(q, K))[0])
         if number < (OTHERS if n <= IN_MEMORY else 1):
             took, other = timed(lambda edit=edit: measured(labels, _searched_anew(x, codes, W_dec, edit, query)))

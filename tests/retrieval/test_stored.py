@@ -8,7 +8,7 @@ from core.config import InputError
 from core.gallery import unit_rows
 from core.retrieval import PartIndex, StoredIndex, same_ranking, search
 from core.retrieval.kept import Kept
-from core.retrieval.products import squared_lengths, times, widened
+from core.retrieval.products import each, squared_lengths, times, widened
 from core.retrieval.switched import Column, Switched
 
 N, D = 3000, 24
@@ -124,3 +124,20 @@ def test_the_oldest_are_forgotten():
     assert made == ["a", "b", "c"]
     kept("b", lambda: made.append("b"))
     assert made == ["a", "b", "c", "b"]
+
+
+@pytest.mark.parametrize("at_once", [1, 3])
+def test_every_part_is_done_once_and_a_failure_ends_the_rest(at_once):
+    parts, done, told = [slice(i, i + 2) for i in range(0, 200, 2)], [], []
+    each(parts, lambda at: done.append(at.start), lambda *one: told.append(one[0]), "rows", at_once)
+    assert sorted(done) == [part.start for part in parts]
+    assert told == sorted(told) and told[-1] == 200 and told.count(200) == 1
+
+    def fail(at: slice) -> None:
+        done.append(at.start)
+        raise ValueError("part")
+
+    done.clear()
+    with pytest.raises(ValueError, match="part"):
+        each(parts, fail, at_once=at_once)
+    assert len(done) <= at_once
