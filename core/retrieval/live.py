@@ -254,7 +254,8 @@ class LiveEngine:
             raise InputError(f"neuron {edit.neurons[-1]} was given; this SAE has neurons 0 to {self.d_sae - 1}")
         factors = share * np.array([edit.each_strength[place] for place in on])
         gammas = np.array([edit.each_gamma[place] for place in on])
-        shift = (factors * gammas) @ self.W[neurons] if gammas.any() else None
+        shifts = factors * gammas  # may vanish where neither factor does
+        shift = shifts @ self.W[neurons] if shifts.any() else None
         switched = self._sets(
             neurons.tobytes(), lambda: self.on.switched([self._column(int(j)) for j in neurons], self.n)
         )
