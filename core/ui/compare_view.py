@@ -24,6 +24,7 @@ from core.ui import (
     why_view,
 )
 from core.ui.frame import guard, unknown_words
+from core.ui.jobs import progress
 from core.ui.state import OWN_TARGET, AppState, bind, get_state
 from core.ui.wording import (
     ITEM_NAMES,
@@ -119,7 +120,8 @@ def _switches(state: AppState, question: results.Asked, attribute: str) -> None:
 
 def _outcome(state: AppState, question: results.Asked, attribute: str) -> tuple[str, ...]:
     """Sentence and shares, always; below them the pictures, or one of the other views. Returns what to note."""
-    found = results.ranking(question)
+    with progress("Ranking", at_once=False) as report:
+        found = results.ranking(question, report)
     _sentence(state, question.gallery, found)
     _shares(found, attribute)
     if state.filters.get("compare-view") not in VIEWS:

@@ -13,12 +13,15 @@ REDRAW_SECONDS = 0.15
 
 
 @contextmanager
-def progress(label: str) -> Iterator[Progress]:
+def progress(label: str, at_once: bool = True) -> Iterator[Progress]:
     """A bar that follows `report(done, total, what)` and is gone when the work is over or fails.
 
+    `at_once` False draws nothing before the first report: for work that is mostly done before a bar could be seen.
     Any click elsewhere in the page stops the work at its next report; what can be resumed goes on where it was.
     """
-    shown, drawn = st.progress(0.0, text=f"{label}…"), 0.0
+    shown, drawn = st.empty(), 0.0
+    if at_once:
+        shown.progress(0.0, text=f"{label}…")
 
     def report(done: int, total: int, what: str = "") -> None:
         nonlocal drawn

@@ -100,12 +100,12 @@ def bench(question: Asked) -> "Bench":
     return _bench(question.parts[0])
 
 
-def ranking(question: Asked) -> "RankResult":
-    """Who is retrieved, before and (with an edit) after."""
+def ranking(question: Asked, progress: Progress | None = None) -> "RankResult":
+    """Who is retrieved, before and (with an edit) after; the first edit of a very large gallery takes a second."""
     from core.audit import rank
 
     q = question
-    return cache.result("rank", q.parts, lambda: rank(q.gallery, q.request, q.model, q.saes, bench(q)))
+    return cache.result("rank", q.parts, lambda: rank(q.gallery, q.request, q.model, q.saes, bench(q), progress))
 
 
 def unavailable(question: Asked) -> dict[str, str]:
