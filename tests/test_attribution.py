@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import scipy.sparse as sparse
 
-from core.audit import Bench, RankRequest, probe_set
 from core.config import InputError
+from core.edits import probe_set
 from core.neurons import attribute, lean
+from core.ranking import Bench, RankRequest
 from tests.tiny import TinyBackbone, TinyGallery, dense_codes, sae_file
 
 QUERY = "a photo of a pilot"

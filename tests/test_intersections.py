@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.audit import RankRequest, rank
 from core.config import InputError
 from core.gallery import open_gallery
 from core.gallery.labels import crossed
+from core.ranking import RankRequest, rank
 
 columns = st.integers(1, 40).flatmap(
     lambda n: st.tuples(

@@ -16,6 +16,8 @@ FLOORS = [
     {"interventions"},
     {"zeroshot"},
     {"avatars"},
+    {"ranking"},
+    {"edits"},
     {"audit"},
     {"benchmark", "studies"},
     {"report"},

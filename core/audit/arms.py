@@ -8,17 +8,17 @@ from typing import Any
 
 import numpy as np
 
-from core.audit.bench import Bench
-from core.audit.edits import EditChoice, choose_edits
-from core.audit.evidence import Fitter
-from core.audit.material import embed_texts, part_codes, sae_of, select_part
-from core.audit.ranking import intervene
-from core.audit.request import RankRequest
-from core.audit.results import Part
 from core.audit.sources import Sources
 from core.audit.spec import AuditSpec
 from core.config import Edit, InputError, Side, digest_of
+from core.edits.choosing import EditChoice, choose_edits
 from core.interventions import matched_random_edits
+from core.ranking.bench import Bench
+from core.ranking.evidence import Fitter
+from core.ranking.material import embed_texts, part_codes, sae_of, select_part
+from core.ranking.request import RankRequest
+from core.ranking.results import Part
+from core.ranking.steps import intervene
 from core.statistics import depth_for
 from core.store import atomic_file, read_arrays
 

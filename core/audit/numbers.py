@@ -8,10 +8,10 @@ import numpy as np
 from scipy.special import ndtr
 
 from core.audit.arms import CHOSEN, ORIGINAL, PROJECTION, RECONSTRUCTION, Ranked
-from core.audit.ranking import metric_estimate
-from core.audit.results import RANKING_NAMES, Part
 from core.audit.spec import AuditSpec
 from core.metrics import RANKING_METRICS
+from core.ranking.results import RANKING_NAMES, Part
+from core.ranking.steps import metric_estimate
 from core.statistics import (
     MINIMUM_N,
     Estimate,

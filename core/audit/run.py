@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.audit.arms import CHOSEN, ORIGINAL, Edits, Ranked, edits_of, gather, request_for
-from core.audit.bench import Bench
-from core.audit.cost import utility_cost
 from core.audit.findings import findings
-from core.audit.material import select_part
 from core.audit.numbers import NO_TARGET, arm_numbers, part_numbers, prompt_numbers
-from core.audit.results import Part
 from core.audit.sources import Sources, open_sources
 from core.audit.spec import AuditSpec
 from core.config import VERSION, InputError
 from core.interventions import INTERVENTIONS
+from core.ranking.bench import Bench
+from core.ranking.cost import utility_cost
+from core.ranking.material import select_part
+from core.ranking.results import Part
 
 if TYPE_CHECKING:
     from core.backbones.base import Backbone

@@ -5,11 +5,11 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from core.audit.material import SAEs
 from core.audit.recorded_texts import RecordedTexts, RecordingTexts
 from core.audit.spec import AuditSpec
 from core.config import ASSETS
 from core.gallery import Gallery, open_gallery
+from core.ranking.material import SAEs
 from core.zeroshot import PromptSet
 
 if TYPE_CHECKING:

@@ -6,14 +6,15 @@ from functools import cached_property
 
 import numpy as np
 
-from core.audit import EditChoice, RankRequest, choose_edits
-from core.audit.material import Items, embed_texts, select_part
-from core.audit.ranking import intervene
-from core.audit.results import Part
 from core.benchmark.base import World
 from core.config import Edit, InputError, digest_of
+from core.edits import EditChoice, choose_edits
 from core.gallery import Gallery
 from core.interventions import INTERVENTIONS
+from core.ranking import RankRequest
+from core.ranking.material import Items, embed_texts, select_part
+from core.ranking.results import Part
+from core.ranking.steps import intervene
 
 TARGET_SKEW = 0.12
 """Expected MaxSkew on the probe half that the search for the smallest edit stops at."""

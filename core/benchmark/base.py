@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from core.audit import Bench, RankRequest
 from core.config import HALVES, Half, InputError, Side, digest_of, one_of
 from core.gallery import Gallery, open_gallery
 from core.metrics.targets import Target
+from core.ranking import Bench, RankRequest
 from core.registry import Registry
 from core.statistics import Band, Estimate
 from core.zeroshot import PromptSet

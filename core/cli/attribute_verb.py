@@ -40,7 +40,7 @@ def attribute(
 
     The edit is searched on the probe half and measured on the evaluation half.
     """
-    from core import audit
+    from core import edits, ranking
 
     one_of(half, HALVES, "--half")
     for name, value in (("--top", top), ("--size", size)):
@@ -51,7 +51,7 @@ def attribute(
     source = open_gallery(gallery)
     explained, probe = with_half(source, half), with_half(source, "probe")
     saes, backbone = load_saes(source, [sae]), text_model(source, [query], model, pretrained)
-    request = audit.RankRequest(
+    request = ranking.RankRequest(
         query=query,
         k=k,
         attribute=attribute,
@@ -60,9 +60,9 @@ def attribute(
         where=parse_where(where or []),
         seed=seed,
     )
-    document = audit.why(explained, request, backbone, saes, top).to_json()
+    document = edits.why(explained, request, backbone, saes, top).to_json()
     if target_skew is not None:
-        evaluated = audit.RankRequest(
+        evaluated = ranking.RankRequest(
             query=query,
             k=k,
             attribute=attribute,
@@ -72,12 +72,12 @@ def attribute(
             seed=seed,
         )
         with progress_bar() as progress:
-            found = audit.find_smallest(
+            found = edits.find_smallest(
                 source, probe, evaluated, target_skew, size, None, None, backbone, saes, progress=progress
             )
             document["smallest"] = {**found.to_json(), "edit": found.point.edit.to_json()}
             if found.point.edit.neurons:
-                confirmed = audit.confirm(source, probe, evaluated, found.point.edit, backbone, saes, progress=progress)
+                confirmed = edits.confirm(source, probe, evaluated, found.point.edit, backbone, saes, progress=progress)
                 document["smallest"]["evaluation"] = confirmed.to_json()
     emit(document, as_json, lambda: _lines(document))
 

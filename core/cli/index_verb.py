@@ -6,10 +6,10 @@ from typing import Annotated, Any
 
 import typer
 
-from core.audit import recall_of
 from core.cli.gallery_verbs import verbs
 from core.cli.output import Json, emit, estimate_text, progress_bar
 from core.gallery import build_ivf, open_gallery
+from core.ranking import recall_of
 from core.store import read_array
 
 SHOWN_K = (100, 1000)

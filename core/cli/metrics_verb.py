@@ -31,8 +31,8 @@ def metrics(
     as_json: Json = False,
 ) -> None:
     """Shares and every registered ranking metric, with intervals and null bands, for each attribute."""
-    from core.audit.ranked_lists import list_metrics
     from core.datasets.tables import read_table
+    from core.ranking.ranked_lists import list_metrics
 
     one_of(mode, MODES, "--mode")
     names = tuple(attribute or ())

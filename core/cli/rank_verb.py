@@ -50,7 +50,7 @@ def rank(
     as_json: Json = False,
 ) -> None:
     """Ids, scores, shares and metrics of the top k, before and (with an edit) after."""
-    from core import audit
+    from core import ranking
 
     one_of(half, HALVES, "--half")
     one_of(index, ("flat", "ivf"), "--index")
@@ -60,7 +60,7 @@ def rank(
         raise InputError("give either --query TEXT or --query-embedding Q.npy")
     source = open_gallery(gallery)
     saes, edits = chosen_edits(source, sae, off, strength, gamma, form, alpha, method)
-    request = audit.RankRequest(
+    request = ranking.RankRequest(
         query=query,
         query_embedding=None if query_embedding is None else _vector(query_embedding),
         k=k,
@@ -76,10 +76,10 @@ def rank(
     if index == "ivf":
         if ray is not None or workers is not None:
             raise InputError("an IVF index is searched here; leave out --ray and --workers, or give --index flat")
-        document = audit.approximate_rank(source, request, open_ivf(source), probes, backbone).to_json()
+        document = ranking.approximate_rank(source, request, open_ivf(source), probes, backbone).to_json()
         return emit(document, as_json, lambda: _lines(document))
     with chosen_cluster(ray, workers) as cluster, progress_bar() as progress:
-        document = audit.rank(source, request, backbone, saes, progress=progress, cluster=cluster).to_json()
+        document = ranking.rank(source, request, backbone, saes, progress=progress, cluster=cluster).to_json()
     emit(document, as_json, lambda: _lines(document))
 
 

@@ -36,15 +36,15 @@ def zeroshot(
     as_json: Json = False,
 ) -> None:
     """Accuracy, per (class, group) cell, worst group, gap, parity and odds differences, before and after an edit."""
-    from core import audit
-    from core.audit.classification import classification
+    from core import ranking
+    from core.ranking.classification import classification
     from core.zeroshot import PromptSet
 
     one_of(half, HALVES, "--half")
     source, prompts = open_gallery(gallery), PromptSet.load(classes)
     target = classified_attribute(source, prompts, attribute, classify)
     saes, edits = chosen_edits(source, sae, off, strength, gamma, form, alpha, method)
-    request = audit.RankRequest(
+    request = ranking.RankRequest(
         attribute=attribute,
         query=f"classes of {target}",
         half=half,

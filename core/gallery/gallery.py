@@ -14,8 +14,8 @@ import scipy.sparse as sparse
 
 from core.config import ASSETS, ATTACHES, HALVES, Attach, Fingerprint, Half, InputError, Side, digest_of, one_of
 from core.gallery.codes import Codes, check_codes, open_codes, write_codes
+from core.gallery.ivf import check_ivf
 from core.gallery.labels import Labels
-from core.gallery.listed import check_ivf
 from core.gallery.once import Once
 from core.gallery.units import unit_rows
 from core.readout import ReadoutArrays

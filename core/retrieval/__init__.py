@@ -14,7 +14,8 @@ from core.retrieval.flat import (
 )
 from core.retrieval.host import Host, place_for
 from core.retrieval.ivf import InvertedLists, IvfIndex, Recall
-from core.retrieval.live import LiveEdit, LiveEngine
+from core.retrieval.live import LiveEngine
+from core.retrieval.live_edit import LiveEdit
 from core.retrieval.products import blocks, passes, squared_lengths, times
 from core.retrieval.stored import PartIndex, StoredIndex
 

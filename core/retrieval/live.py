@@ -24,6 +24,7 @@ from core.retrieval.flat import Ranking, best_rows, require_k
 from core.retrieval.geometry import Geometry, Pooled, Residual
 from core.retrieval.host import Host
 from core.retrieval.kept import Kept
+from core.retrieval.live_edit import Change, LiveEdit
 from core.retrieval.live_query import LiveQuery
 from core.retrieval.products import Progress
 from core.retrieval.sums import Base, GallerySums
@@ -45,52 +46,6 @@ class _Direction:
     """(forms, d_in)."""
     pushed: np.ndarray
     """What it adds to the pooled embedding, up to the row's scale (d,)."""
-
-
-@dataclass(frozen=True, eq=False)
-class _Change:
-    """What an edit does, row by row."""
-
-    rows: np.ndarray
-    """Rows whose embedding changes, rising (m,)."""
-    of: slice | np.ndarray
-    """The same, to read numbers of the rows by: all of them without a copy where every row changes."""
-    switched: Switched
-    at: slice | np.ndarray
-    """Places among `rows` where a switched neuron fires."""
-    neurons: np.ndarray
-    factors: np.ndarray
-    """c s_j of every switched neuron (S,)."""
-    alpha: float
-    """Share of the reconstruction in B; 0 in the error-preserving form."""
-    shift: np.ndarray | None
-    """w (d_in,); None: no gamma."""
-
-
-@dataclass(frozen=True, eq=False)
-class LiveEdit(_Change):
-    """One edit on the gallery: which rows change, and by what; serves any number of queries."""
-
-    engine: "LiveEngine"
-    scales: np.ndarray
-    """What push is divided by in the changed rows (m,) or (1,)."""
-    lengths: np.ndarray
-    """||x'|| of the changed rows (m,)."""
-
-    def changes(self, rows: np.ndarray) -> np.ndarray:
-        """Whether the edit changes each of some rows of the gallery (m,) bool."""
-        everybody = isinstance(self.of, slice)
-        return np.ones(len(rows), dtype=bool) if everybody else self.engine.on.get(self.switched.fires)[rows]
-
-    @cached_property
-    def whole(self) -> np.ndarray:
-        """What the inner product of push(x') with a query is divided by (m,)."""
-        return self.scales * self.lengths
-
-    @cached_property
-    def cosines(self) -> np.ndarray:
-        """Cosine before and after of the changed rows (m,)."""
-        return self.engine._cosines(self)
 
 
 class LiveEngine:
@@ -262,7 +217,7 @@ class LiveEngine:
         everybody = alpha > 0 or shift is not None
         rows, of = (self.on.put(np.arange(self.n)), slice(None)) if everybody else (switched.rows, switched.rows)
         at = switched.rows if everybody else slice(None)
-        change = _Change(rows, of, switched, at, neurons, factors, alpha, shift)
+        change = Change(rows, of, switched, at, neurons, factors, alpha, shift)
         self._base(alpha, progress)
         with np.errstate(over="ignore", invalid="ignore"):  # said in words below
             squares = self._squares(change)
@@ -274,7 +229,7 @@ class LiveEngine:
             raise InputError("the edit leaves nothing of some items; switch fewer neurons, or less strongly")
         return LiveEdit(**vars(change), engine=self, scales=scales, lengths=lengths)
 
-    def _squares(self, change: _Change) -> np.ndarray:
+    def _squares(self, change: Change) -> np.ndarray:
         """The geometry's forms of the changed rows (forms, m)."""
         rows, switched, factors, alpha, shift = change.rows, change.switched, change.factors, change.alpha, change.shift
         squares = self.on.exact(self._base(alpha).squares[:, change.of])
@@ -298,7 +253,7 @@ class LiveEngine:
             squares[:, thin] = self.on.put(self._forms_of(few, alpha, shift, away))
         return squares
 
-    def _add_shift(self, squares: np.ndarray, change: _Change) -> None:
+    def _add_shift(self, squares: np.ndarray, change: Change) -> None:
         """Add what a constant vector does to every row's forms: one dense product."""
         shift, alpha = change.shift, change.alpha
         crosses = self.geometry.cross(shift[None])[:, 0]
@@ -307,7 +262,7 @@ class LiveEngine:
             inner = inner + self.on.put(alpha * (self.codes @ (self.W @ crosses.T) + crosses @ self.b).T)
         squares += 2.0 * inner + self.on.put((crosses @ shift)[:, None])
 
-    def _along_offset(self, change: _Change) -> np.ndarray:
+    def _along_offset(self, change: Change) -> np.ndarray:
         """push(B - sum_j e_j W_j) . offset of the changed rows (m,); (1,) where there is no offset."""
         offset = self.geometry.offset
         if not offset.any():
@@ -320,7 +275,8 @@ class LiveEngine:
             along += float(self.geometry.push(change.shift[None])[0] @ offset)
         return along
 
-    def _cosines(self, live: LiveEdit) -> np.ndarray:
+    def cosines_of(self, live: LiveEdit) -> np.ndarray:
+        """Cosine of the changed rows before and after an edit (m,); `LiveEdit.cosines` remembers them."""
         own = self.on.exact(self._base(live.alpha).own[live.of])
         if len(live.neurons):
             own[live.at] -= self._own_of(live)

@@ -5,14 +5,15 @@ from dataclasses import replace
 
 import numpy as np
 
-from core.audit import EditChoice, RankRequest, choose_edits
-from core.audit.material import Items, embed_texts, select_part
-from core.audit.ranking import arm_items, intervene
-from core.audit.results import Part
 from core.config import Edit, InputError, Side
+from core.edits import EditChoice, choose_edits
 from core.gallery import Gallery
 from core.metrics import RANKING_METRICS
 from core.metrics.targets import target_distribution
+from core.ranking import RankRequest
+from core.ranking.material import Items, embed_texts, select_part
+from core.ranking.results import Part
+from core.ranking.steps import arm_items, intervene
 from core.studies.base import StudyRequest
 
 Edits = Mapping[Side, Edit]

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import pandas as pd
 
-from core.audit import Bench
 from core.config import HALVES, Edit, Half, InputError, Side, one_of
 from core.figures import Picture, draw_svg
 from core.gallery import Gallery, open_gallery
 from core.gallery.labels import CROSS
 from core.metrics.targets import Target
+from core.ranking import Bench
 from core.registry import Registry
 from core.statistics import DRAWS
 from core.store import atomic_folder, plain, write_json

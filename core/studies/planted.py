@@ -6,13 +6,13 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 
-from core.audit import RankRequest, controls
-from core.audit.edits import EditChoice, choose_edits
 from core.avatars.planted import direction_errors, spearman, standardised_gaps, unit
 from core.config import ASSETS, Half, InputError
+from core.edits.choosing import EditChoice, choose_edits
 from core.figures import Picture, Series
 from core.metrics import RANKING_METRICS, target_distribution
 from core.neurons import codes_of, social_neurons
+from core.ranking import RankRequest, controls
 from core.statistics import auc_estimate, corrected, null_p, share_estimate, wilson
 from core.statistics.paired import weighted_lists
 from core.store import read_json

@@ -6,10 +6,10 @@ from typing import ClassVar
 import numpy as np
 import pandas as pd
 
-from core.audit.classification import class_answers
-from core.audit.material import select_part
 from core.config import Edit, InputError
 from core.figures import Picture, Series
+from core.ranking.classification import class_answers
+from core.ranking.material import select_part
 from core.statistics import mean_of
 from core.studies.arms import ask, max_skews, rule_edit, with_edit
 from core.studies.base import STUDIES, Progress, Study, StudyRequest, StudyResult

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import streamlit as st
 
-from core.audit import ControlsResult, RankResult, ZeroshotCost
+from core.ranking import ControlsResult, RankResult, ZeroshotCost
 from core.statistics import Estimate
 from core.ui import charts, provenance, results
 from core.ui.jobs import progress

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from core.audit import ArmResult, RankResult
 from core.config import Side, digest_of
 from core.gallery import Gallery
+from core.ranking import ArmResult, RankResult
 from core.ui import (
     ask,
     cache,

@@ -52,6 +52,7 @@ def shares_along(top: float = 1.0) -> dict[str, Any]:
 
 
 def percent_axis(figure: go.Figure, top: float = 1.0, **where: int) -> None:
+    """Shares along, from none to `top`."""
     figure.update_xaxes(title=None, **shares_along(top), **where)
 
 
@@ -89,4 +90,5 @@ def note_beside(y: float | str, text: str, shift: float = 0.0) -> dict[str, Any]
 
 
 def beside(figure: go.Figure, y: float | str, text: str, shift: float = 0.0) -> None:
+    """Put a number into the column at the right of a figure."""
     figure.add_annotation(note_beside(y, text, shift))

@@ -12,8 +12,8 @@ from core.ui import cache, fit, labelling, loading, probing, results
 from core.ui.state import AppState
 
 if TYPE_CHECKING:
-    from core.audit import RankResult
     from core.gallery import Gallery
+    from core.ranking import RankResult
 
 MOST_ITEMS = 60_000
 """Items up to which monosemanticity is computed without being asked for."""

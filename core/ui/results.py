@@ -13,9 +13,9 @@ from core.ui.probing import MOST, Suggestion
 from core.ui.state import AppState, get_state
 
 if TYPE_CHECKING:
-    from core.audit import Bench, ControlsResult, CostResult, RankRequest, RankResult
     from core.backbones.base import Backbone
     from core.gallery import Gallery
+    from core.ranking import Bench, ControlsResult, CostResult, RankRequest, RankResult
     from core.saes.checkpoint import SAEFile
 
 Progress = Callable[[int, int, str], None]
@@ -46,8 +46,8 @@ class Asked:
 
 def asked(state: AppState, attribute: str) -> Asked:
     """The question that the choices of a session pose."""
-    from core.audit import RankRequest
     from core.interventions import INTERVENTIONS
+    from core.ranking import RankRequest
 
     gallery, method = cache.current_gallery(state), INTERVENTIONS.get(state.method)
     edits = dict(state.edits) if method.changes == "edit" else {}
@@ -87,7 +87,7 @@ def only_known_prompts(state: AppState, gallery: "Gallery") -> bool:
 
 @st.cache_resource(max_entries=4, show_spinner=False)
 def _bench(stamps: str) -> "Bench":
-    from core.audit import Bench
+    from core.ranking import Bench
 
     return Bench()
 
@@ -102,7 +102,7 @@ def bench(question: Asked) -> "Bench":
 
 def ranking(question: Asked, progress: Progress | None = None) -> "RankResult":
     """Who is retrieved, before and (with an edit) after; the first edit of a very large gallery takes a second."""
-    from core.audit import rank
+    from core.ranking import rank
 
     q = question
     return cache.result("rank", q.parts, lambda: rank(q.gallery, q.request, q.model, q.saes, bench(q), progress))
@@ -118,8 +118,8 @@ def unavailable(question: Asked) -> dict[str, str]:
 
 
 def _unavailable(question: Asked, state: AppState) -> dict[str, str]:
-    from core.audit.evidence import Fitter
     from core.interventions import INTERVENTIONS
+    from core.ranking.evidence import Fitter
 
     q = question
     saes = {side: sae for side in state.saes if (sae := cache.current_sae(side, state)) is not None}
@@ -148,7 +148,7 @@ def without_method(question: Asked) -> Asked:
 
 def controls(question: Asked, progress: Progress | None = None) -> "ControlsResult":
     """What the reconstruction alone and matched random neurons do."""
-    from core.audit import controls as run
+    from core.ranking import controls as run
 
     q = question
     return cache.result(
@@ -160,8 +160,8 @@ def controls(question: Asked, progress: Progress | None = None) -> "ControlsResu
 
 def cost(question: Asked, progress: Progress | None = None) -> "CostResult":
     """What the model no longer knows after the edit."""
-    from core.audit import utility_cost
     from core.audit.sources import class_prompts
+    from core.ranking import utility_cost
 
     q, prompts = question, class_prompts(question.gallery)
     return cache.result(
@@ -183,8 +183,8 @@ def in_prompt(question: Asked, sae: "SAEFile") -> list[Suggestion]:
 
 
 def _prompt_neurons(question: Asked, sae: "SAEFile") -> list[tuple[int, float]]:
-    from core.audit import query_embedding
     from core.neurons import active_neurons, encode_rows
+    from core.ranking import query_embedding
 
     text, attach = str(question.request.query), sae.attach or "pooled"
     if attach == "pooled":

@@ -8,8 +8,8 @@ import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
-from core.audit import Sweep, sweep
 from core.config import Edit
+from core.ranking import Sweep, sweep
 from core.statistics import Estimate
 from core.ui import cache, charts, provenance, results
 from core.ui.figure_parts import AFTER, BAND, BEFORE, INK, framed

@@ -11,7 +11,7 @@ from core.ui.results import Asked, bench
 from core.ui.state import AppState
 
 if TYPE_CHECKING:
-    from core.audit import RankResult
+    from core.ranking import RankResult
     from core.ui.uploads import Upload
 
 
@@ -46,10 +46,10 @@ def _place(ranked: np.ndarray, score: float) -> int | None:
 
 def _scores(question: Asked, items: "list[Upload]") -> list[np.ndarray]:
     """Cosines of query and uploads (n,), without and with the edits."""
-    from core.audit.material import embed_query
-    from core.audit.ranking import moves_items
     from core.interventions import INTERVENTIONS
     from core.interventions.base import NO_EDIT
+    from core.ranking.material import embed_query
+    from core.ranking.steps import moves_items
 
     q = question
     query = embed_query(q.gallery, q.request, q.model, q.saes, bench(q))

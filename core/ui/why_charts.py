@@ -2,7 +2,7 @@
 
 import plotly.graph_objects as go
 
-from core.audit import SmallestEdit, WhyResult
+from core.edits import SmallestEdit, WhyResult
 from core.statistics import Estimate
 from core.ui.figure_parts import AFTER, BAND, BEFORE, INK, PALE, TARGET, beside, framed, interval_bars
 from core.ui.wording import number

@@ -10,7 +10,8 @@ from core.ui import cache, probing, results
 from core.ui.state import AppState
 
 if TYPE_CHECKING:
-    from core.audit import Confirmed, RankRequest, SmallestEdit, WhyResult
+    from core.edits import Confirmed, SmallestEdit, WhyResult
+    from core.ranking import RankRequest
 
 Progress = Callable[[int, int, str], None]
 
@@ -67,7 +68,7 @@ def leaning(state: AppState, question: results.Asked) -> Leaning:
 
 def why(asked: Leaning) -> "WhyResult":
     """The lean of the prompt over the probe rows, neuron by neuron."""
-    from core.audit import why as run
+    from core.edits import why as run
 
     q, rows = asked.question, asked.found.rows
     searched = len(q.gallery.rows(asked.request.half, asked.request.where))
@@ -81,7 +82,7 @@ def why(asked: Leaning) -> "WhyResult":
 
 def smallest(asked: Leaning, prompts: Sequence[str] | None, progress: Progress | None = None) -> "SmallestEdit":
     """The path of the smallest edit for this prompt, or for several prompts together; its target is set later."""
-    from core.audit import find_smallest
+    from core.edits import find_smallest
 
     q = asked.question
     explicit = asked.explicit if prompts else {}
@@ -106,7 +107,7 @@ def smallest(asked: Leaning, prompts: Sequence[str] | None, progress: Progress |
 
 def confirmed(asked: Leaning, edit: Edit, progress: Progress | None = None) -> "Confirmed":
     """What an edit does on the evaluation half, beside random neurons, the rule and the mean difference."""
-    from core.audit import confirm
+    from core.edits import confirm
 
     q = asked.question
     return cache.result(

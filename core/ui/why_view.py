@@ -5,7 +5,8 @@ from typing import Any
 
 import streamlit as st
 
-from core.audit import Confirmed, RankResult, SmallestEdit
+from core.edits import Confirmed, SmallestEdit
+from core.ranking import RankResult
 from core.statistics import Estimate
 from core.ui import charts, grids, probing, provenance, results, why_charts, why_results
 from core.ui.jobs import progress

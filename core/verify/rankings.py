@@ -8,14 +8,14 @@ import numpy as np
 import scipy.sparse as sparse
 
 from core.audit.arms import Edits, Ranked, arms_of, request_for
-from core.audit.bench import Bench
-from core.audit.material import embed_texts, encode, sae_of, select_part
-from core.audit.ranking import intervene
-from core.audit.request import RankRequest
-from core.audit.results import Part
 from core.audit.sources import Sources
 from core.audit.spec import AuditSpec
 from core.config import Edit
+from core.ranking.bench import Bench
+from core.ranking.material import embed_texts, encode, sae_of, select_part
+from core.ranking.request import RankRequest
+from core.ranking.results import Part
+from core.ranking.steps import intervene
 from core.retrieval import Index
 
 TIE = 5e-6

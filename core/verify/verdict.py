@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from core.audit.arms import Edits, Ranked, edits_of, request_for
-from core.audit.bench import Bench
 from core.audit.findings import findings
-from core.audit.material import select_part
 from core.audit.recorded_texts import RecordedTexts
 from core.audit.run import AuditResult, numbers_of, side_effects
 from core.audit.sources import Sources, probe_of, sources_of
 from core.audit.spec import AuditSpec
 from core.config import VERSION, InputError
 from core.gallery import Gallery, open_gallery
+from core.ranking.bench import Bench
+from core.ranking.material import select_part
 from core.report import ReportOptions, read_report, rendered, report_document
 from core.saes.frozen import FrozenFile, load_frozen
 from core.verify.digests import MANIFEST, Places, compare_digests, find_places, read_manifest

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from core.audit import recall_of
 from core.gallery import build_ivf, synth_gallery
 from core.gallery.synthetic import SPREAD
+from core.ranking import recall_of
 from core.retrieval import IvfIndex, StoredIndex
 from tests.benchmarks.toggle import D, K, timed
 

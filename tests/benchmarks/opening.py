@@ -22,7 +22,7 @@ READER = """
 import json, sys, time
 start = time.perf_counter()
 import numpy as np
-from core.audit import Bench, RankRequest, rank
+from core.ranking import Bench, RankRequest, rank
 from core.gallery import open_gallery
 loaded = time.perf_counter()
 gallery, bench = open_gallery(sys.argv[1]), Bench()

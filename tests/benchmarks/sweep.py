@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from core.audit import Bench, RankRequest, rank, sweep
 from core.config import Edit
 from core.gallery import Gallery
+from core.ranking import Bench, RankRequest, rank, sweep
 from core.saes.checkpoint import SAEFile
 from tests.benchmarks.opening import made
 from tests.benchmarks.toggle import timed

@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from core.audit.ranked_lists import list_metrics
 from core.cli import main
 from core.config import InputError
 from core.metrics import RANKING_METRICS
+from core.ranking.ranked_lists import list_metrics
 
 TEN = list("0010010111")
 

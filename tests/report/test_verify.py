@@ -13,8 +13,6 @@ import scipy.sparse as sparse
 import torch
 
 from core.audit.arms import gather, request_for
-from core.audit.bench import Bench
-from core.audit.material import item_material, select_part
 from core.audit.run import edits_of
 from core.audit.sources import open_sources
 from core.audit.spec import AuditSpec
@@ -23,6 +21,8 @@ from core.config import Edit, InputError, SAEConfig
 from core.gallery import open_gallery
 from core.interventions import INTERVENTIONS
 from core.labelling import LabelLog, LabelSet
+from core.ranking.bench import Bench
+from core.ranking.material import item_material, select_part
 from core.saes.base import SAES, new_sae
 from core.saes.checkpoint import load_sae
 from core.saes.frozen import FrozenSAE, load_frozen

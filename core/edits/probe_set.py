@@ -1,0 +1,151 @@
+"""The rows that find neurons, and nothing else: whoever gets a probe set cannot see an evaluation row."""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from core.config import InputError
+from core.gallery import Gallery
+from core.interventions import Material
+from core.metrics import RANKING_METRICS
+from core.metrics.base import skews, top_rows
+from core.neurons.attribution import Attribution, attribute
+from core.ranking.bench import Bench
+from core.ranking.live_items import live_engine
+from core.ranking.material import SAEs, item_material, sae_of, select_part
+from core.ranking.request import RankRequest
+from core.ranking.results import Part
+from core.readout import ReadoutArrays
+from core.retrieval import LiveEngine, best_rows, blocks, squared_lengths, times, unit_query
+from core.statistics import depth_for
+
+RESAMPLES = 100
+"""Resamples of the probe rows over which skew is averaged in a search."""
+
+if TYPE_CHECKING:
+    from core.saes.checkpoint import SAEFile
+
+
+@dataclass(frozen=True, eq=False)
+class ProbeSet:
+    """Items of the probe half (or of a probe gallery) with their groups and codes."""
+
+    material: Material
+    part: Part
+    k: int
+    """Retrieved rows at which skew is looked at, the same share of the probe rows as the request's k of its own."""
+
+    def products(self, query: np.ndarray) -> np.ndarray:
+        """Stored pooled embedding . query of every row (n,), summed in float64."""
+        return times(self.material.pooled, query[None], dtype=np.float64)[0]
+
+    @cached_property
+    def lengths(self) -> np.ndarray:
+        return np.sqrt(squared_lengths(self.material.pooled, np.float64))
+
+    @cached_property
+    def directions(self) -> np.ndarray:
+        """What a unit of each neuron adds (F, d): decoder rows, through the linear part of the readout where needed."""
+        W = self.material.W_dec.astype(np.float64)
+        return W if self.readout is None else self.readout.linear(W)
+
+    @cached_property
+    def scale(self) -> np.ndarray | None:
+        """1 / sigma of every row at the residual attach point (n,); None at the pooled one."""
+        if self.readout is None:
+            return None
+        x = self.material.x
+        sigma = [self.readout.sigma(np.asarray(x[at], np.float64)) for at in blocks(len(x), x.shape[1])]
+        return 1.0 / np.concatenate(sigma)
+
+    @property
+    def readout(self) -> ReadoutArrays | None:
+        return self.material.readout if self.material.attach == "residual" else None
+
+    def leading_group(self, query: np.ndarray) -> int:
+        """Place of the group that the top k over-represents most by its target, the first of equals."""
+        scores = self.products(query) / self.lengths
+        ranked = self.part.labels[top_rows(scores, self.k)]
+        counts = np.bincount(ranked[ranked >= 0], minlength=len(self.part.groups))
+        if not counts.sum():
+            raise InputError("none of the top k of the probe rows has a known group; choose another attribute")
+        return int(np.argmax(skews(counts, self.part.target, "ours", self.k)))
+
+    def attribution(self, query: np.ndarray, group: int, other: int | None = None) -> Attribution:
+        """Why the query leans towards a group, against another one or all other known rows."""
+        labels = self.part.labels
+        rest = (labels >= 0) & (labels != group) if other is None else labels == other
+        codes = self.material.require_codes()
+        return attribute(codes, self.directions @ query, self.products(query), labels == group, rest, self.scale)
+
+    @cached_property
+    def engine(self) -> LiveEngine:
+        """Answers any edit on the probe rows."""
+        return live_engine(self.material)
+
+    def max_skew(self, scores: np.ndarray) -> float:
+        """MaxSkew@k under some scores (n,)."""
+        labels = self.part.labels[best_rows(scores, self.k)]
+        return float(RANKING_METRICS.get("max_skew")()(labels, self.part.target))
+
+    def skews(self, scores: np.ndarray) -> tuple[float, float]:
+        """MaxSkew@k under some scores (n,), and its mean over resamples of the probe rows.
+
+        A resample gives every row a Poisson(1) weight, always the same for the same row. The mean is what a search
+        should look at: it does not fall to 0 because a few rows happen to lie on the right side of the k-th place.
+        """
+        top = best_rows(scores, min(self.part.n, 2 * depth_for(self.k)))
+        labels, weights = self.part.labels[top], self._weights[:, top]
+        is_group = labels[:, None] == np.arange(len(self.part.groups))
+        # the row that crosses the k-th place counts as far as it still fits
+        inside = np.diff(np.minimum(np.cumsum(weights, axis=1), self.k), axis=1, prepend=0.0)
+        metric = RANKING_METRICS.get("max_skew")()
+        drawn = metric.from_counts(inside @ is_group, self.part.target)
+        return self.max_skew(scores), float(np.nanmean(drawn))
+
+    @cached_property
+    def _weights(self) -> np.ndarray:
+        return np.random.default_rng(0).poisson(1.0, size=(RESAMPLES, self.part.n)).astype(np.float64)
+
+
+def probe_set(gallery: Gallery, probe: Gallery, request: RankRequest, saes: SAEs, bench: Bench) -> ProbeSet:
+    """The probe half of `probe`, restricted as the request restricts its gallery.
+
+    Of `gallery`, whose rows may be the ones that are evaluated, only the number of searched rows is used, for k.
+
+    Parameters
+    ----------
+    probe : the gallery itself, or the partner that is wholly a probe set.
+
+    Raises
+    ------
+    InputError : no SAE of the gallery's side, no probe half, fewer than two groups.
+    """
+    return _set_of(probe, replace(request, half="probe"), len(gallery.rows(request.half, request.where)), saes, bench)
+
+
+def explained_set(gallery: Gallery, request: RankRequest, saes: SAEs, bench: Bench) -> ProbeSet:
+    """The request's own rows, to explain what is found there; never to choose an edit by."""
+    return _set_of(gallery, request, len(gallery.rows(request.half, request.where)), saes, bench)
+
+
+def _set_of(source: Gallery, request: RankRequest, searched: int, saes: SAEs, bench: Bench) -> ProbeSet:
+    sae_file: SAEFile = sae_of(source.side, saes)
+    part = select_part(source, replace(request, edits={}), bench)
+    if len(part.groups) < 2:
+        raise InputError(
+            f"the {request.half} rows hold only {', '.join(part.groups) or 'unknown groups'}; a lean needs two groups: "
+            "loosen the restriction or choose another attribute"
+        )
+    k = min(part.n, max(1, round(request.k * part.n / searched)))
+    return ProbeSet(item_material(source, part, sae_file, bench), part, k)
+
+
+def unit_queries(vectors: np.ndarray, d: int) -> np.ndarray:
+    """Queries (m, d) in float64, each of length 1."""
+    rows = np.atleast_2d(np.asarray(vectors, dtype=np.float64))
+    for row in rows:
+        unit_query(row, d)  # refuses what has no direction
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)

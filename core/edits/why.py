@@ -1,0 +1,253 @@
+"""Why a query leans: the neurons that make it, what each of them really does, and the smallest edit that ends it."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from core.config import Edit, InputError
+from core.edits.choosing import EditChoice, by_rule, query_vectors
+from core.edits.probe_set import ProbeSet, explained_set, probe_set
+from core.edits.smallest import SmallestEdit, smallest_edit
+from core.gallery import Gallery
+from core.neurons import Attribution
+from core.ranking.bench import Bench
+from core.ranking.controls import ControlsResult, controls
+from core.ranking.cost import CostResult, utility_cost
+from core.ranking.material import SAEs, select_part
+from core.ranking.request import RankRequest
+from core.ranking.results import SCHEMA, RankResult
+from core.ranking.steps import rank
+from core.statistics import Estimate
+
+if TYPE_CHECKING:
+    from core.backbones.base import Backbone
+
+Progress = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True)
+class NeuronPull:
+    """One neuron's part in a lean, as the sum has it and as a new ranking without it shows it."""
+
+    neuron: int
+    contribution: Estimate
+    """Its part of the gap of mean scores; positive pulls towards the group."""
+    share: float
+    """contribution / gap: what switching it off would close, to first order."""
+    closed: float | None
+    """What switching it off alone does close, of the gap of mean cosines, exactly; None where it leaves nothing of
+    some item, so that there is no ranking without it."""
+    skew: float | None
+    """MaxSkew@k of the same rows with it off, ranked again."""
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "neuron": self.neuron,
+            "contribution": self.contribution.to_json(),
+            "share_of_gap": self.share,
+            "closed_when_off": self.closed,
+            "max_skew_when_off": self.skew,
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class WhyResult:
+    """The lean of one query, split over neurons."""
+
+    request: RankRequest
+    group: str
+    """The group that the top k over-represents most; the gap is against all other known rows."""
+    first_order: bool
+    """True at the residual attach point: each row's own scale is held, which switching changes as well."""
+    attribution: Attribution
+    pulls: tuple[NeuronPull, ...]
+    """By falling size of the contribution."""
+    skew: float
+    """MaxSkew@k of the rows as they are."""
+    k: int
+    n: int
+    group_counts: Mapping[str, int]
+    digests: Mapping[str, str]
+
+    def to_json(self) -> dict[str, Any]:
+        found = self.attribution
+        return {
+            "schema": SCHEMA,
+            **self.request.to_json(),
+            "k": self.k,
+            "n": self.n,
+            "group_counts": dict(self.group_counts),
+            "group": self.group,
+            "against": "all other known rows",
+            "first_order": self.first_order,
+            "max_skew": self.skew,
+            "gap": found.gap_estimate.to_json(),
+            "explained": float(found.contributions.sum()),
+            "rest": found.rest_estimate.to_json(),
+            "neurons": [pull.to_json() for pull in self.pulls],
+            "digests": dict(self.digests),
+        }
+
+
+def why(
+    gallery: Gallery,
+    request: RankRequest,
+    backbone: "Backbone | None" = None,
+    saes: SAEs | None = None,
+    top: int = 20,
+    bench: Bench | None = None,
+) -> WhyResult:
+    """Split the lean of the request's query over neurons, on the request's own rows.
+
+    Parameters
+    ----------
+    top : neurons that are listed, the largest contributions of either sign.
+    """
+    bench, saes = bench or Bench(), saes or {}
+    rows = explained_set(gallery, request, saes, bench)
+    query = query_vectors(gallery, request, _asked(request), backbone, bench)[0]
+    group = rows.leading_group(query)
+    found = rows.attribution(query, group)
+    order = found.order()[:top]
+    listed = [int(j) for j in order if found.contributions[j] != 0]
+    part = rows.part
+    return WhyResult(
+        request=request,
+        group=part.groups[group],
+        first_order=rows.readout is not None,
+        attribution=found,
+        pulls=tuple(_pull(rows, found, query, group, j) for j in listed),
+        skew=rows.max_skew(rows.engine.scores(query)),
+        k=rows.k,
+        n=part.n,
+        group_counts=dict(zip(part.groups, part.counts, strict=True)),
+        digests={"gallery": gallery.digest, "sae": saes[gallery.side].digest},
+    )
+
+
+def _pull(rows: ProbeSet, found: Attribution, query: np.ndarray, group: int, neuron: int) -> NeuronPull:
+    labels = rows.part.labels
+    first, rest = labels == group, (labels >= 0) & (labels != group)
+    share = float(found.contributions[neuron] / found.gap) if found.gap else 0.0
+    try:
+        after = rows.engine.scores(query, Edit((neuron,)))
+    except InputError:
+        return NeuronPull(neuron, found.estimate(neuron), share, None, None)
+    gaps = [
+        float(s[first].mean(dtype=np.float64) - s[rest].mean(dtype=np.float64))
+        for s in (rows.engine.scores(query), after)
+    ]
+    closed = 1.0 - gaps[1] / gaps[0] if gaps[0] else 0.0
+    return NeuronPull(neuron, found.estimate(neuron), share, closed, rows.max_skew(after))
+
+
+# -------------------------------------------------------------------------------------------- the smallest edit
+
+
+def find_smallest(
+    gallery: Gallery,
+    probe: Gallery,
+    request: RankRequest,
+    target_skew: float,
+    size: int = 16,
+    queries: Sequence[str] | None = None,
+    explicit: Mapping[str, str] | None = None,
+    backbone: "Backbone | None" = None,
+    saes: SAEs | None = None,
+    bench: Bench | None = None,
+    progress: Progress | None = None,
+) -> SmallestEdit:
+    """The path of `smallest_edit` for the request's query, or for several prompts at once, on the probe half alone.
+
+    Parameters
+    ----------
+    queries : prompts that one edit should serve; None: the request's own query.
+    explicit : query -> group that it names; an edit for many queries should leave these alone.
+    """
+    bench, saes, explicit = bench or Bench(), saes or {}, explicit or {}
+    found = probe_set(gallery, probe, request, saes, bench)
+    vectors = query_vectors(gallery, request, list(queries) if queries else _asked(request), backbone, bench)
+    named = query_vectors(gallery, request, list(explicit), backbone, bench) if explicit else ()
+    missing = sorted(set(explicit.values()) - set(found.part.groups))
+    if missing:
+        raise InputError(
+            f"explicit queries name {', '.join(missing)}; the probe rows hold {', '.join(found.part.groups)}"
+        )
+    places = [found.part.groups.index(group) for group in explicit.values()]
+    return smallest_edit(found, vectors, target_skew, size, list(zip(named, places, strict=True)), progress)
+
+
+@dataclass(frozen=True, eq=False)
+class Confirmed:
+    """What an edit that was found on the probe half does on the evaluation half, beside its rivals."""
+
+    result: RankResult
+    controls: ControlsResult
+    """The same number of random neurons, the reconstruction alone."""
+    cost: CostResult
+    """Queries that name a group, before and after; only a global edit reaches them."""
+    rivals: Mapping[str, RankResult | str]
+    """The published rule and the mean-difference projection; or why there is no result."""
+
+    def to_json(self) -> dict[str, Any]:
+        rivals = {
+            name: {"max_skew": arm.after.metrics["max_skew"].to_json(), "cosine": arm.difference.cosine.estimate}
+            if isinstance(arm, RankResult) and arm.after is not None and arm.difference is not None
+            else {"estimate": None, "reason": arm}
+            for name, arm in self.rivals.items()
+        }
+        return {
+            "half": self.result.request.half,
+            "result": self.result.to_json(),
+            "controls": self.controls.to_json(),
+            "explicit": {query: cost.to_json() for query, cost in self.cost.explicit.items()},
+            "rivals": rivals,
+        }
+
+
+def confirm(
+    gallery: Gallery,
+    probe: Gallery,
+    request: RankRequest,
+    edit: Edit,
+    backbone: "Backbone | None" = None,
+    saes: SAEs | None = None,
+    explicit: Mapping[str, str] | None = None,
+    draws: int = 20,
+    bench: Bench | None = None,
+    progress: Progress | None = None,
+) -> Confirmed:
+    """The edit on the evaluation half: the ranking, random neurons, the published rule and the mean difference."""
+    bench, saes = bench or Bench(), saes or {}
+    evaluated = replace(request, half="evaluation", edits={gallery.side: edit}, method="neuron-edit")
+    select_part(gallery, evaluated, bench)  # says first whether there is an evaluation half
+    given = (backbone, saes)
+
+    def rival(asked: RankRequest | Callable[[], RankRequest]) -> RankResult | str:
+        try:
+            return rank(gallery, asked() if callable(asked) else asked, *given, bench)
+        except InputError as error:
+            return str(error)
+
+    def ruled() -> RankRequest:
+        rule = EditChoice("rule")
+        neurons, _ = by_rule(probe_set(gallery, probe, request, saes, bench), rule)
+        return replace(evaluated, edits={gallery.side: rule.edit(neurons)})
+
+    return Confirmed(
+        rank(gallery, evaluated, *given, bench),
+        controls(gallery, evaluated, *given, draws=draws, bench=bench, progress=progress),
+        utility_cost(gallery, evaluated, *given, explicit=explicit or {}, bench=bench),
+        {
+            "published rule, tau 0.5": rival(ruled),
+            "mean-difference projection": rival(replace(evaluated, edits={}, method="mean-difference")),
+        },
+    )
+
+
+def _asked(request: RankRequest) -> Sequence[str] | np.ndarray:
+    if request.query_embedding is not None:
+        return np.asarray(request.query_embedding)[None]
+    return [str(request.query)]

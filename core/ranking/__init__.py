@@ -1,0 +1,37 @@
+"""One question, answered: who is retrieved before and after, how surely, and what it costs."""
+
+from core.ranking.approximate import ApproximateSearch, approximate_rank, recall_of
+from core.ranking.bench import Bench
+from core.ranking.controls import ControlArm, ControlsResult, controls
+from core.ranking.cost import CostResult, ExplicitCost, ZeroshotCost, utility_cost
+from core.ranking.request import RankRequest
+from core.ranking.results import ArmResult, Difference, Part, RankChange, RankResult
+from core.ranking.steps import metric_estimate, rank
+from core.ranking.sweep import Sweep, SweepPoint, sweep
+from core.ranking.texts import query_embedding
+
+__all__ = [
+    "ApproximateSearch",
+    "ArmResult",
+    "Bench",
+    "ControlArm",
+    "ControlsResult",
+    "CostResult",
+    "Difference",
+    "ExplicitCost",
+    "Part",
+    "RankChange",
+    "RankRequest",
+    "RankResult",
+    "Sweep",
+    "SweepPoint",
+    "ZeroshotCost",
+    "approximate_rank",
+    "controls",
+    "metric_estimate",
+    "query_embedding",
+    "rank",
+    "recall_of",
+    "sweep",
+    "utility_cost",
+]

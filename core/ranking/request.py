@@ -1,0 +1,100 @@
+"""What is asked: frozen choices with a digest."""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from core.config import HALVES, SIDES, Edit, Half, InputError, Side, digest_of, one_of
+from core.interventions import INTERVENTIONS
+from core.metrics.targets import Target
+from core.prompts import PromptBook
+from core.statistics import DRAWS
+
+if TYPE_CHECKING:
+    from core.gallery import Gallery
+
+
+@dataclass(frozen=True, eq=False)
+class RankRequest:
+    """One query to a gallery, and the edit whose effect is asked for. Equal requests have equal digests."""
+
+    attribute: str
+    """Attribute column whose groups are counted."""
+    query: str | None = None
+    """A prompt in words; or give `query_embedding`."""
+    query_embedding: Iterable[float] | None = None
+    """(d,) numbers in the space of the pooled embeddings."""
+    k: int = 100
+    """How many items are retrieved."""
+    target: Target = "uniform"
+    """ "uniform", "gallery" (the shares among the searched rows) or a table group -> share."""
+    half: Half = "all"
+    where: Mapping[str, str] = field(default_factory=dict)
+    """Restricts the searched rows: {"race": "White"}."""
+    edits: Mapping[Side, Edit] = field(default_factory=dict)
+    """Which neurons are switched, by side."""
+    method: str = "neuron-edit"
+    """Registered intervention that carries the edits out, or that needs none."""
+    prompts: PromptBook | None = None
+    """What methods with prompts are fitted on; None: the shipped book that suits the model's words."""
+    probe: "Gallery | None" = None
+    """Gallery whose labelled items methods may look at; None: the gallery's own probe half, or its partner."""
+    seed: int = 0
+    """Of null bands, intervals and paired draws."""
+    null_draws: int = DRAWS
+
+    def __post_init__(self) -> None:
+        one_of(self.half, HALVES, "half")
+        for side in self.edits:
+            one_of(side, SIDES, "side of an edit")
+        if self.query_embedding is not None:
+            object.__setattr__(self, "query_embedding", tuple(float(v) for v in self.query_embedding))
+            if not self.query_embedding or not all(map(math.isfinite, self.query_embedding)):
+                raise InputError("the query embedding is empty or holds NaN or infinity; expected (d,) finite numbers")
+        if (self.query is None) == (self.query_embedding is None):
+            raise InputError("a ranking needs either a query in words or a query embedding, and not both")
+        if self.query is not None and not self.query.strip():
+            raise InputError("the query is empty; type what to search for, for example: a photo of a doctor")
+        if isinstance(self.target, Mapping):
+            for group, share in self.target.items():
+                if not math.isfinite(share):
+                    raise InputError(f"the target share of {group} was {share}; expected a number above 0")
+        for name, least in (("k", 1), ("null_draws", 1), ("seed", 0)):
+            value = getattr(self, name)
+            if int(value) != value or value < least:
+                raise InputError(f"{name} was {value}; expected a whole number of at least {least}")
+            object.__setattr__(self, name, int(value))
+
+    @property
+    def intervenes(self) -> bool:
+        """Whether anything is asked beyond the ranking as it is: an edit, or a method that needs none."""
+        return bool(self.edits) or not INTERVENTIONS.get(self.method).needs.edit
+
+    def to_json(self) -> dict[str, Any]:
+        given = {"prompts": self.prompts, "probe": self.probe}
+        return {
+            "attribute": self.attribute,
+            "query": self.query,
+            "query_embedding": None if self.query_embedding is None else digest_of(list(self.query_embedding)),
+            "k": self.k,
+            "target": self.target if isinstance(self.target, str) else dict(self.target),
+            "half": self.half,
+            "where": dict(self.where),
+            "edits": {side: edit.to_json() for side, edit in self.edits.items()},
+            "method": self.method,
+            "seed": self.seed,
+            "null_draws": self.null_draws,
+            **{name: thing.digest for name, thing in given.items() if thing is not None},
+        }
+
+    @cached_property
+    def digest(self) -> str:
+        return digest_of(self.to_json())
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, RankRequest) and self.digest == other.digest
+
+    def __hash__(self) -> int:
+        return hash(self.digest)

@@ -1,0 +1,161 @@
+"""What a question finds: frozen values that become the JSON of the command line."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from core.ranking.request import RankRequest
+from core.statistics import Estimate, worst_pair
+
+SCHEMA = 1
+RANKING_NAMES = ("max_skew", "min_skew", "ndkl", "kl")
+"""Registered metrics that every ranking is measured by."""
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """The searched rows and their groups."""
+
+    rows: np.ndarray
+    """Row numbers in the gallery, int64 (n,), rising."""
+    digest: str
+    groups: tuple[str, ...]
+    """Groups that the searched rows hold, sorted."""
+    labels: np.ndarray
+    """Place in `groups` of every searched row, int16 (n,); -1 unknown."""
+    counts: tuple[int, ...]
+    """Searched rows of each group."""
+    target: np.ndarray
+    """Target share of each group (G,), float64."""
+    absent: tuple[str, ...] = ()
+    """Groups of the attribute that no searched row has."""
+
+    @property
+    def n(self) -> int:
+        return len(self.rows)
+
+    @property
+    def unknown(self) -> int:
+        """Searched rows without a known group."""
+        return self.n - sum(self.counts)
+
+    def worst_pair(self, arm: "ArmResult") -> dict[str, Any] | None:
+        """The most over- and the most under-represented group of an arm; see `core.statistics.worst_pair`."""
+        return worst_pair(arm.shares, self.target.tolist(), len(arm.rows) - arm.unknown, self.counts)
+
+    @property
+    def nbytes(self) -> int:
+        return self.rows.nbytes + self.labels.nbytes
+
+
+@dataclass(frozen=True, eq=False)
+class ArmResult:
+    """One arm: who is in the top k, and what the metrics say about it."""
+
+    ids: tuple[str, ...]
+    rows: np.ndarray
+    """Row numbers in the gallery, int64 (k,), best first."""
+    scores: np.ndarray
+    """Cosine of query and item, float32 (k,)."""
+    groups: tuple[str | None, ...]
+    """Group of each item; None unknown."""
+    shares: Mapping[str, Estimate]
+    unknown: int
+    metrics: Mapping[str, Estimate]
+    deep: np.ndarray
+    """Places in the searched rows beyond the k-th, best first: what resampling can reach."""
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "ids": list(self.ids),
+            "rows": self.rows.tolist(),
+            "scores": [float(s) for s in self.scores],
+            "groups": list(self.groups),
+            "shares": {group: share.to_json() for group, share in self.shares.items()},
+            "unknown": self.unknown,
+            **{name: estimate.to_json() for name, estimate in self.metrics.items()},
+        }
+
+
+@dataclass(frozen=True)
+class RankChange:
+    """Place of one item of the new top k, counted from 1, before and after."""
+
+    id: str
+    row: int
+    before: int
+    after: int
+
+    def to_json(self) -> dict[str, Any]:
+        return {"id": self.id, "row": self.row, "before": self.before, "after": self.after}
+
+
+@dataclass(frozen=True, eq=False)
+class Difference:
+    """After minus before, paired: the same query on the same gallery."""
+
+    shares: Mapping[str, Estimate]
+    metrics: Mapping[str, Estimate]
+    entered: tuple[str, ...]
+    """Ids in the top k after, not before, best first."""
+    left: tuple[str, ...]
+    """Ids in the top k before, not after, best first."""
+    rank_changes: tuple[RankChange, ...]
+    """Every item of the top k after."""
+    rows_changed: int
+    """Searched items whose embedding the edit changes."""
+    cosine: Estimate
+    """Mean cosine of searched items before and after; `lo` is the smallest and `hi` the largest of them."""
+    query_cosine: float
+    """Cosine of the query before and after; 1: the query is not edited."""
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "shares": {group: share.to_json() for group, share in self.shares.items()},
+            **{name: estimate.to_json() for name, estimate in self.metrics.items()},
+            "entered": list(self.entered),
+            "left": list(self.left),
+            "rank_changes": [change.to_json() for change in self.rank_changes],
+            "rows_changed": self.rows_changed,
+            "cosine": {"mean": self.cosine.estimate, "min": self.cosine.lo, "n": self.cosine.n},
+            "query_cosine": self.query_cosine,
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class RankResult:
+    """A ranking and, where an edit was asked for, the ranking after it and what changed."""
+
+    request: RankRequest
+    part: Part
+    digests: Mapping[str, Any]
+    notes: tuple[str, ...]
+    """Warnings for people: what could not be compared, words that the model does not know, absent groups."""
+    before: ArmResult
+    after: ArmResult | None = None
+    difference: Difference | None = None
+    index: Mapping[str, Any] | None = None
+    """How the ranking was found where not every row was looked at, with the measured recall; None: exactly."""
+
+    def to_json(self) -> dict[str, Any]:
+        part = self.part
+        document = {
+            "schema": SCHEMA,
+            **self.request.to_json(),
+            "target_shares": {g: float(q) for g, q in zip(part.groups, part.target, strict=True)},
+            "n": part.n,
+            "group_counts": dict(zip(part.groups, part.counts, strict=True)),
+            "unknown": part.unknown,
+            "digests": dict(self.digests),
+            "notes": list(self.notes),
+            **({"index": dict(self.index)} if self.index is not None else {}),
+            "before": self._arm(self.before),
+        }
+        if self.after is not None and self.difference is not None:
+            document |= {"after": self._arm(self.after), "difference": self.difference.to_json()}
+        return document
+
+    def _arm(self, arm: ArmResult) -> dict[str, Any]:
+        return {**arm.to_json(), "worst_pair": self.part.worst_pair(arm)}

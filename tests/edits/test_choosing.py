@@ -1,0 +1,122 @@
+"""A choice of neurons reads and writes the same JSON, and no evaluation row can reach the choice."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from core.config import Edit, InputError
+from core.edits import EditChoice, choose_edits, probe_set
+from core.ranking import Bench, RankRequest
+from tests.tiny import N, TinyBackbone, TinyGallery, sae_file
+
+REQUEST = RankRequest("gender", "unused", k=40, half="evaluation")
+QUERIES = ["a photo of a nurse", "a photo of a pilot"]
+FILE = sae_file("image", "pooled")
+CHOICES = [
+    {"select": "rule", "tau": 0.2, "top": 2},
+    {"neurons": [17, 3], "strength": 0.5, "gamma": 0.1, "form": "blend"},
+    {"select": "attribution", "size": 4, "per_query": True},
+    {"select": "attribution", "size": 4, "per_query": False},
+    {"select": "smallest", "target_skew": 0.1, "size": 5},
+    {"select": "smallest", "size": 5, "per_query": False, "explicit": {"a photo of a man": "Male"}},
+    {"label_set": "a" * 64},
+]
+every = pytest.mark.parametrize("value", CHOICES, ids=str)
+found = pytest.mark.parametrize("value", [value for value in CHOICES if "label_set" not in value], ids=str)
+
+
+def chosen(value, gallery=None, **given):
+    given = {"queries": QUERIES, "backbone": TinyBackbone(), "saes": {"image": FILE}, **given}
+    gallery = gallery or TinyGallery()
+    return choose_edits(gallery, gallery, EditChoice.from_json(value), REQUEST, **given)
+
+
+@every
+def test_json_is_read_back_and_digests_follow_it(value):
+    choice = EditChoice.from_json(value)
+    again = EditChoice.from_json(choice.to_json())
+    assert again == choice and again.digest == choice.digest
+    assert replace(choice, strength=0.25).digest != choice.digest
+    assert set(value) <= set(choice.to_json())
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ({"select": "rule", "size": 3}, "unknown keys: size; rule knows tau, top"),
+        ({"neurons": [1], "tau": 0.5, "x": 1}, "unknown keys: tau, x"),
+        ({"select": "magic"}, "select of the edit was 'magic'"),
+        ({}, "names neither neurons"),
+        ({"neurons": "3"}, "expected a list of neuron numbers"),
+        ({"neurons": [1.5]}, "expected a list of neuron numbers"),
+        ({"select": "rule", "tau": 2}, "tau was 2"),
+        ({"select": "rule", "tau": "high"}, "tau was 'high'"),
+        ({"select": "attribution", "size": 0}, "size was 0"),
+        ({"select": "attribution", "per_query": "yes"}, "per_query was 'yes'"),
+        ({"neurons": [1], "strength": 3}, "strength was 3"),
+        ({"select": "smallest", "target_skew": -1}, "target_skew was -1"),
+        ({"select": "smallest", "explicit": ["a photo of a man"]}, "explicit was"),
+        ([], "the edit was"),
+    ],
+)
+def test_refused_in_one_line(value, message):
+    with pytest.raises(InputError, match=message):
+        EditChoice.from_json(value)
+
+
+@found
+def test_one_edit_a_query_in_the_order_of_the_queries(value):
+    edits = chosen(value)
+    assert len(edits) == 2 and all(isinstance(edit, Edit) and edit.neurons for edit in edits)
+    assert list(chosen(value, queries=QUERIES[::-1])) == list(edits)[::-1]
+    vectors = TinyBackbone().encode_texts(QUERIES)["pooled"]
+    assert list(chosen(value, queries=vectors)) == list(edits)
+    assert edits[0].strength == value.get("strength", 1.0) and edits[0].form == value.get("form", "error-preserving")
+
+
+class Scrambled(TinyGallery):
+    """A gallery whose evaluation half is noise and whose evaluation labels are turned round."""
+
+    def embeddings(self, attach="pooled"):
+        x = np.array(super().embeddings(attach))
+        x[1::2] = np.random.default_rng(99).normal(size=x[1::2].shape)
+        return x
+
+    def group_numbers(self, attribute):
+        numbers = np.array(super().group_numbers(attribute))
+        numbers[1::2] = 1 - numbers[1::2]
+        return numbers
+
+
+@found
+def test_the_evaluation_half_takes_no_part(value):
+    assert list(chosen(value, Scrambled())) == list(chosen(value))
+
+
+def test_the_probe_set_holds_probe_rows_alone():
+    gallery = TinyGallery()
+    probe = probe_set(gallery, gallery, REQUEST, {"image": FILE}, Bench())
+    assert (probe.part.rows % 2 == 0).all() and len(probe.material.pooled) == probe.part.n == N // 2
+    assert probe.k == 40
+    whole = probe_set(gallery, gallery, replace(REQUEST, half="all"), {"image": FILE}, Bench())
+    assert whole.k == 20  # the same share of half as many rows
+
+
+def test_a_set_for_all_serves_every_query_and_sizes_are_kept():
+    alone = chosen({"select": "attribution", "size": 3})
+    together = chosen({"select": "attribution", "size": 3, "per_query": False})
+    assert together[0] == together[1] and all(len(edit.neurons) <= 3 for edit in (*alone, *together))
+    assert alone[0] != alone[1]
+
+
+def test_what_cannot_be_found_is_said():
+    with pytest.raises(InputError, match="give its neurons"):
+        choose_edits(TinyGallery(), TinyGallery(), EditChoice.from_json({"label_set": "b"}), REQUEST, QUERIES)
+    with pytest.raises(InputError, match="no group of the probe rows has a neuron of its own"):
+        chosen({"select": "rule", "tau": 1.0})
+    with pytest.raises(InputError, match="a lean needs two groups"):
+        one = replace(REQUEST, where={"gender": "Male"})
+        probe_set(TinyGallery(), TinyGallery(), one, {"image": FILE}, Bench())
+    with pytest.raises(InputError, match="no image SAE was given"):
+        chosen({"select": "rule"}, saes={})
