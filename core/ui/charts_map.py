@@ -125,14 +125,17 @@ def _scatter(
 
 
 def _frame(figure: go.Figure) -> go.Figure:
-    """No axes: places have no units. Dragging draws a lasso, the wheel zooms."""
+    """No axes: places have no units. Dragging moves the map, the wheel zooms, a click takes one point.
+
+    Streamlit takes no click for a choice while dragging draws a lasso, so the lasso is a tool of the toolbar.
+    """
     hidden = {"visible": False, "showgrid": False, "zeroline": False}
     figure.update_xaxes(**hidden)
     figure.update_yaxes(**hidden, scaleanchor="x")
     figure.update_layout(
         height=HEIGHT,
         margin={"l": 0, "r": 0, "t": 30, "b": 0},
-        dragmode="lasso",
+        dragmode="pan",
         showlegend=False,
         uirevision="kept",
         hoverlabel={"font": {"size": 14}},

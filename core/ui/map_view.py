@@ -167,7 +167,7 @@ def _neurons(
     state: AppState, found: probing.Probe, side: Side, selected: list[int], attribute: str | None, group: str | None
 ) -> None:
     if not selected:
-        st.caption("Click a neuron, or draw a lasso around several: their pictures show here.")
+        st.caption("Click a neuron, or take the lasso above the map for several: their pictures show here.")
         return
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(f"**{len(selected):,} selected**", width="content")
@@ -199,7 +199,7 @@ def _switch(state: AppState, side: Side, neurons: tuple[int, ...]) -> None:
 
 def _items(found: probing.Probe, selected: list[int]) -> None:
     if not selected:
-        st.caption("Click an item, or draw a lasso around several.")
+        st.caption("Click an item, or take the lasso above the map for several.")
         return
     shown = selected[:ITEMS]
     st.markdown(f"**{len(selected):,} selected**")

@@ -74,7 +74,7 @@ PLACE = """() => {
 }"""
 
 
-def test_a_pointer_that_rests_on_a_neuron_sees_what_fires_it(page: Page, address: str) -> None:
+def test_a_pointer_on_the_map_sees_what_fires_a_neuron_and_a_click_opens_it(page: Page, address: str) -> None:
     open_neurons(page, address)
     page.get_by_text("Map", exact=True).first.click()
     page.wait_for_function("document.querySelector('.st-key-map-plot .js-plotly-plot')?._fullData?.length")
@@ -89,3 +89,8 @@ def test_a_pointer_that_rests_on_a_neuron_sees_what_fires_it(page: Page, address
     assert card.locator("img").first.get_attribute("alt").startswith("Item ")
     page.mouse.move(x - 400, 5)
     expect(card).to_be_hidden()
+    x, y, neuron = page.evaluate(PLACE)
+    page.mouse.click(x, y)
+    expect(page.get_by_text("1 selected")).to_be_visible()
+    page.locator(f".st-key-map-open-{neuron} button").click()
+    expect(page.get_by_role("heading", name=f"Neuron {neuron}", exact=True)).to_be_visible()
