@@ -107,6 +107,7 @@ def elsewhere(found: probing.Probe, neuron: int, attribute: str | None) -> None:
         words = ", ".join(f"{group} {percent(e.estimate)}" for group, e in rates.items() if e.estimate is not None)
         provenance.chart(
             neuron_charts.rates(rates),
+            provenance.NARROW,
             key="elsewhere-rates",
             config=charts.config(f"neuron-{neuron}-elsewhere"),
             alt=f"Firing rates there: {words}.",
@@ -133,6 +134,7 @@ def heat_map(state: AppState, found: probing.Probe, neuron: int) -> None:
         least, most = float(values.min()), float(values.max())
         provenance.chart(
             charts_map.heat(picture, values),
+            provenance.NARROW,
             key="heat",
             config=charts.config(f"neuron-{neuron}-patches"),
             alt=f"Activation of neuron {neuron} on {values.size} patches of item {chosen}: {least:.2f} to {most:.2f}.",

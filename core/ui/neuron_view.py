@@ -178,6 +178,7 @@ def _groups(found: probing.Probe, neuron: int, attribute: str) -> None:
     words = ", ".join(f"{group} {percent(e.estimate)}" for group, e in rates.items() if e.estimate is not None)
     provenance.chart(
         neuron_charts.rates(rates),
+        provenance.NARROW,
         key="rates",
         config=charts.config(f"neuron-{neuron}-rates"),
         alt=f"Firing rates: {words}.",
@@ -187,6 +188,7 @@ def _groups(found: probing.Probe, neuron: int, attribute: str) -> None:
         st.markdown("**How strongly it fires** :small[:gray[share of each group, silent items left out]]")
         provenance.chart(
             neuron_charts.activation_histogram(edges, shares),
+            provenance.NARROW,
             key="activations",
             config=charts.config(f"neuron-{neuron}-activations"),
             alt="Histogram of the activations above 0 for each group.",

@@ -13,8 +13,8 @@ from core.ui.results import Asked
 from core.ui.state import OWN_TARGET, AppState, get_state
 from core.ui.wording import TARGET_NAMES
 
-PRINT, PRINT_WIDTH = 10, 130
-"""Size of the small print under a figure in pixels, and letters on one of its lines."""
+PRINT, PRINT_WIDTH, NARROW = 10, 130, 62
+"""Size of the small print under a figure in pixels, and letters on one of its lines, on a page and in half a column."""
 SHORT = 8
 """Hex digits of a digest that are shown; the copied block has them all."""
 
@@ -78,17 +78,17 @@ def foot() -> None:
     strip(loaded(get_state()))
 
 
-def chart(figure: go.Figure, **options: Any) -> Any:
+def chart(figure: go.Figure, print_width: int = PRINT_WIDTH, **options: Any) -> Any:
     """`st.plotly_chart` of a figure that says where its numbers come from when it leaves the page."""
-    return st.plotly_chart(carrying(figure, loaded(get_state())), **options)
+    return st.plotly_chart(carrying(figure, loaded(get_state()), print_width), **options)
 
 
-def carrying(figure: go.Figure, lines: Mapping[str, str]) -> go.Figure:
+def carrying(figure: go.Figure, lines: Mapping[str, str], print_width: int = PRINT_WIDTH) -> go.Figure:
     """The figure with the facts in small print below it, digests cut to their beginning."""
     kept = {name: _cut(value) for name, value in lines.items()}
     if "model" in kept:
         kept["model"] = kept["model"].partition(",")[0]
-    text = textwrap.fill(" · ".join(f"{name}: {value}" for name, value in kept.items()), PRINT_WIDTH)
+    text = textwrap.fill(" · ".join(f"{name}: {value}" for name, value in kept.items()), print_width)
     rows = text.count("\n") + 1
     bottom = figure.layout.margin.b if figure.layout.margin.b is not None else 40
     more, layout = rows * (PRINT + 4), figure.layout
