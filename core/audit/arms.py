@@ -112,7 +112,7 @@ def _labelled(choice: EditChoice, sources: Sources) -> tuple[int, ...]:
 
 def _plain(spec: AuditSpec) -> Any:
     """Neurons are found against a target that every attribute has; a custom table belongs to the audited ones."""
-    return spec.target if isinstance(spec.target, str) else "uniform"
+    return spec.target if isinstance(spec.target, str) else "gallery"
 
 
 def arms_of(

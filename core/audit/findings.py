@@ -3,19 +3,21 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from core.audit.numbers import HEADLINE
-from core.statistics import benjamini_hochberg, holm
+from core.statistics import ALPHA, benjamini_hochberg, holm
+from core.verdicts import BEYOND, NO_CHANGE, NO_LEAN, NOT_COMPUTED
 
-ALPHA = 0.05
-BIAS, EFFECT = "bias", "effect"
+LEAN, EFFECT = "lean", "effect"
 CORRECTIONS = {"headline": "Holm", "exploratory": "Benjamini-Hochberg"}
+TOGETHER = "all pre-registered prompts"
 
 
 def findings(attributes: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """One entry for every question that the audit asked, in the order of the spec, with p and adjusted p.
 
-    bias : is the original's MaxSkew beyond what shuffled labels give? effect : does the edit change it? Headline
-    findings are one family (Holm), exploratory ones another (Benjamini-Hochberg).
+    lean : does the prompt prefer a group, given who is there? effect : does the edit change who is retrieved? Both per
+    prompt, and for the mean of all pre-registered prompts. Headline findings are one family (Holm), exploratory ones
+    another (Benjamini-Hochberg). A group is named only where the finding is beyond chance in its family and the group
+    by itself too. Nothing of a lean depends on the target.
 
     Parameters
     ----------
@@ -27,23 +29,50 @@ def findings(attributes: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         for entry, adjusted in zip(family, correct([entry["p"] for entry in family]), strict=True):
             entry["p_adjusted"], entry["m"] = float(adjusted), len(family)
             entry["verdict"] = _verdict(entry)
+    for entry in listed:
+        if entry["verdict"] in (NO_LEAN, NO_CHANGE, NOT_COMPUTED):
+            entry["group"] = None
     return listed
 
 
 def _of_attribute(one: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    attribute, groups = one["attribute"], one["part"]["groups"]
-    for prompt in one["prompts"]:
-        metric = prompt["metrics"][HEADLINE]
-        leading = _leading(prompt)
-        small = leading is not None and groups[leading]["small"]
-        for about, arm in ((BIAS, "original"), (EFFECT, "difference")):
-            if arm in metric:
-                yield _entry(attribute, prompt["prompt"], prompt["kind"], about, metric[arm], leading, small)
-    if sum(prompt["kind"] == "headline" for prompt in one["prompts"]) > 1:
-        arms = one["arms"]
-        yield _entry(attribute, None, "headline", BIAS, arms["original"]["mean"], None, False)
-        if "edited" in arms:
-            yield _entry(attribute, None, "headline", EFFECT, arms["edited"]["change"], None, False)
+    attribute, prompts = one["attribute"], one["prompts"]
+    for prompt in prompts:
+        yield _lean(attribute, prompt["prompt"], prompt["kind"], *_of_list(prompt["before"]))
+        if "difference" in prompt:
+            yield _effect(attribute, prompt["prompt"], prompt["kind"], prompt["difference"])
+    if sum(prompt["kind"] == "headline" for prompt in prompts) > 1:
+        found, edited = one["arms"]["original"]["lean"], one["arms"].get("edited")
+        yield _lean(attribute, None, "headline", found, found["points"][found["group"]])
+        if edited is not None:
+            change = {**edited, "shares": edited["effect"].get("changes", {})}
+            yield _effect(attribute, None, "headline", change)
+
+
+def _of_list(before: Mapping[str, Any]) -> tuple[dict[str, Any], Mapping[str, Any]]:
+    """What the finding of one list needs, named as the mean over lists names it, and the lean of its group."""
+    groups = before["lean"]
+    about = before["leading_group"] or max(groups, key=lambda group: groups[group]["departure"])
+    facts = {"p": before["lean_p"], "p_smallest": before["lean_p_smallest"], "leading_group": before["leading_group"]}
+    return {**facts, "ratio": groups[about]["ratio"], "about": about}, groups[about]["points"]
+
+
+def _lean(
+    attribute: str, prompt: str | None, kind: str, found: Mapping[str, Any], points: Mapping[str, Any]
+) -> dict[str, Any]:
+    value = {key: item for key, item in points.items() if key != "target"}
+    more = {"ratio": found["ratio"]} if "ratio" in found else {}
+    return _entry(attribute, prompt, kind, LEAN, found["leading_group"], value, found["p"], found["p_smallest"]) | more
+
+
+def _effect(attribute: str, prompt: str | None, kind: str, change: Mapping[str, Any]) -> dict[str, Any]:
+    effect = change["effect"]
+    if "reason" in effect:
+        return _entry(attribute, prompt, kind, EFFECT, None, {"estimate": None, "reason": effect["reason"]}, None, None)
+    group = effect["group"]
+    value = {key: item for key, item in change["shares"][group].items() if key != "target"}
+    entry = _entry(attribute, prompt, kind, EFFECT, group, value, effect["p"], effect["p_smallest"])
+    return entry | {name: effect[name] for name in ("direction", "lean_direction", "leading_before", "leading_after")}
 
 
 def _entry(
@@ -51,43 +80,33 @@ def _entry(
     prompt: str | None,
     kind: str,
     about: str,
+    group: str | None,
     value: Mapping[str, Any],
-    leading: str | None,
-    small: bool,
+    p: float | None,
+    smallest: float | None,
 ) -> dict[str, Any]:
     return {
-        "id": " | ".join([attribute, prompt or "all pre-registered prompts", about]),
+        "id": " | ".join([attribute, prompt or TOGETHER, about]),
         "attribute": attribute,
         "prompt": prompt,
         "kind": kind,
         "about": about,
-        "metric": HEADLINE,
-        "group": leading,
-        "value": {key: item for key, item in value.items() if key != "p"},
-        "p": value.get("p"),
+        "metric": "points" if about == LEAN else "share difference",
+        "group": group,
+        "value": dict(value),
+        "p": p,
+        "p_smallest": smallest,
         "p_adjusted": None,
         "m": None,
         "correction": CORRECTIONS[kind],
-        "interpreted": not small,
-        "verdict": "not computed",
+        "interpreted": "note" not in value,
+        "verdict": NOT_COMPUTED,
     }
-
-
-def _leading(prompt: Mapping[str, Any]) -> str | None:
-    """The group that the original over-represents most."""
-    ratios = {
-        group: arms["original"]["estimate"] / arms["original"]["target"]
-        for group, arms in prompt["shares"].items()
-        if arms["original"]["estimate"] is not None
-    }
-    return max(ratios, key=ratios.__getitem__) if ratios else None
 
 
 def _verdict(entry: Mapping[str, Any]) -> str:
-    """What may be said: about bias "beyond chance" or "not distinguishable"; about an edit "less", "more" or "none"."""
+    """A lean is beyond chance or not; an effect has a direction with respect to the target, or there is none."""
     shown = entry["p_adjusted"] <= ALPHA
-    if entry["about"] == BIAS:
-        return "beyond chance" if shown else "not distinguishable"
-    if not shown:
-        return "none"
-    return "less" if entry["value"]["estimate"] < 0 else "more"
+    if entry["about"] == LEAN:
+        return BEYOND if shown else NO_LEAN
+    return entry["direction"] if shown else NO_CHANGE

@@ -5,36 +5,36 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from scipy.special import ndtr
 
 from core.audit.arms import CHOSEN, ORIGINAL, PROJECTION, RECONSTRUCTION, Ranked
 from core.audit.spec import AuditSpec
 from core.metrics import RANKING_METRICS
-from core.ranking.results import RANKING_NAMES, Part
-from core.ranking.steps import metric_estimate
+from core.ranking.measures import (
+    RANKING_NAMES,
+    ListNumbers,
+    asks_gallery_shares,
+    list_change,
+    list_numbers,
+    metric_estimate,
+)
+from core.ranking.results import Part
 from core.statistics import (
     MINIMUM_N,
     Estimate,
-    PairedDraws,
-    difference_p,
+    MeanEffect,
+    MeanLean,
     list_draws,
+    mean_effect,
     mean_estimate,
+    mean_lean,
     mean_of,
-    metric_difference,
     null_of_mean,
-    null_p,
-    p_value,
-    paired_draws,
-    share_differences,
     share_estimate,
     with_null,
-    worst_pair,
 )
 
-HEADLINE = "max_skew"
-"""The metric that findings are about."""
-NORMAL = 1.959964
-"""Standard normal quantile of a 95 % interval."""
+DISTANCE_METRIC = "max_skew"
+"""The metric whose mean over prompts is told beside the mean lean."""
 NO_TARGET = "not applicable"
 
 
@@ -46,151 +46,160 @@ def number(estimate: Estimate, target: Any, **more: Any) -> dict[str, Any]:
 def prompt_numbers(
     spec: AuditSpec, attribute: str, prompt: str, part: Part, ranked: Ranked, ids: Mapping[str, Sequence[str]]
 ) -> dict[str, Any]:
-    """Who one prompt retrieves: shares and metrics of the original, of the edit, and their paired difference.
+    """Who one prompt retrieves: the original, the edit, and what changed between them.
 
     Parameters
     ----------
     ids : arm -> ids of its top k, best first.
     """
-    arms = [arm for arm in (ORIGINAL, CHOSEN) if arm in ranked.arms]
-    k, target = spec.k, spec.target_of(attribute)
-    tops = {arm: part.labels[ranked.of(arm)[:k]] for arm in arms}
-    document: dict[str, Any] = {
-        "prompt": prompt,
-        "kind": "headline" if prompt in spec.prompts else "exploratory",
-        "k": k,
-        "unknown": {arm: int((top < 0).sum()) for arm, top in tops.items()},
-        "top": {
-            arm: {"ids": list(ids[arm]), "groups": [part.groups[g] if g >= 0 else None for g in top]}
-            for arm, top in tops.items()
-        },
-    }
-    shares = {arm: _shares(top, part) for arm, top in tops.items()}
-    metrics: dict[str, dict[str, Estimate]] = {
-        arm: {name: metric_estimate(name, top, part.target, part.counts, spec.seed) for name in RANKING_NAMES}
-        for arm, top in tops.items()
-    }
-    pairs = None
-    if len(arms) == 2:
-        pairs = paired_draws(*(ranked.of(arm) for arm in arms), part.labels, k, seed=spec.seed)
-        shares["difference"] = share_differences(pairs, *tops.values(), len(part.groups))
-        metrics["difference"] = {name: _difference(name, pairs, metrics, tops, part) for name in RANKING_NAMES}
+    k, target, seed = spec.k, spec.target_of(attribute), spec.seed
+    kind = "headline" if prompt in spec.prompts else "exploratory"
+    tests = spec.tests(kind)
+    document: dict[str, Any] = {"prompt": prompt, "kind": kind, "k": k}
+    found: dict[str, ListNumbers] = {}
+    for arm, name in ((ORIGINAL, "before"), (CHOSEN, "after")):
+        if arm not in ranked.arms:
+            continue
+        top = part.labels[ranked.of(arm)[:k]]
+        found[arm] = list_numbers(top, part, seed, tests=tests)
+        groups = [part.groups[g] if g >= 0 else None for g in top]
+        document[name] = {"ids": list(ids[arm]), "groups": groups, **_with_target(found[arm].to_json(), target)}
+    if len(found) == 2:
+        rankings = (ranked.of(ORIGINAL), ranked.of(CHOSEN))
+        change = list_change(found[ORIGINAL], found[CHOSEN], rankings, part, k, seed=seed, tests=tests)
+        document["difference"] = _with_target(change.to_json(), target)
         at = ranked.arms.index(CHOSEN)
         document["rows_changed"] = number(share_estimate(ranked.rows_changed[at], part.n), NO_TARGET)
         document["cosine"] = _mean_cosine({prompt: ranked}, CHOSEN, part)
-    document["shares"] = {
-        group: {arm: number(found[g], float(part.target[g])) for arm, found in shares.items()}
-        for g, group in enumerate(part.groups)
-    }
-    document["metrics"] = {
-        name: {arm: number(found[name], target) for arm, found in metrics.items()} for name in RANKING_NAMES
-    }
-    headline = document["metrics"][HEADLINE]
-    for arm in arms:
-        headline[arm]["p"] = _headline_p(metrics[arm][HEADLINE], part, spec.seed)
-    changed = metrics["difference"][HEADLINE].estimate if pairs is not None else None
-    if pairs is not None and changed is not None:
-        before, after = pairs.values(RANKING_METRICS.get(HEADLINE)(), part.target)
-        headline["difference"]["p"] = difference_p(changed, after - before)
-    named = dict(zip(part.groups, shares[ORIGINAL], strict=True))
-    known = int((tops[ORIGINAL] >= 0).sum())
-    pair = worst_pair(named, part.target.tolist(), known, part.counts)
-    document["worst_pair"] = pair and {name: pair[name] for name in ("over", "under")}
     return document
 
 
-def _shares(top: np.ndarray, part: Part) -> list[Estimate]:
-    known = int((top >= 0).sum())
-    return [share_estimate(int((top == g).sum()), known) for g in range(len(part.groups))]
-
-
-def _difference(
-    name: str,
-    pairs: PairedDraws,
-    metrics: Mapping[str, Mapping[str, Estimate]],
-    tops: Mapping[str, np.ndarray],
-    part: Part,
-) -> Estimate:
-    missing = next((metrics[arm][name].reason for arm in tops if metrics[arm][name].estimate is None), None)
-    if missing is not None:
-        return Estimate.missing(missing)
-    return metric_difference(RANKING_METRICS.get(name)(), pairs, *tops.values(), part.target)
-
-
-def _headline_p(value: Estimate, part: Part, seed: int) -> float | None:
-    """How likely retrieval blind to labels is to show as much bias."""
-    if value.estimate is None or value.n is None:
-        return None
-    return null_p(RANKING_METRICS.get(HEADLINE)(), value.estimate, part.counts, value.n, part.target.tolist(), seed)
+def _with_target(document: dict[str, Any], target: Any) -> dict[str, Any]:
+    """The metrics of a list or of a change, each with the target that it is measured against."""
+    return {key: {**item, "target": target} if key in RANKING_NAMES else item for key, item in document.items()}
 
 
 # ------------------------------------------------------------------------------------- means and controls
 
 
 def arm_numbers(spec: AuditSpec, attribute: str, part: Part, found: Mapping[str, Ranked]) -> dict[str, Any]:
-    """Mean headline metric of every arm over the pre-registered prompts, random neurons as a band.
+    """Mean lean and mean MaxSkew of every arm over the pre-registered prompts, random neurons as a band.
 
-    Intervals resample prompts and rows; with one prompt only rows.
+    Intervals resample prompts and rows, with one prompt only rows; p permutes labels once for all prompts of a draw.
 
     Parameters
     ----------
     found : prompt -> rankings, of the pre-registered prompts.
     """
-    target, arms = spec.target_of(attribute), next(iter(found.values())).arms
-    metric, groups = RANKING_METRICS.get(HEADLINE)(), len(part.groups)
+    target, arms, seed = spec.target_of(attribute), next(iter(found.values())).arms, spec.seed
+    metric, groups, k = RANKING_METRICS.get(DISTANCE_METRIC)(), len(part.groups), spec.k
     named = [arm for arm in (ORIGINAL, CHOSEN, RECONSTRUCTION, PROJECTION) if arm in arms]
     rankings = np.stack([[one.of(arm) for one in found.values()] for arm in named])
-    observed = np.asarray(metric(part.labels[rankings[..., : spec.k]], part.target))
-    drawn = list_draws(rankings, part.labels, spec.k, groups, seed=spec.seed).values(metric, part.target)
+    observed = np.asarray(metric(part.labels[rankings[..., :k]], part.target))
+    draws = list_draws(rankings, part.labels, k, groups, seed=seed)
+    drawn, shares = draws.values(metric, part.target), draws.shares
+    tests = spec.tests("headline")
+    leans = [
+        mean_lean(tops[:, :k], part.labels, shares[:, i], part.counts, tests, seed) for i, tops in enumerate(rankings)
+    ]
     document: dict[str, Any] = {}
     for i, arm in enumerate(named):
-        tops = rankings[i, :, : spec.k]
-        mean = mean_estimate(observed[i], drawn[:, i], spec.seed)
-        document[arm] = {"mean": number(mean, target), "by_prompt": _by_prompt(found, tops, part, spec, target)}
-        if arm in (ORIGINAL, CHOSEN) and mean.estimate is not None:
-            band, values = null_of_mean(metric, tops, part.labels, part.target, seed=spec.seed)
-            document[arm]["mean"] = number(with_null(metric, mean, band), target)
-            document[arm]["mean"]["p"] = p_value(mean.estimate, values)
-        if arm != ORIGINAL:
-            change = mean_estimate(observed[i] - observed[0], drawn[:, i] - drawn[:, 0], spec.seed)
-            document[arm] |= {"change": number(change, target, p=_p(change)), "cosine": _mean_cosine(found, arm, part)}
+        tops = rankings[i, :, :k]
+        mean = mean_estimate(observed[i], drawn[:, i], seed)
+        if arm in (ORIGINAL, CHOSEN) and mean.estimate is not None and asks_gallery_shares(part.target, part.counts):
+            mean = with_null(metric, mean, null_of_mean(metric, tops, part.labels, part.target, seed=seed)[0])
+        document[arm] = {
+            "lean": _mean_lean_json(part, leans[i]),
+            "mean": number(mean, target),
+            "by_prompt": _by_prompt(found, tops, part, spec, target),
+        }
+        if arm == ORIGINAL:
+            continue
+        change = mean_estimate(observed[i] - observed[0], drawn[:, i] - drawn[:, 0], seed)
+        both = (rankings[0, :, :k], tops)
+        asked = part.target.tolist()
+        effect = mean_effect(leans[0], leans[i], both, part.labels, shares[:, i] - shares[:, 0], asked, tests, seed)
+        document[arm] |= {"change": number(change, target), "effect": _mean_effect_json(part, effect)}
+        document[arm]["cosine"] = _mean_cosine(found, arm, part)
     randoms = [arm for arm in arms if arm.startswith("random ")]
     if randoms:
-        chosen = float(observed[named.index(CHOSEN)].mean())
-        document["random neurons"] = _random(spec, part, found, randoms, chosen, target)
+        group = _about(leans[0])
+        chosen = leans[named.index(CHOSEN)].points[group]
+        document["random neurons"] = _random(spec, part, found, randoms, group, chosen)
     return document
+
+
+def _about(lean: MeanLean) -> int:
+    """The group that a comparison of arms is about: the leading one, else the one that departs most."""
+    return lean.leading if lean.leading is not None else int(np.argmax(lean.departure))
+
+
+def _mean_lean_json(part: Part, lean: MeanLean) -> dict[str, Any]:
+    about = _about(lean)
+    return {
+        "points": {group: number(points, NO_TARGET) for group, points in zip(part.groups, lean.points, strict=True)},
+        "p": lean.p,
+        "p_smallest": lean.smallest_p,
+        "p_group": dict(zip(part.groups, map(_known, lean.p_group), strict=True)),
+        "p_adjusted": dict(zip(part.groups, map(_known, lean.p_adjusted), strict=True)),
+        "group": part.groups[about],
+        "leading_group": None if lean.leading is None else part.groups[lean.leading],
+        "beyond_chance": lean.beyond_chance,
+    }
+
+
+def _known(value: float) -> float | None:
+    return None if math.isnan(value) else value
+
+
+def _mean_effect_json(part: Part, effect: MeanEffect | None) -> dict[str, Any]:
+    if effect is None:
+        return {"reason": "a list holds no row with a known group"}
+
+    def name(group: int | None) -> str | None:
+        return None if group is None else part.groups[group]
+
+    return {
+        "changes": {
+            group: number(change, NO_TARGET) for group, change in zip(part.groups, effect.changes, strict=True)
+        },
+        "p": effect.p,
+        "p_smallest": effect.smallest_p,
+        "p_group": dict(zip(part.groups, effect.p_group, strict=True)),
+        "group": name(effect.group),
+        "leading_before": name(effect.leading_before),
+        "leading_after": name(effect.leading_after),
+        "direction": effect.direction,
+        "lean_direction": effect.lean_direction,
+    }
 
 
 def _by_prompt(
     found: Mapping[str, Ranked], tops: np.ndarray, part: Part, spec: AuditSpec, target: Any
 ) -> dict[str, dict[str, Any]]:
-    values = (metric_estimate(HEADLINE, part.labels[top], part.target, part.counts, spec.seed) for top in tops)
+    values = (metric_estimate(DISTANCE_METRIC, part.labels[top], part.target, part.counts, spec.seed) for top in tops)
     return {prompt: number(value, target) for prompt, value in zip(found, values, strict=True)}
 
 
-def _p(change: Estimate) -> float | None:
-    """Two-sided and normal, with the standard error that the interval has."""
-    if change.estimate is None or change.lo is None or change.hi is None:
-        return None
-    error = (change.hi - change.lo) / (2 * NORMAL)
-    return float(2 * ndtr(-abs(change.estimate) / error)) if error > 0 else float(change.estimate == 0.0)
-
-
 def _random(
-    spec: AuditSpec, part: Part, found: Mapping[str, Ranked], arms: Sequence[str], chosen: float, target: Any
+    spec: AuditSpec, part: Part, found: Mapping[str, Ranked], arms: Sequence[str], group: int, chosen: Estimate
 ) -> dict[str, Any]:
-    """The draws of random neurons: mean, smallest and largest, and how many reach what the chosen ones do."""
-    metric, draws = RANKING_METRICS.get(HEADLINE)(), []
+    """The draws of random neurons: mean lean in points of one group, and how many leave as small a lean as the edit."""
+    base, draws = part.counts[group] / sum(part.counts), []
     for arm in arms:
-        tops = np.stack([one.of(arm)[: spec.k] for one in found.values()])
-        draws.append(np.asarray(metric(part.labels[tops], part.target)))
+        labels = part.labels[np.stack([one.of(arm)[: spec.k] for one in found.values()])]
+        known = (labels >= 0).sum(axis=1)
+        draws.append((labels == group).sum(axis=1) / np.maximum(known, 1) - base)
     means = [float(values.mean()) for values in draws]
     mean = Estimate(float(np.mean(means)), min(means), max(means), len(means))
+    as_small = sum(abs(value) <= abs(chosen.estimate or 0.0) for value in means)
     return {
-        "mean": number(mean, target),
+        "group": part.groups[group],
+        "points": number(mean, NO_TARGET),
         "interval": "smallest and largest of the draws",
-        "draws": [number(_over_prompts(values), target) for values in draws],
-        "p": (1 + sum(value <= chosen for value in means)) / (1 + len(means)),
+        "draws": [number(_over_prompts(values), NO_TARGET) for values in draws],
+        "p": (1 + as_small) / (1 + len(means)),
+        "p_smallest": 1 / (1 + len(means)),
     }
 
 
@@ -207,7 +216,7 @@ def _mean_cosine(found: Mapping[str, Ranked], arm: str, part: Part) -> dict[str,
     moments = [(one.cosine[i], one.spread[i]) for one in found.values() for i in [one.arms.index(arm)]]
     mean, spread = np.mean(moments, axis=0).tolist()
     half = 1.96 * spread / math.sqrt(part.n)
-    return number(Estimate(mean, mean - half, mean + half, part.n), NO_TARGET)
+    return number(Estimate(mean, max(mean - half, -1.0), min(mean + half, 1.0), part.n), NO_TARGET)
 
 
 def part_numbers(part: Part, target: Any) -> dict[str, Any]:
@@ -217,6 +226,7 @@ def part_numbers(part: Part, target: Any) -> dict[str, Any]:
         "unknown": part.unknown,
         "absent": list(part.absent),
         "target": target,
+        "asks_gallery_shares": asks_gallery_shares(part.target, part.counts),
         "groups": {
             group: {"n": count, "target": float(q), "small": count < MINIMUM_N}
             for group, count, q in zip(part.groups, part.counts, part.target, strict=True)

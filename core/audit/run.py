@@ -18,6 +18,8 @@ from core.ranking.bench import Bench
 from core.ranking.cost import utility_cost
 from core.ranking.material import select_part
 from core.ranking.results import Part
+from core.ranking.steps import MOST_OF_THEM
+from core.verdicts import ALL_RETRIEVED, most_retrieved
 
 if TYPE_CHECKING:
     from core.backbones.base import Backbone
@@ -64,6 +66,7 @@ def run(
     sources = open_sources(spec, backbone)
     check(spec, sources)
     edits, notes = edits_of(spec, sources, bench)
+    notes = [*length_notes(spec, sources, bench), *notes]
     ranked = gather(spec, sources, edits, folder, bench, progress)
     effects = {a: side_effects(spec, sources, a, edits[a], ranked, bench, progress) for a in spec.attributes}
     numbers = [numbers_of(spec, sources, a, edits[a], ranked, effects[a], bench) for a in spec.attributes]
@@ -77,6 +80,14 @@ def check(spec: AuditSpec, sources: Sources) -> None:
         part = select_part(sources.gallery, request_for(spec, attribute, spec.prompts[0]), Bench())
         if spec.k > part.n:
             raise InputError(f"k was {spec.k}; the evaluation half has {part.n} rows to search: choose a smaller k")
+
+
+def length_notes(spec: AuditSpec, sources: Sources, bench: Bench) -> list[str]:
+    """What must be known first where the lists hold most of the searched rows, or all of them."""
+    n = select_part(sources.gallery, request_for(spec, spec.attributes[0], spec.prompts[0]), bench).n
+    if spec.k == n:
+        return [ALL_RETRIEVED]
+    return [most_retrieved(spec.k, n)] if spec.k >= MOST_OF_THEM * n else []
 
 
 def side_effects(

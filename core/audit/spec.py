@@ -10,7 +10,9 @@ from core.config import InputError, digest_of
 from core.metrics.targets import TARGETS, Target
 from core.store import read_json
 
-SCHEMA = 1
+SCHEMA = 2
+SCHEMAS = (1, 2)
+"""Schema 1 meant even shares where no target was given; schema 2 means the shares of the searched rows."""
 REQUIRED = ("schema", "gallery", "attributes", "k", "prompts")
 Targets = str | Mapping[str, Mapping[str, float]]
 
@@ -31,8 +33,9 @@ class AuditSpec:
     """Text encoder; None: the gallery's own, or its known prompts."""
     sae: str | None = None
     where: Mapping[str, str] = field(default_factory=dict)
-    target: Targets = "uniform"
-    """"uniform", "gallery", or {attribute: {group: share}}."""
+    target: Targets = "gallery"
+    """"gallery" (the shares of the searched part), "uniform", or {attribute: {group: share}}. The lean does not depend
+    on it."""
     exploratory_prompts: tuple[str, ...] = ()
     """Looked at beside: corrected by Benjamini and Hochberg, never headline."""
     method: str = "neuron-edit"
@@ -90,6 +93,15 @@ class AuditSpec:
         """Pre-registered prompts, then exploratory ones."""
         return (*self.prompts, *self.exploratory_prompts)
 
+    def tests(self, kind: str) -> int:
+        """Findings of one family that this spec will make: a lean for every prompt and attribute, and an effect where
+        something is edited; for the pre-registered ones, if several, also of their mean.
+        """
+        questions = 2 if self.edit is not None or self.method != "neuron-edit" else 1
+        prompts = self.prompts if kind == "headline" else self.exploratory_prompts
+        means = 1 if kind == "headline" and len(prompts) > 1 else 0
+        return max(len(self.attributes) * questions * (len(prompts) + means), 1)
+
     @classmethod
     def from_json(cls, value: Any) -> "AuditSpec":
         """The spec that a JSON object holds; InputError naming what is missing, unknown or wrong."""
@@ -100,9 +112,10 @@ class AuditSpec:
             raise InputError(f"an audit spec has no {', '.join(unknown)}; known: {', '.join(known)}")
         if missing := [key for key in REQUIRED if key not in value]:
             raise InputError(f"the audit spec lacks {', '.join(missing)}; required: {', '.join(REQUIRED)}")
-        if value["schema"] != SCHEMA:
-            raise InputError(f"the audit spec has schema {value['schema']!r}; this version reads schema {SCHEMA}")
-        return cls(**{key: item for key, item in value.items() if key != "schema"})
+        if value["schema"] not in SCHEMAS or isinstance(value["schema"], bool):
+            raise InputError(f"the audit spec has schema {value['schema']!r}; this version reads schemas 1 and 2")
+        given = {key: item for key, item in value.items() if key != "schema"}
+        return cls(**({"target": "uniform"} if value["schema"] == 1 else {}) | given)
 
     @classmethod
     def load(cls, path: str | Path) -> "AuditSpec":

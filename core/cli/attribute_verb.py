@@ -21,7 +21,7 @@ def attribute(
     query: Annotated[str, typer.Option("--query", help="The prompt.")],
     attribute: Annotated[str, typer.Option("--attribute", help="Attribute column.")],
     k: Annotated[int, typer.Option("--k", help="How many are retrieved.")] = 100,
-    target: editing.Target = "uniform",
+    target: editing.Target = "gallery",
     top: Annotated[int, typer.Option("--top", help="Neurons that are listed.")] = 20,
     target_skew: Annotated[
         float | None, typer.Option("--target-skew", help="Finds the smallest edit under it.")

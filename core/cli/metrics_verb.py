@@ -20,7 +20,7 @@ def metrics(
     k: Annotated[int, typer.Option("--k", help="How many of the ranking count.")],
     target: Annotated[
         str, typer.Option("--target", help="uniform, gallery, or a file of group and share.")
-    ] = "uniform",
+    ] = "gallery",
     attribute: Annotated[
         list[str] | None, typer.Option("--attribute", help="Column or intersection ('gender x race'), repeatable.")
     ] = None,

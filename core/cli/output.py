@@ -60,12 +60,13 @@ def progress_bar() -> Iterator[Callable[[int, int, str], None]]:
             bar.close()
 
 
-def estimate_text(estimate: Mapping[str, Any], digits: int = 3) -> str:
-    """ "0.920 (0.850 to 0.959, n = 100)", or the reason why there is no number."""
+def estimate_text(estimate: Mapping[str, Any], digits: int = 3, n: bool = True) -> str:
+    """ "0.920 (0.850 to 0.959, n = 100)", with or without its n, or the reason why there is no number."""
     if estimate.get("estimate") is None:
         return f"not computed: {estimate.get('reason', 'undefined')}"
     text = f"{estimate['estimate']:.{digits}f}"
     interval = ""
     if estimate.get("lo") is not None and estimate.get("hi") is not None:
-        interval = f"{estimate['lo']:.{digits}f} to {estimate['hi']:.{digits}f}, "
-    return f"{text} ({interval}n = {estimate.get('n')})"
+        interval = f"{estimate['lo']:.{digits}f} to {estimate['hi']:.{digits}f}"
+    inside = ", ".join(part for part in (interval, f"n = {estimate.get('n')}" if n else "") if part)
+    return f"{text} ({inside})" if inside else text

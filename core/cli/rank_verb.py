@@ -1,6 +1,6 @@
 """`rank`: who a query retrieves, before and after an edit."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,6 +15,7 @@ from core.cli.output import Json, emit, estimate_text, progress_bar
 from core.config import HALVES, InputError, one_of
 from core.gallery import open_gallery, open_ivf, parse_where
 from core.store import read_array
+from core.verdicts import effect_line, lean_line, smallest, target_name
 
 METRICS = ("max_skew", "min_skew", "ndkl", "kl")
 
@@ -26,7 +27,7 @@ def rank(
     query: Annotated[str | None, typer.Option("--query", help="The prompt.")] = None,
     query_embedding: Annotated[Path | None, typer.Option("--query-embedding", help="(d,) array, .npy.")] = None,
     k: Annotated[int, typer.Option("--k", help="How many are retrieved.")] = 100,
-    target: editing.Target = "uniform",
+    target: editing.Target = "gallery",
     sae: editing.SaeNames = None,
     off: editing.Off = None,
     strength: editing.Strength = 1.0,
@@ -91,11 +92,48 @@ def _vector(path: Path) -> np.ndarray:
 
 
 def _lines(document: dict[str, Any]) -> Iterator[str]:
-    yield f"k = {document['k']}, target {document['target']}"
+    yield f"k = {document['k']}, {document['n']} rows searched, target: {target_name(document['target'])}"
     yield from (f"note: {note}" for note in document["notes"])
     for arm in ("before", "after"):
         if arm in document:
             yield f"{arm}:"
-            yield from (f"  {group}: {estimate_text(share)}" for group, share in document[arm]["shares"].items())
-            yield from (f"  {name}: {estimate_text(document[arm][name])}" for name in METRICS)
+            yield from (f"  {line}" for line in list_lines(document[arm], METRICS))
             yield "  first: " + ", ".join(map(str, document[arm]["ids"][:10]))
+    if "difference" in document:
+        yield from _changes(document)
+
+
+def list_lines(found: dict[str, Any], metrics: Iterable[str]) -> Iterator[str]:
+    """One retrieved list: its lean in a sentence, a line a group, its metrics."""
+    said = lean_line(found["lean"], found["leading_group"], found["lean_beyond_chance"], found.get("lean_reason", ""))
+    yield said + (
+        f" {p_text(found['lean_p'])}{smallest(found['lean_p'], found['lean_p_smallest'])}." if found["lean_p"] else ""
+    )
+    for group, lean in found["lean"].items():
+        away = found["distance"][group]
+        yield (
+            f"{group}: {lean['retrieved']} retrieved of {lean['searched']} searched, "
+            f"share {estimate_text(lean['share'])}, ratio {estimate_text(lean['ratio'], n=False)}, adjusted {p_text(lean['p_adjusted'])}"
+        )
+        if away["difference"]["estimate"] is not None:
+            yield (
+                f"{' ' * len(group)}  from the target {away['target']:.3f}: {away['difference']['estimate']:+.3f} = "
+                f"{away['composition']:+.3f} gallery {away['model']:+.3f} model"
+            )
+    yield from (f"{name}: {estimate_text(found[name])}" for name in metrics)
+
+
+def _changes(document: dict[str, Any]) -> Iterator[str]:
+    effect = document["difference"]["effect"]
+    group = effect.get("group")
+    shares = [document[arm]["shares"][group]["estimate"] if group else None for arm in ("before", "after")]
+    own = document["target"] != "gallery"
+    yield "difference:"
+    yield f"  {effect_line(effect, *shares, own)}" + (f" {p_text(effect['p'])}." if "p" in effect else "")
+    for name, change in document["difference"]["shares"].items():
+        yield f"  {name}: {estimate_text(change)}"
+
+
+def p_text(p: float | None) -> str:
+    """ "p = 0.020"."""
+    return "no p" if p is None else f"p = {p:.2g}" if p >= 1e-4 else "p < 0.0001"

@@ -4,9 +4,10 @@ from core.ranking.approximate import ApproximateSearch, approximate_rank, recall
 from core.ranking.bench import Bench
 from core.ranking.controls import ControlArm, ControlsResult, controls
 from core.ranking.cost import CostResult, ExplicitCost, ZeroshotCost, utility_cost
+from core.ranking.measures import metric_estimate
 from core.ranking.request import RankRequest
 from core.ranking.results import ArmResult, Difference, Part, RankChange, RankResult
-from core.ranking.steps import metric_estimate, rank
+from core.ranking.steps import rank
 from core.ranking.sweep import Sweep, SweepPoint, sweep
 from core.ranking.texts import query_embedding
 

@@ -10,19 +10,21 @@ from core.config import Edit, InputError, Side
 from core.gallery import Gallery
 from core.interventions import matched_random_edits
 from core.metrics import RANKING_METRICS
+from core.metrics.base import count_groups
 from core.ranking.bench import Bench
 from core.ranking.material import Queries, SAEs, embed_query, embed_texts, part_codes, sae_of, select_part
+from core.ranking.measures import asks_gallery_shares, list_change, list_numbers
 from core.ranking.request import RankRequest
 from core.ranking.results import SCHEMA, Part
-from core.ranking.steps import intervene, metric_estimate
+from core.ranking.steps import intervene
 from core.statistics import (
+    MINIMUM_N,
     Estimate,
     depth_for,
+    lean_of,
     list_draws,
     mean_estimate,
-    metric_difference,
     null_of_mean,
-    paired_draws,
     with_null,
 )
 
@@ -40,10 +42,15 @@ class ControlArm:
     """One arm of the comparison over all prompts."""
 
     name: str
+    points: Estimate
+    """Lean in points of the group that the comparison is about, mean over the prompts; 0 is no lean."""
+    points_change: Estimate
+    """Against the original, paired."""
     max_skew: Estimate
-    """Mean MaxSkew over the prompts with interval and null band; with one prompt its own."""
+    """Mean MaxSkew over the prompts with interval; with one prompt its own. A null band only where the target is the
+    gallery's shares."""
     change: Estimate
-    """Against the original, paired over prompts and images."""
+    """Of MaxSkew against the original, paired over prompts and images."""
     by_prompt: tuple[float, ...]
     cosine: float
     """Mean cosine of the items before and after."""
@@ -53,6 +60,8 @@ class ControlArm:
     def to_json(self) -> dict[str, Any]:
         return {
             "name": self.name,
+            "points": self.points.to_json(),
+            "points_change": self.points_change.to_json(),
             "max_skew": self.max_skew.to_json(),
             "change": self.change.to_json(),
             "by_prompt": list(self.by_prompt),
@@ -68,6 +77,8 @@ class ControlsResult:
 
     request: RankRequest
     prompts: tuple[str, ...]
+    group: str
+    """The group that the comparison is about: the one that the original leads with, else the one that departs most."""
     original: ControlArm
     reconstruction_only: ControlArm
     chosen: ControlArm
@@ -80,23 +91,24 @@ class ControlsResult:
 
     @property
     def band(self) -> tuple[float, float]:
-        """Smallest and largest mean MaxSkew among the random draws."""
-        values = [arm.max_skew.estimate for arm in self.random]
+        """Smallest and largest lean in points among the random draws."""
+        values = [arm.points.estimate for arm in self.random]
         return min(values), max(values)
 
     @property
     def p_value(self) -> float:
-        """(1 + draws that lower MaxSkew as far as the chosen neurons do) / (1 + draws)."""
-        as_low = sum(arm.max_skew.estimate <= self.chosen.max_skew.estimate for arm in self.random)
-        return (1 + as_low) / (1 + len(self.random))
+        """(1 + draws that leave as small a lean as the chosen neurons do) / (1 + draws)."""
+        as_small = sum(abs(arm.points.estimate) <= abs(self.chosen.points.estimate) for arm in self.random)
+        return (1 + as_small) / (1 + len(self.random))
 
     def to_json(self) -> dict[str, Any]:
         lo, hi = self.band
-        mean = float(np.mean([arm.max_skew.estimate for arm in self.random]))
+        mean = float(np.mean([arm.points.estimate for arm in self.random]))
         return {
             "schema": SCHEMA,
             **self.request.to_json(),
             "prompts": list(self.prompts),
+            "group": self.group,
             "original": self.original.to_json(),
             "reconstruction_only": self.reconstruction_only.to_json(),
             "chosen": self.chosen.to_json(),
@@ -125,8 +137,10 @@ def controls(
     bench: Bench | None = None,
     progress: Progress | None = None,
 ) -> ControlsResult:
-    """Mean MaxSkew@k of the original, the SAE's reconstruction, the chosen neurons, matched random neurons, and the
+    """Lean and MaxSkew of the original, the SAE's reconstruction, the chosen neurons, matched random neurons, and the
     projection that removes the difference of the groups' means (fitted on labels of the probe half).
+
+    The lean is that of one group in points, s_g - p_g, mean over the prompts: the group that the original leads with.
 
     Parameters
     ----------
@@ -166,7 +180,7 @@ def controls(
     if progress:
         progress(len(plan) + 1, len(plan) + 1, "controls")
     named = tuple(prompts) if prompts else (request.query or "query embedding",)
-    return ControlsResult(request, named, *arms[:3], tuple(arms[3:]), projection, why)
+    return ControlsResult(request, named, part.groups[asked.group], *arms[:3], tuple(arms[3:]), projection, why)
 
 
 class _Asked:
@@ -184,6 +198,7 @@ class _Asked:
         self.gallery, self.part, self.queries, self.request = gallery, part, queries, request
         self._saes, self._bench = saes, bench
         self._original: np.ndarray | None = None
+        self.group = 0
 
     def arm(self, name: str, method: str, edits: Mapping[Side, Edit]) -> ControlArm:
         """One method on all prompts."""
@@ -193,11 +208,27 @@ class _Asked:
         rankings = np.stack([items.index.search(vector, depth).rows for vector in vectors])
         if self._original is None:
             self._original = rankings
+            self.group = self._leading()
         values = RANKING_METRICS.get("max_skew")()(part.labels[rankings[:, :k]], part.target)
-        skew, change = self._estimates(rankings, values)
+        points, moved, skew, change = self._estimates(rankings, values)
         return ControlArm(
-            name, skew, change, tuple(map(float, values)), items.mean_cosine, len(items.changed), request.edits
+            name,
+            points,
+            moved,
+            skew,
+            change,
+            tuple(map(float, values)),
+            items.mean_cosine,
+            len(items.changed),
+            request.edits,
         )
+
+    def _leading(self) -> int:
+        """The group with the largest mean departure of the original from a blind draw, in standard errors."""
+        tops = self.part.labels[self._original[:, : self.request.k]]
+        leans = [lean_of(self.part.counts, count_groups(top, len(self.part.groups)).tolist()) for top in tops]
+        large = [g for g, n in enumerate(self.part.counts) if n >= MINIMUM_N] or list(range(len(self.part.groups)))
+        return max(large, key=lambda g: sum(lean.groups[g].departure for lean in leans))
 
     def projection(self) -> tuple[ControlArm | None, str | None]:
         """The mean-difference arm of the gallery's side, or why there is none."""
@@ -206,27 +237,38 @@ class _Asked:
         except InputError as error:
             return None, str(error)
 
-    def _estimates(self, rankings: np.ndarray, values: np.ndarray) -> tuple[Estimate, Estimate]:
-        """MaxSkew with interval and null band, and its change against the original."""
+    def _estimates(self, rankings: np.ndarray, values: np.ndarray) -> tuple[Estimate, Estimate, Estimate, Estimate]:
+        """Lean in points and MaxSkew, each with its change against the original."""
         part, request, metric = self.part, self.request, RANKING_METRICS.get("max_skew")()
-        tops = rankings[:, : request.k]
+        seed, draws, g = request.seed, request.null_draws, self.group
         if len(rankings) == 1:
-            ranked = part.labels[tops[0]]
-            skew = metric_estimate("max_skew", ranked, part.target, part.counts, request.seed, request.null_draws)
-            was = part.labels[self._original[0]]
-            pairs = paired_draws(
-                self._original[0], rankings[0], part.labels, request.k, request.null_draws, request.seed
-            )
-            return skew, metric_difference(metric, pairs, was[: request.k], ranked, part.target)
-        before = metric(part.labels[self._original[:, : request.k]], part.target)
+            both = (self._original[0], rankings[0])
+            old, new = (list_numbers(part.labels[one[: request.k]], part, seed, draws) for one in both)
+            change = list_change(old, new, both, part, request.k, seed=seed, draws=draws)
+            points = new.lean.groups[g].points
+            return points, change.shares[part.groups[g]], new.metrics["max_skew"], change.metrics["max_skew"]
         both = np.stack([self._original, rankings])
-        draws = list_draws(both, part.labels, request.k, len(part.groups), request.null_draws, request.seed)
-        old, new = np.moveaxis(draws.values(metric, part.target), 1, 0)
-        skew = mean_estimate(values, new, request.seed)
+        tops = both[..., : request.k]
+        draws_of = list_draws(both, part.labels, request.k, len(part.groups), draws, seed)
+        before = metric(part.labels[tops[0]], part.target)
+        old, new = np.moveaxis(draws_of.values(metric, part.target), 1, 0)
+        skew = mean_estimate(values, new, seed)
         if skew.estimate is None:
-            return skew, skew
-        band, _ = null_of_mean(metric, tops, part.labels, part.target, MEAN_NULL_DRAWS, request.seed)
-        return with_null(metric, skew, band), mean_estimate(values - before, new - old, request.seed)
+            return skew, skew, skew, skew
+        if asks_gallery_shares(part.target, part.counts):
+            skew = with_null(
+                metric, skew, null_of_mean(metric, tops[1], part.labels, part.target, MEAN_NULL_DRAWS, seed)[0]
+            )
+        counts = count_groups(part.labels[tops], len(part.groups))
+        observed = counts[..., g] / counts.sum(axis=-1)
+        drawn = draws_of.shares[..., g]
+        base = part.counts[g] / sum(part.counts)
+        return (
+            mean_estimate(observed[1] - base, drawn[:, 1] - base, seed),
+            mean_estimate(observed[1] - observed[0], drawn[:, 1] - drawn[:, 0], seed),
+            skew,
+            mean_estimate(values - before, new - old, seed),
+        )
 
 
 def _random_edits(

@@ -11,9 +11,9 @@ from core.config import InputError, digest_of
 from core.gallery.labels import CROSS, crossed
 from core.metrics import RANKING_METRICS, Mode, target_distribution
 from core.metrics.targets import Target
-from core.ranking.results import RANKING_NAMES, SCHEMA
-from core.ranking.steps import metric_estimate
-from core.statistics import Estimate, null_p, share_estimate, too_few, wilson, worst_pair
+from core.ranking.measures import RANKING_NAMES, list_numbers, metric_estimate
+from core.ranking.results import SCHEMA, Part
+from core.statistics import Estimate, null_p, share_estimate, wilson
 
 FIRST_GROUPS = ("male", "man", "men", "m")
 """Names of the group that counts positive in Bias@k, as in the papers; else the first by name."""
@@ -23,7 +23,7 @@ def list_metrics(
     ranked: pd.DataFrame,
     gallery: pd.DataFrame,
     k: int,
-    target: Target = "uniform",
+    target: Target = "gallery",
     attributes: Sequence[str] = (),
     mode: Mode = "ours",
     relevant: tuple[str, str] | None = None,
@@ -83,22 +83,20 @@ def _attribute(
     q = target_distribution(target, groups, counts.tolist())
     top = places[:k]
     known = int((top >= 0).sum())
-    shares = {g: share_estimate(int((top == i).sum()), known) for i, g in enumerate(groups)}
-    metrics = {name: metric_estimate(name, top, q, tuple(counts.tolist()), seed, mode=mode) for name in RANKING_NAMES}
+    part = Part(np.arange(len(gallery)), "", tuple(groups), numbers.astype(np.int16), tuple(counts.tolist()), q)
     document: dict[str, Any] = {
         "n": len(gallery),
-        "unknown": int((top < 0).sum()),
-        "unknown_in_gallery": int((numbers < 0).sum()),
-        "group_counts": dict(zip(groups, counts.tolist(), strict=True)),
+        "unknown_in_gallery": part.unknown,
+        "group_counts": dict(zip(groups, part.counts, strict=True)),
         "target_shares": dict(zip(groups, q.tolist(), strict=True)),
-        "shares": {g: too_few(s, int(n)).to_json() for (g, s), n in zip(shares.items(), counts, strict=True)},
-        "worst_pair": worst_pair(shares, q.tolist(), max(known, 1), counts.tolist()),
+        **list_numbers(top, part, seed).to_json(),
     }
-    for name, estimate in metrics.items():
-        document[name] = estimate.to_json()
-        if mode == "ours" and estimate.estimate is not None:
-            metric = RANKING_METRICS.get(name)()
-            document[name]["p"] = null_p(metric, estimate.estimate, counts.tolist(), known, q.tolist(), seed)
+    for name in RANKING_NAMES:
+        if mode != "ours":
+            document[name] = metric_estimate(name, top, q, part.counts, seed, mode=mode).to_json()
+        elif "null" in document[name]:
+            metric, value = RANKING_METRICS.get(name)(), document[name]["estimate"]
+            document[name]["p"] = null_p(metric, value, part.counts, known, q.tolist(), seed)
     return document | _signed(groups, top, known)
 
 

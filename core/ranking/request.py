@@ -28,8 +28,9 @@ class RankRequest:
     """(d,) numbers in the space of the pooled embeddings."""
     k: int = 100
     """How many items are retrieved."""
-    target: Target = "uniform"
-    """ "uniform", "gallery" (the shares among the searched rows) or a table group -> share."""
+    target: Target = "gallery"
+    """What the shares are compared with: "gallery" (those of the searched rows), "uniform" or a table group -> share.
+    The lean does not depend on it."""
     half: Half = "all"
     where: Mapping[str, str] = field(default_factory=dict)
     """Restricts the searched rows: {"race": "White"}."""

@@ -6,12 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from core.ranking.measures import ListChange, ListNumbers
 from core.ranking.request import RankRequest
-from core.statistics import Estimate, worst_pair
+from core.statistics import Effect, Estimate
 
-SCHEMA = 1
-RANKING_NAMES = ("max_skew", "min_skew", "ndkl", "kl")
-"""Registered metrics that every ranking is measured by."""
+SCHEMA = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,10 +40,6 @@ class Part:
         """Searched rows without a known group."""
         return self.n - sum(self.counts)
 
-    def worst_pair(self, arm: "ArmResult") -> dict[str, Any] | None:
-        """The most over- and the most under-represented group of an arm; see `core.statistics.worst_pair`."""
-        return worst_pair(arm.shares, self.target.tolist(), len(arm.rows) - arm.unknown, self.counts)
-
     @property
     def nbytes(self) -> int:
         return self.rows.nbytes + self.labels.nbytes
@@ -61,11 +56,24 @@ class ArmResult:
     """Cosine of query and item, float32 (k,)."""
     groups: tuple[str | None, ...]
     """Group of each item; None unknown."""
-    shares: Mapping[str, Estimate]
-    unknown: int
-    metrics: Mapping[str, Estimate]
+    numbers: ListNumbers
     deep: np.ndarray
     """Places in the searched rows beyond the k-th, best first: what resampling can reach."""
+    ties: int = 0
+    """Rows with exactly the k-th score, among those that were looked at, where they are on both sides of k; gallery
+    order decides between them. 0: none."""
+
+    @property
+    def shares(self) -> Mapping[str, Estimate]:
+        return self.numbers.shares
+
+    @property
+    def metrics(self) -> Mapping[str, Estimate]:
+        return self.numbers.metrics
+
+    @property
+    def unknown(self) -> int:
+        return self.numbers.unknown
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -73,9 +81,8 @@ class ArmResult:
             "rows": self.rows.tolist(),
             "scores": [float(s) for s in self.scores],
             "groups": list(self.groups),
-            "shares": {group: share.to_json() for group, share in self.shares.items()},
-            "unknown": self.unknown,
-            **{name: estimate.to_json() for name, estimate in self.metrics.items()},
+            "ties_at_k": self.ties,
+            **self.numbers.to_json(),
         }
 
 
@@ -96,8 +103,7 @@ class RankChange:
 class Difference:
     """After minus before, paired: the same query on the same gallery."""
 
-    shares: Mapping[str, Estimate]
-    metrics: Mapping[str, Estimate]
+    change: ListChange
     entered: tuple[str, ...]
     """Ids in the top k after, not before, best first."""
     left: tuple[str, ...]
@@ -111,10 +117,21 @@ class Difference:
     query_cosine: float
     """Cosine of the query before and after; 1: the query is not edited."""
 
+    @property
+    def shares(self) -> Mapping[str, Estimate]:
+        return self.change.shares
+
+    @property
+    def metrics(self) -> Mapping[str, Estimate]:
+        return self.change.metrics
+
+    @property
+    def effect(self) -> Effect | None:
+        return self.change.effect
+
     def to_json(self) -> dict[str, Any]:
         return {
-            "shares": {group: share.to_json() for group, share in self.shares.items()},
-            **{name: estimate.to_json() for name, estimate in self.metrics.items()},
+            **self.change.to_json(),
             "entered": list(self.entered),
             "left": list(self.left),
             "rank_changes": [change.to_json() for change in self.rank_changes],
@@ -151,11 +168,8 @@ class RankResult:
             "digests": dict(self.digests),
             "notes": list(self.notes),
             **({"index": dict(self.index)} if self.index is not None else {}),
-            "before": self._arm(self.before),
+            "before": self.before.to_json(),
         }
         if self.after is not None and self.difference is not None:
-            document |= {"after": self._arm(self.after), "difference": self.difference.to_json()}
+            document |= {"after": self.after.to_json(), "difference": self.difference.to_json()}
         return document
-
-    def _arm(self, arm: ArmResult) -> dict[str, Any]:
-        return {**arm.to_json(), "worst_pair": self.part.worst_pair(arm)}

@@ -10,7 +10,6 @@ from core.gallery import Gallery
 from core.interventions import INTERVENTIONS, Intervention
 from core.interventions.base import NO_EDIT
 from core.interventions.reconstruction import reconstruction
-from core.metrics import RANKING_METRICS, Mode
 from core.ranking.bench import Bench
 from core.ranking.edited_rows import EditedRows, large_items
 from core.ranking.evidence import Fitter, SAEs, sae_of
@@ -26,24 +25,14 @@ from core.ranking.material import (
     item_material,
     select_part,
 )
+from core.ranking.measures import list_change, list_numbers
 from core.ranking.request import RankRequest
-from core.ranking.results import RANKING_NAMES, ArmResult, Difference, Part, RankChange, RankResult
+from core.ranking.results import ArmResult, Difference, Part, RankChange, RankResult
 from core.ranking.shards import Shards, spread
 from core.retrieval import Ranking, ranks_of, unit_query
-from core.statistics import (
-    MINIMUM_N,
-    Estimate,
-    depth_for,
-    metric_difference,
-    metric_interval,
-    null_band,
-    paired_draws,
-    share_differences,
-    share_estimate,
-    too_few,
-    with_null,
-)
+from core.statistics import MINIMUM_N, Estimate, above_median, depth_for
 from core.store import array_digest
+from core.verdicts import ALL_RETRIEVED, most_retrieved
 
 if TYPE_CHECKING:
     from core.backbones.base import Backbone
@@ -53,6 +42,10 @@ Progress = Callable[[int, int, str], None]
 
 LIVE: dict[str, Callable[[Edit], Edit]] = {"neuron-edit": lambda edit: edit, "reconstruction-only": reconstruction}
 """Methods that the live engine answers, and the edit of neurons that each of them is."""
+SCORED_ROWS = 200_000
+"""Searched rows up to which the score of every row is looked at for scoring rates (milliseconds)."""
+MOST_OF_THEM = 0.5
+"""From this share of the searched rows on, a list says more about the gallery than about the query."""
 ABSENT_SHOWN = 12
 """Empty groups that a note lists at most."""
 
@@ -180,66 +173,44 @@ def measured(
 
     def make() -> ArmResult:
         ranking = items.index.search(vector, min(depth_for(request.k), part.n))
-        return measure(gallery, part, request, ranking)
+        scored = above_median(items.index.scores(vector)) if part.n <= SCORED_ROWS else None
+        return measure(gallery, part, request, ranking, scored)
 
     return bench.remember(("arm", digest_of(key)), make)
 
 
-def measure(gallery: Gallery, part: Part, request: RankRequest, ranking: Ranking) -> ArmResult:
-    """Shares with intervals, and every ranking metric with interval and null band, of the first k rows."""
+def measure(
+    gallery: Gallery, part: Part, request: RankRequest, ranking: Ranking, scored: np.ndarray | None = None
+) -> ArmResult:
+    """Lean, distance, metrics and impact of the first k rows.
+
+    Parameters
+    ----------
+    scored : whether each searched row scores above the median of all (n,), where that is known.
+    """
     top = ranking.first(request.k)
     ranked = part.labels[top.rows]
     rows = part.rows[top.rows]
-    known = int((ranked >= 0).sum())
+    above = None
+    if scored is not None and len(scored) == part.n:
+        counted = np.bincount(part.labels[scored] + 1, minlength=len(part.groups) + 1)
+        above = np.append(counted[1:], counted[0])
     return ArmResult(
         ids=tuple(gallery.item_ids(rows)),
         rows=rows,
         scores=top.scores,
         groups=tuple(part.groups[g] if g >= 0 else None for g in ranked),
-        shares={
-            group: too_few(share_estimate(int((ranked == g).sum()), known), part.counts[g])
-            for g, group in enumerate(part.groups)
-        },
-        unknown=len(ranked) - known,
-        metrics={
-            name: metric_estimate(name, ranked, part.target, part.counts, request.seed, request.null_draws)
-            for name in RANKING_NAMES
-        },
+        numbers=list_numbers(ranked, part, request.seed, request.null_draws, scored=above),
         deep=ranking.rows,
+        ties=ties_at(ranking.scores, request.k),
     )
 
 
-def metric_estimate(
-    name: str,
-    ranked: np.ndarray,
-    target: np.ndarray,
-    counts: tuple[int, ...],
-    seed: int = 0,
-    draws: int = 1000,
-    mode: Mode = "ours",
-) -> Estimate:
-    """A registered ranking metric of ranked group numbers (k,) with interval and null band, or why there is none.
-
-    Parameters
-    ----------
-    counts : searched rows of each group, for the null band.
-    mode : intervals and null bands are of our definition; a paper mode gives the estimate and its n alone.
-    """
-    ranked = np.asarray(ranked)
-    known = int((ranked >= 0).sum())
-    if known == 0:
-        return Estimate.missing("none of the top k has a known group")
-    if len(target) < 2:
-        return Estimate.missing("the searched rows hold only one group")
-    metric = RANKING_METRICS.get(name)()
-    estimate = float(metric(ranked, target, mode))
-    if not np.isfinite(estimate):
-        return Estimate.missing("a group with target share 0 makes it infinite or undefined")
-    if mode != "ours":
-        return Estimate(estimate, n=known)
-    lo, hi = metric_interval(metric, ranked, target, draws=draws, seed=seed)
-    band = null_band(metric, counts, known, target, draws=draws, seed=seed)
-    return with_null(metric, Estimate(estimate, lo, hi, known), band)
+def ties_at(scores: np.ndarray, k: int) -> int:
+    """Rows with exactly the k-th of falling scores, where some lie beyond the k-th; else 0."""
+    if len(scores) <= k or scores[k] != scores[k - 1]:
+        return 0
+    return int((scores == scores[k - 1]).sum())
 
 
 def compare(
@@ -253,20 +224,15 @@ def compare(
     before, after = found
     (items_before, vector_before), (items_after, vector_after) = arms
     tops = [arm.deep[: request.k] for arm in found]
-    labels = [part.labels[top] for top in tops]
-    pairs = paired_draws(before.deep, after.deep, part.labels, request.k, draws=request.null_draws, seed=request.seed)
-    metrics = {
-        name: metric_difference(RANKING_METRICS.get(name)(), pairs, *labels, part.target)
-        if before.metrics[name].estimate is not None and after.metrics[name].estimate is not None
-        else Estimate.missing("one of the arms has no value")
-        for name in RANKING_NAMES
-    }
+    rankings = (before.deep, after.deep)
+    change = list_change(
+        before.numbers, after.numbers, rankings, part, request.k, seed=request.seed, draws=request.null_draws
+    )
     old, new = set(before.ids), set(after.ids)
     places = _places_before(before, tops[1], items_before, vector_before)
     cosines = items_after.cosines
     return Difference(
-        shares=dict(zip(part.groups, share_differences(pairs, *labels, len(part.groups)), strict=True)),
-        metrics=metrics,
+        change=change,
         entered=tuple(i for i in after.ids if i not in old),
         left=tuple(i for i in before.ids if i not in new),
         rank_changes=tuple(
@@ -314,6 +280,10 @@ def notes_of(part: Part, fitter: Fitter) -> list[str]:
         notes.append(f"fewer than {MINIMUM_N} searched rows, shown and not interpreted: {', '.join(small)}")
     if part.unknown:
         notes.append(f"{part.unknown} of {part.n} searched rows have no known {request.attribute}")
+    if request.k == part.n:
+        notes.append(ALL_RETRIEVED)
+    elif request.k >= MOST_OF_THEM * part.n:
+        notes.append(most_retrieved(request.k, part.n))
     labelled = fitter.plan(request.method).labelled
     if labelled is not None and labelled.gallery is gallery and np.isin(labelled.rows, part.rows).any():
         notes.append(

@@ -12,11 +12,11 @@ from core.metrics import RANKING_METRICS
 from core.ranking.bench import Bench
 from core.ranking.live_items import engine_for, live_items
 from core.ranking.material import Items, Queries, SAEs, baseline_items, embed_query, sae_of, select_part
+from core.ranking.measures import lean_json, metric_estimate
 from core.ranking.request import RankRequest
 from core.ranking.results import Part
-from core.ranking.steps import metric_estimate
 from core.retrieval import require_k
-from core.statistics import Estimate, share_estimate
+from core.statistics import Estimate, Lean, lean_of
 
 if TYPE_CHECKING:
     from core.backbones.base import Backbone
@@ -35,16 +35,22 @@ class SweepPoint:
     """The strength, the alpha or the k."""
     before: Estimate
     after: Estimate
-    shares: Mapping[str, Estimate]
-    """Share of each group after the edit."""
+    groups: tuple[str, ...]
+    lean_before: Lean
+    lean_after: Lean
     cosine: float
     """Mean cosine of the searched items before and after; 1 where nothing moves."""
+
+    @property
+    def shares(self) -> dict[str, Estimate]:
+        """Share of each group after the edit."""
+        return {group: one.share for group, one in zip(self.groups, self.lean_after.groups, strict=True)}
 
     def to_json(self) -> dict[str, Any]:
         return {
             "value": self.value,
-            "before": self.before.to_json(),
-            "after": self.after.to_json(),
+            "before": self.before.to_json() | lean_json(self.groups, self.lean_before),
+            "after": self.after.to_json() | lean_json(self.groups, self.lean_after),
             "shares": {group: share.to_json() for group, share in self.shares.items()},
             "cosine": self.cosine,
         }
@@ -107,9 +113,8 @@ def sweep(
         k = int(value) if over == "k" else request.k
         if over != "k":
             after, cosine = arms.ranked(_moved(request.edits, over, value), k, progress)
-        one = SweepPoint(
-            value, reader.estimate(before[:k]), reader.estimate(after[:k]), reader.shares(after[:k]), cosine
-        )
+        tops = before[:k], after[:k]
+        one = SweepPoint(value, *map(reader.estimate, tops), part.groups, *map(reader.lean, tops), cosine)
         points.append(one)
         if progress:
             progress(done + 1, len(places), f"sweep over {over}")
@@ -177,7 +182,7 @@ class _Reader:
         return (*counts[1:].tolist(), int(counts[0]))
 
     def estimate(self, rows: np.ndarray) -> Estimate:
-        """The metric with interval and null band, as `rank` gives it."""
+        """The metric with its interval, as `rank` gives it."""
         counts, request = self._counts(rows), self._request
         if counts not in self._known:
             self._known[counts] = metric_estimate(
@@ -190,7 +195,5 @@ class _Reader:
             )
         return self._known[counts]
 
-    def shares(self, rows: np.ndarray) -> dict[str, Estimate]:
-        counts = self._counts(rows)
-        known = sum(counts[:-1])
-        return {g: share_estimate(count, known) for g, count in zip(self._part.groups, counts, strict=False)}
+    def lean(self, rows: np.ndarray) -> Lean:
+        return lean_of(self._part.counts, self._counts(rows)[:-1])

@@ -1,71 +1,104 @@
-"""Uncertainty of every number: intervals, null bands, paired differences. Plain arrays in, plain values out."""
+"""Uncertainty of every number: lean, distance, intervals, exact tests. Plain arrays in, plain values out."""
 
 from core.statistics.areas import auc, auc_difference, auc_estimate
 from core.statistics.bands import Metric, null_band, null_p, null_values, with_null
-from core.statistics.estimates import (
-    DRAWS,
-    LEVEL,
-    MINIMUM_N,
-    Band,
-    Estimate,
-    share_estimate,
-    too_few,
-    wilson,
-    worst_pair,
+from core.statistics.biased_draw import biased_means, blind_p
+from core.statistics.effect import Direction, Effect, direction_of, effect_of
+from core.statistics.estimates import DRAWS, LEVEL, MINIMUM_N, Band, Estimate, share_estimate, too_few, wilson
+from core.statistics.exchange import (
+    Exchange,
+    exchange_of,
+    exchange_p,
+    group_p,
+    metric_change,
+    paired_share_interval,
+    share_changes,
 )
+from core.statistics.impact import Impact, ImpactRow, above_median, impact_of
 from core.statistics.inversion import metric_interval
 from core.statistics.leakage import held_out_leakage, leakage, macro_auc, probe_scores
-from core.statistics.lists import ListDraws, list_draws, mean_estimate, null_of_mean, over_prompts, p_value
+from core.statistics.lean import (
+    ALPHA,
+    GroupDistance,
+    GroupLean,
+    Lean,
+    blind_shares,
+    distance_of,
+    lean_of,
+    share_bounds,
+)
+from core.statistics.lists import ListDraws, list_draws, mean_estimate, null_of_mean, over_prompts
+from core.statistics.mean_lean import MeanEffect, MeanLean, mean_effect, mean_lean
 from core.statistics.means import mean_of
 from core.statistics.multiplicity import CORRECTIONS, Corrected, benjamini_hochberg, corrected, holm
-from core.statistics.paired import (
-    PairedDraws,
-    depth_for,
-    difference_p,
-    metric_difference,
-    paired_draws,
-    share_differences,
-)
+from core.statistics.omnibus import omnibus_p
+from core.statistics.paired import PairedDraws, depth_for, metric_difference, paired_draws
 
 __all__ = [
+    "ALPHA",
     "CORRECTIONS",
     "DRAWS",
     "LEVEL",
     "MINIMUM_N",
     "Band",
     "Corrected",
+    "Direction",
+    "Effect",
     "Estimate",
+    "Exchange",
+    "GroupDistance",
+    "GroupLean",
+    "Impact",
+    "ImpactRow",
+    "Lean",
     "ListDraws",
+    "MeanEffect",
+    "MeanLean",
     "Metric",
     "PairedDraws",
+    "above_median",
     "auc",
     "auc_difference",
     "auc_estimate",
     "benjamini_hochberg",
+    "biased_means",
+    "blind_p",
+    "blind_shares",
     "corrected",
     "depth_for",
-    "difference_p",
+    "direction_of",
+    "distance_of",
+    "effect_of",
+    "exchange_of",
+    "exchange_p",
+    "group_p",
     "held_out_leakage",
     "holm",
+    "impact_of",
     "leakage",
+    "lean_of",
     "list_draws",
     "macro_auc",
+    "mean_effect",
     "mean_estimate",
+    "mean_lean",
     "mean_of",
+    "metric_change",
     "metric_difference",
     "metric_interval",
     "null_band",
     "null_of_mean",
     "null_p",
     "null_values",
+    "omnibus_p",
     "over_prompts",
-    "p_value",
     "paired_draws",
+    "paired_share_interval",
     "probe_scores",
-    "share_differences",
+    "share_bounds",
+    "share_changes",
     "share_estimate",
     "too_few",
     "wilson",
     "with_null",
-    "worst_pair",
 ]

@@ -14,6 +14,7 @@ import numpy as np
 from scipy.stats import multivariate_hypergeom
 
 from core.statistics.estimates import DRAWS, LEVEL, Band, Estimate
+from core.statistics.omnibus import possible_draws
 
 EXACT_CELLS = 25_000
 """Up to so many possible counts in the top k, their chances are summed instead of drawn."""
@@ -95,27 +96,16 @@ def _null_distribution(
     """Values of the metric without bias: all of them with their chances, or equally likely draws (chances None)."""
     groups = len(counts)
     if not metric.ordered and groups > 1 and math.comb(k + groups - 1, groups - 1) <= EXACT_CELLS:
-        cells = _cells(counts, k)
+        cells = possible_draws(counts, k)
         chances = multivariate_hypergeom.pmf(cells, np.asarray(counts), k)
         return metric.from_counts(cells, np.asarray(target)), np.atleast_1d(chances)
     return null_values(metric, counts, k, target, P_DRAWS[metric.ordered], seed), None
 
 
-def _cells(counts: tuple[int, ...], k: int) -> np.ndarray:
-    """Every way (cells, G) to draw k rows from groups of these sizes."""
-    cells = np.zeros((1, 0), dtype=np.int64)
-    for g, size in enumerate(counts[:-1]):
-        left = k - cells.sum(axis=1)
-        least = np.maximum(left - sum(counts[g + 1 :]), 0)
-        times = np.minimum(left, size) - least + 1
-        own = np.arange(times.sum()) - np.repeat(np.cumsum(times) - times, times) + np.repeat(least, times)
-        cells = np.column_stack([np.repeat(cells, times, axis=0), own])
-    return np.column_stack([cells, k - cells.sum(axis=1)])
-
-
 def with_null(metric: Metric, value: Estimate, band: Band) -> Estimate:
-    """The estimate with its null band, and where it lies: "inside" the band, "beyond" it on the side of more bias, or
-    "nearer" to the target than retrieval blind to labels is (an unbalanced gallery and a uniform target give that).
+    """The estimate with its null band, and where it lies: "beyond" the band on the side of more bias, "inside" it, or
+    "nearer" to 0 than the band. Only against the gallery's shares: against another target a band of blind draws says
+    nothing about the model.
     """
     assert value.estimate is not None
     above, below = value.estimate > band.hi, value.estimate < band.lo

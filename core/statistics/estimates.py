@@ -1,6 +1,5 @@
 """A number with its interval, and the interval of a share."""
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -37,16 +36,16 @@ class Estimate:
     n: int | None = None
     reason: str | None = None
     null: Band | None = None
-    """The null band of a bias metric."""
+    """The null band of a bias metric; only where its target is the gallery's shares."""
     null_side: str | None = None
-    """Where the estimate lies: "beyond" the null band on the side of more bias, "inside" it, or on the other side,
-    "nearer" to the target than a retrieval that is blind to labels."""
+    """Where the estimate lies: "beyond" the null band on the side of more bias, "inside" it, or "nearer" to 0 than
+    nineteen blind draws in twenty."""
     note: str | None = None
     """What must be known before the number is read, for example that its group is too small to be interpreted."""
 
     @property
     def distinguishable(self) -> bool | None:
-        """Whether the estimate lies beyond its null band; False: not distinguishable from no bias."""
+        """Whether the estimate lies beyond its null band."""
         return None if self.null is None else self.null_side == "beyond"
 
     @classmethod
@@ -98,37 +97,3 @@ def too_few(share: Estimate, n: int, minimum: int = MINIMUM_N) -> Estimate:
     if n >= minimum or share.estimate is None:
         return share
     return replace(share, note=f"not interpreted: only {n} searched rows, fewer than {minimum}")
-
-
-def worst_pair(
-    shares: Mapping[str, Estimate], target: Sequence[float], known: int, counts: Sequence[int], minimum: int = MINIMUM_N
-) -> dict[str, Any] | None:
-    """The most over- and the most under-represented of the groups that are large enough to be interpreted.
-
-    over, under : names; skew_over, skew_under : ln(share / target), a share of 0 counting as 1 / known (the metrics'
-    zero rule); ratio : how many times more often than its target the first group is retrieved than the second, 1
-    where both are equally; n_over, n_under : searched rows. None where fewer than two groups are large enough.
-
-    Parameters
-    ----------
-    shares : group -> share among the known rows of the top k, in the order of `target` and `counts`.
-    counts : searched rows of each group.
-    """
-    skew = {
-        group: float(np.log(max(share.estimate, 1.0 / known) / q))
-        for (group, share), q, n in zip(shares.items(), target, counts, strict=True)
-        if share.estimate is not None and n >= minimum
-    }
-    if len(skew) < 2:
-        return None
-    over, under = max(skew, key=skew.__getitem__), min(skew, key=skew.__getitem__)
-    rows = dict(zip(shares, counts, strict=True))
-    return {
-        "over": over,
-        "under": under,
-        "skew_over": skew[over],
-        "skew_under": skew[under],
-        "ratio": float(np.exp(skew[over] - skew[under])),
-        "n_over": int(rows[over]),
-        "n_under": int(rows[under]),
-    }

@@ -151,13 +151,3 @@ def null_of_mean(
         values[draw] = metric(labels[places], target).mean()
     lo, hi = np.nanquantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return Band(float(lo), float(hi), float(np.nanmean(values)), draws, seed), values
-
-
-def p_value(value: float, null: np.ndarray, direction: int = 1) -> float:
-    """(1 + null draws with as much bias) / (1 + draws): the chance of so much bias where there is none.
-
-    `direction` is +1 where more bias is a larger value, -1 where it is a smaller one.
-    """
-    null = np.asarray(null)[np.isfinite(null)]
-    as_much = np.sum(direction * null >= direction * value - 1e-12)
-    return float((1 + as_much) / (1 + len(null)))

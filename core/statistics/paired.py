@@ -1,10 +1,10 @@
-"""Differences before and after an edit: the same gallery rows are resampled for both rankings."""
+"""Differences of ordered metrics before and after an edit: the same gallery rows are resampled for both rankings."""
 
 import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import ndtr, ndtri
+from scipy.special import ndtri
 from scipy.stats import t as student
 
 from core.statistics.bands import Metric
@@ -101,28 +101,6 @@ def weighted_lists(groups: np.ndarray, weights: np.ndarray, k: int) -> np.ndarra
     return repeated[index]
 
 
-def share_differences(pairs: PairedDraws, before: np.ndarray, after: np.ndarray, n_groups: int) -> list[Estimate]:
-    """Share after minus share before of each group in the top k, with the percentile interval over paired draws.
-
-    `before`, `after` are the observed group numbers (k,). In [-1, 1]; 0: the edit changes nothing about this group.
-    Missing where a list holds no known group.
-    """
-    if not ((before >= 0).any() and (after >= 0).any()):
-        return [Estimate.missing("no row with a known group")] * n_groups
-    observed = _shares(after[None], n_groups) - _shares(before[None], n_groups)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        shares = pairs.counts / pairs.counts.sum(axis=-1, keepdims=True)
-    drawn = np.zeros((shares.shape[1], n_groups))
-    drawn[:, : shares.shape[2]] = (shares[1] - shares[0])[:, :n_groups]
-    lo, hi = np.nanquantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
-    lo, hi = (np.clip(observed[0] + pairs.widening * (end - observed[0]), -1.0, 1.0) for end in (lo, hi))
-    n = int((after >= 0).sum())
-    return [
-        Estimate(e, min(a, e), max(b, e), n=n)
-        for e, a, b in zip(observed[0].tolist(), lo.tolist(), hi.tolist(), strict=True)
-    ]
-
-
 def metric_difference(
     metric: Metric, pairs: PairedDraws, before: np.ndarray, after: np.ndarray, target: np.ndarray
 ) -> Estimate:
@@ -139,21 +117,3 @@ def metric_difference(
     lo, hi = np.nanquantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]) - np.nanmean(drawn)
     lo, hi = (observed + pairs.widening * end for end in (lo, hi))
     return Estimate(observed, min(float(lo), observed), max(float(hi), observed), int((after >= 0).sum()))
-
-
-def difference_p(observed: float, drawn: np.ndarray) -> float:
-    """Two-sided p of a difference being 0: normal, with the standard deviation of its resamples (draws,).
-
-    1 where neither the observation nor any resample differs from 0: nothing was changed.
-    """
-    spread = float(np.nanstd(drawn))
-    if spread == 0.0:
-        return 1.0 if observed == 0.0 else 0.0
-    return float(2 * ndtr(-abs(observed) / spread))
-
-
-def _shares(ranked: np.ndarray, n_groups: int) -> np.ndarray:
-    """Shares over the known rows (draws, G) of lists (draws, k); NaN where a list has none."""
-    counts = np.stack([np.count_nonzero(ranked == g, axis=-1) for g in range(n_groups)], axis=-1).astype(np.float64)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return counts / counts.sum(axis=-1, keepdims=True)

@@ -1,0 +1,358 @@
+"""From ranked labels to numbers: lean, distance, metrics and impact of one list, and what changed between two."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from core.metrics import RANKING_METRICS, Mode
+from core.statistics import (
+    DRAWS,
+    Band,
+    Effect,
+    Estimate,
+    GroupDistance,
+    Impact,
+    Lean,
+    blind_shares,
+    distance_of,
+    effect_of,
+    exchange_of,
+    impact_of,
+    lean_of,
+    metric_change,
+    metric_difference,
+    metric_interval,
+    null_band,
+    paired_draws,
+    share_bounds,
+    with_null,
+)
+
+if TYPE_CHECKING:
+    from core.ranking.results import Part
+
+RANKING_NAMES = ("max_skew", "min_skew", "ndkl", "kl")
+"""Registered metrics that every ranking is measured by."""
+UNKNOWN = "unknown"
+"""Name of the row that counts items without a known group."""
+UNKNOWN_SHARE = 0.05
+"""From this share of unknown rows among the retrieved ones on, the smallest and largest possible shares are shown."""
+NOT_SCORED = "the score of every searched row is not at hand"
+
+
+@dataclass(frozen=True, eq=False)
+class BlindDraw:
+    """What a blind draw of as many of the searched rows shows: the middle 95 % and the mean. Context, not a test."""
+
+    k: int
+    shares: tuple[tuple[float, float, float], ...]
+    """Mean, 2.5 % and 97.5 % points of each group's share."""
+    metrics: Mapping[str, Band]
+    """Of the metrics, against the same target."""
+
+    def to_json(self, groups: Sequence[str]) -> dict[str, Any]:
+        named = zip(groups, self.shares, strict=True)
+        return {
+            "n": self.k,
+            "shares": {group: {"mean": mean, "lo": lo, "hi": hi} for group, (mean, lo, hi) in named},
+            "metrics": {name: {"mean": b.mean, "lo": b.lo, "hi": b.hi} for name, b in self.metrics.items()},
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class ListNumbers:
+    """Everything about one top k that follows from the groups of its rows and of the searched ones."""
+
+    groups: tuple[str, ...]
+    lean: Lean
+    distance: tuple[GroupDistance, ...]
+    metrics: Mapping[str, Estimate]
+    """Against the target; with a null band only where the target is the gallery's shares."""
+    blind: BlindDraw | None
+    """None where nobody of known group was retrieved."""
+    impact: Impact
+    """Selection rates of the retrieved rows."""
+    scoring: Impact | None
+    """Rates of rows scored above the median of all; None where scores of all rows are not at hand."""
+    unknown: int
+    """Retrieved rows without a known group."""
+
+    @property
+    def shares(self) -> dict[str, Estimate]:
+        """Share of each group among the retrieved rows of known group, with the finite-gallery interval."""
+        return {group: one.share for group, one in zip(self.groups, self.lean.groups, strict=True)}
+
+    @property
+    def leading_group(self) -> str | None:
+        return None if self.lean.leading is None else self.groups[self.lean.leading]
+
+    @property
+    def worst_pair(self) -> dict[str, Any] | None:
+        """The groups that depart most upwards and most downwards, in standard errors, and the ratio of their ratios.
+
+        None: no two groups large enough depart.
+        """
+        pair = self.lean.worst_pair
+        if pair is None:
+            return None
+        over, under = (self.lean.groups[g] for g in pair)
+        ratios = (over.ratio.estimate or 0.0, under.ratio.estimate or 0.0)
+        return {
+            "over": self.groups[pair[0]],
+            "under": self.groups[pair[1]],
+            "departure_over": over.departure,
+            "departure_under": under.departure,
+            "ratio": ratios[0] / ratios[1] if ratios[1] > 0 else None,
+            "n_over": over.searched,
+            "n_under": under.searched,
+        }
+
+    def to_json(self) -> dict[str, Any]:
+        known = sum(one.retrieved for one in self.lean.groups)
+        document: dict[str, Any] = {
+            "shares": {group: share.to_json() for group, share in self.shares.items()},
+            "unknown": self.unknown,
+            **lean_json(self.groups, self.lean),
+            "distance": {g: _distance_json(one) for g, one in zip(self.groups, self.distance, strict=True)},
+            **{name: estimate.to_json() for name, estimate in self.metrics.items()},
+            "blind_draw": self.blind.to_json(self.groups) if self.blind is not None else None,
+            "impact": _impact_json(self.groups, self.impact, self.scoring),
+            "worst_pair": self.worst_pair,
+        }
+        if self.unknown > UNKNOWN_SHARE * (known + self.unknown):
+            bounds = share_bounds([one.retrieved for one in self.lean.groups], self.unknown)
+            document["share_bounds"] = {g: list(ends) for g, ends in zip(self.groups, bounds, strict=True)}
+        return document
+
+
+def lean_json(groups: Sequence[str], lean: Lean) -> dict[str, Any]:
+    """The blocks `lean`, `lean_p`, `leading_group` and `lean_beyond_chance`."""
+    document: dict[str, Any] = {
+        "lean": {group: _lean_json(one) for group, one in zip(groups, lean.groups, strict=True)},
+        "lean_p": lean.p,
+        "lean_p_smallest": lean.smallest_p,
+        "leading_group": None if lean.leading is None else groups[lean.leading],
+        "lean_beyond_chance": lean.beyond_chance,
+    }
+    return document if lean.reason is None else document | {"lean_reason": lean.reason}
+
+
+def _lean_json(one: Any) -> dict[str, Any]:
+    return {
+        "searched": one.searched,
+        "retrieved": one.retrieved,
+        "base_share": one.base_share,
+        "share": one.share.to_json(),
+        "ratio": one.ratio.to_json(),
+        "points": one.points.to_json(),
+        "p": one.p,
+        "p_adjusted": one.p_adjusted,
+        "departure": one.departure,
+    }
+
+
+def _distance_json(one: GroupDistance) -> dict[str, Any]:
+    return {
+        "target": one.target,
+        "difference": one.difference.to_json(),
+        "composition": one.composition,
+        "model": one.model,
+    }
+
+
+def _impact_json(groups: Sequence[str], impact: Impact, scoring: Impact | None) -> dict[str, Any]:
+    """A row a group, and one of unknown rows where there are some; a group of that name keeps its own."""
+    names = [*groups, *([UNKNOWN] if UNKNOWN not in groups else [f"({UNKNOWN})"])]
+    rows: dict[str, Any] = {}
+    for i, (name, row) in enumerate(zip(names, impact.rows, strict=False)):
+        scored = scoring.rows[i] if scoring is not None else None
+        rows[name] = {
+            "n": row.n,
+            "count": row.count,
+            "selection_rate": _finite(row.rate),
+            "impact_ratio": row.ratio.estimate,
+            "impact_ratio_interval": [row.ratio.lo, row.ratio.hi],
+            "scoring_rate": _finite(scored.rate) if scored is not None else None,
+            "scoring_ratio": scored.ratio.estimate if scored is not None else None,
+            "scoring_ratio_interval": [scored.ratio.lo, scored.ratio.hi] if scored is not None else [None, None],
+            "share_of_data": row.share,
+            "under_2_percent": row.under_2_percent,
+            "benchmark": row.benchmark,
+        }
+        if scored is None:
+            rows[name]["scoring_reason"] = NOT_SCORED
+    return rows
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+def list_numbers(
+    ranked: np.ndarray,
+    part: "Part",
+    seed: int = 0,
+    draws: int = DRAWS,
+    tests: int = 1,
+    scored: np.ndarray | None = None,
+) -> ListNumbers:
+    """The numbers of the first k rows of a ranking.
+
+    Parameters
+    ----------
+    ranked : group numbers (k,) in the order of `part.groups`, best first; -1 unknown.
+    part : the searched rows, with the target.
+    tests : size of the family that the lean's p will be corrected with.
+    scored : rows of each group, then of unknown group (G + 1,), whose score lies above the median of all.
+    """
+    ranked = np.asarray(ranked)
+    retrieved = np.bincount(ranked[ranked >= 0], minlength=len(part.groups))
+    known, unknown = int(retrieved.sum()), int((ranked < 0).sum())
+    lean = lean_of(part.counts, retrieved.tolist(), tests)
+    metrics = {name: metric_estimate(name, ranked, part.target, part.counts, seed, draws) for name in RANKING_NAMES}
+    blind = None
+    if known and len(part.groups) > 1:
+        bands = {
+            name: null_band(RANKING_METRICS.get(name)(), part.counts, known, part.target, draws, seed)
+            for name, value in metrics.items()
+            if value.estimate is not None
+        }
+        blind = BlindDraw(known, tuple(blind_shares(part.counts, known)), bands)
+    rest = (part.unknown, unknown) if part.unknown else None
+    scoring = None
+    if scored is not None:
+        above = [int(n) for n in scored]
+        scoring = impact_of(part.counts, above[:-1], (part.unknown, above[-1]) if part.unknown else None)
+    return ListNumbers(
+        groups=part.groups,
+        lean=lean,
+        distance=distance_of(lean, part.target.tolist()),
+        metrics=metrics,
+        blind=blind,
+        impact=impact_of(part.counts, retrieved.tolist(), rest),
+        scoring=scoring,
+        unknown=unknown,
+    )
+
+
+def metric_estimate(
+    name: str,
+    ranked: np.ndarray,
+    target: np.ndarray,
+    counts: tuple[int, ...],
+    seed: int = 0,
+    draws: int = DRAWS,
+    mode: Mode = "ours",
+) -> Estimate:
+    """A registered ranking metric of ranked group numbers (k,) with its interval, or why there is none.
+
+    Where the target is the gallery's shares the metric is one of lean, and has its null band beside it; against any
+    other target it tells a distance, and no band says whether that is chance.
+
+    Parameters
+    ----------
+    counts : searched rows of each group.
+    mode : intervals and null bands are of our definition; a paper mode gives the estimate and its n alone.
+    """
+    ranked = np.asarray(ranked)
+    known = int((ranked >= 0).sum())
+    if known == 0:
+        return Estimate.missing("none of the top k has a known group")
+    if len(target) < 2:
+        return Estimate.missing("the searched rows hold only one group")
+    metric = RANKING_METRICS.get(name)()
+    estimate = float(metric(ranked, target, mode))
+    if not np.isfinite(estimate):
+        return Estimate.missing("a group with target share 0 makes it infinite or undefined")
+    if mode != "ours":
+        return Estimate(estimate, n=known)
+    lo, hi = metric_interval(metric, ranked, target, draws=draws, seed=seed)
+    value = Estimate(estimate, lo, hi, known)
+    if not asks_gallery_shares(target, counts):
+        return value
+    return with_null(metric, value, null_band(metric, counts, known, target, draws=draws, seed=seed))
+
+
+def asks_gallery_shares(target: Sequence[float] | np.ndarray, counts: Sequence[int]) -> bool:
+    """Whether a target is the shares of the searched rows, by its values."""
+    shares = np.asarray(counts, dtype=np.float64) / max(sum(counts), 1)
+    return bool(np.allclose(np.asarray(target, dtype=np.float64), shares, rtol=0.0, atol=1e-9))
+
+
+@dataclass(frozen=True, eq=False)
+class ListChange:
+    """What changed between two lists of the same searched rows."""
+
+    groups: tuple[str, ...]
+    shares: Mapping[str, Estimate]
+    """Share after minus share before."""
+    metrics: Mapping[str, Estimate]
+    effect: Effect | None
+    """None where a list has no known group."""
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "shares": {group: share.to_json() for group, share in self.shares.items()},
+            **{name: estimate.to_json() for name, estimate in self.metrics.items()},
+            "effect": effect_json(self.groups, self.effect),
+        }
+
+
+def effect_json(groups: Sequence[str], effect: Effect | None) -> dict[str, Any]:
+    """The block `effect`."""
+    if effect is None:
+        return {"reason": "a list holds no row with a known group"}
+
+    def name(group: int | None) -> str | None:
+        return None if group is None else groups[group]
+
+    return {
+        "leading_before": name(effect.leading_before),
+        "leading_after": name(effect.leading_after),
+        "group": name(effect.group),
+        "direction": effect.direction,
+        "lean_direction": effect.lean_direction,
+        "p": effect.p,
+        "p_smallest": effect.smallest_p,
+        "p_group": dict(zip(groups, effect.p_group, strict=True)),
+        "left": sum(effect.exchange.leaves),
+        "entered": sum(effect.exchange.enters),
+    }
+
+
+def list_change(
+    before: ListNumbers,
+    after: ListNumbers,
+    rankings: tuple[np.ndarray, np.ndarray],
+    part: "Part",
+    k: int,
+    seed: int = 0,
+    draws: int = DRAWS,
+    tests: int = 1,
+) -> ListChange:
+    """After minus before.
+
+    Parameters
+    ----------
+    rankings : places in the searched rows before and after, best first, deeper than k as far as resampling reaches.
+    """
+    tops = tuple(ranking[:k] for ranking in rankings)
+    exchange = exchange_of(*tops, part.labels, len(part.groups))
+    effect = effect_of(before.lean, after.lean, exchange, part.target.tolist(), tests)
+    missing = Estimate.missing("a list holds no row with a known group")
+    shares = list(effect.shares) if effect is not None else [missing] * len(part.groups)
+    shares = [replace(share, note=one.share.note) for share, one in zip(shares, before.lean.groups, strict=True)]
+    metrics: dict[str, Estimate] = {}
+    pairs = None
+    for name in RANKING_NAMES:
+        metric = RANKING_METRICS.get(name)()
+        if before.metrics[name].estimate is None or after.metrics[name].estimate is None:
+            metrics[name] = Estimate.missing("one of the arms has no value")
+        elif metric.ordered:
+            pairs = pairs or paired_draws(*rankings, part.labels, k, draws=draws, seed=seed)
+            metrics[name] = metric_difference(metric, pairs, *(part.labels[top] for top in tops), part.target)
+        else:
+            metrics[name] = metric_change(metric, exchange, part.target, draws, seed)
+    return ListChange(part.groups, dict(zip(part.groups, shares, strict=True)), metrics, effect)

@@ -1,0 +1,249 @@
+"""Lean and effect over a list of prompts: means of points per group, with labels permuted once for all prompts.
+
+Prompts that retrieve the same people share their luck. So a draw permutes the labels of the searched rows once and
+counts every prompt with them; never prompt by prompt. A row matters by the sum of its places over the prompts alone, so
+that a draw is a few multivariate hypergeometric counts, one for each different sum.
+
+p is about these prompts. The interval is about prompts and people like these (`over_prompts`): it may hold 0 where p
+is small, because a mean of few prompts says little about other prompts.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from core.statistics.effect import Direction, direction_of
+from core.statistics.estimates import LEVEL, MINIMUM_N, Estimate
+from core.statistics.lean import ALPHA
+from core.statistics.lists import mean_estimate
+from core.statistics.multiplicity import holm
+from core.statistics.omnibus import FAMILY_P, OMNIBUS_DRAWS
+
+
+@dataclass(frozen=True)
+class MeanLean:
+    """Mean over prompts of the lean in points."""
+
+    points: tuple[Estimate, ...]
+    """Mean of s_g - p_g over prompts, each group (G,); n is the number of prompts."""
+    shares: tuple[Estimate, ...]
+    """Mean of s_g over these prompts, with the interval of other rows like these and the same prompts."""
+    base: tuple[float, ...]
+    """p_g."""
+    p: float | None
+    """All groups at once: the largest departure in standard errors of the permuted means. None: not computed."""
+    p_group: tuple[float, ...]
+    p_adjusted: tuple[float, ...]
+    """Over the groups (Holm); with two groups this is p."""
+    departure: tuple[float, ...]
+    """Mean in standard deviations of the permuted means."""
+    smallest_p: float
+    small: tuple[bool, ...]
+    """Groups with too few searched rows to be interpreted."""
+
+    @property
+    def beyond_chance(self) -> bool | None:
+        return None if self.p is None else self.p <= ALPHA
+
+    @property
+    def leading(self) -> int | None:
+        """As `Lean.leading`."""
+        if not self.beyond_chance:
+            return None
+        named = [g for g, d in enumerate(self.departure) if d > 0 and self.p_adjusted[g] <= ALPHA and not self.small[g]]
+        return max(named, key=lambda g: self.departure[g], default=None)
+
+
+@dataclass(frozen=True)
+class MeanEffect:
+    """Mean over prompts of the change of share."""
+
+    changes: tuple[Estimate, ...]
+    p: float
+    p_group: tuple[float, ...]
+    smallest_p: float
+    leading_before: int | None
+    leading_after: int | None
+    group: int
+    direction: Direction
+    lean_direction: Direction
+
+
+def mean_lean(
+    tops: np.ndarray, labels: np.ndarray, drawn: np.ndarray, counts: Sequence[int], tests: int = 1, seed: int = 0
+) -> MeanLean:
+    """The mean lean of several prompts.
+
+    Parameters
+    ----------
+    tops : rows (prompts, k) that each prompt retrieves.
+    labels : group number of every searched row (n,); -1 unknown, and stays so in every draw.
+    drawn : shares over resamples of the images (draws, prompts, G), see `ListDraws.shares`.
+    counts : searched rows of each group (G,).
+    tests : size of the family that p will be corrected with.
+    """
+    n_groups = len(counts)
+    base = np.asarray(counts, dtype=np.float64) / sum(counts)
+    weights, rows = _weights([(tops, 1.0)], labels)
+    observed = _shares(tops, labels, n_groups) - base
+    points = tuple(mean_estimate(observed[:, g], drawn[:, :, g] - base[g], seed) for g in range(n_groups))
+    nothing = (math.nan,) * n_groups
+    small = tuple(n < MINIMUM_N for n in counts)
+    shares = tuple(_these_prompts(observed[:, g] + base[g], drawn[:, :, g]) for g in range(n_groups))
+    if not np.isfinite(observed).all() or (len(rows) == sum(counts) and np.ptp(weights) < 1e-12):
+        return MeanLean(points, shares, tuple(base.tolist()), None, nothing, nothing, (0.0,) * n_groups, 1.0, small)
+    null = permuted_means(weights, np.asarray(counts), n_groups, _draws(tests), seed) - base
+    p, own, departure = _tested(observed.mean(axis=0), null)
+    adjusted = own if n_groups == 2 else tuple(holm(own).tolist())
+    return MeanLean(
+        points, shares, tuple(base.tolist()), p, own, adjusted, departure, _smallest(len(null), n_groups), small
+    )
+
+
+def mean_effect(
+    before: MeanLean,
+    after: MeanLean,
+    tops: tuple[np.ndarray, np.ndarray],
+    labels: np.ndarray,
+    drawn: np.ndarray,
+    target: Sequence[float],
+    tests: int = 1,
+    seed: int = 0,
+) -> MeanEffect | None:
+    """The mean change of several prompts; the labels of all rows that were exchanged are permuted once a draw.
+
+    Parameters
+    ----------
+    tops : rows (prompts, k) before and after.
+    drawn : share after minus share before over resamples of the images (draws, prompts, G).
+    target : target share of each group (G,).
+
+    None where a list has no known row.
+    """
+    n_groups = len(before.base)
+    observed = _shares(tops[1], labels, n_groups) - _shares(tops[0], labels, n_groups)
+    if not np.isfinite(observed).all():
+        return None
+    changes = tuple(mean_estimate(observed[:, g], drawn[:, :, g], seed) for g in range(n_groups))
+    moved = [np.setxor1d(a, b) for a, b in zip(*tops, strict=True)]
+    weights, rows = _weights([(tops[1], 1.0), (tops[0], -1.0)], labels, np.unique(np.concatenate(moved)))
+    own_sizes = np.bincount(labels[rows], minlength=n_groups)
+    p, p_group, departure, smallest = 1.0, (1.0,) * n_groups, (0.0,) * n_groups, 1.0
+    if (own_sizes > 0).sum() > 1:
+        null = permuted_means(weights, own_sizes, n_groups, _draws(tests), seed)
+        # rows that stay add the same to every draw: what an exchange blind to groups changes on average
+        fixed = observed.mean(axis=0) - np.array([weights[labels[rows] == g].sum() for g in range(n_groups)])
+        p, p_group, departure = _tested(observed.mean(axis=0) - fixed, null)
+        smallest = _smallest(len(null), n_groups)
+    group = before.leading
+    if group is None:
+        group = int(np.argmax(np.abs(departure) if any(departure) else np.abs(observed.mean(axis=0))))
+    shares = before.shares[group], after.shares[group]
+    return MeanEffect(
+        changes,
+        p,
+        p_group,
+        smallest,
+        before.leading,
+        after.leading,
+        group,
+        direction_of(*shares, float(target[group]), p),
+        direction_of(*shares, before.base[group], p),
+    )
+
+
+def _these_prompts(observed: np.ndarray, drawn: np.ndarray) -> Estimate:
+    """Mean over prompts (prompts,) with the interval of its resamples (draws, prompts): rows vary, prompts do not."""
+    if not np.isfinite(observed).all():
+        return Estimate.missing("a prompt retrieves no row with a known group")
+    mean, means = float(observed.mean()), np.nanmean(drawn, axis=1)
+    lo, hi = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]) - means.mean() + mean
+    return Estimate(mean, max(min(float(lo), mean), 0.0), min(max(float(hi), mean), 1.0), len(observed))
+
+
+def permuted_means(weights: np.ndarray, sizes: np.ndarray, n_groups: int, draws: int, seed: int) -> np.ndarray:
+    """Sum of the weights of the rows that get each label, over draws of labels without replacement (draws, G).
+
+    Parameters
+    ----------
+    weights : of the rows that get a label (rows,).
+    sizes : labels of each group that there are to give (G,), at least as many as rows.
+    """
+    rng = np.random.default_rng(seed)
+    values, classes = np.unique(np.round(weights, 12), return_counts=True)
+    left = np.broadcast_to(np.asarray(sizes, dtype=np.int64), (draws, n_groups)).copy()
+    total = np.zeros((draws, n_groups))
+    for value, size in zip(values, classes, strict=True):
+        if value == 0.0:
+            continue
+        given = _without_replacement(left, int(size), rng)
+        total += value * given
+        left -= given
+    return total
+
+
+def _without_replacement(left: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
+    """Counts of each group (draws, G) among `size` labels taken from what is left in each draw."""
+    given = np.zeros_like(left)
+    wanted = np.full(len(left), size, dtype=np.int64)
+    rest = left.sum(axis=1)
+    for g in range(left.shape[1] - 1):
+        rest = rest - left[:, g]
+        given[:, g] = rng.hypergeometric(left[:, g], rest, wanted)
+        wanted = wanted - given[:, g]
+    given[:, -1] = wanted
+    return given
+
+
+def _draws(tests: int) -> int:
+    """Draws after which the smallest two-sided p, corrected for the family, still reaches .001."""
+    return max(OMNIBUS_DRAWS, 2 * math.ceil(tests / FAMILY_P) - 1)
+
+
+def _smallest(draws: int, n_groups: int) -> float:
+    """The smallest p that so many draws can give; with two groups p is twice a tail."""
+    return (2.0 if n_groups == 2 else 1.0) / (1 + draws)
+
+
+def _tested(observed: np.ndarray, null: np.ndarray) -> tuple[float, tuple[float, ...], tuple[float, ...]]:
+    """p of all groups by the largest departure, two-sided p of each, and the departures, from permuted means."""
+    draws, n_groups = null.shape
+    centre, spread = null.mean(axis=0), null.std(axis=0)
+    scale = np.where(spread > 0, spread, 1.0)
+    departure = np.where(spread > 0, (observed - centre) / scale, 0.0)
+    above = (null >= observed - 1e-12).sum(axis=0)
+    below = (null <= observed + 1e-12).sum(axis=0)
+    own = tuple(np.minimum(1.0, 2 * (1 + np.minimum(above, below)) / (1 + draws)).tolist())
+    if n_groups == 2:
+        return own[0], own, tuple(departure.tolist())
+    largest = np.abs((null - centre) / scale).max(axis=1)
+    p = float((1 + (largest >= np.abs(departure).max() - 1e-9).sum()) / (1 + draws))
+    return p, own, tuple(departure.tolist())
+
+
+def _weights(
+    lists: Sequence[tuple[np.ndarray, float]], labels: np.ndarray, rows: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """What each row of known group adds to the mean share of its group, and the rows.
+
+    A row in the top k of a prompt with K known rows adds 1 / (K prompts).
+    """
+    n = len(labels)
+    weight = np.zeros(n)
+    for tops, sign in lists:
+        for top in tops:
+            known = top[labels[top] >= 0]
+            weight[known] += sign / (max(len(known), 1) * len(tops))
+    rows = np.unique(np.concatenate([np.ravel(tops) for tops, _ in lists])) if rows is None else rows
+    rows = rows[labels[rows] >= 0]
+    return weight[rows], rows
+
+
+def _shares(tops: np.ndarray, labels: np.ndarray, n_groups: int) -> np.ndarray:
+    """Shares over the known rows (prompts, G); NaN where a list has none."""
+    own = labels[tops]
+    counts = np.stack([(own == g).sum(axis=-1) for g in range(n_groups)], axis=-1).astype(np.float64)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return counts / counts.sum(axis=-1, keepdims=True)
