@@ -113,7 +113,8 @@ def list_lines(found: dict[str, Any], metrics: Iterable[str]) -> Iterator[str]:
         away = found["distance"][group]
         yield (
             f"{group}: {lean['retrieved']} retrieved of {lean['searched']} searched, "
-            f"share {estimate_text(lean['share'])}, ratio {estimate_text(lean['ratio'], n=False)}, adjusted {p_text(lean['p_adjusted'])}"
+            f"share {estimate_text(lean['share'])}, ratio {estimate_text(lean['ratio'], n=False)}, "
+            f"adjusted {p_text(lean['p_adjusted'])}"
         )
         if away["difference"]["estimate"] is not None:
             yield (
