@@ -244,7 +244,8 @@ class _Asked:
         if len(rankings) == 1:
             both = (self._original[0], rankings[0])
             old, new = (list_numbers(part.labels[one[: request.k]], part, seed, draws) for one in both)
-            change = list_change(old, new, both, part, request.k, seed=seed, draws=draws)
+            same = rankings is self._original
+            change = list_change(old, new, both, part, request.k, seed=seed, draws=draws, same=same)
             points = new.lean.groups[g].points
             return points, change.shares[part.groups[g]], new.metrics["max_skew"], change.metrics["max_skew"]
         both = np.stack([self._original, rankings])

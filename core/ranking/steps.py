@@ -226,7 +226,14 @@ def compare(
     tops = [arm.deep[: request.k] for arm in found]
     rankings = (before.deep, after.deep)
     change = list_change(
-        before.numbers, after.numbers, rankings, part, request.k, seed=request.seed, draws=request.null_draws
+        before.numbers,
+        after.numbers,
+        rankings,
+        part,
+        request.k,
+        seed=request.seed,
+        draws=request.null_draws,
+        same=not len(items_after.changed) and np.array_equal(vector_before, vector_after),
     )
     old, new = set(before.ids), set(after.ids)
     places = _places_before(before, tops[1], items_before, vector_before)
