@@ -10,6 +10,7 @@ from core.benchmark.base import World
 from core.config import InputError
 from core.gallery import Gallery
 from core.metrics import RANKING_METRICS, Mode
+from core.ranking.measures import asks_gallery_shares
 from core.retrieval import unit_query
 from core.statistics import Estimate, auc_estimate, held_out_leakage, mean_of, null_of_mean, with_null
 from core.zeroshot import PromptSet, class_embeddings, classify_items, paired_share_difference
@@ -37,11 +38,13 @@ def metric_by_prompt(arm: ReadyArm, tops: Mapping[str, np.ndarray], name: str, m
 
 
 def mean_skew(arm: ReadyArm, tops: Mapping[str, np.ndarray]) -> Estimate:
-    """Mean MaxSkew@k over texts with Student's interval, and the null band of that mean: what no bias at all shows."""
+    """Mean MaxSkew@k over texts with Student's interval; against the gallery's shares with the null band of that mean."""
     if not tops:
         return Estimate.missing("no such query was asked")
     part, metric = arm.part(), RANKING_METRICS.get("max_skew")()
     mean = mean_of(list(metric_by_prompt(arm, tops, "max_skew").values()))
+    if not asks_gallery_shares(part.target, part.counts):
+        return mean
     rows = np.stack([tops[text] for text in sorted(tops)])
     band, _ = null_of_mean(metric, rows, part.labels, part.target, NULL_DRAWS, arm.world.seed)
     return with_null(metric, mean, band)

@@ -130,9 +130,7 @@ def _paired(arrays: Arrays) -> Document:
         raise InputError("paired: target is no share for each group of groups; expected (G,) that sums to 1")
     lists = [_whole("paired", arrays, a, 0, len(groups) - 1) for a in ("before", "after")]
     if any(len(one) < k or len(np.unique(one)) < len(one) for one in lists):
-        raise InputError(
-            f"paired: a list is shorter than k = {k} or holds a row twice; expected rows, best first"
-        )
+        raise InputError(f"paired: a list is shorter than k = {k} or holds a row twice; expected rows, best first")
     tops = [one[:k] for one in lists]
     searched = np.bincount(groups[groups >= 0], minlength=n_groups)
     exchange = exchange_of(*tops, groups, n_groups)
