@@ -52,7 +52,7 @@ class DefaultProtocol(Protocol):
     )
     skew = "skew"
     cost = "attire"
-    defaults: ClassVar = {"k": 100, "target": "uniform"}
+    defaults: ClassVar = {"k": 100, "target": "gallery"}
 
     def measure(self, world: World, arm: ReadyArm, progress: Progress | None = None) -> Cell:
         steps, report = 6, progress or (lambda *_: None)

@@ -38,7 +38,7 @@ def metric_by_prompt(arm: ReadyArm, tops: Mapping[str, np.ndarray], name: str, m
 
 
 def mean_skew(arm: ReadyArm, tops: Mapping[str, np.ndarray]) -> Estimate:
-    """Mean MaxSkew@k over texts with Student's interval; against the gallery's shares with the null band of that mean."""
+    """Mean MaxSkew@k over texts with Student's interval, and its null band where the target is the gallery's shares."""
     if not tops:
         return Estimate.missing("no such query was asked")
     part, metric = arm.part(), RANKING_METRICS.get("max_skew")()
