@@ -14,7 +14,7 @@ from core.statistics.estimates import (
     worst_pair,
 )
 from core.statistics.inversion import metric_interval
-from core.statistics.leakage import held_out_leakage, leakage, macro_auc, probe_scores
+from core.statistics.leakage import held_out_leakage, leakage, leakage_estimate, macro_auc, probe_scores
 from core.statistics.lists import ListDraws, list_draws, mean_estimate, null_of_mean, over_prompts, p_value
 from core.statistics.means import mean_of
 from core.statistics.multiplicity import CORRECTIONS, Corrected, benjamini_hochberg, corrected, holm
@@ -48,6 +48,7 @@ __all__ = [
     "held_out_leakage",
     "holm",
     "leakage",
+    "leakage_estimate",
     "list_draws",
     "macro_auc",
     "mean_estimate",
