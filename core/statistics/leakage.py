@@ -7,7 +7,7 @@ import numpy as np
 from scipy.special import ndtri
 
 from core.config import InputError
-from core.statistics.areas import Area, area, bounded_limits, correlation, mean_area, placements
+from core.statistics.areas import Area, area, auc, bounded_limits, correlation, mean_area, placements
 from core.statistics.estimates import Estimate
 
 FOLDS = 5
@@ -55,21 +55,23 @@ def leakage_estimate(x: np.ndarray, labels: np.ndarray, seed: int = 0) -> Estima
     are in order, ties one half: pairs of different folds are scored by different probes, and would take an AUC of
     noise below .5.
 
-    Interval: each fold's placements V and W, a row weighted by the other kind's rows in its fold. DeLong's variance
-    takes the probes as given, but they are made of the same rows. With tau the share of noise in a probe's direction,
-    the variance is
+    Interval: DeLong's variance, from the placements V and W of all rows (`auc_estimate`), takes the probes as given,
+    but they are made of the same rows, and an audit of other rows would make others. It is taken
 
-        f = (1 - tau) (1 + tau)^2 + 2 tau
+        f = 2 - (1 - tau)^2
 
-    times DeLong's: each row moves the direction too, and what is noise in it counts every pair of rows twice, once
-    from each side. Noise alone has tau = 1, f = 2; a direction that is known has f = 1. tau follows from the AUC A, d
-    columns, n_1 and n_0 rows and F folds, as in a linear discriminant:
+    times, tau being the share of noise in a probe's direction. Noise alone has tau = 1 and f = 2, since every pair of
+    rows counts twice, once from each side; a direction that is known has f = 1. tau follows from the AUC A, d columns,
+    n_1 and n_0 rows of the group and of the others and F folds, as in a linear discriminant:
 
-        tau q^2 = v (1 - tau)^2,  q = sqrt(2) Phi^-1(max(A, 1/2)),  v = d (1/n_1 + 1/n_0) F / (F - 1) / (1 - c)
+        tau q^2 = v (1 - tau)^2,   q^2 = max(2 Phi^-1(max(A, 1/2))^2 - 2 (1/n_1 + 1/n_0), 0)
+        v = d (1/n_1 + 1/n_0) F / (F - 1) / (1 - c),   c = d / ((n_1 + n_0) (F - 1) / F), at most 1/2
 
-    with c = d / (the rows that fit a probe), at most 1/2. The limits of a group are then `auc_estimate`'s, on the
-    scale from 0 to 1, with n / f rows a part; groups are put together as in `mean_area`. An AUC of exactly 1 has a
-    width. About other rows like these, for probes of this kind and size: the mean of what such an audit would find.
+    The limits of a group are then those of `auc_estimate` with two changes: the scale of both parts goes from 0 to 1
+    (nothing is tied), and n / rho / f rows are counted; groups are put together as in `mean_area`. An AUC of exactly 1
+    has f = 1 and a width. About other rows like these, for probes of this kind and size: the mean of what such audits
+    would find. Covers 93.5 to 97.5 % for 200 to 1,500 rows, 20 to 300 columns, 2, 3 and 7 groups, AUC .5 to .999; up
+    to 99 % with a group of a dozen rows that is read well.
 
     Parameters
     ----------
@@ -185,21 +187,14 @@ def _cross_validated(x: np.ndarray, labels: np.ndarray, seed: int) -> tuple[Area
 
 def _within_folds(scores: np.ndarray, positive: np.ndarray, tests: list[np.ndarray], d: int) -> Area:
     """AUC over the pairs of rows of the same fold, with the limits of `leakage_estimate`."""
-    places, weights = np.empty(len(scores)), np.empty(len(scores))
-    for test in tests:
-        own = positive[test]
-        places[test[own]], places[test[~own]] = placements(scores[test], own)
-        weights[test[own]], weights[test[~own]] = (~own).sum(), own.sum()
-    weights /= weights[positive].sum()
-    value = float((weights * places)[positive].sum())
-    counted = _inflation(value, d, int(positive.sum()), int((~positive).sum()), len(tests))
-    gaps, parts = [], np.empty(len(scores))
-    for kind in (positive, ~positive):
-        n = int(kind.sum())
-        # each row's error as if all rows weighed the same
-        errors = weights[kind] * n * (places[kind] - value)
-        parts[kind] = errors / n * math.sqrt(counted)
-        lo, hi = bounded_limits(value, float(np.mean(errors**2)), n / counted, 0.0, 1.0)
+    pairs = [int(positive[test].sum()) * int((~positive[test]).sum()) for test in tests]
+    value = float(np.average([auc(scores[test], positive[test]) for test in tests], weights=pairs))
+    counts = int(positive.sum()), int((~positive).sum())
+    times = _inflation(value, d, *counts, len(tests))
+    parts, gaps = np.empty(len(scores)), []
+    for kind, places, n in zip((positive, ~positive), placements(scores, positive), counts, strict=True):
+        parts[kind] = (places - places.mean()) / n * math.sqrt(times)
+        lo, hi = bounded_limits(value, places, 0.0, 1.0, inflation=times)
         gaps.append((value - lo, hi - value))
     down, up = (math.hypot(*side) for side in zip(*gaps, strict=True))
     return Area(value, max(value - down, 0.0), min(value + up, 1.0), parts)
@@ -211,10 +206,11 @@ def _inflation(value: float, d: int, n_pos: int, n_neg: int, folds: int) -> floa
         return 1.0
     fitted = (n_pos + n_neg) * (folds - 1) / folds
     noise = d * (1 / n_pos + 1 / n_neg) * folds / (folds - 1) / (1 - min(d / fitted, 0.5))
+    signal = max(2 * float(ndtri(max(value, 0.5))) ** 2 - 2 * (1 / n_pos + 1 / n_neg), 0.0)
     # tau^2 - (2 + q^2 / v) tau + 1 = 0
-    middle = 1 + float(ndtri(max(value, 0.5))) ** 2 / noise
+    middle = 1 + signal / noise / 2
     tau = 1 / (middle + math.sqrt(middle**2 - 1))
-    return (1 - tau) * (1 + tau) ** 2 + 2 * tau
+    return 2 - (1 - tau) ** 2
 
 
 def _estimate(found: Area, n: int) -> Estimate:
