@@ -16,17 +16,8 @@ from core.statistics.exchange import (
 )
 from core.statistics.impact import Impact, ImpactRow, above_median, impact_of
 from core.statistics.inversion import metric_interval
-from core.statistics.leakage import held_out_leakage, leakage, macro_auc, probe_scores
-from core.statistics.lean import (
-    ALPHA,
-    GroupDistance,
-    GroupLean,
-    Lean,
-    blind_shares,
-    distance_of,
-    lean_of,
-    share_bounds,
-)
+from core.statistics.leakage import held_out_leakage, leakage, leakage_estimate, macro_auc, probe_scores
+from core.statistics.lean import ALPHA, GroupDistance, GroupLean, Lean, blind_shares, distance_of, lean_of, share_bounds
 from core.statistics.lists import ListDraws, list_draws, mean_estimate, null_of_mean, over_prompts
 from core.statistics.mean_lean import MeanEffect, MeanLean, mean_effect, mean_lean
 from core.statistics.means import mean_of
@@ -76,6 +67,7 @@ __all__ = [
     "holm",
     "impact_of",
     "leakage",
+    "leakage_estimate",
     "lean_of",
     "list_draws",
     "macro_auc",
