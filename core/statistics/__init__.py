@@ -13,6 +13,7 @@ from core.statistics.estimates import (
     wilson,
     worst_pair,
 )
+from core.statistics.gaps import Gap, accuracy_gap, gap_to_smallest, smallest_accuracy
 from core.statistics.inversion import metric_interval
 from core.statistics.leakage import held_out_leakage, leakage, macro_auc, probe_scores
 from core.statistics.lists import ListDraws, list_draws, mean_estimate, null_of_mean, over_prompts, p_value
@@ -35,9 +36,11 @@ __all__ = [
     "Band",
     "Corrected",
     "Estimate",
+    "Gap",
     "ListDraws",
     "Metric",
     "PairedDraws",
+    "accuracy_gap",
     "auc",
     "auc_difference",
     "auc_estimate",
@@ -45,6 +48,7 @@ __all__ = [
     "corrected",
     "depth_for",
     "difference_p",
+    "gap_to_smallest",
     "held_out_leakage",
     "holm",
     "leakage",
@@ -64,6 +68,7 @@ __all__ = [
     "probe_scores",
     "share_differences",
     "share_estimate",
+    "smallest_accuracy",
     "too_few",
     "wilson",
     "with_null",
