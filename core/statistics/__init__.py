@@ -13,7 +13,7 @@ from core.statistics.estimates import (
     wilson,
     worst_pair,
 )
-from core.statistics.gaps import Gap, accuracy_gap, gap_to_smallest, smallest_accuracy
+from core.statistics.gaps import Picked, accuracy_gap, gap_to_smallest, smallest_accuracy
 from core.statistics.inversion import metric_interval
 from core.statistics.leakage import held_out_leakage, leakage, macro_auc, probe_scores
 from core.statistics.lists import ListDraws, list_draws, mean_estimate, null_of_mean, over_prompts, p_value
@@ -36,10 +36,10 @@ __all__ = [
     "Band",
     "Corrected",
     "Estimate",
-    "Gap",
     "ListDraws",
     "Metric",
     "PairedDraws",
+    "Picked",
     "accuracy_gap",
     "auc",
     "auc_difference",

@@ -26,13 +26,15 @@ import numpy as np
 from scipy.special import gammaln, ndtri, xlog1py, xlogy
 
 from core.config import InputError
-from core.statistics.estimates import DRAWS, LEVEL, Estimate, share_estimate
+from core.statistics.estimates import DRAWS, LEVEL, Estimate, wilson
 
 TWO_TAILS, GAP_TAILS, SMALLEST_TAILS = (0.025, 0.025), (0.03, 0.02), (0.025, 0.02)
 """Chance given to the end nearer to no difference and to the further one: of two groups, and of more, where the
 observed departures hold noise, which makes the further end a little too near."""
 WITHOUT_UPPER = 2.0
 """Standard errors below which a largest difference cannot lie above its interval, so that the lower end has all 5 %."""
+EVEN = 0.1
+"""Chance below which groups are so even that the draws cannot say how much: the largest contrast then counts alone."""
 STEPS = 10
 NORMAL_FROM = 400.0
 """Variance of a count from which its distribution is taken from the normal one, with a term for its skewness."""
@@ -46,18 +48,18 @@ Rates = Callable[[float], np.ndarray]
 
 
 @dataclass(frozen=True)
-class Gap(Estimate):
-    """A largest difference as observed, and beside it the one that is as likely to be seen larger as smaller."""
+class Picked(Estimate):
+    """A number picked as the most extreme of several, and beside it what it is without the pick."""
 
     corrected: float | None = None
-    """The observed difference without what picking the largest of several adds; inside the interval, 0 at least."""
+    """Median-unbiased: the value under which one as extreme as observed is as likely as not; inside the interval."""
 
     def to_json(self) -> dict[str, Any]:
         value = super().to_json()
         return value if self.estimate is None else value | {"corrected": self.corrected}
 
 
-def accuracy_gap(right: np.ndarray, n: np.ndarray, draws: int = DRAWS, seed: int = 0) -> Gap:
+def accuracy_gap(right: np.ndarray, n: np.ndarray, draws: int = DRAWS, seed: int = 0) -> Picked:
     """Largest minus smallest accuracy of a group, with a 95 % interval of the true largest difference.
 
     max over groups of p_g - min over groups of p_g, in [0, 1]; 0: all groups are served alike. The groups' sizes are
@@ -80,7 +82,7 @@ def accuracy_gap(right: np.ndarray, n: np.ndarray, draws: int = DRAWS, seed: int
     return _gap(_Family(rates, n, np.concatenate([one, -one]), _squeezed(rates, n), _stretched(rates, n)), draws, seed)
 
 
-def gap_to_smallest(right: np.ndarray, n: np.ndarray, draws: int = DRAWS, seed: int = 0) -> Gap:
+def gap_to_smallest(right: np.ndarray, n: np.ndarray, draws: int = DRAWS, seed: int = 0) -> Picked:
     """Accuracy over all rows minus the smallest accuracy of a group, with a 95 % interval of the true one.
 
     sum over groups of n_g p_g / N - min over groups of p_g, in [0, 1]; 0: all groups are served alike. Otherwise as
@@ -93,7 +95,7 @@ def gap_to_smallest(right: np.ndarray, n: np.ndarray, draws: int = DRAWS, seed: 
     return _gap(_Family(rates, n, contrasts, _lifted(rates, n), _stretched(rates, n, to_mean=True)), draws, seed)
 
 
-def smallest_accuracy(right: np.ndarray, n: np.ndarray, draws: int = DRAWS, seed: int = 0) -> Estimate:
+def smallest_accuracy(right: np.ndarray, n: np.ndarray, draws: int = DRAWS, seed: int = 0) -> Picked:
     """Accuracy of the group served worst, with a 95 % interval that knows that this group was picked.
 
     min over groups of p_g, in [0, 1]; `n` is the rows of that group. One group has its Wilson interval.
@@ -108,13 +110,14 @@ def smallest_accuracy(right: np.ndarray, n: np.ndarray, draws: int = DRAWS, seed
     """
     rates, n = _groups(right, n)
     if not len(n):
-        return Estimate.missing("no row with a known group")
+        return _missing("no row with a known group")
     worst = int(rates.argmin())
     if len(n) == 1:
-        return share_estimate(round(float(rates[0] * n[0])), int(n[0]))
+        lo, hi = wilson(rates[0] * n[0], n[0])
+        return Picked(float(rates[0]), float(lo), float(hi), int(n[0]), corrected=float(rates[0]))
     family = _Family(rates, n, -np.eye(len(n)), lambda d: np.maximum(rates, -d), _lowered(rates, n), least=-1.0)
-    lo, _, hi = family.ends(draws, seed)
-    return Estimate(float(rates[worst]), max(-hi, 0.0), min(-lo, 1.0), int(n[worst]))
+    lo, middle, hi = family.ends(draws, seed)
+    return Picked(float(rates[worst]), max(-hi, 0.0), min(-lo, 1.0), int(n[worst]), corrected=-middle)
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,8 +152,10 @@ class _Family:
             near = min(d / (WITHOUT_UPPER * self._errors(self.nearer(d))[self._largest()]), 1.0)
             return (1 - LEVEL) + (below - (1 - LEVEL)) * near
 
-        # where hardly any list is as even as this one, a smaller difference is no evidence against larger ones
-        even = 1.0 - self._tails(self.nearer(0.0), 0.0, uniforms)[0] if bounded else 1.0
+        # groups more even than chance makes them are no evidence against a difference: the chance of so even a sample
+        # under d is compared with the one under no difference (CLs: Read 2002, Journal of Physics G 28, 2693)
+        even = self._tails(self.nearer(0.0), 0.0, uniforms)[1] if bounded else 1.0
+        lucky, even = even < EVEN, max(even, EVEN)
 
         def smaller(d: float) -> float:
             ways = (self.further(d), self._alone(d))
@@ -159,7 +164,9 @@ class _Family:
         lo = _root(lambda d: larger(d) - allowed(d), self.least, observed)
         middle = _root(lambda d: larger(d) - 0.5, lo, observed)
         hi = _root(lambda d: -smaller(d), observed, self.least + 1.0)
-        return lo, middle, hi
+        if lucky:
+            hi = max(hi, observed + ndtri((1 + LEVEL) / 2) * self._errors(self.rates)[self._largest()])
+        return lo, middle, min(hi, self.least + 1.0)
 
     def _largest(self) -> int:
         return int((self.contrasts @ self.rates).argmax())
@@ -210,14 +217,14 @@ class _Family:
         return more, 1.0 - more
 
 
-def _gap(family: _Family, draws: int, seed: int) -> Gap:
+def _gap(family: _Family, draws: int, seed: int) -> Picked:
     observed = float((family.contrasts @ family.rates).max())
     lo, middle, hi = family.ends(draws, seed)
-    return Gap(max(observed, 0.0), lo, hi, int(family.n.sum()), corrected=middle)
+    return Picked(max(observed, 0.0), lo, hi, int(family.n.sum()), corrected=middle)
 
 
-def _missing(reason: str) -> Gap:
-    return Gap(None, reason=reason)
+def _missing(reason: str) -> Picked:
+    return Picked(None, reason=reason)
 
 
 def _groups(right: np.ndarray, n: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
