@@ -117,7 +117,7 @@ def smallest_accuracy(right: np.ndarray, n: np.ndarray, draws: int = DRAWS, seed
         return Picked(float(rates[0]), float(lo), float(hi), int(n[0]), corrected=float(rates[0]))
     family = _Family(rates, n, -np.eye(len(n)), lambda d: np.maximum(rates, -d), _lowered(rates, n), least=-1.0)
     lo, middle, hi = family.ends(draws, seed)
-    return Picked(float(rates[worst]), max(-hi, 0.0), min(-lo, 1.0), int(n[worst]), corrected=-middle)
+    return Picked(float(rates[worst]), max(0.0, -hi), min(1.0, -lo), int(n[worst]), corrected=abs(middle))
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,19 +154,21 @@ class _Family:
 
         # groups more even than chance makes them are no evidence against a difference: the chance of so even a sample
         # under d is compared with the one under no difference (CLs: Read 2002, Journal of Physics G 28, 2693)
-        even = self._tails(self.nearer(0.0), 0.0, uniforms)[1] if bounded else 1.0
+        none = 0.0 if bounded else -float(self.n @ self.rates / self.n.sum())
+        even = self._tails(self.nearer(none), none, uniforms)[1]
         lucky, even = even < EVEN, max(even, EVEN)
 
         def smaller(d: float) -> float:
-            ways = (self.further(d), self._alone(d))
-            return max(self._tails(rates, d, uniforms)[1] for rates in ways if rates is not None) - above * even
+            ways = [rates for rates in (self.further(d), self._alone(d, lucky)) if rates is not None]
+            reached = [rates for rates in ways if abs((self.contrasts @ rates).max() - d) < 1e-6]
+            return max((self._tails(rates, d, uniforms)[1] for rates in reached), default=0.0) - above * even
 
         lo = _root(lambda d: larger(d) - allowed(d), self.least, observed)
         middle = _root(lambda d: larger(d) - 0.5, lo, observed)
         hi = _root(lambda d: -smaller(d), observed, self.least + 1.0)
         if lucky:
             hi = max(hi, observed + ndtri((1 + LEVEL) / 2) * self._errors(self.rates)[self._largest()])
-        return lo, middle, min(hi, self.least + 1.0)
+        return lo, middle, float(min(hi, self.least + 1.0))
 
     def _largest(self) -> int:
         return int((self.contrasts @ self.rates).argmax())
@@ -176,15 +178,15 @@ class _Family:
         p = (self.n * rates + 1) / (self.n + 2)
         return np.sqrt(self.contrasts**2 @ (p * (1 - p) / self.n))
 
-    def _alone(self, d: float) -> np.ndarray | None:
+    def _alone(self, d: float, even: bool) -> np.ndarray | None:
         """The likeliest rates at which one contrast that is known worse than the largest one is d, and no other moves.
 
-        Of two groups, the contrast the other way round.
+        Of two groups, and of groups that are all alike, any contrast.
         """
         errors = self._errors(self.rates)
         worse = errors >= KNOWN_WORSE * errors[self._largest()]
-        if len(self.n) == 2:
-            worse = np.arange(len(errors)) != self._largest()
+        if len(self.n) == 2 or even or np.ptp(self.rates) < 1e-9:
+            worse = np.ones(len(errors), dtype=bool)
         contrasts = self.contrasts[worse]
         if not len(contrasts):
             return None
@@ -241,7 +243,7 @@ def _groups(right: np.ndarray, n: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _root(f: Callable[[float], float], lo: float, hi: float) -> float:
-    """Where a function that rises from below 0 to above it reaches 0; `lo` where it starts above, `hi` if it never does."""
+    """Where a function that rises from below 0 to above it reaches 0; `lo` or `hi` where it does not."""
     if f(lo) >= 0:
         return lo
     start, end = lo, hi

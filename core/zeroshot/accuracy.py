@@ -178,8 +178,11 @@ def _agreement(before: ZeroshotResult, after: ZeroshotResult, draws: int, seed: 
     """Correlation of worst accuracies, and of gaps, before and after: rows are drawn anew, their two answers together.
 
     Drawing rows is drawing the counts of (cell, before, after). Held below 1 by Newcombe's correction for whole rows,
-    so that a difference has a width even where no answer changed.
+    so that a difference has a width even where no answer changed. 0 where another cell is the worst one afterwards:
+    these are other rows.
     """
+    if before.worst_group != after.worst_group:
+        return 0.0, 0.0
     kinds = before.cells * 4 + before.right * 2 + after.right
     counts = np.bincount(kinds, minlength=4 * len(before.by_group))
     drawn = np.random.default_rng(seed).multinomial(before.n, counts / before.n, size=draws)
