@@ -145,7 +145,7 @@ def arm_numbers(spec: AuditSpec, attribute: str, part: Part, found: Mapping[str,
     document: dict[str, Any] = {}
     for i, arm in enumerate(named):
         tops = rankings[i, :, : spec.k]
-        mean = mean_estimate(observed[i], drawn[:, i], spec.seed)
+        mean = mean_estimate(observed[i], drawn[:, i], spec.seed, metric.range)
         document[arm] = {"mean": number(mean, target), "by_prompt": _by_prompt(found, tops, part, spec, target)}
         if arm in (ORIGINAL, CHOSEN) and mean.estimate is not None:
             band, values = null_of_mean(metric, tops, part.labels, part.target, seed=spec.seed)
@@ -197,7 +197,7 @@ def _random(
 def _over_prompts(values: np.ndarray) -> Estimate:
     """Mean with Student's interval over prompts; a single prompt has its value alone."""
     if len(values) > 1:
-        return mean_of(values)
+        return mean_of(values, RANKING_METRICS.get(HEADLINE).range)
     value = float(values[0])
     return Estimate(value, value, value, 1)
 

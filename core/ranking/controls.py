@@ -222,7 +222,7 @@ class _Asked:
         both = np.stack([self._original, rankings])
         draws = list_draws(both, part.labels, request.k, len(part.groups), request.null_draws, request.seed)
         old, new = np.moveaxis(draws.values(metric, part.target), 1, 0)
-        skew = mean_estimate(values, new, request.seed)
+        skew = mean_estimate(values, new, request.seed, metric.range)
         if skew.estimate is None:
             return skew, skew
         band, _ = null_of_mean(metric, tops, part.labels, part.target, MEAN_NULL_DRAWS, request.seed)

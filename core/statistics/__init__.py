@@ -17,7 +17,7 @@ from core.statistics.gaps import Picked, accuracy_gap, gap_to_smallest, smallest
 from core.statistics.inversion import metric_interval
 from core.statistics.leakage import held_out_leakage, leakage, macro_auc, probe_scores
 from core.statistics.lists import ListDraws, list_draws, mean_estimate, null_of_mean, over_prompts, p_value
-from core.statistics.means import mean_of
+from core.statistics.means import kept_within, mean_of
 from core.statistics.multiplicity import CORRECTIONS, Corrected, benjamini_hochberg, corrected, holm
 from core.statistics.paired import (
     PairedDraws,
@@ -51,6 +51,7 @@ __all__ = [
     "gap_to_smallest",
     "held_out_leakage",
     "holm",
+    "kept_within",
     "leakage",
     "list_draws",
     "macro_auc",
