@@ -105,7 +105,7 @@ def arm_numbers(spec: AuditSpec, attribute: str, part: Part, found: Mapping[str,
     document: dict[str, Any] = {}
     for i, arm in enumerate(named):
         tops = rankings[i, :, :k]
-        mean = mean_estimate(observed[i], drawn[:, i], seed)
+        mean = mean_estimate(observed[i], drawn[:, i], seed, metric.range)
         if arm in (ORIGINAL, CHOSEN) and mean.estimate is not None and asks_gallery_shares(part.target, part.counts):
             mean = with_null(metric, mean, null_of_mean(metric, tops, part.labels, part.target, seed=seed)[0])
         document[arm] = {
@@ -206,7 +206,7 @@ def _random(
 def _over_prompts(values: np.ndarray) -> Estimate:
     """Mean with Student's interval over prompts; a single prompt has its value alone."""
     if len(values) > 1:
-        return mean_of(values)
+        return mean_of(values, RANKING_METRICS.get(HEADLINE).range)
     value = float(values[0])
     return Estimate(value, value, value, 1)
 

@@ -1,5 +1,6 @@
 """What the protocols measure, each a pure function of a ready arm."""
 
+import math
 import warnings
 from collections.abc import Mapping, Sequence
 
@@ -12,10 +13,22 @@ from core.gallery import Gallery
 from core.metrics import RANKING_METRICS, Mode
 from core.ranking.measures import asks_gallery_shares
 from core.retrieval import unit_query
-from core.statistics import Estimate, auc_estimate, held_out_leakage, mean_of, null_of_mean, with_null
+from core.statistics import (
+    Estimate,
+    auc_estimate,
+    gap_to_smallest,
+    held_out_leakage,
+    mean_of,
+    null_of_mean,
+    share_estimate,
+    smallest_accuracy,
+    with_null,
+)
 from core.zeroshot import PromptSet, class_embeddings, classify_items, paired_share_difference
 from core.zeroshot.accuracy import evaluate
 
+COSINE = (-math.inf, 1.0)
+"""What a cosine can be; where nothing moved all are 1 and nothing is uncertain."""
 NULL_DRAWS = 300
 """Draws of a null band: its ends are read in hundredths."""
 
@@ -37,12 +50,18 @@ def metric_by_prompt(arm: ReadyArm, tops: Mapping[str, np.ndarray], name: str, m
     return {text: float(metric(part.labels[rows], part.target, mode)) for text, rows in tops.items()}
 
 
+def possible(name: str, target: np.ndarray) -> tuple[float, float]:
+    """Smallest and largest value of a ranking metric of lists that hold one group alone, the rarest, at worst."""
+    least, most = RANKING_METRICS.get(name).range
+    return least, min(most, float(-np.log(np.min(target)))) if np.min(target) > 0 else most
+
+
 def mean_skew(arm: ReadyArm, tops: Mapping[str, np.ndarray]) -> Estimate:
     """Mean MaxSkew@k over texts with Student's interval, and its null band where the target is the gallery's shares."""
     if not tops:
         return Estimate.missing("no such query was asked")
     part, metric = arm.part(), RANKING_METRICS.get("max_skew")()
-    mean = mean_of(list(metric_by_prompt(arm, tops, "max_skew").values()))
+    mean = mean_of(list(metric_by_prompt(arm, tops, "max_skew").values()), possible("max_skew", part.target))
     if not asks_gallery_shares(part.target, part.counts):
         return mean
     rows = np.stack([tops[text] for text in sorted(tops)])
@@ -60,9 +79,9 @@ def drift(arm: ReadyArm, texts: Sequence[str]) -> tuple[Estimate, Estimate]:
         means.append(items.mean_cosine)
         cosines = items.cosines
     if arm.per_query:
-        return mean_of(means), mean_of(queries)
+        return mean_of(means, COSINE), mean_of(queries, COSINE)
     rows = np.concatenate([cosines.astype(np.float64), np.ones(part.n - len(cosines))])
-    return mean_of(rows), mean_of(queries)
+    return mean_of(rows, COSINE), mean_of(queries, COSINE)
 
 
 def _original(arm: ReadyArm) -> ReadyArm:
@@ -122,7 +141,7 @@ def other_accuracies(arm: ReadyArm, prompts: PromptSet, attributes: Sequence[str
         warnings.simplefilter("ignore", RuntimeWarning)  # a row of which nothing is known has no mean and is left out
         rows = np.nanmean(np.array(after, dtype=np.float64), axis=0)
     worst = min(changes, key=lambda change: change.estimate if change.estimate is not None else np.inf)
-    return mean_of(rows[np.isfinite(rows)]), worst
+    return mean_of(rows[np.isfinite(rows)], (0.0, 1.0)), worst
 
 
 def explicit_auc(arm: ReadyArm, prompts: PromptSet | None, attribute: str) -> Estimate:
@@ -154,18 +173,11 @@ def cell_accuracies(arm: ReadyArm, prompts: PromptSet, attribute: str) -> tuple[
 
 
 def worst_cell(right: np.ndarray, cell: np.ndarray) -> tuple[Estimate, Estimate, Estimate]:
-    """Accuracy, that of the worst cell, and their gap, with t intervals over rows (gap: over both, as independent)."""
+    """Accuracy, that of the worst cell, and their gap; the last two know that the cell was picked."""
     known = cell >= 0
-    right, cell = right[known].astype(np.float64), cell[known]
-    overall = mean_of(right)
+    right, cell = right[known], cell[known]
     size, good = np.bincount(cell), np.bincount(cell, weights=right)
-    share = np.where(size > 0, good / np.maximum(size, 1), np.inf)
-    worst = mean_of(right[cell == int(share.argmin())])
-    gap = overall.estimate - worst.estimate
-    if overall.lo is None or worst.lo is None:
-        return overall, worst, Estimate(gap, n=len(right))
-    half = float(np.hypot(overall.estimate - overall.lo, worst.estimate - worst.lo))
-    return overall, worst, Estimate(gap, gap - half, gap + half, len(right))
+    return share_estimate(int(right.sum()), len(right)), smallest_accuracy(good, size), gap_to_smallest(good, size)
 
 
 def _truth(arm: ReadyArm, attribute: str, gallery: Gallery | None = None) -> np.ndarray:
@@ -189,7 +201,7 @@ def leakage(arm: ReadyArm, texts: Sequence[str]) -> Estimate:
     if not arm.per_query:
         return _leakage(arm, texts[0])
     found = [_leakage(arm, text) for text in texts]
-    return mean_of([estimate.estimate for estimate in found if estimate.estimate is not None])
+    return mean_of([estimate.estimate for estimate in found if estimate.estimate is not None], (0.0, 1.0))
 
 
 def _leakage(arm: ReadyArm, text: str) -> Estimate:

@@ -67,9 +67,9 @@ class SemProtocol(Protocol):
                 precisions += [float(named[half][best_rows(scores[half], world.k)].mean()) for half in halves]
             by_prompt[text] = float(np.mean(here["max_skew"]))
         report(len(world.prompts), len(world.prompts), "queries")
-        values = {name: mean_of(values) for name, values in found.items()}
+        values = {name: mean_of(values, RANKING_METRICS.get(name).range) for name, values in found.items()}
         missing = Estimate.missing("no query says which rows it names")
-        values |= {"precision": mean_of(precisions) if precisions else missing}
+        values |= {"precision": mean_of(precisions, (0.0, 1.0)) if precisions else missing}
         values |= _zeroshot(world, arm, halves)
         return Cell(arm.arm.name, world.gallery.name, values, notes=arm.notes, by_prompt=by_prompt)
 

@@ -168,8 +168,7 @@ def _accuracy_gap(arrays: Arrays) -> Document:
     right = (np.asarray(arrays["predicted"]) == np.asarray(arrays["true"])) & (group >= 0)
     n = np.bincount(group[group >= 0])
     good = np.bincount(group[right], minlength=len(n))
-    found = accuracy_gap(good[n > 0], n[n > 0])
-    return {**found.gap.to_json(), "corrected": found.corrected}
+    return accuracy_gap(good[n > 0], n[n > 0]).to_json()
 
 
 def _leakage(arrays: Arrays) -> Document:

@@ -253,7 +253,7 @@ class _Asked:
         draws_of = list_draws(both, part.labels, request.k, len(part.groups), draws, seed)
         before = metric(part.labels[tops[0]], part.target)
         old, new = np.moveaxis(draws_of.values(metric, part.target), 1, 0)
-        skew = mean_estimate(values, new, seed)
+        skew = mean_estimate(values, new, seed, metric.range)
         if skew.estimate is None:
             return skew, skew, skew, skew
         if asks_gallery_shares(part.target, part.counts):

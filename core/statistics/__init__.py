@@ -14,13 +14,14 @@ from core.statistics.exchange import (
     paired_share_interval,
     share_changes,
 )
+from core.statistics.gaps import Picked, accuracy_gap, gap_to_smallest, smallest_accuracy
 from core.statistics.impact import Impact, ImpactRow, above_median, impact_of
 from core.statistics.inversion import metric_interval
 from core.statistics.leakage import held_out_leakage, leakage, leakage_estimate, macro_auc, probe_scores
 from core.statistics.lean import ALPHA, GroupDistance, GroupLean, Lean, blind_shares, distance_of, lean_of, share_bounds
 from core.statistics.lists import ListDraws, list_draws, mean_estimate, null_of_mean, over_prompts
 from core.statistics.mean_lean import MeanEffect, MeanLean, mean_effect, mean_lean
-from core.statistics.means import mean_of
+from core.statistics.means import kept_within, mean_of
 from core.statistics.multiplicity import CORRECTIONS, Corrected, benjamini_hochberg, corrected, holm
 from core.statistics.omnibus import omnibus_p
 from core.statistics.paired import PairedDraws, depth_for, metric_difference, paired_draws
@@ -47,7 +48,9 @@ __all__ = [
     "MeanLean",
     "Metric",
     "PairedDraws",
+    "Picked",
     "above_median",
+    "accuracy_gap",
     "auc",
     "auc_difference",
     "auc_estimate",
@@ -62,10 +65,12 @@ __all__ = [
     "effect_of",
     "exchange_of",
     "exchange_p",
+    "gap_to_smallest",
     "group_p",
     "held_out_leakage",
     "holm",
     "impact_of",
+    "kept_within",
     "leakage",
     "leakage_estimate",
     "lean_of",
@@ -90,6 +95,7 @@ __all__ = [
     "share_bounds",
     "share_changes",
     "share_estimate",
+    "smallest_accuracy",
     "too_few",
     "wilson",
     "with_null",
