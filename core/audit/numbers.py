@@ -206,7 +206,7 @@ def _random(
 def _over_prompts(values: np.ndarray) -> Estimate:
     """Mean with Student's interval over prompts; a single prompt has its value alone."""
     if len(values) > 1:
-        return mean_of(values, RANKING_METRICS.get(HEADLINE).range)
+        return mean_of(values)
     value = float(values[0])
     return Estimate(value, value, value, 1)
 
