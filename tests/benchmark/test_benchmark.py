@@ -13,12 +13,13 @@ from core.benchmark import PROTOCOLS, BenchmarkResult, World, arm_names, find_ar
 from core.benchmark import run as running
 from core.benchmark.measures import worst_cell
 from core.benchmark.published import beside, beside_table, read_published
-from core.config import ASSETS, ROOT, InputError
+from core.config import ASSETS, InputError
 from core.gallery import Gallery
 from tests.benchmark.small_world import CLASSES, CONTROLS, PROMPTS, small_gallery, small_sae, small_world
+from tests.recorded import ORACLES
 
 QUICK = ["identity", "mean-difference", "neuron-edit-rule", "neuron-edit-per-query"]
-PUBLISHED = ROOT.parent / "shared" / "oracles" / "sem_published_results.csv"
+PUBLISHED = ORACLES / "sem_published_results.csv"
 
 
 @pytest.fixture(scope="module")
@@ -288,7 +289,6 @@ def test_published_numbers_stand_beside_where_data_and_model_are_the_same(galler
         read_published(table)
 
 
-@pytest.mark.skipif(not PUBLISHED.is_file(), reason=f"no published numbers at {PUBLISHED}")
 def test_the_published_table_reads() -> None:
     table = read_published(PUBLISHED)
     assert len(table) == 816 and {"identity", "sem-bi", "bendsem"} <= set(table["method"])

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from core.cli import main
+from tests.recorded import ORACLES
 
 N, D = 240, 16
 
@@ -218,16 +219,12 @@ def test_missing_labels_of_bare_arrays_are_no_group(capsys, tmp_path) -> None:
     assert found["unknown"] == 1
 
 
-ORACLE = Path(__file__).parents[3] / "shared" / "oracles"
-
-
-@pytest.mark.skipif(not ORACLE.is_dir(), reason="the recorded oracles are not here")
 @pytest.mark.parametrize("trainer", ["dl_matryoshka", "sap_matryoshka", "sap_topk"])
 @pytest.mark.parametrize(
     ("weights", "io"), [("", "io"), ("ae.pt", "io"), ("checkpoints/ae_60.pt", "checkpoints/io_60")]
 )
 def test_trainer_folders_and_their_files_are_encoded(capsys, tmp_path, trainer, weights, io) -> None:
-    folder = ORACLE / "ckpt" / trainer / "trainer_0"
+    folder = ORACLES / "ckpt" / trainer / "trainer_0"
     recorded = np.load(folder / f"{io}.npz")
     np.save(tmp_path / "x.npy", recorded["x"])
     document(capsys, "sae", "encode", str(folder / weights), "--in", f"{tmp_path}/x.npy", "--out", f"{tmp_path}/z.npz")

@@ -3,15 +3,13 @@
 import numpy as np
 import pytest
 
-from core.config import ROOT, InputError
+from core.config import InputError
 from core.zeroshot import difference, evaluate, paired_share_difference
+from tests.recorded import oracle
 
-ORACLE = ROOT.parent / "shared" / "oracles" / "metrics_zeroshot.npz"
 
-
-@pytest.mark.skipif(not ORACLE.is_file(), reason=f"no recorded numbers at {ORACLE}")
 def test_parity_with_the_published_aggregation() -> None:
-    o = np.load(ORACLE)
+    o = oracle("metrics_zeroshot")
     result = evaluate(o["pred"], o["target"].astype(str), ["0", "1"], "target", by=o["bias"].astype(str))
     assert result.accuracy.estimate == pytest.approx(float(o["acc"]), abs=1e-10)
     assert result.worst.estimate == pytest.approx(float(o["worst_group_acc"]), abs=1e-10)
