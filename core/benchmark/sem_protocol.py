@@ -25,8 +25,8 @@ class SemProtocol(Protocol):
     words = (
         "The rows are halved ten times (seed 42, or the published folds where the gallery holds them); in each half "
         "the top k of every query is compared with the shares of that half. Means over queries and halves with "
-        "Student's interval, as the paper computes it. Accuracy pools the halves as the paper does: a row counts in "
-        "about five of them, so that its interval is narrower than the rows allow."
+        "Student's interval as in the paper, on a scale that starts at 0. Accuracy pools the halves as the paper "
+        "does: a row counts in about five of them, so that its interval is narrower than the rows allow."
     )
     columns: ClassVar = (
         Column("kl", "KL", "lower", "mean KL divergence of the top k from the shares of the half"),

@@ -128,7 +128,10 @@ def test_sem_is_the_authors_loop(gallery: Gallery) -> None:
         half = stats.sem(values) * stats.t.ppf(0.975, len(values) - 1)
         assert estimate.n == 30
         np.testing.assert_allclose(
-            [estimate.estimate, estimate.hi - estimate.estimate], [np.mean(values), half], rtol=1e-6
+            [estimate.estimate, math.sqrt(estimate.hi)],
+            # Student's half, on the square-root scale of what cannot be negative
+            [np.mean(values), math.sqrt(np.mean(values)) + half / (2 * math.sqrt(np.mean(values)))],
+            rtol=1e-6,
         )
 
 
