@@ -220,7 +220,8 @@ def _open(where: str) -> Engine:
         engine = create_engine(where)
     except (ArgumentError, NoSuchModuleError, ModuleNotFoundError, ValueError) as error:
         raise InputError(
-            f"the label log {_public(where)} cannot be opened ({_without_secrets(str(error), where)}); give the path of a file or a database "
+            f"the label log {_public(where)} cannot be opened ({_without_secrets(str(error), where)}); "
+            "give the path of a file or a database "
             "URL whose driver is installed (for PostgreSQL: pip install psycopg[binary])"
         ) from None
     if engine.dialect.name == "sqlite":
