@@ -91,7 +91,8 @@ def test_a_probe_that_cannot_be_made_says_why():
 def test_everything_ordered_right_has_a_width():
     x, labels = balanced(np.random.default_rng(2), 100, 3, 40.0)
     found = statistics.leakage_estimate(x, labels)
-    part = 3.8415 / 53.8415  # 1 - Wilson's lower limit of 50 of 50
+    rows = 50 / (2 - (1 - 3 / 80) ** 2)
+    part = 3.8415 / (rows + 3.8415)  # 1 - Wilson's lower limit of all of them
     assert (found.estimate, found.hi) == (1.0, 1.0) and found.lo == pytest.approx(1 - math.hypot(part, part), abs=1e-4)
     nothing = statistics.leakage_estimate(np.zeros((100, 3)), labels)
     assert nothing.estimate == 0.5 and nothing.lo < 0.47 and nothing.hi > 0.53
@@ -99,22 +100,22 @@ def test_everything_ordered_right_has_a_width():
 
 def test_variance_of_noise_counts_every_pair_twice_and_that_of_a_known_direction_once():
     assert module._inflation(0.5, 20, 200, 200, 5) == 2.0 and module._inflation(0.3, 20, 200, 200, 5) == 2.0
-    assert module._inflation(1.0, 20, 200, 200, 5) == 1.0
-    assert module._inflation(0.9, 2, 5000, 5000, 5) == pytest.approx(1.0, abs=2e-3)
+    assert module._inflation(1.0, 20, 200, 200, 5) == pytest.approx(2 - (1 - 20 / 320) ** 2)
+    assert module._inflation(0.9, 2, 5000, 5000, 5) == pytest.approx(1.0, abs=3e-3)
     values = [module._inflation(a, 20, 200, 200, 5) for a in np.linspace(0.5, 0.999, 30)]
     assert (np.diff(values) <= 0).all()
     # tau solves its equation
     tau = 1 - math.sqrt(2 - module._inflation(0.8, 20, 200, 100, 5))
     q2 = 2 * norm.ppf(0.8) ** 2 - 2 * (1 / 200 + 1 / 100)
-    assert tau * q2 == pytest.approx(20 * (1 / 200 + 1 / 100) * 1.25 / (1 - 20 / 240) * (1 - tau) ** 2)
+    assert tau * q2 == pytest.approx(q2 * 20 / 240 + 20 * (1 / 200 + 1 / 100) * 1.25 * (1 - tau) ** 2)
 
 
 @pytest.mark.parametrize(("shift", "groups"), [(0.0, 2), (0.0, 4), (1.0, 2)])
 def test_width_and_coverage_over_audits(cheap, shift, groups):
-    """600 audits; the truth of noise is .5, otherwise it is their mean. Without the probes' own spread: 83 %."""
+    """400 audits; the truth of noise is .5, otherwise it is their mean. Without the probes' own spread: 83 %."""
     rng, n = np.random.default_rng(3), 160
     labels, found = np.arange(n) % groups, []
-    for seed in range(600):
+    for seed in range(400):
         x = rng.normal(size=(n, 12))
         x[:, 0] += shift * labels
         found.append(statistics.leakage_estimate(x, labels, seed))
