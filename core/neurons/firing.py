@@ -80,7 +80,7 @@ def best_neurons(codes: "Codes", labels: Sequence | np.ndarray, rows: np.ndarray
 
 
 def separation(codes: "Codes", labels: Sequence | np.ndarray, rows: np.ndarray, neuron: int, group: str) -> Estimate:
-    """AUC of one neuron for a group against all other rows with a known label, with DeLong's interval."""
+    """AUC of one neuron for a group against all other rows with a known label, with its interval."""
     names, numbers = number_groups(labels, codes.csc.shape[0])
     known = rows[numbers[rows] >= 0]
     if group not in names:
