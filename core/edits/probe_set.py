@@ -10,7 +10,7 @@ from core.config import InputError
 from core.gallery import Gallery
 from core.interventions import Material
 from core.metrics import RANKING_METRICS
-from core.metrics.base import skews, top_rows
+from core.metrics.base import top_rows
 from core.neurons.attribution import Attribution, attribute
 from core.ranking.bench import Bench
 from core.ranking.live_items import live_engine
@@ -65,13 +65,17 @@ class ProbeSet:
         return self.material.readout if self.material.attach == "residual" else None
 
     def leading_group(self, query: np.ndarray) -> int:
-        """Place of the group that the top k over-represents most by its target, the first of equals."""
+        """Place of the group that the top k over-represents most by its target, the first of equals.
+
+        By (k_g - K t_g) / sqrt(K t_g (1 - t_g)), standard errors of a draw at the target: a ratio of shares would put
+        a small group in front for one row more or fewer. A group with nobody retrieved never leads.
+        """
         scores = self.products(query) / self.lengths
         ranked = self.part.labels[top_rows(scores, self.k)]
         counts = np.bincount(ranked[ranked >= 0], minlength=len(self.part.groups))
         if not counts.sum():
             raise InputError("none of the top k of the probe rows has a known group; choose another attribute")
-        return int(np.argmax(skews(counts, self.part.target, "ours", self.k)))
+        return int(np.argmax(departures(counts, self.part.target)))
 
     def attribution(self, query: np.ndarray, group: int, other: int | None = None) -> Attribution:
         """Why the query leans towards a group, against another one or all other known rows."""
@@ -141,6 +145,19 @@ def _set_of(source: Gallery, request: RankRequest, searched: int, saes: SAEs, be
         )
     k = min(part.n, max(1, round(request.k * part.n / searched)))
     return ProbeSet(item_material(source, part, sae_file, bench), part, k)
+
+
+def departures(counts: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """How far each group (G,) lies above its target among K counted rows, in standard errors; 0 is as many as asked.
+
+    (k_g - K t_g) / sqrt(K t_g (1 - t_g)); -inf for a group with nobody, inf for one with rows and no share to have.
+    """
+    counts, target = np.asarray(counts, dtype=np.float64), np.asarray(target, dtype=np.float64)
+    known = counts.sum()
+    above = np.round(counts - known * target, 9)  # as many as asked is 0, whatever rounding says
+    spread = np.sqrt(known * target * np.maximum(1 - target, 0))
+    found = np.divide(above, spread, out=np.where(above > 0, np.inf, 0.0), where=spread > 0)
+    return np.where(counts > 0, found, -np.inf)
 
 
 def unit_queries(vectors: np.ndarray, d: int) -> np.ndarray:

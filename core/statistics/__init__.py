@@ -26,6 +26,7 @@ from core.statistics.paired import (
     paired_draws,
     share_differences,
 )
+from core.statistics.two_rates import rate_difference, rate_ratio
 
 __all__ = [
     "CORRECTIONS",
@@ -62,6 +63,8 @@ __all__ = [
     "p_value",
     "paired_draws",
     "probe_scores",
+    "rate_difference",
+    "rate_ratio",
     "share_differences",
     "share_estimate",
     "too_few",

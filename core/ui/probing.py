@@ -88,7 +88,7 @@ def social(found: Probe, attribute: str, tau: float) -> "SocialNeurons":
     from core.neurons import social_neurons
 
     def compute() -> "SocialNeurons":
-        return social_neurons(found.codes.csr[found.rows], found.labels(attribute)[found.rows], tau)
+        return social_neurons(found.codes.csr[found.rows], found.labels(attribute)[found.rows], tau, "at-least")
 
     return cache.result("social", [*found.parts, attribute, tau], compute)
 
