@@ -1,6 +1,6 @@
 """What neurons answer to: codes of galleries, social neurons, firing statistics per group, evidence, neighbours."""
 
-from core.neurons.answers import Answers, Association, Words, answers_to, caption_words
+from core.neurons.answers import Answers, Association, Words, answers_to, caption_words, named_group
 from core.neurons.attribution import Attribution, attribute, lean
 from core.neurons.early_look import EarlyNeuron, early_look
 from core.neurons.encoding import codes_of, encode_gallery, encode_rows
@@ -47,6 +47,7 @@ __all__ = [
     "histogram",
     "lean",
     "lifts",
+    "named_group",
     "nearest_neurons",
     "neurons_towards",
     "patch_activations",

@@ -66,7 +66,7 @@ class Association:
     @property
     def said(self) -> str:
         """ "background orange"; "not background orange" where the neuron answers to the others."""
-        name = f"{self.attribute} {self.group}"
+        name = named_group(self.attribute, self.group)
         return name if (self.auc.estimate or 0.5) >= 0.5 else f"not {name}"
 
     def to_json(self) -> dict[str, Any]:
@@ -80,6 +80,11 @@ class Association:
             "rate": self.rate,
             "other_rate": self.other_rate,
         }
+
+
+def named_group(attribute: str, group: str) -> str:
+    """ "background orange", and "no hat" alone where the group says its attribute itself."""
+    return group if attribute.lower() in group.lower().split() else f"{attribute} {group}"
 
 
 @dataclass(frozen=True)
@@ -315,8 +320,8 @@ def _overlap(parts: Sequence[tuple[Association, np.ndarray, np.ndarray]]) -> str
         shared, usual = float((inner & outer).sum() / max(inner.sum(), 1)), float(outer.sum() / max(both.sum(), 1))
         if shared >= ALIKE and shared >= RAISED * usual:
             share = "All" if shared == 1 else f"{100 * shared:.0f} % of the"
-            return (
-                f"{share} items of {small.attribute} {small.group} are {large.attribute} {large.group} too, as are "
-                f"{100 * usual:.0f} % of all items: which of the two it answers to can hardly be told here."
-            )
+            fact = f"{share} items of {small.said} are {large.said} too, as are {100 * usual:.0f} % of all items"
+            if (other.auc.hi or 1.0) >= (first.auc.lo or 0.0):
+                return f"{fact}: which of the two it answers to can hardly be told here."
+            return f"{fact}: some of its answer to {other.said} is its answer to {first.said}."
     return None
