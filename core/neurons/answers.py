@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 CAPTION = "caption says"
 """The attribute of a caption's words: "caption says doctor"."""
+LEAST = 10
+"""Items on either side that a test of a group needs: with fewer the normal approximation of its p does not hold."""
 MOST_GROUPS = 100
 """An attribute with more values is no attribute but a name or a number of the item."""
 ALIKE = 0.8
@@ -181,11 +183,13 @@ def answers_to(
     top: int | None = 12,
     words: Words | None = None,
 ) -> Answers:
-    """What a neuron answers to, by falling |AUC - 1/2| over all groups of all attributes of a gallery, and words.
+    """What a neuron answers to, of all groups of all attributes of a gallery and all words of its captions.
+
+    Findings come first, by falling |AUC - 1/2|, then the others: a small group that looks strong by chance is none.
 
     Each group is held against all other rows whose label is known, each word against the captions without it. Of an
     attribute with two groups there is one test, named by the group that the neuron answers to. Groups with fewer than
-    30 rows on either side, and attributes with more than 100 values, are left out and named. An association that
+    10 rows on either side, and attributes with more than 100 values, are left out and named. An association that
     cannot be tested (the neuron is the same on all rows) is no association.
 
     Parameters
@@ -213,7 +217,8 @@ def answers_to(
     places = [(b, g) for b, block in enumerate(blocks) for g in range(len(block.groups))]
     adjusted = benjamini_hochberg(p)
     tested = np.flatnonzero(~np.isnan(p))
-    order = tested[np.argsort(-np.round(np.abs(auc[tested] - 0.5), 12), kind="stable")][:top]
+    strength = np.round(np.abs(auc[tested] - 0.5), 12)
+    order = tested[np.lexsort((-strength, adjusted[tested] > ALPHA))][:top]
     found = [_association(blocks[b], g, values, float(adjusted[i])) for i in order for b, g in [places[i]]]
     parts = [(one, *_rows_of(blocks[places[i][0]], places[i][1])) for one, i in zip(found, order, strict=True)]
     return Answers(tuple(found), len(tested), _overlap(parts[:COMPARED]), tuple(left_out))
@@ -231,11 +236,11 @@ def _attributes(gallery: "Gallery", rows: np.ndarray, values: np.ndarray, left_o
         known = numbers >= 0
         numbers = numbers[known]
         sizes = np.bincount(numbers, minlength=len(groups))
-        enough = (sizes >= MINIMUM_N) & (len(numbers) - sizes >= MINIMUM_N)
+        enough = (sizes >= LEAST) & (len(numbers) - sizes >= LEAST)
         few = [groups[g] for g in np.flatnonzero(~enough & (sizes > 0))]
         if few:
             said = ", ".join(few[:FEW]) + (f" and {len(few) - FEW} more" if len(few) > FEW else "")
-            left_out.append(f"{attribute} {said}: fewer than {MINIMUM_N} items in it or outside it")
+            left_out.append(f"{attribute} {said}: fewer than {LEAST} items in it or outside it")
         if not enough.any():
             continue
         key = known.tobytes()

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 def points(difference: "Estimate") -> str:
     """A difference of rates in points with its interval: "9 points (5 to 13)"."""
     value, lo, hi = (round(100 * (v or 0.0), 1) for v in (difference.estimate, difference.lo, difference.hi))
-    digits = 0 if all(v == 0 or abs(v) >= 0.5 for v in (value, lo, hi)) else 1
+    digits = 0 if all(v == 0 or abs(v) >= 0.5 for v in (value, lo, hi)) else 1  # a sign is never rounded away
     said = [f"{v or 0.0:.{digits}f}".replace("-", "−") for v in (value, lo, hi)]
     return f"{said[0]} point{'s' * (said[0] != '1')} ({said[1]} to {said[2]})"
 
@@ -90,7 +90,7 @@ def sentence(answers: "Answers", components: Sequence[str], named: str = "", auc
     """
     strongest = answers.strongest
     if not answers.tests:
-        return "Nothing that is known about these items can be held against it."
+        return "What it answers to is not known here: no group is large enough to be told from the others."
     if strongest is None:
         return f"What it answers to is not known here: none of {answers.tests} associations is beyond chance."
     said = f"Answers most to **{strongest.said}**, AUC {auc_text(strongest)}"
