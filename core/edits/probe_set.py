@@ -10,7 +10,7 @@ from core.config import InputError
 from core.gallery import Gallery
 from core.interventions import Material
 from core.metrics import RANKING_METRICS
-from core.metrics.base import top_rows
+from core.metrics.base import skews, top_rows
 from core.neurons.attribution import Attribution, attribute
 from core.ranking.bench import Bench
 from core.ranking.live_items import live_engine
@@ -98,16 +98,18 @@ class ProbeSet:
         """MaxSkew@k under some scores (n,), and its mean over resamples of the probe rows.
 
         A resample gives every row a Poisson(1) weight, always the same for the same row. The mean is what a search
-        should look at: it does not fall to 0 because a few rows happen to lie on the right side of the k-th place.
+        should look at: it does not fall to 0 because a few rows happen to lie on the right side of the k-th place. In
+        the mean a group with nobody is not over-represented: the metric's 1 / k for it may lie far above a small
+        target, and no edit would ever get below that.
         """
         top = best_rows(scores, min(self.part.n, 2 * depth_for(self.k)))
         labels, weights = self.part.labels[top], self._weights[:, top]
         is_group = labels[:, None] == np.arange(len(self.part.groups))
         # the row that crosses the k-th place counts as far as it still fits
         inside = np.diff(np.minimum(np.cumsum(weights, axis=1), self.k), axis=1, prepend=0.0)
-        metric = RANKING_METRICS.get("max_skew")()
-        drawn = metric.from_counts(inside @ is_group, self.part.target)
-        return self.max_skew(scores), float(np.nanmean(drawn))
+        counts = inside @ is_group
+        over = np.where(counts > 0, skews(counts, self.part.target, "ours", None), -np.inf).max(axis=-1)
+        return self.max_skew(scores), float(over[counts.sum(axis=-1) > 0].mean())
 
     @cached_property
     def _weights(self) -> np.ndarray:

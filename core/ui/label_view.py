@@ -162,12 +162,11 @@ def _known(desk: Desk, neuron: int) -> None:
     if desk.state.filters.get("label-answers") != neuron:
         return
     attribute = desk.state.attribute_in(desk.found.gallery.attributes)
-    left, right = st.columns(2, gap="medium")
-    with left:
-        st.markdown(neuron_answers.said(desk.found, neuron, attribute))
-        st.markdown(neuron_answers.most_often(desk.found, neuron, attribute).strip())
-    with right:
-        neuron_answers.listed(desk.found, neuron)
+    lines = [
+        neuron_answers.said(desk.found, neuron, attribute) + neuron_answers.most_often(desk.found, neuron, attribute),
+        neuron_answers.others(desk.found, neuron),
+    ]
+    st.markdown("  \n".join(f":small[{line}]" for line in lines if line))
 
 
 def _items(found: probing.Probe, title: str, shown: Shown, key: str) -> None:

@@ -5,10 +5,12 @@ import streamlit as st
 
 from core.neurons import Answers, named_group
 from core.ui import answer_words, charts, grids, neuron_charts, probing, provenance
-from core.ui.wording import number, percent
+from core.ui.wording import number
 
 BARS = 6
 """Bars of the figure: one an attribute, and each word of a caption for itself."""
+LONG_NAMES = 14
+"""Letters that a line of the figure's small print has fewer: the names beside the bars are long."""
 
 
 def said(found: probing.Probe, neuron: int, attribute: str | None) -> str:
@@ -37,17 +39,14 @@ def most_often(found: probing.Probe, neuron: int, attribute: str | None) -> str:
     return "" if lift is None else " " + answer_words.most_often(lift, first, len(rates) - 1)
 
 
-def listed(found: probing.Probe, neuron: int) -> None:
-    """The strongest association of each attribute as a short list."""
+def others(found: probing.Probe, neuron: int) -> str:
+    """The next associations, one an attribute, and which of them share their items, in words. Markdown."""
     answers = probing.answers(found, neuron)
-    lines = ["| Answers to | AUC | fires on | on others |", "|---|---|---|---|"]
-    for one in answers.by_attribute(BARS):
-        name = grids.escape(one.said) + ("" if one.found else " :small[:gray[may be chance]]")
-        lines.append(f"| {name} | {answer_words.auc_text(one)} | {percent(one.rate)} | {percent(one.other_rate)} |")
-    if answers:
-        st.markdown("\n".join(lines))
-    if answers.overlap:
-        st.caption(grids.escape(answers.overlap))
+    words = [
+        f"{grids.escape(one.said)} {answer_words.auc_text(one)}" for one in answers.by_attribute(BARS)[1:] if one.found
+    ]
+    said = f"Next: {', '.join(words)}." if words else ""
+    return f"{said} {grids.escape(answers.overlap)}" if answers.overlap else said
 
 
 def panel(found: probing.Probe, neuron: int) -> None:
@@ -61,7 +60,7 @@ def panel(found: probing.Probe, neuron: int) -> None:
     words = ", ".join(f"{one.said} {number(answer_words.towards(one)[0])}" for one in listed)
     provenance.chart(
         neuron_charts.associations(listed),
-        provenance.NARROW,
+        provenance.NARROW - LONG_NAMES,
         key="answers",
         config=charts.config(f"neuron-{neuron}-answers"),
         alt=f"AUC of the strongest association of each attribute: {words}.",

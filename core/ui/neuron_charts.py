@@ -67,7 +67,7 @@ def associations(listed: Sequence["Association"]) -> go.Figure:
         "hoverinfo": "text",
     }
     layout = frame(44 + ROW[1] * len(listed), right=150, legend=False)
-    across = {"range": [0.5, 1], "nticks": 6, "fixedrange": True, "zeroline": False, "tickformat": ".1f"}
+    across = {"range": [0.5, 1], "tickvals": [0.5, 0.75, 1], "fixedrange": True, "zeroline": False}
     along = {"autorange": "reversed", "fixedrange": True, "ticksuffix": "  ", "tickfont": {"size": 14, "color": INK}}
     layout |= {"xaxis": across, "yaxis": along}
     layout["annotations"] = [note_beside(one.said, answer_words.auc_text(one)) for one in listed]

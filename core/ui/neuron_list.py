@@ -151,9 +151,9 @@ def _none(
 def card(state: AppState, found: probing.Probe, side: Side, attribute: str, group: str, neuron: int) -> None:
     """One neuron: its strongest items, how often it fires for the group and elsewhere, and the way to its page."""
     with st.container(border=True, gap="xsmall"):
-        with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             open_button(state, side, neuron, group)
-            st.markdown(f":small[{rates_text(found, attribute, group, neuron)}]", width="content")
+            st.markdown(f":small[{rates_text(found, attribute, group, neuron)}]", width="stretch")
         st.markdown(f":small[{answers_text(found, attribute, group, neuron)}]")
         top = probing.shown_evidence(found, neuron).top.rows[:7]
         grids.strip(found.gallery, map(int, top), f"{group}-{neuron}", f"neuron {neuron}", width=52)

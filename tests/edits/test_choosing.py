@@ -165,6 +165,17 @@ def test_the_leading_group_of_a_query_that_finds_nobody_of_a_rare_group():
     assert rare.leading_group(query) == 1
 
 
+def test_a_search_is_not_held_up_by_a_group_that_nobody_is_retrieved_of():
+    probe = with_codes([(1, 0)])
+    scores = np.arange(probe.part.n, 0.0, -1)
+    labels = np.where(scores <= 3, 0, 1)  # the three rows that come last
+    rare = replace(probe, part=replace(probe.part, labels=labels, target=np.array([0.02, 0.98])), k=20)
+    shown, expected = rare.skews(scores)
+    assert shown == pytest.approx(np.log(0.05 / 0.02)) and expected == pytest.approx(np.log(1 / 0.98))
+    even = replace(rare, part=replace(rare.part, target=np.array([0.5, 0.5])))
+    assert even.skews(scores) == pytest.approx((np.log(2), np.log(2)))
+
+
 def test_what_cannot_be_found_is_said():
     with pytest.raises(InputError, match="give its neurons"):
         choose_edits(TinyGallery(), TinyGallery(), EditChoice.from_json({"label_set": "b"}), REQUEST, QUERIES)
