@@ -232,7 +232,7 @@ def confirm(
             return str(error)
 
     def ruled() -> RankRequest:
-        rule = EditChoice("rule")
+        rule = EditChoice("rule", rule="published")
         neurons, _ = by_rule(probe_set(gallery, probe, request, saes, bench), rule)
         return replace(evaluated, edits={gallery.side: rule.edit(neurons)})
 

@@ -92,7 +92,7 @@ def _group_block(name: str, g: int, sizes: np.ndarray, sums: _Sums) -> pd.DataFr
     """All neurons' statistics for one group."""
     n, rest = int(sizes[g]), int(sizes.sum() - sizes[g])
     lo, hi = wilson(sums.fired[g], np.full(len(sums.ties), n))
-    auc, p = _mann_whitney(sums.ranks[g], sums.ties, n, rest)
+    auc, p = mann_whitney(sums.ranks[g], sums.ties, n, rest)
     return pd.DataFrame(
         {
             "neuron": np.arange(len(sums.ties)),
@@ -121,10 +121,23 @@ def _standardised_difference(g: int, n: int, rest: int, sums: _Sums) -> np.ndarr
     return np.divide(mean - other, spread, out=np.full(len(spread), np.nan), where=spread > 0)
 
 
-def _mann_whitney(ranks: np.ndarray, ties: np.ndarray, n: int, rest: int) -> tuple[np.ndarray, np.ndarray]:
-    """AUC and two-sided p from the group's rank sums (F,) and sum(t^3 - t) over the ties (F,)."""
+def mann_whitney(
+    ranks: np.ndarray, ties: np.ndarray, n: int | np.ndarray, rest: int | np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """AUC and two-sided p of Mann and Whitney's U, from rank sums.
+
+    Normal approximation, tie- and continuity-corrected. AUC in [0, 1], 1/2 is no separation; NaN where there is no
+    other row; p NaN where all rows have the same value.
+
+    Parameters
+    ----------
+    ranks : sum of the mid-ranks over the rows of each group (F,).
+    ties : sum(t^3 - t) over the ties of all rows (F,).
+    n, rest : rows of the group and all other rows, one number or (F,), at least 1 where they are many.
+    """
     undefined = np.full(len(ranks), np.nan)
-    if rest == 0:
+    n, rest = np.asarray(n, dtype=np.float64), np.asarray(rest, dtype=np.float64)  # cubes leave whole numbers' range
+    if np.all(rest == 0):
         return undefined, undefined.copy()
     u, pairs, everyone = ranks - n * (n + 1) / 2, n * rest, n + rest
     variance = pairs / 12 * ((everyone + 1) - ties / (everyone * (everyone - 1)))

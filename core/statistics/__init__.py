@@ -25,6 +25,7 @@ from core.statistics.means import kept_within, mean_of
 from core.statistics.multiplicity import CORRECTIONS, Corrected, benjamini_hochberg, corrected, holm
 from core.statistics.omnibus import omnibus_p
 from core.statistics.paired import PairedDraws, depth_for, metric_difference, paired_draws
+from core.statistics.two_rates import rate_difference, rate_ratio
 
 __all__ = [
     "ALPHA",
@@ -92,6 +93,8 @@ __all__ = [
     "paired_draws",
     "paired_share_interval",
     "probe_scores",
+    "rate_difference",
+    "rate_ratio",
     "share_bounds",
     "share_changes",
     "share_estimate",
