@@ -2,6 +2,7 @@
 
 from core.statistics.areas import auc, auc_difference, auc_estimate
 from core.statistics.bands import Metric, null_band, null_p, null_values, with_null
+from core.statistics.clusters import cluster_p, design_effect
 from core.statistics.estimates import (
     DRAWS,
     LEVEL,
@@ -26,6 +27,7 @@ from core.statistics.paired import (
     paired_draws,
     share_differences,
 )
+from core.statistics.signs import sign_flips
 
 __all__ = [
     "CORRECTIONS",
@@ -42,8 +44,10 @@ __all__ = [
     "auc_difference",
     "auc_estimate",
     "benjamini_hochberg",
+    "cluster_p",
     "corrected",
     "depth_for",
+    "design_effect",
     "difference_p",
     "held_out_leakage",
     "holm",
@@ -64,6 +68,7 @@ __all__ = [
     "probe_scores",
     "share_differences",
     "share_estimate",
+    "sign_flips",
     "too_few",
     "wilson",
     "with_null",
