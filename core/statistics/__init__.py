@@ -3,6 +3,7 @@
 from core.statistics.areas import auc, auc_difference, auc_estimate
 from core.statistics.bands import Metric, null_band, null_p, null_values, with_null
 from core.statistics.biased_draw import biased_means, blind_p
+from core.statistics.clusters import cluster_p, design_effect
 from core.statistics.effect import Direction, Effect, direction_of, effect_of
 from core.statistics.estimates import DRAWS, LEVEL, MINIMUM_N, Band, Estimate, share_estimate, too_few, wilson
 from core.statistics.exchange import (
@@ -25,6 +26,7 @@ from core.statistics.means import kept_within, mean_of
 from core.statistics.multiplicity import CORRECTIONS, Corrected, benjamini_hochberg, corrected, holm
 from core.statistics.omnibus import omnibus_p
 from core.statistics.paired import PairedDraws, depth_for, metric_difference, paired_draws
+from core.statistics.signs import sign_flips
 from core.statistics.two_rates import rate_difference, rate_ratio
 
 __all__ = [
@@ -59,8 +61,10 @@ __all__ = [
     "biased_means",
     "blind_p",
     "blind_shares",
+    "cluster_p",
     "corrected",
     "depth_for",
+    "design_effect",
     "direction_of",
     "distance_of",
     "effect_of",
@@ -98,6 +102,7 @@ __all__ = [
     "share_bounds",
     "share_changes",
     "share_estimate",
+    "sign_flips",
     "smallest_accuracy",
     "too_few",
     "wilson",
