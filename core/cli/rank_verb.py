@@ -94,7 +94,9 @@ def _lines(document: dict[str, Any]) -> Iterator[str]:
     yield f"k = {document['k']}, target {document['target']}"
     yield from (f"note: {note}" for note in document["notes"])
     for arm in ("before", "after"):
-        if arm in document:
+        if "reason" in document.get(arm, {}):
+            yield f"{arm}: not computed: {document[arm]['reason']}"
+        elif arm in document:
             yield f"{arm}:"
             yield from (f"  {group}: {estimate_text(share)}" for group, share in document[arm]["shares"].items())
             yield from (f"  {name}: {estimate_text(document[arm][name])}" for name in METRICS)

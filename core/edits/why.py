@@ -227,7 +227,8 @@ def confirm(
 
     def rival(asked: RankRequest | Callable[[], RankRequest]) -> RankResult | str:
         try:
-            return rank(gallery, asked() if callable(asked) else asked, *given, bench)
+            found = rank(gallery, asked() if callable(asked) else asked, *given, bench)
+            return found if found.reason is None else found.reason
         except InputError as error:
             return str(error)
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from core.config import Edit, InputError
 from core.interventions.base import INTERVENTIONS, NO_EDIT, Evidence, Intervention, Material, Needs
-from core.interventions.subspaces import unit
+from core.interventions.subspaces import remainder, unit
 
 MARGIN = 0.5
 STEPS, RATE = 300, 2e-3
@@ -58,7 +58,7 @@ class Prism(Intervention):
 
     def __call__(self, material: Material, edit: Edit = NO_EDIT, fitted: PrismMap | None = None) -> np.ndarray:
         stored = material.stored()
-        return stored @ fitted.W.T.astype(stored.dtype)
+        return remainder(stored, stored @ fitted.W.T.astype(stored.dtype))
 
 
 def train_prism(rows: np.ndarray, sizes: tuple[int, ...], steps: int = STEPS, seed: int = 0) -> PrismMap:

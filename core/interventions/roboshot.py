@@ -9,7 +9,7 @@ import numpy as np
 from core.config import Edit
 from core.interventions.arrays import Reader
 from core.interventions.base import INTERVENTIONS, NO_EDIT, Arrays, Evidence, Intervention, Material, Needs
-from core.interventions.subspaces import row_space
+from core.interventions.subspaces import row_space, unit, without
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,8 +24,8 @@ class Insights:
         return self.harmful.nbytes + self.helpful.nbytes
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
-        """(I + Q_t Q_t^T)(I - Q_s Q_s^T) x for rows (n, d), in the dtype of x."""
-        rejected = x - (x @ self.harmful.astype(x.dtype)) @ self.harmful.T.astype(x.dtype)
+        """(I + Q_t Q_t^T)(I - Q_s Q_s^T) x for rows (n, d), in the dtype of x; zeros where nothing is left."""
+        rejected = without(x, self.harmful)
         return rejected + (rejected @ self.helpful.astype(x.dtype)) @ self.helpful.T.astype(x.dtype)
 
 
@@ -69,8 +69,7 @@ class RoboShot(Intervention):
             pairs = read.array(name, 3, image.shape[1])
             read.fits(name, pairs.shape[1] == 2, "pairs (n, 2, d)")
             bases.append(row_space(pairs[:, 0].astype(np.float64) - pairs[:, 1]))
-        out = Insights(*bases)(image.astype(np.float64))
-        return {"out": (out / np.linalg.norm(out, axis=1, keepdims=True)).astype(image.dtype)}
+        return {"out": unit(Insights(*bases)(image.astype(np.float64))).astype(image.dtype)}
 
 
 def _paired(a: np.ndarray, b: np.ndarray) -> np.ndarray:

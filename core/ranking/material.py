@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import scipy.sparse as sparse
 
-from core.config import UNKNOWN, Attach, Edit, InputError, digest_of
+from core.config import UNKNOWN, Attach, Edit, InputError, NothingLeft, digest_of
 from core.gallery import Gallery, unit_rows
 from core.interventions import INTERVENTIONS, QUERY_ROLES, Material
 from core.interventions.base import NO_EDIT, ROLE_WORDS, lacking
@@ -44,16 +44,23 @@ class Queries:
     material: Material
     fitter: Fitter
     notes: tuple[str, ...] = ()
+    texts: tuple[str, ...] = ("the query",)
+    """What each query is called."""
 
     def vectors(self, method: str, edit: Edit | None) -> np.ndarray:
         """Pooled embeddings (n, d) after the intervention; the stored ones where it leaves queries alone.
 
-        A method that edits chosen neurons does so where there is an edit.
+        A method that edits chosen neurons does so where there is an edit. NothingLeft names the queries of which the
+        method leaves nothing: there is nothing that they would be nearest to.
         """
         found = INTERVENTIONS.get(method)()
         if found.changes == "items" or (found.changes == "edit" and edit is None):
             return np.asarray(self.material.pooled)
-        return found(self.material, edit or NO_EDIT, self.fitter(method))
+        after = found(self.material, edit or NO_EDIT, self.fitter(method))
+        lost = [text for text, row in zip(self.texts, after, strict=True) if not row.any()]
+        if lost:
+            raise NothingLeft(found.title, lost)
+        return after
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,6 +144,7 @@ def embed_texts(
         attaches = ("pooled", "residual")
     found, notes = text_embeddings(texts, attaches, gallery, backbone, bench)
     queries = _editable(found, fitter, notes) if codes else Queries(Material("text", found["pooled"]), fitter, notes)
+    queries = replace(queries, texts=tuple(texts))
     return _with_companions(queries, texts, found[attaches[-1]])
 
 

@@ -136,6 +136,8 @@ class RankResult:
     before: ArmResult
     after: ArmResult | None = None
     difference: Difference | None = None
+    reason: str | None = None
+    """Why there is no ranking after, where one was asked for: the method leaves nothing of the query."""
     index: Mapping[str, Any] | None = None
     """How the ranking was found where not every row was looked at, with the measured recall; None: exactly."""
 
@@ -155,6 +157,8 @@ class RankResult:
         }
         if self.after is not None and self.difference is not None:
             document |= {"after": self._arm(self.after), "difference": self.difference.to_json()}
+        elif self.reason is not None:
+            document |= dict.fromkeys(("after", "difference"), {"reason": self.reason})
         return document
 
     def _arm(self, arm: ArmResult) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from core.config import Edit, InputError, digest_of
+from core.config import Edit, InputError, NothingLeft, digest_of
 from core.gallery import Gallery
 from core.interventions import INTERVENTIONS, Intervention
 from core.interventions.base import NO_EDIT
@@ -68,6 +68,8 @@ def rank(
 ) -> RankResult:
     """Who the query retrieves, before and (where the request has edits or a method without) after them.
 
+    A method that leaves nothing of the query gives no ranking: the result says so in one line in its place.
+
     Parameters
     ----------
     backbone : the gallery's model, for queries in words that the gallery does not know.
@@ -83,15 +85,20 @@ def rank(
     bench, saes = bench or Bench(), saes or {}
     part = select_part(gallery, request, bench)
     query = embed_query(gallery, request, backbone, saes, bench)
-    arms, found = [], []
+    arms, found, reason = [], [], None
     with spread(cluster, gallery, part, saes) as shards:
         for method in ("identity", request.method) if request.intervenes else ("identity",):
-            items, vectors = intervene(gallery, part, query, request, method, saes, bench, progress, shards)
+            try:
+                items, vectors = intervene(gallery, part, query, request, method, saes, bench, progress, shards)
+            except NothingLeft as error:
+                reason = str(error)
+                break
             arms.append((items, vectors[0]))
             found.append(measured(gallery, part, request, items, vectors[0], bench))
-        difference = compare(gallery, part, request, found, arms) if request.intervenes else None
+        difference = compare(gallery, part, request, found, arms) if len(arms) > 1 else None
     notes = (*query.notes, *notes_of(part, query.fitter))
-    return RankResult(request, part, digests_of(query.fitter, arms[0][1]), notes, *found, difference=difference)
+    digests = digests_of(query.fitter, arms[0][1])
+    return RankResult(request, part, digests, notes, *found, difference=difference, reason=reason)
 
 
 def intervene(

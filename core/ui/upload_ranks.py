@@ -7,6 +7,7 @@ import numpy as np
 
 from core.config import Edit
 from core.gallery import unit_rows
+from core.retrieval import unit_query
 from core.ui.results import Asked, bench
 from core.ui.state import AppState
 
@@ -32,7 +33,7 @@ def places(state: AppState, question: Asked, found: "RankResult") -> list[Place]
     items = [item for item in uploads.items if item.side == question.gallery.side]
     if not items:
         return []
-    scores = _scores(question, items)
+    scores = _scores(question, items, found)
     arms = [found.before] + ([found.after] if found.after is not None else [])
     taken = [[_place(arm.scores, score) for score in by] for arm, by in zip(arms, scores, strict=False)]
     order = np.argsort(-scores[0], kind="stable")
@@ -44,8 +45,8 @@ def _place(ranked: np.ndarray, score: float) -> int | None:
     return place if place <= len(ranked) else None
 
 
-def _scores(question: Asked, items: "list[Upload]") -> list[np.ndarray]:
-    """Cosines of query and uploads (n,), without and with the edits."""
+def _scores(question: Asked, items: "list[Upload]", found: "RankResult") -> list[np.ndarray]:
+    """Cosines of query and uploads (n,), without and (where there is a ranking after them) with the edits."""
     from core.interventions import INTERVENTIONS
     from core.interventions.base import NO_EDIT
     from core.ranking.material import embed_query
@@ -58,9 +59,11 @@ def _scores(question: Asked, items: "list[Upload]") -> list[np.ndarray]:
     after = pooled
     if moves_items(method, edit, q.request):
         after = _edited(question, items, pooled, edit or NO_EDIT, query.fitter(q.request.method))
+    if found.reason is not None:  # the method leaves nothing of the query: it has no place for anybody
+        return [unit_rows(pooled) @ unit_query(query.vectors("identity", None)[0], pooled.shape[1])]
     query_edit = q.request.edits.get("text") if q.gallery.side == "image" else None
     vectors = query.vectors("identity", None)[0], query.vectors(q.request.method, query_edit)[0]
-    return [unit_rows(x) @ (v / np.linalg.norm(v)) for x, v in zip((pooled, after), vectors, strict=True)]
+    return [unit_rows(x) @ unit_query(v, x.shape[1]) for x, v in zip((pooled, after), vectors, strict=True)]
 
 
 def _edited(question: Asked, items: "list[Upload]", pooled: np.ndarray, edit: Edit, fitted: Any) -> np.ndarray:
