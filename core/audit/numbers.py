@@ -85,6 +85,10 @@ def prompt_numbers(
     document["metrics"] = {
         name: {arm: number(found[name], target) for arm, found in metrics.items()} for name in RANKING_NAMES
     }
+    if reason := dict(ranked.absent).get(CHOSEN):
+        for numbers in (*document["shares"].values(), *document["metrics"].values()):
+            missing = number(Estimate.missing(reason), numbers[ORIGINAL]["target"])
+            numbers |= {CHOSEN: missing, "difference": missing}
     headline = document["metrics"][HEADLINE]
     for arm in arms:
         headline[arm]["p"] = _headline_p(metrics[arm][HEADLINE], part, spec.seed)
@@ -130,13 +134,14 @@ def _headline_p(value: Estimate, part: Part, seed: int) -> float | None:
 def arm_numbers(spec: AuditSpec, attribute: str, part: Part, found: Mapping[str, Ranked]) -> dict[str, Any]:
     """Mean headline metric of every arm over the pre-registered prompts, random neurons as a band.
 
-    Intervals resample prompts and rows; with one prompt only rows.
+    Intervals resample prompts and rows; with one prompt only rows. An arm that some prompt lacks has no mean.
 
     Parameters
     ----------
     found : prompt -> rankings, of the pre-registered prompts.
     """
-    target, arms = spec.target_of(attribute), next(iter(found.values())).arms
+    target, first = spec.target_of(attribute), next(iter(found.values()))
+    arms = [arm for arm in first.arms if all(arm in one.arms for one in found.values())]
     metric, groups = RANKING_METRICS.get(HEADLINE)(), len(part.groups)
     named = [arm for arm in (ORIGINAL, CHOSEN, RECONSTRUCTION, PROJECTION) if arm in arms]
     rankings = np.stack([[one.of(arm) for one in found.values()] for arm in named])

@@ -40,8 +40,9 @@ class DebiaslensProtocol(Protocol):
         missing = Estimate.missing("no class prompts of another attribute were given")
         kept = other_accuracies(arm, world.class_prompts, attributes)[0] if attributes else missing
         report(2, 3, "drift")
-        values = {name: mean_of([100 * value for value in skews[name].values()]) for name in names}
-        values |= {"accuracy": kept, "cosine": drift(arm, world.prompts)[0]}
+        lost = None if tops.reason is None else Estimate.missing(tops.reason)
+        values = {name: lost or mean_of([100 * value for value in skews[name].values()]) for name in names}
+        values |= {"accuracy": kept, "cosine": drift(arm, tops)[0]}
         report(3, 3, "done")
         by_prompt = {text: 100 * value for text, value in skews["max_skew"].items()}
         return Cell(arm.arm.name, world.gallery.name, values, notes=arm.notes, by_prompt=by_prompt)

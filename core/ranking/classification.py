@@ -75,7 +75,7 @@ class ClassificationResult:
             change = {name: estimate.to_json() for name, estimate in self.parity_difference.items()}
             document |= {"after": self.after.to_json(), "difference": self.difference.to_json() | change}
         elif self.reason is not None:
-            document |= dict.fromkeys(("after", "difference"), {"reason": self.reason})
+            document |= {key: {"reason": self.reason} for key in ("after", "difference")}
         return document
 
 

@@ -158,7 +158,7 @@ class RankResult:
         if self.after is not None and self.difference is not None:
             document |= {"after": self._arm(self.after), "difference": self.difference.to_json()}
         elif self.reason is not None:
-            document |= dict.fromkeys(("after", "difference"), {"reason": self.reason})
+            document |= {key: {"reason": self.reason} for key in ("after", "difference")}
         return document
 
     def _arm(self, arm: ArmResult) -> dict[str, Any]:

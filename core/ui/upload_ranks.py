@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from core.config import Edit
-from core.gallery import unit_rows
+from core.interventions.subspaces import unit
 from core.retrieval import unit_query
 from core.ui.results import Asked, bench
 from core.ui.state import AppState
@@ -55,15 +55,20 @@ def _scores(question: Asked, items: "list[Upload]", found: "RankResult") -> list
     q = question
     query = embed_query(q.gallery, q.request, q.model, q.saes, bench(q))
     pooled = np.stack([item.embeddings["pooled"] for item in items])
+    plain = query.vectors("identity", None)[0]
+    if found.after is None:
+        return [_cosines(pooled, plain)]
     edit, method = q.request.edits.get(q.gallery.side), INTERVENTIONS.get(q.request.method)
     after = pooled
     if moves_items(method, edit, q.request):
         after = _edited(question, items, pooled, edit or NO_EDIT, query.fitter(q.request.method))
-    if found.reason is not None:  # the method leaves nothing of the query: it has no place for anybody
-        return [unit_rows(pooled) @ unit_query(query.vectors("identity", None)[0], pooled.shape[1])]
     query_edit = q.request.edits.get("text") if q.gallery.side == "image" else None
-    vectors = query.vectors("identity", None)[0], query.vectors(q.request.method, query_edit)[0]
-    return [unit_rows(x) @ unit_query(v, x.shape[1]) for x, v in zip((pooled, after), vectors, strict=True)]
+    return [_cosines(pooled, plain), _cosines(after, query.vectors(q.request.method, query_edit)[0])]
+
+
+def _cosines(x: np.ndarray, vector: np.ndarray) -> np.ndarray:
+    """Cosine of every row (n, d) with a query (d,); -inf for a row of which a method left nothing."""
+    return np.where(x.any(axis=1), unit(x) @ unit_query(vector, x.shape[1]), -np.inf)
 
 
 def _edited(question: Asked, items: "list[Upload]", pooled: np.ndarray, edit: Edit, fitted: Any) -> np.ndarray:
