@@ -45,4 +45,4 @@ class DebiaslensProtocol(Protocol):
         values |= {"accuracy": kept, "cosine": drift(arm, tops)[0]}
         report(3, 3, "done")
         by_prompt = {text: 100 * value for text, value in skews["max_skew"].items()}
-        return Cell(arm.arm.name, world.gallery.name, values, notes=arm.notes, by_prompt=by_prompt)
+        return Cell(arm.arm.name, world.gallery.name, values, notes=(*arm.notes, *tops.notes), by_prompt=by_prompt)

@@ -84,9 +84,8 @@ class DefaultProtocol(Protocol):
             "leakage": leakage(arm, list(tops.rows) or world.prompts),
         }
         report(steps, steps, "done")
-        return Cell(
-            arm.arm.name, world.gallery.name, values, notes=arm.notes, by_prompt=metric_by_prompt(arm, tops, "max_skew")
-        )
+        by_prompt, notes = metric_by_prompt(arm, tops, "max_skew"), (*arm.notes, *tops.notes)
+        return Cell(arm.arm.name, world.gallery.name, values, notes=notes, by_prompt=by_prompt)
 
 
 def _attire(world: World, arm: ReadyArm) -> Estimate:

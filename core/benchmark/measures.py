@@ -30,6 +30,8 @@ class Tops:
     """By text: places in the searched rows, best first (k,)."""
     lost: Mapping[str, str] = field(default_factory=dict)
     """Texts without a ranking, because the method leaves nothing of them, each with the line that says so."""
+    notes: tuple[str, ...] = ()
+    """How many rows no list has, because the method leaves nothing of them."""
 
     def of(self, texts: Sequence[str]) -> "Tops":
         """Those of some texts."""
@@ -51,16 +53,19 @@ def rankings(arm: ReadyArm, texts: Sequence[str]) -> Tops:
         raise InputError(f"k was {k}; expected at most {part.n}, the number of searched rows: choose a smaller k")
     rows: dict[str, np.ndarray] = {}
     lost: dict[str, str] = {}
+    notes: list[str] = []
     left = list(texts)
     while left:
         try:
             for text, items, vector in arm.answers(left):
+                items.require(k)
+                notes += items.note(arm.arm.method)
                 rows[text] = items.index.search(unit_query(vector, items.index.d), k).rows
             break
         except NothingLeft as error:
             lost |= dict.fromkeys(error.texts, str(error))
             left = [text for text in left if text not in lost]
-    return Tops(rows, lost)
+    return Tops(rows, lost, tuple(dict.fromkeys(notes)))
 
 
 P = ParamSpec("P")

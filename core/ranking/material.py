@@ -1,7 +1,7 @@
 """From a request to what interventions work on: searched rows, the query, the items, with every mismatch refused."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ from core.ranking.evidence import Fitter, SAEs, sae_of
 from core.ranking.request import RankRequest
 from core.ranking.results import Part
 from core.ranking.texts import query_embedding, text_embeddings
-from core.retrieval import FlatIndex, Index, PartIndex, StoredIndex
+from core.retrieval import FlatIndex, Index, LackingIndex, PartIndex, StoredIndex
 from core.saes.frozen import FrozenSAE
 from core.store import array_digest
 
@@ -73,10 +73,29 @@ class Items:
     cosines: np.ndarray
     """Cosine before and after of the changed rows (m,)."""
     digest: str
+    lost: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    """Places (m,) of the searched rows of which the method leaves nothing: their cosine is 0, and no list has them."""
 
     @property
     def nbytes(self) -> int:
-        return self.index.nbytes + self.changed.nbytes + self.cosines.nbytes
+        return self.index.nbytes + self.changed.nbytes + self.cosines.nbytes + self.lost.nbytes
+
+    def require(self, k: int) -> None:
+        """InputError where fewer than k rows are left to be ranked."""
+        n = self.index.n - len(self.lost)
+        if k > n:
+            lost = f" ({len(self.lost)} others lie in what the method removes)" if len(self.lost) else ""
+            raise InputError(f"k was {k}; expected 1 to {n}, the number of searched rows{lost}: choose a smaller k")
+
+    def note(self, method: str) -> tuple[str, ...]:
+        """How many rows the method took away wholly, in one line; nothing where it took none."""
+        if not len(self.lost):
+            return ()
+        title, n = INTERVENTIONS.get(method).title, self.index.n
+        return (
+            f"{title} leaves nothing of {len(self.lost)} of {n} searched rows: they lie in what it removes and "
+            "are not ranked",
+        )
 
     @cached_property
     def mean_cosine(self) -> float:
@@ -299,10 +318,17 @@ def edited_items(
     if not len(changed):
         return Items(baseline.index, changed, np.zeros(0), baseline.digest)
     unit = np.array(baseline.index.unit)
-    moved = unit_rows(edited[changed])
+    left = edited[changed].any(axis=1)
+    moved = np.zeros_like(unit, shape=(len(changed), unit.shape[1]))
+    moved[left] = unit_rows(edited[changed[left]])
     cosines = np.einsum("ij,ij->i", moved, unit[changed])
     unit[changed] = moved
-    return Items(FlatIndex(unit), changed, cosines, digest)
+    return items_of(FlatIndex(unit), changed, cosines, digest, changed[~left])
+
+
+def items_of(index: Index, changed: np.ndarray, cosines: np.ndarray, digest: str, lost: np.ndarray) -> Items:
+    """Items after a method, without those of which it leaves nothing."""
+    return Items(LackingIndex(index, lost) if len(lost) else index, changed, cosines, digest, lost)
 
 
 def refuse_infinite(edited: np.ndarray, edit: Edit) -> None:

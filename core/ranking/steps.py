@@ -96,7 +96,7 @@ def rank(
             arms.append((items, vectors[0]))
             found.append(measured(gallery, part, request, items, vectors[0], bench))
         difference = compare(gallery, part, request, found, arms) if len(arms) > 1 else None
-    notes = (*query.notes, *notes_of(part, query.fitter))
+    notes = (*query.notes, *notes_of(part, query.fitter), *(n for items, _ in arms for n in items.note(request.method)))
     digests = digests_of(query.fitter, arms[0][1])
     return RankResult(request, part, digests, notes, *found, difference=difference, reason=reason)
 
@@ -179,14 +179,13 @@ def measured(
     gallery: Gallery, part: Part, request: RankRequest, items: Items, vector: np.ndarray, bench: Bench
 ) -> ArmResult:
     """Search the items and measure the top k; remembered, because the arm without edit repeats at every toggle."""
-    if request.k > part.n:
-        raise InputError(f"k was {request.k}; expected 1 to {part.n}, the number of searched rows: choose a smaller k")
+    items.require(request.k)
     vector = unit_query(vector, items.index.d)
     target = request.target if isinstance(request.target, str) else dict(request.target)
     key = [items.digest, array_digest(vector), request.attribute, target, request.k, request.seed, request.null_draws]
 
     def make() -> ArmResult:
-        ranking = items.index.search(vector, min(depth_for(request.k), part.n))
+        ranking = items.index.search(vector, min(depth_for(request.k), part.n - len(items.lost)))
         return measure(gallery, part, request, ranking)
 
     return bench.remember(("arm", digest_of(key)), make)

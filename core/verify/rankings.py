@@ -108,7 +108,8 @@ class Rankings:
             at = slice(start, start + BLOCK)
             plain = unit(self._stored("pooled", one.part.rows[at]))
             moved = moved_at(at, plain)
-            for each, scores in zip(followed, (moved @ queries).T, strict=True):
+            products = np.where(moved.any(axis=1)[:, None], moved @ queries, -np.inf)
+            for each, scores in zip(followed, products.T, strict=True):
                 each.take(start, scores)
             cosine[at] = np.einsum("ij,ij->i", plain, moved)
         return [each.wrong() for each in followed], cosine
