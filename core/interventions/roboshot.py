@@ -11,7 +11,6 @@ from core.interventions.arrays import Reader
 from core.interventions.base import INTERVENTIONS, NO_EDIT, Arrays, Evidence, Intervention, Material, Needs
 from core.interventions.subspaces import row_space, unit, without
 
-
 LEAST = 5e-3
 """Singular values below this share of the largest give no direction. The embeddings that are subtracted are known to
 1e-6 of their length at worst; what is left below this share points where rounding says, and cosines moved by 3e-4."""
