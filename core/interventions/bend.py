@@ -51,6 +51,6 @@ def equalised(e0: np.ndarray, anchors: np.ndarray) -> np.ndarray:
 
     e = normalise(e0 - Q Q^T e0), Q an orthonormal basis, cut at numerical rank, of {p_c - p_0}.
     """
-    Q = row_space(anchors[1:] - anchors[0])
+    Q = row_space(remainder(anchors[1:], anchors[1:] - anchors[0]))
     e0 = np.asarray(e0, dtype=np.float64)
     return unit(remainder(e0, e0 - (e0 @ Q) @ Q.T))

@@ -9,7 +9,7 @@ import numpy as np
 from core.config import Edit
 from core.interventions.arrays import Reader
 from core.interventions.base import INTERVENTIONS, NO_EDIT, Arrays, Evidence, Intervention, Material, Needs
-from core.interventions.subspaces import row_space, unit, without
+from core.interventions.subspaces import remainder, row_space, unit, without
 
 LEAST = 5e-3
 """Singular values below this share of the largest give no direction. The embeddings that are subtracted are known to
@@ -85,4 +85,6 @@ def _directions(differences: np.ndarray) -> np.ndarray:
 def _paired(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Differences of rows that say the same of two groups; of the means where the groups' lists differ in length."""
     a, b = a.astype(np.float64), b.astype(np.float64)
-    return a - b if len(a) == len(b) else (a.mean(axis=0) - b.mean(axis=0))[None]
+    if len(a) != len(b):
+        a, b = a.mean(axis=0, keepdims=True), b.mean(axis=0, keepdims=True)
+    return remainder(a, a - b)

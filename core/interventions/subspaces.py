@@ -57,8 +57,8 @@ def _squared_lengths(x: np.ndarray) -> np.ndarray:
 def mean_differences(rows: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Group means minus their mean (G, d), float64: the directions in which the groups' unit rows differ on average.
 
-    Groups weigh equally, however many rows they have.
+    Groups weigh equally, however many rows they have. Zeros where a group's mean is that of all (see `remainder`).
     """
     rows = unit(rows)
     means = np.stack([rows[labels == g].mean(axis=0) for g in np.unique(labels)])
-    return means - means.mean(axis=0)
+    return remainder(means, means - means.mean(axis=0))

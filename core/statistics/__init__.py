@@ -14,7 +14,7 @@ from core.statistics.estimates import (
     worst_pair,
 )
 from core.statistics.inversion import metric_interval
-from core.statistics.leakage import held_out_leakage, leakage, macro_auc, probe_scores
+from core.statistics.leakage import held_out_leakage, leakage, macro_auc, probe_scores, telling
 from core.statistics.lists import ListDraws, list_draws, mean_estimate, null_of_mean, over_prompts, p_value
 from core.statistics.means import mean_of
 from core.statistics.multiplicity import CORRECTIONS, Corrected, benjamini_hochberg, corrected, holm
@@ -64,6 +64,7 @@ __all__ = [
     "probe_scores",
     "share_differences",
     "share_estimate",
+    "telling",
     "too_few",
     "wilson",
     "with_null",

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from core.config import InputError
+from core.config import NOTHING, InputError
 from core.statistics.areas import auc, placements
 from core.statistics.estimates import Estimate
 
@@ -34,12 +34,27 @@ def probe_scores(x: np.ndarray, labels: np.ndarray, folds: int = FOLDS, seed: in
         raise InputError("a probe needs rows of at least two groups")
     if sizes.min() < folds:
         raise InputError(f"a group has {sizes.min()} rows, fewer than the {folds} folds of the probe")
+    x = telling(np.asarray(x, dtype=np.float64))
     splits = list(StratifiedKFold(folds, shuffle=True, random_state=seed).split(x, labels))
     probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
     groups = [1] if len(sizes) == 2 else range(len(sizes))
-    x = np.asarray(x, dtype=np.float64)
     columns = [cross_val_predict(probe, x, labels == g, cv=splits, method="decision_function") for g in groups]
     return np.stack(columns, axis=-1)
+
+
+def telling(x: np.ndarray, like: np.ndarray | None = None) -> np.ndarray:
+    """The columns of x (n, d) that vary: by more than NOTHING of the column that varies most.
+
+    A probe standardises its columns. One that an edit has set to a constant would come out as large as any other,
+    made of what rounding left in it.
+
+    Parameters
+    ----------
+    like : rows (m, d) that decide which columns vary, where it is not x itself.
+    """
+    spread = (x if like is None else like).std(axis=0)
+    varies = spread > NOTHING * spread.max(initial=0.0)
+    return x[:, varies] if varies.any() else x
 
 
 def macro_auc(scores: np.ndarray, labels: np.ndarray) -> tuple[float, np.ndarray]:
@@ -100,7 +115,8 @@ def held_out_leakage(x: np.ndarray, labels: np.ndarray, x_test: np.ndarray, labe
     groups = np.unique(labels[fitted])
     if len(groups) < 2 or not np.array_equal(groups, np.unique(labels_test[asked])):
         return Estimate.missing("the rows that fit the probe do not hold the same groups")
-    train, test = (np.asarray(rows, dtype=np.float64) for rows in (x[fitted], x_test[asked]))
+    given, other = (np.asarray(rows, dtype=np.float64) for rows in (x[fitted], x_test[asked]))
+    train, test = telling(given), telling(other, given)
     places = [1] if len(groups) == 2 else range(len(groups))
     columns = []
     for place in places:
