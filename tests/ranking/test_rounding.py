@@ -19,6 +19,8 @@ from core.ranking.results import ArmResult, RankResult
 from core.retrieval import FlatIndex, LackingIndex
 from core.saes.checkpoint import load_sae
 
+pytestmark = pytest.mark.shipped
+
 SIZE = 1e-6
 """Share of its size by which every number of every embedding is moved, at random."""
 TIE = 1e-5
