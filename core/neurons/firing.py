@@ -9,6 +9,7 @@ import pandas as pd
 import scipy.sparse as sparse
 from scipy.special import ndtr
 
+from core.config import NOTHING
 from core.neurons.matrices import UNLABELLED, AnyCodes, by_neuron, number_groups
 from core.statistics import Estimate, auc_estimate, benjamini_hochberg, wilson
 
@@ -36,7 +37,7 @@ def firing_statistics(codes: AnyCodes, labels: Sequence | np.ndarray, rows: np.n
     auc : P(code of a random row of the group > code of a random other row) + P(equal) / 2, exact with ties. 1/2 is no
         separation, 1 always higher in the group, 0 always lower. NaN where there is no other group.
     smd : standardised mean difference (mean in the group - mean elsewhere) / sqrt((var + var elsewhere) / 2), with
-        population variances; 0 is no difference, NaN where neither varies.
+        population variances; 0 is no difference, NaN where neither varies (by more than NOTHING of its mean).
     p : two-sided Mann-Whitney U (normal approximation, tie-corrected, continuity-corrected); NaN for a neuron that is
         constant over the rows.
     p_adjusted : Benjamini-Hochberg over the neurons of the same group whose p is defined.
@@ -118,7 +119,8 @@ def _standardised_difference(g: int, n: int, rest: int, sums: _Sums) -> np.ndarr
     mean, other = sums.total[g] / n, total / rest
     variance = np.maximum(sums.squares[g] / n - mean**2, 0) + np.maximum(squares / rest - other**2, 0)
     spread = np.sqrt(variance / 2)
-    return np.divide(mean - other, spread, out=np.full(len(spread), np.nan), where=spread > 0)
+    varies = spread > NOTHING * np.maximum(np.abs(mean), np.abs(other))
+    return np.divide(mean - other, spread, out=np.full(len(spread), np.nan), where=varies)
 
 
 def mann_whitney(

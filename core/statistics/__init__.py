@@ -18,7 +18,7 @@ from core.statistics.exchange import (
 from core.statistics.gaps import Picked, accuracy_gap, gap_to_smallest, smallest_accuracy
 from core.statistics.impact import Impact, ImpactRow, above_median, impact_of
 from core.statistics.inversion import metric_interval
-from core.statistics.leakage import held_out_leakage, leakage, leakage_estimate, macro_auc, probe_scores
+from core.statistics.leakage import held_out_leakage, leakage, leakage_estimate, macro_auc, probe_scores, telling
 from core.statistics.lean import ALPHA, GroupDistance, GroupLean, Lean, blind_shares, distance_of, lean_of, share_bounds
 from core.statistics.lists import ListDraws, list_draws, mean_estimate, null_of_mean, over_prompts
 from core.statistics.mean_lean import MeanEffect, MeanLean, mean_effect, mean_lean
@@ -104,6 +104,7 @@ __all__ = [
     "share_estimate",
     "sign_flips",
     "smallest_accuracy",
+    "telling",
     "too_few",
     "wilson",
     "with_null",

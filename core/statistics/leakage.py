@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 from scipy.special import ndtri
 
-from core.config import InputError
+from core.config import NOTHING, InputError
 from core.statistics.areas import Area, area, auc, bounded_limits, correlation, mean_area, placements
 from core.statistics.estimates import Estimate
 
@@ -28,11 +28,26 @@ def probe_scores(x: np.ndarray, labels: np.ndarray, folds: int = FOLDS, seed: in
     """
     labels = np.asarray(labels)
     groups = _columns(labels)
-    x = np.asarray(x, dtype=np.float64)
+    x = telling(np.asarray(x, dtype=np.float64))
     scores = np.empty((len(labels), len(groups)))
     for train, test in _splits(labels, folds, seed):
         scores[test] = _probe(x[train], labels[train], x[test], groups)
     return scores
+
+
+def telling(x: np.ndarray, like: np.ndarray | None = None) -> np.ndarray:
+    """The columns of x (n, d) that vary: by more than NOTHING of the column that varies most.
+
+    A probe standardises its columns. One that an edit has set to a constant would come out as large as any other,
+    made of what rounding left in it.
+
+    Parameters
+    ----------
+    like : rows (m, d) that decide which columns vary, where it is not x itself.
+    """
+    spread = (x if like is None else like).std(axis=0)
+    varies = spread > NOTHING * spread.max(initial=0.0)
+    return x[:, varies] if varies.any() else x
 
 
 def macro_auc(scores: np.ndarray, labels: np.ndarray) -> tuple[float, np.ndarray]:
@@ -131,7 +146,8 @@ def held_out_leakage(x: np.ndarray, labels: np.ndarray, x_test: np.ndarray, labe
     groups = np.unique(labels[fitted])
     if len(groups) < 2 or not np.array_equal(groups, np.unique(labels_test[asked])):
         return Estimate.missing("the rows that fit the probe do not hold the same groups")
-    train, test = (np.asarray(rows, dtype=np.float64) for rows in (x[fitted], x_test[asked]))
+    given, other = (np.asarray(rows, dtype=np.float64) for rows in (x[fitted], x_test[asked]))
+    train, test = telling(given), telling(other, given)
     places = np.searchsorted(groups, labels[fitted]), np.searchsorted(groups, labels_test[asked])
     scores = _probe(train, places[0], test, _columns(places[0]))
     return _estimate(mean_area(_areas(scores, places[1])), len(test))

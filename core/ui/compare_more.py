@@ -111,6 +111,10 @@ def tidy(found: RankResult) -> str:
             null = (e.null.lo, e.null.hi) if e.null else ("", "")
             known = [request.query, request.attribute, group, metric, request.k, request.target]
             table.writerow([arm, *known, *_cells([e.n, e.estimate, e.lo, e.hi]), *null, e.reason or ""])
+    if found.reason is not None:
+        known = [request.query, request.attribute, "", "", request.k, request.target]
+        for arm in ("after", "difference"):
+            table.writerow([arm, *known, *[""] * 6, found.reason])
     return written.getvalue()
 
 

@@ -26,10 +26,11 @@ def view(question: results.Asked) -> None:
     state = get_state()
     asked = why_results.leaning(state, question)
     found = why_results.why(asked)
-    explained = 1.0 - found.attribution.rest / found.attribution.gap if found.attribution.gap else 0.0
+    explained = found.share_of(found.attribution.gap - found.attribution.rest)
+    together = "there is no gap to explain" if explained is None else f"all explain {percent(explained)} of the gap"
     st.markdown(
         f"On the probe half, “{grids.escape(state.query)}” leans to **{found.group}** against everybody else. These "
-        f"neurons pull it there or away; together all neurons explain {percent(explained)} of the gap "
+        f"neurons pull it there or away; together {together} "
         f":small[:gray[(n = {found.n:,}; MaxSkew@{found.k} {number(found.skew)})]]"
     )
     provenance.chart(
@@ -38,7 +39,7 @@ def view(question: results.Asked) -> None:
         config=charts.config("why-this-lean"),
         on_select=partial(_take_neuron, state),
         selection_mode="points",
-        alt="; ".join(f"neuron {p.neuron}: {percent(p.share)} of the gap" for p in found.pulls),
+        alt="; ".join(f"neuron {p.neuron}: {why_charts.signed_percent(p.share)} of the gap" for p in found.pulls),
     )
     order = "its decoder's part of the score, first order: a row's own scale is held" if found.first_order else "exact"
     st.caption(
