@@ -138,6 +138,20 @@ def test_numbers_controls_and_cost_open_without_a_word_of_error(world: dict[str,
     assert "Mean cosine" in str([m.label for m in shown.metric])
 
 
+def test_a_method_that_leaves_nothing_of_the_prompt_says_so_in_its_place(world: dict[str, str]) -> None:
+    for view in ("pictures", "numbers", "cost"):
+        state = chosen(world, query="a photo of a man", method="orth-proj")
+        state.set_filter("compare-view", view)
+        test = page("compare", state)
+        assert "Orth-Proj leaves nothing of “a photo of a man”: it lies in what it removes" in said(test)
+        assert not test.exception and not test.warning and "went wrong" not in said(test)
+    found = results.ranking(results.asked(chosen(world, query="a photo of a man", method="orth-proj"), "gender"))
+    lines = list(csv.DictReader(io.StringIO(compare_more.tidy(found))))
+    assert {line["arm"]: line["reason"] for line in lines if not line["metric"]} == dict.fromkeys(
+        ("after", "difference"), found.reason
+    )
+
+
 def test_the_prompt_side_switches_what_fires_on_the_prompt(world: dict[str, str]) -> None:
     state = chosen(world)
     state.set_filter("switch-side", "text")
