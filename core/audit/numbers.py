@@ -9,6 +9,7 @@ import numpy as np
 from core.audit.arms import CHOSEN, ORIGINAL, PROJECTION, RECONSTRUCTION, Ranked
 from core.audit.spec import AuditSpec
 from core.metrics import RANKING_METRICS
+from core.metrics.base import count_groups
 from core.ranking.measures import (
     RANKING_NAMES,
     ListNumbers,
@@ -28,6 +29,7 @@ from core.statistics import (
     mean_estimate,
     mean_lean,
     mean_of,
+    most_ahead,
     null_of_mean,
     share_estimate,
     with_null,
@@ -127,9 +129,7 @@ def arm_numbers(spec: AuditSpec, attribute: str, part: Part, found: Mapping[str,
         document[arm]["cosine"] = _mean_cosine(found, arm, part)
     randoms = [arm for arm in arms if arm.startswith("random ")]
     if randoms and CHOSEN in named:
-        group = _about(leans[0])
-        chosen = leans[named.index(CHOSEN)].points[group]
-        document["random neurons"] = _random(spec, part, found, randoms, group, chosen)
+        document["random neurons"] = _random(spec, part, found, randoms)
     return document
 
 
@@ -185,21 +185,30 @@ def _by_prompt(
     return {prompt: number(value, target) for prompt, value in zip(found, values, strict=True)}
 
 
-def _random(
-    spec: AuditSpec, part: Part, found: Mapping[str, Ranked], arms: Sequence[str], group: int, chosen: Estimate
-) -> dict[str, Any]:
-    """The draws of random neurons: mean lean in points of one group, and how many leave as small a lean as the edit."""
-    base, draws = part.counts[group] / sum(part.counts), []
-    for arm in arms:
-        labels = part.labels[np.stack([one.of(arm)[: spec.k] for one in found.values()])]
-        known = (labels >= 0).sum(axis=1)
-        draws.append((labels == group).sum(axis=1) / np.maximum(known, 1) - base)
-    means = [float(values.mean()) for values in draws]
+def _random(spec: AuditSpec, part: Part, found: Mapping[str, Ranked], arms: Sequence[str]) -> dict[str, Any]:
+    """The draws of random neurons: mean lean in points without its sign, each prompt's of the group that its original
+    leads with, and how many draws leave as small a lean as the edit.
+    """
+    k, sizes = spec.k, np.array(part.counts)
+    tops = {
+        arm: part.labels[np.stack([one.of(arm)[:k] for one in found.values()])] for arm in (ORIGINAL, CHOSEN, *arms)
+    }
+    groups = [most_ahead(part.counts, count_groups(top, len(sizes)).tolist()) for top in tops[ORIGINAL]]
+    base, prompts = sizes[groups] / sizes.sum(), np.arange(len(groups))
+
+    def leans(arm: str) -> np.ndarray:
+        counts = count_groups(tops[arm], len(sizes))
+        return np.abs(counts[prompts, groups] / np.maximum(counts.sum(axis=-1), 1) - base)
+
+    draws = [leans(arm) for arm in arms]
+    means, chosen = [float(values.mean()) for values in draws], leans(CHOSEN)
     mean = Estimate(float(np.mean(means)), min(means), max(means), len(means))
-    as_small = sum(abs(value) <= abs(chosen.estimate or 0.0) for value in means)
+    as_small = sum(value <= chosen.mean() for value in means)
     return {
-        "group": part.groups[group],
+        "groups": list(dict.fromkeys(part.groups[g] for g in groups)),
         "points": number(mean, NO_TARGET),
+        "original": number(_over_prompts(leans(ORIGINAL)), NO_TARGET),
+        "edited": number(_over_prompts(chosen), NO_TARGET),
         "interval": "smallest and largest of the draws",
         "draws": [number(_over_prompts(values), NO_TARGET) for values in draws],
         "p": (1 + as_small) / (1 + len(means)),
@@ -210,7 +219,7 @@ def _random(
 def _over_prompts(values: np.ndarray) -> Estimate:
     """Mean with Student's interval over prompts; a single prompt has its value alone."""
     if len(values) > 1:
-        return mean_of(values)
+        return mean_of(values, (0.0, 1.0))
     value = float(values[0])
     return Estimate(value, value, value, 1)
 

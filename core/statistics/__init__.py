@@ -19,7 +19,17 @@ from core.statistics.gaps import Picked, accuracy_gap, gap_to_smallest, smallest
 from core.statistics.impact import Impact, ImpactRow, above_median, impact_of
 from core.statistics.inversion import metric_interval
 from core.statistics.leakage import held_out_leakage, leakage, leakage_estimate, macro_auc, probe_scores, telling
-from core.statistics.lean import ALPHA, GroupDistance, GroupLean, Lean, blind_shares, distance_of, lean_of, share_bounds
+from core.statistics.lean import (
+    ALPHA,
+    GroupDistance,
+    GroupLean,
+    Lean,
+    blind_shares,
+    distance_of,
+    lean_of,
+    most_ahead,
+    share_bounds,
+)
 from core.statistics.lists import ListDraws, list_draws, mean_estimate, null_of_mean, over_prompts
 from core.statistics.mean_lean import MeanEffect, MeanLean, mean_effect, mean_lean
 from core.statistics.means import kept_within, mean_of
@@ -88,6 +98,7 @@ __all__ = [
     "metric_change",
     "metric_difference",
     "metric_interval",
+    "most_ahead",
     "null_band",
     "null_of_mean",
     "null_p",

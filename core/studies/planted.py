@@ -304,7 +304,9 @@ def controls_found(request: StudyRequest, words: Words) -> dict[str, Any]:
     for name in ("original", "reconstruction_only", "chosen", "projection"):
         arm = found[name]
         kept[name] = {key: arm[key] for key in ("max_skew", "change", "cosine")} if "max_skew" in arm else arm
-    return kept | {"random": {key: found["random"][key] for key in ("mean", "lo", "hi", "n", "p")}}
+    drawn = [arm["max_skew"]["estimate"] for arm in found["random"]["draws"]]
+    random = {"mean": float(np.mean(drawn)), "lo": min(drawn), "hi": max(drawn), "n": len(drawn)}
+    return kept | {"random": random | {"p": found["random"]["p"]}}
 
 
 def _picture(words: Words, frame: pd.DataFrame) -> Picture:
