@@ -38,6 +38,12 @@ TARGET_NAMES = {
     "not applicable": "no target",
 }
 
+LEANS = "Leans towards {group} beyond chance: {ratio} its share of the searched rows."
+NO_GROUP = "The prompt leans beyond chance, and no single group stands out by itself."
+DISTANCE = "{difference} {side} {target}{interval}: the gallery brings {composition}, the model adds {model}."
+"""A distance and its exact split; numbers in percentage points."""
+MOVED = "{group} goes from {before} to {after}: {said}."
+
 
 def lean_verdict(beyond: bool | None) -> str:
     """The verdict of a lean: beyond chance, no lean beyond chance, or not computed."""
@@ -58,8 +64,8 @@ def lean_line(
     if not beyond:
         return "No lean beyond chance."
     if leading is None:
-        return "The prompt leans beyond chance, and no single group stands out by itself."
-    return f"Leans towards {leading} beyond chance: {times(groups[leading]['ratio'])} its share of the searched rows."
+        return NO_GROUP
+    return LEANS.format(group=leading, ratio=times(groups[leading]["ratio"]))
 
 
 def times(ratio: Mapping[str, Any]) -> str:
@@ -81,11 +87,46 @@ def effect_line(effect: Mapping[str, Any], before: float | None, after: float | 
         return f"Effect: not computed: {effect.get('reason', 'a list holds no known group')}."
     if effect["direction"] == NO_CHANGE:
         return f"No change beyond chance{unknowable(effect)}."
-    moved = f"{effect['group']} goes from {100 * before:.0f} % to {100 * after:.0f} %: "
+    shares = {"before": f"{100 * before:.0f} %", "after": f"{100 * after:.0f} %"}
+    return MOVED.format(group=effect["group"], said=change_words(effect, own_target), **shares)
+
+
+def change_words(effect: Mapping[str, Any], own_target: bool) -> str:
+    """The directions of a change: with respect to the target, where it is one of its own, and of the lean."""
     said = LEAN_CHANGE_WORDS[effect["lean_direction"]]
-    if own_target:
-        said = f"{TARGET_CHANGE_WORDS[effect['direction']]}; {said}"
-    return f"{moved}{said}."
+    return f"{TARGET_CHANGE_WORDS[effect['direction']]}; {said}" if own_target else said
+
+
+def distance_line(distance: Mapping[str, Any], target: str) -> str:
+    """A distance to the target with its split, from one group of the block `distance` of a ranking; no word of chance.
+
+    Parameters
+    ----------
+    target : the target in words.
+    """
+    away = distance["difference"]
+    if away["estimate"] is None:
+        return f"Distance: not computed: {away['reason']}."
+    return DISTANCE.format(
+        **distance_parts(distance),
+        target=target,
+        interval="",
+        composition=in_points(distance["composition"]),
+        model=in_points(distance["model"]),
+    )
+
+
+def distance_parts(distance: Mapping[str, Any]) -> dict[str, str]:
+    """How far, and on which side of the target: "13.0 points", "above"."""
+    away = distance["difference"]["estimate"]
+    side = "at" if round(100 * abs(away), 1) == 0 else "above" if away > 0 else "below"
+    return {"difference": f"{100 * abs(away):.1f} points", "side": side}
+
+
+def in_points(value: float) -> str:
+    """Percentage points with their sign: "−32.9"; 0 has none."""
+    text = f"{100 * value:+.1f}"
+    return "0.0" if text in ("+0.0", "-0.0") else text.replace("-", "−")
 
 
 def unknowable(effect: Mapping[str, Any]) -> str:
@@ -94,6 +135,13 @@ def unknowable(effect: Mapping[str, Any]) -> str:
         return ""
     rows = max(effect["left"], effect["entered"])
     return f" ({rows} exchanged {'row' if rows == 1 else 'rows'} cannot show one, whatever they are)"
+
+
+def unknowable_lean(least: float | None, k: int) -> str:
+    """Why no lean could be told from chance, where that is so."""
+    if least is None or least <= 0.05:
+        return ""
+    return f" (a list of {k} {'row' if k == 1 else 'rows'} of known group cannot show one here, whoever they are)"
 
 
 def smallest(p: float | None, least: float | None) -> str:
@@ -110,10 +158,19 @@ ONLY_TOGETHER = (
     "itself, and all lean the same way."
 )
 ONLY_APART = "Single prompts are beyond chance, but their mean is not: they lean in different ways and cancel out."
+ONLY_SOME = (
+    "Single prompts are beyond chance, but their mean is not: the others lean too little, or the other way, for the "
+    "mean of all to be told from chance."
+)
 ALL_RETRIEVED = (
     "k is all searched rows: everything is retrieved whatever the prompt is, so that no lean can be computed; choose a "
     "smaller k."
 )
+
+
+def ties_line(ties: int, k: int) -> str:
+    """A note where rows on both sides of the k-th place have the same score."""
+    return f"{ties} rows tie at place {k}: the order of the gallery decides which of them are in the list"
 
 
 def most_retrieved(k: int, n: int) -> str:

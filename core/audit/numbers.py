@@ -65,7 +65,12 @@ def prompt_numbers(
         top = part.labels[ranked.of(arm)[:k]]
         found[arm] = list_numbers(top, part, seed, tests=tests)
         groups = [part.groups[g] if g >= 0 else None for g in top]
-        document[name] = {"ids": list(ids[arm]), "groups": groups, **_with_target(found[arm].to_json(), target)}
+        document[name] = {
+            "ids": list(ids[arm]),
+            "groups": groups,
+            "ties_at_k": ranked.ties[ranked.arms.index(arm)],
+            **_with_target(found[arm].to_json(), target),
+        }
     if len(found) == 2:
         rankings = (ranked.of(ORIGINAL), ranked.of(CHOSEN))
         change = list_change(found[ORIGINAL], found[CHOSEN], rankings, part, k, seed=seed, tests=tests)

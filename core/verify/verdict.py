@@ -171,7 +171,7 @@ def _recorded(
     for i, attribute in enumerate(spec.attributes):
         for j, prompt in enumerate(spec.all_prompts):
             key = f"{i}_{j}"
-            facts = (tuple(arrays[f"{name}_{key}"].tolist()) for name in ("changed", "cosine", "spread"))
+            facts = (tuple(arrays[f"{name}_{key}"].tolist()) for name in ("changed", "cosine", "spread", "ties"))
             rows = arrays[f"rows_{key}"].astype(np.int64)
             absent = tuple(document.get("absent", {}).get(key, {}).items())
             found[attribute, prompt] = Ranked(tuple(document["arms"][key]), rows, *facts, absent)
