@@ -38,6 +38,7 @@ from core.statistics import (
 DISTANCE_METRIC = "max_skew"
 """The metric whose mean over prompts is told beside the mean lean."""
 NO_TARGET = "not applicable"
+Document = dict[str, Any]
 
 
 def number(estimate: Estimate, target: Any, **more: Any) -> dict[str, Any]:
@@ -113,7 +114,11 @@ def arm_numbers(spec: AuditSpec, attribute: str, part: Part, found: Mapping[str,
     leans = [
         mean_lean(tops[:, :k], part.labels, shares[:, i], part.counts, tests, seed) for i, tops in enumerate(rankings)
     ]
-    document: dict[str, Any] = {}
+    counts = count_groups(part.labels[rankings[..., :k]], groups)
+    seen = counts / np.maximum(counts.sum(axis=-1, keepdims=True), 1)
+    leading = [most_ahead(part.counts, one.tolist()) for one in counts[0]]
+    sizes = [(lean_sizes(seen[i], part, leading), lean_sizes(shares[:, i], part, leading)) for i in range(len(named))]
+    document: Document = {}
     for i, arm in enumerate(named):
         tops = rankings[i, :, :k]
         mean = mean_estimate(observed[i], drawn[:, i], seed, metric.range)
@@ -121,6 +126,7 @@ def arm_numbers(spec: AuditSpec, attribute: str, part: Part, found: Mapping[str,
             mean = with_null(metric, mean, null_of_mean(metric, tops, part.labels, part.target, seed=seed)[0])
         document[arm] = {
             "lean": _mean_lean_json(part, leans[i]),
+            "size": number(mean_estimate(*sizes[i], seed, (0.0, 1.0)), NO_TARGET),
             "mean": number(mean, target),
             "by_prompt": _by_prompt(found, tops, part, spec, target),
         }
@@ -132,9 +138,9 @@ def arm_numbers(spec: AuditSpec, attribute: str, part: Part, found: Mapping[str,
         effect = mean_effect(leans[0], leans[i], both, part.labels, shares[:, i] - shares[:, 0], asked, tests, seed)
         document[arm] |= {"change": number(change, target), "effect": _mean_effect_json(part, effect)}
         document[arm]["cosine"] = _mean_cosine(found, arm, part)
-    randoms = [arm for arm in arms if arm.startswith("random ")]
-    if randoms and CHOSEN in named:
-        document["random neurons"] = _random(spec, part, found, randoms)
+    if CHOSEN in named and any(arm.startswith("random ") for arm in arms):
+        size = mean_estimate(*sizes[named.index(CHOSEN)], seed, (0.0, 1.0))
+        document["random neurons"] = _random(spec, part, found, leading, size)
     return document
 
 
@@ -190,35 +196,33 @@ def _by_prompt(
     return {prompt: number(value, target) for prompt, value in zip(found, values, strict=True)}
 
 
-def _random(spec: AuditSpec, part: Part, found: Mapping[str, Ranked], arms: Sequence[str]) -> dict[str, Any]:
-    """The draws of random neurons: mean lean in points without its sign, each prompt's of the group that its original
-    leads with, and how many draws leave as small a lean as the edit.
-    """
-    k, sizes = spec.k, np.array(part.counts)
-    tops = {
-        arm: part.labels[np.stack([one.of(arm)[:k] for one in found.values()])] for arm in (ORIGINAL, CHOSEN, *arms)
-    }
-    groups = [most_ahead(part.counts, count_groups(top, len(sizes)).tolist()) for top in tops[ORIGINAL]]
-    base, prompts = sizes[groups] / sizes.sum(), np.arange(len(groups))
-
-    def leans(arm: str) -> np.ndarray:
-        counts = count_groups(tops[arm], len(sizes))
-        return np.abs(counts[prompts, groups] / np.maximum(counts.sum(axis=-1), 1) - base)
-
-    draws = [leans(arm) for arm in arms]
-    means, chosen = [float(values.mean()) for values in draws], leans(CHOSEN)
+def _random(spec: AuditSpec, part: Part, found: Mapping[str, Ranked], leading: list[int], chosen: Estimate) -> Document:
+    """The draws of random neurons: the mean size of the lean, and how many draws leave as small a one as the edit."""
+    arms = [arm for arm in next(iter(found.values())).arms if arm.startswith("random ")]
+    draws = []
+    for arm in arms:
+        labels = part.labels[np.stack([one.of(arm)[: spec.k] for one in found.values()])]
+        counts = count_groups(labels, len(part.groups))
+        draws.append(lean_sizes(counts / np.maximum(counts.sum(axis=-1, keepdims=True), 1), part, leading))
+    means = [float(values.mean()) for values in draws]
     mean = Estimate(float(np.mean(means)), min(means), max(means), len(means))
-    as_small = sum(value <= chosen.mean() for value in means)
+    as_small = sum(value <= chosen.estimate for value in means) if chosen.estimate is not None else len(means)
     return {
-        "groups": list(dict.fromkeys(part.groups[g] for g in groups)),
-        "points": number(mean, NO_TARGET),
-        "original": number(_over_prompts(leans(ORIGINAL)), NO_TARGET),
-        "edited": number(_over_prompts(chosen), NO_TARGET),
+        "size": number(mean, NO_TARGET),
         "interval": "smallest and largest of the draws",
         "draws": [number(_over_prompts(values), NO_TARGET) for values in draws],
         "p": (1 + as_small) / (1 + len(means)),
         "p_smallest": 1 / (1 + len(means)),
     }
+
+
+def lean_sizes(shares: np.ndarray, part: Part, leading: Sequence[int]) -> np.ndarray:
+    """|s_g - p_g| of each prompt (..., prompts), g the group that its original leads with; shares (..., prompts, G).
+
+    Without signs, so that leans that have turned round do not make up for others that are left.
+    """
+    base = np.array(part.counts)[list(leading)] / sum(part.counts)
+    return np.abs(shares[..., np.arange(len(leading)), list(leading)] - base)
 
 
 def _over_prompts(values: np.ndarray) -> Estimate:
