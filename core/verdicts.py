@@ -37,6 +37,11 @@ TARGET_NAMES = {
     "gallery": "the shares of the searched rows",
     "not applicable": "no target",
 }
+OWN_SHARES = "own shares"
+ALPHA = 0.05
+"""As `core.statistics.ALPHA`; this room imports nothing."""
+SHOWN_P = 1e-4
+"""Smaller p are said to be smaller."""
 
 
 def lean_verdict(beyond: bool | None) -> str:
@@ -46,7 +51,7 @@ def lean_verdict(beyond: bool | None) -> str:
 
 def target_name(target: Any) -> str:
     """A target in words; a table of shares is "own shares"."""
-    return "own shares" if isinstance(target, Mapping) else TARGET_NAMES.get(str(target), str(target))
+    return OWN_SHARES if isinstance(target, Mapping) else TARGET_NAMES.get(str(target), str(target))
 
 
 def lean_line(
@@ -62,6 +67,81 @@ def lean_line(
     return f"Leans towards {leading} beyond chance: {times(groups[leading]['ratio'])} its share of the searched rows."
 
 
+def lean_phrase(leading: str | None, beyond: bool | None) -> str:
+    """A lean in a few words, for the points of a curve."""
+    if not beyond:
+        return lean_verdict(beyond)
+    return f"leans towards {leading} {BEYOND}" if leading is not None else f"leans {BEYOND}"
+
+
+def list_line(found: Mapping[str, Any]) -> str:
+    """The lean of one retrieved list in one sentence, from the block `before` or `after` of a ranking.
+
+    Where so few rows were retrieved that no list of them could be told from chance, it says so.
+    """
+    if found["lean_beyond_chance"] is False and found["lean_p_smallest"] > ALPHA:
+        rows = sum(one["retrieved"] for one in found["lean"].values())
+        return f"No lean beyond chance{cannot_show(rows, 'retrieved')}."
+    given = (found["leading_group"], found["lean_beyond_chance"], found.get("lean_reason", ""))
+    return lean_line(found["lean"], *given)
+
+
+def cannot_show(rows: int, what: str) -> str:
+    """Why nothing could be known of so few rows."""
+    return f" ({rows} {what} {'row' if rows == 1 else 'rows'} cannot show one, whatever they are)"
+
+
+def distance_line(group: str, away: Mapping[str, Any], target: Any) -> str:
+    """How far one group is from its target in one sentence, from the block `distance` of a ranking.
+
+    The difference and its two parts are printed so that they add up; where the target is the shares of the searched
+    rows the gallery has no part in it.
+    """
+    value, asked = away["difference"], target_name(target)
+    if value.get("estimate") is None:
+        return f"Distance to {asked}: not computed: {value.get('reason', 'nobody known was retrieved')}."
+    difference, composition, model = added_up(value["estimate"], away["composition"], away["model"])
+    ends = f"({points(value['lo'])} to {points(value['hi'])})"
+    size, unit = difference.lstrip("+−"), "point" if difference in ("+1", "−1") else "points"
+    side = {"+": f"{size} {unit} above", "−": f"{size} {unit} below"}.get(difference[0], "at")
+    said = f"{group} is {side} {asked} {ends}"
+    return f"{said}." if target == "gallery" else f"{said}: the gallery brings {composition}, the model adds {model}."
+
+
+def added_up(difference: float, composition: float, model: float) -> tuple[str, str, str]:
+    """A difference of shares and its two parts in points, with as few decimals as let the printed parts add up."""
+    parts = (difference, composition, model)
+    fine = next((n for n in (0, 1) if _adds_up(parts, n)), 2)
+    return points(difference, fine), points(composition, fine), points(model, fine)
+
+
+def _adds_up(parts: tuple[float, float, float], digits: int) -> bool:
+    whole, first, second = (round(100 * part, digits) for part in parts)
+    return round(first + second - whole, digits) == 0
+
+
+def points(share: float | None, digits: int = 0) -> str:
+    """A difference of shares in percentage points, with a true minus sign: "+13", "−33", "0"."""
+    if share is None:
+        return "–"
+    text = f"{100 * share:+.{digits}f}"
+    return f"{0:.{digits}f}" if float(text) == 0 else text.replace("-", "−")
+
+
+def p_text(p: float | None, least: float | None = None) -> str:
+    """ "p = 0.020", "p < 0.0001, the smallest p that could come out"."""
+    if p is None:
+        return "no p"
+    return (f"p = {p:.2g}" if p >= SHOWN_P else f"p < {SHOWN_P:.4f}") + smallest(p, least)
+
+
+def ties_line(ties: int, k: int) -> str:
+    """A note for a list at whose end scores are equal; empty where they are not."""
+    if not ties:
+        return ""
+    return f"{ties} searched rows have exactly the score of place {k}; the gallery's order decides which of them count."
+
+
 def times(ratio: Mapping[str, Any]) -> str:
     """ "3.7 times (3.1 to 4.2)"."""
     if ratio.get("estimate") is None:
@@ -69,19 +149,29 @@ def times(ratio: Mapping[str, Any]) -> str:
     return f"{ratio['estimate']:.3g} times ({ratio['lo']:.3g} to {ratio['hi']:.3g})"
 
 
-def effect_line(effect: Mapping[str, Any], before: float | None, after: float | None, own_target: bool) -> str:
+def effect_line(
+    effect: Mapping[str, Any],
+    before: float | None,
+    after: float | None,
+    own_target: bool,
+    follower: float | None = None,
+) -> str:
     """What an edit did to one list in one sentence, from the block `effect` of a ranking.
 
     Parameters
     ----------
     before, after : share of the effect's group in the two lists.
     own_target : whether the target is another one than the shares of the searched rows.
+    follower : share after of the group that leads after, where that is another one.
     """
     if "reason" in effect or before is None or after is None:
         return f"Effect: not computed: {effect.get('reason', 'a list holds no known group')}."
     if effect["direction"] == NO_CHANGE:
         return f"No change beyond chance{unknowable(effect)}."
-    moved = f"{effect['group']} goes from {100 * before:.0f} % to {100 * after:.0f} %: "
+    group, other = effect["group"], effect["leading_after"]
+    moved = f"{group} goes from {100 * before:.0f} % to {100 * after:.0f} %: "
+    if other not in (None, group) and follower is not None:
+        moved = f"From {100 * before:.0f} % {group} to {100 * follower:.0f} % {other}: "
     said = LEAN_CHANGE_WORDS[effect["lean_direction"]]
     if own_target:
         said = f"{TARGET_CHANGE_WORDS[effect['direction']]}; {said}"
@@ -90,10 +180,9 @@ def effect_line(effect: Mapping[str, Any], before: float | None, after: float | 
 
 def unknowable(effect: Mapping[str, Any]) -> str:
     """Why nothing could be known, where that is so."""
-    if effect["p_smallest"] <= 0.05:
+    if effect["p_smallest"] <= ALPHA:
         return ""
-    rows = max(effect["left"], effect["entered"])
-    return f" ({rows} exchanged {'row' if rows == 1 else 'rows'} cannot show one, whatever they are)"
+    return cannot_show(max(effect["left"], effect["entered"]), "exchanged")
 
 
 def smallest(p: float | None, least: float | None) -> str:

@@ -11,7 +11,7 @@ from core.config import Edit, InputError, digest_of
 from core.ui import cache, links
 from core.ui.results import Asked
 from core.ui.state import OWN_TARGET, AppState, get_state
-from core.ui.wording import TARGET_NAMES
+from core.verdicts import OWN_SHARES, target_name
 
 PRINT, PRINT_WIDTH, NARROW = 10, 130, 62
 """Size of the small print under a figure in pixels, and letters on one of its lines, on a page and in half a column."""
@@ -69,7 +69,7 @@ def loaded(state: AppState) -> dict[str, str]:
     part = ", ".join(f"{column} = {value}" for column, value in state.where.items()) or "everything"
     if state.attribute:
         lines["attribute"] = state.attribute
-    lines |= {"k": str(state.k), "target": TARGET_NAMES[state.target]}
+    lines |= {"k": str(state.k), "target": OWN_SHARES if state.target == OWN_TARGET else target_name(state.target)}
     return lines | {"part": part, "rows": state.half, "seed": "0"}
 
 
@@ -120,8 +120,8 @@ def _small_print(text: str, bottom: float) -> dict[str, Any]:
 def _target(target: str | Mapping[str, float]) -> str:
     """The target in words; own shares with their digest."""
     if isinstance(target, str):
-        return TARGET_NAMES[target]
-    return f"{TARGET_NAMES[OWN_TARGET]}, digest {digest_of(dict(target))}"
+        return target_name(target)
+    return f"{OWN_SHARES}, digest {digest_of(dict(target))}"
 
 
 def _numbers(edit: Edit) -> str:
