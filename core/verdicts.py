@@ -92,20 +92,29 @@ def cannot_show(rows: int, what: str) -> str:
 
 
 def distance_line(group: str, away: Mapping[str, Any], target: Any) -> str:
-    """How far one group is from its target in one sentence, from the block `distance` of a ranking.
+    """How far one group is from its target in one sentence, from the block `distance` of a ranking."""
+    value = away["difference"]
+    if value.get("estimate") is None:
+        return f"Distance to {target_name(target)}: not computed: {value.get('reason', 'nobody known was retrieved')}."
+    return f"{group} is {distance_words(away, target)}."
+
+
+def distance_words(away: Mapping[str, Any], target: Any) -> str:
+    """The same as the part of a sentence: "13 points above even shares (+3 to +22): the gallery brings −33, the model
+    adds +46".
 
     The difference and its two parts are printed so that they add up; where the target is the shares of the searched
-    rows the gallery has no part in it.
+    rows the gallery has no part in it. A distance that could not be computed is said to be so.
     """
     value, asked = away["difference"], target_name(target)
     if value.get("estimate") is None:
-        return f"Distance to {asked}: not computed: {value.get('reason', 'nobody known was retrieved')}."
+        return f"at a distance to {asked} that was not computed"
     difference, composition, model = added_up(value["estimate"], away["composition"], away["model"])
     ends = f"({points(value['lo'])} to {points(value['hi'])})"
     size, unit = difference.lstrip("+−"), "point" if difference in ("+1", "−1") else "points"
     side = {"+": f"{size} {unit} above", "−": f"{size} {unit} below"}.get(difference[0], "at")
-    said = f"{group} is {side} {asked} {ends}"
-    return f"{said}." if target == "gallery" else f"{said}: the gallery brings {composition}, the model adds {model}."
+    said = f"{side} {asked} {ends}"
+    return said if target == "gallery" else f"{said}: the gallery brings {composition}, the model adds {model}"
 
 
 def added_up(difference: float, composition: float, model: float) -> tuple[str, str, str]:
@@ -129,7 +138,7 @@ def points(share: float | None, digits: int = 0) -> str:
 
 
 def p_text(p: float | None, least: float | None = None) -> str:
-    """ "p = 0.020", "p < 0.0001, the smallest p that could come out"."""
+    """ "p = 0.020", "p < 0.0001, the smallest that could come out"."""
     if p is None:
         return "no p"
     return (f"p = {p:.2g}" if p >= SHOWN_P else f"p < {SHOWN_P:.4f}") + smallest(p, least)
@@ -188,9 +197,7 @@ def unknowable(effect: Mapping[str, Any]) -> str:
 def smallest(p: float | None, least: float | None) -> str:
     """A word for a p that could not have come out smaller."""
     return (
-        ", the smallest p that could come out"
-        if p is not None and least is not None and p <= least * (1 + 1e-9)
-        else ""
+        ", the smallest that could come out" if p is not None and least is not None and p <= least * (1 + 1e-9) else ""
     )
 
 

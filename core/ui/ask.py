@@ -26,7 +26,7 @@ def bar(gallery: Gallery, attribute: str) -> None:
     prompts = suggestions(gallery)
     if not state.query and prompts:
         state.ask(prompts[0])
-    prompt, what, size, target, part = st.columns([4.2, 1.4, 1, 1.5, 1.5], vertical_alignment="bottom")
+    prompt, what, size, target, part = st.columns([3.9, 1.4, 1, 1.8, 1.5], vertical_alignment="bottom")
     with prompt:
         _prompt(state, gallery)
     offered = dict.fromkeys([*gallery.attributes, attribute])

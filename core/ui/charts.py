@@ -41,9 +41,9 @@ def controls(arms: Mapping[str, Estimate], draws: Sequence[float], title: str) -
     for row, (name, e) in enumerate(known.items()):
         colour = AFTER if name == list(arms)[-1] else BEFORE
         figure.add_scatter(
-            x=[e.estimate],
+            x=[100 * e.estimate],
             y=[row],
-            error_x=_spread([e]) | {"color": colour, "thickness": 2.5, "width": 5},
+            error_x=_spread([hundredfold(e)]) | {"color": colour, "thickness": 2.5, "width": 5},
             mode="markers",
             marker={"size": 13, "color": colour},
             hovertext=[f"{name}: {in_points(e)} points"],
@@ -53,7 +53,7 @@ def controls(arms: Mapping[str, Estimate], draws: Sequence[float], title: str) -
         beside(figure, row, in_points(e))
     if draws:
         figure.add_scatter(
-            x=list(draws),
+            x=[100 * value for value in draws],
             y=[len(known)] * len(draws),
             mode="markers",
             marker={"symbol": "line-ns", "size": 20, "line": {"width": 2, "color": BEFORE}},
@@ -66,6 +66,12 @@ def controls(arms: Mapping[str, Estimate], draws: Sequence[float], title: str) -
     figure.update_xaxes(title={"text": title, "font": {"size": 14}}, tickformat="+.0%", fixedrange=True, zeroline=False)
     _named_rows(figure, rows)
     return framed(figure, 70 + 34 * len(rows), right=120, legend=False).update_layout(margin={"b": 48})
+
+
+def hundredfold(e: Estimate) -> Estimate:
+    """A difference of shares in points."""
+    ends = [None if end is None else 100 * end for end in (e.estimate, e.lo, e.hi)]
+    return Estimate(*ends, e.n)
 
 
 def _named_rows(figure: go.Figure, names: Sequence[str]) -> None:

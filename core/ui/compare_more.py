@@ -28,6 +28,8 @@ def change(e: Estimate, write: Callable[[float], str] = signed) -> str:
 # -- controls ---------------------------------------------------------------------------------------------------------
 
 NOTHING = "Nothing is switched, so there is nothing to set against chance. Switch a neuron at the left."
+CONTROLS_PRINT = 100
+"""Letters on a line of the small print: the names of the arms take a good part of the width."""
 NO_NEURONS = "This method switches no neurons, so there are no random neurons to set beside it."
 
 
@@ -46,6 +48,7 @@ def controls(question: results.Asked) -> None:
     words = ", ".join(f"{name} {in_points(e)}" for name, e in values.items())
     provenance.chart(
         charts.controls(values, draws, f"lean of {found.group} in points: its share minus its searched share"),
+        print_width=CONTROLS_PRINT,
         key="controls",
         config=charts.config("controls"),
         alt=f"Lean of {found.group} in points: {words}; random neurons {points(min(draws))} to {points(max(draws))} "

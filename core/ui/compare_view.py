@@ -28,8 +28,15 @@ from core.ui import (
 from core.ui.frame import guard, unknown_words
 from core.ui.jobs import progress
 from core.ui.state import OWN_TARGET, AppState, bind, get_state
-from core.ui.wording import ITEM_NAMES, counted, effect_said, of_lists, percent, switched_words
-from core.verdicts import ALL_RETRIEVED, distance_line, most_retrieved, target_name, ties_line
+from core.ui.wording import ITEM_NAMES, after_said, counted, effect_said, lean_p, percent, switched_words
+from core.verdicts import (
+    ALL_RETRIEVED,
+    distance_words,
+    list_line,
+    most_retrieved,
+    target_name,
+    ties_line,
+)
 
 UPLOADS = 4
 """Uploads shown with a ranking; with the grids and the strips there are at most 60 pictures."""
@@ -116,8 +123,9 @@ def _outcome(state: AppState, question: results.Asked, attribute: str) -> tuple[
     """Sentence and shares, always; below them the pictures, or one of the other views. Returns what to note."""
     with progress("Ranking", at_once=False) as report:
         found = results.ranking(question, report)
-    _sentence(state, question.gallery, found)
-    _shares(found, attribute)
+    with st.container(gap="xsmall", key="sentence"):
+        _sentence(state, question.gallery, found)
+        _shares(found, attribute)
     if state.filters.get("compare-view") not in VIEWS:
         state.set_filter("compare-view", "pictures")
     captions = question.gallery.kind == "captions"
@@ -164,17 +172,15 @@ def _sentence(state: AppState, gallery: Gallery, found: RankResult) -> None:
     if not known:
         st.markdown(f"None of the {request.k} nearest has a known {request.attribute}.")
         return
-    arms = (before.numbers.to_json(), after.numbers.to_json() if after is not None else None)
-    group = told_of(found)
-    searched, edited = of_lists(*arms)
+    group, told = told_of(found), before.numbers.to_json()
     retrieved = before.numbers.lean.groups[before.numbers.groups.index(group)].retrieved
     count = counted(grids.escape(state.query), request.k, group, retrieved, known, ITEM_NAMES[gallery.kind])
-    away = [distance_line(group, arm["distance"][group], request.target) for arm in arms if arm is not None]
-    lines = [f"**{searched.partition(' :small')[0]}**{''.join(searched.partition(' :small')[1:])}"]
-    lines.append(f":small[{count}. {away[0]}]")
+    away = distance_words(told["distance"][group], request.target)
+    lines = [f"**{list_line(told)}**", f":small[{count}, {away}.]{lean_p(told)}"]
     if after is not None and found.difference is not None:
+        arms = (told, after.numbers.to_json())
         lines.append(effect_said(_switched(found), found.difference.change.to_json(), arms, request.target))
-        lines.append(f":small[{edited}] :small[{away[1]}]")
+        lines.append(f":small[{after_said(arms[1], group, request.target)}]")
     st.markdown("  \n".join(lines).replace(" %", "\u00a0%"))
     if before.unknown or (after and after.unknown):
         unknown = f"{before.unknown}" + (f" before and {after.unknown} after" if after else "")

@@ -21,9 +21,10 @@ from core.ui.figure_parts import (
 from core.ui.wording import in_points, percent, ratio_text, share_text
 from core.verdicts import lean_verdict, p_text
 
-ROWS = {1: 34, 2: 44}
+ROWS = {1: 32, 2: 40}
 """Height of a group's row in pixels, by the number of lists."""
-BASE = "searched share"
+BASE = "searched"
+"""Name of the strokes at the shares of the searched rows."""
 MARKS = {"before": "circle-open", "after": "circle"}
 CHOSEN = "rgba(125, 133, 144, 0.16)"
 CLEAR = "rgba(125, 133, 144, 0.0)"
@@ -55,7 +56,7 @@ def demographics(
     same = max(abs(b - t) for b, t in zip(base, target, strict=True)) < 1e-9
     _strokes(figure, groups, base, f"{BASE} = target" if same else BASE, INK, height * 0.62)
     if not same:
-        _strokes(figure, groups, target, f"target: {target_name}", TARGET, height * 0.62)
+        _strokes(figure, groups, target, target_name, TARGET, height * 0.62)
     lanes = {1: [0.0], 2: [0.2, -0.2]}[min(len(arms), 2)]
     for (name, lean), lane, colour in zip(arms.items(), lanes, (BEFORE, AFTER), strict=False):
         _dots(figure, groups, name, lean, colour, lane, chosen)
@@ -74,7 +75,8 @@ def demographics(
     )
     percent_axis(figure, top)
     figure.update_layout(clickmode="event+select", barmode="overlay", bargap=0.0)
-    return framed(figure, 66 + height * len(groups), right=276)
+    # short names in small letters: four entries fit on one line of the plot beside its column of numbers
+    return framed(figure, 66 + height * len(groups), right=240).update_layout(legend={"font": {"size": 12}})
 
 
 def _beside(one: GroupLean) -> str:
@@ -141,6 +143,7 @@ def _dots(
     drawn = [(i, g, one) for i, (g, one) in enumerate(zip(groups, lean.groups, strict=True)) if one.share.n]
     figure.add_scatter(
         name=name,
+        legendrank=1,
         x=[one.share.estimate for _, _, one in drawn],
         y=[i - lane for i, _, _ in drawn],
         error_x=interval_bars([one.share for _, _, one in drawn], colour),
@@ -209,11 +212,18 @@ def representation(
         }
         for (r, c), one in cells.items()
     ]
-    framed(figure, 66 + 40 * len(rows), legend=False)
+    framed(figure, 74 + 40 * len(rows), legend=False)
     axis = {"fixedrange": True, "showgrid": False, "type": "category", "title": None}
-    figure.update_xaxes(side="top", tickfont={"size": 13, "color": INK}, **axis)
+    figure.update_xaxes(
+        side="top",
+        tickfont={"size": 13, "color": INK},
+        tickvals=list(columns),
+        ticktext=[column.replace(" ", "<br>").replace("_", "<br>") for column in columns],
+        tickangle=0,
+        **axis,
+    )
     figure.update_yaxes(autorange="reversed", ticksuffix="  ", tickfont={"size": 14, "color": INK}, **axis)
-    return figure.update_layout(margin={"t": 44, "b": 8}, annotations=notes)
+    return figure.update_layout(margin={"t": 52, "b": 8}, annotations=notes)
 
 
 def named(lean: Lean, one: GroupLean | None) -> bool:

@@ -14,7 +14,7 @@ from core.statistics import MINIMUM_N, GroupDistance, GroupLean, Impact
 from core.ui import charts, lean_charts, provenance, results
 from core.ui.compare_more import change, value
 from core.ui.state import AppState, bind
-from core.ui.wording import METRIC_HELP, METRIC_NAMES, in_points, number, percent, ratio_text, share_text
+from core.ui.wording import METRIC_HELP, METRIC_NAMES, in_points, number, percent, ratio_text, share_text, signed
 from core.verdicts import added_up, p_text, points, target_name
 
 COLUMNS = (
@@ -22,6 +22,8 @@ COLUMNS = (
     *("n", "estimate", "lo", "hi", "null_lo", "null_hi", "reason"),
 )
 UNKNOWN = "unknown"
+NARROW = "\u00a0"
+"""Keeps an interval on one line of its cell."""
 MOST_CELLS = 120
 """Combinations up to which an intersection is drawn."""
 Rows = list[dict[str, str]]
@@ -74,13 +76,13 @@ def lean_rows(found: RankResult, arms: Mapping[str, ArmResult]) -> Rows:
             rows.append(
                 {
                     "": _named(group, one, arm),
-                    "Searched": f"{one.searched:,} :small[:gray[({percent(one.base_share)})]]",
+                    "Searched": grey(f"{one.searched:,} ({percent(one.base_share)})"),
                     "Retrieved": f"{one.retrieved:,}",
-                    "Share": grey(share_text(one.share)),
-                    "A blind draw": "–" if blind is None else _range(*blind.shares[g][1:]),
+                    "Share": grey(share_text(one.share).rpartition(" of ")[0] or share_text(one.share)),
+                    "Blind draw": "–" if blind is None else _range(*blind.shares[g][1:]),
                     "Ratio": grey(ratio_text(one.ratio)),
                     "Points": grey(in_points(one.points)),
-                    "p": p_text(one.p_adjusted).removeprefix("p = ").removeprefix("p "),
+                    "p": p_text(one.p_adjusted).removeprefix("p = ").removeprefix("p ").replace(" ", NARROW),
                 }
             )
     return rows
@@ -88,12 +90,12 @@ def lean_rows(found: RankResult, arms: Mapping[str, ArmResult]) -> Rows:
 
 def grey(text: str) -> str:
     """The interval of a number in small print."""
-    number_, bracket, rest = text.partition(" (")
-    return f"{number_} :small[:gray[({rest}]]" if bracket else text
+    shown, bracket, rest = text.replace(" %", "\u00a0%").partition(" (")
+    return f"{shown} :small[:gray[({rest.replace(' ', NARROW)}]]" if bracket else shown
 
 
 def _range(lo: float, hi: float) -> str:
-    return f"{percent(lo)[:-2]} to {percent(hi)}"
+    return f"{percent(lo)[:-2]} to {percent(hi)}".replace(" ", NARROW)
 
 
 def distance_rows(found: RankResult, arms: Mapping[str, ArmResult]) -> Rows:
@@ -128,7 +130,7 @@ def metric_rows(found: RankResult) -> Rows:
             row |= {"After": value(found.after.metrics[name]), "Change": change(found.difference.metrics[name])}
         band = blind.metrics.get(name) if blind is not None else None
         shown = "–" if band is None else f"{number(band.mean)} ({number(band.lo)} to {number(band.hi)})"
-        rows.append(row | {"A blind draw": grey(shown)})
+        rows.append(row | {"Blind draw": grey(shown)})
     return rows
 
 
@@ -140,8 +142,9 @@ def _pair(found: RankResult, arm: ArmResult) -> None:
     ratio = "" if pair["ratio"] is None else f", {pair['ratio']:.1f} times as often for its searched share"
     st.markdown(
         f"Furthest apart{' after' if found.after else ''}: **{pair['over']}** above and **{pair['under']}** below "
-        f"their searched shares{ratio} :small[:gray[{pair['departure_over']:+.1f} and {pair['departure_under']:+.1f} "
-        "standard errors of a blind draw; groups with few searched rows are not compared]]".replace("-", "−")
+        f"their searched shares{ratio} :small[:gray[{signed(pair['departure_over'])} and "
+        f"{signed(pair['departure_under'])} standard errors of a blind draw; groups with few searched rows are not "
+        "compared]]"
     )
 
 
@@ -173,7 +176,7 @@ def impact_rows(groups: Sequence[str], impact: Impact, scoring: Impact | None) -
         marks += ["under 2 % of the data"] if one.under_2_percent else []
         row = {
             "": name + (f" :small[:gray[{', '.join(marks)}]]" if marks else ""),
-            "Rows": f"{one.n:,} :small[:gray[({percent(one.share)})]]",
+            "Rows": grey(f"{one.n:,} ({percent(one.share)})"),
             "Selected": f"{one.count:,}",
             "Selection rate": percent(one.rate, 1) if one.n else "–",
             "Impact ratio": grey(ratio_text(one.ratio)),

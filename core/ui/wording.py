@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from core.statistics import Estimate
-from core.verdicts import effect_line, list_line, p_text, points
+from core.verdicts import distance_line, effect_line, list_line, p_text, points
 
 TARGET_CHOICES = {"gallery": "searched shares", "uniform": "even shares", "own table": "own table"}
 """Targets where one is chosen: short enough for the field."""
@@ -73,24 +73,17 @@ def counted(query: str, k: int, group: str, retrieved: int, known: int, items: s
     return f"Of {of} {items} nearest to “{query}”, **{retrieved:,} are {group}**"
 
 
-def of_lists(before: Mapping[str, Any], after: Mapping[str, Any] | None) -> tuple[str, str | None]:
-    """The lean of the list as it is and, with an edit, of the list after it, each a sentence with its p."""
-    first = with_p(list_line(before), before)
-    if after is None:
-        return first, None
-    return first, f"After: {with_p(_inside(list_line(after)), after)}"
-
-
-def with_p(said: str, found: Mapping[str, Any]) -> str:
-    """A sentence about a list's lean with the p that it rests on."""
+def lean_p(found: Mapping[str, Any]) -> str:
+    """The p behind the lean of one list, in small print; empty where nothing was tested. Markdown."""
     if found["lean_p"] is None:
-        return said
-    return f"{said.removesuffix('.')} :small[:gray[({p_text(found['lean_p'], found['lean_p_smallest'])})]]"
+        return ""
+    return f" :small[:gray[Lean: {p_text(found['lean_p'], found['lean_p_smallest'])}.]]"
 
 
-def _inside(sentence: str) -> str:
-    """A sentence as the part of another one."""
-    return sentence[:1].lower() + sentence[1:]
+def after_said(after: Mapping[str, Any], group: str, target: Any) -> str:
+    """The lean and the distance of the list after an edit. Markdown."""
+    said, away = list_line(after), after["distance"][group]
+    return f"After: {said[:1].lower()}{said[1:-1]}; {distance_line(group, away, target)}"
 
 
 def effect_said(switched: str, difference: Mapping[str, Any], arms: tuple[Mapping, Mapping], target: Any) -> str:
@@ -129,8 +122,13 @@ def ratio_text(e: Estimate) -> str:
     if e.estimate is None:
         return e.reason or "–"
     if e.lo is None:
-        return f"{e.estimate:.3g}"
-    return f"{e.estimate:.3g} ({e.lo:.3g} to {'any' if e.hi is None else format(e.hi, '.3g')})"
+        return times_number(e.estimate)
+    return f"{times_number(e.estimate)} ({times_number(e.lo)} to {'any' if e.hi is None else times_number(e.hi)})"
+
+
+def times_number(value: float) -> str:
+    """A ratio with two decimals; with one from 10 on."""
+    return f"{value:.2f}" if value < 9.995 else f"{value:.1f}"
 
 
 def switched_words(neurons: Sequence[int], strength: float, side: str, own_values: bool = False) -> str:
