@@ -79,27 +79,22 @@ def list_line(found: Mapping[str, Any]) -> str:
 
     Where so few rows were retrieved that no list of them could be told from chance, it says so.
     """
-    if found["lean_beyond_chance"] is False and found["lean_p_smallest"] > ALPHA:
-        rows = sum(one["retrieved"] for one in found["lean"].values())
-        return f"No lean beyond chance{cannot_show(rows, 'retrieved')}."
+    if found["lean_beyond_chance"] is False:
+        known = sum(one["retrieved"] for one in found["lean"].values())
+        return f"No lean beyond chance{unknowable_lean(found['lean_p_smallest'], known)}."
     given = (found["leading_group"], found["lean_beyond_chance"], found.get("lean_reason", ""))
     return lean_line(found["lean"], *given)
 
 
-def cannot_show(rows: int, what: str) -> str:
-    """Why nothing could be known of so few rows."""
-    return f" ({rows} {what} {'row' if rows == 1 else 'rows'} cannot show one, whatever they are)"
-
-
-def distance_line(group: str, away: Mapping[str, Any], target: Any) -> str:
+def away_line(group: str, away: Mapping[str, Any], target: Any) -> str:
     """How far one group is from its target in one sentence, from the block `distance` of a ranking."""
     value = away["difference"]
     if value.get("estimate") is None:
         return f"Distance to {target_name(target)}: not computed: {value.get('reason', 'nobody known was retrieved')}."
-    return f"{group} is {distance_words(away, target)}."
+    return f"{group} is {away_words(away, target)}."
 
 
-def distance_words(away: Mapping[str, Any], target: Any) -> str:
+def away_words(away: Mapping[str, Any], target: Any) -> str:
     """The same as the part of a sentence: "13 points above even shares (+3 to +22): the gallery brings −33, the model
     adds +46".
 
@@ -145,10 +140,8 @@ def p_text(p: float | None, least: float | None = None) -> str:
 
 
 def ties_line(ties: int, k: int) -> str:
-    """A note for a list at whose end scores are equal; empty where they are not."""
-    if not ties:
-        return ""
-    return f"{ties} searched rows have exactly the score of place {k}; the gallery's order decides which of them count."
+    """A note where rows on both sides of the k-th place have the same score."""
+    return f"{ties} rows tie at place {k}: the order of the gallery decides which of them are in the list"
 
 
 def times(ratio: Mapping[str, Any]) -> str:
@@ -181,17 +174,28 @@ def effect_line(
     moved = f"{group} goes from {100 * before:.0f} % to {100 * after:.0f} %: "
     if other not in (None, group) and follower is not None:
         moved = f"From {100 * before:.0f} % {group} to {100 * follower:.0f} % {other}: "
+    return f"{moved}{change_words(effect, own_target)}."
+
+
+def change_words(effect: Mapping[str, Any], own_target: bool) -> str:
+    """The directions of a change: with respect to the target, where it is one of its own, and of the lean."""
     said = LEAN_CHANGE_WORDS[effect["lean_direction"]]
-    if own_target:
-        said = f"{TARGET_CHANGE_WORDS[effect['direction']]}; {said}"
-    return f"{moved}{said}."
+    return f"{TARGET_CHANGE_WORDS[effect['direction']]}; {said}" if own_target else said
 
 
 def unknowable(effect: Mapping[str, Any]) -> str:
     """Why nothing could be known, where that is so."""
     if effect["p_smallest"] <= ALPHA:
         return ""
-    return cannot_show(max(effect["left"], effect["entered"]), "exchanged")
+    rows = max(effect["left"], effect["entered"])
+    return f" ({rows} exchanged {'row' if rows == 1 else 'rows'} cannot show one, whatever they are)"
+
+
+def unknowable_lean(least: float | None, k: int) -> str:
+    """Why no lean could be told from chance, where that is so."""
+    if least is None or least <= ALPHA:
+        return ""
+    return f" (a list of {k} {'row' if k == 1 else 'rows'} of known group cannot show one here, whoever they are)"
 
 
 def smallest(p: float | None, least: float | None) -> str:

@@ -31,7 +31,7 @@ from core.ui.state import OWN_TARGET, AppState, bind, get_state
 from core.ui.wording import ITEM_NAMES, after_said, counted, effect_said, lean_p, percent, switched_words
 from core.verdicts import (
     ALL_RETRIEVED,
-    distance_words,
+    away_words,
     list_line,
     most_retrieved,
     target_name,
@@ -40,6 +40,8 @@ from core.verdicts import (
 
 UPLOADS = 4
 """Uploads shown with a ranking; with the grids and the strips there are at most 60 pictures."""
+FULL_PRINT = 150
+"""Letters on a line of small print that begins under the names of the groups."""
 VIEWS: dict[str, str] = {
     "pictures": "Pictures",
     "numbers": "Numbers",
@@ -175,7 +177,7 @@ def _sentence(state: AppState, gallery: Gallery, found: RankResult) -> None:
     group, told = told_of(found), before.numbers.to_json()
     retrieved = before.numbers.lean.groups[before.numbers.groups.index(group)].retrieved
     count = counted(grids.escape(state.query), request.k, group, retrieved, known, ITEM_NAMES[gallery.kind])
-    away = distance_words(told["distance"][group], request.target)
+    away = away_words(told["distance"][group], request.target)
     lines = [f"**{list_line(told)}**", f":small[{count}, {away}.]{lean_p(told)}"]
     if after is not None and found.difference is not None:
         arms = (told, after.numbers.to_json())
@@ -225,6 +227,8 @@ def _shares(found: RankResult, attribute: str) -> None:
             target_name(found.request.target),
             shown if shown in part.groups else None,
         ),
+        print_width=FULL_PRINT,
+        left=lean_charts.names_width(part.groups),
         key="shares",
         config=charts.config(f"shares-{attribute}"),
         on_select=_take_bar,

@@ -76,7 +76,14 @@ def demographics(
     percent_axis(figure, top)
     figure.update_layout(clickmode="event+select", barmode="overlay", bargap=0.0)
     # short names in small letters: four entries fit on one line of the plot beside its column of numbers
-    return framed(figure, 66 + height * len(groups), right=240).update_layout(legend={"font": {"size": 12}})
+    return framed(figure, 66 + height * len(groups), right=240, left=names_width(groups)).update_layout(
+        legend={"font": {"size": 12}}
+    )
+
+
+def names_width(groups: Sequence[str]) -> int:
+    """Pixels left of the plot of `demographics`, enough for the longest name."""
+    return 16 + 8 * max(map(len, groups), default=0)
 
 
 def _beside(one: GroupLean) -> str:

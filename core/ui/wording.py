@@ -4,10 +4,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from core.statistics import Estimate
-from core.verdicts import distance_line, effect_line, list_line, p_text, points
+from core.verdicts import away_line, effect_line, list_line, p_text, points
 
 TARGET_CHOICES = {"gallery": "searched shares", "uniform": "even shares", "own table": "own table"}
 """Targets where one is chosen: short enough for the field."""
+MOST_NAMED = 4
+"""Neurons that a sentence names; the switches beside it show them all."""
 ITEM_NAMES = {"images": "pictures", "captions": "captions"}
 METRIC_NAMES = {"max_skew": "MaxSkew", "min_skew": "MinSkew", "ndkl": "NDKL", "kl": "KL"}
 METRIC_HELP = {
@@ -83,7 +85,7 @@ def lean_p(found: Mapping[str, Any]) -> str:
 def after_said(after: Mapping[str, Any], group: str, target: Any) -> str:
     """The lean and the distance of the list after an edit. Markdown."""
     said, away = list_line(after), after["distance"][group]
-    return f"After: {said[:1].lower()}{said[1:-1]}; {distance_line(group, away, target)}"
+    return f"After: {said[:1].lower()}{said[1:-1]}; {away_line(group, away, target)}"
 
 
 def effect_said(switched: str, difference: Mapping[str, Any], arms: tuple[Mapping, Mapping], target: Any) -> str:
@@ -132,7 +134,7 @@ def times_number(value: float) -> str:
 
 
 def switched_words(neurons: Sequence[int], strength: float, side: str, own_values: bool = False) -> str:
-    """What is switched, for sentences: "image neurons 3 and 17 off".
+    """What is switched, for sentences: "image neurons 3 and 17 off"; of many neurons only how many.
 
     `own_values`: each neuron moves by a strength of its own towards a value of its own.
     """
@@ -140,4 +142,6 @@ def switched_words(neurons: Sequence[int], strength: float, side: str, own_value
     how = "off" if strength == 1 else f"turned down by {percent(strength)}"
     if own_values:
         how = "moved towards their means" + ("" if strength == 1 else f", at {percent(strength)} of their strengths")
+    if len(neurons) > MOST_NAMED:
+        return f"{len(neurons)} {side} neurons {how}"
     return f"{side} {plural} {listing(neurons)} {how}"
