@@ -345,3 +345,20 @@ class PackedBlobs:
 
     def __iter__(self) -> Iterator[bytes]:
         return (self[i] for i in range(len(self)))
+
+
+def read_named_arrays(path: Path) -> dict[str, np.ndarray]:
+    """Every array of an .npz file; InputError naming the file where it is something else."""
+    expected = "an .npz file of named arrays"
+    try:
+        with np.load(path, allow_pickle=False) as loaded:
+            if not hasattr(loaded, "files"):
+                raise ValueError("it holds one array without a name")
+            return {name: loaded[name] for name in loaded.files}
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist; expected {expected}") from None
+    except (AttributeError, TypeError):
+        raise InputError(f"{path} holds one array without a name; expected {expected}") from None
+    except BROKEN_ARRAY as error:
+        reason = " ".join(str(getattr(error, "strerror", None) or error).split())
+        raise InputError(f"{path} cannot be read ({reason}); expected {expected}") from None

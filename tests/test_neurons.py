@@ -1,7 +1,5 @@
 """Social neurons as published, statistics against scipy, evidence that is honest and repeatable."""
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -28,8 +26,8 @@ from core.neurons import (
 )
 from core.saes.base import new_sae
 from core.saes.checkpoint import SAEFile, save_sae
+from tests.recorded import oracle
 
-ORACLE = Path(__file__).resolve().parents[2] / "shared" / "oracles" / "debiaslens_neurons.npz"
 CASES = ["two", "seven", "tiny", "gap_labels"]
 
 
@@ -53,9 +51,7 @@ def groups(n: int = 120) -> np.ndarray:
 @pytest.mark.parametrize("tau", [50, 90, 100])
 @pytest.mark.parametrize("form", [np.asarray, sparse.csr_matrix, sparse.csc_matrix])
 def test_social_neurons_are_the_published_ones(case, tau, form):
-    if not ORACLE.exists():
-        pytest.skip(f"recorded values are not here: {ORACLE}")
-    data = np.load(ORACLE, allow_pickle=False)
+    data = oracle("debiaslens_neurons")
     found = social_neurons(form(data[f"{case}_acts"]), data[f"{case}_labels"], tau / 100)
     assert list(found.groups) == [str(g) for g in data[f"{case}_groups"]] and found.unknown == 0
     for g, own in enumerate(found.groups.values()):

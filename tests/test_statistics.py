@@ -11,7 +11,7 @@ from scipy.stats import binomtest
 
 from core import statistics
 from core.metrics import RANKING_METRICS
-from core.statistics import Band, Estimate, auc, auc_difference, auc_estimate, bands, metric_interval, null_band, wilson
+from core.statistics import Band, Estimate, bands, metric_interval, null_band, wilson
 
 METRIC = {name: RANKING_METRICS.get(name)() for name in ("max_skew", "min_skew", "kl", "ndkl")}
 HALF = np.array([0.5, 0.5])
@@ -194,45 +194,6 @@ def test_paired_draws_keep_order_and_weights():
         assert (np.diff(known) >= 0).all() and (np.diff(after[after >= 0]) <= 0).all()
         if len(known) < 30:
             np.testing.assert_array_equal(np.sort(known), np.sort(after[after >= 0]))
-
-
-# -------------------------------------------------------------------------------------------------------- AUC
-
-
-@given(
-    st.lists(st.tuples(st.integers(0, 6), st.booleans()), min_size=2, max_size=40).filter(
-        lambda rows: len({positive for _, positive in rows}) == 2
-    )
-)
-@settings(max_examples=100, deadline=None)
-def test_auc_is_the_share_of_pairs(rows):
-    scores, positive = np.array([s for s, _ in rows], dtype=float), np.array([p for _, p in rows])
-    pairs = np.sign(scores[positive][:, None] - scores[~positive][None, :])
-    assert auc(scores, positive) == pytest.approx(((pairs + 1) / 2).mean(), abs=1e-12)
-    estimate = auc_estimate(scores, positive)
-    assert 0.0 <= estimate.lo <= estimate.estimate <= estimate.hi <= 1.0
-
-
-def test_auc_of_one_kind_says_why():
-    assert math.isnan(auc(np.arange(3.0), np.zeros(3, dtype=bool)))
-    assert auc_estimate(np.arange(3.0), np.ones(3, dtype=bool)).to_json() == {
-        "estimate": None,
-        "reason": "rows of both kinds are needed",
-    }
-
-
-def test_auc_interval_and_difference_cover():
-    hits = paired = 0
-    for seed in range(300):
-        rng = np.random.default_rng(seed)
-        positive = np.arange(150) < 60
-        before = rng.normal(size=150) + positive
-        after = before - 0.5 * positive + 0.3 * rng.normal(size=150)
-        estimate = auc_estimate(before, positive)
-        hits += estimate.lo <= 0.76025 <= estimate.hi  # Phi(1 / sqrt 2)
-        difference = auc_difference(before, after, positive)
-        paired += difference.lo <= 0.63264 - 0.76025 <= difference.hi  # Phi(.5 / sqrt(1 + 1 + .09))
-    assert hits / 300 >= 0.92 and paired / 300 >= 0.92
 
 
 # --------------------------------------------------------------------------------------------------- Estimate

@@ -180,40 +180,6 @@ def test_a_small_group_keeps_its_number_and_says_that_it_is_not_interpreted():
     assert statistics.too_few(missing, 1) is missing
 
 
-# -------------------------------------------------------------------------------------------------- leakage
-
-
-def test_leakage_of_a_planted_direction_goes_when_it_is_projected_out():
-    rng = np.random.default_rng(0)
-    labels = np.arange(300) % 3
-    x = rng.normal(size=(300, 6))
-    centres = 3.0 * np.eye(6)[:3]
-    before = x + centres[labels]
-    after = before.copy()
-    after[:, :3] = rng.normal(size=(300, 3))
-    old, new, change = statistics.leakage(before, after, labels)
-    assert old.estimate > 0.95 and new.lo <= 0.5 <= new.hi
-    assert change.estimate == pytest.approx(new.estimate - old.estimate) and change.hi < 0
-    assert statistics.leakage(before, before, labels)[2].to_json() == {"estimate": 0.0, "lo": 0.0, "hi": 0.0, "n": 300}
-
-
-def test_leakage_with_two_groups_is_one_auc_with_delongs_interval():
-    rng = np.random.default_rng(1)
-    labels = (np.arange(200) < 80).astype(int)
-    scores = rng.normal(size=(200, 1)) + labels[:, None]
-    value, parts = statistics.macro_auc(scores, labels)
-    direct = statistics.auc_estimate(scores[:, 0], labels == 1)
-    assert value == pytest.approx(direct.estimate)
-    half = 1.96 * np.sqrt((parts**2).sum())
-    assert half == pytest.approx((direct.hi - direct.lo) / 2, rel=0.1)
-
-
-def test_a_probe_that_cannot_be_made_says_why():
-    x = np.zeros((10, 2))
-    assert "two groups" in statistics.leakage(x, x, np.zeros(10, dtype=int))[0].reason
-    assert "folds" in statistics.leakage(x, x, np.array([0] * 8 + [1] * 2))[0].reason
-
-
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.integers(-1, 3), min_size=1, max_size=60), st.integers(0, 3))
 def test_intervals_hold_the_estimate_and_stay_in_range(ranked, seed):

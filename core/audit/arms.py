@@ -10,7 +10,7 @@ import numpy as np
 
 from core.audit.sources import Sources
 from core.audit.spec import AuditSpec
-from core.config import Edit, InputError, Side, digest_of
+from core.config import Edit, InputError, NothingLeft, Side, digest_of
 from core.edits.choosing import EditChoice, choose_edits
 from core.interventions import matched_random_edits
 from core.ranking.bench import Bench
@@ -43,6 +43,8 @@ class Ranked:
     """Mean cosine of the searched rows before and after."""
     spread: tuple[float, ...]
     """Standard deviation of that cosine over the searched rows."""
+    absent: tuple[tuple[str, str], ...] = ()
+    """Arms without a ranking, each with the reason: their method leaves nothing of the prompt."""
 
     def of(self, arm: str) -> np.ndarray:
         """The ranking of one arm (depth,)."""
@@ -153,16 +155,20 @@ def ranked(
     request = request_for(spec, attribute, prompt, edits, sources)
     part = select_part(sources.gallery, request, bench)
     depth = min(depth_for(spec.k), part.n)
-    names, rows, changed, cosines = [], [], [], []
+    names, rows, changed, cosines, absent = [], [], [], [], []
     for name, method, arm_edits in arms_of(spec, sources, part, request, controlled, bench):
         asked = replace(request, edits=arm_edits, method=method)
         queries = embed_texts([prompt], sources.gallery, asked, sources.texts, sources.saes, bench)
-        items, vectors = intervene(sources.gallery, part, queries, asked, method, sources.saes, bench)
+        try:
+            items, vectors = intervene(sources.gallery, part, queries, asked, method, sources.saes, bench)
+        except NothingLeft as error:
+            absent.append((name, str(error)))
+            continue
         names.append(name)
         rows.append(items.index.search(vectors[0], depth).rows)
         changed.append(len(items.changed))
         cosines.append(_moments(items.cosines, part.n))
-    return Ranked(tuple(names), np.stack(rows), tuple(changed), *zip(*cosines, strict=True))
+    return Ranked(tuple(names), np.stack(rows), tuple(changed), *zip(*cosines, strict=True), tuple(absent))
 
 
 def _moments(cosines: np.ndarray, n: int) -> tuple[float, float]:
@@ -219,10 +225,12 @@ def _save(path: Path, one: Ranked) -> None:
             rows_changed=np.array(one.rows_changed),
             cosine=np.array(one.cosine),
             spread=np.array(one.spread),
+            absent=np.array(one.absent, dtype=np.str_).reshape(-1, 2),
         )
 
 
 def _load(path: Path) -> Ranked:
-    names = ("arms", "rows", "rows_changed", "cosine", "spread")
-    arms, rows, *rest = read_arrays(path, names, "the rankings of an interrupted audit; remove it")
-    return Ranked(tuple(arms.tolist()), rows.astype(np.int64), *(tuple(part.tolist()) for part in rest))
+    names = ("arms", "rows", "rows_changed", "cosine", "spread", "absent")
+    arms, rows, *rest, absent = read_arrays(path, names, "the rankings of an interrupted audit; remove it")
+    numbers = (tuple(part.tolist()) for part in rest)
+    return Ranked(tuple(arms.tolist()), rows.astype(np.int64), *numbers, tuple(map(tuple, absent.tolist())))

@@ -71,6 +71,8 @@ def prompt_numbers(
         at = ranked.arms.index(CHOSEN)
         document["rows_changed"] = number(share_estimate(ranked.rows_changed[at], part.n), NO_TARGET)
         document["cosine"] = _mean_cosine({prompt: ranked}, CHOSEN, part)
+    elif (reason := dict(ranked.absent).get(CHOSEN)) is not None:
+        document |= {"after": {"reason": reason}, "difference": {"reason": reason}}
     return document
 
 
@@ -85,13 +87,15 @@ def _with_target(document: dict[str, Any], target: Any) -> dict[str, Any]:
 def arm_numbers(spec: AuditSpec, attribute: str, part: Part, found: Mapping[str, Ranked]) -> dict[str, Any]:
     """Mean lean and mean MaxSkew of every arm over the pre-registered prompts, random neurons as a band.
 
-    Intervals resample prompts and rows, with one prompt only rows; p permutes labels once for all prompts of a draw.
+    Intervals resample prompts and rows, with one prompt only rows; p permutes labels once for all prompts of a draw. An
+    arm that some prompt lacks has no mean.
 
     Parameters
     ----------
     found : prompt -> rankings, of the pre-registered prompts.
     """
-    target, arms, seed = spec.target_of(attribute), next(iter(found.values())).arms, spec.seed
+    target, first, seed = spec.target_of(attribute), next(iter(found.values())), spec.seed
+    arms = [arm for arm in first.arms if all(arm in one.arms for one in found.values())]
     metric, groups, k = RANKING_METRICS.get(DISTANCE_METRIC)(), len(part.groups), spec.k
     named = [arm for arm in (ORIGINAL, CHOSEN, RECONSTRUCTION, PROJECTION) if arm in arms]
     rankings = np.stack([[one.of(arm) for one in found.values()] for arm in named])
@@ -105,7 +109,7 @@ def arm_numbers(spec: AuditSpec, attribute: str, part: Part, found: Mapping[str,
     document: dict[str, Any] = {}
     for i, arm in enumerate(named):
         tops = rankings[i, :, :k]
-        mean = mean_estimate(observed[i], drawn[:, i], seed)
+        mean = mean_estimate(observed[i], drawn[:, i], seed, metric.range)
         if arm in (ORIGINAL, CHOSEN) and mean.estimate is not None and asks_gallery_shares(part.target, part.counts):
             mean = with_null(metric, mean, null_of_mean(metric, tops, part.labels, part.target, seed=seed)[0])
         document[arm] = {
@@ -122,7 +126,7 @@ def arm_numbers(spec: AuditSpec, attribute: str, part: Part, found: Mapping[str,
         document[arm] |= {"change": number(change, target), "effect": _mean_effect_json(part, effect)}
         document[arm]["cosine"] = _mean_cosine(found, arm, part)
     randoms = [arm for arm in arms if arm.startswith("random ")]
-    if randoms:
+    if randoms and CHOSEN in named:
         group = _about(leans[0])
         chosen = leans[named.index(CHOSEN)].points[group]
         document["random neurons"] = _random(spec, part, found, randoms, group, chosen)

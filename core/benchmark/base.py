@@ -39,7 +39,7 @@ class World:
     """What rows a query names, where the gallery's table says it: {query: {column: group}}; for precision."""
     class_prompts: PromptSet | None = None
     k: int = 100
-    target: Target = "uniform"
+    target: Target = "gallery"
     half: Half = "evaluation"
     where: Mapping[str, str] = field(default_factory=dict)
     seed: int = 0

@@ -1,65 +1,164 @@
 """What the protocols measure, each a pure function of a ready arm."""
 
+import math
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import wraps
+from typing import ParamSpec, TypeVar
 
 import numpy as np
 
 from core.benchmark.arms import ReadyArm
 from core.benchmark.base import World
-from core.config import InputError
+from core.config import InputError, NothingLeft
 from core.gallery import Gallery
 from core.metrics import RANKING_METRICS, Mode
+from core.ranking.measures import asks_gallery_shares
 from core.retrieval import unit_query
-from core.statistics import Estimate, auc_estimate, held_out_leakage, mean_of, null_of_mean, with_null
+from core.statistics import (
+    Estimate,
+    auc_estimate,
+    gap_to_smallest,
+    held_out_leakage,
+    mean_of,
+    null_of_mean,
+    share_estimate,
+    smallest_accuracy,
+    with_null,
+)
 from core.zeroshot import PromptSet, class_embeddings, classify_items, paired_share_difference
 from core.zeroshot.accuracy import evaluate
 
+COSINE = (-math.inf, 1.0)
+"""What a cosine can be; where nothing moved all are 1 and nothing is uncertain."""
 NULL_DRAWS = 300
 """Draws of a null band: its ends are read in hundredths."""
 
 
-def rankings(arm: ReadyArm, texts: Sequence[str]) -> dict[str, np.ndarray]:
-    """Places in the searched rows of the top k of each text, best first (k,)."""
+@dataclass(frozen=True)
+class Tops:
+    """The first k of some texts."""
+
+    rows: Mapping[str, np.ndarray]
+    """By text: places in the searched rows, best first (k,)."""
+    lost: Mapping[str, str] = field(default_factory=dict)
+    """Texts without a ranking, because the method leaves nothing of them, each with the line that says so."""
+    notes: tuple[str, ...] = ()
+    """How many rows no list has, because the method leaves nothing of them."""
+
+    def of(self, texts: Sequence[str]) -> "Tops":
+        """Those of some texts."""
+        rows, lost = ({text: found[text] for text in texts if text in found} for found in (self.rows, self.lost))
+        return Tops(rows, lost)
+
+    @property
+    def reason(self) -> str | None:
+        """Why there is no mean over these texts; None where there is one: a mean over the others is another number."""
+        if self.lost:
+            return "; ".join(dict.fromkeys(self.lost.values()))
+        return None if self.rows else "no such query was asked"
+
+
+def rankings(arm: ReadyArm, texts: Sequence[str]) -> Tops:
+    """The top k of each text."""
     part, k = arm.part(), arm.world.k
     if k > part.n:
         raise InputError(f"k was {k}; expected at most {part.n}, the number of searched rows: choose a smaller k")
-    return {
-        text: items.index.search(unit_query(vector, items.index.d), k).rows
-        for text, items, vector in arm.answers(texts)
-    }
+    rows: dict[str, np.ndarray] = {}
+    lost: dict[str, str] = {}
+    notes: list[str] = []
+    left = list(texts)
+    while left:
+        try:
+            for text, items, vector in arm.answers(left):
+                items.require(k)
+                notes += items.note(arm.arm.method)
+                rows[text] = items.index.search(unit_query(vector, items.index.d), k).rows
+            break
+        except NothingLeft as error:
+            lost |= dict.fromkeys(error.texts, str(error))
+            left = [text for text in left if text not in lost]
+    return Tops(rows, lost, tuple(dict.fromkeys(notes)))
 
 
-def metric_by_prompt(arm: ReadyArm, tops: Mapping[str, np.ndarray], name: str, mode: Mode = "ours") -> dict[str, float]:
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def or_why(missing: Callable[[Estimate], T]) -> Callable[[Callable[P, T]], Callable[P, T]]:
+    """A measure that is not computed, with the reason, where the method leaves nothing of a text that it asks.
+
+    Parameters
+    ----------
+    missing : what the measure gives then, from an estimate that holds the reason.
+    """
+
+    def decorate(measure: Callable[P, T]) -> Callable[P, T]:
+        @wraps(measure)
+        def asked(*given: P.args, **more: P.kwargs) -> T:
+            try:
+                return measure(*given, **more)
+            except NothingLeft as error:
+                return missing(Estimate.missing(str(error)))
+
+        return asked
+
+    return decorate
+
+
+def _alone(missing: Estimate) -> Estimate:
+    return missing
+
+
+def _both(missing: Estimate) -> tuple[Estimate, Estimate]:
+    return missing, missing
+
+
+def metric_by_prompt(arm: ReadyArm, tops: Tops, name: str, mode: Mode = "ours") -> dict[str, float]:
     """A ranking metric of the top k of each text."""
     part, metric = arm.part(), RANKING_METRICS.get(name)()
-    return {text: float(metric(part.labels[rows], part.target, mode)) for text, rows in tops.items()}
+    return {text: float(metric(part.labels[rows], part.target, mode)) for text, rows in tops.rows.items()}
 
 
-def mean_skew(arm: ReadyArm, tops: Mapping[str, np.ndarray]) -> Estimate:
-    """Mean MaxSkew@k over texts with Student's interval, and the null band of that mean: what no bias at all shows."""
-    if not tops:
-        return Estimate.missing("no such query was asked")
+def possible(name: str, target: np.ndarray) -> tuple[float, float]:
+    """Smallest and largest value of a ranking metric of lists that hold one group alone, the rarest, at worst."""
+    least, most = RANKING_METRICS.get(name).range
+    return least, min(most, float(-np.log(np.min(target)))) if np.min(target) > 0 else most
+
+
+def mean_skew(arm: ReadyArm, tops: Tops) -> Estimate:
+    """Mean MaxSkew@k over texts with Student's interval, and its null band where the target is the gallery's shares."""
+    if tops.reason is not None:
+        return Estimate.missing(tops.reason)
     part, metric = arm.part(), RANKING_METRICS.get("max_skew")()
-    mean = mean_of(list(metric_by_prompt(arm, tops, "max_skew").values()))
-    rows = np.stack([tops[text] for text in sorted(tops)])
+    mean = mean_of(list(metric_by_prompt(arm, tops, "max_skew").values()), possible("max_skew", part.target))
+    if not asks_gallery_shares(part.target, part.counts):
+        return mean
+    rows = np.stack([tops.rows[text] for text in sorted(tops.rows)])
     band, _ = null_of_mean(metric, rows, part.labels, part.target, NULL_DRAWS, arm.world.seed)
     return with_null(metric, mean, band)
 
 
-def drift(arm: ReadyArm, texts: Sequence[str]) -> tuple[Estimate, Estimate]:
-    """Mean cosine of items, and of queries, before and after; 1: nothing moved. Intervals over rows and over texts."""
-    part = arm.part()
+def drift(arm: ReadyArm, tops: Tops) -> tuple[Estimate, Estimate]:
+    """Mean cosine of items, and of queries, before and after; 1: nothing moved. Intervals over rows and over texts.
+
+    Items are read with the texts that have a ranking; of queries there is no mean where one of them has none.
+    """
+    part, texts = arm.part(), list(tops.rows)
+    if not texts:
+        return _both(Estimate.missing(tops.reason or "no such query was asked"))
     plain = {text: vector for text, _, vector in _original(arm).answers(texts)}
     means, queries, cosines = [], [], np.zeros(0)
     for text, items, vector in arm.answers(texts):
         queries.append(_cosine(plain[text], vector))
         means.append(items.mean_cosine)
         cosines = items.cosines
+    of_queries = Estimate.missing(tops.reason) if tops.reason is not None else mean_of(queries, COSINE)
     if arm.per_query:
-        return mean_of(means), mean_of(queries)
+        return mean_of(means, COSINE), of_queries
     rows = np.concatenate([cosines.astype(np.float64), np.ones(part.n - len(cosines))])
-    return mean_of(rows), mean_of(queries)
+    return mean_of(rows, COSINE), of_queries
 
 
 def _original(arm: ReadyArm) -> ReadyArm:
@@ -96,6 +195,7 @@ def predictions(arm: ReadyArm, prompts: PromptSet, attribute: str, gallery: Gall
     return classify_items(items.index, unit)
 
 
+@or_why(_alone)
 def accuracy(arm: ReadyArm, prompts: PromptSet, attribute: str, gallery: Gallery | None = None) -> Estimate:
     """Share of rows that are given their own class, with its Wilson interval."""
     truth = _truth(arm, attribute, gallery)
@@ -103,6 +203,7 @@ def accuracy(arm: ReadyArm, prompts: PromptSet, attribute: str, gallery: Gallery
     return evaluate(answers, truth, prompts.groups(attribute), attribute).accuracy
 
 
+@or_why(_both)
 def other_accuracies(arm: ReadyArm, prompts: PromptSet, attributes: Sequence[str]) -> tuple[Estimate, Estimate]:
     """Mean accuracy over some attributes (interval over rows), and the change of the one that loses most (paired)."""
     original = _original(arm)
@@ -119,9 +220,10 @@ def other_accuracies(arm: ReadyArm, prompts: PromptSet, attributes: Sequence[str
         warnings.simplefilter("ignore", RuntimeWarning)  # a row of which nothing is known has no mean and is left out
         rows = np.nanmean(np.array(after, dtype=np.float64), axis=0)
     worst = min(changes, key=lambda change: change.estimate if change.estimate is not None else np.inf)
-    return mean_of(rows[np.isfinite(rows)]), worst
+    return mean_of(rows[np.isfinite(rows)], (0.0, 1.0)), worst
 
 
+@or_why(_alone)
 def explicit_auc(arm: ReadyArm, prompts: PromptSet | None, attribute: str) -> Estimate:
     """AUC of the query that names a group outright, for the group that it finds worst; .5: it finds nobody special.
 
@@ -151,18 +253,11 @@ def cell_accuracies(arm: ReadyArm, prompts: PromptSet, attribute: str) -> tuple[
 
 
 def worst_cell(right: np.ndarray, cell: np.ndarray) -> tuple[Estimate, Estimate, Estimate]:
-    """Accuracy, that of the worst cell, and their gap, with t intervals over rows (gap: over both, as independent)."""
+    """Accuracy, that of the worst cell, and their gap; the last two know that the cell was picked."""
     known = cell >= 0
-    right, cell = right[known].astype(np.float64), cell[known]
-    overall = mean_of(right)
+    right, cell = right[known], cell[known]
     size, good = np.bincount(cell), np.bincount(cell, weights=right)
-    share = np.where(size > 0, good / np.maximum(size, 1), np.inf)
-    worst = mean_of(right[cell == int(share.argmin())])
-    gap = overall.estimate - worst.estimate
-    if overall.lo is None or worst.lo is None:
-        return overall, worst, Estimate(gap, n=len(right))
-    half = float(np.hypot(overall.estimate - overall.lo, worst.estimate - worst.lo))
-    return overall, worst, Estimate(gap, gap - half, gap + half, len(right))
+    return share_estimate(int(right.sum()), len(right)), smallest_accuracy(good, size), gap_to_smallest(good, size)
 
 
 def _truth(arm: ReadyArm, attribute: str, gallery: Gallery | None = None) -> np.ndarray:
@@ -186,7 +281,7 @@ def leakage(arm: ReadyArm, texts: Sequence[str]) -> Estimate:
     if not arm.per_query:
         return _leakage(arm, texts[0])
     found = [_leakage(arm, text) for text in texts]
-    return mean_of([estimate.estimate for estimate in found if estimate.estimate is not None])
+    return mean_of([estimate.estimate for estimate in found if estimate.estimate is not None], (0.0, 1.0))
 
 
 def _leakage(arm: ReadyArm, text: str) -> Estimate:

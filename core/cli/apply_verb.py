@@ -8,7 +8,7 @@ import typer
 
 from core.cli.app import app
 from core.config import InputError
-from core.store import BROKEN_ARRAY, atomic_file
+from core.store import atomic_file, read_named_arrays
 
 
 @app.command("apply")
@@ -21,7 +21,7 @@ def apply(
     from core.interventions import INTERVENTIONS
 
     chosen = INTERVENTIONS.get(method)()
-    arrays = _read(source) if chosen.array_names else {}
+    arrays = read_named_arrays(source) if chosen.array_names else {}
     try:
         found = chosen.on_arrays(arrays)
     except InputError as error:
@@ -31,20 +31,3 @@ def apply(
             np.savez(file, **found)
     except OSError as error:
         raise InputError(f"--out {out} cannot be written ({error.strerror}); choose another path") from None
-
-
-def _read(path: Path) -> dict[str, np.ndarray]:
-    """Every array of an .npz file; InputError naming the file where it is something else."""
-    expected = "an .npz file of named arrays"
-    try:
-        with np.load(path, allow_pickle=False) as loaded:
-            if not hasattr(loaded, "files"):
-                raise ValueError("it holds one array without a name")
-            return {name: loaded[name] for name in loaded.files}
-    except FileNotFoundError:
-        raise InputError(f"{path} does not exist; expected {expected}") from None
-    except (AttributeError, TypeError):
-        raise InputError(f"{path} holds one array without a name; expected {expected}") from None
-    except BROKEN_ARRAY as error:
-        reason = " ".join(str(getattr(error, "strerror", None) or error).split())
-        raise InputError(f"{path} cannot be read ({reason}); expected {expected}") from None

@@ -95,7 +95,9 @@ def _lines(document: dict[str, Any]) -> Iterator[str]:
     yield f"k = {document['k']}, {document['n']} rows searched, target: {target_name(document['target'])}"
     yield from (f"note: {note}" for note in document["notes"])
     for arm in ("before", "after"):
-        if arm in document:
+        if "reason" in document.get(arm, {}):
+            yield f"{arm}: not computed: {document[arm]['reason']}"
+        elif arm in document:
             yield f"{arm}:"
             yield from (f"  {line}" for line in list_lines(document[arm], METRICS))
             yield "  first: " + ", ".join(map(str, document[arm]["ids"][:10]))

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from core.config import NOTHING
 from core.edits.probe_set import ProbeSet
 
 LEAST_ROWS = 3
@@ -88,14 +89,15 @@ def _worth_a_look(probe: ProbeSet, queries: Sequence[np.ndarray], groups: Sequen
 def _closed(
     z: np.ndarray, inner: np.ndarray, along: np.ndarray, cosine: np.ndarray, first: np.ndarray, rest: np.ndarray
 ) -> np.ndarray:
-    """Share of the score gap (of mean cosines) that a unit of strength on each neuron closes (F,); 0 without one.
+    """Share of the score gap (of mean cosines) that a unit of strength on each neuron closes (F,); 0 where there is no
+    gap (none above NOTHING, which is what rounding makes of cosines that are the same).
 
     Switching neuron j moves a row's cosine by -z (q . W), and through the row's length by +z cos (x . W) / |x|.
     """
     moves = z * (along - cosine[:, None] * inner)
     gap = float(cosine[first].mean() - cosine[rest].mean())
     closed = moves[first].mean(axis=0) - moves[rest].mean(axis=0)
-    return closed / gap if gap > 0 else np.zeros(len(closed))
+    return closed / gap if gap > NOTHING else np.zeros(len(closed))
 
 
 def least_drift(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from core.config import Edit, InputError
+from core.config import NOTHING, Edit, InputError
 from core.edits.choosing import EditChoice, by_rule, query_vectors
 from core.edits.probe_set import ProbeSet, explained_set, probe_set
 from core.edits.smallest import SmallestEdit, smallest_edit
@@ -35,11 +35,12 @@ class NeuronPull:
     neuron: int
     contribution: Estimate
     """Its part of the score gap; positive pulls towards the group."""
-    share: float
-    """contribution / score gap: what switching it off would close, to first order."""
+    share: float | None
+    """contribution / score gap: what switching it off would close, to first order; None where there is no gap to share,
+    none of more than NOTHING as a difference of mean cosines."""
     closed: float | None
-    """What switching it off alone does close, of the score gap of cosines, exactly; None where it leaves nothing of
-    some item, so that there is no ranking without it."""
+    """What switching it off alone does close, of the score gap of cosines, exactly; None where there is no gap, or
+    where it leaves nothing of some item, so that there is no ranking without it."""
     skew: float | None
     """MaxSkew@k of the same rows with it off, ranked again."""
 
@@ -73,6 +74,12 @@ class WhyResult:
     n: int
     group_counts: Mapping[str, int]
     digests: Mapping[str, str]
+    leans: bool = True
+    """Whether there is a gap to share: more than NOTHING as a difference of mean cosines."""
+
+    def share_of(self, part: float) -> float | None:
+        """A part of the gap of mean scores as a share of it; None where there is no gap."""
+        return part / self.attribution.gap if self.leans else None
 
     def to_json(self) -> dict[str, Any]:
         found = self.attribution
@@ -129,23 +136,30 @@ def why(
         n=part.n,
         group_counts=dict(zip(part.groups, part.counts, strict=True)),
         digests={"gallery": gallery.digest, "sae": saes[gallery.side].digest},
+        leans=abs(_gap(rows.engine.scores(query), *_sides(part.labels, group))) > NOTHING,
     )
 
 
 def _pull(rows: ProbeSet, found: Attribution, query: np.ndarray, group: int, neuron: int) -> NeuronPull:
-    labels = rows.part.labels
-    first, rest = labels == group, (labels >= 0) & (labels != group)
-    share = float(found.contributions[neuron] / found.gap) if found.gap else 0.0
+    first, rest = _sides(rows.part.labels, group)
+    gap = _gap(rows.engine.scores(query), first, rest)
+    share = float(found.contributions[neuron] / found.gap) if abs(gap) > NOTHING else None
     try:
         after = rows.engine.scores(query, Edit((neuron,)))
     except InputError:
         return NeuronPull(neuron, found.estimate(neuron), share, None, None)
-    gaps = [
-        float(s[first].mean(dtype=np.float64) - s[rest].mean(dtype=np.float64))
-        for s in (rows.engine.scores(query), after)
-    ]
-    closed = 1.0 - gaps[1] / gaps[0] if gaps[0] else 0.0
+    closed = 1.0 - _gap(after, first, rest) / gap if abs(gap) > NOTHING else None
     return NeuronPull(neuron, found.estimate(neuron), share, closed, rows.max_skew(after))
+
+
+def _sides(labels: np.ndarray, group: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of the group, and those of any other known group."""
+    return labels == group, (labels >= 0) & (labels != group)
+
+
+def _gap(scores: np.ndarray, first: np.ndarray, rest: np.ndarray) -> float:
+    """Difference of mean cosines."""
+    return float(scores[first].mean(dtype=np.float64) - scores[rest].mean(dtype=np.float64))
 
 
 # -------------------------------------------------------------------------------------------- the smallest edit
@@ -232,12 +246,13 @@ def confirm(
 
     def rival(asked: RankRequest | Callable[[], RankRequest]) -> RankResult | str:
         try:
-            return rank(gallery, asked() if callable(asked) else asked, *given, bench)
+            found = rank(gallery, asked() if callable(asked) else asked, *given, bench)
+            return found if found.reason is None else found.reason
         except InputError as error:
             return str(error)
 
     def ruled() -> RankRequest:
-        rule = EditChoice("rule")
+        rule = EditChoice("rule", rule="published")
         neurons, _ = by_rule(probe_set(gallery, probe, request, saes, bench), rule)
         return replace(evaluated, edits={gallery.side: rule.edit(neurons)})
 

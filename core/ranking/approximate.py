@@ -1,7 +1,7 @@
 """A ranking from an inverted file: of the untouched gallery alone, and never without its measured recall."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -58,8 +58,7 @@ class ApproximateSearch:
 
 def recall_of(ivf: GalleryIvf, probes: int, k: int) -> Estimate:
     """Mean recall@k over the queries on which it was measured, with Student's interval in [0, 1]; 1: none is missed."""
-    found = mean_of(ivf.recall.at(ivf.inverted, probes, k))
-    return found if found.lo is None else replace(found, lo=max(found.lo, 0.0), hi=min(found.hi, 1.0))
+    return mean_of(ivf.recall.at(ivf.inverted, probes, k), (0.0, 1.0))
 
 
 def approximate_rank(

@@ -244,7 +244,8 @@ class _Asked:
         if len(rankings) == 1:
             both = (self._original[0], rankings[0])
             old, new = (list_numbers(part.labels[one[: request.k]], part, seed, draws) for one in both)
-            change = list_change(old, new, both, part, request.k, seed=seed, draws=draws)
+            same = rankings is self._original
+            change = list_change(old, new, both, part, request.k, seed=seed, draws=draws, same=same)
             points = new.lean.groups[g].points
             return points, change.shares[part.groups[g]], new.metrics["max_skew"], change.metrics["max_skew"]
         both = np.stack([self._original, rankings])
@@ -252,7 +253,7 @@ class _Asked:
         draws_of = list_draws(both, part.labels, request.k, len(part.groups), draws, seed)
         before = metric(part.labels[tops[0]], part.target)
         old, new = np.moveaxis(draws_of.values(metric, part.target), 1, 0)
-        skew = mean_estimate(values, new, seed)
+        skew = mean_estimate(values, new, seed, metric.range)
         if skew.estimate is None:
             return skew, skew, skew, skew
         if asks_gallery_shares(part.target, part.counts):

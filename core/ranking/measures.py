@@ -331,12 +331,15 @@ def list_change(
     seed: int = 0,
     draws: int = DRAWS,
     tests: int = 1,
+    same: bool = False,
 ) -> ListChange:
     """After minus before.
 
     Parameters
     ----------
     rankings : places in the searched rows before and after, best first, deeper than k as far as resampling reaches.
+    same : whether nothing at all moved, neither an item nor the query: then no other people could show a change
+        either, and every interval is 0 to 0.
     """
     tops = tuple(ranking[:k] for ranking in rankings)
     exchange = exchange_of(*tops, part.labels, len(part.groups))
@@ -355,4 +358,11 @@ def list_change(
             metrics[name] = metric_difference(metric, pairs, *(part.labels[top] for top in tops), part.target)
         else:
             metrics[name] = metric_change(metric, exchange, part.target, draws, seed)
+    if same:
+        shares = [_nothing(share) for share in shares]
+        metrics = {name: _nothing(value) for name, value in metrics.items()}
     return ListChange(part.groups, dict(zip(part.groups, shares, strict=True)), metrics, effect)
+
+
+def _nothing(change: Estimate) -> Estimate:
+    return change if change.estimate is None else replace(change, lo=0.0, hi=0.0)

@@ -153,6 +153,8 @@ class RankResult:
     before: ArmResult
     after: ArmResult | None = None
     difference: Difference | None = None
+    reason: str | None = None
+    """Why there is no ranking after, where one was asked for: the method leaves nothing of the query."""
     index: Mapping[str, Any] | None = None
     """How the ranking was found where not every row was looked at, with the measured recall; None: exactly."""
 
@@ -172,4 +174,6 @@ class RankResult:
         }
         if self.after is not None and self.difference is not None:
             document |= {"after": self.after.to_json(), "difference": self.difference.to_json()}
+        elif self.reason is not None:
+            document |= {key: {"reason": self.reason} for key in ("after", "difference")}
         return document

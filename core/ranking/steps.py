@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from core.config import Edit, InputError, digest_of
+from core.config import Edit, InputError, NothingLeft, digest_of
 from core.gallery import Gallery
 from core.interventions import INTERVENTIONS, Intervention
 from core.interventions.base import NO_EDIT
@@ -61,6 +61,8 @@ def rank(
 ) -> RankResult:
     """Who the query retrieves, before and (where the request has edits or a method without) after them.
 
+    A method that leaves nothing of the query gives no ranking: the result says so in one line in its place.
+
     Parameters
     ----------
     backbone : the gallery's model, for queries in words that the gallery does not know.
@@ -76,15 +78,20 @@ def rank(
     bench, saes = bench or Bench(), saes or {}
     part = select_part(gallery, request, bench)
     query = embed_query(gallery, request, backbone, saes, bench)
-    arms, found = [], []
+    arms, found, reason = [], [], None
     with spread(cluster, gallery, part, saes) as shards:
         for method in ("identity", request.method) if request.intervenes else ("identity",):
-            items, vectors = intervene(gallery, part, query, request, method, saes, bench, progress, shards)
+            try:
+                items, vectors = intervene(gallery, part, query, request, method, saes, bench, progress, shards)
+            except NothingLeft as error:
+                reason = str(error)
+                break
             arms.append((items, vectors[0]))
             found.append(measured(gallery, part, request, items, vectors[0], bench))
-        difference = compare(gallery, part, request, found, arms) if request.intervenes else None
-    notes = (*query.notes, *notes_of(part, query.fitter))
-    return RankResult(request, part, digests_of(query.fitter, arms[0][1]), notes, *found, difference=difference)
+        difference = compare(gallery, part, request, found, arms) if len(arms) > 1 else None
+    notes = (*query.notes, *notes_of(part, query.fitter), *(n for items, _ in arms for n in items.note(request.method)))
+    digests = digests_of(query.fitter, arms[0][1])
+    return RankResult(request, part, digests, notes, *found, difference=difference, reason=reason)
 
 
 def intervene(
@@ -165,15 +172,16 @@ def measured(
     gallery: Gallery, part: Part, request: RankRequest, items: Items, vector: np.ndarray, bench: Bench
 ) -> ArmResult:
     """Search the items and measure the top k; remembered, because the arm without edit repeats at every toggle."""
-    if request.k > part.n:
-        raise InputError(f"k was {request.k}; expected 1 to {part.n}, the number of searched rows: choose a smaller k")
+    items.require(request.k)
     vector = unit_query(vector, items.index.d)
     target = request.target if isinstance(request.target, str) else dict(request.target)
     key = [items.digest, array_digest(vector), request.attribute, target, request.k, request.seed, request.null_draws]
 
     def make() -> ArmResult:
-        ranking = items.index.search(vector, min(depth_for(request.k), part.n))
-        scored = above_median(items.index.scores(vector)) if part.n <= SCORED_ROWS else None
+        ranking = items.index.search(vector, min(depth_for(request.k), part.n - len(items.lost)))
+        # a row without a direction has no score, and then no median of all scores can be told
+        all_scored = part.n <= SCORED_ROWS and not len(items.lost)
+        scored = above_median(items.index.scores(vector)) if all_scored else None
         return measure(gallery, part, request, ranking, scored)
 
     return bench.remember(("arm", digest_of(key)), make)
@@ -226,7 +234,14 @@ def compare(
     tops = [arm.deep[: request.k] for arm in found]
     rankings = (before.deep, after.deep)
     change = list_change(
-        before.numbers, after.numbers, rankings, part, request.k, seed=request.seed, draws=request.null_draws
+        before.numbers,
+        after.numbers,
+        rankings,
+        part,
+        request.k,
+        seed=request.seed,
+        draws=request.null_draws,
+        same=not len(items_after.changed) and np.array_equal(vector_before, vector_after),
     )
     old, new = set(before.ids), set(after.ids)
     places = _places_before(before, tops[1], items_before, vector_before)

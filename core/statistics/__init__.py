@@ -3,6 +3,7 @@
 from core.statistics.areas import auc, auc_difference, auc_estimate
 from core.statistics.bands import Metric, null_band, null_p, null_values, with_null
 from core.statistics.biased_draw import biased_means, blind_p
+from core.statistics.clusters import cluster_p, design_effect
 from core.statistics.effect import Direction, Effect, direction_of, effect_of
 from core.statistics.estimates import DRAWS, LEVEL, MINIMUM_N, Band, Estimate, share_estimate, too_few, wilson
 from core.statistics.exchange import (
@@ -14,25 +15,19 @@ from core.statistics.exchange import (
     paired_share_interval,
     share_changes,
 )
+from core.statistics.gaps import Picked, accuracy_gap, gap_to_smallest, smallest_accuracy
 from core.statistics.impact import Impact, ImpactRow, above_median, impact_of
 from core.statistics.inversion import metric_interval
-from core.statistics.leakage import held_out_leakage, leakage, macro_auc, probe_scores
-from core.statistics.lean import (
-    ALPHA,
-    GroupDistance,
-    GroupLean,
-    Lean,
-    blind_shares,
-    distance_of,
-    lean_of,
-    share_bounds,
-)
+from core.statistics.leakage import held_out_leakage, leakage, leakage_estimate, macro_auc, probe_scores, telling
+from core.statistics.lean import ALPHA, GroupDistance, GroupLean, Lean, blind_shares, distance_of, lean_of, share_bounds
 from core.statistics.lists import ListDraws, list_draws, mean_estimate, null_of_mean, over_prompts
 from core.statistics.mean_lean import MeanEffect, MeanLean, mean_effect, mean_lean
-from core.statistics.means import mean_of
+from core.statistics.means import kept_within, mean_of
 from core.statistics.multiplicity import CORRECTIONS, Corrected, benjamini_hochberg, corrected, holm
 from core.statistics.omnibus import omnibus_p
 from core.statistics.paired import PairedDraws, depth_for, metric_difference, paired_draws
+from core.statistics.signs import sign_flips
+from core.statistics.two_rates import rate_difference, rate_ratio
 
 __all__ = [
     "ALPHA",
@@ -56,7 +51,9 @@ __all__ = [
     "MeanLean",
     "Metric",
     "PairedDraws",
+    "Picked",
     "above_median",
+    "accuracy_gap",
     "auc",
     "auc_difference",
     "auc_estimate",
@@ -64,18 +61,23 @@ __all__ = [
     "biased_means",
     "blind_p",
     "blind_shares",
+    "cluster_p",
     "corrected",
     "depth_for",
+    "design_effect",
     "direction_of",
     "distance_of",
     "effect_of",
     "exchange_of",
     "exchange_p",
+    "gap_to_smallest",
     "group_p",
     "held_out_leakage",
     "holm",
     "impact_of",
+    "kept_within",
     "leakage",
+    "leakage_estimate",
     "lean_of",
     "list_draws",
     "macro_auc",
@@ -95,9 +97,14 @@ __all__ = [
     "paired_draws",
     "paired_share_interval",
     "probe_scores",
+    "rate_difference",
+    "rate_ratio",
     "share_bounds",
     "share_changes",
     "share_estimate",
+    "sign_flips",
+    "smallest_accuracy",
+    "telling",
     "too_few",
     "wilson",
     "with_null",

@@ -1,11 +1,13 @@
 """Residual leakage: how well a linear probe still reads a group off embeddings. "Neuron off" is not "gone"."""
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
+from scipy.special import ndtri
 
-from core.config import InputError
-from core.statistics.areas import auc, placements
+from core.config import NOTHING, InputError
+from core.statistics.areas import Area, area, auc, bounded_limits, correlation, mean_area, placements
 from core.statistics.estimates import Estimate
 
 FOLDS = 5
@@ -15,6 +17,7 @@ def probe_scores(x: np.ndarray, labels: np.ndarray, folds: int = FOLDS, seed: in
     """Cross-validated scores (n, groups) of one probe a group against all others, rows by a probe that never saw them.
 
     Logistic regression on standardised columns, stratified folds. With two groups one column is enough and given.
+    Scores of different folds come from different probes and are compared inside a fold only.
 
     Parameters
     ----------
@@ -23,93 +26,208 @@ def probe_scores(x: np.ndarray, labels: np.ndarray, folds: int = FOLDS, seed: in
 
     InputError where a group has fewer rows than folds, or there is one group only.
     """
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.model_selection import StratifiedKFold, cross_val_predict
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
     labels = np.asarray(labels)
-    sizes = np.bincount(labels)
-    if len(sizes) < 2:
-        raise InputError("a probe needs rows of at least two groups")
-    if sizes.min() < folds:
-        raise InputError(f"a group has {sizes.min()} rows, fewer than the {folds} folds of the probe")
-    splits = list(StratifiedKFold(folds, shuffle=True, random_state=seed).split(x, labels))
-    probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
-    groups = [1] if len(sizes) == 2 else range(len(sizes))
-    x = np.asarray(x, dtype=np.float64)
-    columns = [cross_val_predict(probe, x, labels == g, cv=splits, method="decision_function") for g in groups]
-    return np.stack(columns, axis=-1)
+    groups = _columns(labels)
+    x = telling(np.asarray(x, dtype=np.float64))
+    scores = np.empty((len(labels), len(groups)))
+    for train, test in _splits(labels, folds, seed):
+        scores[test] = _probe(x[train], labels[train], x[test], groups)
+    return scores
+
+
+def telling(x: np.ndarray, like: np.ndarray | None = None) -> np.ndarray:
+    """The columns of x (n, d) that vary: by more than NOTHING of the column that varies most.
+
+    A probe standardises its columns. One that an edit has set to a constant would come out as large as any other,
+    made of what rounding left in it.
+
+    Parameters
+    ----------
+    like : rows (m, d) that decide which columns vary, where it is not x itself.
+    """
+    spread = (x if like is None else like).std(axis=0)
+    varies = spread > NOTHING * spread.max(initial=0.0)
+    return x[:, varies] if varies.any() else x
 
 
 def macro_auc(scores: np.ndarray, labels: np.ndarray) -> tuple[float, np.ndarray]:
     """Mean over groups of the AUC of each against all others, and what every row adds to its error (n,).
 
     .5: nothing can be read, 1: everything. The sum of squares of the rows' parts is DeLong's variance, so that the
-    variance of a difference on the same rows is the sum of squares of the parts' difference.
+    variance of a difference on the same rows is the sum of squares of the parts' difference. For scores of one probe;
+    scores of several folds are compared within a fold (`leakage_estimate`).
     """
-    labels = np.asarray(labels)
-    groups = [1] if scores.shape[1] == 1 else range(scores.shape[1])
-    values, parts = [], np.zeros(len(labels))
-    for column, group in enumerate(groups):
-        positive = labels == group
-        value = auc(scores[:, column], positive)
-        below, above = placements(scores[:, column], positive)
-        parts[positive] += (below - value) / len(below)
-        parts[~positive] += (above - value) / len(above)
-        values.append(value)
-    return float(np.mean(values)), parts / len(values)
+    found = mean_area(_areas(scores, np.asarray(labels)))
+    return found.value, found.parts
+
+
+def leakage_estimate(x: np.ndarray, labels: np.ndarray, seed: int = 0) -> Estimate:
+    """AUC of a cross-validated linear probe for the group, over several groups the mean, with a 95 % interval.
+
+    .5: nothing can be read, 1: everything. Five stratified folds (scikit-learn's StratifiedKFold, shuffled by `seed`);
+    each fold's rows are scored by a logistic regression (C = 1) on the other folds' standardised columns, a group
+    against all others. The AUC of a group is the share of the (positive, negative) pairs of rows of the same fold that
+    are in order, ties one half: pairs of different folds are scored by different probes, and would take an AUC of
+    noise below .5.
+
+    Interval: DeLong's variance, from the placements V and W of all rows (`auc_estimate`), takes the probes as given,
+    but they are made of the same rows, and an audit of other rows would make others. It is taken
+
+        f = 2 - (1 - tau)^2
+
+    times, tau being the share of noise in a probe's direction. Noise alone has tau = 1 and f = 2, since every pair of
+    rows counts twice, once from each side; a direction that is known has f = 1. tau follows from the AUC A, d columns,
+    n_1 and n_0 rows of the group and of the others and F folds, as in a linear discriminant:
+
+        q^2 tau = c q^2 + v (1 - tau)^2,   q^2 = max(2 Phi^-1(max(A, 1/2))^2 - 2 (1/n_1 + 1/n_0), 0)
+        v = d (1/n_1 + 1/n_0) F / (F - 1),   c = d / ((n_1 + n_0) (F - 1) / F), at most 1/2
+
+    with tau = 1 where q = 0 and tau = c where A = 1.
+    The limits of a group are then those of `auc_estimate` with two changes: the scale of both parts goes from 0 to 1
+    (nothing is tied), and n / f rows are counted in the place of n, in w too, but not in rho; groups are put together as in `mean_area`. An AUC of exactly 1
+    has a width. About other rows like these, for probes of this kind and size: the mean of what such audits
+    would find. Covers 93 to 98 % for 200 to 1,500 rows, 20 to 300 columns, 2, 3 and 7 groups; up to 99 % with a group
+    of a dozen rows that is read well, and a little less where few rows a column meet an AUC above .97.
+
+    Parameters
+    ----------
+    x : embeddings (n, d).
+    labels : group of every row (n,). Rows of unknown group are left out by the caller.
+
+    Missing, with the reason, where no probe can be made.
+    """
+    labels = np.unique(labels, return_inverse=True)[1]
+    try:
+        found = _cross_validated(x, labels, seed)[0]
+    except InputError as error:
+        return Estimate.missing(str(error))
+    return _estimate(found, len(labels))
 
 
 def leakage(
     before: np.ndarray, after: np.ndarray, labels: np.ndarray, seed: int = 0
 ) -> tuple[Estimate, Estimate, Estimate]:
-    """AUC of a cross-validated probe on the same rows before and after an edit, and their paired difference.
+    """`leakage_estimate` on the same rows and folds before and after an edit, and their paired difference.
 
-    The interval is DeLong's: about other rows like these, for probes of this kind and size. `labels` (n,) are group
-    numbers from 0; rows of unknown group are left out by the caller. Missing, with the reason, where no probe can be
-    made.
+    With h half the length of each interval and r the correlation of the rows' parts, the difference is within
+    sqrt(h_before^2 + h_after^2 - 2 r h_before h_after): 0 where both arms are scored alike. r = 0 where the parts of
+    one arm do not vary. `labels` (n,) are group numbers from 0; rows of unknown group are left out by the caller.
+    Missing, with the reason, where no probe can be made.
     """
     try:
-        found = [macro_auc(probe_scores(x, labels, seed=seed), labels) for x in (before, after)]
+        (old, old_scores), (new, new_scores) = (_cross_validated(x, np.asarray(labels), seed) for x in (before, after))
     except InputError as error:
         missing = Estimate.missing(str(error))
         return missing, missing, missing
-    (old, old_parts), (new, new_parts) = found
     n = len(labels)
-    change = _estimate(new - old, new_parts - old_parts, n, -1.0)
-    return _estimate(old, old_parts, n, 0.0), _estimate(new, new_parts, n, 0.0), change
+    change = 0.0
+    if not np.array_equal(old_scores, new_scores):
+        halves = [(one.hi - one.lo) / 2 for one in (old, new)]
+        related = correlation(np.array([old.parts, new.parts]), undefined=0.0)[0, 1]
+        change = math.sqrt(max(halves[0] ** 2 + halves[1] ** 2 - 2 * related * halves[0] * halves[1], 0.0))
+    value = new.value - old.value
+    difference = Estimate(value, max(value - change, -1.0), min(value + change, 1.0), n)
+    return _estimate(old, n), _estimate(new, n), difference
 
 
 def held_out_leakage(x: np.ndarray, labels: np.ndarray, x_test: np.ndarray, labels_test: np.ndarray) -> Estimate:
     """AUC on test rows of a probe fitted once on other rows, such as the probe half; several groups: the mean.
 
     What `leakage` asks by cross-validation, for one fit instead of five: where many edits are compared. The interval
-    is DeLong's. Missing where the rows that fit do not hold the same groups as those that are asked.
+    is `auc_estimate`'s, several groups put together as in `mean_area`: about other rows that this probe is asked on.
+    Missing where the rows that fit do not hold the same groups as those that are asked.
 
     Parameters
     ----------
     x, x_test : embeddings (n, d) and (m, d).
     labels, labels_test : group numbers from 0; -1 is unknown and left out.
     """
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
     fitted, asked = labels >= 0, labels_test >= 0
     groups = np.unique(labels[fitted])
     if len(groups) < 2 or not np.array_equal(groups, np.unique(labels_test[asked])):
         return Estimate.missing("the rows that fit the probe do not hold the same groups")
-    train, test = (np.asarray(rows, dtype=np.float64) for rows in (x[fitted], x_test[asked]))
-    places = [1] if len(groups) == 2 else range(len(groups))
-    columns = []
-    for place in places:
-        probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
-        columns.append(probe.fit(train, labels[fitted] == groups[place]).decision_function(test))
-    value, parts = macro_auc(np.stack(columns, axis=-1), np.searchsorted(groups, labels_test[asked]))
-    return _estimate(value, parts, len(test), 0.0)
+    given, other = (np.asarray(rows, dtype=np.float64) for rows in (x[fitted], x_test[asked]))
+    train, test = telling(given), telling(other, given)
+    places = np.searchsorted(groups, labels[fitted]), np.searchsorted(groups, labels_test[asked])
+    scores = _probe(train, places[0], test, _columns(places[0]))
+    return _estimate(mean_area(_areas(scores, places[1])), len(test))
 
 
-def _estimate(value: float, parts: np.ndarray, n: int, least: float) -> Estimate:
-    half = 1.96 * math.sqrt(float((parts**2).sum()))
-    return Estimate(value, max(value - half, least), min(value + half, 1.0), n)
+# -------------------------------------------------------------------------------------------------------- probes
+
+
+def _columns(labels: np.ndarray) -> list[int]:
+    """Groups that have a probe of their own: of two, the second."""
+    groups = int(labels.max(initial=-1)) + 1
+    return [1] if groups == 2 else list(range(groups))
+
+
+def _splits(labels: np.ndarray, folds: int, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Rows that fit and rows that are asked, fold by fold."""
+    from sklearn.model_selection import StratifiedKFold
+
+    sizes = np.bincount(labels)
+    if len(sizes) < 2:
+        raise InputError("a probe needs rows of at least two groups")
+    if sizes.min() < folds:
+        raise InputError(f"a group has {sizes.min()} rows, fewer than the {folds} folds of the probe")
+    return StratifiedKFold(folds, shuffle=True, random_state=seed).split(labels, labels)
+
+
+def _probe(train: np.ndarray, labels: np.ndarray, test: np.ndarray, groups: list[int]) -> np.ndarray:
+    """Scores (m, groups) of the test rows by probes fitted on the others; the columns are standardised once."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.preprocessing import StandardScaler
+
+    scaler = StandardScaler().fit(train)
+    train, test = scaler.transform(train), scaler.transform(test)
+    probes = [LogisticRegression(max_iter=1000).fit(train, labels == group) for group in groups]
+    return np.stack([probe.decision_function(test) for probe in probes], axis=-1)
+
+
+# --------------------------------------------------------------------------------------------------------- areas
+
+
+def _areas(scores: np.ndarray, labels: np.ndarray) -> list[Area]:
+    groups = [1] if scores.shape[1] == 1 else range(scores.shape[1])
+    found = [area(scores[:, column], labels == group) for column, group in enumerate(groups)]
+    return [one for one in found if one is not None]
+
+
+def _cross_validated(x: np.ndarray, labels: np.ndarray, seed: int) -> tuple[Area, np.ndarray]:
+    """The mean over the groups of the AUC inside folds, and the scores."""
+    scores = probe_scores(x, labels, seed=seed)
+    tests = [test for _, test in _splits(labels, FOLDS, seed)]
+    d = np.shape(x)[1]
+    areas = [_within_folds(scores[:, c], labels == g, tests, d) for c, g in enumerate(_columns(labels))]
+    return mean_area(areas), scores
+
+
+def _within_folds(scores: np.ndarray, positive: np.ndarray, tests: list[np.ndarray], d: int) -> Area:
+    """AUC over the pairs of rows of the same fold, with the limits of `leakage_estimate`."""
+    pairs = [int(positive[test].sum()) * int((~positive[test]).sum()) for test in tests]
+    value = float(np.average([auc(scores[test], positive[test]) for test in tests], weights=pairs))
+    counts = int(positive.sum()), int((~positive).sum())
+    times = _inflation(value, d, *counts, len(tests))
+    parts, gaps = np.empty(len(scores)), []
+    for kind, places, n in zip((positive, ~positive), placements(scores, positive), counts, strict=True):
+        parts[kind] = (places - places.mean()) / n * math.sqrt(times)
+        lo, hi = bounded_limits(value, places, 0.0, 1.0, inflation=times)
+        gaps.append((value - lo, hi - value))
+    down, up = (math.hypot(*side) for side in zip(*gaps, strict=True))
+    return Area(value, max(value - down, 0.0), min(value + up, 1.0), parts)
+
+
+def _inflation(value: float, d: int, n_pos: int, n_neg: int, folds: int) -> float:
+    """How many times DeLong's variance an AUC over folds has: f of `leakage_estimate`."""
+    fitted = (n_pos + n_neg) * (folds - 1) / folds
+    left = 1 - min(d / fitted, 0.5)
+    noise = d * (1 / n_pos + 1 / n_neg) * folds / (folds - 1)
+    signal = 2 * float(ndtri(max(value, 0.5))) ** 2 - 2 * (1 / n_pos + 1 / n_neg)
+    # the root of v u^2 + q^2 u = (1 - c) q^2, u = 1 - tau
+    known = 2 * left / (1 + math.sqrt(1 + 4 * noise * left / signal)) if signal > 0 else 0.0
+    return 2 - known**2
+
+
+def _estimate(found: Area, n: int) -> Estimate:
+    return Estimate(found.value, found.lo, found.hi, n)

@@ -147,8 +147,12 @@ def _lean_of(searched: tuple[int, ...], retrieved: tuple[int, ...], tests: int) 
             reason,
         )
     p, smallest = omnibus_p(searched, retrieved, tests)
-    own = [blind_p(x, n, total, k) if n else math.nan for n, x in zip(searched, retrieved, strict=True)]
-    adjusted = own if there == 2 else holm(own).tolist()
+    if there == 2:
+        # one test: what one group has more the other has less
+        own = adjusted = [p if n else math.nan for n in searched]
+    else:
+        own = [blind_p(x, n, total, k) if n else math.nan for n, x in zip(searched, retrieved, strict=True)]
+        adjusted = holm(own).tolist()
     groups = (
         _group(n, x, total, k, p_g, p_adj) for n, x, p_g, p_adj in zip(searched, retrieved, own, adjusted, strict=True)
     )

@@ -11,6 +11,7 @@ from scipy.stats import t as student
 
 from core.statistics.bands import Metric
 from core.statistics.estimates import DRAWS, LEVEL, Band, Estimate
+from core.statistics.means import UNBOUNDED, kept_within
 from core.statistics.paired import resampled_counts, weighted_lists
 
 NORMAL = 1.959963984540054
@@ -74,7 +75,9 @@ def list_draws(
     return ListDraws(np.moveaxis(counts, 2, 0), weights, places, of_rows, k, seed)
 
 
-def over_prompts(observed: np.ndarray, drawn: np.ndarray, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+def over_prompts(
+    observed: np.ndarray, drawn: np.ndarray, seed: int = 0, within: tuple[float, float] = UNBOUNDED
+) -> tuple[np.ndarray, np.ndarray]:
     """95 % interval of the mean over prompts, by resampling prompts and images.
 
     A draw is the mean of a resample of the observed values plus what its images add to the mean. The images' noise of
@@ -87,6 +90,7 @@ def over_prompts(observed: np.ndarray, drawn: np.ndarray, seed: int = 0) -> tupl
     ----------
     observed : (prompts, ...) value of each prompt.
     drawn : (draws, prompts, ...) the same over resamples of the images.
+    within : smallest and largest possible value, which the ends do not leave (`kept_within`).
 
     Returns
     -------
@@ -105,7 +109,7 @@ def over_prompts(observed: np.ndarray, drawn: np.ndarray, seed: int = 0) -> tupl
         deviation = widened * _resampled_mean(observed, draws, seed) + kept * shared
     lo, hi = np.quantile(deviation, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
     mean = observed.mean(axis=0)
-    return mean + lo, mean + hi
+    return kept_within(mean, mean + lo, mean + hi, within)
 
 
 def _resampled_mean(observed: np.ndarray, draws: int, seed: int) -> np.ndarray:
@@ -117,12 +121,14 @@ def _resampled_mean(observed: np.ndarray, draws: int, seed: int) -> np.ndarray:
     return np.tensordot(times, observed - observed.mean(axis=0), axes=1)
 
 
-def mean_estimate(observed: np.ndarray, drawn: np.ndarray, seed: int = 0) -> Estimate:
+def mean_estimate(
+    observed: np.ndarray, drawn: np.ndarray, seed: int = 0, within: tuple[float, float] = UNBOUNDED
+) -> Estimate:
     """Mean over prompts with its interval; n is the number of prompts. Missing where a prompt has no value."""
     observed = np.asarray(observed, dtype=np.float64)
     if not np.isfinite(observed).all():
         return Estimate.missing("a prompt retrieves no row with a known group")
-    lo, hi = over_prompts(observed, drawn, seed)
+    lo, hi = over_prompts(observed, drawn, seed, within)
     return Estimate(float(observed.mean()), float(lo), float(hi), len(observed))
 
 

@@ -19,7 +19,7 @@ from core.statistics.estimates import LEVEL, MINIMUM_N, Estimate
 from core.statistics.lean import ALPHA
 from core.statistics.lists import mean_estimate
 from core.statistics.multiplicity import holm
-from core.statistics.omnibus import FAMILY_P, OMNIBUS_DRAWS
+from core.statistics.omnibus import EQUAL, FAMILY_P, OMNIBUS_DRAWS
 
 
 @dataclass(frozen=True)
@@ -213,13 +213,13 @@ def _tested(observed: np.ndarray, null: np.ndarray) -> tuple[float, tuple[float,
     centre, spread = null.mean(axis=0), null.std(axis=0)
     scale = np.where(spread > 0, spread, 1.0)
     departure = np.where(spread > 0, (observed - centre) / scale, 0.0)
-    above = (null >= observed - 1e-12).sum(axis=0)
-    below = (null <= observed + 1e-12).sum(axis=0)
+    above = (null >= observed - EQUAL).sum(axis=0)
+    below = (null <= observed + EQUAL).sum(axis=0)
     own = tuple(np.minimum(1.0, 2 * (1 + np.minimum(above, below)) / (1 + draws)).tolist())
     if n_groups == 2:
         return own[0], own, tuple(departure.tolist())
     largest = np.abs((null - centre) / scale).max(axis=1)
-    p = float((1 + (largest >= np.abs(departure).max() - 1e-9).sum()) / (1 + draws))
+    p = float((1 + (largest >= np.abs(departure).max() - EQUAL).sum()) / (1 + draws))
     return p, own, tuple(departure.tolist())
 
 

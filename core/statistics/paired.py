@@ -21,8 +21,6 @@ class PairedDraws:
     before: np.ndarray
     """Group numbers (draws, k), best first."""
     after: np.ndarray
-    counts: np.ndarray
-    """Rows of each group in both lists (2, draws, G), with smooth edges; see `resampled_counts`."""
     exchanged: int
     """Rows that only one of the two lists holds: what a difference rests on."""
     seed: int
@@ -35,9 +33,7 @@ class PairedDraws:
 
     def values(self, metric: Metric, target: np.ndarray) -> np.ndarray:
         """The metric before and after (2, draws) in every resample."""
-        if metric.ordered:
-            return np.stack([metric(self.before, target), metric(self.after, target)])
-        return metric.from_counts(self.counts, target)
+        return np.stack([metric(self.before, target), metric(self.after, target)])
 
 
 def paired_draws(
@@ -57,13 +53,11 @@ def paired_draws(
     before, after = np.asarray(before), np.asarray(after)
     union, place = np.unique(np.concatenate([before, after]), return_inverse=True)
     weights = np.random.default_rng(seed).poisson(1.0, size=(draws, len(union)))
-    n_groups = int(np.max(groups, initial=-1)) + 1
-    lists, counts = [], []
-    for rows, columns in ((before, place[: len(before)]), (after, place[len(before) :])):
-        lists.append(weighted_lists(groups[rows], weights[:, columns], k))
-        own = weights.T[columns[:k]].astype(np.float32)
-        counts.append(resampled_counts(own, groups[rows], k, n_groups))
-    return PairedDraws(*lists, np.stack(counts), len(np.setxor1d(before[:k], after[:k])), seed)
+    lists = (
+        weighted_lists(groups[rows], weights[:, columns], k)
+        for rows, columns in ((before, place[: len(before)]), (after, place[len(before) :]))
+    )
+    return PairedDraws(*lists, len(np.setxor1d(before[:k], after[:k])), seed)
 
 
 def resampled_counts(weights: np.ndarray, groups: np.ndarray, k: int, n_groups: int) -> np.ndarray:

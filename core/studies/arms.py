@@ -17,6 +17,8 @@ from core.ranking.steps import arm_items, intervene
 from core.studies.base import StudyRequest
 
 Edits = Mapping[Side, Edit]
+MAX_SKEW = RANKING_METRICS.get("max_skew").range
+"""Smallest and largest value of what the studies average over queries."""
 
 
 def ask(request: StudyRequest, attribute: str, edits: Edits | None = None, method: str | None = None) -> RankRequest:

@@ -8,7 +8,7 @@ import pandas as pd
 
 from core.figures import Picture, Series
 from core.statistics import mean_of
-from core.studies.arms import ask, crossed_skews, max_skews, rule_edit, union, with_edit
+from core.studies.arms import MAX_SKEW, ask, crossed_skews, max_skews, rule_edit, union, with_edit
 from core.studies.base import STUDIES, Progress, Study, StudyRequest, StudyResult
 
 
@@ -46,7 +46,7 @@ class Intersections(Study):
             label = " + ".join(chosen) or "original"
             for measured, values in found.items():
                 before.setdefault(measured, values)
-                skew, change = mean_of(values), mean_of(values - before[measured])
+                skew, change = mean_of(values, MAX_SKEW), mean_of(values - before[measured])
                 rows.append(
                     {
                         "neurons_of": label,
@@ -61,7 +61,7 @@ class Intersections(Study):
                         "neurons": " ".join(map(str, edit.neurons)) if edit else "",
                     }
                 )
-            means = [mean_of(values) for values in found.values()]
+            means = [mean_of(values, MAX_SKEW) for values in found.values()]
             parts = ([getattr(e, end) for e in means] for end in ("estimate", "lo", "hi"))
             series.append(Series(label, list(found), *parts))
         if progress:

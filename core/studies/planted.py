@@ -236,7 +236,7 @@ def neurons_found(request: StudyRequest, attribute: str) -> dict[str, Any]:
     gallery, probe = request.gallery, request.probe
     sae = request.require_sae()
     rows = probe.rows("all" if probe.manifest["split"].get("whole") else "probe")
-    rule = social_neurons(codes_of(probe, sae).csr[rows], probe.labels(attribute)[rows], request.tau)
+    rule = social_neurons(codes_of(probe, sae).csr[rows], probe.labels(attribute)[rows], request.tau, "at-least")
     codes, labels = codes_of(gallery, sae).csc, gallery.labels(attribute)
     known = np.array([label is not None for label in labels])
     found = {}

@@ -1,5 +1,6 @@
 """Content preservation and bias neutralisation of prompts (SEM): what a method does to a gendered prompt."""
 
+import math
 import re
 from typing import ClassVar
 
@@ -12,6 +13,8 @@ from core.statistics import Estimate, mean_of
 from core.studies.arms import answered, ask
 from core.studies.base import STUDIES, Progress, Study, StudyRequest, StudyResult
 
+COSINE = (-math.inf, 1.0)
+"""What a cosine can be; the untouched arm's may all be 1."""
 GENDERS = ("male", "female")
 ARTICLE = re.compile(r"\b(an?)\s+(\S+)$")
 
@@ -44,7 +47,7 @@ class Preservation(Study):
             kept = np.mean([np.einsum("ij,ij->i", vectors[g], neutral) for g in GENDERS], axis=0)
             alike = np.einsum("ij,ij->i", vectors["male"], vectors["female"])
             for measure, values in (("content preservation", kept), ("bias neutralisation", alike)):
-                rows.append({"arm": arm, "measure": measure, **_columns(mean_of(values))})
+                rows.append({"arm": arm, "measure": measure, **_columns(mean_of(values, COSINE))})
         if progress:
             progress(2, 2, "done")
         frame = pd.DataFrame(rows)

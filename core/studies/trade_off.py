@@ -11,7 +11,7 @@ from core.figures import Picture, Series
 from core.ranking.classification import class_answers
 from core.ranking.material import select_part
 from core.statistics import mean_of
-from core.studies.arms import ask, max_skews, rule_edit, with_edit
+from core.studies.arms import MAX_SKEW, ask, max_skews, rule_edit, with_edit
 from core.studies.base import STUDIES, Progress, Study, StudyRequest, StudyResult
 
 ALPHAS = tuple(round(a, 1) for a in np.arange(0.0, 1.01, 0.1))
@@ -44,8 +44,8 @@ class TradeOff(Study):
             if progress:
                 progress(done, len(ALPHAS), f"alpha: {alpha:g}")
             edit = replace(chosen, form="blend", alpha=alpha)
-            skew = mean_of(max_skews(request, attribute, with_edit(request, edit)))
-            kept = mean_of(self._right(request, attribute, edit, others))
+            skew = mean_of(max_skews(request, attribute, with_edit(request, edit)), MAX_SKEW)
+            kept = mean_of(self._right(request, attribute, edit, others), (0.0, 1.0))
             rows.append(
                 {
                     "alpha": alpha,

@@ -173,7 +173,7 @@ def table_html(result: "BenchmarkResult") -> str:
         for column in result.columns:
             e = cell.values[column.key]
             if e.estimate is None:
-                numbers.append(f'<td title="{html.escape(e.reason or "")}">–</td>')
+                numbers.append(f'<td class="none" title="{html.escape(e.reason or "")}">not computed</td>')
                 continue
             mark = ' class="best"' if round(e.estimate, column.digits) == best[column.key] else ""
             said = _read(e.estimate, column.digits)
@@ -217,6 +217,7 @@ def _refused(result: "BenchmarkResult") -> None:
     cells, said = result.cells, next(iter(result.settings.values()), {})
     lines = [f"{cell.arm}: {cell.refused}" for cell in cells if cell.refused]
     lines += [f"{cell.arm}: {note}" for cell in cells for note in cell.notes]
+    lines += not_computed(result)
     known = next((c.values for c in cells if not c.refused), {})
     band = next((e.null for e in known.values() if e.null is not None), None)
     if known:
@@ -229,6 +230,15 @@ def _refused(result: "BenchmarkResult") -> None:
     if lines:
         with st.expander(f"{len(lines)} notes", icon=":material/info:", expanded=not known):
             st.markdown("\n".join(f"- {line}" for line in lines))
+
+
+def not_computed(result: "BenchmarkResult") -> list[str]:
+    """One line for each reason why methods have no number in a column, naming both."""
+    why: dict[tuple[str, str], list[str]] = {}
+    for cell in result.cells:
+        for title, reason in result.missing(cell):
+            why.setdefault((title, reason), []).append(cell.arm)
+    return [f"{', '.join(arms)}: {title} not computed: {reason}" for (title, reason), arms in why.items()]
 
 
 def _trade_off(result: "BenchmarkResult") -> None:

@@ -127,6 +127,8 @@ def _outcome(state: AppState, question: results.Asked, attribute: str) -> tuple[
         found = results.ranking(question, report)
     with st.container(gap="xsmall", key="sentence"):
         _sentence(state, question.gallery, found)
+        if found.reason is not None:
+            st.info(f"{grids.escape(found.reason)}. There is no ranking after it.", icon=":material/info:")
         _shares(found, attribute)
     if state.filters.get("compare-view") not in VIEWS:
         state.set_filter("compare-view", "pictures")

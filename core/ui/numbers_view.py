@@ -277,4 +277,8 @@ def tidy(found: RankResult) -> str:
             known = [request.query, request.attribute, group, metric, request.k, request.target]
             cells = ["" if v is None else v for v in (e.n, e.estimate, e.lo, e.hi)]
             table.writerow([arm, *known, *cells, *null, e.reason or ""])
+    if found.reason is not None:
+        known = [request.query, request.attribute, "", "", request.k, request.target]
+        for arm in ("after", "difference"):
+            table.writerow([arm, *known, *[""] * 6, found.reason])
     return written.getvalue()

@@ -37,6 +37,8 @@ def of(state: AppState, question: Asked) -> dict[str, str]:
         lines["method"] = request.method
     if request.prompts is not None:
         lines["prompts"] = f"{request.prompts.name}, digest {request.prompts.digest}"
+    if gallery.together is not None:
+        lines["together"] = f"by {gallery.together}"
     part = ", ".join(f"{column} = {value}" for column, value in request.where.items()) or "everything"
     lines |= {"attribute": request.attribute, "k": str(request.k), "target": _target(request.target)}
     return lines | {"part": part, "rows": request.half, "seed": str(request.seed)}
@@ -52,6 +54,8 @@ def loaded(state: AppState) -> dict[str, str]:
         gallery = cache.current_gallery(state)
         lines["gallery"] = f"{gallery.name}, {gallery.n:,} items, digest {gallery.digest}"
         lines["model"] = gallery.fingerprint("pooled").describe()
+        if gallery.together is not None:
+            lines["together"] = f"by {gallery.together}"
     except InputError:
         lines["gallery"] = f"{state.gallery} (not there)"
     for side, name in state.saes.items():

@@ -13,7 +13,7 @@ def pulls(found: WhyResult) -> go.Figure:
     names = [f"neuron {pull.neuron}" for pull in found.pulls] + ["no neuron"]
     estimates = [pull.contribution for pull in found.pulls] + [found.attribution.rest_estimate]
     values = [e.estimate or 0.0 for e in estimates]
-    shares = [value / found.attribution.gap if found.attribution.gap else 0.0 for value in values]
+    shares = [found.share_of(value) for value in values]
     figure = go.Figure()
     figure.add_bar(
         orientation="h",

@@ -27,12 +27,13 @@ def view(question: results.Asked) -> None:
     state = get_state()
     asked = why_results.leaning(state, question)
     found = why_results.why(asked)
-    explained = 1.0 - found.attribution.rest / found.attribution.gap if found.attribution.gap else 0.0
+    explained = found.share_of(found.attribution.gap - found.attribution.rest)
+    together = "there is no gap to explain" if explained is None else f"all explain {percent(explained)} of it"
     st.markdown(
         f"On the probe half, “{grids.escape(state.query)}”: **{lean_said(found)}** "
         f":small[:gray[(n = {found.n:,}, k = {found.k}, {p_text(found.lean.p, found.lean.smallest_p)})]]  \n"
-        f"It scores {found.group} higher than everybody else on average; these neurons pull that score gap up or down, "
-        f"and together all neurons explain {percent(explained)} of it."
+        f"The neurons below pull its score gap, the mean score of {found.group} minus that of everybody else, up or "
+        f"down; {together}."
     )
     provenance.chart(
         why_charts.pulls(found),
@@ -40,7 +41,7 @@ def view(question: results.Asked) -> None:
         config=charts.config("why-this-lean"),
         on_select=partial(_take_neuron, state),
         selection_mode="points",
-        alt="; ".join(f"neuron {p.neuron}: {percent(p.share)} of the score gap" for p in found.pulls),
+        alt="; ".join(f"neuron {p.neuron}: {why_charts.signed_percent(p.share)} of the score gap" for p in found.pulls),
     )
     order = "its decoder's part of the score, first order: a row's own scale is held" if found.first_order else "exact"
     st.caption(

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from core.config import UNKNOWN, InputError
-from core.statistics import DRAWS, LEVEL, Estimate, share_estimate, wilson
+from core.statistics import DRAWS, Estimate, Picked, gap_to_smallest, share_estimate, smallest_accuracy, wilson
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,8 @@ class ZeroshotResult:
     by_group: dict[str, Estimate]
     worst_group: str | None
     """The cell with the lowest accuracy, the first of equals; None without rows."""
+    worst: Picked
+    """Its accuracy, with an interval that knows that it was picked; its own in `by_group` does not."""
     gap: Estimate
     """accuracy - accuracy of the worst group; 0: all groups are served alike."""
     n: int
@@ -36,10 +38,6 @@ class ZeroshotResult:
     """Right or wrong for every measured row (n,) bool."""
     cells: np.ndarray = field(repr=False)
     """Place of every measured row's cell in `by_group` (n,)."""
-
-    @property
-    def worst(self) -> Estimate:
-        return Estimate.missing("no rows") if self.worst_group is None else self.by_group[self.worst_group]
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -61,7 +59,9 @@ def evaluate(
     attribute: str,
     by: Sequence[str | None] | None = None,
 ) -> ZeroshotResult:
-    """Accuracy overall, per cell, of the worst cell, and their gap, with Wilson intervals.
+    """Accuracy overall, per cell, of the worst cell, and their gap.
+
+    Intervals: overall and per cell Wilson's; of the worst cell and of the gap those that know that it was picked.
 
     Parameters
     ----------
@@ -95,7 +95,8 @@ def evaluate(
         accuracy=share_estimate(int(right.sum()), len(right)),
         by_group=by_group,
         worst_group=list(by_group)[worst],
-        gap=_gap(int(right.sum()), len(right), int(good[worst]), int(count[worst])),
+        worst=smallest_accuracy(good, count),
+        gap=_gap(good, count),
         n=len(right),
         unknown=unknown,
         outside=outside,
@@ -127,8 +128,8 @@ class ZeroshotDifference:
 def difference(before: ZeroshotResult, after: ZeroshotResult, draws: int = DRAWS, seed: int = 0) -> ZeroshotDifference:
     """Paired differences of two results on the same rows and cells.
 
-    accuracy and cells: Newcombe's score interval for paired shares; worst group and gap: percentiles of a paired
-    bootstrap over rows (a row's two answers stay together), which also redraws which cell is the worst.
+    accuracy and cells: Newcombe's score interval for paired shares; worst group and gap: the intervals before and
+    after, which know that a cell was picked, joined with the correlation of a paired bootstrap over rows.
     """
     if list(before.by_group) != list(after.by_group) or not np.array_equal(before.cells, after.cells):
         raise InputError(
@@ -138,7 +139,9 @@ def difference(before: ZeroshotResult, after: ZeroshotResult, draws: int = DRAWS
         name: paired_share_difference(before.right[mask], after.right[mask])
         for name, mask in ((name, before.cells == i) for i, name in enumerate(before.by_group))
     }
-    worst, gap = _resampled(before, after, draws, seed)
+    of_worst, of_gap = _agreement(before, after, draws, seed)
+    worst = _picked_difference(before.worst, after.worst, of_worst, before.n)
+    gap = _picked_difference(before.gap, after.gap, of_gap, before.n)
     return ZeroshotDifference(paired_share_difference(before.right, after.right), cells, worst, gap)
 
 
@@ -166,39 +169,59 @@ def paired_share_difference(before: np.ndarray, after: np.ndarray) -> Estimate:
     return Estimate(d, float(d - np.sqrt(down)), float(d + np.sqrt(up)), n)
 
 
-def _gap(right: int, n: int, worst_right: int, worst_n: int) -> Estimate:
-    """Overall minus worst: (1 - w) (rest - worst), w the worst cell's share of the rows; Newcombe's interval."""
-    rest_n, rest = n - worst_n, right - worst_right
-    if rest_n == 0:
-        return Estimate(0.0, 0.0, 0.0, n)
-    (r_lo, r_hi), (w_lo, w_hi) = wilson(rest, rest_n), wilson(worst_right, worst_n)
-    r, w, scale = rest / rest_n, worst_right / worst_n, rest_n / n
-    down, up = np.hypot(r - r_lo, w_hi - w), np.hypot(r_hi - r, w - w_lo)
-    return Estimate(scale * (r - w), float(scale * (r - w - down)), float(scale * (r - w + up)), n)
+def _gap(good: np.ndarray, count: np.ndarray) -> Estimate:
+    """Overall minus worst; with one cell there is none."""
+    return gap_to_smallest(good, count) if len(count) > 1 else Estimate(0.0, 0.0, 0.0, int(count.sum()))
 
 
-def _resampled(before: ZeroshotResult, after: ZeroshotResult, draws: int, seed: int) -> tuple[Estimate, Estimate]:
-    """Differences of worst group and gap; drawing rows is drawing the counts of (cell, before, after)."""
+def _agreement(before: ZeroshotResult, after: ZeroshotResult, draws: int, seed: int) -> tuple[float, float]:
+    """Correlation of worst accuracies, and of gaps, before and after: rows are drawn anew, their two answers together.
+
+    Drawing rows is drawing the counts of (cell, before, after). Held below 1 by Newcombe's correction for whole rows,
+    so that a difference has a width even where no answer changed. 0 where another cell is the worst one afterwards:
+    these are other rows.
+    """
+    if before.worst_group != after.worst_group:
+        return 0.0, 0.0
     kinds = before.cells * 4 + before.right * 2 + after.right
     counts = np.bincount(kinds, minlength=4 * len(before.by_group))
     drawn = np.random.default_rng(seed).multinomial(before.n, counts / before.n, size=draws)
-    both = np.concatenate([counts[None], drawn]).reshape(draws + 1, -1, 4).astype(np.float64)
-    size = both.sum(axis=2)
+    drawn = drawn.reshape(draws, -1, 4).astype(np.float64)
+    size = drawn.sum(axis=2)
     overall, worst = [], []
     for columns in ([2, 3], [1, 3]):  # right before, right after
-        good = both[:, :, columns].sum(axis=2)
+        good = drawn[:, :, columns].sum(axis=2)
         share = np.divide(good, size, out=np.full_like(good, np.inf), where=size > 0)
         overall.append(good.sum(axis=1) / before.n)
         worst.append(share.min(axis=1))
-    lowest = worst[1] - worst[0]
-    gap = (overall[1] - worst[1]) - (overall[0] - worst[0])
-    return _percentiles(lowest, before.n), _percentiles(gap, before.n)
+    p, n = (after.worst.estimate, after.worst.n)
+    most = max(1.0 - 1.0 / (2 * n * max(p * (1 - p), 1 / n)), 0.0)
+    gaps = [whole - lowest for whole, lowest in zip(overall, worst, strict=True)]
+    return min(_correlation(*worst), most), min(_correlation(*gaps), most)
 
 
-def _percentiles(values: np.ndarray, n: int) -> Estimate:
-    """The first value is the observed one, the rest are draws; the interval always holds the estimate."""
-    lo, hi = np.quantile(values[1:], [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return Estimate(float(values[0]), min(float(lo), float(values[0])), max(float(hi), float(values[0])), n)
+def _correlation(a: np.ndarray, b: np.ndarray) -> float:
+    spread = a.std() * b.std()
+    return float(((a - a.mean()) * (b - b.mean())).mean() / spread) if spread > 1e-12 else 0.0
+
+
+def _picked_difference(before: Estimate, after: Estimate, correlation: float, n: int) -> Estimate:
+    """After minus before of two numbers that were each picked as the lowest, not always of the same cell.
+
+    The distances from each corrected value to its ends are added as variances are, with the correlation (MOVER: Zou
+    and Donner 2008, Statistics in Medicine 27, 1693; Newcombe's interval is its case of two shares).
+    """
+    if not isinstance(before, Picked) or not isinstance(after, Picked):
+        return Estimate(0.0, 0.0, 0.0, n)
+    was, now = before.corrected, after.corrected
+
+    def reach(up: float, down: float) -> float:
+        return float(np.sqrt(max(up**2 - 2 * correlation * up * down + down**2, 0.0)))
+
+    lo = now - was - reach(now - after.lo, before.hi - was)
+    hi = now - was + reach(after.hi - now, was - before.lo)
+    d = after.estimate - before.estimate
+    return Estimate(d, min(lo, d), max(hi, d), n)
 
 
 def _known(label: Any) -> bool:

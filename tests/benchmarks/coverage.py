@@ -9,13 +9,17 @@ k/n of the superpopulation is exactly
 with q the groups' shares and m their means. Every audit draws its lean m anew, so that coverage is an average over a
 range of truths and not the accident of one discrete case. What is asked of each interval:
 
-share : Wilson; p_g of the group that leans most, before and after an edit that takes away part of the lean.
-share difference : paired bootstrap over images; p_g after minus p_g before.
+share : of a biased draw; p_g of the group that leans most, before and after an edit that takes away part of the lean.
+    Exact and therefore up to 97.5 %.
+share change, max_skew change : of the exchange; p_g, and the metric of (p_g), after minus before.
+ndkl difference : paired bootstrap over images.
 max_skew, kl : test inversion; the metric of (p_g). ndkl : test inversion; its mean over galleries of this size.
 mean ... : over a list of prompts whose leans are drawn too, paired bootstrap over prompts and images; the mean over
     prompts and galleries like these. A mean of metrics keeps the bias of finite lists, as its null band does.
-holm, benjamini-hochberg : p values of prompts against the null band, and of differences. With shuffled labels: share
-    of audits with any finding. With half of the prompts biased: share of false findings among the findings.
+holm, benjamini-hochberg : p of the prompts' leans, and of exchanges. With shuffled labels: share of audits with any
+    finding. With half of the prompts biased: share of false findings among the findings.
+lean ..., power ... : `coverage_leans`. auc, leakage : `coverage_areas`. accuracy gap, NDKL of trends, means of few
+    prompts : `coverage_gaps`.
 """
 
 import math
@@ -31,10 +35,14 @@ from scipy.special import ndtr
 from core import statistics
 from core.metrics import RANKING_METRICS
 from core.statistics import depth_for
+from tests.benchmarks import coverage_leans
 
 N = 2000
 RANGE = (0.935, 0.965)
+EXACT = (0.94, 0.975)
+"""Of intervals that invert an exact test."""
 METRICS = ("max_skew", "ndkl", "kl")
+EXACT_QUANTITIES = ("share", "share change", "max_skew change", "kl change")
 TRUTHS = 13
 """Leans at which the mean of a metric is simulated; between them it is interpolated."""
 GALLERIES = 1200
@@ -89,10 +97,13 @@ def run(runs: int = 2000) -> dict[str, Any]:
     with ProcessPoolExecutor(2) as pool:
         for found in pool.map(_job, jobs):
             rows += found
-    rows += _pooled(rows)
+        pooled = _pooled(rows)
+        for found in pool.map(_table, (coverage_leans,)):
+            pooled += found
+    rows += pooled
     return {
         "runs": runs,
-        "expected": {"coverage": list(RANGE), "family_wise": 0.06, "false_discovery_rate": 0.05},
+        "expected": {"coverage": list(RANGE), "exact": list(EXACT), "family_wise": 0.06, "false_discovery_rate": 0.05},
         "rows": rows,
         "ok": all(row["ok"] for row in rows if row["regime"] == "all" or row["quantity"].startswith("findings")),
         "what": "share of synthetic audits whose 95 % interval holds the truth; error: Monte Carlo standard error",
@@ -102,6 +113,10 @@ def run(runs: int = 2000) -> dict[str, Any]:
 def _job(job: tuple[Callable[[int, int], list], int, int]) -> list[dict[str, Any]]:
     work, regime, runs = job
     return work(regime, runs)
+
+
+def _table(module: Any) -> list[dict[str, Any]]:
+    return module.tables()
 
 
 # ------------------------------------------------------------------------------------------------------- truths
@@ -179,21 +194,25 @@ def single(regime_number: int, runs: int) -> list[dict[str, Any]]:
         tops = [groups[rows[0, :k]] for rows in rankings]
         leans = np.array([lean, (1 - FIX) * lean])
         shares = true_shares(q, np.multiply.outer(leans, regime.towards), k)[:, first]
+        searched = np.bincount(groups, minlength=G)
         for top, share in zip(tops, shares, strict=True):
-            lo, hi = statistics.wilson(int((top == first).sum()), k)
-            note("share", float(lo), float(hi), share)
+            own = statistics.lean_of(searched, np.bincount(top, minlength=G)).groups[first].share
+            note("share", own.lo, own.hi, share)
         pairs = statistics.paired_draws(rankings[0, 0], rankings[1, 0], groups, k, DRAWS, seed)
-        moved = statistics.share_differences(pairs, *tops, G)[first]
-        note("share difference", moved.lo, moved.hi, shares[1] - shares[0])
+        exchange = statistics.exchange_of(*(rows[0, :k] for rows in rankings), groups, G)
+        moved = statistics.share_changes(exchange)[first]
+        note("share change", moved.lo, moved.hi, shares[1] - shares[0])
         for name in METRICS:
             metric = RANKING_METRICS.get(name)()
             truths = truth_of(name, regime, leans)
             if truths[0] > bands[name].hi:
                 lo, hi = statistics.metric_interval(metric, tops[0], q, DRAWS, seed)
                 note(name, lo, hi, truths[0])
-            if name != "kl":
+            if metric.ordered:
                 moved = statistics.metric_difference(metric, pairs, *tops, q)
-                note(f"{name} difference", moved.lo, moved.hi, truths[1] - truths[0])
+            else:
+                moved = statistics.metric_change(metric, exchange, q, DRAWS, seed)
+            note(f"{name} change", moved.lo, moved.hi, truths[1] - truths[0])
     return [_row(regime.name, quantity, found) for quantity, found in hits.items()]
 
 
@@ -251,17 +270,15 @@ def shuffled(regime_number: int, runs: int) -> list[dict[str, Any]]:
     rng = np.random.default_rng([3, regime_number])
     counts = _counts(np.full(groups, 1 / groups))
     labels = np.repeat(np.arange(groups), counts)
-    regime, metric = Regime("", k, (0.0,) * groups, (0, 0)), RANKING_METRICS.get("max_skew")()
+    regime = Regime("", k, (0.0,) * groups, (0, 0))
     any_found = []
-    for seed in range(runs):
+    for _ in range(runs):
         _, rankings = _gallery(rng, regime, np.zeros(NULL_M))
         shuffled_labels = rng.permutation(labels)
-        draws = statistics.list_draws(rankings, shuffled_labels, k, groups, DRAWS, seed)
-        tops = shuffled_labels[rankings[..., :k]]
-        old, new = metric(tops, regime.q)
-        drawn = np.diff(draws.values(metric, regime.q), axis=1)[:, 0]
-        effects = [statistics.difference_p(d, own) for d, own in zip(new - old, drawn.T, strict=True)]
-        p = np.concatenate([_p_values(tops[0], counts, k), effects])
+        lists = rankings[..., :k]
+        exchanges = (statistics.exchange_of(*both, shuffled_labels, groups) for both in zip(*lists, strict=True))
+        effects = [statistics.exchange_p(one, tests=2 * NULL_M)[0] for one in exchanges]
+        p = np.concatenate([_p_values(shuffled_labels[lists[0]], counts), effects])
         any_found.append(bool(statistics.corrected(p, "holm").findings.any()))
     share, error = float(np.mean(any_found)), _error(any_found)
     name = f"shuffled labels, {groups} groups, k={k}, m={2 * NULL_M}"
@@ -279,7 +296,7 @@ def mixed(_: int, runs: int) -> list[dict[str, Any]]:
         leans = np.where(biased, rng.uniform(0.1, 0.6, size=MIXED_M), 0.0)
         groups, rankings = _gallery(rng, regime, leans)
         counts = np.bincount(groups, minlength=2).tolist()
-        p = _p_values(groups[rankings[0, :, : regime.k]], counts, regime.k)
+        p = _p_values(groups[rankings[0, :, : regime.k]], counts)
         findings = statistics.corrected(p, "benjamini-hochberg").findings
         false.append(float((findings & ~biased).sum() / max(findings.sum(), 1)))
         found.append(float(findings[biased].mean()))
@@ -290,12 +307,10 @@ def mixed(_: int, runs: int) -> list[dict[str, Any]]:
     return [row | {"biased_found": float(np.mean(found))}]
 
 
-def _p_values(tops: np.ndarray, counts: list[int], k: int) -> np.ndarray:
-    """p of MaxSkew against its null distribution for each top k (prompts, k)."""
-    target = np.asarray(counts) / sum(counts)
-    metric = RANKING_METRICS.get("max_skew")()
-    values = metric(tops, target)
-    return np.array([statistics.null_p(metric, float(v), counts, k, target) for v in values])
+def _p_values(tops: np.ndarray, counts: list[int]) -> np.ndarray:
+    """p of the lean of each top k (prompts, k)."""
+    retrieved = [np.bincount(top, minlength=len(counts)) for top in tops]
+    return np.array([statistics.lean_of(counts, one, tests=2 * len(tops)).p for one in retrieved])
 
 
 # ------------------------------------------------------------------------------------------------------- rows
@@ -303,7 +318,7 @@ def _p_values(tops: np.ndarray, counts: list[int], k: int) -> np.ndarray:
 
 def _row(regime: str, quantity: str, hits: list[bool]) -> dict[str, Any]:
     share, error = float(np.mean(hits)), _error(hits)
-    low, high = RANGE
+    low, high = EXACT if quantity in EXACT_QUANTITIES else RANGE
     return {
         "regime": regime,
         "quantity": quantity,
@@ -328,6 +343,7 @@ def _pooled(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         n = sum(row["n"] for row in own)
         share = sum(row["share"] * row["n"] for row in own) / n
         error = math.sqrt(share * (1 - share) / n)
-        ok = RANGE[0] <= share <= RANGE[1]
+        low, high = EXACT if quantity in EXACT_QUANTITIES else RANGE
+        ok = low <= share <= high
         pooled.append({"regime": "all", "quantity": quantity, "n": n, "share": share, "error": error, "ok": ok})
     return pooled

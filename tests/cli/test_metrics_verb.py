@@ -48,7 +48,7 @@ def test_the_hand_worked_case():
 def test_every_registered_metric_is_there_with_a_number_or_a_reason(tables, capsys):
     code, out, _ = run(capsys, *tables, "--k", "100", "--relevant", "race=A", "--top1", "68.1", "--json")
     document = json.loads(out)
-    assert code == 0 and document["target"] == "uniform" and document["k"] == 100 and document["digests"]
+    assert code == 0 and document["target"] == "gallery" and document["k"] == 100 and document["digests"]
     assert list(document["attributes"]) == ["gender", "race"]
     for found in document["attributes"].values():
         for name in RANKING_METRICS.names():
@@ -72,8 +72,9 @@ def test_intersections_count_the_combinations_and_name_the_worst_pair(tables, ca
     code, out, _ = run(capsys, *tables, "--k", "100", "--attribute", "gender x race", "--json")
     document = json.loads(out)
     assert code == 0 and sorted(document["shares"]) == ["Female x A", "Female x B", "Male x A", "Male x B"]
-    pair, shares = document["worst_pair"], {g: s["estimate"] for g, s in document["shares"].items()}
-    assert shares[pair["over"]] == max(shares.values()) and shares[pair["under"]] == min(shares.values())
+    pair, departures = document["worst_pair"], {g: one["departure"] for g, one in document["lean"].items()}
+    large = {g: d for g, d in departures.items() if document["lean"][g]["searched"] >= 30}
+    assert departures[pair["over"]] == max(large.values()) > 0 > departures[pair["under"]] == min(large.values())
     assert "2 groups" in document["bias_at_k"]["reason"] or "two groups" in document["bias_at_k"]["reason"]
 
 

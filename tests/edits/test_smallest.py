@@ -15,7 +15,7 @@ from core.ranking import Bench, RankRequest
 from core.statistics import auc
 from tests.tiny import TinyBackbone, TinyGallery, sae_file
 
-REQUEST = RankRequest("gender", "unused", k=40, half="evaluation")
+REQUEST = RankRequest("gender", "unused", k=40, target="uniform", half="evaluation")
 both = pytest.mark.parametrize("attach", ["pooled", "residual"])
 
 

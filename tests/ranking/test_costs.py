@@ -65,7 +65,15 @@ def test_arms_of_the_controls(gallery, attach):
         neurons = arm.edits[gallery.side].neurons
         assert len(neurons) == 3 and not chosen & set(neurons)
     lo, hi = result.band
-    assert lo <= np.mean([arm.max_skew.estimate for arm in result.random]) <= hi
+    assert lo <= np.mean([arm.points.estimate for arm in result.random]) <= hi
+    # the lean is that of the leading group: its mean share over the prompts less its share of the searched rows
+    shares = [
+        ranking.rank(gallery, RankRequest("gender", p, k=50), TinyBackbone(), saes).before.shares for p in PROMPTS
+    ]
+    numbers = gallery.group_numbers("gender")
+    base = (numbers == gallery.groups("gender").index(result.group)).sum() / (numbers >= 0).sum()
+    mean = np.mean([share[result.group].estimate for share in shares])
+    assert result.original.points.estimate == pytest.approx(mean - base) and mean >= base
     assert 1 / 21 <= result.p_value <= 1.0
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from core.config import ROOT, Edit, InputError
+from core.config import Edit, InputError
 from core.figures import Picture, Series, draw_svg
 from core.gallery import Gallery
 from core.statistics import held_out_leakage
@@ -18,8 +18,8 @@ from core.studies.arms import crossed_skews, max_skews
 from core.studies.disentanglement import disentanglement, score
 from core.studies.preservation import gendered
 from tests.benchmark.small_world import CLASSES, PROMPTS, small_gallery, small_sae
+from tests.recorded import oracle
 
-ORACLE = ROOT.parent / "shared" / "oracles" / "disentanglement.npz"
 SHIPPED_ONLY = ("planted",)
 """Studies of the default world alone."""
 
@@ -137,10 +137,9 @@ def test_a_probe_of_random_labels_finds_nothing_and_of_three_groups_all() -> Non
 # ------------------------------------------------------------------------------------------------ disentanglement
 
 
-@pytest.mark.skipif(not ORACLE.is_file(), reason=f"no recorded numbers at {ORACLE}")
 @pytest.mark.parametrize("space", ["clip", "sae"])
 def test_disentanglement_is_the_recorded_one(space: str) -> None:
-    o = np.load(ORACLE)
+    o = oracle("disentanglement")
     found = disentanglement(o[f"{space}_features"], o["main_label"], o["bias_label"])
     names = {"content": "direct_probe_main", "bias": "direct_probe_second", "leaked": "seq_second_from_main"}
     for mine, theirs in names.items():
@@ -149,9 +148,8 @@ def test_disentanglement_is_the_recorded_one(space: str) -> None:
     np.testing.assert_allclose([found.score, found.error], o[f"{space}_D"], atol=0.05)
 
 
-@pytest.mark.skipif(not ORACLE.is_file(), reason=f"no recorded numbers at {ORACLE}")
 def test_the_score_is_the_recorded_function() -> None:
-    for bias, bias_sd, leaked, leaked_sd, chance, D, error in np.load(ORACLE)["D_function_table"]:
+    for bias, bias_sd, leaked, leaked_sd, chance, D, error in oracle("disentanglement")["D_function_table"]:
         np.testing.assert_allclose(score(bias, bias_sd, leaked, leaked_sd, chance), (D, error), rtol=0, atol=1e-12)
 
 

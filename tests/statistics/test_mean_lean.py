@@ -1,0 +1,106 @@
+"""Means over prompts: labels permuted once for all prompts, exact where one prompt stands for all, and blind draws."""
+
+import math
+import sys
+
+import numpy as np
+import pytest
+
+from core.statistics import blind_p, exchange_of, exchange_p, list_draws, mean_effect, mean_lean
+from core.statistics.mean_lean import permuted_means
+
+SIZES = np.array([60, 90])
+LABELS = np.repeat([0, 1], SIZES)
+
+
+def shares(tops: np.ndarray, labels: np.ndarray, n_groups: int, draws: int = 100) -> np.ndarray:
+    """Shares over resamples (draws, prompts, G) of one arm."""
+    return list_draws(tops[None], labels, tops.shape[1], n_groups, draws).shares[:, 0]
+
+
+def test_equal_prompts_have_the_p_of_one() -> None:
+    """The same list asked three times says what it says once: no p shrinks by repeating a prompt."""
+    rng = np.random.default_rng(0)
+    top = rng.permutation(np.concatenate([np.arange(0, 18), np.arange(60, 72)]))
+    tops = np.stack([top] * 3)
+    found = mean_lean(tops, LABELS, shares(tops, LABELS, 2), SIZES)
+    exact = blind_p(18, 60, 150, 30)
+    assert found.p == pytest.approx(exact, abs=4 * math.sqrt(exact / 20_000))
+    assert found.points[0].estimate == pytest.approx(18 / 30 - 0.4) and found.points[0].n == 3
+    assert found.p_group[0] == found.p_group[1] == found.p
+
+
+def test_prompts_that_retrieve_different_people_are_one_longer_list() -> None:
+    first = np.concatenate([np.arange(0, 8), np.arange(60, 67)])
+    second = np.concatenate([np.arange(10, 18), np.arange(80, 87)])
+    tops = np.stack([first, second])
+    found = mean_lean(tops, LABELS, shares(tops, LABELS, 2), SIZES)
+    exact = blind_p(16, 60, 150, 30)
+    assert found.p == pytest.approx(exact, abs=4 * math.sqrt(exact / 20_000))
+
+
+def test_permuted_means_have_the_moments_of_a_draw_without_replacement() -> None:
+    weights = np.array([0.5, 0.5, 0.25, 0.25, 0.25, 0.0, 1.0])
+    sizes = np.array([4, 5, 3])
+    drawn = permuted_means(weights, sizes, 3, 40_000, 1)
+    base = sizes / sizes.sum()
+    assert drawn.mean(axis=0) == pytest.approx(weights.sum() * base, abs=0.01)
+    n = sizes.sum()
+    spread = (weights @ weights - weights.sum() ** 2 / n) * n / (n - 1)
+    assert drawn.var(axis=0) == pytest.approx(base * (1 - base) * spread, rel=0.03)
+    assert drawn.sum(axis=1) == pytest.approx(weights.sum())
+
+
+def test_unknown_rows_stay_unknown() -> None:
+    labels = LABELS.copy()
+    labels[:5] = -1
+    tops = np.stack([np.arange(0, 20), np.arange(50, 70)])
+    found = mean_lean(tops, labels, shares(tops, labels, 2), [55, 90])
+    assert found.points[0].estimate == pytest.approx((1.0 + 0.5) / 2 - 55 / 145)
+
+
+def test_one_exchange_has_the_exact_p_of_the_exchange() -> None:
+    before = np.concatenate([np.arange(0, 20), np.arange(60, 70)])
+    after = np.concatenate([np.arange(0, 12), np.arange(60, 78)])
+    tops = np.stack([before] * 2), np.stack([after] * 2)
+    leans = [mean_lean(top, LABELS, shares(top, LABELS, 2), SIZES) for top in tops]
+    drawn = shares(tops[1], LABELS, 2) - shares(tops[0], LABELS, 2)
+    found = mean_effect(*leans, tops, LABELS, drawn, (0.4, 0.6))
+    exact = exchange_p(exchange_of(before, after, LABELS, 2))[0]
+    assert found.p == pytest.approx(exact, abs=5 * math.sqrt(exact / 20_000) + 1e-4)
+    assert found.changes[0].estimate == pytest.approx(-8 / 30) and found.direction == found.lean_direction == "towards"
+
+
+def test_nothing_exchanged_is_no_effect() -> None:
+    tops = np.stack([np.arange(0, 20), np.arange(40, 60)])
+    lean = mean_lean(tops, LABELS, shares(tops, LABELS, 2), SIZES)
+    found = mean_effect(lean, lean, (tops, tops), LABELS, np.zeros((50, 2, 2)), (0.4, 0.6))
+    assert found.p == 1.0 and found.direction == "no change beyond chance" and found.changes[0].estimate == 0.0
+
+
+@pytest.mark.parametrize("sizes", [(60, 90), (50, 40, 30, 30)])
+def test_blind_prompts_are_found_one_time_in_twenty(sizes: tuple, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Prompts that share their people, labels blind to them: whatever they share, the p of the mean is honest."""
+    module = sys.modules[permuted_means.__module__]
+    monkeypatch.setattr(module, "OMNIBUS_DRAWS", 399)
+    monkeypatch.setattr(module, "FAMILY_P", 0.01)
+    rng = np.random.default_rng(2)
+    n, repeats = sum(sizes), 600
+    tops = np.argsort(rng.normal(size=n) + 0.5 * rng.normal(size=(6, n)), axis=1)[:, :25]
+    labels = np.repeat(np.arange(len(sizes)), sizes)
+    drawn = np.zeros((2, 6, len(sizes)))
+    p = [mean_lean(tops, rng.permutation(labels), drawn, sizes).p for _ in range(repeats)]
+    assert abs(np.mean(np.array(p) <= 0.05) - 0.05) <= 3 * math.sqrt(0.05 * 0.95 / repeats)
+
+
+def test_a_family_gets_the_draws_that_its_correction_needs() -> None:
+    tops = np.stack([np.arange(0, 40), np.arange(10, 50)])
+    drawn = shares(tops, LABELS, 2)
+    found = mean_lean(tops, LABELS, drawn, SIZES, tests=66)
+    assert found.p == found.smallest_p and found.p * 66 <= 0.001
+
+
+def test_everything_retrieved_by_every_prompt_is_not_computed() -> None:
+    tops = np.stack([np.arange(150), np.arange(150)[::-1]])
+    found = mean_lean(tops, LABELS, shares(tops, LABELS, 2), SIZES)
+    assert found.p is None and found.beyond_chance is None and found.leading is None
