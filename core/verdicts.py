@@ -199,7 +199,9 @@ def unknowable_lean(least: float | None, k: int) -> str:
 
 
 def smallest(p: float | None, least: float | None) -> str:
-    """A word for a p that could not have come out smaller."""
+    """A word for a p that could not have come out smaller; none where no p could have shown anything."""
+    if least is not None and least > ALPHA:
+        return ""
     return (
         ", the smallest that could come out" if p is not None and least is not None and p <= least * (1 + 1e-9) else ""
     )

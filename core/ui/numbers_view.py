@@ -10,7 +10,7 @@ import streamlit as st
 from core.gallery import Gallery
 from core.gallery.labels import CROSS
 from core.ranking import ArmResult, RankResult
-from core.statistics import MINIMUM_N, GroupDistance, GroupLean, Impact
+from core.statistics import MINIMUM_N, Estimate, GroupDistance, GroupLean, Impact
 from core.ui import charts, lean_charts, provenance, results
 from core.ui.compare_more import change, value
 from core.ui.state import AppState, bind
@@ -19,7 +19,7 @@ from core.verdicts import added_up, p_text, points, target_name
 
 COLUMNS = (
     *("arm", "prompt", "attribute", "group", "metric", "k", "target"),
-    *("n", "estimate", "lo", "hi", "null_lo", "null_hi", "reason"),
+    *("n", "estimate", "lo", "hi", "null_lo", "null_hi", "reason", "p_adjusted"),
 )
 UNKNOWN = "unknown"
 NARROW = "\u00a0"
@@ -205,17 +205,18 @@ def _intersection(state: AppState, question: results.Asked, found: RankResult) -
         state.set_filter("numbers-cross", crossed[0] if crossed else others[0])
     title, which = st.columns([2.2, 1], vertical_alignment="center")
     title.markdown(
-        f"**Combinations with {first}** :small[:gray[ratio of retrieved to searched share; pale: no lean beyond "
-        "chance by itself]]"
+        f"**Combinations with {first}{', after the edit' if found.after else ''}** :small[:gray[ratio of retrieved to "
+        "searched share; pale: no lean beyond chance by itself]]"
     )
     which.selectbox("Cross with", others, label_visibility="collapsed", **bind("filters", "numbers-cross"))
     second = state.filters["numbers-cross"]
+    number_of = len(gallery.groups(first)) * len(gallery.groups(second))
+    if number_of > MOST_CELLS:
+        st.caption(f"{first} and {second} have {number_of} combinations, too many to be drawn.")
+        return
     cell = results.ranking(crossing(question, f"{first}{CROSS}{second}"))
     arm = cell.after or cell.before
     rows, columns, places = grid(gallery, cell, first, second)
-    if len(rows) * len(columns) > MOST_CELLS:
-        st.caption(f"{first} and {second} have {len(rows) * len(columns)} combinations, too many to be drawn.")
-        return
     lean = arm.numbers.lean
     said = ", ".join(
         f"{r} {c} {lean.groups[i].ratio.estimate:.2f}"
@@ -265,20 +266,21 @@ def tidy(found: RankResult) -> str:
     for arm, given in (("before", found.before), ("after", found.after), ("difference", found.difference)):
         if given is None:
             continue
-        named = [("", name, e) for name, e in given.metrics.items()]
-        named += [(group, "share", e) for group, e in given.shares.items()]
+        named = [("", name, e, None) for name, e in given.metrics.items()]
+        named += [(group, "share", e, None) for group, e in given.shares.items()]
         if isinstance(given, ArmResult):
             numbers = given.numbers
             for group, one, away in zip(numbers.groups, numbers.lean.groups, numbers.distance, strict=True):
-                named += [(group, "ratio", one.ratio), (group, "points", one.points)]
-                named += [(group, "distance", away.difference)]
-        for group, metric, e in named:
+                named += [(group, "retrieved", Estimate(one.retrieved, n=one.searched), None)]
+                named += [(group, "ratio", one.ratio, one.p_adjusted), (group, "points", one.points, one.p_adjusted)]
+                named += [(group, "distance", away.difference, None)]
+        for group, metric, e, p in named:
             null = (e.null.lo, e.null.hi) if e.null else ("", "")
             known = [request.query, request.attribute, group, metric, request.k, request.target]
             cells = ["" if v is None else v for v in (e.n, e.estimate, e.lo, e.hi)]
-            table.writerow([arm, *known, *cells, *null, e.reason or ""])
+            table.writerow([arm, *known, *cells, *null, e.reason or "", "" if p is None else p])
     if found.reason is not None:
         known = [request.query, request.attribute, "", "", request.k, request.target]
         for arm in ("after", "difference"):
-            table.writerow([arm, *known, *[""] * 6, found.reason])
+            table.writerow([arm, *known, *[""] * 6, found.reason, ""])
     return written.getvalue()
