@@ -19,7 +19,7 @@ from core.ranking.request import RankRequest
 from core.ranking.results import Part
 from core.readout import ReadoutArrays
 from core.retrieval import LiveEngine, best_rows, blocks, squared_lengths, times, unit_query
-from core.statistics import depth_for
+from core.statistics import Lean, depth_for, lean_of
 
 RESAMPLES = 100
 """Resamples of the probe rows over which skew is averaged in a search."""
@@ -78,7 +78,7 @@ class ProbeSet:
         return int(np.argmax(departures(counts, self.part.target)))
 
     def attribution(self, query: np.ndarray, group: int, other: int | None = None) -> Attribution:
-        """Why the query leans towards a group, against another one or all other known rows."""
+        """The query's score gap of a group, against another one or all other known rows, neuron by neuron."""
         labels = self.part.labels
         rest = (labels >= 0) & (labels != group) if other is None else labels == other
         codes = self.material.require_codes()
@@ -93,6 +93,11 @@ class ProbeSet:
         """MaxSkew@k under some scores (n,)."""
         labels = self.part.labels[best_rows(scores, self.k)]
         return float(RANKING_METRICS.get("max_skew")()(labels, self.part.target))
+
+    def lean(self, scores: np.ndarray) -> Lean:
+        """The lean of the top k under some scores (n,)."""
+        labels = self.part.labels[best_rows(scores, self.k)]
+        return lean_of(self.part.counts, np.bincount(labels[labels >= 0], minlength=len(self.part.groups)).tolist())
 
     def skews(self, scores: np.ndarray) -> tuple[float, float]:
         """MaxSkew@k under some scores (n,), and its mean over resamples of the probe rows.

@@ -16,10 +16,11 @@ from core.ranking.bench import Bench
 from core.ranking.controls import ControlsResult, controls
 from core.ranking.cost import CostResult, utility_cost
 from core.ranking.material import SAEs, select_part
+from core.ranking.measures import lean_json
 from core.ranking.request import RankRequest
 from core.ranking.results import SCHEMA, RankResult
 from core.ranking.steps import rank
-from core.statistics import Estimate
+from core.statistics import Estimate, Lean
 
 if TYPE_CHECKING:
     from core.backbones.base import Backbone
@@ -29,17 +30,17 @@ Progress = Callable[[int, int, str], None]
 
 @dataclass(frozen=True)
 class NeuronPull:
-    """One neuron's part in a lean, as the sum has it and as a new ranking without it shows it."""
+    """One neuron's part in a score gap, as the sum has it and as a new ranking without it shows it."""
 
     neuron: int
     contribution: Estimate
-    """Its part of the gap of mean scores; positive pulls towards the group."""
+    """Its part of the score gap; positive pulls towards the group."""
     share: float | None
-    """contribution / gap: what switching it off would close, to first order; None where there is no gap to share, none
-    of more than NOTHING as a difference of mean cosines."""
+    """contribution / score gap: what switching it off would close, to first order; None where there is no gap to share,
+    none of more than NOTHING as a difference of mean cosines."""
     closed: float | None
-    """What switching it off alone does close, of the gap of mean cosines, exactly; None where there is no gap, or where
-    it leaves nothing of some item, so that there is no ranking without it."""
+    """What switching it off alone does close, of the score gap of cosines, exactly; None where there is no gap, or
+    where it leaves nothing of some item, so that there is no ranking without it."""
     skew: float | None
     """MaxSkew@k of the same rows with it off, ranked again."""
 
@@ -55,16 +56,18 @@ class NeuronPull:
 
 @dataclass(frozen=True, eq=False)
 class WhyResult:
-    """The lean of one query, split over neurons."""
+    """The score gap of one query, mean score of a group minus that of all other known rows, split over neurons."""
 
     request: RankRequest
     group: str
-    """The group that the top k over-represents most; the gap is against all other known rows."""
+    """The group that the top k over-represents most; the score gap is against all other known rows."""
     first_order: bool
     """True at the residual attach point: each row's own scale is held, which switching changes as well."""
     attribution: Attribution
     pulls: tuple[NeuronPull, ...]
     """By falling size of the contribution."""
+    lean: Lean
+    """Of the top k of these rows."""
     skew: float
     """MaxSkew@k of the rows as they are."""
     k: int
@@ -89,6 +92,7 @@ class WhyResult:
             "group": self.group,
             "against": "all other known rows",
             "first_order": self.first_order,
+            **lean_json(tuple(self.group_counts), self.lean),
             "max_skew": self.skew,
             "gap": found.gap_estimate.to_json(),
             "explained": float(found.contributions.sum()),
@@ -106,7 +110,7 @@ def why(
     top: int = 20,
     bench: Bench | None = None,
 ) -> WhyResult:
-    """Split the lean of the request's query over neurons, on the request's own rows.
+    """Split the score gap of the request's query over neurons, on the request's own rows.
 
     Parameters
     ----------
@@ -126,6 +130,7 @@ def why(
         first_order=rows.readout is not None,
         attribution=found,
         pulls=tuple(_pull(rows, found, query, group, j) for j in listed),
+        lean=rows.lean(rows.engine.scores(query)),
         skew=rows.max_skew(rows.engine.scores(query)),
         k=rows.k,
         n=part.n,

@@ -178,7 +178,7 @@ def table_html(result: "BenchmarkResult") -> str:
             mark = ' class="best"' if round(e.estimate, column.digits) == best[column.key] else ""
             said = _read(e.estimate, column.digits)
             ends = "" if e.lo is None else f"{_read(e.lo, column.digits)} to {_read(e.hi, column.digits)}"
-            about = f"n = {e.n}" + (f"; without any bias {e.null.lo:.2f} to {e.null.hi:.2f}" if e.null else "")
+            about = f"n = {e.n}" + (f"; a blind draw shows {e.null.lo:.2f} to {e.null.hi:.2f}" if e.null else "")
             numbers.append(f'<td title="{about}"><span{mark}>{said}</span><small>{ends}</small></td>')
         name = f'<td title="{html.escape(arm.words)}">{number}. {html.escape(arm.title)}</td>'
         rows.append(f"<tr>{name}{''.join(numbers)}</tr>")
@@ -224,8 +224,8 @@ def _refused(result: "BenchmarkResult") -> None:
         words = f"Measured at k = {said.get('k')}, target {said.get('target')}, {said.get('half')} half. "
         words += "Numbers are followed by their 95 % interval; point at one for its n."
         if band is not None:
-            words += f" Without any bias the first column would show {band.lo:.2f} to {band.hi:.2f}"
-            words += f" (mean {band.mean:.2f})."
+            words += f" For orientation: blind draws of the same rows show {band.lo:.2f} to "
+            words += f"{band.hi:.2f} in the first column (mean {band.mean:.2f})."
         st.caption(words)
     if lines:
         with st.expander(f"{len(lines)} notes", icon=":material/info:", expanded=not known):

@@ -74,7 +74,7 @@ def _request(state: AppState, gallery: Gallery, name: str, attributes: tuple[str
         dict(state.edits),
         class_prompts=None if only_known else PromptSet.load(class_prompts_of(gallery)),
         k=state.k,
-        target=state.target_for(attributes[0]) if attributes else "uniform",
+        target=state.target_for(attributes[0]) if attributes else "gallery",
         where=dict(state.where),
     )
 

@@ -40,7 +40,7 @@ def test_the_untouched_model_comes_first_then_by_rising_skew() -> None:
 
 def test_numbers_have_intervals_and_n_and_only_a_merit_is_bold() -> None:
     shown = table_html(RESULT)
-    assert "20.0</span><small>19.0 to 21.0</small>" in shown and "n = 12; without any bias 3.00 to 9.00" in shown
+    assert "20.0</span><small>19.0 to 21.0</small>" in shown and "n = 12; a blind draw shows 3.00 to 9.00" in shown
     assert shown.count('class="best"') == 1 and '<span class="best">10.0</span>' in shown
     assert "no text SAE" not in shown and 'title="not asked">not computed' in shown
     assert "1. " in shown and shown.index("1. ") < shown.index("2. ") < shown.index("3. ")
