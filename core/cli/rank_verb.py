@@ -99,3 +99,20 @@ def _lines(document: dict[str, Any]) -> Iterator[str]:
             yield from (f"  {group}: {estimate_text(share)}" for group, share in document[arm]["shares"].items())
             yield from (f"  {name}: {estimate_text(document[arm][name])}" for name in METRICS)
             yield "  first: " + ", ".join(map(str, document[arm]["ids"][:10]))
+    yield from _scene_lines(document.get("scenes"))
+
+
+def _scene_lines(scenes: dict[str, Any] | None) -> Iterator[str]:
+    """Two groups compared inside scenes, in words."""
+    if scenes is None:
+        return
+    if "reason" in scenes:
+        yield f"inside scenes (by {scenes['column']}): not computed: {scenes['reason']}"
+        return
+    first, second = scenes["groups"]
+    yield f"inside {scenes['n_scenes']} scenes (by {scenes['column']}), {first} minus {second}:"
+    for arm in ("before", "after", "change"):
+        if arm in scenes:
+            own = scenes[arm]
+            yield f"  {arm}: score gap {estimate_text(own['score_gap'], 4)}, p = {own['p']:.3g}"
+            yield f"    places {estimate_text(own['rank_gap'], 1)}; ahead in {estimate_text(own['ahead'])}"

@@ -6,6 +6,7 @@ from core.ranking.controls import ControlArm, ControlsResult, controls
 from core.ranking.cost import CostResult, ExplicitCost, ZeroshotCost, utility_cost
 from core.ranking.request import RankRequest
 from core.ranking.results import ArmResult, Difference, Part, RankChange, RankResult
+from core.ranking.scenes import SceneArm, SceneGaps, Scenes, scene_arm, scene_change, scene_gaps
 from core.ranking.steps import metric_estimate, rank
 from core.ranking.sweep import Sweep, SweepPoint, sweep
 from core.ranking.texts import query_embedding
@@ -23,6 +24,9 @@ __all__ = [
     "RankChange",
     "RankRequest",
     "RankResult",
+    "SceneArm",
+    "SceneGaps",
+    "Scenes",
     "Sweep",
     "SweepPoint",
     "ZeroshotCost",
@@ -32,6 +36,9 @@ __all__ = [
     "query_embedding",
     "rank",
     "recall_of",
+    "scene_arm",
+    "scene_change",
+    "scene_gaps",
     "sweep",
     "utility_cost",
 ]

@@ -2,12 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from core.ranking.request import RankRequest
 from core.statistics import Estimate, worst_pair
+
+if TYPE_CHECKING:
+    from core.ranking.scenes import Scenes
 
 SCHEMA = 1
 RANKING_NAMES = ("max_skew", "min_skew", "ndkl", "kl")
@@ -136,6 +139,8 @@ class RankResult:
     before: ArmResult
     after: ArmResult | None = None
     difference: Difference | None = None
+    scenes: "Scenes | None" = None
+    """Groups compared inside scenes, where the gallery keeps rows together."""
     index: Mapping[str, Any] | None = None
     """How the ranking was found where not every row was looked at, with the measured recall; None: exactly."""
 
@@ -155,6 +160,8 @@ class RankResult:
         }
         if self.after is not None and self.difference is not None:
             document |= {"after": self._arm(self.after), "difference": self.difference.to_json()}
+        if self.scenes is not None:
+            document["scenes"] = self.scenes.to_json()
         return document
 
     def _arm(self, arm: ArmResult) -> dict[str, Any]:

@@ -28,6 +28,7 @@ from core.ranking.material import (
 )
 from core.ranking.request import RankRequest
 from core.ranking.results import RANKING_NAMES, ArmResult, Difference, Part, RankChange, RankResult
+from core.ranking.scenes import scenes_of
 from core.ranking.shards import Shards, spread
 from core.retrieval import Ranking, ranks_of, unit_query
 from core.statistics import (
@@ -90,8 +91,11 @@ def rank(
             arms.append((items, vectors[0]))
             found.append(measured(gallery, part, request, items, vectors[0], bench))
         difference = compare(gallery, part, request, found, arms) if request.intervenes else None
+        inside = scenes_of(gallery, part, request, arms, bench)
     notes = (*query.notes, *notes_of(part, query.fitter))
-    return RankResult(request, part, digests_of(query.fitter, arms[0][1]), notes, *found, difference=difference)
+    return RankResult(
+        request, part, digests_of(query.fitter, arms[0][1]), notes, *found, difference=difference, scenes=inside
+    )
 
 
 def intervene(
