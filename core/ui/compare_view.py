@@ -42,6 +42,7 @@ UPLOADS = 4
 VIEWS: dict[str, str] = {
     "pictures": "Pictures",
     "numbers": "Numbers",
+    "scenes": "Inside scenes",
     "sweep": "Sweep",
     "controls": "Controls",
     "cost": "What it costs",
@@ -124,12 +125,13 @@ def _outcome(state: AppState, question: results.Asked, attribute: str) -> tuple[
         found = results.ranking(question, report)
     _sentence(state, question.gallery, found)
     _shares(found, attribute)
-    if state.filters.get("compare-view") not in VIEWS:
+    views = [name for name in VIEWS if name != "scenes" or found.scenes is not None]
+    if state.filters.get("compare-view") not in views:
         state.set_filter("compare-view", "pictures")
     captions = question.gallery.kind == "captions"
     view = st.segmented_control(
         "Show",
-        list(VIEWS),
+        views,
         format_func=lambda name: "Captions" if name == "pictures" and captions else VIEWS[name],
         required=True,
         label_visibility="collapsed",
@@ -137,6 +139,8 @@ def _outcome(state: AppState, question: results.Asked, attribute: str) -> tuple[
     )
     if view == "numbers":
         compare_more.numbers(found)
+    elif view == "scenes":
+        compare_more.scenes(found)
     elif view == "controls":
         compare_more.controls(question)
     elif view == "cost":
