@@ -191,8 +191,9 @@ def scenes_of(
 
     found = [of(*arm) for arm in arms]
     gaps = tuple(own for own, _ in found)
+    after = found[1][1] if len(found) == 2 else None
     known, first = np.unique(clusters, return_index=True)
     rows = part.rows[first[np.searchsorted(known, gaps[0].scenes)]]
     names = tuple(gallery.labels(column)[rows].tolist())
     change = scene_change(*gaps, request.seed) if len(gaps) == 2 else None
-    return Scenes(column, groups, names, total - len(names), gaps, *(arm for _, arm in found), change=change)
+    return Scenes(column, groups, names, total - len(names), gaps, found[0][1], after, change)
