@@ -15,6 +15,10 @@ MARKS = "osD^vPX*"
 """Every series has its own mark as well as its own colour."""
 WIDTH, HEIGHT, ROW = 8.0, 4.5, 0.3
 """Inches: a figure's width, the height of curves and points, and of each row of bars."""
+PLOT, LETTER = (500.0, 255.0), (4.4, 8.0)
+"""Points (1/72 inch): the area of curves and points inside its axes, and a letter of a name with its height."""
+ALL_NAMED = 24
+"""Up to so many points all names are written, also where they meet; of more, the table has them all."""
 
 
 @dataclass(frozen=True)
@@ -119,9 +123,42 @@ def _points(axes: Any, picture: Picture) -> None:
             capsize=2,
             label=series.name,
         )
-        for x, y, name in zip(series.x, values, series.names, strict=True) if series.names else ():
-            axes.annotate(name, (x, y), xytext=(5, 4), textcoords="offset points", fontsize=8)
+    _names(axes, picture)
     _frame(axes, picture)
+
+
+def _names(axes: Any, picture: Picture) -> None:
+    """The names beside their points: where there are many, those that meet no point and no other name."""
+    points = [(x, y, "") for series in picture.series for x, y in zip(series.x, _numbers(series.y), strict=True)]
+    named = [point for s in picture.series if s.names for point in zip(s.x, _numbers(s.y), s.names, strict=True)]
+    (left, right), (low, high) = axes.get_xlim(), axes.get_ylim()
+
+    def place(x: float, y: float) -> tuple[float, float]:
+        return (x - left) / (right - left) * PLOT[0], (y - low) / (high - low) * PLOT[1]
+
+    taken = [(px - 3, py - 3, px + 3, py + 3) for px, py in (place(x, y) for x, y, _ in points)]
+    for x, y, name in named:
+        if math.isnan(y):
+            continue
+        px, py = place(x, y)
+        width, height = LETTER[0] * len(name), LETTER[1]
+        for dx, dy, align in ((5, 3, "left"), (-5, 3, "right"), (5, -3 - height, "left"), (-5, -3 - height, "right")):
+            x0 = px + dx - (width if align == "right" else 0)
+            box = (x0, py + dy, x0 + width, py + dy + height)
+            inside = box[0] >= 0 and box[2] <= PLOT[0]
+            if inside and not any(_meet(box, other) for other in taken):
+                break
+        else:
+            if len(named) > ALL_NAMED:
+                continue
+            dx, dy, align = 5, 3, "left"
+        taken.append(box)
+        axes.annotate(name, (x, y), xytext=(dx, dy), textcoords="offset points", fontsize=8, ha=align)
+
+
+def _meet(a: tuple[float, ...], b: tuple[float, ...]) -> bool:
+    """Whether two boxes (left, low, right, high) share a place."""
+    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
 
 
 def _cells(axes: Any, picture: Picture) -> None:

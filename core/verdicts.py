@@ -48,6 +48,7 @@ NO_GROUP = "The prompt leans beyond chance, and no single group stands out by it
 DISTANCE = "{difference} {side} {target}{interval}: the gallery brings {composition}, the model adds {model}."
 """A distance and its exact split; numbers in percentage points."""
 MOVED = "{group} goes from {before} to {after}: {said}."
+TURNED = "From {before} {group} to {follower} {other}: {said}."
 
 
 def lean_verdict(beyond: bool | None) -> str:
@@ -176,23 +177,18 @@ def effect_line(
         return f"Effect: not computed: {effect.get('reason', 'a list holds no known group')}."
     if effect["direction"] == NO_CHANGE:
         return f"No change beyond chance{unknowable(effect)}."
-<<<<<<< HEAD
-    shares = {"before": f"{100 * before:.0f} %", "after": f"{100 * after:.0f} %"}
-    return MOVED.format(group=effect["group"], said=change_words(effect, own_target), **shares)
-=======
     group, other = effect["group"], effect["leading_after"]
-    moved = f"{group} goes from {100 * before:.0f} % to {100 * after:.0f} %: "
-    if other not in (None, group) and follower is not None:
-        moved = f"From {100 * before:.0f} % {group} to {100 * follower:.0f} % {other}: "
-    return f"{moved}{change_words(effect, own_target)}."
->>>>>>> pages
+    shares = {"before": f"{100 * before:.0f} %", "after": f"{100 * after:.0f} %"}
+    said = change_words(effect, own_target)
+    if other in (None, group) or follower is None:
+        return MOVED.format(group=group, said=said, **shares)
+    return TURNED.format(group=group, other=other, follower=f"{100 * follower:.0f} %", said=said, **shares)
 
 
 def change_words(effect: Mapping[str, Any], own_target: bool) -> str:
     """The directions of a change: with respect to the target, where it is one of its own, and of the lean."""
     said = LEAN_CHANGE_WORDS[effect["lean_direction"]]
     return f"{TARGET_CHANGE_WORDS[effect['direction']]}; {said}" if own_target else said
-<<<<<<< HEAD
 
 
 def distance_line(distance: Mapping[str, Any], target: str) -> str:
@@ -225,8 +221,6 @@ def in_points(value: float) -> str:
     """Percentage points with their sign: "−32.9"; 0 has none."""
     text = f"{100 * value:+.1f}"
     return "0.0" if text in ("+0.0", "-0.0") else text.replace("-", "−")
-=======
->>>>>>> pages
 
 
 def unknowable(effect: Mapping[str, Any]) -> str:
@@ -239,11 +233,7 @@ def unknowable(effect: Mapping[str, Any]) -> str:
 
 def unknowable_lean(least: float | None, k: int) -> str:
     """Why no lean could be told from chance, where that is so."""
-<<<<<<< HEAD
-    if least is None or least <= 0.05:
-=======
     if least is None or least <= ALPHA:
->>>>>>> pages
         return ""
     return f" (a list of {k} {'row' if k == 1 else 'rows'} of known group cannot show one here, whoever they are)"
 
@@ -270,11 +260,6 @@ ALL_RETRIEVED = (
     "k is all searched rows: everything is retrieved whatever the prompt is, so that no lean can be computed; choose a "
     "smaller k."
 )
-
-
-def ties_line(ties: int, k: int) -> str:
-    """A note where rows on both sides of the k-th place have the same score."""
-    return f"{ties} rows tie at place {k}: the order of the gallery decides which of them are in the list"
 
 
 def most_retrieved(k: int, n: int) -> str:

@@ -101,8 +101,9 @@ def _lines(document: dict[str, Any]) -> Iterator[str]:
             yield f"{arm}:"
             yield from (f"  {line}" for line in list_lines(document[arm], METRICS))
             yield "  first: " + ", ".join(map(str, document[arm]["ids"][:10]))
-    if "difference" in document:
+    if "effect" in document.get("difference", {}):
         yield from _changes(document)
+    yield from _scene_lines(document.get("scenes"))
 
 
 def list_lines(found: dict[str, Any], metrics: Iterable[str]) -> Iterator[str]:
@@ -140,3 +141,19 @@ def _changes(document: dict[str, Any]) -> Iterator[str]:
 def p_text(p: float | None) -> str:
     """ "p = 0.020"."""
     return "no p" if p is None else f"p = {p:.2g}" if p >= 1e-4 else "p < 0.0001"
+
+
+def _scene_lines(scenes: dict[str, Any] | None) -> Iterator[str]:
+    """Two groups compared inside scenes, in words."""
+    if scenes is None:
+        return
+    if "reason" in scenes:
+        yield f"inside scenes (by {scenes['column']}): not computed: {scenes['reason']}"
+        return
+    first, second = scenes["groups"]
+    yield f"inside {scenes['n_scenes']} scenes (by {scenes['column']}), {first} minus {second}:"
+    for arm in ("before", "after", "change"):
+        if arm in scenes:
+            own = scenes[arm]
+            yield f"  {arm}: score gap {estimate_text(own['score_gap'], 4)}, p = {own['p']:.3g}"
+            yield f"    places {estimate_text(own['rank_gap'], 1)}; ahead in {estimate_text(own['ahead'])}"

@@ -99,6 +99,9 @@ def query_list(source: str) -> dict[str, dict[str, str]]:
 
 def _lines(result: Any, out: Path) -> Iterator[str]:
     yield result.picture.title
-    yield from result.table.to_string(index=False, float_format=lambda x: f"{x:.3f}").splitlines()
+    shown = result.table if result.brief is None else result.brief
+    yield from shown.to_string(index=False, float_format=lambda x: f"{x:.3f}").splitlines()
+    if len(shown) < len(result.table):
+        yield f"{len(result.table) - len(shown):,} more rows are in the table that was written"
     yield from (f"note: {note}" for note in result.notes)
     yield f"written to {out}"

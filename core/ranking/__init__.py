@@ -7,6 +7,7 @@ from core.ranking.cost import CostResult, ExplicitCost, ZeroshotCost, utility_co
 from core.ranking.measures import metric_estimate
 from core.ranking.request import RankRequest
 from core.ranking.results import ArmResult, Difference, Part, RankChange, RankResult
+from core.ranking.scenes import SceneArm, SceneGaps, Scenes, scene_arm, scene_change, scene_gaps
 from core.ranking.steps import rank
 from core.ranking.sweep import Sweep, SweepPoint, sweep
 from core.ranking.texts import query_embedding
@@ -24,6 +25,9 @@ __all__ = [
     "RankChange",
     "RankRequest",
     "RankResult",
+    "SceneArm",
+    "SceneGaps",
+    "Scenes",
     "Sweep",
     "SweepPoint",
     "ZeroshotCost",
@@ -33,6 +37,9 @@ __all__ = [
     "query_embedding",
     "rank",
     "recall_of",
+    "scene_arm",
+    "scene_change",
+    "scene_gaps",
     "sweep",
     "utility_cost",
 ]

@@ -28,6 +28,7 @@ from core.ranking.material import (
 from core.ranking.measures import list_change, list_numbers
 from core.ranking.request import RankRequest
 from core.ranking.results import ArmResult, Difference, Part, RankChange, RankResult
+from core.ranking.scenes import scenes_of
 from core.ranking.shards import Shards, spread
 from core.retrieval import Ranking, ranks_of, unit_query
 from core.statistics import MINIMUM_N, Estimate, above_median, depth_for
@@ -89,9 +90,10 @@ def rank(
             arms.append((items, vectors[0]))
             found.append(measured(gallery, part, request, items, vectors[0], bench))
         difference = compare(gallery, part, request, found, arms) if len(arms) > 1 else None
+        inside = scenes_of(gallery, part, request, arms, bench)
     notes = (*query.notes, *notes_of(part, query.fitter), *(n for items, _ in arms for n in items.note(request.method)))
     digests = digests_of(query.fitter, arms[0][1])
-    return RankResult(request, part, digests, notes, *found, difference=difference, reason=reason)
+    return RankResult(request, part, digests, notes, *found, difference=difference, reason=reason, scenes=inside)
 
 
 def intervene(

@@ -110,6 +110,8 @@ class StudyResult:
     notes: tuple[str, ...] = ()
     findings: Mapping[str, Any] = field(default_factory=dict)
     """Numbers that are no row of the table."""
+    brief: pd.DataFrame | None = None
+    """The rows that a person reads first, where the table has hundreds; None: all of it."""
 
     def to_json(self) -> dict[str, Any]:
         rows = self.table.astype(object).where(self.table.notna(), None).to_dict("records")

@@ -20,6 +20,7 @@ from core.ui import (
     probing,
     provenance,
     results,
+    scenes_view,
     sweep_view,
     toggles,
     upload_ranks,
@@ -45,6 +46,7 @@ FULL_PRINT = 150
 VIEWS: dict[str, str] = {
     "pictures": "Pictures",
     "numbers": "Numbers",
+    "scenes": "Inside scenes",
     "sweep": "Sweep",
     "controls": "Controls",
     "cost": "What it costs",
@@ -131,12 +133,13 @@ def _outcome(state: AppState, question: results.Asked, attribute: str) -> tuple[
             line = found.reason.replace(state.query, grids.escape(state.query))
             st.info(f"{line}. There is no ranking after it.", icon=":material/info:")
         _shares(found, attribute)
-    if state.filters.get("compare-view") not in VIEWS:
+    views = [name for name in VIEWS if name != "scenes" or found.scenes is not None]
+    if state.filters.get("compare-view") not in views:
         state.set_filter("compare-view", "pictures")
     captions = question.gallery.kind == "captions"
     view = st.segmented_control(
         "Show",
-        list(VIEWS),
+        views,
         format_func=lambda name: "Captions" if name == "pictures" and captions else VIEWS[name],
         required=True,
         label_visibility="collapsed",
@@ -144,6 +147,8 @@ def _outcome(state: AppState, question: results.Asked, attribute: str) -> tuple[
     )
     if view == "numbers":
         numbers_view.view(state, question, found)
+    elif view == "scenes":
+        scenes_view.view(found)
     elif view == "controls":
         compare_more.controls(question)
     elif view == "cost":

@@ -213,7 +213,7 @@ def test_a_method_that_leaves_nothing_of_the_prompt_says_so_in_its_place(world: 
         assert "Orth-Proj leaves nothing of “a photo of a man”: it lies in what it removes" in said(test)
         assert not test.exception and not test.warning and "went wrong" not in said(test)
     found = results.ranking(results.asked(chosen(world, query="a photo of a man", method="orth-proj"), "gender"))
-    lines = list(csv.DictReader(io.StringIO(compare_more.tidy(found))))
+    lines = list(csv.DictReader(io.StringIO(numbers_view.tidy(found))))
     assert {line["arm"]: line["reason"] for line in lines if not line["metric"]} == dict.fromkeys(
         ("after", "difference"), found.reason
     )
