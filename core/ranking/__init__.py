@@ -5,6 +5,7 @@ from core.ranking.bench import Bench
 from core.ranking.controls import ControlArm, ControlsResult, controls
 from core.ranking.cost import CostResult, ExplicitCost, ZeroshotCost, utility_cost
 from core.ranking.measures import metric_estimate
+from core.ranking.performance import Performance, performance, relevant_rows
 from core.ranking.request import RankRequest
 from core.ranking.results import ArmResult, Difference, Part, RankChange, RankResult
 from core.ranking.steps import rank
@@ -21,6 +22,7 @@ __all__ = [
     "Difference",
     "ExplicitCost",
     "Part",
+    "Performance",
     "RankChange",
     "RankRequest",
     "RankResult",
@@ -30,9 +32,11 @@ __all__ = [
     "approximate_rank",
     "controls",
     "metric_estimate",
+    "performance",
     "query_embedding",
     "rank",
     "recall_of",
+    "relevant_rows",
     "sweep",
     "utility_cost",
 ]

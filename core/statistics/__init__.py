@@ -33,6 +33,7 @@ from core.statistics.means import mean_of
 from core.statistics.multiplicity import CORRECTIONS, Corrected, benjamini_hochberg, corrected, holm
 from core.statistics.omnibus import omnibus_p
 from core.statistics.paired import PairedDraws, depth_for, metric_difference, paired_draws
+from core.statistics.rates import RateChange, RateGap, exchanged_rate_change, paired_rate_change, rate_gap
 
 __all__ = [
     "ALPHA",
@@ -56,6 +57,8 @@ __all__ = [
     "MeanLean",
     "Metric",
     "PairedDraws",
+    "RateChange",
+    "RateGap",
     "above_median",
     "auc",
     "auc_difference",
@@ -71,6 +74,7 @@ __all__ = [
     "effect_of",
     "exchange_of",
     "exchange_p",
+    "exchanged_rate_change",
     "group_p",
     "held_out_leakage",
     "holm",
@@ -93,8 +97,10 @@ __all__ = [
     "omnibus_p",
     "over_prompts",
     "paired_draws",
+    "paired_rate_change",
     "paired_share_interval",
     "probe_scores",
+    "rate_gap",
     "share_bounds",
     "share_changes",
     "share_estimate",
