@@ -10,6 +10,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 from core.statistics import Band, Estimate
+from core.ui import robustness_charts
 from core.ui.figure_parts import (
     AFTER,
     BAND,
@@ -232,6 +233,8 @@ def picture(of: Any) -> go.Figure:
     """A study's figure (core.figures.Picture) for the screen."""
     if of.kind == "cells":
         return _cells(of)
+    if of.kind == "rows":
+        return robustness_charts.rows(of)
     figure = go.Figure()
     colours = (AFTER, TARGET, "#2e6b47", "#9a5bb5", BEFORE, "#c0504d", "#5f6b2f", "#00798c")
     for place, series in enumerate(of.series):
