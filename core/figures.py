@@ -13,8 +13,10 @@ Kind = Literal["bars", "lines", "points", "cells", "rows"]
 COLOURS = ("#1f83c4", "#d97f00", "#2e6b47", "#9a5bb5", "#7d8590", "#c0504d", "#5f6b2f", "#00798c")
 MARKS = "osD^vPX*"
 """Every series has its own mark as well as its own colour."""
-WIDTH, HEIGHT, ROW, MARK_ROW = 8.0, 4.5, 0.3, 0.55
+WIDTH, HEIGHT, ROW, MARK_ROW = 8.0, 4.5, 0.3, 0.6
 """Inches: a figure's width, the height of curves and points, of each row of bars, and of each row of marks."""
+
+LEGEND_COLUMNS = 3
 
 
 @dataclass(frozen=True)
@@ -159,6 +161,8 @@ def _rows(axes: Any, picture: Picture) -> None:
     for place in range(0, len(words), 2):
         axes.axhspan(place - 0.5, place + 0.5, color="#7d8590", alpha=0.08, linewidth=0)
     for place, series in enumerate(picture.series):
+        if not len(series.x):
+            continue  # keeps its place, so that a mark means the same in every figure
         at = [words.index(word) + lane(place, len(picture.series)) for word in series.x]
         values = [math.nan if y is None else max(float(y), least) for y in series.y]
         looks = {"color": _colour(place), "linestyle": "none", "markersize": 8 if place == 0 else 5.5}
@@ -181,9 +185,7 @@ def _rows(axes: Any, picture: Picture) -> None:
     axes.grid(axis="x", alpha=0.25)
     for name, value in picture.marks.items():
         axes.axvline(value, color="#333333", linewidth=1.2, label=name, zorder=1)
-    axes.figure.legend(
-        loc="outside upper left", ncols=len(picture.series) + len(picture.marks), fontsize=8, frameon=False
-    )
+    axes.figure.legend(loc="outside upper left", ncols=LEGEND_COLUMNS, fontsize=8, frameon=False)
 
 
 def words_of(picture: Picture) -> list[str]:

@@ -12,6 +12,7 @@ fail to show what a longer one shows: "no lean beyond chance" there is no eviden
 direction is.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
@@ -30,7 +31,7 @@ from core.ranking.results import Part
 from core.ranking.steps import Progress, intervene
 from core.ranking.texts import same_model, why_not_embedded
 from core.statistics import ALPHA, Effect, Lean, effect_of, exchange_of, lean_of
-from core.verdicts import LEAN_WORDS, NO_CHANGE, lean_verdict
+from core.verdicts import LEAN_CHANGE_WORDS, LEAN_WORDS, lean_verdict
 
 if TYPE_CHECKING:
     from core.backbones.base import Backbone
@@ -39,6 +40,10 @@ Kind = Literal["paraphrase", "k", "picture"]
 KINDS: dict[Kind, str] = {"paraphrase": "paraphrases", "k": "list lengths", "picture": "pictures"}
 FACTORS = ((1, 4), (1, 2), (2, 1), (4, 1))
 """Multiples of k, as numerator and denominator."""
+SHOWN = 4
+"""Variants without a turned direction that a sentence names; turned ones are all named."""
+
+UNCHANGED = "With the unchanged small pictures, which changed ones are compared with"
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,12 +116,15 @@ class PromptRobustness:
         return variant.effect.lean_direction == other.effect.lean_direction
 
     def change_flips(self, variant: Variant) -> bool:
-        """Whether the edit moves the list in another direction, both beyond chance."""
-        other = self.reference(variant)
-        if variant.effect is None or other.effect is None:
-            return False
-        directions = {variant.effect.lean_direction, other.effect.lean_direction}
-        return len(directions) == 2 and NO_CHANGE not in directions
+        """Whether the edit moves the followed group's share the other way, both beyond chance."""
+        return self._moved(variant) * self._moved(self.reference(variant)) < 0
+
+    def _moved(self, variant: Variant) -> int:
+        """1 where the edit raises the followed group's share beyond chance, -1 where it lowers it, else 0."""
+        effect = variant.effect
+        if effect is None or max(effect.p, effect.p_group[self.group]) > ALPHA:
+            return 0
+        return 1 if (effect.shares[self.group].estimate or 0.0) > 0 else -1
 
     def of_kind(self, kind: Kind) -> list[Variant]:
         return [variant for variant in self.variants if variant.kind == kind]
@@ -152,24 +160,44 @@ class PromptRobustness:
         held, n = counts["all"]
         yield f"“{self.prompt}” ({said}): the finding holds in {held} of {n} variants ({by_kind})."
         if self.ratio_range is not None:
-            yield f"The ratio of {self.group_name} goes from {self.ratio_range[0]:.2g} to {self.ratio_range[1]:.2g}."
+            least, most = self.ratio_range
+            yield f"The ratio of {self.group_name} goes from {least:.2f} to {most:.2f}."
+        lost = [v.name for v in self.variants if not self.holds(v) and not self.flips(v)]
+        if lost:
+            more = f" and {len(lost) - SHOWN} others" if len(lost) > SHOWN else ""
+            yield f"It is not found, nor its opposite, with: {'; '.join(lost[:SHOWN])}{more}."
         turned = [v.name for v in self.variants if self.flips(v)]
         if turned:
             yield f"The direction turns with: {'; '.join(turned)}."
+        plain = self.as_it_is
+        if plain is not None and (
+            plain.verdict != self.original.verdict or plain.direction(self.group) != self.original.direction(self.group)
+        ):
+            yield f"{UNCHANGED}, the finding is another one already: {LEAN_WORDS[plain.verdict]}."
         if self.disagree:
             sides = self.disagree
             yield (
                 f"Its wordings disagree: {self.group_name} is preferred by {'; '.join(sides['for'])}, "
                 f"others by {'; '.join(sides['against'])}."
             )
-        moved = [v for v in self.variants if self.change_holds(v) is not None]
-        if moved and self.original.effect is not None:
-            same = sum(bool(self.change_holds(v)) for v in moved)
-            what = self.original.effect.lean_direction
-            yield f"What the edit does ({what}) is the same in {same} of {len(moved)} variants."
-            other = [v.name for v in moved if self.change_flips(v)]
-            if other:
-                yield f"It goes another way with: {'; '.join(other)}."
+        yield from self._edit_sentences()
+
+    def _edit_sentences(self) -> Iterator[str]:
+        moved = [v for v in self.variants if v.effect is not None]
+        if not moved or self.original.effect is None:
+            return
+        same = sum(bool(self.change_holds(v)) for v in moved)
+        others = Counter(v.effect.lean_direction for v in moved if v.effect is not None and not self.change_holds(v))
+        what = LEAN_CHANGE_WORDS[self.original.effect.lean_direction]
+        told = ", ".join(f"{LEAN_CHANGE_WORDS[name]} ({n})" for name, n in others.most_common())
+        told = f"; in the others: {told}" if told else ""
+        yield f"The edit ({what}) does the same in {same} of {len(moved)} variants{told}."
+        plain = self.as_it_is.effect if self.as_it_is is not None else None
+        if plain is not None and plain.lean_direction != self.original.effect.lean_direction:
+            yield f"{UNCHANGED}, it does something else already: {LEAN_CHANGE_WORDS[plain.lean_direction]}."
+        turned = [v.name for v in moved if self.change_flips(v)]
+        if turned:
+            yield f"It moves {self.group_name} the other way with: {'; '.join(turned)}."
 
     def to_json(self) -> dict[str, Any]:
         ends = self.ratio_range

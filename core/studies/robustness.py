@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import pandas as pd
 
 from core.figures import Picture, Series
+from core.gallery.perturbed import AS_IT_IS
 from core.ranking.robustness import KINDS, PromptRobustness, Robustness, Variant, robustness
 from core.statistics import Estimate, Lean
 from core.studies.arms import ask
@@ -41,10 +42,12 @@ class RobustnessStudy(Study):
         found = robustness(
             request.gallery, asked, prompts, request.backbone, request.saes, request.bench, progress=progress
         )
+        part = "".join(f", {column} = {value}" for column, value in request.where.items())
+        what = f"{attribute} in gallery {request.gallery.name}{part}"
         settings = {"study": "robustness", **asked.to_json(), "prompts": prompts, **request.digests()}
         return StudyResult(
             pd.DataFrame(list(rows_of(found))),
-            picture(found, asked.k, asked.intervenes),
+            picture(found, what, asked.k, asked.intervenes),
             settings,
             (*(" ".join(one.sentences()) for one in found.prompts), *found.notes),
             {one.prompt: one.to_json() for one in found.prompts} | {"picture_cosine": found.picture_cosine},
@@ -94,18 +97,23 @@ def _columns(name: str, e: Estimate) -> dict[str, float | None]:
     return {name: e.estimate, f"{name}_lo": e.lo, f"{name}_hi": e.hi}
 
 
-def picture(found: Robustness, k: int, edited: bool) -> Picture:
-    """One row a prompt, and one more after an edit: the ratio of every variant by kind, the original filled."""
-    series = [_series("as asked", found, "original", edited)]
-    series += [_series(title, found, kind, edited) for kind, title in KINDS.items()]
-    kept = tuple(one for one in series if len(one.x))
-    small = "; pictures are the small ones that the gallery keeps" if found.picture_cosine is not None else ""
+def picture(found: Robustness, what: str, k: int, edited: bool) -> Picture:
+    """One row a prompt, and one more after an edit: the ratio of every variant by kind, the original filled.
+
+    Parameters
+    ----------
+    what : attribute and gallery in words, for the title.
+    """
+    kinds = {"original": "as asked", **KINDS, AS_IT_IS: "small pictures, unchanged"}
+    series = [_series(title, found, kind, edited) for kind, title in kinds.items()]
+    small = "; changed pictures are compared with the small ones that the gallery keeps, unchanged"
+    small = small if found.picture_cosine is not None else ""
     return Picture(
-        f"Robustness of findings, k = {k}",
+        f"Robustness of findings: {what}, k = {k}",
         "rows",
         "",
         "times the group's share of the searched rows (logarithmic)",
-        kept,
+        tuple(series),
         textwrap.fill(f"{NOTES[:-1]}{small}.", 125),
         {"as often as chance would": 1.0},
         " ".join(sentence for one in found.prompts for sentence in one.sentences()),
@@ -116,8 +124,9 @@ def _series(title: str, found: Robustness, kind: str, edited: bool) -> Series:
     """All marks of one kind; intervals of the originals alone, which keeps the figure readable."""
     words, names, ratios = [], [], []
     for one in found.prompts:
-        plain = [one.as_it_is] if kind == "picture" and one.as_it_is is not None else []
-        variants = [one.original] if kind == "original" else [*plain, *(v for v in one.variants if v.kind == kind)]
+        plain = [one.as_it_is] if one.as_it_is is not None else []
+        alone = {"original": [one.original], AS_IT_IS: plain}
+        variants = alone[kind] if kind in alone else [v for v in one.variants if v.kind == kind]
         for after in range(1 + edited):
             for variant in variants:
                 lean: Lean | None = variant.after if after else variant.lean

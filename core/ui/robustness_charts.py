@@ -24,6 +24,7 @@ def rows(of: Any) -> go.Figure:
             y=[words.index(word) + lane(place, len(of.series)) for word in series.x],
             mode="markers",
             name=series.name,
+            showlegend=bool(len(series.x)),
             marker={
                 "symbol": SYMBOLS[place % len(SYMBOLS)],
                 "size": 13 if place == 0 else 10,
