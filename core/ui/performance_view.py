@@ -106,7 +106,7 @@ def _gap(gap: RateGap, groups: tuple[str, ...]) -> str:
     p = f", {_p(gap.p)}" if gap.p is not None else ""
     few = f"; {e.note}" if e.note else ""
     return (
-        f"{groups[gap.high]} over {groups[gap.low]} {percent(e)} {interval(e)}, corrected for picking "
+        f"{groups[gap.high]} over {groups[gap.low]} {percent(e.estimate)} {interval(e)}, corrected for picking "
         f"{100 * gap.corrected:.0f} %{p}{few}"
     )
 

@@ -8,9 +8,10 @@ import plotly.graph_objects as go
 from core.figures import COLOURS, lane, log_edge, log_ticks, words_of
 from core.ui.figure_parts import BAND, INK, framed
 
-SYMBOLS = ("circle", "square-open", "diamond-open", "cross-open", "triangle-up-open")
-ROW_PIXELS, SHORTEST = 46, 190
+SYMBOLS = ("circle", "square-open", "diamond-open", "triangle-up-open", "triangle-down-open")
+ROW_PIXELS, SHORTEST = 62, 230
 """Height of a row of marks, and of the shortest figure."""
+PAD = {"t": 6, "l": 8}
 
 
 def rows(of: Any) -> go.Figure:
@@ -27,7 +28,7 @@ def rows(of: Any) -> go.Figure:
             showlegend=bool(len(series.x)),
             marker={
                 "symbol": SYMBOLS[place % len(SYMBOLS)],
-                "size": 13 if place == 0 else 10,
+                "size": 12 if place == 0 else 9,
                 "color": COLOURS[place % len(COLOURS)],
                 "line": {"width": 1.8},
             },
@@ -37,9 +38,21 @@ def rows(of: Any) -> go.Figure:
         )
     for place in range(0, len(words), 2):
         figure.add_hrect(place - 0.5, place + 0.5, fillcolor=BAND, opacity=0.35, line_width=0, layer="below")
-    for name, value in of.marks.items():
-        figure.add_vline(value, line={"color": INK, "width": 1.4}, annotation={"text": name, "yref": "paper", "y": 0})
-    framed(figure, max(SHORTEST, 100 + ROW_PIXELS * len(words)))
+    for value in of.marks.values():
+        figure.add_vline(value, line={"color": INK, "width": 1.4})
+    framed(figure, max(SHORTEST, 136 + ROW_PIXELS * len(words)))
+    figure.update_layout(
+        title={
+            "text": of.title,
+            "x": 0,
+            "xref": "container",
+            "y": 1,
+            "yanchor": "top",
+            "font": {"size": 15},
+            "pad": PAD,
+        },
+        margin={"t": 64, "b": 58},
+    )
     ticks = log_ticks(of)
     most = max([v for s in of.series for v in (*s.y, *s.hi) if v is not None] + list(of.marks.values()))
     figure.update_xaxes(
@@ -47,7 +60,7 @@ def rows(of: Any) -> go.Figure:
         range=[math.log10(least * 0.97), math.log10(most * 1.08)],
         tickvals=ticks,
         ticktext=[f"{tick:g}" for tick in ticks],
-        title=of.y_label,
+        title="; ".join([of.y_label, *(f"the line: {name}" for name in of.marks)]),
         fixedrange=True,
     )
     figure.update_yaxes(
