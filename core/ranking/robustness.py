@@ -359,7 +359,8 @@ def _wordings(asked: _Asked, gallery: Gallery, prompt: str) -> tuple[list[str], 
     kept, dropped = [prompt], []
     for text in fitter.book.paraphrases.of(prompt)[1:]:
         why = why_not_embedded([text], ("pooled",), gallery, asked.backbone)
-        strange = asked.backbone.unknown_words(text) if why is None and asked.backbone is not None else []
+        model = asked.backbone if _refusal(asked, gallery) is None else None
+        strange = model.unknown_words(text) if why is None and model is not None else []
         if why is not None:
             dropped.append(f"paraphrase {text!r}: {why}")
         elif strange:
@@ -381,16 +382,7 @@ def _changed(
     """Lists of every change of the pictures, unchanged ones first; or why there are none; and `picture_cosine`."""
     if not pictures:
         return {}, None, None
-    reason = why_no_pictures(gallery)
-    model = asked.backbone
-    if reason is None and model is None:
-        name = gallery.fingerprint("pooled").model
-        reason = f"the model that embedded gallery {gallery.name} ({name}) is not loaded, so no picture can be embedded"
-    if reason is None and model is not None:
-        try:
-            same_model(gallery, model)
-        except InputError as error:
-            reason = str(error)
+    model, reason = asked.backbone, why_no_pictures(gallery) or _refusal(asked, gallery)
     if reason is not None or model is None:
         return {}, reason, None
     attaches = _attaches(asked, gallery)
@@ -404,6 +396,18 @@ def _changed(
     except InputError as error:
         return {}, str(error), None
     return found, None, cosine
+
+
+def _refusal(asked: _Asked, gallery: Gallery) -> str | None:
+    """Why the model at hand cannot embed what the gallery's own model would; None where it is that model."""
+    if asked.backbone is None:
+        name = gallery.fingerprint("pooled").model
+        return f"the model that embedded gallery {gallery.name} ({name}) is not loaded, so no picture can be embedded"
+    try:
+        same_model(gallery, asked.backbone)
+    except InputError as error:
+        return str(error)
+    return None
 
 
 def _attaches(asked: _Asked, gallery: Gallery) -> tuple[Attach, ...]:
