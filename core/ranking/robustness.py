@@ -44,6 +44,10 @@ SHOWN = 4
 """Variants without a turned direction that a sentence names; turned ones are all named."""
 
 UNCHANGED = "With the unchanged small pictures, which changed ones are compared with"
+SHORTER = (
+    "a list shorter than the prompt's own shows no lean beyond chance somewhere: fewer rows show less, so that this is "
+    "no evidence against the finding; a turned direction would be"
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -334,6 +338,8 @@ def robustness(
             PromptRobustness(prompt, part.groups, original, tuple(variants), plain, (*dropped[prompt], *too_long))
         )
     notes = [*dict.fromkeys(asked.notes), *too_long]
+    if any(_shows_less(one, v) for one in results for v in one.of_kind("k")):
+        notes.append(SHORTER)
     notes += _summed(dropped)
     if reason is not None:
         notes.append(f"pictures are left out: {reason}")
@@ -343,6 +349,12 @@ def robustness(
             f"as they are, embedded the same way (mean cosine to the gallery's own embeddings {cosine:.4f})"
         )
     return Robustness(tuple(results), tuple(notes), cosine)
+
+
+def _shows_less(one: PromptRobustness, variant: Variant) -> bool:
+    """Whether a shorter list shows no lean where the prompt's own one does."""
+    shorter, silent = variant.k < one.original.k, not variant.lean.beyond_chance
+    return shorter and silent and bool(one.original.lean.beyond_chance)
 
 
 def lengths_around(k: int, n: int) -> tuple[list[int], list[str]]:

@@ -50,7 +50,7 @@ class RobustnessStudy(Study):
             picture(found, what, asked.k, asked.intervenes),
             settings,
             (*(" ".join(one.sentences()) for one in found.prompts), *found.notes),
-            {one.prompt: one.to_json() for one in found.prompts} | {"picture_cosine": found.picture_cosine},
+            {"prompts": [one.to_json() for one in found.prompts], "picture_cosine": found.picture_cosine},
         )
 
 

@@ -189,3 +189,12 @@ def test_prompts_do_not_depend_on_each_other(gallery: Gallery) -> None:
     both = ask(gallery, prompts=("a photo of a pilot", "a photo of a nurse"), templates=("a photo of {}",)).prompts
     alone = ask(gallery, prompts=("a photo of a nurse",), templates=("a photo of {}",)).prompts[0]
     assert both[1].to_json() == alone.to_json() and both[1].group_name == "Female"
+
+
+def test_a_shorter_list_that_shows_less_is_no_evidence(gallery: Gallery) -> None:
+    """Of 2 rows none can be told from chance, of 8 men alone it can."""
+    found = ask(gallery, k=8)
+    one = found.prompts[0]
+    assert one.original.lean.beyond_chance and not one.of_kind("k")[0].lean.beyond_chance
+    assert any("fewer rows show less" in note for note in found.notes)
+    assert "It is not found, nor its opposite, with: k = 2" in one.to_json()["words"]
