@@ -96,7 +96,7 @@ def _change(change: RateChange) -> str:
     if e.estimate is None or e.lo is None or e.hi is None or change.p is None:
         return e.reason or "–"
     interval = f"{100 * e.lo:+.0f} to {100 * e.hi:+.0f}"
-    return f"{100 * e.estimate:+.0f} :small[:gray[{interval}, {_p(change.p)}]]"
+    return f"{100 * e.estimate:+.0f} :small[:gray[{interval}, {_p(change.p)}]]".replace("-", "−")
 
 
 def _gap(gap: RateGap, groups: tuple[str, ...]) -> str:
@@ -105,6 +105,8 @@ def _gap(gap: RateGap, groups: tuple[str, ...]) -> str:
         return e.reason or "not computed"
     p = f", {_p(gap.p)}" if gap.p is not None else ""
     few = f"; {e.note}" if e.note else ""
+    if e.estimate == 0:
+        return f"none {interval(e)}{few}"
     return (
         f"{groups[gap.high]} over {groups[gap.low]} {percent(e.estimate)} {interval(e)}, corrected for picking "
         f"{100 * gap.corrected:.0f} %{p}{few}"
