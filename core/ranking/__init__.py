@@ -5,6 +5,7 @@ from core.ranking.bench import Bench
 from core.ranking.controls import ControlArm, ControlsResult, controls
 from core.ranking.cost import CostResult, ExplicitCost, ZeroshotCost, utility_cost
 from core.ranking.measures import metric_estimate
+from core.ranking.performance import Performance, performance, relevant_rows
 from core.ranking.request import RankRequest
 from core.ranking.results import ArmResult, Difference, Part, RankChange, RankResult
 from core.ranking.scenes import SceneArm, SceneGaps, Scenes, scene_arm, scene_change, scene_gaps
@@ -22,6 +23,7 @@ __all__ = [
     "Difference",
     "ExplicitCost",
     "Part",
+    "Performance",
     "RankChange",
     "RankRequest",
     "RankResult",
@@ -34,12 +36,17 @@ __all__ = [
     "approximate_rank",
     "controls",
     "metric_estimate",
+    "performance",
     "query_embedding",
     "rank",
     "recall_of",
+<<<<<<< HEAD
     "scene_arm",
     "scene_change",
     "scene_gaps",
+=======
+    "relevant_rows",
+>>>>>>> robust
     "sweep",
     "utility_cost",
 ]

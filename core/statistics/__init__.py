@@ -36,6 +36,7 @@ from core.statistics.means import kept_within, mean_of
 from core.statistics.multiplicity import CORRECTIONS, Corrected, benjamini_hochberg, corrected, holm
 from core.statistics.omnibus import omnibus_p
 from core.statistics.paired import PairedDraws, depth_for, metric_difference, paired_draws
+from core.statistics.rates import RateChange, RateGap, exchanged_rate_change, paired_rate_change, rate_gap
 from core.statistics.signs import sign_flips
 from core.statistics.two_rates import rate_difference, rate_ratio
 
@@ -62,6 +63,8 @@ __all__ = [
     "Metric",
     "PairedDraws",
     "Picked",
+    "RateChange",
+    "RateGap",
     "above_median",
     "accuracy_gap",
     "auc",
@@ -80,6 +83,7 @@ __all__ = [
     "effect_of",
     "exchange_of",
     "exchange_p",
+    "exchanged_rate_change",
     "gap_to_smallest",
     "group_p",
     "held_out_leakage",
@@ -106,9 +110,11 @@ __all__ = [
     "omnibus_p",
     "over_prompts",
     "paired_draws",
+    "paired_rate_change",
     "paired_share_interval",
     "probe_scores",
     "rate_difference",
+    "rate_gap",
     "rate_ratio",
     "share_bounds",
     "share_changes",

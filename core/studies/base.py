@@ -83,7 +83,7 @@ class StudyRequest:
     def require_prompts(self) -> tuple[str, ...]:
         """The queries; InputError where there is none."""
         if not self.prompts:
-            raise InputError("this study averages over queries; give --prompts FILE with a list of them")
+            raise InputError("this study asks queries; give --prompts FILE with a list of them, or --query TEXT")
         return self.prompts
 
     def require_sae(self, side: Side | None = None) -> "SAEFile":

@@ -9,10 +9,31 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+<<<<<<< HEAD
 from core.statistics import Estimate
 from core.ui.figure_parts import AFTER, BEFORE, INK, TARGET, beside, framed, interval_bars
 from core.ui.wording import in_points, percent, share_text
 from core.verdicts import points
+=======
+from core.statistics import Band, Estimate
+from core.ui import robustness_charts
+from core.ui.figure_parts import (
+    AFTER,
+    BAND,
+    BEFORE,
+    FAINT,
+    INK,
+    PALE,
+    ROW,
+    TARGET,
+    axis_end,
+    beside,
+    framed,
+    interval_bars,
+    percent_axis,
+)
+from core.ui.wording import number, percent, share_text
+>>>>>>> robust
 
 
 def config(name: str) -> dict[str, Any]:
@@ -164,6 +185,8 @@ def picture(of: Any) -> go.Figure:
     """A study's figure (core.figures.Picture) for the screen."""
     if of.kind == "cells":
         return _cells(of)
+    if of.kind == "rows":
+        return robustness_charts.rows(of)
     figure = go.Figure()
     colours = (AFTER, TARGET, "#2e6b47", "#9a5bb5", BEFORE, "#c0504d", "#5f6b2f", "#00798c")
     for place, series in enumerate(of.series):

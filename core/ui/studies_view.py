@@ -88,7 +88,9 @@ def _run(state: AppState, gallery: Gallery, name: str, attributes: tuple[str, ..
 
 def _show(name: str, found: "StudyResult") -> None:
     """Figure, table, notes and the three files."""
-    provenance.chart(charts.picture(found.picture), config=charts.config(name))
+    provenance.chart(
+        charts.picture(found.picture), config=charts.config(name), alt=found.picture.alt or found.picture.title
+    )
     if found.picture.notes:
         st.caption(found.picture.notes)
     for note in found.notes:
