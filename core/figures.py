@@ -13,19 +13,13 @@ Kind = Literal["bars", "lines", "points", "cells", "rows"]
 COLOURS = ("#1f83c4", "#d97f00", "#2e6b47", "#9a5bb5", "#7d8590", "#c0504d", "#5f6b2f", "#00798c")
 MARKS = "osD^vPX*"
 """Every series has its own mark as well as its own colour."""
-<<<<<<< HEAD
-WIDTH, HEIGHT, ROW = 8.0, 4.5, 0.3
-"""Inches: a figure's width, the height of curves and points, and of each row of bars."""
+WIDTH, HEIGHT, ROW, MARK_ROW = 8.0, 4.5, 0.3, 0.6
+"""Inches: a figure's width, the height of curves and points, of each row of bars, and of each row of marks."""
 PLOT, LETTER = (500.0, 255.0), (4.4, 8.0)
 """Points (1/72 inch): the area of curves and points inside its axes, and a letter of a name with its height."""
 ALL_NAMED = 24
 """Up to so many points all names are written, also where they meet; of more, the table has them all."""
-=======
-WIDTH, HEIGHT, ROW, MARK_ROW = 8.0, 4.5, 0.3, 0.6
-"""Inches: a figure's width, the height of curves and points, of each row of bars, and of each row of marks."""
-
 LEGEND_COLUMNS = 3
->>>>>>> robust
 
 
 @dataclass(frozen=True)

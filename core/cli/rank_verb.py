@@ -113,12 +113,9 @@ def _lines(document: dict[str, Any]) -> Iterator[str]:
             yield "  first: " + ", ".join(map(str, document[arm]["ids"][:10]))
     if "effect" in document.get("difference", {}):
         yield from _changes(document)
-<<<<<<< HEAD
     yield from _scene_lines(document.get("scenes"))
-=======
     if "performance" in document:
         yield from _performance(document["performance"])
->>>>>>> robust
 
 
 def list_lines(found: dict[str, Any], metrics: Iterable[str]) -> Iterator[str]:

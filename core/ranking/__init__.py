@@ -40,13 +40,10 @@ __all__ = [
     "query_embedding",
     "rank",
     "recall_of",
-<<<<<<< HEAD
+    "relevant_rows",
     "scene_arm",
     "scene_change",
     "scene_gaps",
-=======
-    "relevant_rows",
->>>>>>> robust
     "sweep",
     "utility_cost",
 ]

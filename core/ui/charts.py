@@ -9,31 +9,11 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-<<<<<<< HEAD
 from core.statistics import Estimate
+from core.ui import robustness_charts
 from core.ui.figure_parts import AFTER, BEFORE, INK, TARGET, beside, framed, interval_bars
 from core.ui.wording import in_points, percent, share_text
 from core.verdicts import points
-=======
-from core.statistics import Band, Estimate
-from core.ui import robustness_charts
-from core.ui.figure_parts import (
-    AFTER,
-    BAND,
-    BEFORE,
-    FAINT,
-    INK,
-    PALE,
-    ROW,
-    TARGET,
-    axis_end,
-    beside,
-    framed,
-    interval_bars,
-    percent_axis,
-)
-from core.ui.wording import number, percent, share_text
->>>>>>> robust
 
 
 def config(name: str) -> dict[str, Any]:
