@@ -60,7 +60,8 @@ PERTURBATIONS: Mapping[str, Perturbation] = {
 class ImageModel(Protocol):
     """What embeds the pictures; see core.backbones."""
 
-    weights_digest: str
+    @property
+    def weights_digest(self) -> str: ...
 
     def encode_images(
         self, images: Sequence[Image.Image], attaches: Sequence[Attach] = ("pooled",)

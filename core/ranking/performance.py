@@ -210,7 +210,7 @@ def performance_of(
         k=len(tops[0]),
         before=arms[0],
         after=arms[1] if len(arms) > 1 else None,
-        difference=_difference(*tops, labels, relevant, whole, len(groups)) if len(arms) > 1 else None,
+        difference=_difference(tops[0], tops[1], labels, relevant, whole, len(groups)) if len(arms) > 1 else None,
         asked={},
     )
 

@@ -160,7 +160,8 @@ class PromptRobustness:
         if not counts:
             yield f"“{self.prompt}” ({said}): no variant could be asked."
             return
-        by_kind = ", ".join(f"{KINDS[kind]} {h} of {n}" for kind, (h, n) in counts.items() if kind != "all")
+        shown = [(title, counts[kind]) for kind, title in KINDS.items() if kind in counts]
+        by_kind = ", ".join(f"{title} {same} of {whole}" for title, (same, whole) in shown)
         held, n = counts["all"]
         yield f"“{self.prompt}” ({said}): the finding holds in {held} of {n} variants ({by_kind})."
         if self.ratio_range is not None:
@@ -239,11 +240,12 @@ class _Lists:
 
     def variant(self, kind: Any, name: str, text: str, k: int, tests: int) -> Variant:
         tops = [self.rows[arm, text][:k] for arm in range(1 + self.edited)]
-        leans = [lean_of(self.part.counts, _counts(self.part, top), tests) for top in tops]
-        if not self.edited:
-            return Variant(kind, name, k, leans[0])
-        exchange = exchange_of(tops[0], tops[1], self.part.labels, len(self.part.groups))
-        return Variant(kind, name, k, *leans, effect_of(*leans, exchange, self.part.target.tolist(), tests))
+        before, *edited = (lean_of(self.part.counts, _counts(self.part, top), tests) for top in tops)
+        if not edited:
+            return Variant(kind, name, k, before)
+        exchange, after = exchange_of(tops[0], tops[1], self.part.labels, len(self.part.groups)), edited[0]
+        effect = effect_of(before, after, exchange, self.part.target.tolist(), tests)
+        return Variant(kind, name, k, before, after, effect)
 
 
 def _counts(part: Part, top: np.ndarray) -> list[int]:
@@ -267,7 +269,7 @@ class _Asked:
         queries = embed_texts(list(texts), gallery, self.request, self.backbone, *given)
         self.notes.extend(queries.notes)
         methods = ("identity", self.request.method) if self.request.intervenes else ("identity",)
-        rows = {}
+        rows: dict[tuple[int, str], np.ndarray] = {}
         for arm, method in enumerate(methods):
             items, vectors = intervene(gallery, part, queries, self.request, method, *given)
             rows |= {(arm, text): _searched(items, v, depth) for text, v in zip(texts, vectors, strict=True)}
@@ -427,5 +429,4 @@ def _attaches(asked: _Asked, gallery: Gallery) -> tuple[Attach, ...]:
     request = asked.request
     if not request.intervenes or not INTERVENTIONS.get(request.method).needs.sae or gallery.side not in asked.saes:
         return ("pooled",)
-    attach = sae_of(gallery.side, asked.saes).attach or "pooled"
-    return ("pooled",) if attach == "pooled" else ("pooled", attach)
+    return ("pooled", "residual") if sae_of(gallery.side, asked.saes).attach == "residual" else ("pooled",)

@@ -104,8 +104,8 @@ def picture(found: Robustness, what: str, k: int, edited: bool) -> Picture:
     ----------
     what : attribute and gallery in words, for the title.
     """
-    kinds = {"original": "as asked", **KINDS, AS_IT_IS: "small pictures, unchanged"}
-    series = [_series(title, found, kind, edited) for kind, title in kinds.items()]
+    kinds = [("original", "as asked"), *KINDS.items(), (AS_IT_IS, "small pictures, unchanged")]
+    series = [_series(title, found, kind, edited) for kind, title in kinds]
     small = "; changed pictures are compared with the small ones that the gallery keeps, unchanged"
     small = small if found.picture_cosine is not None else ""
     return Picture(
