@@ -1,4 +1,4 @@
-"""The formulas of a report, complete enough to compute every number again: estimator, order of draws, generator, seed."""
+"""The formulas of a report, enough to compute its numbers again: estimator, order of draws, generator, seed."""
 
 FORMULAS = {
     "share": "s_g = k_g / K: rows of group g in the top k / rows of known group in the top k",
@@ -62,15 +62,15 @@ FORMULAS = {
     "interval of a change of share": (
         "Tango's score interval (1998) of (won - lost) / K, K = min of the two lists' known rows, won = M e (1 - l), "
         "lost = M l (1 - e), l and e the group's shares of the a rows that leave and the a' that enter, "
-        "M = K (a / K_before + a' / K_after) / 2; shifted so that the observed change is its centre; ends reach 0 where "
-        "the group's p exceeds .05 and stop before 0 where it does not"
+        "M = K (a / K_before + a' / K_after) / 2; shifted so that the observed change is its centre; ends reach 0 "
+        "where the group's p exceeds .05 and stop before 0 where it does not"
     ),
     "change of a metric": (
         "after minus before; counts: default_rng(seed), 1,000 draws each in this order: Dirichlet(l_g + .5), "
         "Dirichlet(e_g + .5), Dirichlet(rows that stay + .5), Beta(stay + .5, (a + a') / 2 + .5) for the share that "
         "stays; 2.5 % and 97.5 % points of the differences as drawn and of the same around the observed difference, "
-        "the outer of both; ndkl: 1,000 resamples, default_rng(seed).poisson(1) weights of the rows of both rankings in "
-        "order of row number, deviations from their mean, widened by Student's quantile of the exchanged rows"
+        "the outer of both; ndkl: 1,000 resamples, default_rng(seed).poisson(1) weights of the rows of both rankings "
+        "in order of row number, deviations from their mean, widened by Student's quantile of the exchanged rows"
     ),
     "direction": (
         "d, d' = share minus target before and after, of the group that leads before, else of the one that "
@@ -105,7 +105,9 @@ FORMULAS = {
         "k_g given k_g + k_h of the benchmark h is noncentral hypergeometric (n_g, n_h) as above, the benchmark taken "
         "as fixed; no upper end where all selected rows may be of g. Selection rate: the interval of s_g times K / n_g"
     ),
-    "cosine": "mean over the searched rows of the cosine of a row before and after, +- 1.96 standard deviations / sqrt(n)",
+    "cosine": (
+        "mean over the searched rows of the cosine of a row before and after, +- 1.96 standard deviations / sqrt(n)"
+    ),
     "rows changed": "share of the searched rows whose embedding the edit changes, Wilson's interval",
     "zero-shot": (
         "accuracy and groups: Wilson, differences Newcombe 1998 method 10; worst group and gap: test inversion over "
