@@ -45,6 +45,7 @@ SHOWN_P = 1e-4
 
 LEANS = "Leans towards {group} beyond chance: {ratio} its share of the searched rows."
 NO_GROUP = "The prompt leans beyond chance, and no single group stands out by itself."
+NO_GROUP_CHANGED = "Who is retrieved changes beyond chance, and no single group's change stands out by itself."
 DISTANCE = "{difference} {side} {target}{interval}: the gallery brings {composition}, the model adds {model}."
 """A distance and its exact split; numbers in percentage points."""
 MOVED = "{group} goes from {before} to {after}: {said}."

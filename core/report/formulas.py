@@ -1,4 +1,4 @@
-"""The formulas of a report, complete enough to compute every number again: estimator, draws, generator, seed."""
+"""The formulas of a report, enough to compute its numbers again: estimator, order of draws, generator, seed."""
 
 FORMULAS = {
     "share": "s_g = k_g / K: rows of group g in the top k / rows of known group in the top k",
@@ -106,7 +106,9 @@ FORMULAS = {
         "k_g given k_g + k_h of the benchmark h is noncentral hypergeometric (n_g, n_h) as above, the benchmark taken "
         "as fixed; no upper end where all selected rows may be of g. Selection rate: the interval of s_g times K / n_g"
     ),
-    "cosine": "mean over the searched rows of the cosine before and after, +- 1.96 standard deviations / sqrt(n)",
+    "cosine": (
+        "mean over the searched rows of the cosine of a row before and after, +- 1.96 standard deviations / sqrt(n)"
+    ),
     "rows changed": "share of the searched rows whose embedding the edit changes, Wilson's interval",
     "zero-shot": (
         "accuracy and groups: Wilson, differences Newcombe 1998 method 10; worst group and gap: test inversion over "

@@ -47,7 +47,14 @@ def ratio(value: float) -> str:
     return f"{value:.2f}"
 
 
-WRITE = {"share": percent, "points": points, "metric": plain, "change": signed, "ratio": ratio}
+WRITE = {
+    "share": percent,
+    "points": points,
+    "bare points": in_points,
+    "metric": plain,
+    "change": signed,
+    "ratio": ratio,
+}
 
 
 def mark(value: Value, text: str) -> Markup:

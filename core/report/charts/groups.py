@@ -1,4 +1,4 @@
-"""Who one prompt retrieves: the share of each group, before and after, beside the searched share and the target."""
+"""Who is retrieved for one prompt: share of each group, before and after, beside the searched share and the target."""
 
 from collections.abc import Mapping
 from typing import Any

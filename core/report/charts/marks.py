@@ -25,8 +25,7 @@ def place(value: float, low: float, high: float) -> float:
 def svg(body: Sequence[str], height: float, title: str, width: float = WIDTH) -> Markup:
     return Markup(
         f'<svg class="chart" style="max-width:{width:.0f}px" viewBox="0 0 {width:.0f} {height:.0f}" role="img" '
-        f'aria-label="{escape(title)}" {TEXT} '
-        f'fill="{INK}"><title>{escape(title)}</title>{"".join(body)}</svg>'
+        f'aria-label="{escape(title)}" {TEXT} fill="{INK}"><title>{escape(title)}</title>{"".join(body)}</svg>'
     )
 
 

@@ -14,6 +14,7 @@ from core.verdicts import (
     MOVED,
     NO_CHANGE,
     NO_GROUP,
+    NO_GROUP_CHANGED,
     NOT_COMPUTED,
     change_words,
     distance_parts,
@@ -139,8 +140,11 @@ def about_effect(one: Document, prompt: Document, finding: Document, lean: Docum
         return Markup("The edit: <strong>{}</strong>{}; {} exchanged; {}.").format(
             NO_CHANGE, unknowable(effect), rows, tested(finding)
         )
+    if effect["p_group"][group] > ALPHA:
+        said = Markup("<strong>{}</strong>").format(NO_GROUP_CHANGED)
+        return Markup("The edit: {} All groups together: {}.").format(said, tested(finding))
     shares = [estimate(_share(prompt[arm], group), "share") for arm in ("before", "after")]
-    said = Markup("<strong>{}</strong>").format(change_words(effect, not one["part"]["asks_gallery_shares"]))
+    said = Markup("<strong>{}</strong>").format(change_words(effect, one["part"]["target"] != "gallery"))
     words = Markup("With the edit ") + Markup(MOVED).format(group=group, before=shares[0], after=shares[1], said=said)
     change = estimate(prompt["difference"]["shares"][group], "points", n=False)
     return words + Markup(" A change of {}; {}. {}").format(change, tested(finding), _leading(prompt, lean))

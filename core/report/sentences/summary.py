@@ -15,6 +15,7 @@ from core.verdicts import (
     BEYOND,
     LEAN_WORDS,
     NO_CHANGE,
+    NO_GROUP_CHANGED,
     NO_LEAN,
     NOT_COMPUTED,
     ONLY_APART,
@@ -79,7 +80,7 @@ def _effects(one: Document, effects: Sequence[Document]) -> Markup:
     """How often the edit goes in each direction, as the target sees it and as the lean does."""
     found = Counter(f["verdict"] for f in effects)
     moved = [f for f in effects if f["verdict"] not in (NO_CHANGE, NOT_COMPUTED)]
-    own_target = not one["part"]["asks_gallery_shares"]
+    own_target = one["part"]["target"] != "gallery"
     words = Markup("The edit, measured against {}: {} towards, {} past (it overshoots), {} away; {} show {}").format(
         target_name(one["part"]["target"]), found[TOWARDS], found[PAST], found[AWAY], found[NO_CHANGE], NO_CHANGE
     )
@@ -156,7 +157,9 @@ def _mean_effect(one: Document, finding: Document) -> Markup:
         return Markup("The mean change over the pre-registered prompts could not be computed.")
     if finding["verdict"] == NO_CHANGE or group is None:
         return Markup("Mean change with the edit: <strong>{}</strong>; {}.").format(NO_CHANGE, tested(finding))
-    said = change_words(finding, not one["part"]["asks_gallery_shares"])
+    if arms["edited"]["effect"]["p_group"][group] > ALPHA:
+        return Markup("Mean change with the edit: <strong>{}</strong> {}.").format(NO_GROUP_CHANGED, tested(finding))
+    said = change_words(finding, one["part"]["target"] != "gallery")
     words = Markup("Mean change with the edit, {}: {}, <strong>{}</strong>; {}.").format(
         group, estimate(arms["edited"]["effect"]["changes"][group], "points"), said, tested(finding)
     )
