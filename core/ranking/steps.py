@@ -171,9 +171,18 @@ def moves_items(method: type[Intervention], edit: Edit | None, request: RankRequ
 
 
 def measured(
-    gallery: Gallery, part: Part, request: RankRequest, items: Items, vector: np.ndarray, bench: Bench
+    gallery: Gallery,
+    part: Part,
+    request: RankRequest,
+    items: Items,
+    vector: np.ndarray,
+    bench: Bench,
+    every_score: bool = True,
 ) -> ArmResult:
-    """Search the items and measure the top k; remembered, because the arm without edit repeats at every toggle."""
+    """Search the items and measure the top k; remembered, because the arm without edit repeats at every toggle.
+
+    `every_score` says whether the items' index scores all of them, and not only those that it looked at.
+    """
     items.require(request.k)
     vector = unit_query(vector, items.index.d)
     target = request.target if isinstance(request.target, str) else dict(request.target)
@@ -182,7 +191,7 @@ def measured(
     def make() -> ArmResult:
         ranking = items.index.search(vector, min(depth_for(request.k), part.n - len(items.lost)))
         # a row without a direction has no score, and then no median of all scores can be told
-        all_scored = part.n <= SCORED_ROWS and not len(items.lost)
+        all_scored = every_score and part.n <= SCORED_ROWS and not len(items.lost)
         scored = above_median(items.index.scores(vector)) if all_scored else None
         return measure(gallery, part, request, ranking, scored)
 

@@ -17,9 +17,11 @@ from core.ui import (
     lean_charts,
     method_choice,
     numbers_view,
+    performance_view,
     probing,
     provenance,
     results,
+    robustness_view,
     scenes_view,
     sweep_view,
     toggles,
@@ -51,6 +53,8 @@ VIEWS: dict[str, str] = {
     "controls": "Controls",
     "cost": "What it costs",
     "why": "Why this lean?",
+    "robustness": "Asked otherwise",
+    "performance": "Precision and recall",
 }
 
 
@@ -157,6 +161,10 @@ def _outcome(state: AppState, question: results.Asked, attribute: str) -> tuple[
         sweep_view.view(question)
     elif view == "why":
         why_view.view(question)
+    elif view == "robustness":
+        robustness_view.view(question)
+    elif view == "performance":
+        performance_view.view(question, found)
     else:
         _pictures(state, question.gallery, attribute, found)
         _uploads(state, question, found)
