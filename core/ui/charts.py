@@ -19,6 +19,7 @@ from core.ui.figure_parts import (
     PALE,
     ROW,
     TARGET,
+    TITLED,
     axis_end,
     beside,
     framed,
@@ -139,7 +140,7 @@ def controls(arms: Mapping[str, float | None], draws: Sequence[float], null: Ban
     )
     _named_rows(figure, rows)
     figure = framed(figure, 104 + 34 * len(rows), right=110, legend=null is not None)
-    return figure.update_layout(margin={"b": 48})
+    return figure.update_layout(margin={"b": TITLED})
 
 
 def _named_rows(figure: go.Figure, names: Sequence[str]) -> None:
@@ -223,6 +224,7 @@ def trade_off(points: Sequence[tuple[str, Estimate, Estimate]], cost: str, skew:
         )
     )
     framed(figure, 460, legend=False)
+    figure.update_layout(margin={"b": TITLED})
     figure.update_xaxes(title=cost, fixedrange=True, zeroline=False)
     figure.update_yaxes(title=skew, fixedrange=True, rangemode="tozero")
     return figure
@@ -261,6 +263,7 @@ def picture(of: Any) -> go.Figure:
             )
     rows = sum(len(series.x) for series in of.series)
     framed(figure, max(260, 90 + 26 * rows) if of.kind == "bars" else 400, legend=len(of.series) > 1)
+    figure.update_layout(margin={"b": TITLED})
     if of.kind == "bars":
         figure.update_yaxes(autorange="reversed", fixedrange=True)
         figure.update_xaxes(title=of.y_label, fixedrange=True)
