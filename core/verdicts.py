@@ -263,6 +263,20 @@ ALL_RETRIEVED = (
 )
 
 
+DIFFERENT_PEOPLE = (
+    "Rows are taken as different people: where several are of one person, film or scene, intervals are too narrow and p "
+    "too small. A gallery built with --together says which rows belong together."
+)
+
+
+def clustered(column: str) -> str:
+    """How rows that belong together enter a lean, and where they do not."""
+    return (
+        f"rows with the same {column} are retrieved together: leans are tested by whole {column}s and their intervals "
+        "widened; changes take rows as different people"
+    )
+
+
 def most_retrieved(k: int, n: int) -> str:
     """A note for lists that hold half of the searched rows or more."""
     return (

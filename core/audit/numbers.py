@@ -63,8 +63,9 @@ def prompt_numbers(
     for arm, name in ((ORIGINAL, "before"), (CHOSEN, "after")):
         if arm not in ranked.arms:
             continue
-        top = part.labels[ranked.of(arm)[:k]]
-        found[arm] = list_numbers(top, part, seed, tests=tests)
+        rows = ranked.of(arm)[:k]
+        top = part.labels[rows]
+        found[arm] = list_numbers(top, part, seed, tests=tests, top=rows)
         groups = [part.groups[g] if g >= 0 else None for g in top]
         document[name] = {
             "ids": list(ids[arm]),

@@ -33,7 +33,7 @@ from core.ranking.shards import Shards, spread
 from core.retrieval import Ranking, ranks_of, unit_query
 from core.statistics import MINIMUM_N, Estimate, above_median, depth_for
 from core.store import array_digest
-from core.verdicts import ALL_RETRIEVED, most_retrieved
+from core.verdicts import ALL_RETRIEVED, clustered, most_retrieved
 
 if TYPE_CHECKING:
     from core.backbones.base import Backbone
@@ -219,7 +219,7 @@ def measure(
         rows=rows,
         scores=top.scores,
         groups=tuple(part.groups[g] if g >= 0 else None for g in ranked),
-        numbers=list_numbers(ranked, part, request.seed, request.null_draws, scored=above),
+        numbers=list_numbers(ranked, part, request.seed, request.null_draws, scored=above, top=top.rows),
         deep=ranking.rows,
         ties=ties_at(ranking.scores, request.k),
     )
@@ -304,6 +304,8 @@ def notes_of(part: Part, fitter: Fitter) -> list[str]:
     small = [f"{g} ({n})" for g, n in zip(part.groups, part.counts, strict=True) if n < MINIMUM_N]
     if small:
         notes.append(f"fewer than {MINIMUM_N} searched rows, shown and not interpreted: {', '.join(small)}")
+    if part.clusters is not None:
+        notes.append(clustered(str(gallery.together)))
     if part.unknown:
         notes.append(f"{part.unknown} of {part.n} searched rows have no known {request.attribute}")
     if request.k == part.n:
