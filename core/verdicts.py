@@ -264,8 +264,8 @@ ALL_RETRIEVED = (
 
 
 DIFFERENT_PEOPLE = (
-    "Rows are taken as different people: where several are of one person, film or scene, intervals are too narrow and p "
-    "too small. A gallery built with --together says which rows belong together."
+    "Rows are taken as different people: where several are of one person, film or scene, intervals are too narrow and "
+    "p too small. A gallery built with --together says which rows belong together."
 )
 
 
