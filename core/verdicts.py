@@ -43,6 +43,14 @@ ALPHA = 0.05
 SHOWN_P = 1e-4
 """Smaller p are said to be smaller."""
 
+LEANS = "Leans towards {group} beyond chance: {ratio} its share of the searched rows."
+NO_GROUP = "The prompt leans beyond chance, and no single group stands out by itself."
+NO_GROUP_CHANGED = "Who is retrieved changes beyond chance, and no single group's change stands out by itself."
+DISTANCE = "{difference} {side} {target}{interval}: the gallery brings {composition}, the model adds {model}."
+"""A distance and its exact split; numbers in percentage points."""
+MOVED = "{group} goes from {before} to {after}: {said}."
+TURNED = "From {before} {group} to {follower} {other}: {said}."
+
 
 def lean_verdict(beyond: bool | None) -> str:
     """The verdict of a lean: beyond chance, no lean beyond chance, or not computed."""
@@ -63,8 +71,8 @@ def lean_line(
     if not beyond:
         return "No lean beyond chance."
     if leading is None:
-        return "The prompt leans beyond chance, and no single group stands out by itself."
-    return f"Leans towards {leading} beyond chance: {times(groups[leading]['ratio'])} its share of the searched rows."
+        return NO_GROUP
+    return LEANS.format(group=leading, ratio=times(groups[leading]["ratio"]))
 
 
 def lean_phrase(leading: str | None, beyond: bool | None) -> str:
@@ -171,16 +179,49 @@ def effect_line(
     if effect["direction"] == NO_CHANGE:
         return f"No change beyond chance{unknowable(effect)}."
     group, other = effect["group"], effect["leading_after"]
-    moved = f"{group} goes from {100 * before:.0f} % to {100 * after:.0f} %: "
-    if other not in (None, group) and follower is not None:
-        moved = f"From {100 * before:.0f} % {group} to {100 * follower:.0f} % {other}: "
-    return f"{moved}{change_words(effect, own_target)}."
+    shares = {"before": f"{100 * before:.0f} %", "after": f"{100 * after:.0f} %"}
+    said = change_words(effect, own_target)
+    if other in (None, group) or follower is None:
+        return MOVED.format(group=group, said=said, **shares)
+    return TURNED.format(group=group, other=other, follower=f"{100 * follower:.0f} %", said=said, **shares)
 
 
 def change_words(effect: Mapping[str, Any], own_target: bool) -> str:
     """The directions of a change: with respect to the target, where it is one of its own, and of the lean."""
     said = LEAN_CHANGE_WORDS[effect["lean_direction"]]
     return f"{TARGET_CHANGE_WORDS[effect['direction']]}; {said}" if own_target else said
+
+
+def distance_line(distance: Mapping[str, Any], target: str) -> str:
+    """A distance to the target with its split, from one group of the block `distance` of a ranking; no word of chance.
+
+    Parameters
+    ----------
+    target : the target in words.
+    """
+    away = distance["difference"]
+    if away["estimate"] is None:
+        return f"Distance: not computed: {away['reason']}."
+    return DISTANCE.format(
+        **distance_parts(distance),
+        target=target,
+        interval="",
+        composition=in_points(distance["composition"]),
+        model=in_points(distance["model"]),
+    )
+
+
+def distance_parts(distance: Mapping[str, Any]) -> dict[str, str]:
+    """How far, and on which side of the target: "13.0 points", "above"."""
+    away = distance["difference"]["estimate"]
+    side = "at" if round(100 * abs(away), 1) == 0 else "above" if away > 0 else "below"
+    return {"difference": f"{100 * abs(away):.1f} points", "side": side}
+
+
+def in_points(value: float) -> str:
+    """Percentage points with their sign: "−32.9"; 0 has none."""
+    text = f"{100 * value:+.1f}"
+    return "0.0" if text in ("+0.0", "-0.0") else text.replace("-", "−")
 
 
 def unknowable(effect: Mapping[str, Any]) -> str:
@@ -212,6 +253,10 @@ ONLY_TOGETHER = (
     "itself, and all lean the same way."
 )
 ONLY_APART = "Single prompts are beyond chance, but their mean is not: they lean in different ways and cancel out."
+ONLY_SOME = (
+    "Single prompts are beyond chance, but their mean is not: the others lean too little, or the other way, for the "
+    "mean of all to be told from chance."
+)
 ALL_RETRIEVED = (
     "k is all searched rows: everything is retrieved whatever the prompt is, so that no lean can be computed; choose a "
     "smaller k."

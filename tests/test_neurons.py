@@ -138,6 +138,13 @@ def test_firing_statistics_of_a_part_are_those_of_the_part_alone():
     pd.testing.assert_frame_equal(part, alone)
 
 
+def test_what_only_rounding_tells_apart_has_no_standardised_difference():
+    """0.1 + 0.2 beside 0.3: neither group varies, and their difference over a deviation of 1e-17 is no number."""
+    codes = np.array([[0.1 + 0.2, 1.0], [0.3, 2.0], [0.3, 2.0 + 1e-9], [0.1 + 0.2, 1.0]])
+    table = firing_statistics(codes, ["A", "B", "B", "A"])
+    assert table["smd"].isna().all()
+
+
 def test_a_single_group_separates_from_nothing():
     table = firing_statistics(codes(), np.full(120, "all"))
     assert table[["auc", "smd", "p"]].isna().all().all() and (table.n == 120).all()

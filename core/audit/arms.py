@@ -18,7 +18,7 @@ from core.ranking.evidence import Fitter
 from core.ranking.material import embed_texts, part_codes, sae_of, select_part
 from core.ranking.request import RankRequest
 from core.ranking.results import Part
-from core.ranking.steps import intervene
+from core.ranking.steps import intervene, ties_at
 from core.statistics import depth_for
 from core.store import atomic_file, read_arrays
 
@@ -28,6 +28,8 @@ Edits = Mapping[Side, Edit]
 ORIGINAL, CHOSEN, RECONSTRUCTION, PROJECTION = "original", "edited", "reconstruction only", "mean-difference projection"
 PROJECTION_METHOD = "mean-difference"
 RANDOM_DRAWS = 20
+STORED = ("arms", "rows", "rows_changed", "cosine", "spread", "ties")
+"""Arrays of a stored ranking."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +45,8 @@ class Ranked:
     """Mean cosine of the searched rows before and after."""
     spread: tuple[float, ...]
     """Standard deviation of that cosine over the searched rows."""
+    ties: tuple[int, ...]
+    """Rows with exactly the k-th score where they lie on both sides of k; see `core.ranking.steps.ties_at`."""
     absent: tuple[tuple[str, str], ...] = ()
     """Arms without a ranking, each with the reason: their method leaves nothing of the prompt."""
 
@@ -155,7 +159,7 @@ def ranked(
     request = request_for(spec, attribute, prompt, edits, sources)
     part = select_part(sources.gallery, request, bench)
     depth = min(depth_for(spec.k), part.n)
-    names, rows, changed, cosines, absent = [], [], [], [], []
+    names, rows, changed, cosines, ties, absent = [], [], [], [], [], []
     for name, method, arm_edits in arms_of(spec, sources, part, request, controlled, bench):
         asked = replace(request, edits=arm_edits, method=method)
         queries = embed_texts([prompt], sources.gallery, asked, sources.texts, sources.saes, bench)
@@ -165,10 +169,12 @@ def ranked(
             absent.append((name, str(error)))
             continue
         names.append(name)
-        rows.append(items.index.search(vectors[0], depth).rows)
+        found = items.index.search(vectors[0], depth)
+        rows.append(found.rows)
+        ties.append(ties_at(found.scores, spec.k))
         changed.append(len(items.changed))
         cosines.append(_moments(items.cosines, part.n))
-    return Ranked(tuple(names), np.stack(rows), tuple(changed), *zip(*cosines, strict=True), tuple(absent))
+    return Ranked(tuple(names), np.stack(rows), tuple(changed), *zip(*cosines, strict=True), tuple(ties), tuple(absent))
 
 
 def _moments(cosines: np.ndarray, n: int) -> tuple[float, float]:
@@ -203,7 +209,7 @@ def gather(
         asked = request_for(spec, attribute, prompt, edit, sources)
         weights = sources.texts.weights_digest if sources.texts else ""
         made_of = [sources.gallery.digest, used, weights, asked.digest, controlled, RANDOM_DRAWS, list(spec.prompts)]
-        key = digest_of(made_of)
+        key = digest_of([*made_of, STORED])
         path = None if folder is None else folder / f"ranked-{key[:16]}.npz"
         if path is not None and path.is_file():
             found[attribute, prompt] = _load(path)
@@ -225,12 +231,13 @@ def _save(path: Path, one: Ranked) -> None:
             rows_changed=np.array(one.rows_changed),
             cosine=np.array(one.cosine),
             spread=np.array(one.spread),
+            ties=np.array(one.ties),
             absent=np.array(one.absent, dtype=np.str_).reshape(-1, 2),
         )
 
 
 def _load(path: Path) -> Ranked:
-    names = ("arms", "rows", "rows_changed", "cosine", "spread", "absent")
+    names = (*STORED, "absent")
     arms, rows, *rest, absent = read_arrays(path, names, "the rankings of an interrupted audit; remove it")
     numbers = (tuple(part.tolist()) for part in rest)
     return Ranked(tuple(arms.tolist()), rows.astype(np.int64), *numbers, tuple(map(tuple, absent.tolist())))

@@ -8,7 +8,9 @@ import typer
 
 from core.cli.app import app
 from core.cli.output import Json, emit, progress_bar
+from core.cli.rank_verb import p_text
 from core.config import InputError
+from core.verdicts import LEAN_WORDS, NOT_COMPUTED, TARGET_CHANGE_WORDS, in_points, smallest
 
 
 @app.command("audit")
@@ -43,6 +45,7 @@ def audit(
         "target": asked.to_json()["target"],
         "digests": {"spec": asked.digest, "gallery": result.sources.gallery.digest}
         | {"saes": {side: sae.digest for side, sae in result.sources.saes.items()}},
+        "notes": list(result.notes),
         "findings": result.findings,
     }
     emit(document, as_json, lambda: _findings(document))
@@ -59,15 +62,23 @@ def _removed(pairs: list[str]) -> dict[str, str]:
 
 
 def _findings(document: dict[str, Any]) -> Iterator[str]:
-    for finding in document["findings"]:
-        value = finding["value"]
-        if value["estimate"] is None:
-            yield f"{finding['id']}: not computed: {value['reason']}"
-            continue
-        number = f"{value['estimate']:+.3f} ({value['lo']:+.3f} to {value['hi']:+.3f}, n = {value['n']})"
-        p = "no p" if finding["p_adjusted"] is None else f"adjusted p = {finding['p_adjusted']:.4f}, m = {finding['m']}"
-        yield f"{finding['id']}: {finding['metric']} {number}, {p}: {finding['verdict']}"
+    yield from (f"note: {note}" for note in document["notes"])
+    yield from (f"{finding['id']}: {_finding(finding)}" for finding in document["findings"])
     yield f"written to {document['out']}: {', '.join(document['files'])}"
+
+
+def _finding(finding: dict[str, Any]) -> str:
+    """The verdict of a finding with its group, number and p; a group is named only where it is beyond chance."""
+    value, verdict = finding["value"], finding["verdict"]
+    if finding["p"] is None:
+        return f"{NOT_COMPUTED}: {value['reason']}" if value["estimate"] is None else NOT_COMPUTED
+    p = f"{p_text(finding['p'])}{smallest(finding['p'], finding['p_smallest'])}"
+    p += f", adjusted {p_text(finding['p_adjusted'])} ({finding['correction']}, m = {finding['m']})"
+    said = LEAN_WORDS.get(verdict) or TARGET_CHANGE_WORDS[verdict]
+    if finding["group"] is None or value["estimate"] is None:
+        return f"{said}; {p}"
+    ends = ", ".join([f"{in_points(value['lo'])} to {in_points(value['hi'])}", f"n = {value['n']}"])
+    return f"{said}: {finding['group']} {in_points(value['estimate'])} points ({ends}); {p}"
 
 
 @app.command("verify")

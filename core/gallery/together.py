@@ -88,7 +88,7 @@ def split_together(frame: pd.DataFrame, attributes: Sequence[str], column: str, 
     weight = 1.0 / np.asarray(held.sum(axis=0)).ravel()
     draws = _draws(frame, column, clusters, seed)
     sizes = np.bincount(clusters.numbers, minlength=clusters.n)
-    order = np.lexsort((draws, -sizes))
+    order = np.lexsort((np.array(draws, dtype="S16"), -sizes))
     probe = _dealt(held, weight, order, [draw[0] % 2 == 0 for draw in draws])
     return np.where(probe[clusters.numbers], "probe", "evaluation")
 

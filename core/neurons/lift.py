@@ -82,8 +82,8 @@ def lifts(
                 rate=own,
                 other_rate=other,
                 other_group=str(groups[nearest[m]]),
-                ratio=_ratio(own, other, *(float(end) for end in ratio[:, m]), n),
-                difference=Estimate(own - other, *(float(end) for end in difference[:, m]), n),
+                ratio=_ratio(own, other, float(ratio[0, m]), float(ratio[1, m]), n),
+                difference=Estimate(own - other, float(difference[0, m]), float(difference[1, m]), n),
             )
         )
     return tuple(found)

@@ -2,13 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from core.ranking.measures import ListChange, ListNumbers
 from core.ranking.request import RankRequest
 from core.statistics import Effect, Estimate
+
+if TYPE_CHECKING:
+    from core.ranking.scenes import Scenes
 
 SCHEMA = 2
 
@@ -155,6 +158,8 @@ class RankResult:
     difference: Difference | None = None
     reason: str | None = None
     """Why there is no ranking after, where one was asked for: the method leaves nothing of the query."""
+    scenes: "Scenes | None" = None
+    """Groups compared inside scenes, where the gallery keeps rows together."""
     index: Mapping[str, Any] | None = None
     """How the ranking was found where not every row was looked at, with the measured recall; None: exactly."""
 
@@ -176,4 +181,6 @@ class RankResult:
             document |= {"after": self.after.to_json(), "difference": self.difference.to_json()}
         elif self.reason is not None:
             document |= {key: {"reason": self.reason} for key in ("after", "difference")}
+        if self.scenes is not None:
+            document["scenes"] = self.scenes.to_json()
         return document

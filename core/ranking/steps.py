@@ -28,6 +28,7 @@ from core.ranking.material import (
 from core.ranking.measures import list_change, list_numbers
 from core.ranking.request import RankRequest
 from core.ranking.results import ArmResult, Difference, Part, RankChange, RankResult
+from core.ranking.scenes import scenes_of
 from core.ranking.shards import Shards, spread
 from core.retrieval import Ranking, ranks_of, unit_query
 from core.statistics import MINIMUM_N, Estimate, above_median, depth_for
@@ -89,9 +90,10 @@ def rank(
             arms.append((items, vectors[0]))
             found.append(measured(gallery, part, request, items, vectors[0], bench))
         difference = compare(gallery, part, request, found, arms) if len(arms) > 1 else None
+        inside = scenes_of(gallery, part, request, arms, bench)
     notes = (*query.notes, *notes_of(part, query.fitter), *(n for items, _ in arms for n in items.note(request.method)))
     digests = digests_of(query.fitter, arms[0][1])
-    return RankResult(request, part, digests, notes, *found, difference=difference, reason=reason)
+    return RankResult(request, part, digests, notes, *found, difference=difference, reason=reason, scenes=inside)
 
 
 def intervene(
@@ -169,9 +171,18 @@ def moves_items(method: type[Intervention], edit: Edit | None, request: RankRequ
 
 
 def measured(
-    gallery: Gallery, part: Part, request: RankRequest, items: Items, vector: np.ndarray, bench: Bench
+    gallery: Gallery,
+    part: Part,
+    request: RankRequest,
+    items: Items,
+    vector: np.ndarray,
+    bench: Bench,
+    every_score: bool = True,
 ) -> ArmResult:
-    """Search the items and measure the top k; remembered, because the arm without edit repeats at every toggle."""
+    """Search the items and measure the top k; remembered, because the arm without edit repeats at every toggle.
+
+    `every_score` says whether the items' index scores all of them, and not only those that it looked at.
+    """
     items.require(request.k)
     vector = unit_query(vector, items.index.d)
     target = request.target if isinstance(request.target, str) else dict(request.target)
@@ -180,7 +191,7 @@ def measured(
     def make() -> ArmResult:
         ranking = items.index.search(vector, min(depth_for(request.k), part.n - len(items.lost)))
         # a row without a direction has no score, and then no median of all scores can be told
-        all_scored = part.n <= SCORED_ROWS and not len(items.lost)
+        all_scored = every_score and part.n <= SCORED_ROWS and not len(items.lost)
         scored = above_median(items.index.scores(vector)) if all_scored else None
         return measure(gallery, part, request, ranking, scored)
 

@@ -11,6 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from core.report import charts, sentences, words
+from core.verdicts import in_points, smallest, target_name
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 PICTURES = 12
@@ -28,11 +29,13 @@ def _environment() -> Environment:
     )
     made.filters |= {
         "estimate": words.estimate,
-        "band": words.band,
+        "blind": words.blind,
         "target": words.target_name,
         "p": words.p_text,
         "neurons": words.neurons,
         "percent": words.percent,
+        "ratio": words.ratio,
+        "signed": in_points,
         "runs": lambda groups: [(group, len(list(run))) for group, run in groupby(groups)],
     }
     return made
@@ -59,8 +62,14 @@ def card(document: Mapping[str, Any]) -> str:
 
 def shown_ids(document: Mapping[str, Any]) -> list[str]:
     """Items whose pictures the page shows where pictures are embedded."""
-    tops = (top for one in document["attributes"] for prompt in one["prompts"] for top in prompt["top"].values())
+    prompts = (prompt for one in document["attributes"] for prompt in one["prompts"])
+    tops = (prompt[arm] for prompt in prompts for arm, _ in arms_of(prompt))
     return list(dict.fromkeys(item for top in tops for item in top["ids"][:PICTURES]))
+
+
+def arms_of(prompt: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The lists of a prompt, each with its name on the page."""
+    return [(arm, name) for arm, name in (("before", "original"), ("after", "edited")) if arm in prompt]
 
 
 def _view(document: Mapping[str, Any]) -> dict[str, Any]:
@@ -75,8 +84,15 @@ def _view(document: Mapping[str, Any]) -> dict[str, Any]:
         "finding": lambda one, prompt, about: _shown(listed.get((one, prompt, about)), removed),
         "removed": [(f, removed[f["id"]]) for f in document["findings"] if f["id"] in removed],
         "prompts_of": _prompts_of,
+        "arms_of": arms_of,
+        "target_of": _target_of,
+        "with_target": _with_target,
+        "lean_rows": _lean_rows,
+        "about_group": _about_group,
+        "impact_row": _impact_row,
         "cost_rows": _cost_rows,
         "picture_count": PICTURES,
+        "smallest": smallest,
         "edit_groups": _edit_groups,
     }
 
@@ -87,6 +103,37 @@ def _shown(finding: Mapping[str, Any] | None, removed: Mapping[str, str]) -> Map
 
 def _prompts_of(one: Mapping[str, Any], kind: str) -> list[Mapping[str, Any]]:
     return [prompt for prompt in one["prompts"] if prompt["kind"] == kind]
+
+
+def _target_of(one: Mapping[str, Any]) -> str:
+    """The target of an attribute in words; a table of its own is printed beside the group sizes."""
+    return target_name(one["part"]["target"])
+
+
+def _with_target(found: Mapping[str, Any], group: str, value: Mapping[str, Any]) -> dict[str, Any]:
+    """A share or a difference with the target share of its group beside it."""
+    return {**value, "target": found["distance"][group]["target"]}
+
+
+def _about_group(one: Mapping[str, Any]) -> str:
+    """The group that figures of one group are about: the one that leads in the mean, else departs most in it."""
+    return one["arms"]["original"]["lean"]["group"]
+
+
+def _lean_rows(prompts: Sequence[Mapping[str, Any]], group: str) -> dict[str, dict[str, Any]]:
+    """prompt -> arm -> lean of one group in points; prompts whose lean was not computed are left to the text."""
+    rows = {p["prompt"]: {arm: p[arm]["lean"][group]["points"] for arm, _ in arms_of(p)} for p in prompts}
+    return {prompt: arms for prompt, arms in rows.items() if any(v["estimate"] is not None for v in arms.values())}
+
+
+def _impact_row(row: Mapping[str, Any]) -> dict[str, Any]:
+    """One row of a table of impact ratios: rate and ratio as estimates, and the words beside them."""
+    lo, hi = row["impact_ratio_interval"]
+    marks = ["benchmark"] * row["benchmark"] + ["under 2 % of the data"] * row["under_2_percent"]
+    return {
+        "ratio": {"estimate": row["impact_ratio"], "lo": lo, "hi": hi, "n": row["n"], "reason": "no benchmark"},
+        "marks": ", ".join(marks),
+    }
 
 
 def _cost_rows(cost: Mapping[str, Any]) -> list[tuple[str, Any, Any, Any]]:

@@ -1,34 +1,44 @@
-"""findings.csv: every number of the report as a line of its own, with all that it depends on."""
+"""findings.csv: every number of the report as a line of its own, with all that it depends on.
+
+Names are those of report.json: `share`, `ratio`, `points`, `difference`, `composition`, `model`, `impact_ratio` and the
+metrics of a list; `lean` and `effect` are the findings.
+"""
 
 import csv
 import io
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from core.report.words import target_name
+from core.report.words import METRICS, NO_TARGET, target_name
 
 COLUMNS = (
     *("attribute", "kind", "prompt", "arm", "group", "metric", "k", "target", "n", "estimate", "lo", "hi"),
-    *("null_lo", "null_hi", "p", "p_adj", "correction", "m", "verdict", "method", "where", "seed", "reason", "removed"),
+    *("null_lo", "null_hi", "p", "p_smallest", "p_adj", "correction", "m", "verdict", "direction", "lean_direction"),
+    *("leading_before", "leading_after", "method", "where", "seed", "note", "reason", "removed"),
 )
-INTERVALS = {
-    "share": "Wilson",
-    "share difference": "paired bootstrap",
-    "mean": "prompts and rows resampled",
-    "random": "smallest and largest draw",
-    "explicit before": "score limits of placements",
-    "explicit after": "score limits of placements",
-    "explicit difference": "score limits of placements, paired",
-    "leakage": "score limits, with the spread of a cross-validated probe",
-    "zeroshot": "not computed",
-    "zeroshot before": "Wilson; gap: Newcombe",
-    "zeroshot after": "Wilson; gap: Newcombe",
-    "zeroshot difference": "Newcombe, paired; worst group and gap: paired bootstrap",
+EXACT = "noncentral hypergeometric, exact"
+CHANGE = "Tango, paired"
+MEAN = "prompts and rows resampled"
+DRAWN = "smallest and largest draw"
+FACT = "counted, no sampling"
+METHODS = {
+    "rows_changed": "Wilson",
     "cosine": "normal over rows",
+    "explicit": "placements, square-and-add",
+    "explicit difference": "placements, square-and-add, paired",
+    "leakage": "placements of a cross-validated probe, variance inflated",
+    "zeroshot": "Wilson; worst group and gap: test inversion",
+    "zeroshot difference": "Newcombe, paired; worst group and gap: test inversion, joined by a paired bootstrap",
 }
+"""Which interval a number has."""
+P_LEAN = "p: hypergeometric, exact; more than two groups: G statistic"
+P_EFFECT = "p: exchanged rows, hypergeometric, exact; more than two groups: G statistic"
+P_MEAN = "p: labels permuted once for all prompts"
+Line = dict[str, Any]
+Document = Mapping[str, Any]
 
 
-def findings_csv(document: Mapping[str, Any]) -> str:
+def findings_csv(document: Document) -> str:
     """The tidy table."""
     written = io.StringIO()
     table = csv.DictWriter(written, COLUMNS, lineterminator="\n", restval="")
@@ -38,86 +48,148 @@ def findings_csv(document: Mapping[str, Any]) -> str:
     return written.getvalue()
 
 
-def lines(document: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """One line an estimate."""
+def lines(document: Document) -> Iterator[Line]:
+    """One line an estimate; findings first."""
     spec = document["spec"]
     where = "; ".join(f"{column}={value}" for column, value in spec["where"].items())
     for one in document["attributes"]:
         common = {"attribute": one["attribute"], "where": where, "seed": spec["seed"], "k": spec["k"]}
-        judged = {(f["prompt"], f["about"]): f for f in document["findings"] if f["attribute"] == one["attribute"]}
+        for finding in document["findings"]:
+            if finding["attribute"] == one["attribute"]:
+                yield {**common, **_finding(document, finding)}
         for prompt in one["prompts"]:
             own = {**common, "prompt": prompt["prompt"], "kind": prompt["kind"]}
-            yield from _of_prompt(document, prompt, own, judged)
-        yield from _of_arms(document, one, common, judged)
+            for arm in ("before", "after"):
+                if arm in prompt:
+                    yield from _of_list(prompt[arm], {**own, "arm": arm})
+            yield from _of_change(prompt, {**own, "arm": "difference"})
+        for arm, found in one["arms"].items():
+            yield from _of_arm(arm, found, {**common, "kind": "headline", "arm": arm})
         yield from _of_cost(one, common)
 
 
-def _of_prompt(
-    document: Mapping[str, Any], prompt: Mapping[str, Any], own: Mapping[str, Any], judged: Mapping[Any, Any]
-) -> Iterator[dict[str, Any]]:
-    for group, arms in prompt["shares"].items():
-        for arm, value in arms.items():
-            metric = "share difference" if arm == "difference" else "share"
-            yield {**own, "arm": arm, "group": group, "metric": metric, **_value(value), "method": INTERVALS[metric]}
-    for name, arms in prompt["metrics"].items():
-        for arm, value in arms.items():
-            how = "paired bootstrap" if arm == "difference" else "test inversion" if "skew" in name else "bootstrap"
-            line = {**own, "arm": arm, "metric": name, **_value(value), "method": how, "p": value.get("p")}
-            about = {"original": "bias", "difference": "effect"}.get(arm)
-            if name == "max_skew" and about is not None:
-                line |= _judged(document, judged.get((prompt["prompt"], about)))
-            yield line
-    for name in ("rows_changed", "cosine"):
-        if name in prompt:
-            how = "Wilson" if name == "rows_changed" else INTERVALS["cosine"]
-            yield {**own, "arm": "edited", "metric": name, **_value(prompt[name]), "method": how}
+def _finding(document: Document, finding: Document) -> Line:
+    """A finding with its p, what the correction made of it, and whether the auditor left it out of the page."""
+    lean, mean = finding["about"] == "lean", finding["prompt"] is None
+    how = f"{MEAN}; {P_MEAN}" if mean else f"{EXACT}; {P_LEAN}" if lean else f"{CHANGE}; {P_EFFECT}"
+    names = ("p", "p_smallest", "correction", "m", "verdict", "direction", "lean_direction")
+    return {
+        "kind": finding["kind"],
+        "prompt": finding["prompt"] or "all pre-registered prompts",
+        "arm": "before" if lean else "difference",
+        "group": finding["group"] or "",
+        "metric": finding["about"],
+        **_value(finding["value"]),
+        **{name: finding.get(name) for name in (*names, "leading_before", "leading_after")},
+        "p_adj": finding["p_adjusted"],
+        "method": how,
+        "removed": document["options"]["removed"].get(finding["id"], ""),
+    }
 
 
-def _of_arms(
-    document: Mapping[str, Any], one: Mapping[str, Any], common: Mapping[str, Any], judged: Mapping[Any, Any]
-) -> Iterator[dict[str, Any]]:
-    for arm, found in one["arms"].items():
-        own = {**common, "kind": "headline", "prompt": "all pre-registered prompts", "arm": arm}
-        how = INTERVALS["random" if arm == "random neurons" else "mean"]
-        line = {**own, "metric": "mean max_skew", **_value(found["mean"]), "method": how, "p": found.get("p")}
-        yield line | (_judged(document, judged.get((None, "bias"))) if arm == "original" else {})
-        if "change" in found:
-            line = {**own, "metric": "change of mean max_skew", **_value(found["change"]), "method": INTERVALS["mean"]}
-            if arm == "edited":
-                line |= _judged(document, judged.get((None, "effect")))
-            yield line
-            yield {**own, "metric": "cosine", **_value(found["cosine"]), "method": INTERVALS["cosine"]}
-        for prompt, value in found.get("by_prompt", {}).items():
-            if arm not in ("original", "edited"):
-                line = {**own, "prompt": prompt, "metric": "max_skew", **_value(value)}
-                yield line | {"method": "test inversion"}
-        for i, value in enumerate(found.get("draws", []), 1):
-            yield {
-                **own,
-                "arm": f"random {i}",
-                "metric": "mean max_skew",
-                **_value(value),
-                "method": "Student over prompts",
+def _of_list(found: Document, own: Line) -> Iterator[Line]:
+    """Lean, distance, impact and metrics of one list."""
+    for group, lean in found["lean"].items():
+        away = found["distance"][group]
+        line = {**own, "group": group}
+        tested = {"p": lean["p"], "p_adj": lean["p_adjusted"], "correction": "Holm over the groups of this list"}
+        yield {**line, "metric": "share", **_value(lean["share"] | {"target": away["target"]}), "method": EXACT}
+        for name in ("ratio", "points"):
+            yield {**line, "metric": name, **_value(lean[name]), "method": EXACT, **tested}
+        difference = away["difference"] | {"target": away["target"]}
+        yield {**line, "metric": "difference", **_value(difference), "method": EXACT}
+        if away["composition"] is not None:
+            brought = _exactly(away["composition"], lean["searched"], away["target"])
+            yield {**line, "metric": "composition", **brought, "method": FACT}
+            model = {
+                "estimate": away["model"],
+                **{e: away["difference"][e] - away["composition"] for e in ("lo", "hi")},
             }
+            model |= {"n": away["difference"]["n"], "target": away["target"]}
+            yield {**line, "metric": "model", **_value(model), "method": EXACT}
+    for group, row in found["impact"].items():
+        yield from _of_impact(row, {**own, "group": group})
+    for name in METRICS:
+        how = "bootstrap along the ranking" if name == "ndkl" else "test inversion"
+        yield {**own, "metric": name, **_value(found[name]), "method": how}
 
 
-def _of_cost(one: Mapping[str, Any], common: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+def _of_impact(row: Document, line: Line) -> Iterator[Line]:
+    """Selection rate and impact ratio of one group; the benchmark's own ratio is 1 by definition."""
+    rate = {"estimate": row["selection_rate"], "reason": "nobody of this group was searched"}
+    if row["selection_rate"] is not None:
+        rate = _exactly(row["selection_rate"], row["n"], NO_TARGET)
+    yield {**line, "metric": "selection_rate", **_value(rate), "method": FACT}
+    lo, hi = row["impact_ratio_interval"]
+    why = "no category that is large enough has a selected row, or nobody of this one was searched"
+    notes = ["benchmark: 1 by definition"] * row["benchmark"] + ["under 2 % of the data"] * row["under_2_percent"]
+    if hi is None and lo is not None:
+        notes.append("no upper end: all selected rows may be of this group")
+    yield {
+        **line,
+        "metric": "impact_ratio",
+        **_value({"estimate": row["impact_ratio"], "lo": lo, "hi": hi, "n": row["n"], "reason": why}),
+        "note": "; ".join(notes),
+        "method": FACT if row["benchmark"] else f"{EXACT}, benchmark taken as fixed",
+    }
+
+
+def _of_change(prompt: Document, own: Line) -> Iterator[Line]:
+    """What changed between the two lists of one prompt."""
+    if "difference" not in prompt:
+        return
+    change = prompt["difference"]
+    for group, value in change["shares"].items():
+        p = change["effect"].get("p_group", {}).get(group)
+        yield {**own, "group": group, "metric": "share", **_value(value), "method": CHANGE, "p": p}
+    for name in METRICS:
+        how = "paired resamples" if name == "ndkl" else "compositions drawn around the exchange"
+        yield {**own, "metric": name, **_value(change[name]), "method": how}
+    for name in ("rows_changed", "cosine"):
+        yield {**own, "metric": name, **_value(prompt[name]), "method": METHODS[name]}
+
+
+def _of_arm(arm: str, found: Document, own: Line) -> Iterator[Line]:
+    """Means of one arm over the pre-registered prompts."""
+    over = {**own, "prompt": "all pre-registered prompts"}
+    if arm == "random neurons":
+        line = {**over, "metric": "mean size of the lean"}
+        tested = {"p": found["p"], "p_smallest": found["p_smallest"]}
+        yield {**line, **_value(found["size"]), "method": DRAWN, **tested}
+        for i, value in enumerate(found["draws"], 1):
+            yield {**line, "arm": f"random {i}", **_value(value), "method": "Student over prompts"}
+        return
+    lean = found["lean"]
+    yield {**over, "metric": "mean size of the lean", **_value(found["size"]), "method": MEAN}
+    for group, value in lean["points"].items():
+        tested = {"p": lean["p_group"][group], "p_adj": lean["p_adjusted"][group], "p_smallest": lean["p_smallest"]}
+        line = {**over, "group": group, "metric": "mean points", **_value(value), "method": f"{MEAN}; {P_MEAN}"}
+        yield line | tested | {"correction": "Holm over the groups"}
+    yield {**over, "metric": "mean max_skew", **_value(found["mean"]), "method": MEAN}
+    if "change" in found:
+        changes = found["effect"].get("changes", {})
+        for group, value in changes.items():
+            line = {**over, "group": group, "metric": "change of mean share", **_value(value)}
+            yield line | {"method": f"{MEAN}; {P_MEAN}", "p": found["effect"]["p_group"][group]}
+        yield {**over, "metric": "change of mean max_skew", **_value(found["change"]), "method": MEAN}
+        yield {**over, "metric": "cosine", **_value(found["cosine"]), "method": METHODS["cosine"]}
+    if arm not in ("original", "edited"):
+        for prompt, value in found["by_prompt"].items():
+            yield {**own, "prompt": prompt, "metric": "max_skew", **_value(value), "method": "test inversion"}
+
+
+def _of_cost(one: Document, common: Line) -> Iterator[Line]:
     for part in ("cost", "leakage"):
         for path, value in _estimates(one.get(part, {})):
             arm = next((step for step in path if step in ("before", "after", "difference")), "")
             named = [step for step in path if step not in (arm, "zeroshot", "explicit", "by_group")]
-            how = INTERVALS[part if part == "leakage" else f"{path[0]} {arm}".strip()]
-            yield {
-                **common,
-                "kind": part,
-                "arm": arm,
-                "metric": " | ".join([part, *named]),
-                **_value(value),
-                "method": how,
-            }
+            kind = part if part == "leakage" else path[0]
+            how = METHODS.get(f"{kind} {arm}", METHODS[kind])
+            line = {**common, "kind": part, "arm": arm, "metric": " | ".join([part, *named])}
+            yield {**line, **_value(value), "method": how}
 
 
-def _estimates(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Mapping[str, Any]]]:
+def _estimates(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Document]]:
     """Every estimate inside a document, with the keys that lead to it."""
     if isinstance(value, Mapping):
         if "estimate" in value:
@@ -127,21 +199,14 @@ def _estimates(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[s
             yield from _estimates(item, (*path, str(key)))
 
 
-def _value(value: Mapping[str, Any]) -> dict[str, Any]:
+def _exactly(value: float, n: int, target: Any) -> Line:
+    """A number that was counted: its ends are itself."""
+    return {"estimate": value, "lo": value, "hi": value, "n": n, "target": target_name(target)}
+
+
+def _value(value: Document) -> Line:
     lo, hi = value.get("null", ("", ""))
     kept = {name: value.get(name) for name in ("estimate", "lo", "hi", "n")}
-    return kept | {
-        "null_lo": lo,
-        "null_hi": hi,
-        "reason": value.get("reason", ""),
-        "target": target_name(value["target"]),
-    }
-
-
-def _judged(document: Mapping[str, Any], finding: Mapping[str, Any] | None) -> dict[str, Any]:
-    """What the correction made of it, and whether the auditor left it out of the page."""
-    if finding is None:
-        return {}
-    removed = document["options"]["removed"].get(finding["id"], "")
-    line = {"p": finding["p"], "p_adj": finding["p_adjusted"], "correction": finding["correction"]}
-    return line | {"m": finding["m"], "verdict": finding["verdict"], "removed": removed}
+    reason = value.get("reason", "") if value["estimate"] is None else ""
+    named = {"reason": reason, "note": value.get("note", ""), "target": target_name(value.get("target", NO_TARGET))}
+    return kept | {"null_lo": lo, "null_hi": hi} | named

@@ -5,9 +5,11 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
+from core.verdicts import TARGET_NAMES, in_points
+
 Value = Mapping[str, Any]
 METRICS = {"max_skew": "MaxSkew", "min_skew": "MinSkew", "ndkl": "NDKL", "kl": "KL"}
-TARGETS = {"uniform": "even shares", "gallery": "the gallery's shares", "not applicable": "no target"}
+NO_TARGET = "not applicable"
 
 
 def percent(share: float) -> str:
@@ -24,14 +26,14 @@ def signed(value: float) -> str:
 
 def points(value: float) -> str:
     """A difference of shares in percentage points."""
-    return f"{100 * value:+.1f} points".replace("-", "−")
+    return f"{in_points(value)} points"
 
 
 def target_name(target: Any) -> str:
     """The target in words; a single share as a percentage, a table as its groups."""
     if isinstance(target, Mapping):
         return "own table: " + ", ".join(f"{group} {percent(share)}" for group, share in target.items())
-    return percent(target) if isinstance(target, float) else TARGETS.get(target, str(target))
+    return percent(target) if isinstance(target, float) else TARGET_NAMES.get(target, str(target))
 
 
 def p_text(p: float | None) -> str:
@@ -40,37 +42,67 @@ def p_text(p: float | None) -> str:
     return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
 
 
-WRITE = {"share": percent, "points": points, "metric": plain, "change": signed, "ratio": plain}
+def ratio(value: float) -> str:
+    """A ratio to two digits: more than a list of some hundred rows can tell."""
+    return f"{value:.2f}"
 
 
-def mark(value: Value, how: str, text: str) -> Markup:
-    """Any text about one estimate, with the estimate's own numbers in attributes for whoever reads by machine."""
+WRITE = {
+    "share": percent,
+    "points": points,
+    "bare points": in_points,
+    "metric": plain,
+    "change": signed,
+    "ratio": ratio,
+}
+
+
+def mark(value: Value, text: str) -> Markup:
+    """Any text about one estimate, with the estimate's own numbers in attributes for whoever reads by machine.
+
+    A lean and its ratio have no target, and say so.
+    """
     kept = {name: value.get(name) for name in ("estimate", "lo", "hi", "n")}
     data = " ".join(f'data-{name}="{number!r}"' for name, number in kept.items())
     return Markup(
-        f'<span class="est" {data} data-target="{escape(target_name(value["target"]))}">{escape(text)}</span>'
+        f'<span class="est" {data} data-target="{escape(target_name(value.get("target", NO_TARGET)))}">'
+        f"{escape(text)}</span>"
     )
 
 
-def estimate(value: Value, how: str = "metric", n: bool = True) -> Markup:
-    """ "87.0 % (79.0 to 92.2 %, n = 100)", or the reason why there is no number."""
+def estimate(value: Value, how: str = "metric", n: bool = True, unit: str = "") -> Markup:
+    """ "87.0 % (79.0 to 92.2 %, n = 100)", or the reason why there is no number.
+
+    Parameters
+    ----------
+    unit : a word behind the number itself: "3.67 times (3.12 to 4.19, n = 100)".
+    """
     if value["estimate"] is None:
         return Markup(f'<span class="none">not computed: {escape(value["reason"])}</span>')
-    write = WRITE[how]
-    lo, hi = write(value["lo"]), write(value["hi"])
-    unit = lo[lo.index(" ") :] if " " in lo else ""
-    lo = lo.removesuffix(unit) if unit else lo
     count = f", n = {value['n']:,}" if n else ""
-    return mark(value, how, f"{write(value['estimate'])} ({lo} to {hi}{count})")
+    return mark(value, f"{WRITE[how](value['estimate'])}{unit} ({interval(value, how)}{count})")
 
 
-def band(value: Value) -> Markup:
-    """The null band of a metric."""
-    if value["estimate"] is None or "null" not in value:
+def interval(value: Value, how: str = "metric") -> str:
+    """ "79.0 to 92.2 %"; an interval may have no upper end."""
+    write = WRITE[how]
+    if value.get("lo") is None:
+        return "no interval"
+    lo = write(value["lo"])
+    if value["hi"] is None:
+        return f"at least {lo}"
+    own = lo[lo.index(" ") :] if " " in lo else ""
+    return f"{lo.removesuffix(own) if own else lo} to {write(value['hi'])}"
+
+
+def blind(found: Mapping[str, Any], name: str) -> Markup:
+    """What a blind draw shows of one metric of a list: the null band where the target is the searched rows' shares."""
+    drawn = (found["blind_draw"] or {"metrics": {}})["metrics"].get(name)
+    if drawn is None:
         return Markup('<span class="none">none</span>')
-    lo, hi = value["null"]
-    whole = {"estimate": value["null_mean"], "lo": lo, "hi": hi, "n": value["n"], "target": value["target"]}
-    return mark(whole, "metric", f"{plain(lo)} to {plain(hi)} (mean {plain(value['null_mean'])}, n = {value['n']:,})")
+    lo, hi, mean, n = drawn["lo"], drawn["hi"], drawn["mean"], found["blind_draw"]["n"]
+    whole = {"estimate": mean, "lo": lo, "hi": hi, "n": n, "target": found[name].get("target", NO_TARGET)}
+    return mark(whole, f"{plain(lo)} to {plain(hi)} (mean {plain(mean)}, n = {n:,})")
 
 
 def neurons(edits: Mapping[str, Any]) -> str:

@@ -19,13 +19,24 @@ from core.statistics.gaps import Picked, accuracy_gap, gap_to_smallest, smallest
 from core.statistics.impact import Impact, ImpactRow, above_median, impact_of
 from core.statistics.inversion import metric_interval
 from core.statistics.leakage import held_out_leakage, leakage, leakage_estimate, macro_auc, probe_scores, telling
-from core.statistics.lean import ALPHA, GroupDistance, GroupLean, Lean, blind_shares, distance_of, lean_of, share_bounds
+from core.statistics.lean import (
+    ALPHA,
+    GroupDistance,
+    GroupLean,
+    Lean,
+    blind_shares,
+    distance_of,
+    lean_of,
+    most_ahead,
+    share_bounds,
+)
 from core.statistics.lists import ListDraws, list_draws, mean_estimate, null_of_mean, over_prompts
 from core.statistics.mean_lean import MeanEffect, MeanLean, mean_effect, mean_lean
 from core.statistics.means import kept_within, mean_of
 from core.statistics.multiplicity import CORRECTIONS, Corrected, benjamini_hochberg, corrected, holm
 from core.statistics.omnibus import omnibus_p
 from core.statistics.paired import PairedDraws, depth_for, metric_difference, paired_draws
+from core.statistics.rates import RateChange, RateGap, exchanged_rate_change, paired_rate_change, rate_gap
 from core.statistics.signs import sign_flips
 from core.statistics.two_rates import rate_difference, rate_ratio
 
@@ -52,6 +63,8 @@ __all__ = [
     "Metric",
     "PairedDraws",
     "Picked",
+    "RateChange",
+    "RateGap",
     "above_median",
     "accuracy_gap",
     "auc",
@@ -70,6 +83,7 @@ __all__ = [
     "effect_of",
     "exchange_of",
     "exchange_p",
+    "exchanged_rate_change",
     "gap_to_smallest",
     "group_p",
     "held_out_leakage",
@@ -88,6 +102,7 @@ __all__ = [
     "metric_change",
     "metric_difference",
     "metric_interval",
+    "most_ahead",
     "null_band",
     "null_of_mean",
     "null_p",
@@ -95,9 +110,11 @@ __all__ = [
     "omnibus_p",
     "over_prompts",
     "paired_draws",
+    "paired_rate_change",
     "paired_share_interval",
     "probe_scores",
     "rate_difference",
+    "rate_gap",
     "rate_ratio",
     "share_bounds",
     "share_changes",

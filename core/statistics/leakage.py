@@ -84,10 +84,10 @@ def leakage_estimate(x: np.ndarray, labels: np.ndarray, seed: int = 0) -> Estima
 
     with tau = 1 where q = 0 and tau = c where A = 1.
     The limits of a group are then those of `auc_estimate` with two changes: the scale of both parts goes from 0 to 1
-    (nothing is tied), and n / f rows are counted in the place of n, in w too, but not in rho; groups are put together as in `mean_area`. An AUC of exactly 1
-    has a width. About other rows like these, for probes of this kind and size: the mean of what such audits
-    would find. Covers 93 to 98 % for 200 to 1,500 rows, 20 to 300 columns, 2, 3 and 7 groups; up to 99 % with a group
-    of a dozen rows that is read well, and a little less where few rows a column meet an AUC above .97.
+    (nothing is tied), and n / f rows are counted in the place of n, in w too, but not in rho. Groups are put together
+    as in `mean_area`. An AUC of exactly 1 has a width. About other rows like these, for probes of this kind and size:
+    the mean of what such audits would find. Covers 93 to 98 % for 200 to 1,500 rows, 20 to 300 columns, 2, 3 and 7
+    groups, and up to 99 % with a group of a dozen rows that is read well.
 
     Parameters
     ----------

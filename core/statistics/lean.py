@@ -187,6 +187,15 @@ def _untested(n: int, x: int, total: int, k: int, reason: str) -> GroupLean:
     return GroupLean(n, x, n / total if total else 0.0, share, missing, missing, None, None, 0.0)
 
 
+def most_ahead(searched: Sequence[int], retrieved: Sequence[int]) -> int:
+    """The group with the largest departure upwards among those that are large enough to be interpreted (among all
+    where none is): what a comparison of lists is about, whether its lean is beyond chance or not.
+    """
+    groups = lean_of(searched, retrieved).groups
+    large = [g for g, one in enumerate(groups) if not one.small] or list(range(len(groups)))
+    return max(large, key=lambda g: groups[g].departure)
+
+
 @dataclass(frozen=True)
 class GroupDistance:
     """How far one group's share is from what the target asks. A choice of values, not a test: no word of chance."""

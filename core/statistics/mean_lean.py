@@ -88,7 +88,10 @@ def mean_lean(
     base = np.asarray(counts, dtype=np.float64) / sum(counts)
     weights, rows = _weights([(tops, 1.0)], labels)
     observed = _shares(tops, labels, n_groups) - base
-    points = tuple(mean_estimate(observed[:, g], drawn[:, :, g] - base[g], seed) for g in range(n_groups))
+    points = tuple(
+        mean_estimate(observed[:, g], drawn[:, :, g] - base[g], seed, (-float(base[g]), 1.0 - float(base[g])))
+        for g in range(n_groups)
+    )
     nothing = (math.nan,) * n_groups
     small = tuple(n < MINIMUM_N for n in counts)
     shares = tuple(_these_prompts(observed[:, g] + base[g], drawn[:, :, g]) for g in range(n_groups))
@@ -126,7 +129,7 @@ def mean_effect(
     observed = _shares(tops[1], labels, n_groups) - _shares(tops[0], labels, n_groups)
     if not np.isfinite(observed).all():
         return None
-    changes = tuple(mean_estimate(observed[:, g], drawn[:, :, g], seed) for g in range(n_groups))
+    changes = tuple(mean_estimate(observed[:, g], drawn[:, :, g], seed, (-1.0, 1.0)) for g in range(n_groups))
     moved = [np.setxor1d(a, b) for a, b in zip(*tops, strict=True)]
     weights, rows = _weights([(tops[1], 1.0), (tops[0], -1.0)], labels, np.unique(np.concatenate(moved)))
     own_sizes = np.bincount(labels[rows], minlength=n_groups)

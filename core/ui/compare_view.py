@@ -17,9 +17,12 @@ from core.ui import (
     lean_charts,
     method_choice,
     numbers_view,
+    performance_view,
     probing,
     provenance,
     results,
+    robustness_view,
+    scenes_view,
     sweep_view,
     toggles,
     upload_ranks,
@@ -45,10 +48,13 @@ FULL_PRINT = 150
 VIEWS: dict[str, str] = {
     "pictures": "Pictures",
     "numbers": "Numbers",
+    "scenes": "Inside scenes",
     "sweep": "Sweep",
     "controls": "Controls",
     "cost": "What it costs",
     "why": "Why this lean?",
+    "robustness": "Asked otherwise",
+    "performance": "Precision and recall",
 }
 
 
@@ -128,14 +134,16 @@ def _outcome(state: AppState, question: results.Asked, attribute: str) -> tuple[
     with st.container(gap="xsmall", key="sentence"):
         _sentence(state, question.gallery, found)
         if found.reason is not None:
-            st.info(f"{grids.escape(found.reason)}. There is no ranking after it.", icon=":material/info:")
+            line = found.reason.replace(state.query, grids.escape(state.query))
+            st.info(f"{line}. There is no ranking after it.", icon=":material/info:")
         _shares(found, attribute)
-    if state.filters.get("compare-view") not in VIEWS:
+    views = [name for name in VIEWS if name != "scenes" or found.scenes is not None]
+    if state.filters.get("compare-view") not in views:
         state.set_filter("compare-view", "pictures")
     captions = question.gallery.kind == "captions"
     view = st.segmented_control(
         "Show",
-        list(VIEWS),
+        views,
         format_func=lambda name: "Captions" if name == "pictures" and captions else VIEWS[name],
         required=True,
         label_visibility="collapsed",
@@ -143,6 +151,8 @@ def _outcome(state: AppState, question: results.Asked, attribute: str) -> tuple[
     )
     if view == "numbers":
         numbers_view.view(state, question, found)
+    elif view == "scenes":
+        scenes_view.view(found)
     elif view == "controls":
         compare_more.controls(question)
     elif view == "cost":
@@ -151,6 +161,10 @@ def _outcome(state: AppState, question: results.Asked, attribute: str) -> tuple[
         sweep_view.view(question)
     elif view == "why":
         why_view.view(question)
+    elif view == "robustness":
+        robustness_view.view(question)
+    elif view == "performance":
+        performance_view.view(question, found)
     else:
         _pictures(state, question.gallery, attribute, found)
         _uploads(state, question, found)

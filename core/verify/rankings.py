@@ -40,6 +40,7 @@ class Recorded:
     rows: np.ndarray
     cosine: float
     spread: float
+    ties: int
 
 
 @dataclass(eq=False)
@@ -71,7 +72,7 @@ class Rankings:
             )
             return
         for at, (name, method, arm_edits) in enumerate(arms):
-            facts = (recorded.rows[at], recorded.cosine[at], recorded.spread[at])
+            facts = (recorded.rows[at], recorded.cosine[at], recorded.spread[at], recorded.ties[at])
             asked = replace(request, edits=arm_edits, method=method)
             one = Recorded(f"{where} | {name}", part, asked, self._query(asked), *facts)
             edit = arm_edits.get(self.sources.gallery.side)
@@ -112,7 +113,8 @@ class Rankings:
             for each, scores in zip(followed, products.T, strict=True):
                 each.take(start, scores)
             cosine[at] = np.einsum("ij,ij->i", plain, moved)
-        return [each.wrong() for each in followed], cosine
+        wrong = [f.wrong() or f.wrong_ties(self.spec.k, each.ties) for f, each in zip(followed, group, strict=True)]
+        return wrong, cosine
 
     def _moving(self, one: Recorded) -> Callable[[slice, np.ndarray], np.ndarray]:
         """From places among the searched items and their unit rows to the unit rows under an arm."""
@@ -234,6 +236,11 @@ class Followed:
         if self._best_other > float(own.min(initial=np.inf)) + tie:
             return f"a row with score {self._best_other:.7f} is missing above the last one's {own.min():.7f}"
         return None
+
+    def wrong_ties(self, k: int, ties: int, tie: float = TIE) -> str | None:
+        """Why so many rows cannot tie at place k, or None; how float32 rounded is not known, so fewer may."""
+        near = int((np.abs(self._own - self._own[k - 1]) <= tie).sum())
+        return f"says that {ties} rows tie at place {k}, of which {near} lie so close" if ties > near else None
 
 
 def wrong_codes(sources: Sources, rows: np.ndarray, tolerance: float = 1e-4, block: int = 2048) -> str | None:

@@ -20,7 +20,9 @@ from core.gallery import Gallery, open_gallery
 from core.ranking.bench import Bench
 from core.ranking.material import select_part
 from core.report import ReportOptions, read_report, rendered, report_document
+from core.report.document import SCHEMA
 from core.saes.frozen import FrozenFile, load_frozen
+from core.store import file_digest, read_json
 from core.verify.digests import MANIFEST, Places, compare_digests, find_places, read_manifest
 from core.verify.rankings import Rankings, wrong_codes
 
@@ -32,6 +34,8 @@ EQUAL = 1e-9
 """Numbers that differ by less, relative to 1 or their size, are equal: sums in another order."""
 ROUNDED = {"cost": 1e-5, "leakage": 1e-4}
 """The same for what is computed from float32 embeddings: AUC and accuracy, and a fitted probe."""
+P_RELATIVE = 1e-6
+"""A p is compared relative to its own size: small ones differ by much where their difference is small."""
 UNCHECKED = ("created_at", "software", "options")
 """Parts of the document that say who and when; only their digest vouches for them."""
 
@@ -73,7 +77,7 @@ def verify(
 
     Raises
     ------
-    InputError : the folder is no report.
+    InputError : the folder is no report, or one of another schema.
     """
     folder = Path(folder)
     try:
@@ -82,6 +86,7 @@ def verify(
         if not (folder / MANIFEST).is_file():
             raise
         return Verdict((f"{MANIFEST}: was changed after it was written: {error}",), 1, 0)
+    refuse_other_schemas(folder, manifest)
     places = find_places(manifest, galleries, saes)
     lines = compare_digests(folder, manifest, places)
     files = len(manifest["files"]) + 1 + sum(len(e["files"]) for kind in ("galleries", "saes") for e in manifest[kind])
@@ -95,6 +100,23 @@ def verify(
         said = f"{type(error).__name__} {error}" if not isinstance(error, InputError) else str(error)
         return Verdict((*lines, f"report.json: could not be computed again: {' '.join(said.split())}"), files, 0)
     return Verdict((*lines, *again[0]), files, again[1])
+
+
+def refuse_other_schemas(folder: Path, manifest: Mapping[str, Any]) -> None:
+    """InputError for a report whose numbers have other meanings: it can neither be confirmed nor contradicted here.
+
+    A document that was changed, or cannot be read, is left to the digests.
+    """
+    path = folder / "report.json"
+    if not path.is_file() or file_digest(path) != manifest["files"].get(path.name):
+        return
+    document = read_json(path)
+    if (schema := document.get("schema")) != SCHEMA:
+        wrote = document.get("software", {}).get("unskew", "unknown")
+        raise InputError(
+            f"{path} has schema {schema}, written by version {wrote} of the app; this is version {VERSION}, which "
+            f"verifies schema {SCHEMA}: verify it with version {wrote}, or run `audit` on its spec again"
+        )
 
 
 def recompute(
@@ -171,7 +193,7 @@ def _recorded(
     for i, attribute in enumerate(spec.attributes):
         for j, prompt in enumerate(spec.all_prompts):
             key = f"{i}_{j}"
-            facts = (tuple(arrays[f"{name}_{key}"].tolist()) for name in ("changed", "cosine", "spread"))
+            facts = (tuple(arrays[f"{name}_{key}"].tolist()) for name in ("changed", "cosine", "spread", "ties"))
             rows = arrays[f"rows_{key}"].astype(np.int64)
             absent = tuple(document.get("absent", {}).get(key, {}).items())
             found[attribute, prompt] = Ranked(tuple(document["arms"][key]), rows, *facts, absent)
@@ -221,12 +243,22 @@ def compared(said: Any, own: Any, path: tuple[str, ...] = ()) -> Iterator[str | 
         for i, (a, b) in enumerate(zip(said, own, strict=False)):
             yield from compared(a, b, (*path, _name(b, i)))
     elif _is_number(said) and _is_number(own):
-        allowed = max((ROUNDED[part] for part in path if part in ROUNDED), default=EQUAL)
         off = abs(said - own)
-        same = off <= allowed * max(1.0, abs(own)) or (said == own)
+        same = off <= _allowed(path, own) or (said == own)
         yield None if same else f"{where}: says {said!r}, recomputed {own!r}, differs by {off:.3g}"
     else:
         yield None if said == own and type(said) is type(own) else f"{where}: says {said!r}, recomputed {own!r}"
+
+
+def _allowed(path: tuple[str, ...], own: float) -> float:
+    """Largest difference that sums in another order explain."""
+    if any(_is_p(part) for part in path):
+        return P_RELATIVE * abs(own)
+    return max((ROUNDED[part] for part in path if part in ROUNDED), default=EQUAL) * max(1.0, abs(own))
+
+
+def _is_p(key: str) -> bool:
+    return key in ("p", "lean_p") or key.startswith(("p_", "lean_p_"))
 
 
 def _name(item: Any, i: int) -> str:

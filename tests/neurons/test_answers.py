@@ -107,6 +107,47 @@ def test_groups_that_share_their_items_are_said(made):
     )
 
 
+def gallery_of(folder, table):
+    """A gallery of random embeddings with the given attributes."""
+    table = pd.DataFrame({"id": [f"i{i}" for i in range(len(table))], **table})
+    folder.mkdir()
+    table.to_csv(folder / "t.csv", index=False)
+    x = np.random.default_rng(0).normal(size=(len(table), 4)).astype(np.float32)
+    return import_gallery(x, folder / "t.csv", model_name="toy", out=folder / "gallery")
+
+
+def test_a_group_that_nearly_everybody_is_in_explains_nothing(tmp_path):
+    rng = np.random.default_rng(4)
+    female, bare = rng.random(N) < 0.5, rng.random(N) < 0.9
+    table = {"gender": np.where(female, "Female", "Male"), "hat": np.where(bare, "no hat", "hat")}
+    z = sparse.csc_matrix((female * 1.0 + bare * 1.0 + rng.random(N))[:, None])
+    found = answers_to(gallery_of(tmp_path / "hats", pd.DataFrame(table)), z, 0, ROWS)
+    assert [one.said for one in found] == ["gender Female", "no hat"] and all(one.found for one in found)
+    assert found.overlap is None
+
+
+def test_one_answer_inside_another_is_told_from_two_that_cannot_be_told_apart(tmp_path):
+    rng = np.random.default_rng(4)
+    female = rng.random(N) < 0.5
+    lips = female & (rng.random(N) < 0.4)
+    table = {"gender": np.where(female, "Female", "Male"), "lips": np.where(lips, "red", "plain")}
+    z = sparse.csc_matrix((female * 2.0 + rng.random(N))[:, None])
+    found = answers_to(gallery_of(tmp_path / "lips", pd.DataFrame(table)), z, 0, ROWS)
+    assert found[0].said == "gender Female" and found.overlap is not None
+    assert found.overlap.endswith("some of its answer to lips red is its answer to gender Female.")
+
+
+def test_findings_come_before_what_a_small_group_shows_by_chance(tmp_path):
+    rng = np.random.default_rng(4)
+    female = rng.random(N) < 0.5
+    values = rng.random(N) + 0.1 * female
+    few = np.argsort(values)[np.linspace(N // 4, N - 1, 12).astype(int)]
+    table = {"gender": np.where(female, "Female", "Male"), "club": np.where(np.isin(ROWS, few), "in", "out")}
+    found = answers_to(gallery_of(tmp_path / "club", pd.DataFrame(table)), sparse.csc_matrix(values[:, None]), 0, ROWS)
+    assert [one.said for one in found] == ["gender Female", "club in"]
+    assert found[1].strength > found[0].strength and not found[1].found and found.strongest is found[0]
+
+
 def test_a_neuron_that_is_the_same_everywhere_answers_to_nothing(made):
     gallery, codes, _ = made
     found = answers_to(gallery, codes, 3, ROWS)

@@ -12,14 +12,16 @@ from core.benchmark.worlds import usual_world
 from core.config import NOTHING, Edit, NothingLeft
 from core.gallery import Gallery, open_gallery
 from core.interventions import INTERVENTIONS, Material
-from core.interventions.subspaces import remainder, unit, without
+from core.interventions.bend import equalised
+from core.interventions.sp_topk import group_spread
+from core.interventions.subspaces import mean_differences, remainder, unit, without
 from core.ranking import Bench, RankRequest
 from core.ranking.material import edited_items
 from core.ranking.results import ArmResult, RankResult
 from core.retrieval import FlatIndex, LackingIndex
 from core.saes.checkpoint import load_sae
-
-pytestmark = pytest.mark.shipped
+from core.statistics import held_out_leakage, telling
+from core.zeroshot import PromptSet, class_embeddings
 
 SIZE = 1e-6
 """Share of its size by which every number of every embedding is moved, at random."""
@@ -239,3 +241,39 @@ def test_items_of_which_nothing_is_left_are_in_no_list_and_are_counted():
     assert baseline.note("mean-difference") == () and isinstance(found.index, LackingIndex)
     with pytest.raises(ValueError, match="k was 11; expected 1 to 10"):
         found.require(11)
+
+
+# --------------------------------------------------------------------------------------------- other denominators
+
+
+def test_a_column_that_an_edit_made_constant_tells_a_probe_nothing():
+    """Rounding left 1e-9 of the group in it; standardised it would be read without a mistake."""
+    rng, labels = np.random.default_rng(0), np.arange(400) % 2
+    x = rng.normal(size=(400, 3))
+    x[:, 1] = 0.25 + 1e-9 * labels
+    assert telling(x).shape == (400, 2)
+    assert held_out_leakage(x[:200], labels[:200], x[200:], labels[200:]).estimate < 0.7
+    x[:, 1] = labels
+    assert held_out_leakage(x[:200], labels[:200], x[200:], labels[200:]).estimate == 1.0
+
+
+def test_directions_between_equal_means_are_none():
+    rows = np.repeat(np.random.default_rng(0).normal(size=(1, 16)), 6, axis=0)
+    rows[3:] *= 1 + 1e-8
+    labels = np.array([0, 0, 0, 1, 1, 1])
+    np.testing.assert_array_equal(mean_differences(rows, labels), 0.0)
+    e0 = unit(np.random.default_rng(1).normal(size=(1, 16)))
+    np.testing.assert_allclose(equalised(e0, rows[[0, 3]]), e0, atol=1e-15)
+
+
+def test_a_deviation_that_is_rounding_spreads_nothing():
+    """1 + 1e-16 beside 1: the groups' means are apart by 1, and nothing varies inside them."""
+    values = np.array([[0.1 + 0.2], [0.3], [1.3], [1.0 + 0.1 + 0.2]])
+    np.testing.assert_array_equal(group_spread(values, np.array([0, 0, 1, 1])), [0.0])
+
+
+def test_class_prompts_that_cancel_out_have_no_mean():
+    prompts = PromptSet("size", ("{}",), {"size": {"Large": ("large", "not large"), "Small": ("small",)}})
+    rows = {"large": np.array([1.0, 0.0]), "not large": np.array([-1.0, 1e-6]), "small": np.array([0.0, 1.0])}
+    with pytest.raises(ValueError, match="class prompts of Large point in opposite directions"):
+        class_embeddings(lambda texts: np.stack([rows[text] for text in texts]), prompts, "size")

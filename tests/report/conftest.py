@@ -36,7 +36,14 @@ def audited(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert main([*arguments, "--model-name", "hand-made", "--out", f"{folder}/gallery"]) == 0
     arguments = ["sae", "train", "--gallery", f"{folder}/gallery", "--d-sae", "32", "--k", "4", "--steps", "60"]
     assert main([*arguments, "--batch", "64", "--half", "probe", "--out", f"{folder}/sae"]) == 0
-    spec = {"schema": 1, "gallery": f"{folder}/gallery", "sae": f"{folder}/sae", "k": 20, "seed": 3}
+    spec = {
+        "schema": 2,
+        "target": "uniform",
+        "gallery": f"{folder}/gallery",
+        "sae": f"{folder}/sae",
+        "k": 20,
+        "seed": 3,
+    }
     spec |= {
         "attributes": ["gender", "gender x age"],
         "prompts": PROMPTS,

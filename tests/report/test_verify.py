@@ -118,18 +118,40 @@ def change(folder: Path, alter) -> None:
 
 def test_a_changed_number_with_a_renewed_digest_is_found_by_computing_it_again(copy: Path) -> None:
     def alter(document: dict) -> None:
-        document["attributes"][0]["prompts"][1]["metrics"]["max_skew"]["edited"]["estimate"] -= 0.01
+        document["attributes"][0]["prompts"][1]["after"]["max_skew"]["estimate"] -= 0.01
 
     change(copy, alter)
     lines = check(copy)
     assert not any(line.startswith("report.json: was changed") for line in lines)
-    named = [line for line in lines if "gender | prompts | a photo of a nurse | metrics | max_skew | edited" in line]
+    named = [line for line in lines if "gender | prompts | a photo of a nurse | after | max_skew | estimate" in line]
     assert len(named) == 1 and "differs by 0.01" in named[0]
+
+
+def prompt(document: dict, number: int = 0) -> dict:
+    """The numbers of one prompt of the first attribute."""
+    return document["attributes"][0]["prompts"][number]
 
 
 @pytest.mark.parametrize(
     ("where", "alter"),
     [
+        ("before | lean_p:", lambda d: prompt(d)["before"].update(lean_p=prompt(d)["before"]["lean_p"] * 3)),
+        ("lean | Male | p:", lambda d: prompt(d)["before"]["lean"]["Male"].update(p=0.04)),
+        ("lean | Male | ratio | estimate", lambda d: prompt(d)["before"]["lean"]["Male"]["ratio"].update(estimate=1.5)),
+        ("lean | Male | points | lo", lambda d: prompt(d)["before"]["lean"]["Male"]["points"].update(lo=0.3)),
+        ("leading_group", lambda d: prompt(d)["before"].update(leading_group="Female")),
+        ("effect | direction", lambda d: prompt(d)["difference"]["effect"].update(direction="away")),
+        ("pilot | effect | verdict", lambda d: d["findings"][1].update(verdict="away")),
+        ("pilot | lean | verdict", lambda d: d["findings"][0].update(verdict="no lean beyond chance")),
+        (
+            "distance | Male | difference",
+            lambda d: prompt(d)["before"]["distance"]["Male"]["difference"].update(lo=0.0),
+        ),
+        ("distance | Male | composition", lambda d: prompt(d)["before"]["distance"]["Male"].update(composition=0.1)),
+        ("impact | Male | impact_ratio", lambda d: prompt(d, 1)["before"]["impact"]["Male"].update(impact_ratio=0.9)),
+        ("ties_at_k", lambda d: prompt(d)["before"].update(ties_at_k=3)),
+        ("arms | original | lean | p:", lambda d: d["attributes"][0]["arms"]["original"]["lean"].update(p=0.9)),
+        ("formulas | Holm", lambda d: d["formulas"].update(Holm="p")),
         ("p_adjusted", lambda d: d["findings"][2].update(p_adjusted=0.5)),
         ("edits", lambda d: d["attributes"][0]["edits"][0]["image"].update(neurons=[1])),
         ("k", lambda d: d["spec"].update(k=19)),
@@ -139,6 +161,37 @@ def test_a_changed_number_with_a_renewed_digest_is_found_by_computing_it_again(c
 def test_other_changes_of_the_document_are_found(copy: Path, where: str, alter) -> None:
     change(copy, alter)
     assert any(where in line for line in check(copy))
+
+
+def test_ties_that_the_scores_do_not_show_are_found(copy: Path) -> None:
+    path, manifest = copy / "report" / "evidence.npz", copy / "report" / "manifest.json"
+    with np.load(path) as stored:
+        arrays = dict(stored)
+    arrays["ties_0_0"][0] = 7
+    with open(path, "wb") as file:
+        np.savez(file, **arrays)
+    change(copy, lambda d: prompt(d)["before"].update(ties_at_k=7))
+    listed = json.loads(manifest.read_text())
+    listed["files"]["evidence.npz"] = file_digest(path)
+    manifest.write_text(json.dumps(listed))
+    assert any("original: says that 7 rows tie at place 20" in line for line in check(copy))
+
+
+def test_a_report_of_another_schema_is_refused_in_one_line(copy: Path, capsys: pytest.CaptureFixture) -> None:
+    """Its numbers mean something else, so that nothing can be said about them: bad input, not a difference."""
+    change(copy, lambda d: d.update(schema=1, software={"unskew": "0.1.0"}))
+    arguments = ["verify", str(copy / "report"), "--gallery", str(copy / "gallery"), "--sae", str(copy / "sae")]
+    capsys.readouterr()
+    assert main(arguments) == 2
+    said = capsys.readouterr()
+    assert said.out == "" and said.err.strip().count("\n") == 0
+    assert "schema 1, written by version 0.1.0" in said.err and "verifies schema 2" in said.err
+    assert "verify it with version 0.1.0, or run `audit` on its spec again" in said.err
+    # a document that only claims another schema was changed, and that is what is said
+    path = copy / "report" / "report.json"
+    path.write_text(path.read_text().replace('"A test"', '"Another test"'))
+    assert main(arguments) == 1
+    assert "report.json: was changed" in capsys.readouterr().out
 
 
 def test_another_ranking_is_found_by_the_embeddings(copy: Path) -> None:

@@ -3,7 +3,7 @@
 from core.benchmark import BenchmarkResult, Cell
 from core.figures import Picture, Series
 from core.statistics import Band, Estimate
-from core.ui.benchmark_view import numbered, table_html
+from core.ui.benchmark_view import not_computed, numbered, table_html
 from core.ui.charts import picture, trade_off
 
 KEYS = ("max_skew", "min_skew", "ndkl", "accuracy", "cosine")
@@ -25,6 +25,13 @@ RESULT = BenchmarkResult(
         cell("orth-proj", 10.0, 0.95),
     ),
 )
+
+
+def test_what_is_not_computed_is_named_with_its_methods_and_reason() -> None:
+    lines = not_computed(RESULT)
+    assert "mean-difference, identity, orth-proj: MinSkew x 100 not computed: not asked" in lines and len(lines) == 3
+    notes = RESULT.table().set_index("method")["notes"]
+    assert "Accuracy not computed: not asked" in notes["orth-proj"] and not isinstance(notes["sem-b"], str)
 
 
 def test_the_untouched_model_comes_first_then_by_rising_skew() -> None:

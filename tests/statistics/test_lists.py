@@ -161,16 +161,6 @@ def test_null_of_a_mean_is_narrower_than_of_one_prompt_unless_prompts_retrieve_t
 # ---------------------------------------------------------------------------------------- groups in the open
 
 
-def test_worst_pair_by_hand_and_small_groups_are_left_out():
-    shares = {"a": share_estimate(30, 60), "b": share_estimate(20, 60), "c": share_estimate(10, 60)}
-    shares["tiny"] = share_estimate(0, 60)
-    found = statistics.worst_pair(shares, [0.25] * 4, 60, [100, 100, 100, 5])
-    assert (found["over"], found["under"]) == ("a", "c")
-    assert found["ratio"] == pytest.approx(3.0)
-    assert found["skew_over"] == pytest.approx(np.log(2))
-    assert statistics.worst_pair(shares, [0.25] * 4, 60, [100, 5, 5, 5]) is None
-
-
 def test_a_small_group_keeps_its_number_and_says_that_it_is_not_interpreted():
     share = share_estimate(3, 60)
     assert statistics.too_few(share, 30) is share
