@@ -185,7 +185,7 @@ def _sentence(state: AppState, gallery: Gallery, found: RankResult) -> None:
     """Who the prompt prefers, what was done about it, and how far the result is from the target, in plain words."""
     before, after, request = found.before, found.after, found.request
     for note in _first_notes(found):
-        st.caption(f":material/info: {note[:1].upper()}{note[1:]}")
+        st.caption(f":material/info: {note}")
     known = sum(one.retrieved for one in before.numbers.lean.groups)
     if not known:
         st.markdown(f"None of the {request.k} nearest has a known {request.attribute}.")
