@@ -22,6 +22,7 @@ from core.verdicts import (
     ONLY_SOME,
     ONLY_TOGETHER,
     PAST,
+    THESE_PROMPTS,
     TOWARDS,
     change_words,
     most_retrieved,
@@ -143,12 +144,19 @@ def _mean_lean(one: Document, finding: Document, leans: Sequence[Document]) -> M
         points = one["arms"]["original"]["lean"]["points"][group]
         words += Markup(", towards {}: {}").format(group, estimate(points, "points"))
     words += Markup("; {}.").format(tested(finding))
+    if group is not None:
+        words += _these_prompts(points)
     if finding["verdict"] == BEYOND and leans and not beyond:
         words += Markup(" {}").format(ONLY_TOGETHER)
     if finding["verdict"] == NO_LEAN and beyond:
         several = len({f["group"] for f in leans if f["group"] is not None}) > 1
         words += Markup(" {}").format(ONLY_APART if several else ONLY_SOME)
     return words
+
+
+def _these_prompts(value: Document) -> Markup:
+    """Why an interval holds 0 where p is small."""
+    return Markup(" {}").format(THESE_PROMPTS) if value["lo"] <= 0.0 <= value["hi"] else Markup("")
 
 
 def _mean_effect(one: Document, finding: Document) -> Markup:
@@ -160,9 +168,11 @@ def _mean_effect(one: Document, finding: Document) -> Markup:
     if arms["edited"]["effect"]["p_group"][group] > ALPHA:
         return Markup("Mean change with the edit: <strong>{}</strong> {}.").format(NO_GROUP_CHANGED, tested(finding))
     said = change_words(finding, one["part"]["target"] != "gallery")
+    change = arms["edited"]["effect"]["changes"][group]
     words = Markup("Mean change with the edit, {}: {}, <strong>{}</strong>; {}.").format(
-        group, estimate(arms["edited"]["effect"]["changes"][group], "points"), said, tested(finding)
+        group, estimate(change, "points"), said, tested(finding)
     )
+    words += _these_prompts(change)
     random = arms.get("random neurons")
     if random is not None and random["group"] == group:
         words += Markup(
