@@ -75,7 +75,7 @@ def _finding(finding: dict[str, Any]) -> str:
     p = f"{p_text(finding['p'])}{smallest(finding['p'], finding['p_smallest'])}"
     p += f", adjusted {p_text(finding['p_adjusted'])} ({finding['correction']}, m = {finding['m']})"
     said = TARGET_CHANGE_WORDS.get(verdict, verdict)
-    if finding["group"] is None or value["estimate"] is None:
+    if finding["group"] is None or not finding["interpreted"] or value["estimate"] is None:
         return f"{said}; {p}"
     ends = ", ".join([f"{in_points(value['lo'])} to {in_points(value['hi'])}", f"n = {value['n']}"])
     return f"{said}: {finding['group']} {in_points(value['estimate'])} points ({ends}); {p}"

@@ -1,5 +1,6 @@
 """Whole audits through the command line, of galleries whose right answer is known, and what their reports say."""
 
+import html
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -50,7 +51,8 @@ def audit(folder: Path, k: int, number: int = 1, **more: Any) -> tuple[dict[str,
 
 
 def plain(page: str) -> str:
-    return re.sub(r"\s+", " ", re.sub(r"<style>.*?</style>|<[^>]+>", " ", page, flags=re.DOTALL)).replace(" ,", ",")
+    text = html.unescape(re.sub(r"<style>.*?</style>|<[^>]+>", " ", page, flags=re.DOTALL))
+    return re.sub(r"\s+", " ", text).replace(" ,", ",")
 
 
 def in_order(*runs: tuple[str | None, int]) -> tuple[np.ndarray, list[str | None]]:
@@ -173,9 +175,9 @@ def test_intersections_are_drawn_as_cells_with_their_numbers(tmp_path: Path) -> 
 # ---------------------------------------------------------------------------------------------- effects
 
 
-def test_an_edit_that_turns_a_list_round_overshoots(audited: Path, tmp_path: Path) -> None:
+def test_an_edit_that_turns_a_list_round_overshoots() -> None:
     """From 90 % to 10 % of two equal groups: the worst case of an edit is not "no effect"."""
-    one = {"part": {"target": "uniform", "asks_gallery_shares": True, "n": 240, "unknown": 0}}
+    one = {"part": {"target": "uniform", "groups": {"Male": {"small": False}}}}
     share = {"lo": 0.0, "hi": 1.0, "n": 100}
     arms = {
         arm: {"shares": {"Male": share | {"estimate": x}}, "distance": {"Male": {"target": 0.5}}}
@@ -192,6 +194,9 @@ def test_an_edit_that_turns_a_list_round_overshoots(audited: Path, tmp_path: Pat
     assert "Male goes from 90.0 %" in said and "to 10.0 %" in said
     assert "past the target: it overshoots; the lean turns round: another group is preferred now" in said
     assert "Leading group before: Male; after: Female" in said
+    one["part"]["groups"]["Male"]["small"] = True
+    said = plain(about_effect(one, prompt, finding, None))
+    assert "no single group's change stands out by itself" in said and "Male" not in said
     few = effect | {"left": 2, "entered": 2, "p_smallest": 1 / 3}
     none = finding | {"group": None, "verdict": "no change beyond chance", "p": 1 / 3, "p_smallest": 1 / 3}
     prompt["difference"] = {"effect": few, "shares": {}}
@@ -214,7 +219,8 @@ def test_a_group_is_named_only_where_its_finding_is_beyond_chance(audited: Path)
 def test_only_the_target_changes_and_no_lean_p_or_verdict_does(audited: Path, tmp_path: Path) -> None:
     """The same neurons under three targets: everything about leans is equal, and so is p of every effect."""
     spec = json.loads((audited / "spec.json").read_text())
-    spec |= {"edit": {"neurons": [1, 2, 3]}, "attributes": ["gender"], "exploratory_prompts": []}
+    found = json.loads((audited / "report" / "report.json").read_text())["attributes"][0]["edits"][0]["image"]
+    spec |= {"edit": {"neurons": found["neurons"]}, "attributes": ["gender"], "exploratory_prompts": []}
     seen = []
     for i, target in enumerate(("uniform", "gallery", {"gender": {"Male": 0.2, "Female": 0.8}})):
         (tmp_path / "spec.json").write_text(json.dumps(spec | {"target": target}))

@@ -6,7 +6,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from core.report.sentences.prompt import tested
+from core.report.sentences.prompt import may_be_named, tested
 from core.report.words import estimate, p_text, target_name
 from core.statistics import ALPHA
 from core.verdicts import (
@@ -165,7 +165,7 @@ def _mean_effect(one: Document, finding: Document) -> Markup:
         return Markup("The mean change over the pre-registered prompts could not be computed.")
     if finding["verdict"] == NO_CHANGE or group is None:
         return Markup("Mean change with the edit: <strong>{}</strong>; {}.").format(NO_CHANGE, tested(finding))
-    if arms["edited"]["effect"]["p_group"][group] > ALPHA:
+    if not may_be_named(one, group, arms["edited"]["effect"]):
         return Markup("Mean change with the edit: <strong>{}</strong> {}.").format(NO_GROUP_CHANGED, tested(finding))
     said = change_words(finding, one["part"]["target"] != "gallery")
     change = arms["edited"]["effect"]["changes"][group]
