@@ -257,6 +257,10 @@ ONLY_SOME = (
     "Single prompts are beyond chance, but their mean is not: the others lean too little, or the other way, for the "
     "mean of all to be told from chance."
 )
+THESE_PROMPTS = (
+    "The interval is about prompts like these and holds 0, while p is about these prompts alone: other prompts need "
+    "not go the same way."
+)
 ALL_RETRIEVED = (
     "k is all searched rows: everything is retrieved whatever the prompt is, so that no lean can be computed; choose a "
     "smaller k."
