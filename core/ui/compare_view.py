@@ -48,13 +48,13 @@ FULL_PRINT = 150
 VIEWS: dict[str, str] = {
     "pictures": "Pictures",
     "numbers": "Numbers",
-    "scenes": "Inside scenes",
+    "scenes": "Scenes",
     "sweep": "Sweep",
     "controls": "Controls",
     "cost": "What it costs",
     "why": "Why this lean?",
-    "robustness": "Asked otherwise",
-    "performance": "Precision and recall",
+    "robustness": "Robustness",
+    "performance": "By relevance",
 }
 
 
