@@ -156,7 +156,8 @@ def times(ratio: Mapping[str, Any]) -> str:
     """ "3.7 times (3.1 to 4.2)"."""
     if ratio.get("estimate") is None:
         return "no ratio"
-    return f"{ratio['estimate']:.3g} times ({ratio['lo']:.3g} to {ratio['hi']:.3g})"
+    estimate, lo, hi = (f"{ratio[end]:.{2 if ratio['estimate'] < 10 else 1}f}" for end in ("estimate", "lo", "hi"))
+    return f"{estimate} times ({lo} to {hi})"
 
 
 def effect_line(

@@ -17,7 +17,6 @@ from core.ui import (
     lean_charts,
     method_choice,
     numbers_view,
-    performance_view,
     probing,
     provenance,
     results,
@@ -54,7 +53,6 @@ VIEWS: dict[str, str] = {
     "cost": "What it costs",
     "why": "Why this lean?",
     "robustness": "Robustness",
-    "performance": "By relevance",
 }
 
 
@@ -163,8 +161,6 @@ def _outcome(state: AppState, question: results.Asked, attribute: str) -> tuple[
         why_view.view(question)
     elif view == "robustness":
         robustness_view.view(question)
-    elif view == "performance":
-        performance_view.view(question, found)
     else:
         _pictures(state, question.gallery, attribute, found)
         _uploads(state, question, found)

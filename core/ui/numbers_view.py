@@ -11,7 +11,7 @@ from core.gallery import Gallery
 from core.gallery.labels import CROSS
 from core.ranking import ArmResult, RankResult
 from core.statistics import MINIMUM_N, Estimate, GroupDistance, GroupLean, Impact, Lean, lean_of
-from core.ui import charts, lean_charts, provenance, results
+from core.ui import charts, lean_charts, performance_view, provenance, results
 from core.ui.compare_more import change, value
 from core.ui.state import AppState, bind
 from core.ui.wording import METRIC_HELP, METRIC_NAMES, in_points, number, percent, ratio_text, share_text, signed
@@ -44,6 +44,8 @@ def view(state: AppState, question: results.Asked, found: RankResult) -> None:
     st.caption("  \n".join(f"**{METRIC_NAMES[name]}**: {text}." for name, text in METRIC_HELP.items()))
     _impact(found, arms)
     _intersection(state, question, found)
+    st.markdown("**Precision and recall by group** :small[:gray[where it is known who is relevant]]")
+    performance_view.view(question, found)
     st.caption(
         "Intervals are 95 %: of a biased draw from these rows for shares, ratios and points, score intervals of the "
         f"exchanged rows for changes of share, test inversion for metrics ({found.request.null_draws:,} draws, seed "
