@@ -67,7 +67,8 @@ def metric_interval(
         # a trend that chance put into the list says little of its mean: it counts at the near end, where lists with a
         # trend vary less, and not at the far one
         near, trend = _ends(metric, family, estimate, target, draws, seed)
-        level, pure = _level(family, ranked), family.pure(metric, target)
+        level = _level(family, ranked)
+        pure = level.pure(metric, target)
         _, far = _ends(metric, level, estimate, target, draws, seed)
         if far == pure:
             # lists further out than five standard errors are looked at too, before the largest possible value is said

@@ -108,7 +108,7 @@ def test_a_list_too_short_to_show_anything_says_so(tmp_path: Path) -> None:
     assert report["findings"][0]["p_smallest"] > 0.05
     assert "No lean beyond chance (a list of 3 rows of known group cannot show one here, whoever they are)" in page
     _, page = audit(tmp_path, 8)
-    assert "the smallest p that could come out; adjusted" in page
+    assert "the smallest that could come out; adjusted" in page
 
 
 def test_ties_and_unknown_labels_are_counted(tmp_path: Path) -> None:
@@ -202,7 +202,7 @@ def test_an_edit_that_turns_a_list_round_overshoots() -> None:
     prompt["difference"] = {"effect": few, "shares": {}}
     said = plain(about_effect(one, prompt, none | {"p_adjusted": 1.0}, None))
     assert "no change beyond chance (2 exchanged rows cannot show one, whatever they are)" in said
-    assert "Male" not in said and "the smallest p that could come out" in said
+    assert "Male" not in said and "the smallest that could come out" in said
 
 
 def test_a_group_is_named_only_where_its_finding_is_beyond_chance(audited: Path) -> None:

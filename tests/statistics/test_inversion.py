@@ -1,5 +1,7 @@
 """NDKL of lists that lean at their top: an upper end that says something, and coverage that stays."""
 
+import math
+
 import numpy as np
 import pytest
 
