@@ -37,6 +37,11 @@ TARGET_NAMES = {
     "gallery": "the shares of the searched rows",
     "not applicable": "no target",
 }
+OWN_SHARES = "own shares"
+ALPHA = 0.05
+"""As `core.statistics.ALPHA`; this room imports nothing."""
+SHOWN_P = 1e-4
+"""Smaller p are said to be smaller."""
 
 LEANS = "Leans towards {group} beyond chance: {ratio} its share of the searched rows."
 NO_GROUP = "The prompt leans beyond chance, and no single group stands out by itself."
@@ -44,6 +49,7 @@ NO_GROUP_CHANGED = "Who is retrieved changes beyond chance, and no single group'
 DISTANCE = "{difference} {side} {target}{interval}: the gallery brings {composition}, the model adds {model}."
 """A distance and its exact split; numbers in percentage points."""
 MOVED = "{group} goes from {before} to {after}: {said}."
+TURNED = "From {before} {group} to {follower} {other}: {said}."
 
 
 def lean_verdict(beyond: bool | None) -> str:
@@ -53,7 +59,7 @@ def lean_verdict(beyond: bool | None) -> str:
 
 def target_name(target: Any) -> str:
     """A target in words; a table of shares is "own shares"."""
-    return "own shares" if isinstance(target, Mapping) else TARGET_NAMES.get(str(target), str(target))
+    return OWN_SHARES if isinstance(target, Mapping) else TARGET_NAMES.get(str(target), str(target))
 
 
 def lean_line(
@@ -69,27 +75,116 @@ def lean_line(
     return LEANS.format(group=leading, ratio=times(groups[leading]["ratio"]))
 
 
+def lean_phrase(leading: str | None, beyond: bool | None) -> str:
+    """A lean in a few words, for the points of a curve."""
+    if not beyond:
+        return lean_verdict(beyond)
+    return f"leans towards {leading} {BEYOND}" if leading is not None else f"leans {BEYOND}"
+
+
+def list_line(found: Mapping[str, Any]) -> str:
+    """The lean of one retrieved list in one sentence, from the block `before` or `after` of a ranking.
+
+    Where so few rows were retrieved that no list of them could be told from chance, it says so.
+    """
+    if found["lean_beyond_chance"] is False:
+        known = sum(one["retrieved"] for one in found["lean"].values())
+        return f"No lean beyond chance{unknowable_lean(found['lean_p_smallest'], known)}."
+    given = (found["leading_group"], found["lean_beyond_chance"], found.get("lean_reason", ""))
+    return lean_line(found["lean"], *given)
+
+
+def away_line(group: str, away: Mapping[str, Any], target: Any) -> str:
+    """How far one group is from its target in one sentence, from the block `distance` of a ranking."""
+    value = away["difference"]
+    if value.get("estimate") is None:
+        return f"Distance to {target_name(target)}: not computed: {value.get('reason', 'nobody known was retrieved')}."
+    return f"{group} is {away_words(away, target)}."
+
+
+def away_words(away: Mapping[str, Any], target: Any) -> str:
+    """The same as the part of a sentence: "13 points above even shares (+3 to +22): the gallery brings −33, the model
+    adds +46".
+
+    The difference and its two parts are printed so that they add up; where the target is the shares of the searched
+    rows the gallery has no part in it. A distance that could not be computed is said to be so.
+    """
+    value, asked = away["difference"], target_name(target)
+    if value.get("estimate") is None:
+        return f"at a distance to {asked} that was not computed"
+    difference, composition, model = added_up(value["estimate"], away["composition"], away["model"])
+    ends = f"({points(value['lo'])} to {points(value['hi'])})"
+    size, unit = difference.lstrip("+−"), "point" if difference in ("+1", "−1") else "points"
+    side = {"+": f"{size} {unit} above", "−": f"{size} {unit} below"}.get(difference[0], "at")
+    said = f"{side} {asked} {ends}"
+    return said if target == "gallery" else f"{said}: the gallery brings {composition}, the model adds {model}"
+
+
+def added_up(difference: float, composition: float, model: float) -> tuple[str, str, str]:
+    """A difference of shares and its two parts in points, with as few decimals as let the printed parts add up."""
+    parts = (difference, composition, model)
+    fine = next((n for n in (0, 1) if _adds_up(parts, n)), 2)
+    return points(difference, fine), points(composition, fine), points(model, fine)
+
+
+def _adds_up(parts: tuple[float, float, float], digits: int) -> bool:
+    whole, first, second = (round(100 * part, digits) for part in parts)
+    return round(first + second - whole, digits) == 0
+
+
+def points(share: float | None, digits: int = 0) -> str:
+    """A difference of shares in percentage points, with a true minus sign: "+13", "−33", "0"."""
+    if share is None:
+        return "–"
+    text = f"{100 * share:+.{digits}f}"
+    return f"{0:.{digits}f}" if float(text) == 0 else text.replace("-", "−")
+
+
+def p_text(p: float | None, least: float | None = None) -> str:
+    """ "p = 0.020", "p < 0.0001, the smallest that could come out"."""
+    if p is None:
+        return "no p"
+    return (f"p = {p:.2g}" if p >= SHOWN_P else f"p < {SHOWN_P:.4f}") + smallest(p, least)
+
+
+def ties_line(ties: int, k: int) -> str:
+    """A note where rows on both sides of the k-th place have the same score."""
+    return f"{ties} rows tie at place {k}: the order of the gallery decides which of them are in the list"
+
+
 def times(ratio: Mapping[str, Any]) -> str:
     """ "3.7 times (3.1 to 4.2)"."""
     if ratio.get("estimate") is None:
         return "no ratio"
-    return f"{ratio['estimate']:.3g} times ({ratio['lo']:.3g} to {ratio['hi']:.3g})"
+    estimate, lo, hi = (f"{ratio[end]:.{2 if ratio['estimate'] < 10 else 1}f}" for end in ("estimate", "lo", "hi"))
+    return f"{estimate} times ({lo} to {hi})"
 
 
-def effect_line(effect: Mapping[str, Any], before: float | None, after: float | None, own_target: bool) -> str:
+def effect_line(
+    effect: Mapping[str, Any],
+    before: float | None,
+    after: float | None,
+    own_target: bool,
+    follower: float | None = None,
+) -> str:
     """What an edit did to one list in one sentence, from the block `effect` of a ranking.
 
     Parameters
     ----------
     before, after : share of the effect's group in the two lists.
     own_target : whether the target is another one than the shares of the searched rows.
+    follower : share after of the group that leads after, where that is another one.
     """
     if "reason" in effect or before is None or after is None:
         return f"Effect: not computed: {effect.get('reason', 'a list holds no known group')}."
     if effect["direction"] == NO_CHANGE:
         return f"No change beyond chance{unknowable(effect)}."
+    group, other = effect["group"], effect["leading_after"]
     shares = {"before": f"{100 * before:.0f} %", "after": f"{100 * after:.0f} %"}
-    return MOVED.format(group=effect["group"], said=change_words(effect, own_target), **shares)
+    said = change_words(effect, own_target)
+    if other in (None, group) or follower is None:
+        return MOVED.format(group=group, said=said, **shares)
+    return TURNED.format(group=group, other=other, follower=f"{100 * follower:.0f} %", said=said, **shares)
 
 
 def change_words(effect: Mapping[str, Any], own_target: bool) -> str:
@@ -132,7 +227,7 @@ def in_points(value: float) -> str:
 
 def unknowable(effect: Mapping[str, Any]) -> str:
     """Why nothing could be known, where that is so."""
-    if effect["p_smallest"] <= 0.05:
+    if effect["p_smallest"] <= ALPHA:
         return ""
     rows = max(effect["left"], effect["entered"])
     return f" ({rows} exchanged {'row' if rows == 1 else 'rows'} cannot show one, whatever they are)"
@@ -140,17 +235,17 @@ def unknowable(effect: Mapping[str, Any]) -> str:
 
 def unknowable_lean(least: float | None, k: int) -> str:
     """Why no lean could be told from chance, where that is so."""
-    if least is None or least <= 0.05:
+    if least is None or least <= ALPHA:
         return ""
     return f" (a list of {k} {'row' if k == 1 else 'rows'} of known group cannot show one here, whoever they are)"
 
 
 def smallest(p: float | None, least: float | None) -> str:
-    """A word for a p that could not have come out smaller."""
+    """A word for a p that could not have come out smaller; none where no p could have shown anything."""
+    if least is not None and least > ALPHA:
+        return ""
     return (
-        ", the smallest p that could come out"
-        if p is not None and least is not None and p <= least * (1 + 1e-9)
-        else ""
+        ", the smallest that could come out" if p is not None and least is not None and p <= least * (1 + 1e-9) else ""
     )
 
 
@@ -173,9 +268,18 @@ ALL_RETRIEVED = (
 )
 
 
-def ties_line(ties: int, k: int) -> str:
-    """A note where rows on both sides of the k-th place have the same score."""
-    return f"{ties} rows tie at place {k}: the order of the gallery decides which of them are in the list"
+DIFFERENT_PEOPLE = (
+    "Rows are taken as different people: where several are of one person, film or scene, intervals are too narrow and "
+    "p too small. A gallery built with --together says which rows belong together."
+)
+
+
+def clustered(column: str) -> str:
+    """How rows that belong together enter a lean, and where they do not."""
+    return (
+        f"rows with the same {column} are retrieved together: leans are tested by whole {column}s and their intervals "
+        "widened; changes take rows as different people"
+    )
 
 
 def most_retrieved(k: int, n: int) -> str:

@@ -1,7 +1,5 @@
 """Social neurons as published, statistics against scipy, evidence that is honest and repeatable."""
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -28,8 +26,8 @@ from core.neurons import (
 )
 from core.saes.base import new_sae
 from core.saes.checkpoint import SAEFile, save_sae
+from tests.recorded import oracle
 
-ORACLE = Path(__file__).resolve().parents[2] / "shared" / "oracles" / "debiaslens_neurons.npz"
 CASES = ["two", "seven", "tiny", "gap_labels"]
 
 
@@ -53,9 +51,7 @@ def groups(n: int = 120) -> np.ndarray:
 @pytest.mark.parametrize("tau", [50, 90, 100])
 @pytest.mark.parametrize("form", [np.asarray, sparse.csr_matrix, sparse.csc_matrix])
 def test_social_neurons_are_the_published_ones(case, tau, form):
-    if not ORACLE.exists():
-        pytest.skip(f"recorded values are not here: {ORACLE}")
-    data = np.load(ORACLE, allow_pickle=False)
+    data = oracle("debiaslens_neurons")
     found = social_neurons(form(data[f"{case}_acts"]), data[f"{case}_labels"], tau / 100)
     assert list(found.groups) == [str(g) for g in data[f"{case}_groups"]] and found.unknown == 0
     for g, own in enumerate(found.groups.values()):
@@ -140,6 +136,13 @@ def test_firing_statistics_of_a_part_are_those_of_the_part_alone():
     part = firing_statistics(sparse.csr_matrix(z), labels, rows)
     alone = firing_statistics(z[rows], labels[rows])
     pd.testing.assert_frame_equal(part, alone)
+
+
+def test_what_only_rounding_tells_apart_has_no_standardised_difference():
+    """0.1 + 0.2 beside 0.3: neither group varies, and their difference over a deviation of 1e-17 is no number."""
+    codes = np.array([[0.1 + 0.2, 1.0], [0.3, 2.0], [0.3, 2.0 + 1e-9], [0.1 + 0.2, 1.0]])
+    table = firing_statistics(codes, ["A", "B", "B", "A"])
+    assert table["smd"].isna().all()
 
 
 def test_a_single_group_separates_from_nothing():

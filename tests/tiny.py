@@ -82,6 +82,11 @@ class TinyGallery:
     def groups(self, attribute: str) -> list[str]:
         return {"gender": GROUPS, "size": ["big", "none", "small"]}[attribute]
 
+    together = None
+
+    def clusters(self) -> None:
+        return None
+
     def empty_cells(self, attribute: str) -> list[str]:
         return []
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from core.audit.sources import Sources
 from core.audit.spec import AuditSpec
-from core.config import Edit, InputError, Side, digest_of
+from core.config import Edit, InputError, NothingLeft, Side, digest_of
 from core.edits.choosing import EditChoice, choose_edits
 from core.interventions import matched_random_edits
 from core.ranking.bench import Bench
@@ -47,6 +47,8 @@ class Ranked:
     """Standard deviation of that cosine over the searched rows."""
     ties: tuple[int, ...]
     """Rows with exactly the k-th score where they lie on both sides of k; see `core.ranking.steps.ties_at`."""
+    absent: tuple[tuple[str, str], ...] = ()
+    """Arms without a ranking, each with the reason: their method leaves nothing of the prompt."""
 
     def of(self, arm: str) -> np.ndarray:
         """The ranking of one arm (depth,)."""
@@ -157,18 +159,22 @@ def ranked(
     request = request_for(spec, attribute, prompt, edits, sources)
     part = select_part(sources.gallery, request, bench)
     depth = min(depth_for(spec.k), part.n)
-    names, rows, changed, cosines, ties = [], [], [], [], []
+    names, rows, changed, cosines, ties, absent = [], [], [], [], [], []
     for name, method, arm_edits in arms_of(spec, sources, part, request, controlled, bench):
         asked = replace(request, edits=arm_edits, method=method)
         queries = embed_texts([prompt], sources.gallery, asked, sources.texts, sources.saes, bench)
-        items, vectors = intervene(sources.gallery, part, queries, asked, method, sources.saes, bench)
+        try:
+            items, vectors = intervene(sources.gallery, part, queries, asked, method, sources.saes, bench)
+        except NothingLeft as error:
+            absent.append((name, str(error)))
+            continue
         names.append(name)
         found = items.index.search(vectors[0], depth)
         rows.append(found.rows)
         ties.append(ties_at(found.scores, spec.k))
         changed.append(len(items.changed))
         cosines.append(_moments(items.cosines, part.n))
-    return Ranked(tuple(names), np.stack(rows), tuple(changed), *zip(*cosines, strict=True), tuple(ties))
+    return Ranked(tuple(names), np.stack(rows), tuple(changed), *zip(*cosines, strict=True), tuple(ties), tuple(absent))
 
 
 def _moments(cosines: np.ndarray, n: int) -> tuple[float, float]:
@@ -226,9 +232,12 @@ def _save(path: Path, one: Ranked) -> None:
             cosine=np.array(one.cosine),
             spread=np.array(one.spread),
             ties=np.array(one.ties),
+            absent=np.array(one.absent, dtype=np.str_).reshape(-1, 2),
         )
 
 
 def _load(path: Path) -> Ranked:
-    arms, rows, *rest = read_arrays(path, STORED, "the rankings of an interrupted audit; remove it")
-    return Ranked(tuple(arms.tolist()), rows.astype(np.int64), *(tuple(part.tolist()) for part in rest))
+    names = (*STORED, "absent")
+    arms, rows, *rest, absent = read_arrays(path, names, "the rankings of an interrupted audit; remove it")
+    numbers = (tuple(part.tolist()) for part in rest)
+    return Ranked(tuple(arms.tolist()), rows.astype(np.int64), *numbers, tuple(map(tuple, absent.tolist())))

@@ -66,7 +66,7 @@ def _lean(
 
 
 def _effect(attribute: str, prompt: str | None, kind: str, change: Mapping[str, Any]) -> dict[str, Any]:
-    effect = change["effect"]
+    effect = change.get("effect", change)
     if "reason" in effect:
         return _entry(attribute, prompt, kind, EFFECT, None, {"estimate": None, "reason": effect["reason"]}, None, None)
     group = effect["group"]

@@ -9,6 +9,7 @@ import numpy as np
 from core.audit.arms import CHOSEN, ORIGINAL, PROJECTION, RECONSTRUCTION, Ranked
 from core.audit.spec import AuditSpec
 from core.metrics import RANKING_METRICS
+from core.metrics.base import count_groups
 from core.ranking.measures import (
     RANKING_NAMES,
     ListNumbers,
@@ -28,6 +29,7 @@ from core.statistics import (
     mean_estimate,
     mean_lean,
     mean_of,
+    most_ahead,
     null_of_mean,
     share_estimate,
     with_null,
@@ -36,6 +38,7 @@ from core.statistics import (
 DISTANCE_METRIC = "max_skew"
 """The metric whose mean over prompts is told beside the mean lean."""
 NO_TARGET = "not applicable"
+Document = dict[str, Any]
 
 
 def number(estimate: Estimate, target: Any, **more: Any) -> dict[str, Any]:
@@ -60,8 +63,9 @@ def prompt_numbers(
     for arm, name in ((ORIGINAL, "before"), (CHOSEN, "after")):
         if arm not in ranked.arms:
             continue
-        top = part.labels[ranked.of(arm)[:k]]
-        found[arm] = list_numbers(top, part, seed, tests=tests)
+        rows = ranked.of(arm)[:k]
+        top = part.labels[rows]
+        found[arm] = list_numbers(top, part, seed, tests=tests, top=rows)
         groups = [part.groups[g] if g >= 0 else None for g in top]
         document[name] = {
             "ids": list(ids[arm]),
@@ -76,6 +80,8 @@ def prompt_numbers(
         at = ranked.arms.index(CHOSEN)
         document["rows_changed"] = number(share_estimate(ranked.rows_changed[at], part.n), NO_TARGET)
         document["cosine"] = _mean_cosine({prompt: ranked}, CHOSEN, part)
+    elif (reason := dict(ranked.absent).get(CHOSEN)) is not None:
+        document |= {"after": {"reason": reason}, "difference": {"reason": reason}}
     return document
 
 
@@ -90,13 +96,15 @@ def _with_target(document: dict[str, Any], target: Any) -> dict[str, Any]:
 def arm_numbers(spec: AuditSpec, attribute: str, part: Part, found: Mapping[str, Ranked]) -> dict[str, Any]:
     """Mean lean and mean MaxSkew of every arm over the pre-registered prompts, random neurons as a band.
 
-    Intervals resample prompts and rows, with one prompt only rows; p permutes labels once for all prompts of a draw.
+    Intervals resample prompts and rows, with one prompt only rows; p permutes labels once for all prompts of a draw. An
+    arm that some prompt lacks has no mean.
 
     Parameters
     ----------
     found : prompt -> rankings, of the pre-registered prompts.
     """
-    target, arms, seed = spec.target_of(attribute), next(iter(found.values())).arms, spec.seed
+    target, first, seed = spec.target_of(attribute), next(iter(found.values())), spec.seed
+    arms = [arm for arm in first.arms if all(arm in one.arms for one in found.values())]
     metric, groups, k = RANKING_METRICS.get(DISTANCE_METRIC)(), len(part.groups), spec.k
     named = [arm for arm in (ORIGINAL, CHOSEN, RECONSTRUCTION, PROJECTION) if arm in arms]
     rankings = np.stack([[one.of(arm) for one in found.values()] for arm in named])
@@ -107,7 +115,11 @@ def arm_numbers(spec: AuditSpec, attribute: str, part: Part, found: Mapping[str,
     leans = [
         mean_lean(tops[:, :k], part.labels, shares[:, i], part.counts, tests, seed) for i, tops in enumerate(rankings)
     ]
-    document: dict[str, Any] = {}
+    counts = count_groups(part.labels[rankings[..., :k]], groups)
+    seen = counts / np.maximum(counts.sum(axis=-1, keepdims=True), 1)
+    leading = [most_ahead(part.counts, one.tolist()) for one in counts[0]]
+    sizes = [(lean_sizes(seen[i], part, leading), lean_sizes(shares[:, i], part, leading)) for i in range(len(named))]
+    document: Document = {}
     for i, arm in enumerate(named):
         tops = rankings[i, :, :k]
         mean = mean_estimate(observed[i], drawn[:, i], seed, metric.range)
@@ -115,6 +127,7 @@ def arm_numbers(spec: AuditSpec, attribute: str, part: Part, found: Mapping[str,
             mean = with_null(metric, mean, null_of_mean(metric, tops, part.labels, part.target, seed=seed)[0])
         document[arm] = {
             "lean": _mean_lean_json(part, leans[i]),
+            "size": number(mean_estimate(*sizes[i], seed, (0.0, 1.0)), NO_TARGET),
             "mean": number(mean, target),
             "by_prompt": _by_prompt(found, tops, part, spec, target),
         }
@@ -126,11 +139,9 @@ def arm_numbers(spec: AuditSpec, attribute: str, part: Part, found: Mapping[str,
         effect = mean_effect(leans[0], leans[i], both, part.labels, shares[:, i] - shares[:, 0], asked, tests, seed)
         document[arm] |= {"change": number(change, target), "effect": _mean_effect_json(part, effect)}
         document[arm]["cosine"] = _mean_cosine(found, arm, part)
-    randoms = [arm for arm in arms if arm.startswith("random ")]
-    if randoms:
-        group = _about(leans[0])
-        chosen = leans[named.index(CHOSEN)].points[group]
-        document["random neurons"] = _random(spec, part, found, randoms, group, chosen)
+    if CHOSEN in named and any(arm.startswith("random ") for arm in arms):
+        size = mean_estimate(*sizes[named.index(CHOSEN)], seed, (0.0, 1.0))
+        document["random neurons"] = _random(spec, part, found, leading, size)
     return document
 
 
@@ -186,21 +197,19 @@ def _by_prompt(
     return {prompt: number(value, target) for prompt, value in zip(found, values, strict=True)}
 
 
-def _random(
-    spec: AuditSpec, part: Part, found: Mapping[str, Ranked], arms: Sequence[str], group: int, chosen: Estimate
-) -> dict[str, Any]:
-    """The draws of random neurons: mean lean in points of one group, and how many leave as small a lean as the edit."""
-    base, draws = part.counts[group] / sum(part.counts), []
+def _random(spec: AuditSpec, part: Part, found: Mapping[str, Ranked], leading: list[int], chosen: Estimate) -> Document:
+    """The draws of random neurons: the mean size of the lean, and how many draws leave as small a one as the edit."""
+    arms = [arm for arm in next(iter(found.values())).arms if arm.startswith("random ")]
+    draws = []
     for arm in arms:
         labels = part.labels[np.stack([one.of(arm)[: spec.k] for one in found.values()])]
-        known = (labels >= 0).sum(axis=1)
-        draws.append((labels == group).sum(axis=1) / np.maximum(known, 1) - base)
+        counts = count_groups(labels, len(part.groups))
+        draws.append(lean_sizes(counts / np.maximum(counts.sum(axis=-1, keepdims=True), 1), part, leading))
     means = [float(values.mean()) for values in draws]
     mean = Estimate(float(np.mean(means)), min(means), max(means), len(means))
-    as_small = sum(abs(value) <= abs(chosen.estimate or 0.0) for value in means)
+    as_small = sum(value <= chosen.estimate for value in means) if chosen.estimate is not None else len(means)
     return {
-        "group": part.groups[group],
-        "points": number(mean, NO_TARGET),
+        "size": number(mean, NO_TARGET),
         "interval": "smallest and largest of the draws",
         "draws": [number(_over_prompts(values), NO_TARGET) for values in draws],
         "p": (1 + as_small) / (1 + len(means)),
@@ -208,10 +217,19 @@ def _random(
     }
 
 
+def lean_sizes(shares: np.ndarray, part: Part, leading: Sequence[int]) -> np.ndarray:
+    """|s_g - p_g| of each prompt (..., prompts), g the group that its original leads with; shares (..., prompts, G).
+
+    Without signs, so that leans that have turned round do not make up for others that are left.
+    """
+    base = np.array(part.counts)[list(leading)] / sum(part.counts)
+    return np.abs(shares[..., np.arange(len(leading)), list(leading)] - base)
+
+
 def _over_prompts(values: np.ndarray) -> Estimate:
     """Mean with Student's interval over prompts; a single prompt has its value alone."""
     if len(values) > 1:
-        return mean_of(values)
+        return mean_of(values, (0.0, 1.0))
     value = float(values[0])
     return Estimate(value, value, value, 1)
 

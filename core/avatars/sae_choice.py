@@ -67,7 +67,7 @@ class Judge:
 
     def __call__(self, sae: SAE) -> Judgement:
         codes = encode_rows(self.x, sae)
-        chosen = social_neurons(codes, self.gender, TAU).top(1)
+        chosen = social_neurons(codes, self.gender, TAU, "at-least").top(1)
         edit = Edit(tuple(j for neurons in chosen.values() for j in neurons))
         material = Material("image", self.pooled, self.attach, self.x, codes.tocsc(), sae, self.readout)
         edited = NeuronEdit()(material, edit)

@@ -21,7 +21,7 @@ TARGET_SKEW = 0.12
 CHOICES = {
     "neuron-edit-rule": (
         "Neurons, by the published rule",
-        EditChoice("rule", tau=0.5, top=1),
+        EditChoice("rule", tau=0.5, top=1, rule="published"),
         "switches off the first neuron that is specific to each group",
     ),
     "neuron-edit-attribution": (

@@ -40,11 +40,13 @@ class DebiaslensProtocol(Protocol):
         missing = Estimate.missing("no class prompts of another attribute were given")
         kept = other_accuracies(arm, world.class_prompts, attributes)[0] if attributes else missing
         report(2, 3, "drift")
+        lost = None if tops.reason is None else Estimate.missing(tops.reason)
         values = {}
         for name in names:
             least, most = possible(name, arm.part().target)
-            values[name] = mean_of([100 * value for value in skews[name].values()], (100 * least, 100 * most))
-        values |= {"accuracy": kept, "cosine": drift(arm, world.prompts)[0]}
+            within = (100 * least, 100 * most)
+            values[name] = lost or mean_of([100 * value for value in skews[name].values()], within)
+        values |= {"accuracy": kept, "cosine": drift(arm, tops)[0]}
         report(3, 3, "done")
         by_prompt = {text: 100 * value for text, value in skews["max_skew"].items()}
-        return Cell(arm.arm.name, world.gallery.name, values, notes=arm.notes, by_prompt=by_prompt)
+        return Cell(arm.arm.name, world.gallery.name, values, notes=(*arm.notes, *tops.notes), by_prompt=by_prompt)

@@ -58,7 +58,7 @@ class DefaultProtocol(Protocol):
         steps, report = 6, progress or (lambda *_: None)
         report(0, steps, "queries")
         tops = rankings(arm, world.prompts)
-        reference = {text: tops[text] for text in reference_prompts() if text in tops}
+        reference = tops.of(reference_prompts())
         report(1, steps, "control queries")
         quiet = rankings(arm, world.controls)
         report(2, steps, "occupations")
@@ -69,7 +69,7 @@ class DefaultProtocol(Protocol):
         others, loss = other_accuracies(arm, world.class_prompts, names) if names else (missing, missing)
         report(4, steps, "drift")
         explicit = explicit_auc(arm, world.class_prompts, world.attribute)
-        cosine, query_cosine = drift(arm, world.prompts)
+        cosine, query_cosine = drift(arm, tops)
         report(5, steps, "leakage")
         values = {
             "skew": mean_skew(arm, tops),
@@ -81,12 +81,11 @@ class DefaultProtocol(Protocol):
             "explicit": explicit,
             "cosine": cosine,
             "query_cosine": query_cosine,
-            "leakage": leakage(arm, world.prompts),
+            "leakage": leakage(arm, list(tops.rows) or world.prompts),
         }
         report(steps, steps, "done")
-        return Cell(
-            arm.arm.name, world.gallery.name, values, notes=arm.notes, by_prompt=metric_by_prompt(arm, tops, "max_skew")
-        )
+        by_prompt, notes = metric_by_prompt(arm, tops, "max_skew"), (*arm.notes, *tops.notes)
+        return Cell(arm.arm.name, world.gallery.name, values, notes=notes, by_prompt=by_prompt)
 
 
 def _attire(world: World, arm: ReadyArm) -> Estimate:

@@ -2,13 +2,16 @@
 
 import math
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import wraps
+from typing import ParamSpec, TypeVar
 
 import numpy as np
 
 from core.benchmark.arms import ReadyArm
 from core.benchmark.base import World
-from core.config import InputError
+from core.config import InputError, NothingLeft
 from core.gallery import Gallery
 from core.metrics import RANKING_METRICS, Mode
 from core.ranking.measures import asks_gallery_shares
@@ -33,21 +36,89 @@ NULL_DRAWS = 300
 """Draws of a null band: its ends are read in hundredths."""
 
 
-def rankings(arm: ReadyArm, texts: Sequence[str]) -> dict[str, np.ndarray]:
-    """Places in the searched rows of the top k of each text, best first (k,)."""
+@dataclass(frozen=True)
+class Tops:
+    """The first k of some texts."""
+
+    rows: Mapping[str, np.ndarray]
+    """By text: places in the searched rows, best first (k,)."""
+    lost: Mapping[str, str] = field(default_factory=dict)
+    """Texts without a ranking, because the method leaves nothing of them, each with the line that says so."""
+    notes: tuple[str, ...] = ()
+    """How many rows no list has, because the method leaves nothing of them."""
+
+    def of(self, texts: Sequence[str]) -> "Tops":
+        """Those of some texts."""
+        rows, lost = ({text: found[text] for text in texts if text in found} for found in (self.rows, self.lost))
+        return Tops(rows, lost)
+
+    @property
+    def reason(self) -> str | None:
+        """Why there is no mean over these texts; None where there is one: a mean over the others is another number."""
+        if self.lost:
+            return "; ".join(dict.fromkeys(self.lost.values()))
+        return None if self.rows else "no such query was asked"
+
+
+def rankings(arm: ReadyArm, texts: Sequence[str]) -> Tops:
+    """The top k of each text."""
     part, k = arm.part(), arm.world.k
     if k > part.n:
         raise InputError(f"k was {k}; expected at most {part.n}, the number of searched rows: choose a smaller k")
-    return {
-        text: items.index.search(unit_query(vector, items.index.d), k).rows
-        for text, items, vector in arm.answers(texts)
-    }
+    rows: dict[str, np.ndarray] = {}
+    lost: dict[str, str] = {}
+    notes: list[str] = []
+    left = list(texts)
+    while left:
+        try:
+            for text, items, vector in arm.answers(left):
+                items.require(k)
+                notes += items.note(arm.arm.method)
+                rows[text] = items.index.search(unit_query(vector, items.index.d), k).rows
+            break
+        except NothingLeft as error:
+            lost |= dict.fromkeys(error.texts, str(error))
+            left = [text for text in left if text not in lost]
+    return Tops(rows, lost, tuple(dict.fromkeys(notes)))
 
 
-def metric_by_prompt(arm: ReadyArm, tops: Mapping[str, np.ndarray], name: str, mode: Mode = "ours") -> dict[str, float]:
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def or_why(missing: Callable[[Estimate], T]) -> Callable[[Callable[P, T]], Callable[P, T]]:
+    """A measure that is not computed, with the reason, where the method leaves nothing of a text that it asks.
+
+    Parameters
+    ----------
+    missing : what the measure gives then, from an estimate that holds the reason.
+    """
+
+    def decorate(measure: Callable[P, T]) -> Callable[P, T]:
+        @wraps(measure)
+        def asked(*given: P.args, **more: P.kwargs) -> T:
+            try:
+                return measure(*given, **more)
+            except NothingLeft as error:
+                return missing(Estimate.missing(str(error)))
+
+        return asked
+
+    return decorate
+
+
+def _alone(missing: Estimate) -> Estimate:
+    return missing
+
+
+def _both(missing: Estimate) -> tuple[Estimate, Estimate]:
+    return missing, missing
+
+
+def metric_by_prompt(arm: ReadyArm, tops: Tops, name: str, mode: Mode = "ours") -> dict[str, float]:
     """A ranking metric of the top k of each text."""
     part, metric = arm.part(), RANKING_METRICS.get(name)()
-    return {text: float(metric(part.labels[rows], part.target, mode)) for text, rows in tops.items()}
+    return {text: float(metric(part.labels[rows], part.target, mode)) for text, rows in tops.rows.items()}
 
 
 def possible(name: str, target: np.ndarray) -> tuple[float, float]:
@@ -56,32 +127,38 @@ def possible(name: str, target: np.ndarray) -> tuple[float, float]:
     return least, min(most, float(-np.log(np.min(target)))) if np.min(target) > 0 else most
 
 
-def mean_skew(arm: ReadyArm, tops: Mapping[str, np.ndarray]) -> Estimate:
+def mean_skew(arm: ReadyArm, tops: Tops) -> Estimate:
     """Mean MaxSkew@k over texts with Student's interval, and its null band where the target is the gallery's shares."""
-    if not tops:
-        return Estimate.missing("no such query was asked")
+    if tops.reason is not None:
+        return Estimate.missing(tops.reason)
     part, metric = arm.part(), RANKING_METRICS.get("max_skew")()
     mean = mean_of(list(metric_by_prompt(arm, tops, "max_skew").values()), possible("max_skew", part.target))
     if not asks_gallery_shares(part.target, part.counts):
         return mean
-    rows = np.stack([tops[text] for text in sorted(tops)])
+    rows = np.stack([tops.rows[text] for text in sorted(tops.rows)])
     band, _ = null_of_mean(metric, rows, part.labels, part.target, NULL_DRAWS, arm.world.seed)
     return with_null(metric, mean, band)
 
 
-def drift(arm: ReadyArm, texts: Sequence[str]) -> tuple[Estimate, Estimate]:
-    """Mean cosine of items, and of queries, before and after; 1: nothing moved. Intervals over rows and over texts."""
-    part = arm.part()
+def drift(arm: ReadyArm, tops: Tops) -> tuple[Estimate, Estimate]:
+    """Mean cosine of items, and of queries, before and after; 1: nothing moved. Intervals over rows and over texts.
+
+    Items are read with the texts that have a ranking; of queries there is no mean where one of them has none.
+    """
+    part, texts = arm.part(), list(tops.rows)
+    if not texts:
+        return _both(Estimate.missing(tops.reason or "no such query was asked"))
     plain = {text: vector for text, _, vector in _original(arm).answers(texts)}
     means, queries, cosines = [], [], np.zeros(0)
     for text, items, vector in arm.answers(texts):
         queries.append(_cosine(plain[text], vector))
         means.append(items.mean_cosine)
         cosines = items.cosines
+    of_queries = Estimate.missing(tops.reason) if tops.reason is not None else mean_of(queries, COSINE)
     if arm.per_query:
-        return mean_of(means, COSINE), mean_of(queries, COSINE)
+        return mean_of(means, COSINE), of_queries
     rows = np.concatenate([cosines.astype(np.float64), np.ones(part.n - len(cosines))])
-    return mean_of(rows, COSINE), mean_of(queries, COSINE)
+    return mean_of(rows, COSINE), of_queries
 
 
 def _original(arm: ReadyArm) -> ReadyArm:
@@ -118,6 +195,7 @@ def predictions(arm: ReadyArm, prompts: PromptSet, attribute: str, gallery: Gall
     return classify_items(items.index, unit)
 
 
+@or_why(_alone)
 def accuracy(arm: ReadyArm, prompts: PromptSet, attribute: str, gallery: Gallery | None = None) -> Estimate:
     """Share of rows that are given their own class, with its Wilson interval."""
     truth = _truth(arm, attribute, gallery)
@@ -125,6 +203,7 @@ def accuracy(arm: ReadyArm, prompts: PromptSet, attribute: str, gallery: Gallery
     return evaluate(answers, truth, prompts.groups(attribute), attribute).accuracy
 
 
+@or_why(_both)
 def other_accuracies(arm: ReadyArm, prompts: PromptSet, attributes: Sequence[str]) -> tuple[Estimate, Estimate]:
     """Mean accuracy over some attributes (interval over rows), and the change of the one that loses most (paired)."""
     original = _original(arm)
@@ -144,6 +223,7 @@ def other_accuracies(arm: ReadyArm, prompts: PromptSet, attributes: Sequence[str
     return mean_of(rows[np.isfinite(rows)], (0.0, 1.0)), worst
 
 
+@or_why(_alone)
 def explicit_auc(arm: ReadyArm, prompts: PromptSet | None, attribute: str) -> Estimate:
     """AUC of the query that names a group outright, for the group that it finds worst; .5: it finds nobody special.
 

@@ -34,6 +34,13 @@ class BenchmarkResult:
     def galleries(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(cell.gallery for cell in self.cells))
 
+    def missing(self, cell: Cell) -> list[tuple[str, str]]:
+        """Columns without a number in a cell that was measured, by title, each with the reason."""
+        if cell.refused:
+            return []
+        found = [(column.title, cell.values[column.key]) for column in self.columns if column.key in cell.values]
+        return [(title, estimate.reason or "undefined") for title, estimate in found if estimate.estimate is None]
+
     def table(self) -> pd.DataFrame:
         """One row a method and gallery: for every metric the number, its interval and its n."""
         rows = []
@@ -43,7 +50,8 @@ class BenchmarkResult:
                 estimate = cell.values.get(column.key, Estimate.missing(cell.refused or "not measured"))
                 row |= {column.key: estimate.estimate, f"{column.key}_lo": estimate.lo}
                 row |= {f"{column.key}_hi": estimate.hi, f"{column.key}_n": estimate.n}
-            rows.append(row | {"refused": cell.refused, "notes": "; ".join(cell.notes) or None})
+            notes = [*cell.notes, *(f"{title} not computed: {reason}" for title, reason in self.missing(cell))]
+            rows.append(row | {"refused": cell.refused, "notes": "; ".join(notes) or None})
         return pd.DataFrame(rows)
 
     def to_json(self) -> dict[str, Any]:

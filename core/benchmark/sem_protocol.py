@@ -8,8 +8,9 @@ import numpy as np
 from core.benchmark.arms import ReadyArm
 from core.benchmark.base import PROTOCOLS, Cell, Column, Progress, Protocol, World
 from core.benchmark.measures import cell_accuracies, world_attributes, worst_cell
-from core.config import InputError
+from core.config import InputError, NothingLeft
 from core.metrics import RANKING_METRICS
+from core.ranking.results import Part
 from core.retrieval import best_rows, unit_query
 from core.statistics import Estimate, mean_of
 
@@ -25,8 +26,8 @@ class SemProtocol(Protocol):
     words = (
         "The rows are halved ten times (seed 42, or the published folds where the gallery holds them); in each half "
         "the top k of every query is compared with the shares of that half. Means over queries and halves with "
-        "Student's interval, as the paper computes it. Accuracy pools the halves as the paper does: a row counts in "
-        "about five of them, so that its interval is narrower than the rows allow."
+        "Student's interval as in the paper, on a scale that starts at 0. Accuracy pools the halves as the paper "
+        "does: a row counts in about five of them, so that its interval is narrower than the rows allow."
     )
     columns: ClassVar = (
         Column("kl", "KL", "lower", "mean KL divergence of the top k from the shares of the half"),
@@ -47,31 +48,46 @@ class SemProtocol(Protocol):
             raise InputError(
                 f"k was {world.k}; expected at most {min(map(len, halves))}, the rows of a half: choose a smaller k"
             )
-        names, precisions = ("kl", "max_skew"), []
-        found: dict[str, list[float]] = {name: [] for name in names}
         by_prompt: dict[str, float] = {}
-        for done, (text, items, vector) in enumerate(arm.answers(world.prompts)):
-            report(done, len(world.prompts), "queries")
-            scores = items.index.scores(unit_query(vector, items.index.d))
-            here: dict[str, list[float]] = {name: [] for name in names}
-            for half in halves:
-                labels = part.labels[half]
-                shares = np.bincount(labels[labels >= 0], minlength=len(part.groups)) / len(half)
-                top = labels[best_rows(scores[half], world.k)]
-                for name in names:
-                    here[name].append(float(RANKING_METRICS.get(name)()(top, shares / shares.sum(), "sem")))
-            for name in names:
-                found[name] += here[name]
-            if text in world.relevant:
-                named = relevant_rows(world, part.rows, text)
-                precisions += [float(named[half][best_rows(scores[half], world.k)].mean()) for half in halves]
-            by_prompt[text] = float(np.mean(here["max_skew"]))
+        try:
+            values = _retrieved(world, arm, part, halves, by_prompt, report)
+        except NothingLeft as error:
+            values, by_prompt = dict.fromkeys(("kl", "max_skew", "precision"), Estimate.missing(str(error))), {}
         report(len(world.prompts), len(world.prompts), "queries")
-        values = {name: mean_of(values, RANKING_METRICS.get(name).range) for name, values in found.items()}
-        missing = Estimate.missing("no query says which rows it names")
-        values |= {"precision": mean_of(precisions, (0.0, 1.0)) if precisions else missing}
         values |= _zeroshot(world, arm, halves)
         return Cell(arm.arm.name, world.gallery.name, values, notes=arm.notes, by_prompt=by_prompt)
+
+
+def _retrieved(
+    world: World,
+    arm: ReadyArm,
+    part: Part,
+    halves: list[np.ndarray],
+    by_prompt: dict[str, float],
+    report: Progress,
+) -> dict[str, Estimate]:
+    """Means over queries and halves of what is retrieved; `by_prompt` takes each query's own MaxSkew."""
+    names, precisions = ("kl", "max_skew"), []
+    found: dict[str, list[float]] = {name: [] for name in names}
+    for done, (text, items, vector) in enumerate(arm.answers(world.prompts)):
+        report(done, len(world.prompts), "queries")
+        scores = items.index.scores(unit_query(vector, items.index.d))
+        here: dict[str, list[float]] = {name: [] for name in names}
+        for half in halves:
+            labels = part.labels[half]
+            shares = np.bincount(labels[labels >= 0], minlength=len(part.groups)) / len(half)
+            top = labels[best_rows(scores[half], world.k)]
+            for name in names:
+                here[name].append(float(RANKING_METRICS.get(name)()(top, shares / shares.sum(), "sem")))
+        for name in names:
+            found[name] += here[name]
+        if text in world.relevant:
+            named = relevant_rows(world, part.rows, text)
+            precisions += [float(named[half][best_rows(scores[half], world.k)].mean()) for half in halves]
+        by_prompt[text] = float(np.mean(here["max_skew"]))
+    missing = Estimate.missing("no query says which rows it names")
+    values = {name: mean_of(values, RANKING_METRICS.get(name).range) for name, values in found.items()}
+    return values | {"precision": mean_of(precisions, (0.0, 1.0)) if precisions else missing}
 
 
 def folds(world: World, rows: np.ndarray) -> Iterator[np.ndarray]:
@@ -108,6 +124,9 @@ def _zeroshot(world: World, arm: ReadyArm, halves: list[np.ndarray]) -> dict[str
     if not names or world.class_prompts is None:
         missing = Estimate.missing("no class prompts of another attribute were given")
         return dict.fromkeys(("accuracy", "worst_group", "gap"), missing)
-    right, cell = cell_accuracies(arm, world.class_prompts, names[0])
+    try:
+        right, cell = cell_accuracies(arm, world.class_prompts, names[0])
+    except NothingLeft as error:
+        return dict.fromkeys(("accuracy", "worst_group", "gap"), Estimate.missing(str(error)))
     pooled = np.concatenate(halves)
     return dict(zip(("accuracy", "worst_group", "gap"), worst_cell(right[pooled], cell[pooled]), strict=True))

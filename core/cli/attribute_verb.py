@@ -1,4 +1,4 @@
-"""`attribute`: the neurons that make a query lean, and the smallest edit that ends it."""
+"""`attribute`: the neurons that make a query score a group higher, and the smallest edit that ends it."""
 
 from collections.abc import Iterator
 from typing import Annotated, Any
@@ -36,7 +36,7 @@ def attribute(
     seed: editing.Seed = 0,
     as_json: Json = False,
 ) -> None:
-    """Signed contributions of neurons to the lean, the rest, and with --target-skew the smallest edit.
+    """Signed contributions of neurons to the score gap, the rest, and with --target-skew the smallest edit.
 
     The edit is searched on the probe half and measured on the evaluation half.
     """
@@ -88,10 +88,8 @@ def _lines(document: dict[str, Any]) -> Iterator[str]:
     yield f"gap of mean scores: {estimate_text(document['gap'], 5)}"
     for one in document["neurons"]:
         closed = "leaves nothing of some item" if (c := one["closed_when_off"]) is None else f"closes {c:.1%}"
-        yield (
-            f"  neuron {one['neuron']}: {estimate_text(one['contribution'], 5)}, {one['share_of_gap']:.1%} of the gap; "
-            f"off alone it {closed}"
-        )
+        shared = f"{share:.1%} of the gap; off alone it {closed}" if (share := one["share_of_gap"]) is not None else ""
+        yield f"  neuron {one['neuron']}: {estimate_text(one['contribution'], 5)}, {shared or 'no gap to share'}"
     yield f"no neuron explains: {estimate_text(document['rest'], 5)}"
     if "smallest" in document:
         yield from _edit_lines(document["smallest"])

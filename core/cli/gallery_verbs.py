@@ -21,6 +21,9 @@ Table = Annotated[Path | None, typer.Option("--table", help="CSV, Parquet or Fea
 Licence = Annotated[str | None, typer.Option("--licence", help="Licence of the items, in words.")]
 Provenance = Annotated[str | None, typer.Option("--provenance", help="Where items and labels come from.")]
 SplitSeed = Annotated[int, typer.Option("--split-seed", help="Seed of the probe and evaluation halves.")]
+Together = Annotated[
+    str | None, typer.Option("--together", help="Column whose equal values (a scene, a person) stay in one half.")
+]
 Name = Annotated[str | None, typer.Option("--name", help="Name of the gallery; the folder's name by default.")]
 
 
@@ -48,6 +51,7 @@ def build(
     licence: Licence = None,
     provenance: Provenance = None,
     split_seed: SplitSeed = 0,
+    together: Together = None,
     name: Name = None,
     ray: Ray = None,
     workers: Workers = None,
@@ -79,6 +83,7 @@ def build(
             attaches=attaches,
             name=name,
             split_seed=split_seed,
+            together=together,
             tokens=tokens,
             token_seed=token_seed,
             speed=Speed(precision, compiled, reduced),
@@ -105,13 +110,14 @@ def import_(
     licence: Licence = None,
     provenance: Provenance = None,
     split_seed: SplitSeed = 0,
+    together: Together = None,
     name: Name = None,
     as_json: Json = False,
 ) -> None:
     """Make a gallery of embeddings that exist already, with known prompts as queries."""
     one_of(form, ("table", "sem"), "--format")
     common = {"licence": licence, "provenance": provenance, "split_seed": split_seed, "name": name}
-    common |= {"texts": texts, "text_table": text_table, "out": out, "model_name": model_name}
+    common |= {"texts": texts, "text_table": text_table, "out": out, "model_name": model_name, "together": together}
     with progress_bar() as progress:
         if form == "sem":
             if root is None or embeddings or table or images:
@@ -167,6 +173,10 @@ def lines(gallery: Gallery, checked: bool = False, problems: list[str] | None = 
     for attribute, counts in info["attributes"].items():
         yield f"{attribute}: " + ", ".join(f"{group} {n:,}" for group, n in counts.items())
     yield "halves: " + ", ".join(f"{half} {n:,}" for half, n in info["halves"].items())
+    kept = info["split"].get("together")
+    if kept:
+        alone = f", {kept['alone']:,} items without one by themselves" if kept["alone"] else ""
+        yield f"together: rows with the same {kept['column']} ({kept['clusters']:,} clusters{alone})"
     for attach in info["fingerprints"]:
         yield f"{attach}: {gallery.fingerprint(attach).describe()}"
     if info["prompts"]:

@@ -37,6 +37,10 @@ def rank(
     method: editing.Method = None,
     half: Annotated[str, typer.Option("--half", help="all, probe or evaluation.")] = "all",
     where: editing.Where = None,
+    relevant: Annotated[
+        list[str] | None,
+        typer.Option("--relevant", help="COLUMN=VALUE, or text=WORD of captions: precision and recall by group."),
+    ] = None,
     model: editing.Model = None,
     pretrained: editing.Pretrained = None,
     seed: editing.Seed = 0,
@@ -60,6 +64,9 @@ def rank(
     if (query is None) == (query_embedding is None):
         raise InputError("give either --query TEXT or --query-embedding Q.npy")
     source = open_gallery(gallery)
+    named = parse_where(relevant or [])
+    if named:
+        ranking.relevant_rows(source, named)  # refused before anything is embedded
     saes, edits = chosen_edits(source, sae, off, strength, gamma, form, alpha, method)
     request = ranking.RankRequest(
         query=query,
@@ -77,10 +84,13 @@ def rank(
     if index == "ivf":
         if ray is not None or workers is not None:
             raise InputError("an IVF index is searched here; leave out --ray and --workers, or give --index flat")
-        document = ranking.approximate_rank(source, request, open_ivf(source), probes, backbone).to_json()
-        return emit(document, as_json, lambda: _lines(document))
-    with chosen_cluster(ray, workers) as cluster, progress_bar() as progress:
-        document = ranking.rank(source, request, backbone, saes, progress=progress, cluster=cluster).to_json()
+        found = ranking.approximate_rank(source, request, open_ivf(source), probes, backbone)
+    else:
+        with chosen_cluster(ray, workers) as cluster, progress_bar() as progress:
+            found = ranking.rank(source, request, backbone, saes, progress=progress, cluster=cluster)
+    document = found.to_json()
+    if named:
+        document["performance"] = ranking.performance(source, found, named).to_json()
     emit(document, as_json, lambda: _lines(document))
 
 
@@ -95,12 +105,17 @@ def _lines(document: dict[str, Any]) -> Iterator[str]:
     yield f"k = {document['k']}, {document['n']} rows searched, target: {target_name(document['target'])}"
     yield from (f"note: {note}" for note in document["notes"])
     for arm in ("before", "after"):
-        if arm in document:
+        if "reason" in document.get(arm, {}):
+            yield f"{arm}: not computed: {document[arm]['reason']}"
+        elif arm in document:
             yield f"{arm}:"
             yield from (f"  {line}" for line in list_lines(document[arm], METRICS))
             yield "  first: " + ", ".join(map(str, document[arm]["ids"][:10]))
-    if "difference" in document:
+    if "effect" in document.get("difference", {}):
         yield from _changes(document)
+    yield from _scene_lines(document.get("scenes"))
+    if "performance" in document:
+        yield from _performance(document["performance"])
 
 
 def list_lines(found: dict[str, Any], metrics: Iterable[str]) -> Iterator[str]:
@@ -135,6 +150,49 @@ def _changes(document: dict[str, Any]) -> Iterator[str]:
         yield f"  {name}: {estimate_text(change)}"
 
 
+def _performance(found: dict[str, Any]) -> Iterator[str]:
+    """Precision and recall by group."""
+    named = ", ".join(f"{column}={value}" for column, value in found["relevant"].items())
+    yield f"performance by group, relevant: {named} ({found['n']} searched rows; intervals: {found['intervals']})"
+    yield from (f"  note: {note}" for note in found["notes"])
+    for measure in ("precision", "recall"):
+        yield f"  {measure}:"
+        for group in ("overall", *found["group_counts"]):
+            parts = [
+                f"{arm} {estimate_text(found[arm][measure]['by_group'].get(group, found[arm][measure]['overall']))}"
+                for arm in ("before", "after")
+                if arm in found
+            ]
+            if "difference" in found:
+                moved = found["difference"][measure]
+                moved = moved["by_group"].get(group, moved["overall"])
+                parts.append(f"change {estimate_text(moved, n=False)}, {p_text(moved['p'])}")
+            yield f"    {group}: {'; '.join(parts)}"
+        for arm in (arm for arm in ("before", "after") if arm in found):
+            gap = found[arm][measure]["gap"]
+            if gap["estimate"] is not None:
+                yield (
+                    f"    gap {arm}, {gap['high']} over {gap['low']}: {estimate_text(gap, n=False)}, "
+                    f"corrected for picking {gap['corrected']:.3f}, {p_text(gap['p'])}"
+                )
+
+
 def p_text(p: float | None) -> str:
     """ "p = 0.020"."""
     return "no p" if p is None else f"p = {p:.2g}" if p >= 1e-4 else "p < 0.0001"
+
+
+def _scene_lines(scenes: dict[str, Any] | None) -> Iterator[str]:
+    """Two groups compared inside scenes, in words."""
+    if scenes is None:
+        return
+    if "reason" in scenes:
+        yield f"inside scenes (by {scenes['column']}): not computed: {scenes['reason']}"
+        return
+    first, second = scenes["groups"]
+    yield f"inside {scenes['n_scenes']} scenes (by {scenes['column']}), {first} minus {second}:"
+    for arm in ("before", "after", "change"):
+        if arm in scenes:
+            own = scenes[arm]
+            yield f"  {arm}: score gap {estimate_text(own['score_gap'], 4)}, p = {own['p']:.3g}"
+            yield f"    places {estimate_text(own['rank_gap'], 1)}; ahead in {estimate_text(own['ahead'])}"

@@ -22,6 +22,7 @@ def study(
     out: Annotated[Path, typer.Option("--out", help="Folder for table, figure and JSON.")],
     attribute: Annotated[list[str] | None, typer.Option("--attribute", help="Attribute column, repeatable.")] = None,
     prompts: Annotated[str | None, typer.Option("--prompts", help="JSON list of queries, or a shipped list.")] = None,
+    query: Annotated[list[str] | None, typer.Option("--query", help="A query, repeatable.")] = None,
     classes: Annotated[str | None, typer.Option("--classes", help="Class prompts: JSON file or shipped name.")] = None,
     reference: Annotated[Path | None, typer.Option("--reference", help="Independent embeddings (n, d), .npy.")] = None,
     k: Annotated[int, typer.Option("--k", help="How many are retrieved.")] = 100,
@@ -51,7 +52,7 @@ def study(
     if out.exists() and not replace:
         raise InputError(f"{out} exists already; choose another folder or give --replace")
     saes, edits = chosen_edits(source, sae, off, strength, gamma, form, alpha, method)
-    queries = prompt_list(prompts) if prompts else ()
+    queries = tuple(dict.fromkeys([*(prompt_list(prompts) if prompts else ()), *(query or ())]))
     request = StudyRequest(
         gallery=source,
         attributes=tuple(attribute or ()),
@@ -99,6 +100,9 @@ def query_list(source: str) -> dict[str, dict[str, str]]:
 
 def _lines(result: Any, out: Path) -> Iterator[str]:
     yield result.picture.title
-    yield from result.table.to_string(index=False, float_format=lambda x: f"{x:.3f}").splitlines()
+    shown = result.table if result.brief is None else result.brief
+    yield from shown.to_string(index=False, float_format=lambda x: f"{x:.3f}").splitlines()
+    if len(shown) < len(result.table):
+        yield f"{len(result.table) - len(shown):,} more rows are in the table that was written"
     yield from (f"note: {note}" for note in result.notes)
     yield f"written to {out}"

@@ -81,6 +81,9 @@ def _lines(document: dict[str, Any]) -> Iterator[str]:
     for arm in ("before", "after", "difference"):
         if arm in document:
             found = document[arm]
+            if "reason" in found:
+                yield f"{arm}: not computed: {found['reason']}"
+                continue
             yield f"{arm}:"
             yield from (f"  {name.replace('_', ' ')}: {estimate_text(found[name])}" for name in SHOWN)
             worst = found["worst_group"]

@@ -11,8 +11,8 @@ from core.config import Edit, Form, InputError, digest_of, one_of
 from core.edits.probe_set import ProbeSet, probe_set, unit_queries
 from core.edits.smallest import smallest_edit
 from core.gallery import Gallery
-from core.neurons import social_neurons
-from core.neurons.attribution import lean
+from core.neurons import RULES, Rule, social_neurons
+from core.neurons.attribution import mean_contributions
 from core.ranking.bench import Bench
 from core.ranking.material import SAEs, embed_texts
 from core.ranking.request import RankRequest
@@ -24,7 +24,7 @@ Progress = Callable[[int, int, str], None]
 
 MANNER = ("strength", "gamma", "form", "alpha")
 OWN: dict[str, tuple[str, ...]] = {
-    "rule": ("tau", "top"),
+    "rule": ("tau", "top", "rule"),
     "neurons": ("neurons",),
     "attribution": ("size", "per_query"),
     "smallest": ("target_skew", "size", "per_query", "explicit"),
@@ -37,7 +37,9 @@ OWN: dict[str, tuple[str, ...]] = {
 class EditChoice:
     """How the switched neurons are chosen. Equal choices have equal digests.
 
-    rule : consistency and specificity on the probe half, the first `top` specific neurons of each group.
+    rule : consistency and specificity on the probe half, the first `top` specific neurons of each group. Consistent
+        is what fires on at least the share `tau` of the group, or with `rule` = "published" on int(tau n) of its n
+        rows.
     neurons : those that are named.
     attribution : the `size` neurons that pull hardest towards the group that the query over-represents on the probe
         half, for each query its own set or one set for all (by mean contribution).
@@ -51,6 +53,7 @@ class EditChoice:
     neurons: tuple[int, ...] = ()
     tau: float = 0.5
     top: int = 1
+    rule: Rule = "at-least"
     size: int = 16
     per_query: bool = True
     target_skew: float = 0.15
@@ -67,6 +70,7 @@ class EditChoice:
         object.__setattr__(self, "neurons", edit.neurons)
         if not 0 <= _number(self.tau, "tau") <= 1:
             raise InputError(f"tau was {self.tau}; expected a share from 0 to 1")
+        one_of(self.rule, RULES, "rule of the edit")
         if _number(self.target_skew, "target_skew") < 0:
             raise InputError(f"target_skew was {self.target_skew}; expected a number of at least 0")
         if not isinstance(self.explicit, Mapping) or not all(isinstance(g, str) for g in self.explicit.values()):
@@ -183,9 +187,10 @@ def choose_edits(
 
 
 def by_rule(probe: ProbeSet, choice: EditChoice) -> tuple[tuple[int, ...], tuple[str, ...]]:
-    """The first specific neurons of each group, and the groups that have none."""
+    """The first specific neurons of each group; notes name groups that have none, and neurons whose lift is unsure."""
     names = np.array([*probe.part.groups, None], dtype=object)
-    found = social_neurons(probe.material.require_codes().tocsr(), names[probe.part.labels], choice.tau)
+    codes = probe.material.require_codes().tocsr()
+    found = social_neurons(codes, names[probe.part.labels], choice.tau, choice.rule)
     neurons = [j for own in found.top(choice.top).values() for j in own]
     if not neurons:
         raise InputError(
@@ -193,8 +198,14 @@ def by_rule(probe: ProbeSet, choice: EditChoice) -> tuple[tuple[int, ...], tuple
             "select by attribution"
         )
     empty = found.empty_groups
-    notes = (f"at tau {choice.tau:g} no neuron is specific to {', '.join(empty)}",) if empty else ()
-    return tuple(neurons), notes
+    notes = [f"at tau {choice.tau:g} no neuron is specific to {', '.join(empty)}"] if empty else []
+    notes += [
+        f"neuron {lift.neuron} is {group}'s by the rule, but may fire as often on {lift.other_group}: unsure"
+        for group, own in found.groups.items()
+        for lift in own.lift[: choice.top]
+        if not lift.sure
+    ]
+    return tuple(neurons), tuple(notes)
 
 
 def by_attribution(
@@ -210,7 +221,7 @@ def by_attribution(
         progress(len(queries), len(queries), "attribution")
     if choice.per_query:
         return ChosenEdits(tuple(choice.edit(one.towards(choice.size).tolist()) for one in found))
-    mean = lean(found)
+    mean = mean_contributions(found)
     order = np.argsort(-mean, kind="stable")[: choice.size]
     return ChosenEdits((choice.edit(order[mean[order] > 0].tolist()),) * len(queries))
 

@@ -19,7 +19,7 @@ from core.ranking.request import RankRequest
 from core.ranking.results import Part
 from core.readout import ReadoutArrays
 from core.retrieval import LiveEngine, best_rows, blocks, squared_lengths, times, unit_query
-from core.statistics import depth_for
+from core.statistics import Lean, depth_for, lean_of
 
 RESAMPLES = 100
 """Resamples of the probe rows over which skew is averaged in a search."""
@@ -65,16 +65,20 @@ class ProbeSet:
         return self.material.readout if self.material.attach == "residual" else None
 
     def leading_group(self, query: np.ndarray) -> int:
-        """Place of the group that the top k over-represents most by its target, the first of equals."""
+        """Place of the group that the top k over-represents most by its target, the first of equals.
+
+        By (k_g - K t_g) / sqrt(K t_g (1 - t_g)), standard errors of a draw at the target: a ratio of shares would put
+        a small group in front for one row more or fewer. A group with nobody retrieved never leads.
+        """
         scores = self.products(query) / self.lengths
         ranked = self.part.labels[top_rows(scores, self.k)]
         counts = np.bincount(ranked[ranked >= 0], minlength=len(self.part.groups))
         if not counts.sum():
             raise InputError("none of the top k of the probe rows has a known group; choose another attribute")
-        return int(np.argmax(skews(counts, self.part.target, "ours", self.k)))
+        return int(np.argmax(departures(counts, self.part.target)))
 
     def attribution(self, query: np.ndarray, group: int, other: int | None = None) -> Attribution:
-        """Why the query leans towards a group, against another one or all other known rows."""
+        """The query's score gap of a group, against another one or all other known rows, neuron by neuron."""
         labels = self.part.labels
         rest = (labels >= 0) & (labels != group) if other is None else labels == other
         codes = self.material.require_codes()
@@ -90,20 +94,27 @@ class ProbeSet:
         labels = self.part.labels[best_rows(scores, self.k)]
         return float(RANKING_METRICS.get("max_skew")()(labels, self.part.target))
 
+    def lean(self, scores: np.ndarray) -> Lean:
+        """The lean of the top k under some scores (n,)."""
+        labels = self.part.labels[best_rows(scores, self.k)]
+        return lean_of(self.part.counts, np.bincount(labels[labels >= 0], minlength=len(self.part.groups)).tolist())
+
     def skews(self, scores: np.ndarray) -> tuple[float, float]:
         """MaxSkew@k under some scores (n,), and its mean over resamples of the probe rows.
 
         A resample gives every row a Poisson(1) weight, always the same for the same row. The mean is what a search
-        should look at: it does not fall to 0 because a few rows happen to lie on the right side of the k-th place.
+        should look at: it does not fall to 0 because a few rows happen to lie on the right side of the k-th place. In
+        the mean a group with nobody is not over-represented: the metric's 1 / k for it may lie far above a small
+        target, and no edit would ever get below that.
         """
         top = best_rows(scores, min(self.part.n, 2 * depth_for(self.k)))
         labels, weights = self.part.labels[top], self._weights[:, top]
         is_group = labels[:, None] == np.arange(len(self.part.groups))
         # the row that crosses the k-th place counts as far as it still fits
         inside = np.diff(np.minimum(np.cumsum(weights, axis=1), self.k), axis=1, prepend=0.0)
-        metric = RANKING_METRICS.get("max_skew")()
-        drawn = metric.from_counts(inside @ is_group, self.part.target)
-        return self.max_skew(scores), float(np.nanmean(drawn))
+        counts = inside @ is_group
+        over = np.where(counts > 0, skews(counts, self.part.target, "ours", None), -np.inf).max(axis=-1)
+        return self.max_skew(scores), float(over[counts.sum(axis=-1) > 0].mean())
 
     @cached_property
     def _weights(self) -> np.ndarray:
@@ -141,6 +152,19 @@ def _set_of(source: Gallery, request: RankRequest, searched: int, saes: SAEs, be
         )
     k = min(part.n, max(1, round(request.k * part.n / searched)))
     return ProbeSet(item_material(source, part, sae_file, bench), part, k)
+
+
+def departures(counts: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """How far each group (G,) lies above its target among K counted rows, in standard errors; 0 is as many as asked.
+
+    (k_g - K t_g) / sqrt(K t_g (1 - t_g)); -inf for a group with nobody, inf for one with rows and no share to have.
+    """
+    counts, target = np.asarray(counts, dtype=np.float64), np.asarray(target, dtype=np.float64)
+    known = counts.sum()
+    above = np.round(counts - known * target, 9)  # as many as asked is 0, whatever rounding says
+    spread = np.sqrt(known * target * np.maximum(1 - target, 0))
+    found = np.divide(above, spread, out=np.where(above > 0, np.inf, 0.0), where=spread > 0)
+    return np.where(counts > 0, found, -np.inf)
 
 
 def unit_queries(vectors: np.ndarray, d: int) -> np.ndarray:

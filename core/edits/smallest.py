@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from core.config import Edit, InputError
-from core.edits.lean import Lean, lean_of, least_drift
 from core.edits.probe_set import ProbeSet
+from core.edits.score_gap import ScoreGap, least_drift, score_gap_of
 from core.metrics import RANKING_METRICS
 from core.statistics import Band, auc, null_band
 
@@ -58,7 +58,7 @@ class SmallestEdit:
     trials: int
     """Edits whose ranking was looked at."""
     null: Band
-    """MaxSkew@k of the probe rows without any bias."""
+    """MaxSkew@k of a blind draw of the probe rows. Context, not a test."""
     k: int
     n: int
     """Probe rows."""
@@ -101,9 +101,9 @@ def smallest_edit(
     """Search on the probe rows for one edit that serves all of the given unit queries (m, d).
 
     Every switched neuron is moved towards its mean over the probe rows, which takes away what it tells the rows apart
-    by and disturbs them least. For rising prices of the gap (`core.edits.lean`) the cheapest edit of at most `size`
-    neurons is found and its exact ranking looked at. Chosen is, among the points whose expected skew is under the
-    target, the one that hurts least: the highest mean AUC of the explicit queries where there are any, else the
+    by and disturbs them least. For rising prices of the score gap (`core.edits.score_gap`) the cheapest edit of at most
+    `size` neurons is found and its exact ranking looked at. Chosen is, among the points whose expected skew is under
+    the target, the one that hurts least: the highest mean AUC of the explicit queries where there are any, else the
     highest cosine.
 
     Parameters
@@ -111,18 +111,18 @@ def smallest_edit(
     explicit : queries that name a group, with the group's place: an edit for all queries should leave them alone.
     """
     groups = [probe.leading_group(query) for query in queries]
-    lean = lean_of(probe, queries, groups, explicit)
+    gap = score_gap_of(probe, queries, groups, explicit)
     points, trials = [_point(probe, queries, explicit, Edit())], 1
     keeps = KEEPS if explicit else (0.0,)
     for round_, keep in enumerate(keeps):
-        strengths = np.zeros(len(lean.neurons))
-        for step, price in enumerate(_price_of_the_gap(lean) * PRICES):
+        strengths = np.zeros(len(gap.neurons))
+        for step, price in enumerate(_price_of_the_gap(gap) * PRICES):
             if progress:
                 progress(round_ * len(PRICES) + step, len(keeps) * len(PRICES), "smallest edit")
-            strengths = least_drift(lean, price, size, keep, strengths)
+            strengths = least_drift(gap, price, size, keep, strengths)
             if strengths.any():
                 with suppress(InputError):  # an edit that leaves nothing of some row is no edit
-                    points.append(_point(probe, queries, explicit, edit_of(lean, strengths)))
+                    points.append(_point(probe, queries, explicit, edit_of(gap, strengths)))
                 trials += 1
     if progress:
         progress(len(keeps) * len(PRICES), len(keeps) * len(PRICES), "smallest edit")
@@ -132,20 +132,20 @@ def smallest_edit(
     return SmallestEdit(tuple(kept), _choose(kept, target_skew), target_skew, trials, null, probe.k, part.n)
 
 
-def edit_of(lean: Lean, strengths: np.ndarray) -> Edit:
+def edit_of(gap: ScoreGap, strengths: np.ndarray) -> Edit:
     """The edit of some candidates' strengths: each neuron moves that far towards its probe mean."""
     on = np.flatnonzero(strengths)
     return Edit(
-        tuple(lean.neurons[on].tolist()),
+        tuple(gap.neurons[on].tolist()),
         strengths=tuple(np.round(strengths[on], 4).tolist()),
-        gammas=tuple(np.round(lean.means[on], 6).tolist()),
+        gammas=tuple(np.round(gap.means[on], 6).tolist()),
     )
 
 
-def _price_of_the_gap(lean: Lean) -> float:
+def _price_of_the_gap(gap: ScoreGap) -> float:
     """The price at which strengths without limits would close the whole gap: 1 / (gains' drift^-1 gains)."""
-    ridge = 1e-6 * max(float(np.trace(lean.drift)), 1e-12) * np.eye(len(lean.neurons))
-    unlimited = float(lean.gains @ np.linalg.solve(lean.drift + ridge, lean.gains)) if len(lean.neurons) else 0.0
+    ridge = 1e-6 * max(float(np.trace(gap.drift)), 1e-12) * np.eye(len(gap.neurons))
+    unlimited = float(gap.gains @ np.linalg.solve(gap.drift + ridge, gap.gains)) if len(gap.neurons) else 0.0
     return 1.0 / unlimited if unlimited > 0 else 0.0
 
 

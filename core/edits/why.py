@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from core.config import Edit, InputError
+from core.config import NOTHING, Edit, InputError
 from core.edits.choosing import EditChoice, by_rule, query_vectors
 from core.edits.probe_set import ProbeSet, explained_set, probe_set
 from core.edits.smallest import SmallestEdit, smallest_edit
@@ -16,10 +16,11 @@ from core.ranking.bench import Bench
 from core.ranking.controls import ControlsResult, controls
 from core.ranking.cost import CostResult, utility_cost
 from core.ranking.material import SAEs, select_part
+from core.ranking.measures import lean_json
 from core.ranking.request import RankRequest
 from core.ranking.results import SCHEMA, RankResult
 from core.ranking.steps import rank
-from core.statistics import Estimate
+from core.statistics import Estimate, Lean
 
 if TYPE_CHECKING:
     from core.backbones.base import Backbone
@@ -29,16 +30,17 @@ Progress = Callable[[int, int, str], None]
 
 @dataclass(frozen=True)
 class NeuronPull:
-    """One neuron's part in a lean, as the sum has it and as a new ranking without it shows it."""
+    """One neuron's part in a score gap, as the sum has it and as a new ranking without it shows it."""
 
     neuron: int
     contribution: Estimate
-    """Its part of the gap of mean scores; positive pulls towards the group."""
-    share: float
-    """contribution / gap: what switching it off would close, to first order."""
+    """Its part of the score gap; positive pulls towards the group."""
+    share: float | None
+    """contribution / score gap: what switching it off would close, to first order; None where there is no gap to share,
+    none of more than NOTHING as a difference of mean cosines."""
     closed: float | None
-    """What switching it off alone does close, of the gap of mean cosines, exactly; None where it leaves nothing of
-    some item, so that there is no ranking without it."""
+    """What switching it off alone does close, of the score gap of cosines, exactly; None where there is no gap, or
+    where it leaves nothing of some item, so that there is no ranking without it."""
     skew: float | None
     """MaxSkew@k of the same rows with it off, ranked again."""
 
@@ -54,22 +56,30 @@ class NeuronPull:
 
 @dataclass(frozen=True, eq=False)
 class WhyResult:
-    """The lean of one query, split over neurons."""
+    """The score gap of one query, mean score of a group minus that of all other known rows, split over neurons."""
 
     request: RankRequest
     group: str
-    """The group that the top k over-represents most; the gap is against all other known rows."""
+    """The group that the top k over-represents most; the score gap is against all other known rows."""
     first_order: bool
     """True at the residual attach point: each row's own scale is held, which switching changes as well."""
     attribution: Attribution
     pulls: tuple[NeuronPull, ...]
     """By falling size of the contribution."""
+    lean: Lean
+    """Of the top k of these rows."""
     skew: float
     """MaxSkew@k of the rows as they are."""
     k: int
     n: int
     group_counts: Mapping[str, int]
     digests: Mapping[str, str]
+    leans: bool = True
+    """Whether there is a gap to share: more than NOTHING as a difference of mean cosines."""
+
+    def share_of(self, part: float) -> float | None:
+        """A part of the gap of mean scores as a share of it; None where there is no gap."""
+        return part / self.attribution.gap if self.leans else None
 
     def to_json(self) -> dict[str, Any]:
         found = self.attribution
@@ -82,6 +92,7 @@ class WhyResult:
             "group": self.group,
             "against": "all other known rows",
             "first_order": self.first_order,
+            **lean_json(tuple(self.group_counts), self.lean),
             "max_skew": self.skew,
             "gap": found.gap_estimate.to_json(),
             "explained": float(found.contributions.sum()),
@@ -99,7 +110,7 @@ def why(
     top: int = 20,
     bench: Bench | None = None,
 ) -> WhyResult:
-    """Split the lean of the request's query over neurons, on the request's own rows.
+    """Split the score gap of the request's query over neurons, on the request's own rows.
 
     Parameters
     ----------
@@ -119,28 +130,36 @@ def why(
         first_order=rows.readout is not None,
         attribution=found,
         pulls=tuple(_pull(rows, found, query, group, j) for j in listed),
+        lean=rows.lean(rows.engine.scores(query)),
         skew=rows.max_skew(rows.engine.scores(query)),
         k=rows.k,
         n=part.n,
         group_counts=dict(zip(part.groups, part.counts, strict=True)),
         digests={"gallery": gallery.digest, "sae": saes[gallery.side].digest},
+        leans=abs(_gap(rows.engine.scores(query), *_sides(part.labels, group))) > NOTHING,
     )
 
 
 def _pull(rows: ProbeSet, found: Attribution, query: np.ndarray, group: int, neuron: int) -> NeuronPull:
-    labels = rows.part.labels
-    first, rest = labels == group, (labels >= 0) & (labels != group)
-    share = float(found.contributions[neuron] / found.gap) if found.gap else 0.0
+    first, rest = _sides(rows.part.labels, group)
+    gap = _gap(rows.engine.scores(query), first, rest)
+    share = float(found.contributions[neuron] / found.gap) if abs(gap) > NOTHING else None
     try:
         after = rows.engine.scores(query, Edit((neuron,)))
     except InputError:
         return NeuronPull(neuron, found.estimate(neuron), share, None, None)
-    gaps = [
-        float(s[first].mean(dtype=np.float64) - s[rest].mean(dtype=np.float64))
-        for s in (rows.engine.scores(query), after)
-    ]
-    closed = 1.0 - gaps[1] / gaps[0] if gaps[0] else 0.0
+    closed = 1.0 - _gap(after, first, rest) / gap if abs(gap) > NOTHING else None
     return NeuronPull(neuron, found.estimate(neuron), share, closed, rows.max_skew(after))
+
+
+def _sides(labels: np.ndarray, group: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of the group, and those of any other known group."""
+    return labels == group, (labels >= 0) & (labels != group)
+
+
+def _gap(scores: np.ndarray, first: np.ndarray, rest: np.ndarray) -> float:
+    """Difference of mean cosines."""
+    return float(scores[first].mean(dtype=np.float64) - scores[rest].mean(dtype=np.float64))
 
 
 # -------------------------------------------------------------------------------------------- the smallest edit
@@ -227,12 +246,13 @@ def confirm(
 
     def rival(asked: RankRequest | Callable[[], RankRequest]) -> RankResult | str:
         try:
-            return rank(gallery, asked() if callable(asked) else asked, *given, bench)
+            found = rank(gallery, asked() if callable(asked) else asked, *given, bench)
+            return found if found.reason is None else found.reason
         except InputError as error:
             return str(error)
 
     def ruled() -> RankRequest:
-        rule = EditChoice("rule")
+        rule = EditChoice("rule", rule="published")
         neurons, _ = by_rule(probe_set(gallery, probe, request, saes, bench), rule)
         return replace(evaluated, edits={gallery.side: rule.edit(neurons)})
 

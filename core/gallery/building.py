@@ -14,6 +14,7 @@ from core.gallery.chunks import Chunk, KeptChunk, work_through
 from core.gallery.embedding import Backbone, Job, embed_parts
 from core.gallery.gallery import Gallery, Progress
 from core.gallery.speed import EXACT, Speed
+from core.gallery.together import require_together
 from core.gallery.writing import About, finish_gallery, summarised, write_rows
 from core.store import PackedBlobs, publish, resumable_folder
 
@@ -34,6 +35,7 @@ def build_gallery(
     dtype: Literal["float32", "float16"] = "float32",
     split_seed: int = 0,
     whole: Literal["probe", "evaluation"] | None = None,
+    together: str | None = None,
     tokens: int = 0,
     token_seed: int = 0,
     batch: int = 64,
@@ -54,6 +56,8 @@ def build_gallery(
     ----------
     attaches : places in the model whose embeddings are stored; "pooled" always is.
     whole : the gallery is wholly a probe or evaluation set; None splits it into halves by `split_seed`.
+    together : column of the items whose equal values (a scene, a person, a film) stay in one half; it is kept as
+        `Gallery.clusters` and is no attribute.
     tokens : random tokens of each item to keep, after the last block, for training SAEs on tokens; the residual of
         the pooled token is then kept too, on which such an SAE is used. An item's tokens follow from its id and
         `token_seed` alone. The padding of texts is never drawn.
@@ -66,7 +70,8 @@ def build_gallery(
     Raises
     ------
     InputError
-        `out` exists, the model lacks an attach point, or no item at all can be used.
+        `out` exists, the model lacks an attach point, no item at all can be used, or `together` is no column that
+        could keep some of them together.
     """
     for attach in attaches:
         one_of(attach, ATTACHES, "attach point")
@@ -77,6 +82,8 @@ def build_gallery(
         raise InputError(
             f"{', '.join(speed.chosen)} was asked for {items.kind}; it is for pictures alone, leave it out"
         )
+    if together is not None:
+        require_together(items.frame, together, items.source)
     out = Path(out)
     if tokens < 0 or token_seed < 0:
         raise InputError(f"tokens were {tokens} with seed {token_seed}; expected whole numbers from 0")
@@ -86,7 +93,7 @@ def build_gallery(
     dims = job.dims()
     kept = {"tokens": {"per_item": tokens, "seed": token_seed}} if tokens else {}
     more = {**kept, **({"speed": speed.chosen} if speed.chosen else {}), **(extra or {})}
-    said = items.source, items.licence, items.provenance, split_seed, whole, items.official, more
+    said = items.source, items.licence, items.provenance, split_seed, whole, items.official, together, more
     about = About(name or out.name, items.kind, *said)
     with resumable_folder(out, replace) as workplace:
         chunks = list(_work(job, workplace, embed))

@@ -72,7 +72,7 @@ class Gallery:
         self._once = Once()
         try:
             self._check_sizes()
-            self._labels = Labels(self.path / "attributes.parquet", f"gallery {self.name}")
+            self._labels = Labels(self.path / "attributes.parquet", f"gallery {self.name}", self.together)
             self._check_shapes()
         except (KeyError, TypeError, AttributeError) as error:
             raise InputError(
@@ -117,6 +117,19 @@ class Gallery:
     def attributes(self) -> list[str]:
         """Names of the attribute columns."""
         return list(self._labels.attributes)
+
+    @property
+    def together(self) -> str | None:
+        """Column by which items belong together (a scene, a person) and stay in one half; None where there is none."""
+        return (self._manifest["split"].get("together") or {}).get("column")
+
+    def clusters(self) -> np.ndarray | None:
+        """Cluster number of every item, int64 (n,) from 0: equal where the column `together` is; None without one.
+
+        An item without a value there has a number of its own.
+        """
+        found = self._labels.clusters()
+        return None if found is None else found.numbers
 
     def fingerprint(self, attach: Attach = "pooled") -> Fingerprint:
         """The model, place and treatment that the embeddings of `attach` came from."""

@@ -16,6 +16,7 @@ from core.datasets.images import read_image, thumbnail_jpeg
 from core.datasets.tables import attribute_columns, read_table, require_filled, require_unique
 from core.gallery.chunks import Chunk, KeptChunk, work_through
 from core.gallery.gallery import Gallery, Progress
+from core.gallery.together import require_together
 from core.gallery.units import BLOCK_ROWS, norms
 from core.gallery.writing import About, finish_gallery, summarised, write_frame, write_rows
 from core.store import BROKEN_ARRAY, PackedBlobs, publish, resumable_folder
@@ -42,6 +43,7 @@ def import_gallery(
     provenance: str | None = None,
     split_seed: int = 0,
     whole: Literal["probe", "evaluation"] | None = None,
+    together: str | None = None,
     replace: bool = False,
     progress: Progress | None = None,
 ) -> Gallery:
@@ -58,6 +60,8 @@ def import_gallery(
         are attributes.
     model_name : the model that made the embeddings, as its users would recognise it.
     images : folder that the column `file` starts from; without it the gallery has no pictures.
+    together : column of the table whose equal values (a scene, a person, a film) stay in one half; see
+        `build_gallery`.
     texts, text_table : embeddings of known prompts, and their table with the column `prompt`.
 
     Raises
@@ -70,6 +74,8 @@ def import_gallery(
     if not model_name.strip():
         raise InputError("the model name was empty; give the name of the model that made the embeddings")
     frame = _items(Path(table), kind)
+    if together is not None:
+        require_together(frame, together, str(table))
     rows, said = open_rows(embeddings, "embeddings")
     _require_same_length(len(rows), said, frame, str(table))
     prompts = open_prompts(texts, text_table, rows.shape[1], said)
@@ -80,9 +86,8 @@ def import_gallery(
 
     extra = {"prompts_provenance": f"imported from {prompts[2]}"} if prompts else {}
     source = f"{said} with {Path(table).name}"
-    about = About(
-        name or out.name, kind, source, licence or NOT_STATED, provenance or NOT_STATED, split_seed, whole, None, extra
-    )
+    said_of = licence or NOT_STATED, provenance or NOT_STATED
+    about = About(name or out.name, kind, source, *said_of, split_seed, whole, None, together, extra)
     with resumable_folder(out, replace) as workplace:
         folder = workplace / "assembled"
         shutil.rmtree(folder, ignore_errors=True)

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from core.config import UNKNOWN, InputError
 from core.datasets.tables import RESERVED
 from core.gallery.once import Once
+from core.gallery.together import Clusters, clusters_of
 
 CROSS = " x "
 """Between the attributes of an intersection and between its groups: "gender x race", "Female x White"."""
@@ -24,19 +25,21 @@ GROUPS_SHOWN = 30
 class Labels:
     """A gallery's attributes.parquet: one row an item, every column text, missing values allowed."""
 
-    def __init__(self, path: Path, owner: str) -> None:
-        self._path, self._owner = path, owner
+    def __init__(self, path: Path, owner: str, together: str | None = None) -> None:
+        self._path, self._owner, self._together = path, owner, together
         self._once = Once()
         try:
             self.n = pq.read_metadata(path).num_rows
             self._names: list[str] = pq.read_schema(path).names
         except (OSError, pa.ArrowException) as error:
             raise InputError(f"{path} cannot be read as Parquet ({error}); make the gallery again") from None
+        if together is not None and together not in self._names:
+            raise InputError(f"{path} has no column {together!r}, which the manifest names; make the gallery again")
 
     @cached_property
     def attributes(self) -> list[str]:
-        """Names of the attribute columns."""
-        return [name for name in self._names if name not in RESERVED]
+        """Names of the attribute columns; what items belong together by is none of them."""
+        return [name for name in self._names if name not in (*RESERVED, self._together)]
 
     @property
     def table(self) -> pd.DataFrame:
@@ -54,6 +57,12 @@ class Labels:
         """ "probe" or "evaluation" for each item (n,)."""
         return self._once("half", lambda: self.column("half").to_numpy(zero_copy_only=False))
 
+    def clusters(self) -> Clusters | None:
+        """Which items belong together; None where nothing says so."""
+        if self._together is None:
+            return None
+        return self._once("clusters", lambda: clusters_of(self.column(self._together).to_pandas()))
+
     def numbered(self, attribute: str) -> tuple[list[str], np.ndarray]:
         """Sorted groups of an attribute, and each item's place among them: int32 (n,), -1 unknown.
 
@@ -67,10 +76,10 @@ class Labels:
 
     def components(self, attribute: str) -> list[str]:
         """The attribute itself, or those that an intersection crosses; InputError where there is no such column."""
-        parts = [attribute] if attribute in self.attributes else attribute.split(CROSS)
+        parts = [attribute] if attribute in (*self.attributes, self._together) else attribute.split(CROSS)
         known = ", ".join(self.attributes) or "none"
         for part in parts:
-            if part not in self.attributes:
+            if part not in (*self.attributes, self._together):
                 hint = (
                     ""
                     if len(self.attributes) < 2

@@ -12,6 +12,7 @@ from core.datasets.tables import attribute_columns, read_table, require_unique
 from core.datasets.utkface import age_band
 from core.gallery.gallery import Gallery, Progress
 from core.gallery.importing import copy_rows, open_prompts, open_rows
+from core.gallery.together import require_together
 from core.gallery.writing import About, finish_gallery, write_frame
 from core.store import publish, read_array, resumable_folder
 
@@ -36,6 +37,7 @@ def import_sem(
     licence: str | None = None,
     provenance: str | None = None,
     split_seed: int = 0,
+    together: str | None = None,
     replace: bool = False,
     progress: Progress | None = None,
 ) -> Gallery:
@@ -50,6 +52,7 @@ def import_sem(
     ----------
     model_name : the <model> whose embeddings are taken ("ViT-B-16", "ViT-L-14@336px", "RN50", "RN101"); needed where
         the folder holds several.
+    together : column whose equal values stay in one half; see `build_gallery`.
 
     Raises
     ------
@@ -61,6 +64,8 @@ def import_sem(
     path = _embeddings(root, model_name)
     model = _model(path)
     frame = _metadata(root / "metadata.feather")
+    if together is not None:
+        require_together(frame, together, "metadata.feather")
     rows, said = open_rows(path, "embeddings")
     if len(rows) != len(frame):
         raise InputError(f"{said} has {len(rows)} rows but metadata.feather has {len(frame)}; take them together")
@@ -75,6 +80,7 @@ def import_sem(
         provenance or NOT_STATED,
         split_seed,
         official=official,
+        together=together,
         extra={"prompts_provenance": f"imported from {prompts[2]}"} if prompts else {},
     )
     with resumable_folder(out, replace) as workplace:

@@ -3,7 +3,7 @@
 import platform
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -20,6 +20,7 @@ from core.datasets.base import NOT_STATED
 from core.datasets.tables import attribute_columns
 from core.gallery.gallery import SCHEMA
 from core.gallery.split import split_halves
+from core.gallery.together import Clusters, require_together, split_together
 from core.store import file_digest, write_json
 
 PROBLEMS_SHOWN = 1000
@@ -42,6 +43,8 @@ class About:
     """Wholly a probe or evaluation set; None: split into halves."""
     official: str | None = None
     """How the data set's official split became halves; None: they are drawn by `split_seed`."""
+    together: str | None = None
+    """Column whose equal values stay in one half (a scene, a person); None: every item is by itself."""
     extra: Mapping[str, Any] = field(default_factory=dict)
     """Further entries of the manifest, for example {"probe_gallery": "default-probe"}."""
 
@@ -81,13 +84,33 @@ def finish_gallery(
 
     Parameters
     ----------
-    halves : the half of each row by an official split, which `about.official` describes.
+    halves : the half of each row by an official split, which `about.official` describes. Where it divides what is to
+        stay together, the halves are drawn by the seed instead, and a note says so.
+
+    Raises
+    ------
+    InputError : `about.together` is no column, or one that keeps nothing or everything together.
     """
-    attributes = attribute_columns(frame)
+    attributes, notes = attribute_columns(frame), list(notes)
+    clusters = None if about.together is None else require_together(frame, about.together, about.source)
+    if clusters is not None and clusters.alone:
+        notes.append(f"{clusters.alone} items have no {about.together}: each is by itself, together with no other")
+    if clusters is not None and about.whole is None and halves is not None:
+        divided = _divided(clusters, halves)
+        if divided:
+            notes.append(
+                f"the official split ({about.official}) divides {divided} of {clusters.n} clusters of "
+                f"{about.together}; the halves were drawn by the seed instead"
+            )
+            about, halves = replace(about, official=None), None
     if about.whole is not None:
         half = np.full(len(frame), about.whole)
     elif halves is not None:
         half = np.asarray(halves)
+    elif about.together is not None:
+        half = split_together(
+            frame, [name for name in attributes if name != about.together], about.together, about.split_seed
+        )
     else:
         half = split_halves(frame, attributes, about.split_seed)
     first = [name for name in ("id", "file", "text") if name in frame.columns]
@@ -104,10 +127,10 @@ def finish_gallery(
         "source": about.source,
         "fingerprints": {attach: fingerprint.to_json() for attach, fingerprint in fingerprints.items()},
         "files": {path.name: {"bytes": path.stat().st_size, "sha256": file_digest(path)} for path in files},
-        "split": _split(about),
+        "split": _split(about, clusters),
         "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "software": dict(software()),
-        "notes": list(notes),
+        "notes": notes,
         "problems": list(problems[:PROBLEMS_SHOWN]),
         "problem_count": len(problems),
         **about.extra,
@@ -115,11 +138,20 @@ def finish_gallery(
     write_json(folder / "manifest.json", manifest)
 
 
-def _split(about: About) -> dict[str, Any]:
+def _divided(clusters: Clusters, halves: Sequence[str]) -> int:
+    """Number of clusters with rows in both halves."""
+    probe = np.bincount(clusters.numbers, np.asarray(halves) == "probe", clusters.n)
+    return int(((probe > 0) & (probe < np.bincount(clusters.numbers, minlength=clusters.n))).sum())
+
+
+def _split(about: About, clusters: Clusters | None) -> dict[str, Any]:
     """How the halves came about."""
+    kept = {}
+    if clusters is not None:
+        kept = {"together": {"column": about.together, "clusters": clusters.n, "alone": clusters.alone}}
     if about.official is not None and about.whole is None:
-        return {"seed": None, "whole": None, "official": about.official}
-    return {"seed": None if about.whole else about.split_seed, "whole": about.whole}
+        return {"seed": None, "whole": None, "official": about.official, **kept}
+    return {"seed": None if about.whole else about.split_seed, "whole": about.whole, **kept}
 
 
 @cache

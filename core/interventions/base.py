@@ -221,9 +221,15 @@ class Material:
         return self.paraphrases
 
     def embedded(self, x: np.ndarray, rows: np.ndarray | slice = slice(None)) -> np.ndarray:
-        """Pooled embeddings of changed `x` rows; the other rows keep their stored embedding, bit by bit."""
+        """Pooled embeddings of changed `x` rows; the other rows keep their stored embedding, bit by bit.
+
+        A row of `x` of which nothing is left has no embedding either: zeros, whatever the readout makes of it.
+        """
         pooled = self.stored()
-        pooled[rows] = x if self.attach == "pooled" or self.readout is None else self.readout(x)
+        if self.attach == "pooled" or self.readout is None:
+            pooled[rows] = x
+        else:
+            pooled[rows] = np.where(np.any(x, axis=1)[:, None], self.readout(x), 0)
         return pooled
 
     def stored(self) -> np.ndarray:

@@ -9,7 +9,7 @@ from itertools import combinations
 
 import numpy as np
 
-from core.interventions.subspaces import row_space, unit
+from core.interventions.subspaces import remainder, row_space, unit
 
 NEIGHBOURS = {2: 100}
 NEIGHBOURS_ELSE = 10
@@ -46,10 +46,11 @@ def prototypes(e0: np.ndarray, references: np.ndarray, labels: np.ndarray, k: in
 
 
 def equalised(e0: np.ndarray, anchors: np.ndarray) -> np.ndarray:
-    """e (Q, d), float64 unit rows: the nearest to e0 with equal inner products with all anchors (C, d).
+    """e (Q, d), float64 unit rows: the nearest to e0 with equal inner products with all anchors (C, d); zeros where
+    nothing of e0 has them.
 
     e = normalise(e0 - Q Q^T e0), Q an orthonormal basis, cut at numerical rank, of {p_c - p_0}.
     """
-    Q = row_space(anchors[1:] - anchors[0])
+    Q = row_space(remainder(anchors[1:], anchors[1:] - anchors[0]))
     e0 = np.asarray(e0, dtype=np.float64)
-    return unit(e0 - (e0 @ Q) @ Q.T)
+    return unit(remainder(e0, e0 - (e0 @ Q) @ Q.T))

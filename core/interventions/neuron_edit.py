@@ -8,6 +8,7 @@ import scipy.sparse as sparse
 from core.config import Edit, InputError
 from core.interventions.arrays import Reader
 from core.interventions.base import INTERVENTIONS, NO_EDIT, Arrays, Intervention, Material, Needs
+from core.interventions.subspaces import remainder
 
 
 @INTERVENTIONS.register("neuron-edit")
@@ -49,13 +50,14 @@ class NeuronEdit(Intervention):
             return material.stored()
         if edit.form == "error-preserving":
             rows, change = code_change(codes, material.W_dec, edit)
-            return material.embedded(material.x[rows] - change, rows)
+            x = material.x[rows]
+            return material.embedded(remainder(x, x - change), rows)
         # the reconstruction's precision: a product of stored float16 rows would be rounded to float16
         x = edit.alpha * material.reconstruction + (1.0 - edit.alpha) * material.x.astype(material.W_dec.dtype)
         if any(edit.each_strength):
             rows, change = code_change(codes, material.W_dec, edit)
             x[rows] -= edit.alpha * change
-        return material.embedded(x)
+        return material.embedded(remainder(material.x, x))
 
     def on_arrays(self, arrays: Arrays) -> dict[str, np.ndarray]:
         read = Reader(arrays, "neuron-edit")

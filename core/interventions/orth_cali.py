@@ -9,7 +9,7 @@ import numpy as np
 from core.config import Edit
 from core.interventions.arrays import Reader
 from core.interventions.base import INTERVENTIONS, NO_EDIT, Arrays, Evidence, Intervention, Material, Needs
-from core.interventions.subspaces import row_space, unit
+from core.interventions.subspaces import remainder, row_space, unit
 
 LAMBDA = 1000.0
 """Weight of the calibration in the published runs."""
@@ -68,7 +68,7 @@ class OrthCali(Intervention):
 
     def __call__(self, material: Material, edit: Edit = NO_EDIT, fitted: Any = None) -> np.ndarray:
         stored = material.stored()
-        return (unit(stored) @ fitted.P.T).astype(stored.dtype)
+        return remainder(stored, (stored @ fitted.P.T).astype(stored.dtype))
 
     def on_arrays(self, arrays: Arrays) -> dict[str, np.ndarray]:
         read = Reader(arrays, "orth-cali")
@@ -82,7 +82,8 @@ class OrthCali(Intervention):
         lam = read.number("lam", 0.0) if "lam" in arrays else LAMBDA
         pairs = np.concatenate([differences(block) for block in np.split(candidates, len(query))])
         found = Calibration.of(spurious, pairs, lam)
-        return {"out": unit(unit(query) @ found.P.T).astype(query.dtype)}
+        query, dtype = unit(query), query.dtype
+        return {"out": unit(remainder(query, query @ found.P.T)).astype(dtype)}
 
 
 def differences(rows: np.ndarray) -> np.ndarray:

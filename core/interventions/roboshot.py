@@ -9,7 +9,11 @@ import numpy as np
 from core.config import Edit
 from core.interventions.arrays import Reader
 from core.interventions.base import INTERVENTIONS, NO_EDIT, Arrays, Evidence, Intervention, Material, Needs
-from core.interventions.subspaces import row_space
+from core.interventions.subspaces import remainder, row_space, unit, without
+
+LEAST = 5e-3
+"""Singular values below this share of the largest give no direction. The embeddings that are subtracted are known to
+1e-6 of their length at worst; what is left below this share points where rounding says, and cosines moved by 3e-4."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,8 +28,8 @@ class Insights:
         return self.harmful.nbytes + self.helpful.nbytes
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
-        """(I + Q_t Q_t^T)(I - Q_s Q_s^T) x for rows (n, d), in the dtype of x."""
-        rejected = x - (x @ self.harmful.astype(x.dtype)) @ self.harmful.T.astype(x.dtype)
+        """(I + Q_t Q_t^T)(I - Q_s Q_s^T) x for rows (n, d), in the dtype of x; zeros where nothing is left."""
+        rejected = without(x, self.harmful)
         return rejected + (rejected @ self.helpful.astype(x.dtype)) @ self.helpful.T.astype(x.dtype)
 
 
@@ -34,7 +38,8 @@ class RoboShot(Intervention):
     """x' = (I + Q_t Q_t^T)(I - Q_s Q_s^T) x on the items: first reject, then accept.
 
     Q_s spans the differences of prompts that say the same of two groups (row i of every group's prompts), Q_t those
-    of the helpful pairs; without such pairs nothing is strengthened. Cut at numerical rank.
+    of the helpful pairs; without such pairs nothing is strengthened. Both are cut where a difference is too small to
+    have a direction (LEAST).
     """
 
     title = "RoboShot"
@@ -56,7 +61,7 @@ class RoboShot(Intervention):
         helpful = np.zeros((0, harmful.shape[1]))
         if "helpful" in evidence.texts:
             helpful = np.stack([pair[0] - pair[1] for pair in evidence.text("helpful").blocks()])
-        return Insights(row_space(harmful), row_space(helpful))
+        return Insights(_directions(harmful), _directions(helpful))
 
     def __call__(self, material: Material, edit: Edit = NO_EDIT, fitted: Any = None) -> np.ndarray:
         return fitted(material.stored())
@@ -68,12 +73,18 @@ class RoboShot(Intervention):
         for name in ("harmful_emb", "helpful_emb"):
             pairs = read.array(name, 3, image.shape[1])
             read.fits(name, pairs.shape[1] == 2, "pairs (n, 2, d)")
-            bases.append(row_space(pairs[:, 0].astype(np.float64) - pairs[:, 1]))
-        out = Insights(*bases)(image.astype(np.float64))
-        return {"out": (out / np.linalg.norm(out, axis=1, keepdims=True)).astype(image.dtype)}
+            bases.append(_directions(pairs[:, 0].astype(np.float64) - pairs[:, 1]))
+        return {"out": unit(Insights(*bases)(image.astype(np.float64))).astype(image.dtype)}
+
+
+def _directions(differences: np.ndarray) -> np.ndarray:
+    """Orthonormal basis (d, r) of what differences (n, d) have in common."""
+    return row_space(differences, LEAST / max(differences.shape))
 
 
 def _paired(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Differences of rows that say the same of two groups; of the means where the groups' lists differ in length."""
     a, b = a.astype(np.float64), b.astype(np.float64)
-    return a - b if len(a) == len(b) else (a.mean(axis=0) - b.mean(axis=0))[None]
+    if len(a) != len(b):
+        a, b = a.mean(axis=0, keepdims=True), b.mean(axis=0, keepdims=True)
+    return remainder(a, a - b)

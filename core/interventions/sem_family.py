@@ -8,6 +8,7 @@ from core.config import Edit
 from core.interventions.arrays import Reader
 from core.interventions.base import NO_EDIT, Arrays, Evidence, Intervention, Material, lacking
 from core.interventions.sem_scores import ReLUEncoder, SEMScores, decode, lower_median, modulated, modulation
+from core.interventions.subspaces import remainder
 from core.saes.frozen import FrozenSAE
 
 SEM_ARRAYS = (
@@ -40,8 +41,7 @@ class SEMIntervention(Intervention):
         return SEMScores.of(diverse, classes, ReLUEncoder.of(sae))
 
     def __call__(self, material: Material, edit: Edit = NO_EDIT, fitted: SEMScores | None = None) -> np.ndarray:
-        x = self.edited(material, fitted)
-        return material.embedded(x)
+        return material.embedded(remainder(material.x, self.edited(material, fitted)))
 
     def edited(self, material: Material, fitted: SEMScores | None) -> np.ndarray:
         """The queries (n, d_in) at the SAE's attach point after SEM."""

@@ -6,7 +6,7 @@ import numpy as np
 
 from core.config import Edit
 from core.interventions.base import INTERVENTIONS, NO_EDIT, Evidence, Intervention, Material, Needs
-from core.interventions.subspaces import unit
+from core.interventions.subspaces import remainder, unit
 
 MOST_COLUMNS, OF_COLUMNS = 50, 512
 """50 columns are replaced in the published runs on embeddings of 512; narrower ones lose the same share."""
@@ -63,7 +63,8 @@ class SFID(Intervention):
         return Imputation(columns, rows[unclear][:, columns].mean(axis=0))
 
     def __call__(self, material: Material, edit: Edit = NO_EDIT, fitted: Imputation | None = None) -> np.ndarray:
-        changed = material.stored()
+        stored = material.stored()
+        changed = stored.copy()
         length = np.linalg.norm(changed, axis=1, keepdims=True)
         changed[:, fitted.columns] = (length * fitted.values).astype(changed.dtype)
-        return changed
+        return remainder(stored, changed)

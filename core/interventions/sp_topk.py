@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from core.config import Edit
+from core.config import NOTHING, Edit
 from core.interventions.base import INTERVENTIONS, NO_EDIT, Evidence, Intervention, Material, Needs
 from core.interventions.neuron_edit import check_neurons
 from core.interventions.subspaces import row_space, without
@@ -63,9 +63,12 @@ class SelectAndProject(Intervention):
 
 
 def group_spread(values: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Largest difference of two group means over the pooled standard deviation (F,), at least 0; 0 for a constant."""
+    """Largest difference of two group means over the pooled standard deviation (F,), at least 0.
+
+    0 for a column that is constant within the groups: its deviation is below NOTHING of its mean.
+    """
     groups = [values[labels == g] for g in np.unique(labels)]
     means = np.stack([rows.mean(axis=0) for rows in groups])
     inside = sum(((rows - mean) ** 2).sum(axis=0) for rows, mean in zip(groups, means, strict=True)) / len(values)
-    spread = np.zeros(values.shape[1])
-    return np.divide(np.ptp(means, axis=0), np.sqrt(inside), out=spread, where=inside > 0)
+    spread, varies = np.zeros(values.shape[1]), np.sqrt(inside) > NOTHING * np.abs(means).max(axis=0)
+    return np.divide(np.ptp(means, axis=0), np.sqrt(inside), out=spread, where=varies)

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from core.config import NOTHING
+
 
 def unit(x: np.ndarray) -> np.ndarray:
     """Rows divided by their length, float64; a row of zeros stays zero."""
@@ -26,19 +28,37 @@ def row_space(rows: np.ndarray, eps: float = float(np.finfo(np.float32).eps)) ->
 
 
 def without(x: np.ndarray, V: np.ndarray) -> np.ndarray:
-    """x - x V V^T: rows (n, d) without their part in the span of V (d, r), in the dtype of x."""
+    """x - x V V^T: rows (n, d) without their part in the span of V (d, r), in the dtype of x; zeros where nothing of
+    a row is left (see `remainder`).
+    """
     x = np.asarray(x)
     dtype = np.result_type(x.dtype, np.float32)
     V = V.astype(dtype)
     x = x.astype(dtype, copy=False)
-    return x - (x @ V) @ V.T
+    return remainder(x, x - (x @ V) @ V.T)
+
+
+def remainder(before: np.ndarray, after: np.ndarray) -> np.ndarray:
+    """`after` (n, d) with zeros in the rows that are shorter than NOTHING of the row before, or in a single row (d,).
+
+    What rounding leaves of a row that is wholly removed would else be normalised and ranked like any other row.
+    """
+    left, whole = _squared_lengths(after), _squared_lengths(before)
+    lost = left < NOTHING**2 * whole
+    return np.where(lost[..., None], np.zeros_like(after), after) if lost.any() else after
+
+
+def _squared_lengths(x: np.ndarray) -> np.ndarray:
+    x = np.asarray(x, dtype=np.result_type(x.dtype, np.float32))
+    with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is refused by whoever asked for the edit
+        return np.einsum("...j,...j->...", x, x)
 
 
 def mean_differences(rows: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Group means minus their mean (G, d), float64: the directions in which the groups' unit rows differ on average.
 
-    Groups weigh equally, however many rows they have.
+    Groups weigh equally, however many rows they have. Zeros where a group's mean is that of all (see `remainder`).
     """
     rows = unit(rows)
     means = np.stack([rows[labels == g].mean(axis=0) for g in np.unique(labels)])
-    return means - means.mean(axis=0)
+    return remainder(means, means - means.mean(axis=0))

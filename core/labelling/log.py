@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Container, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -118,7 +118,7 @@ class LabelLog:
         """The set of a hash (or of its first 8 or more digits); InputError where there is none."""
         found = [s for s in self.sets() if s.digest.startswith(digest)] if len(digest) >= 8 else []
         if len(found) != 1:
-            raise InputError(f"no set of labelled neurons has the hash {digest!r} in {self.where}; make it on Label")
+            raise InputError(f"no set of labelled neurons has the hash {digest!r} in {self.public}; make it on Label")
         return found[0]
 
     # -- private ------------------------------------------------------------------------------------------------------
@@ -148,8 +148,8 @@ class LabelLog:
         try:
             yield
         except SQLAlchemyError as error:
-            said = " ".join(str(getattr(error, "orig", None) or error).split())
-            raise InputError(f"the label log {_public(self.where)} cannot be used ({said}); check it") from None
+            said = _without_secrets(str(getattr(error, "orig", None) or error), self.where)
+            raise InputError(f"the label log {self.public} cannot be used ({said}); check it") from None
 
     def close(self) -> None:
         self._engine.dispose()
@@ -182,8 +182,30 @@ def _row(entry: LabelEvent) -> dict[str, Any]:
 
 
 def _public(where: str) -> str:
-    """The place without its password."""
-    return make_url(where).render_as_string(hide_password=True) if "://" in where else where
+    """The place without user, password and options, of which any may be a secret."""
+    if "://" not in where:
+        return where
+    kind = where.split("://")[0]
+    try:
+        url = make_url(where)
+    except (ArgumentError, ValueError):
+        return f"{kind}://..."
+    place = f"{url.host or ''}{f':{url.port}' if url.port else ''}"
+    return f"{kind}://{place}/{url.database or ''}"
+
+
+def _without_secrets(said: str, where: str) -> str:
+    """What a driver says in one line, without the address's user, password and options."""
+    said = " ".join(said.split())
+    if "://" not in where:
+        return said
+    secrets = {where, where.split("://", 1)[1].rsplit("@", 1)[0]}
+    with suppress(ArgumentError, ValueError):
+        url = make_url(where)
+        secrets |= {url.username, url.password, *(str(value) for value in url.query.values())} - {None}
+    for secret in sorted(filter(None, secrets), key=len, reverse=True):
+        said = said.replace(secret, "...")
+    return said
 
 
 def _open(where: str) -> Engine:
@@ -196,9 +218,10 @@ def _open(where: str) -> Engine:
         where = f"sqlite:///{path.absolute()}"
     try:
         engine = create_engine(where)
-    except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
+    except (ArgumentError, NoSuchModuleError, ModuleNotFoundError, ValueError) as error:
         raise InputError(
-            f"the label log {where.split('@')[-1]!r} cannot be opened ({error}); give the path of a file or a database "
+            f"the label log {_public(where)} cannot be opened ({_without_secrets(str(error), where)}); "
+            "give the path of a file or a database "
             "URL whose driver is installed (for PostgreSQL: pip install psycopg[binary])"
         ) from None
     if engine.dialect.name == "sqlite":

@@ -1,31 +1,41 @@
 """What neurons answer to: codes of galleries, social neurons, firing statistics per group, evidence, neighbours."""
 
-from core.neurons.attribution import Attribution, attribute, lean
+from core.neurons.answers import Answers, Association, Words, answers_to, caption_words, named_group
+from core.neurons.attribution import Attribution, attribute, mean_contributions
 from core.neurons.early_look import EarlyNeuron, early_look
 from core.neurons.encoding import codes_of, encode_gallery, encode_rows
 from core.neurons.evidence import Evidence, Histogram, Shown, active_neurons, evidence, histogram
 from core.neurons.firing import BestNeuron, benjamini_hochberg, best_neurons, firing_statistics, separation
+from core.neurons.lift import Lift, lifts
 from core.neurons.neighbours import coactive_neurons, firing_centres, nearest_neurons, neurons_towards
 from core.neurons.pair_cosines import SimilarityGap, similarity_gap
 from core.neurons.patches import patch_activations
 from core.neurons.prediction import PredictionTest, prediction_score, prediction_test
-from core.neurons.social import GroupNeurons, SocialNeurons, shared_neurons, social_neurons
+from core.neurons.social import RULES, GroupNeurons, Rule, SocialNeurons, shared_neurons, social_neurons
 
 __all__ = [
+    "RULES",
+    "Answers",
+    "Association",
     "Attribution",
     "BestNeuron",
     "EarlyNeuron",
     "Evidence",
     "GroupNeurons",
     "Histogram",
+    "Lift",
     "PredictionTest",
+    "Rule",
     "Shown",
     "SimilarityGap",
     "SocialNeurons",
+    "Words",
     "active_neurons",
+    "answers_to",
     "attribute",
     "benjamini_hochberg",
     "best_neurons",
+    "caption_words",
     "coactive_neurons",
     "codes_of",
     "early_look",
@@ -35,7 +45,9 @@ __all__ = [
     "firing_centres",
     "firing_statistics",
     "histogram",
-    "lean",
+    "lifts",
+    "mean_contributions",
+    "named_group",
     "nearest_neurons",
     "neurons_towards",
     "patch_activations",

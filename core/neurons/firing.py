@@ -9,6 +9,7 @@ import pandas as pd
 import scipy.sparse as sparse
 from scipy.special import ndtr
 
+from core.config import NOTHING
 from core.neurons.matrices import UNLABELLED, AnyCodes, by_neuron, number_groups
 from core.statistics import Estimate, auc_estimate, benjamini_hochberg, wilson
 
@@ -36,7 +37,7 @@ def firing_statistics(codes: AnyCodes, labels: Sequence | np.ndarray, rows: np.n
     auc : P(code of a random row of the group > code of a random other row) + P(equal) / 2, exact with ties. 1/2 is no
         separation, 1 always higher in the group, 0 always lower. NaN where there is no other group.
     smd : standardised mean difference (mean in the group - mean elsewhere) / sqrt((var + var elsewhere) / 2), with
-        population variances; 0 is no difference, NaN where neither varies.
+        population variances; 0 is no difference, NaN where neither varies (by more than NOTHING of its mean).
     p : two-sided Mann-Whitney U (normal approximation, tie-corrected, continuity-corrected); NaN for a neuron that is
         constant over the rows.
     p_adjusted : Benjamini-Hochberg over the neurons of the same group whose p is defined.
@@ -80,7 +81,7 @@ def best_neurons(codes: "Codes", labels: Sequence | np.ndarray, rows: np.ndarray
 
 
 def separation(codes: "Codes", labels: Sequence | np.ndarray, rows: np.ndarray, neuron: int, group: str) -> Estimate:
-    """AUC of one neuron for a group against all other rows with a known label, with DeLong's interval."""
+    """AUC of one neuron for a group against all other rows with a known label, with its interval."""
     names, numbers = number_groups(labels, codes.csc.shape[0])
     known = rows[numbers[rows] >= 0]
     if group not in names:
@@ -92,7 +93,7 @@ def _group_block(name: str, g: int, sizes: np.ndarray, sums: _Sums) -> pd.DataFr
     """All neurons' statistics for one group."""
     n, rest = int(sizes[g]), int(sizes.sum() - sizes[g])
     lo, hi = wilson(sums.fired[g], np.full(len(sums.ties), n))
-    auc, p = _mann_whitney(sums.ranks[g], sums.ties, n, rest)
+    auc, p = mann_whitney(sums.ranks[g], sums.ties, n, rest)
     return pd.DataFrame(
         {
             "neuron": np.arange(len(sums.ties)),
@@ -118,13 +119,27 @@ def _standardised_difference(g: int, n: int, rest: int, sums: _Sums) -> np.ndarr
     mean, other = sums.total[g] / n, total / rest
     variance = np.maximum(sums.squares[g] / n - mean**2, 0) + np.maximum(squares / rest - other**2, 0)
     spread = np.sqrt(variance / 2)
-    return np.divide(mean - other, spread, out=np.full(len(spread), np.nan), where=spread > 0)
+    varies = spread > NOTHING * np.maximum(np.abs(mean), np.abs(other))
+    return np.divide(mean - other, spread, out=np.full(len(spread), np.nan), where=varies)
 
 
-def _mann_whitney(ranks: np.ndarray, ties: np.ndarray, n: int, rest: int) -> tuple[np.ndarray, np.ndarray]:
-    """AUC and two-sided p from the group's rank sums (F,) and sum(t^3 - t) over the ties (F,)."""
+def mann_whitney(
+    ranks: np.ndarray, ties: np.ndarray, n: int | np.ndarray, rest: int | np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """AUC and two-sided p of Mann and Whitney's U, from rank sums.
+
+    Normal approximation, tie- and continuity-corrected. AUC in [0, 1], 1/2 is no separation; NaN where there is no
+    other row; p NaN where all rows have the same value.
+
+    Parameters
+    ----------
+    ranks : sum of the mid-ranks over the rows of each group (F,).
+    ties : sum(t^3 - t) over the ties of all rows (F,).
+    n, rest : rows of the group and all other rows, one number or (F,), at least 1 where they are many.
+    """
     undefined = np.full(len(ranks), np.nan)
-    if rest == 0:
+    n, rest = np.asarray(n, dtype=np.float64), np.asarray(rest, dtype=np.float64)  # cubes leave whole numbers' range
+    if np.all(rest == 0):
         return undefined, undefined.copy()
     u, pairs, everyone = ranks - n * (n + 1) / 2, n * rest, n + rest
     variance = pairs / 12 * ((everyone + 1) - ties / (everyone * (everyone - 1)))

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from core.config import InputError
+from core.config import NOTHING, InputError
 from core.neurons.matrices import AnyCodes, by_row, column
 
 BLOCK = 16_384
@@ -49,7 +49,8 @@ def coactive_neurons(codes: AnyCodes, neuron: int, n: int = 10) -> list[tuple[in
 def firing_centres(codes: AnyCodes, x: np.ndarray, rows: np.ndarray, neurons: np.ndarray) -> np.ndarray:
     """What fires each of some neurons: the mean embedding of its items by strength, beside that of all items (m, d).
 
-    c_j = sum_i z_ij x_i / sum_i z_ij - mean_i x_i over the rows, float64; 0 for a neuron that is silent on them.
+    c_j = sum_i z_ij x_i / sum_i z_ij - mean_i x_i over the rows, float64; 0 for a neuron that is silent on them, or
+    fires on all of them alike (a difference below NOTHING of the mean).
     Neurons whose centres point the same way fire on items that look alike, also where no two decoder rows are near.
 
     Parameters
@@ -67,7 +68,9 @@ def firing_centres(codes: AnyCodes, x: np.ndarray, rows: np.ndarray, neurons: np
         mean += block.sum(axis=0)
     fired = weight > 0
     total[fired] /= weight[fired, None]
-    total[fired] -= mean / max(len(rows), 1)
+    mean /= max(len(rows), 1)
+    total[fired] -= mean
+    total[np.linalg.norm(total, axis=1) < NOTHING * np.linalg.norm(mean)] = 0.0
     return total
 
 

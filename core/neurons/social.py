@@ -1,16 +1,23 @@
 """Social neurons: those that fire on nearly every item of one group and of no other (consistency, specificity)."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import scipy.sparse as sparse
 
-from core.config import InputError
+from core.config import InputError, one_of
+from core.neurons.lift import Lift, lifts
 from core.neurons.matrices import AnyCodes, by_row, number_groups
 
 ROWS_AT_ONCE = 1 << 16
+Rule = Literal["at-least", "published"]
+RULES: tuple[Rule, ...] = ("at-least", "published")
+"""How many of a group's n rows tau asks for: "at-least" ceil(tau n), as the words say; "published" int(tau n)."""
+ROUNDING = 1e-9
+"""What tau * n may lie above a whole number by floating point alone."""
 
 
 @dataclass(frozen=True)
@@ -20,13 +27,20 @@ class GroupNeurons:
     n: int
     """Rows of the group."""
     least: int
-    """Rows on which a neuron had to be active: int(tau * n)."""
+    """Rows on which a neuron had to be active."""
     effective: tuple[int, ...]
     """Consistent neurons, ascending."""
     specific: tuple[int, ...]
     """Effective for no other group; by falling mean activation over the group's own rows, ties by index."""
     mean_activation: tuple[float, ...]
     """Mean code of each specific neuron over all rows of the group, zeros included."""
+    lift: tuple[Lift, ...] = ()
+    """How much more often each specific neuron fires on the group than on any other; none where there is no other."""
+
+    @property
+    def unsure(self) -> tuple[int, ...]:
+        """Specific neurons that may fire as often on another group: the rule finds them, their rows do not bear it."""
+        return tuple(one.neuron for one in self.lift if not one.sure)
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -34,6 +48,7 @@ class GroupNeurons:
             "effective": list(self.effective),
             "specific": list(self.specific),
             "mean_activation": list(self.mean_activation),
+            "lift": [one.to_json() for one in self.lift],
         }
 
 
@@ -45,6 +60,7 @@ class SocialNeurons:
     groups: Mapping[str, GroupNeurons]
     unknown: int
     """Rows without a known label, which take no part."""
+    rule: Rule = "published"
 
     @property
     def empty_groups(self) -> list[str]:
@@ -58,14 +74,19 @@ class SocialNeurons:
     def to_json(self) -> dict[str, Any]:
         """The document of the command `neurons`."""
         groups = {group: found.to_json() for group, found in self.groups.items()}
-        return {"groups": groups, "tau": self.tau, "unknown": self.unknown, "empty_groups": self.empty_groups}
+        said = {"tau": self.tau, "rule": self.rule, "unknown": self.unknown, "empty_groups": self.empty_groups}
+        return {"groups": groups, **said}
 
 
-def social_neurons(acts: AnyCodes, labels: Sequence | np.ndarray, tau: float = 0.9) -> SocialNeurons:
-    """Neurons that are consistent for one group and for no other.
+def social_neurons(
+    acts: AnyCodes, labels: Sequence | np.ndarray, tau: float = 0.9, rule: Rule = "published"
+) -> SocialNeurons:
+    """Neurons that are consistent for one group and for no other, each with its lift over the other groups.
 
-    E_g = {j : #{i in g : z_ij != 0} >= int(tau * n_g)},  N_g = E_g minus the union of E_h over all h != g, ranked by
-    the mean of z_j over all rows of g. A group so small that int(tau * n_g) = 0 makes every neuron effective.
+    E_g = {j : #{i in g : z_ij != 0} >= m_g},  N_g = E_g minus the union of E_h over all h != g, ranked by the mean of
+    z_j over all rows of g. "at-least": m_g = ceil(tau n_g - 1e-9), at least the share tau of the group; so are the
+    neurons of galleries found. "published": m_g = int(tau n_g), up to one row fewer, as the original has it on bare
+    arrays; a group so small that this is 0 makes every neuron effective.
 
     Parameters
     ----------
@@ -73,16 +94,18 @@ def social_neurons(acts: AnyCodes, labels: Sequence | np.ndarray, tau: float = 0
     labels : (n,) group of each row; None or NaN is unknown: counted, and part of no group. Groups are named by the
         labels as text, in sorted order.
     tau : share of a group's rows on which an effective neuron is active, in [0, 1].
+    rule : how many rows tau asks for, see above.
 
     Source: DeBiasLens (arXiv 2602.24014), with each group ranked by its own rows.
     """
     if not 0 <= tau <= 1:
         raise InputError(f"tau was {tau}; expected a share from 0 to 1")
+    one_of(rule, RULES, "rule")
     csr = by_row(acts)
     names, numbers = number_groups(labels, csr.shape[0])
     sizes = np.bincount(numbers[numbers >= 0], minlength=len(names))
     fired, sums = _group_sums(csr, numbers, len(names))
-    least = np.array([int(tau * n) for n in sizes])
+    least = np.array([least_rows(tau, n, rule) for n in sizes.tolist()])
     effective = fired >= least[:, None]
     specific = effective & (effective.sum(axis=0) == 1)
     groups = {}
@@ -96,8 +119,14 @@ def social_neurons(acts: AnyCodes, labels: Sequence | np.ndarray, tau: float = 0
             effective=tuple(np.flatnonzero(effective[g]).tolist()),
             specific=tuple(ranked.tolist()),
             mean_activation=tuple(means[ranked].tolist()),
+            lift=lifts(ranked, fired[:, ranked], sizes, names, g),
         )
-    return SocialNeurons(float(tau), groups, int((numbers < 0).sum()))
+    return SocialNeurons(float(tau), groups, int((numbers < 0).sum()), rule)
+
+
+def least_rows(tau: float, n: int, rule: Rule) -> int:
+    """Rows of a group of n on which an effective neuron is active."""
+    return int(tau * n) if rule == "published" else math.ceil(tau * n - ROUNDING)
 
 
 def shared_neurons(first: SocialNeurons, second: SocialNeurons) -> list[tuple[int, str, str]]:

@@ -5,8 +5,10 @@ from core.ranking.bench import Bench
 from core.ranking.controls import ControlArm, ControlsResult, controls
 from core.ranking.cost import CostResult, ExplicitCost, ZeroshotCost, utility_cost
 from core.ranking.measures import metric_estimate
+from core.ranking.performance import Performance, performance, relevant_rows
 from core.ranking.request import RankRequest
 from core.ranking.results import ArmResult, Difference, Part, RankChange, RankResult
+from core.ranking.scenes import SceneArm, SceneGaps, Scenes, scene_arm, scene_change, scene_gaps
 from core.ranking.steps import rank
 from core.ranking.sweep import Sweep, SweepPoint, sweep
 from core.ranking.texts import query_embedding
@@ -21,18 +23,27 @@ __all__ = [
     "Difference",
     "ExplicitCost",
     "Part",
+    "Performance",
     "RankChange",
     "RankRequest",
     "RankResult",
+    "SceneArm",
+    "SceneGaps",
+    "Scenes",
     "Sweep",
     "SweepPoint",
     "ZeroshotCost",
     "approximate_rank",
     "controls",
     "metric_estimate",
+    "performance",
     "query_embedding",
     "rank",
     "recall_of",
+    "relevant_rows",
+    "scene_arm",
+    "scene_change",
+    "scene_gaps",
     "sweep",
     "utility_cost",
 ]

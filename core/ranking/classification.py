@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from core.config import InputError
+from core.config import InputError, NothingLeft
 from core.gallery import Gallery
 from core.ranking.bench import Bench
 from core.ranking.material import SAEs, embed_texts, select_part
@@ -54,6 +54,8 @@ class ClassificationResult:
     after: ClassificationArm | None = None
     difference: ZeroshotDifference | None = None
     parity_difference: Mapping[str, Estimate] = field(default_factory=dict)
+    reason: str | None = None
+    """Why there is nothing after, where it was asked for: the method leaves nothing of a class prompt."""
 
     def to_json(self) -> dict[str, Any]:
         said = self.request.to_json()
@@ -72,6 +74,8 @@ class ClassificationResult:
         if self.after is not None and self.difference is not None:
             change = {name: estimate.to_json() for name, estimate in self.parity_difference.items()}
             document |= {"after": self.after.to_json(), "difference": self.difference.to_json() | change}
+        elif self.reason is not None:
+            document |= {key: {"reason": self.reason} for key in ("after", "difference")}
         return document
 
 
@@ -101,9 +105,14 @@ def classification(
     part = select_part(gallery, request, bench)
     rows = part.rows
     by = None if request.attribute == classified else gallery.labels(request.attribute)[rows]
-    arms = []
+    arms, reason = [], None
     for method in ("identity", request.method) if request.intervenes else ("identity",):
-        answers = class_answers(gallery, part, request, method, prompts, classified, backbone, saes, bench, progress)
+        given = (gallery, part, request, method, prompts, classified, backbone, saes, bench, progress)
+        try:
+            answers = class_answers(*given)
+        except NothingLeft as error:
+            reason = str(error)
+            break
         arms.append(_arm(answers, truth[rows], by, classes, classified, request))
     result = ClassificationResult(
         request,
@@ -117,6 +126,7 @@ def classification(
         },
         _notes(arms[0], classified),
         arms[0],
+        reason=reason,
     )
     if len(arms) == 1:
         return result

@@ -18,12 +18,11 @@ from core.ranking.request import RankRequest
 from core.ranking.results import SCHEMA, Part
 from core.ranking.steps import intervene
 from core.statistics import (
-    MINIMUM_N,
     Estimate,
     depth_for,
-    lean_of,
     list_draws,
     mean_estimate,
+    most_ahead,
     null_of_mean,
     with_null,
 )
@@ -43,9 +42,12 @@ class ControlArm:
 
     name: str
     points: Estimate
-    """Lean in points of the group that the comparison is about, mean over the prompts; 0 is no lean."""
+    """Lean in points towards the group that the original leads with, mean over the prompts, each with its own group; 0
+    is no lean, below 0 the lean has turned round."""
+    size: float
+    """The same without signs, so that a lean that turned round does not make up for one that is left."""
     points_change: Estimate
-    """Against the original, paired."""
+    """Of the lean in points against the original, paired."""
     max_skew: Estimate
     """Mean MaxSkew over the prompts with interval; with one prompt its own. A null band only where the target is the
     gallery's shares."""
@@ -62,6 +64,7 @@ class ControlArm:
             "name": self.name,
             "points": self.points.to_json(),
             "points_change": self.points_change.to_json(),
+            "size": self.size,
             "max_skew": self.max_skew.to_json(),
             "change": self.change.to_json(),
             "by_prompt": list(self.by_prompt),
@@ -78,7 +81,8 @@ class ControlsResult:
     request: RankRequest
     prompts: tuple[str, ...]
     group: str
-    """The group that the comparison is about: the one that the original leads with, else the one that departs most."""
+    """The group that the comparison is about: the one that the original leads with, else the one that departs most;
+    several names where prompts lead with different groups."""
     original: ControlArm
     reconstruction_only: ControlArm
     chosen: ControlArm
@@ -98,7 +102,7 @@ class ControlsResult:
     @property
     def p_value(self) -> float:
         """(1 + draws that leave as small a lean as the chosen neurons do) / (1 + draws)."""
-        as_small = sum(abs(arm.points.estimate) <= abs(self.chosen.points.estimate) for arm in self.random)
+        as_small = sum(arm.size <= self.chosen.size for arm in self.random)
         return (1 + as_small) / (1 + len(self.random))
 
     def to_json(self) -> dict[str, Any]:
@@ -140,7 +144,7 @@ def controls(
     """Lean and MaxSkew of the original, the SAE's reconstruction, the chosen neurons, matched random neurons, and the
     projection that removes the difference of the groups' means (fitted on labels of the probe half).
 
-    The lean is that of one group in points, s_g - p_g, mean over the prompts: the group that the original leads with.
+    The lean is in points, s_g - p_g, of the group that each prompt's original leads with, mean over the prompts.
 
     Parameters
     ----------
@@ -180,7 +184,15 @@ def controls(
     if progress:
         progress(len(plan) + 1, len(plan) + 1, "controls")
     named = tuple(prompts) if prompts else (request.query or "query embedding",)
-    return ControlsResult(request, named, part.groups[asked.group], *arms[:3], tuple(arms[3:]), projection, why)
+    return ControlsResult(
+        request,
+        named,
+        " and ".join(dict.fromkeys(part.groups[g] for g in asked.groups)),
+        *arms[:3],
+        tuple(arms[3:]),
+        projection,
+        why,
+    )
 
 
 class _Asked:
@@ -198,7 +210,7 @@ class _Asked:
         self.gallery, self.part, self.queries, self.request = gallery, part, queries, request
         self._saes, self._bench = saes, bench
         self._original: np.ndarray | None = None
-        self.group = 0
+        self.groups: list[int] = []
 
     def arm(self, name: str, method: str, edits: Mapping[Side, Edit]) -> ControlArm:
         """One method on all prompts."""
@@ -208,12 +220,13 @@ class _Asked:
         rankings = np.stack([items.index.search(vector, depth).rows for vector in vectors])
         if self._original is None:
             self._original = rankings
-            self.group = self._leading()
+            self.groups = self._leading()
         values = RANKING_METRICS.get("max_skew")()(part.labels[rankings[:, :k]], part.target)
         points, moved, skew, change = self._estimates(rankings, values)
         return ControlArm(
             name,
             points,
+            self._size(rankings),
             moved,
             skew,
             change,
@@ -223,12 +236,17 @@ class _Asked:
             request.edits,
         )
 
-    def _leading(self) -> int:
-        """The group with the largest mean departure of the original from a blind draw, in standard errors."""
+    def _size(self, rankings: np.ndarray) -> float:
+        """Mean over prompts of the lean in points without its sign."""
+        labels, part = self.part.labels[rankings[:, : self.request.k]], self.part
+        counts = count_groups(labels, len(part.groups))[np.arange(len(labels)), self.groups]
+        base = np.array(part.counts)[self.groups] / sum(part.counts)
+        return float(np.abs(counts / np.maximum((labels >= 0).sum(axis=1), 1) - base).mean())
+
+    def _leading(self) -> list[int]:
+        """For each prompt the group with the original's largest departure from a blind draw, in standard errors."""
         tops = self.part.labels[self._original[:, : self.request.k]]
-        leans = [lean_of(self.part.counts, count_groups(top, len(self.part.groups)).tolist()) for top in tops]
-        large = [g for g, n in enumerate(self.part.counts) if n >= MINIMUM_N] or list(range(len(self.part.groups)))
-        return max(large, key=lambda g: sum(lean.groups[g].departure for lean in leans))
+        return [most_ahead(self.part.counts, count_groups(top, len(self.part.groups)).tolist()) for top in tops]
 
     def projection(self) -> tuple[ControlArm | None, str | None]:
         """The mean-difference arm of the gallery's side, or why there is none."""
@@ -240,12 +258,13 @@ class _Asked:
     def _estimates(self, rankings: np.ndarray, values: np.ndarray) -> tuple[Estimate, Estimate, Estimate, Estimate]:
         """Lean in points and MaxSkew, each with its change against the original."""
         part, request, metric = self.part, self.request, RANKING_METRICS.get("max_skew")()
-        seed, draws, g = request.seed, request.null_draws, self.group
+        seed, draws = request.seed, request.null_draws
         if len(rankings) == 1:
             both = (self._original[0], rankings[0])
             old, new = (list_numbers(part.labels[one[: request.k]], part, seed, draws) for one in both)
             same = rankings is self._original
             change = list_change(old, new, both, part, request.k, seed=seed, draws=draws, same=same)
+            g = self.groups[0]
             points = new.lean.groups[g].points
             return points, change.shares[part.groups[g]], new.metrics["max_skew"], change.metrics["max_skew"]
         both = np.stack([self._original, rankings])
@@ -260,10 +279,11 @@ class _Asked:
             skew = with_null(
                 metric, skew, null_of_mean(metric, tops[1], part.labels, part.target, MEAN_NULL_DRAWS, seed)[0]
             )
+        own = np.arange(len(self.groups)), np.array(self.groups)
         counts = count_groups(part.labels[tops], len(part.groups))
-        observed = counts[..., g] / counts.sum(axis=-1)
-        drawn = draws_of.shares[..., g]
-        base = part.counts[g] / sum(part.counts)
+        observed = (counts / counts.sum(axis=-1, keepdims=True))[:, *own]
+        drawn = draws_of.shares[:, :, *own]
+        base = np.array(part.counts)[self.groups] / sum(part.counts)
         return (
             mean_estimate(observed[1] - base, drawn[:, 1] - base, seed),
             mean_estimate(observed[1] - observed[0], drawn[:, 1] - drawn[:, 0], seed),

@@ -7,7 +7,7 @@ import numpy as np
 
 from core.config import Edit
 from core.interventions import INTERVENTIONS, Material
-from core.ranking.material import Items, refuse_infinite
+from core.ranking.material import Items, items_of, refuse_infinite
 from core.retrieval import Index, StoredIndex, passes
 
 Progress = Callable[[int, int, str], None]
@@ -50,18 +50,21 @@ def large_items(rows: EditedRows, baseline: Index, digest: str, progress: Progre
     baseline : the same items unedited.
     """
     n = len(rows)
-    lengths, cosines, changed = np.empty(n, dtype=np.float32), np.empty(n, dtype=np.float32), np.empty(n, dtype=bool)
+    lengths, cosines = np.empty(n, dtype=np.float32), np.empty(n, dtype=np.float32)
+    changed, gone = np.empty(n, dtype=bool), np.empty(n, dtype=bool)
 
     def work(at: slice) -> None:
         stored, edited = rows.pair(at)
         changed[at] = (edited != stored).any(axis=1)
         lengths[at] = np.sqrt(np.einsum("ij,ij->i", edited, edited))
         before = np.sqrt(np.einsum("ij,ij->i", stored, stored))
-        with np.errstate(divide="ignore", invalid="ignore"):  # a row of which nothing is left is named by the index
-            cosines[at] = np.einsum("ij,ij->i", stored, edited) / (lengths[at] * before)
+        lost = lengths[at] == 0.0
+        lengths[at][lost] = 1.0
+        cosines[at] = np.einsum("ij,ij->i", stored, edited) / (lengths[at] * before)
+        gone[at] = lost
 
     passes(rows, work, progress, "changing every item")
     moved = np.flatnonzero(changed)
     if not len(moved):
         return Items(baseline, moved, np.zeros(0), digest)
-    return Items(StoredIndex(rows, lengths), moved, cosines[moved], digest)
+    return items_of(StoredIndex(rows, lengths), moved, cosines[moved], digest, np.flatnonzero(gone))

@@ -1,14 +1,14 @@
 """From a request to what interventions work on: searched rows, the query, the items, with every mismatch refused."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import scipy.sparse as sparse
 
-from core.config import UNKNOWN, Attach, Edit, InputError, digest_of
+from core.config import UNKNOWN, Attach, Edit, InputError, NothingLeft, digest_of
 from core.gallery import Gallery, unit_rows
 from core.interventions import INTERVENTIONS, QUERY_ROLES, Material
 from core.interventions.base import NO_EDIT, ROLE_WORDS, lacking
@@ -18,7 +18,7 @@ from core.ranking.evidence import Fitter, SAEs, sae_of
 from core.ranking.request import RankRequest
 from core.ranking.results import Part
 from core.ranking.texts import query_embedding, text_embeddings
-from core.retrieval import FlatIndex, Index, PartIndex, StoredIndex
+from core.retrieval import FlatIndex, Index, LackingIndex, PartIndex, StoredIndex
 from core.saes.frozen import FrozenSAE
 from core.store import array_digest
 
@@ -44,16 +44,23 @@ class Queries:
     material: Material
     fitter: Fitter
     notes: tuple[str, ...] = ()
+    texts: tuple[str, ...] = ("the query",)
+    """What each query is called."""
 
     def vectors(self, method: str, edit: Edit | None) -> np.ndarray:
         """Pooled embeddings (n, d) after the intervention; the stored ones where it leaves queries alone.
 
-        A method that edits chosen neurons does so where there is an edit.
+        A method that edits chosen neurons does so where there is an edit. NothingLeft names the queries of which the
+        method leaves nothing: there is nothing that they would be nearest to.
         """
         found = INTERVENTIONS.get(method)()
         if found.changes == "items" or (found.changes == "edit" and edit is None):
             return np.asarray(self.material.pooled)
-        return found(self.material, edit or NO_EDIT, self.fitter(method))
+        after = found(self.material, edit or NO_EDIT, self.fitter(method))
+        lost = [text for text, row in zip(self.texts, after, strict=True) if not row.any()]
+        if lost:
+            raise NothingLeft(found.title, lost)
+        return after
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,10 +73,29 @@ class Items:
     cosines: np.ndarray
     """Cosine before and after of the changed rows (m,)."""
     digest: str
+    lost: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    """Places (m,) of the searched rows of which the method leaves nothing: their cosine is 0, and no list has them."""
 
     @property
     def nbytes(self) -> int:
-        return self.index.nbytes + self.changed.nbytes + self.cosines.nbytes
+        return self.index.nbytes + self.changed.nbytes + self.cosines.nbytes + self.lost.nbytes
+
+    def require(self, k: int) -> None:
+        """InputError where fewer than k rows are left to be ranked."""
+        n = self.index.n - len(self.lost)
+        if k > n:
+            lost = f" ({len(self.lost)} others lie in what the method removes)" if len(self.lost) else ""
+            raise InputError(f"k was {k}; expected 1 to {n}, the number of searched rows{lost}: choose a smaller k")
+
+    def note(self, method: str) -> tuple[str, ...]:
+        """How many rows the method took away wholly, in one line; nothing where it took none."""
+        if not len(self.lost):
+            return ()
+        title, n = INTERVENTIONS.get(method).title, self.index.n
+        return (
+            f"{title} leaves nothing of {len(self.lost)} of {n} searched rows: they lie in what it removes and "
+            "are not ranked",
+        )
 
     @cached_property
     def mean_cosine(self) -> float:
@@ -102,7 +128,9 @@ def _select_part(gallery: Gallery, request: RankRequest) -> Part:
     target = target_distribution(request.target, groups, counts[present].tolist())
     absent = (*(g for g in every if g not in groups), *gallery.empty_cells(request.attribute))
     digest = digest_of([gallery.digest, array_digest(rows)])
-    return Part(rows, digest, groups, place[numbers], tuple(counts[present].tolist()), target, absent)
+    together = gallery.clusters()
+    clusters = None if together is None else together[rows]
+    return Part(rows, digest, groups, place[numbers], tuple(counts[present].tolist()), target, absent, clusters)
 
 
 # ------------------------------------------------------------------------------------------ step 2: the query
@@ -137,6 +165,7 @@ def embed_texts(
         attaches = ("pooled", "residual")
     found, notes = text_embeddings(texts, attaches, gallery, backbone, bench)
     queries = _editable(found, fitter, notes) if codes else Queries(Material("text", found["pooled"]), fitter, notes)
+    queries = replace(queries, texts=tuple(texts))
     return _with_companions(queries, texts, found[attaches[-1]])
 
 
@@ -291,10 +320,17 @@ def edited_items(
     if not len(changed):
         return Items(baseline.index, changed, np.zeros(0), baseline.digest)
     unit = np.array(baseline.index.unit)
-    moved = unit_rows(edited[changed])
+    left = edited[changed].any(axis=1)
+    moved = np.zeros_like(unit, shape=(len(changed), unit.shape[1]))
+    moved[left] = unit_rows(edited[changed[left]])
     cosines = np.einsum("ij,ij->i", moved, unit[changed])
     unit[changed] = moved
-    return Items(FlatIndex(unit), changed, cosines, digest)
+    return items_of(FlatIndex(unit), changed, cosines, digest, changed[~left])
+
+
+def items_of(index: Index, changed: np.ndarray, cosines: np.ndarray, digest: str, lost: np.ndarray) -> Items:
+    """Items after a method, without those of which it leaves nothing."""
+    return Items(LackingIndex(index, lost) if len(lost) else index, changed, cosines, digest, lost)
 
 
 def refuse_infinite(edited: np.ndarray, edit: Edit) -> None:

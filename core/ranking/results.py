@@ -2,13 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from core.ranking.measures import ListChange, ListNumbers
 from core.ranking.request import RankRequest
 from core.statistics import Effect, Estimate
+
+if TYPE_CHECKING:
+    from core.ranking.scenes import Scenes
 
 SCHEMA = 2
 
@@ -30,6 +33,8 @@ class Part:
     """Target share of each group (G,), float64."""
     absent: tuple[str, ...] = ()
     """Groups of the attribute that no searched row has."""
+    clusters: np.ndarray | None = None
+    """Cluster number of every searched row (n,), where the gallery keeps rows of a person, film or scene together."""
 
     @property
     def n(self) -> int:
@@ -153,6 +158,10 @@ class RankResult:
     before: ArmResult
     after: ArmResult | None = None
     difference: Difference | None = None
+    reason: str | None = None
+    """Why there is no ranking after, where one was asked for: the method leaves nothing of the query."""
+    scenes: "Scenes | None" = None
+    """Groups compared inside scenes, where the gallery keeps rows together."""
     index: Mapping[str, Any] | None = None
     """How the ranking was found where not every row was looked at, with the measured recall; None: exactly."""
 
@@ -172,4 +181,8 @@ class RankResult:
         }
         if self.after is not None and self.difference is not None:
             document |= {"after": self.after.to_json(), "difference": self.difference.to_json()}
+        elif self.reason is not None:
+            document |= {key: {"reason": self.reason} for key in ("after", "difference")}
+        if self.scenes is not None:
+            document["scenes"] = self.scenes.to_json()
         return document

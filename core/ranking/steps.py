@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from core.config import Edit, InputError, digest_of
+from core.config import Edit, InputError, NothingLeft, digest_of
 from core.gallery import Gallery
 from core.interventions import INTERVENTIONS, Intervention
 from core.interventions.base import NO_EDIT
@@ -28,11 +28,12 @@ from core.ranking.material import (
 from core.ranking.measures import list_change, list_numbers
 from core.ranking.request import RankRequest
 from core.ranking.results import ArmResult, Difference, Part, RankChange, RankResult
+from core.ranking.scenes import scenes_of
 from core.ranking.shards import Shards, spread
 from core.retrieval import Ranking, ranks_of, unit_query
 from core.statistics import MINIMUM_N, Estimate, above_median, depth_for
 from core.store import array_digest
-from core.verdicts import ALL_RETRIEVED, most_retrieved
+from core.verdicts import ALL_RETRIEVED, clustered, most_retrieved
 
 if TYPE_CHECKING:
     from core.backbones.base import Backbone
@@ -61,6 +62,8 @@ def rank(
 ) -> RankResult:
     """Who the query retrieves, before and (where the request has edits or a method without) after them.
 
+    A method that leaves nothing of the query gives no ranking: the result says so in one line in its place.
+
     Parameters
     ----------
     backbone : the gallery's model, for queries in words that the gallery does not know.
@@ -76,15 +79,21 @@ def rank(
     bench, saes = bench or Bench(), saes or {}
     part = select_part(gallery, request, bench)
     query = embed_query(gallery, request, backbone, saes, bench)
-    arms, found = [], []
+    arms, found, reason = [], [], None
     with spread(cluster, gallery, part, saes) as shards:
         for method in ("identity", request.method) if request.intervenes else ("identity",):
-            items, vectors = intervene(gallery, part, query, request, method, saes, bench, progress, shards)
+            try:
+                items, vectors = intervene(gallery, part, query, request, method, saes, bench, progress, shards)
+            except NothingLeft as error:
+                reason = str(error)
+                break
             arms.append((items, vectors[0]))
             found.append(measured(gallery, part, request, items, vectors[0], bench))
-        difference = compare(gallery, part, request, found, arms) if request.intervenes else None
-    notes = (*query.notes, *notes_of(part, query.fitter))
-    return RankResult(request, part, digests_of(query.fitter, arms[0][1]), notes, *found, difference=difference)
+        difference = compare(gallery, part, request, found, arms) if len(arms) > 1 else None
+        inside = scenes_of(gallery, part, request, arms, bench)
+    notes = (*query.notes, *notes_of(part, query.fitter), *(n for items, _ in arms for n in items.note(request.method)))
+    digests = digests_of(query.fitter, arms[0][1])
+    return RankResult(request, part, digests, notes, *found, difference=difference, reason=reason, scenes=inside)
 
 
 def intervene(
@@ -162,18 +171,28 @@ def moves_items(method: type[Intervention], edit: Edit | None, request: RankRequ
 
 
 def measured(
-    gallery: Gallery, part: Part, request: RankRequest, items: Items, vector: np.ndarray, bench: Bench
+    gallery: Gallery,
+    part: Part,
+    request: RankRequest,
+    items: Items,
+    vector: np.ndarray,
+    bench: Bench,
+    every_score: bool = True,
 ) -> ArmResult:
-    """Search the items and measure the top k; remembered, because the arm without edit repeats at every toggle."""
-    if request.k > part.n:
-        raise InputError(f"k was {request.k}; expected 1 to {part.n}, the number of searched rows: choose a smaller k")
+    """Search the items and measure the top k; remembered, because the arm without edit repeats at every toggle.
+
+    `every_score` says whether the items' index scores all of them, and not only those that it looked at.
+    """
+    items.require(request.k)
     vector = unit_query(vector, items.index.d)
     target = request.target if isinstance(request.target, str) else dict(request.target)
     key = [items.digest, array_digest(vector), request.attribute, target, request.k, request.seed, request.null_draws]
 
     def make() -> ArmResult:
-        ranking = items.index.search(vector, min(depth_for(request.k), part.n))
-        scored = above_median(items.index.scores(vector)) if part.n <= SCORED_ROWS else None
+        ranking = items.index.search(vector, min(depth_for(request.k), part.n - len(items.lost)))
+        # a row without a direction has no score, and then no median of all scores can be told
+        all_scored = every_score and part.n <= SCORED_ROWS and not len(items.lost)
+        scored = above_median(items.index.scores(vector)) if all_scored else None
         return measure(gallery, part, request, ranking, scored)
 
     return bench.remember(("arm", digest_of(key)), make)
@@ -200,7 +219,7 @@ def measure(
         rows=rows,
         scores=top.scores,
         groups=tuple(part.groups[g] if g >= 0 else None for g in ranked),
-        numbers=list_numbers(ranked, part, request.seed, request.null_draws, scored=above),
+        numbers=list_numbers(ranked, part, request.seed, request.null_draws, scored=above, top=top.rows),
         deep=ranking.rows,
         ties=ties_at(ranking.scores, request.k),
     )
@@ -285,6 +304,8 @@ def notes_of(part: Part, fitter: Fitter) -> list[str]:
     small = [f"{g} ({n})" for g, n in zip(part.groups, part.counts, strict=True) if n < MINIMUM_N]
     if small:
         notes.append(f"fewer than {MINIMUM_N} searched rows, shown and not interpreted: {', '.join(small)}")
+    if part.clusters is not None:
+        notes.append(clustered(str(gallery.together)))
     if part.unknown:
         notes.append(f"{part.unknown} of {part.n} searched rows have no known {request.attribute}")
     if request.k == part.n:

@@ -65,6 +65,8 @@ class Sweep:
     request: RankRequest
     n: int
     """Searched rows."""
+    target: tuple[float, ...]
+    """Target share of each group."""
     points: tuple[SweepPoint, ...]
 
     def to_json(self) -> dict[str, Any]:
@@ -118,7 +120,7 @@ def sweep(
         points.append(one)
         if progress:
             progress(done + 1, len(places), f"sweep over {over}")
-    return Sweep(over, metric, request, part.n, tuple(points))
+    return Sweep(over, metric, request, part.n, tuple(part.target.tolist()), tuple(points))
 
 
 def _places(request: RankRequest, over: str, values: Sequence[float], metric: str) -> list[float]:

@@ -49,10 +49,12 @@ def report_document(result: AuditResult, options: ReportOptions) -> tuple[dict[s
     _check(result, options, gallery)
     texts, arrays = result.sources.texts.record() if result.sources.texts is not None else (None, {})
     arms: dict[str, list[str]] = {}
+    absent: dict[str, dict[str, str]] = {}
     for i, attribute in enumerate(result.spec.attributes):
         for j, prompt in enumerate(result.spec.all_prompts):
             one, key = result.ranked[attribute, prompt], f"{i}_{j}"
             arms[key] = list(one.arms)
+            absent |= {key: dict(one.absent)} if one.absent else {}
             arrays |= {f"rows_{key}": one.rows.astype(np.int32), f"changed_{key}": np.array(one.rows_changed)}
             arrays |= {f"cosine_{key}": np.array(one.cosine), f"spread_{key}": np.array(one.spread)}
             arrays[f"ties_{key}"] = np.array(one.ties)
@@ -83,6 +85,7 @@ def report_document(result: AuditResult, options: ReportOptions) -> tuple[dict[s
         "notes": list(result.notes),
         "texts": texts,
         "arms": arms,
+        "absent": absent,
     }
     return document, arrays
 

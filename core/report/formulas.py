@@ -98,7 +98,8 @@ FORMULAS = {
     ),
     "random neurons": (
         "20 draws, default_rng(seed): each switched neuron replaced by one of the 16 free neurons nearest in log "
-        "firing rate; p = (1 + draws that leave as small a mean lean in absolute points) / (1 + draws)"
+        "firing rate; size = mean over prompts of |s_g - p_g|, g the group with the largest departure of the original; "
+        "p = (1 + draws of as small a size as the edit) / (1 + draws)"
     ),
     "impact ratio": (
         "selection rate k_g / n_g over the highest among known groups of at least 2 % of all searched rows; interval: "

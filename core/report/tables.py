@@ -153,13 +153,14 @@ def _of_arm(arm: str, found: Document, own: Line) -> Iterator[Line]:
     """Means of one arm over the pre-registered prompts."""
     over = {**own, "prompt": "all pre-registered prompts"}
     if arm == "random neurons":
-        line = {**over, "group": found["group"], "metric": "mean points"}
+        line = {**over, "metric": "mean size of the lean"}
         tested = {"p": found["p"], "p_smallest": found["p_smallest"]}
-        yield {**line, **_value(found["points"]), "method": DRAWN, **tested}
+        yield {**line, **_value(found["size"]), "method": DRAWN, **tested}
         for i, value in enumerate(found["draws"], 1):
             yield {**line, "arm": f"random {i}", **_value(value), "method": "Student over prompts"}
         return
     lean = found["lean"]
+    yield {**over, "metric": "mean size of the lean", **_value(found["size"]), "method": MEAN}
     for group, value in lean["points"].items():
         tested = {"p": lean["p_group"][group], "p_adj": lean["p_adjusted"][group], "p_smallest": lean["p_smallest"]}
         line = {**over, "group": group, "metric": "mean points", **_value(value), "method": f"{MEAN}; {P_MEAN}"}

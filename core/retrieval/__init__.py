@@ -14,6 +14,7 @@ from core.retrieval.flat import (
 )
 from core.retrieval.host import Host, place_for
 from core.retrieval.ivf import InvertedLists, IvfIndex, Recall
+from core.retrieval.lacking import LackingIndex
 from core.retrieval.live import LiveEngine
 from core.retrieval.live_edit import LiveEdit
 from core.retrieval.products import blocks, passes, squared_lengths, times
@@ -25,6 +26,7 @@ __all__ = [
     "Index",
     "InvertedLists",
     "IvfIndex",
+    "LackingIndex",
     "LiveEdit",
     "LiveEngine",
     "PartIndex",

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sparse
 
-from core.config import Edit, InputError
+from core.config import NOTHING, Edit, InputError
 from core.readout import ReadoutArrays
 from core.retrieval.flat import Ranking, best_rows, require_k
 from core.retrieval.geometry import Geometry, Pooled, Residual
@@ -225,8 +225,13 @@ class LiveEngine:
             lengths = self.geometry.lengths(squares, self._along_offset(change))
         if not (squares < LARGEST).all():
             raise InputError("the edit gives embeddings that are not finite; choose a smaller gamma or fewer neurons")
-        if not (lengths > 0).all():
-            raise InputError("the edit leaves nothing of some items; switch fewer neurons, or less strongly")
+        lost = ~(lengths >= NOTHING * self.pooled_lengths[change.of])
+        lost |= (squares < NOTHING**2 * self._base(0.0).squares[:, change.of]).any(axis=0)
+        if lost.any():
+            raise InputError(
+                f"the edit leaves nothing of some items ({int(lost.sum())} of {self.n}); switch fewer neurons, or less "
+                "strongly"
+            )
         return LiveEdit(**vars(change), engine=self, scales=scales, lengths=lengths)
 
     def _squares(self, change: Change) -> np.ndarray:

@@ -3,6 +3,8 @@
 import numpy as np
 import scipy.sparse as sparse
 
+from core.config import NOTHING
+
 ROWS = 16_384
 """Rows whose embeddings are read at a time."""
 
@@ -16,7 +18,8 @@ def monosemanticity(
     With unit rows E and S_k = sum_n a_nk E_n both sums are closed: MS_k = (||S||^2 - sum a^2) / ((sum a)^2 - sum a^2),
     in which max - min cancels. In [-1, 1]; larger: the items look alike to the reference encoder. What a neuron that
     fires at random would get is the mean cosine of all pairs (`mean_cosine`), not 0. NaN where a neuron is constant
-    or where fewer than two items are above its least code.
+    (no more than NOTHING of its codes is above the least of them), or where fewer than two items are above its least
+    code.
 
     Parameters
     ----------
@@ -33,8 +36,8 @@ def monosemanticity(
     pulled -= least[:, None] * everything  # sum_n (code - min) E_n
     total = np.asarray(z.sum(axis=0, dtype=np.float64)).ravel()
     squares = np.asarray(z.astype(np.float64).power(2).sum(axis=0)).ravel() - 2 * least * total + n * least**2
-    total -= n * least
-    defined = _rows_above(z.tocsc(), least) >= 2
+    whole, total = total, total - n * least
+    defined = (_rows_above(z.tocsc(), least) >= 2) & (total > NOTHING * np.abs(whole))
     score = np.full(n_neurons, np.nan)
     top, bottom = np.square(pulled).sum(axis=1) - squares, np.square(total) - squares
     score[defined] = top[defined] / bottom[defined]

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 Progress = Callable[[int, int, str], None]
 
+EQUAL = 1e-12
+"""Share of their length by which rows may differ and be equal: what is left of a sum in float64."""
+
 
 class ReconstructionSums:
     """Running float64 sums for fvu over batches of any size.
@@ -28,6 +31,7 @@ class ReconstructionSums:
         self._origin: np.ndarray | None = None
         self._shifted: np.ndarray | float = 0.0
         self._squares = 0.0
+        self._lengths = 0.0
 
     def add(self, x: np.ndarray, x_hat: np.ndarray) -> None:
         """Take in rows x (b, d) and their reconstructions."""
@@ -36,6 +40,7 @@ class ReconstructionSums:
             self._origin = x.mean(axis=0)
         shifted = x - self._origin
         self.n += len(x)
+        self._lengths += float(np.square(x).sum())
         self._error += float(np.square(x - x_hat).sum())
         self._shifted = self._shifted + shifted.sum(axis=0)
         self._squares += float(np.square(shifted).sum())
@@ -46,7 +51,7 @@ class ReconstructionSums:
         if self.n == 0:
             return float("nan")
         spread = self._squares - float(np.square(self._shifted).sum()) / self.n
-        return self._error / spread if spread > 0 else float("nan")
+        return self._error / spread if spread > EQUAL**2 * self._lengths else float("nan")
 
 
 def fvu(x: np.ndarray, x_hat: np.ndarray) -> float:

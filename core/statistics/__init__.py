@@ -3,6 +3,7 @@
 from core.statistics.areas import auc, auc_difference, auc_estimate
 from core.statistics.bands import Metric, null_band, null_p, null_values, with_null
 from core.statistics.biased_draw import biased_means, blind_p
+from core.statistics.clusters import cluster_p, design_effect
 from core.statistics.effect import Direction, Effect, direction_of, effect_of
 from core.statistics.estimates import DRAWS, LEVEL, MINIMUM_N, Band, Estimate, share_estimate, too_few, wilson
 from core.statistics.exchange import (
@@ -17,21 +18,37 @@ from core.statistics.exchange import (
 from core.statistics.gaps import Picked, accuracy_gap, gap_to_smallest, smallest_accuracy
 from core.statistics.impact import Impact, ImpactRow, above_median, impact_of
 from core.statistics.inversion import metric_interval
-from core.statistics.leakage import held_out_leakage, leakage, leakage_estimate, macro_auc, probe_scores
-from core.statistics.lean import ALPHA, GroupDistance, GroupLean, Lean, blind_shares, distance_of, lean_of, share_bounds
+from core.statistics.leakage import held_out_leakage, leakage, leakage_estimate, macro_auc, probe_scores, telling
+from core.statistics.lean import (
+    ALPHA,
+    GroupDistance,
+    GroupLean,
+    Lean,
+    blind_shares,
+    distance_of,
+    lean_of,
+    lean_of_clusters,
+    most_ahead,
+    share_bounds,
+)
 from core.statistics.lists import ListDraws, list_draws, mean_estimate, null_of_mean, over_prompts
 from core.statistics.mean_lean import MeanEffect, MeanLean, mean_effect, mean_lean
 from core.statistics.means import kept_within, mean_of
 from core.statistics.multiplicity import CORRECTIONS, Corrected, benjamini_hochberg, corrected, holm
-from core.statistics.omnibus import omnibus_p
+from core.statistics.omnibus import FAMILY_P, OMNIBUS_DRAWS, omnibus_p
 from core.statistics.paired import PairedDraws, depth_for, metric_difference, paired_draws
+from core.statistics.rates import RateChange, RateGap, exchanged_rate_change, paired_rate_change, rate_gap
+from core.statistics.signs import sign_flips
+from core.statistics.two_rates import rate_difference, rate_ratio
 
 __all__ = [
     "ALPHA",
     "CORRECTIONS",
     "DRAWS",
+    "FAMILY_P",
     "LEVEL",
     "MINIMUM_N",
+    "OMNIBUS_DRAWS",
     "Band",
     "Corrected",
     "Direction",
@@ -49,6 +66,8 @@ __all__ = [
     "Metric",
     "PairedDraws",
     "Picked",
+    "RateChange",
+    "RateGap",
     "above_median",
     "accuracy_gap",
     "auc",
@@ -58,13 +77,16 @@ __all__ = [
     "biased_means",
     "blind_p",
     "blind_shares",
+    "cluster_p",
     "corrected",
     "depth_for",
+    "design_effect",
     "direction_of",
     "distance_of",
     "effect_of",
     "exchange_of",
     "exchange_p",
+    "exchanged_rate_change",
     "gap_to_smallest",
     "group_p",
     "held_out_leakage",
@@ -74,6 +96,7 @@ __all__ = [
     "leakage",
     "leakage_estimate",
     "lean_of",
+    "lean_of_clusters",
     "list_draws",
     "macro_auc",
     "mean_effect",
@@ -83,6 +106,7 @@ __all__ = [
     "metric_change",
     "metric_difference",
     "metric_interval",
+    "most_ahead",
     "null_band",
     "null_of_mean",
     "null_p",
@@ -90,12 +114,18 @@ __all__ = [
     "omnibus_p",
     "over_prompts",
     "paired_draws",
+    "paired_rate_change",
     "paired_share_interval",
     "probe_scores",
+    "rate_difference",
+    "rate_gap",
+    "rate_ratio",
     "share_bounds",
     "share_changes",
     "share_estimate",
+    "sign_flips",
     "smallest_accuracy",
+    "telling",
     "too_few",
     "wilson",
     "with_null",

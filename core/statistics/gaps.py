@@ -28,7 +28,7 @@ from scipy.special import gammaln, ndtri, xlog1py, xlogy
 from core.config import InputError
 from core.statistics.estimates import DRAWS, LEVEL, Estimate, wilson
 
-TWO_TAILS, GAP_TAILS, SMALLEST_TAILS = (0.025, 0.025), (0.03, 0.02), (0.025, 0.02)
+TWO_TAILS, GAP_TAILS, SMALLEST_TAILS = (0.025, 0.025), (0.03, 0.02), (0.025, 0.013)
 """Chance given to the end nearer to no difference and to the further one: of two groups, and of more, where the
 observed departures hold noise, which makes the further end a little too near."""
 WITHOUT_UPPER = 2.0

@@ -83,7 +83,7 @@ class StudyRequest:
     def require_prompts(self) -> tuple[str, ...]:
         """The queries; InputError where there is none."""
         if not self.prompts:
-            raise InputError("this study averages over queries; give --prompts FILE with a list of them")
+            raise InputError("this study asks queries; give --prompts FILE with a list of them, or --query TEXT")
         return self.prompts
 
     def require_sae(self, side: Side | None = None) -> "SAEFile":
@@ -110,6 +110,8 @@ class StudyResult:
     notes: tuple[str, ...] = ()
     findings: Mapping[str, Any] = field(default_factory=dict)
     """Numbers that are no row of the table."""
+    brief: pd.DataFrame | None = None
+    """The rows that a person reads first, where the table has hundreds; None: all of it."""
 
     def to_json(self) -> dict[str, Any]:
         rows = self.table.astype(object).where(self.table.notna(), None).to_dict("records")

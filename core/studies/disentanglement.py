@@ -10,6 +10,7 @@ import pandas as pd
 from core.config import InputError
 from core.figures import Picture, Series
 from core.neurons import codes_of
+from core.statistics import telling
 from core.studies.arms import ask
 from core.studies.base import STUDIES, Progress, Study, StudyRequest, StudyResult
 
@@ -112,8 +113,8 @@ class Disentanglement(Study):
         codes = codes_of(gallery, sae).csr[kept]
         active = np.flatnonzero(codes.getnnz(axis=0))
         spaces = {
-            "embeddings": lambda: np.asarray(gallery.embeddings(attach)[kept], dtype=np.float64),
-            "SAE codes": lambda: codes[:, active].toarray().astype(np.float64),
+            "embeddings": lambda: telling(np.asarray(gallery.embeddings(attach)[kept], dtype=np.float64)),
+            "SAE codes": lambda: telling(codes[:, active].toarray().astype(np.float64)),
         }
         table = []
         for done, (space, features) in enumerate(spaces.items()):

@@ -6,14 +6,13 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 
-from core.avatars.planted import direction_errors, spearman, standardised_gaps, unit
+from core.avatars.planted import spearman, standardised_gaps, unit
 from core.config import ASSETS, Half, InputError
 from core.edits.choosing import EditChoice, choose_edits
 from core.figures import Picture, Series
-from core.metrics import RANKING_METRICS, target_distribution
 from core.neurons import codes_of, social_neurons
 from core.ranking import RankRequest, controls
-from core.statistics import auc_estimate, corrected, null_p, share_estimate, wilson
+from core.statistics import CORRECTIONS, Lean, auc_estimate, corrected, lean_of, share_estimate
 from core.statistics.paired import weighted_lists
 from core.store import read_json
 from core.studies.base import STUDIES, Progress, Study, StudyRequest, StudyResult
@@ -40,27 +39,49 @@ class Words:
     """attribute -> group number of every row (n,)."""
     groups: dict[str, list[str]]
 
-    @property
-    def planted(self) -> np.ndarray:
-        """P(Male | word), (words,)."""
-        return np.array([word["p_male"] for word in self.table])
+    def shown(self, attribute: str) -> list[int]:
+        """Groups whose leans are looked at: of two groups the first of the words' table, the other is its mirror."""
+        groups = self.groups[attribute]
+        return [groups.index(FIRST)] if attribute == "gender" else list(range(len(groups)))
+
+    def planted(self, attribute: str) -> np.ndarray:
+        """P(group | word) of the shown groups, (words, shown)."""
+        if attribute == "gender":
+            return np.array([[word["p_male"]] for word in self.table])
+        names = [self.groups[attribute][g] for g in self.shown(attribute)]
+        return np.array([[word[LEANS[attribute]][name] for name in names] for word in self.table])
 
     def leans(self, attribute: str) -> np.ndarray:
         """Whether a lean of this attribute was planted in each word, bool (words,)."""
-        if attribute == "gender":
-            return self.planted != 0.5
-        shares = np.array([list(word[LEANS[attribute]].values()) for word in self.table])
-        return np.ptp(shares, axis=1) > 1e-9
+        even = 1 / len(self.groups[attribute])
+        return (np.abs(self.planted(attribute) - even) > 1e-9).any(axis=1)
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """One attribute: what was planted beside what the model shows."""
+
+    planted: np.ndarray
+    """P(group | word), (words, shown groups)."""
+    even: float
+    """Share of a group without a planted lean."""
+    gaps: np.ndarray
+    """Gap d of every word and shown group (words, shown)."""
+    drawn: np.ndarray
+    """The same over resamples of the pictures (draws, words, shown)."""
+    leans: np.ndarray
+    """Whether a lean was planted in each word, bool (words,)."""
 
 
 @STUDIES.register("planted")
 class Planted(Study):
-    """For every planted word: the planted share of men, the measured gap d, and whether the audit flags it.
+    """For every planted attribute and word: the planted share of each group, its measured gap d, and what is flagged.
 
-    d = (mean cosine of men - of women) / standard deviation. Asked of the chain: do words come in the planted order
-    (Spearman, with an interval over words and pictures), does every planted word lean the planted way, are planted
-    words found and others left alone (p against the null band, Holm over words), are there neurons for the planted
-    groups and do they tell groups apart on other pictures, do intervals hold what they are about, and do random
+    d = (mean cosine of the group - of the others) / standard deviation; of two groups one is shown, the other is its
+    mirror. Asked of the chain, for each attribute: do words come in the planted order (Spearman, with an interval over
+    words and pictures), do the groups that a word was planted with most and least lean the planted way, are planted
+    words found and others left alone (p of the lean, Holm over words), are there neurons for the planted groups and do
+    they tell groups apart on other pictures; and of the whole: do intervals hold what they are about, and do random
     neurons change as little as they should.
     """
 
@@ -76,13 +97,14 @@ class Planted(Study):
         step("words")
         request = with_model(request)
         words = measured_words(request)
-        gaps, drawn = gap_draws(words, request.draws, request.seed)
-        order = spearman_interval(words, gaps, drawn, request.seed)
+        measures = {attribute: measured(words, attribute, request.draws, request.seed) for attribute in words.labels}
+        order = {a: spearman_interval(found, a == "gender", request.seed) for a, found in measures.items()}
         step("findings")
-        found = {attribute: findings(words, attribute, request.k, request.seed) for attribute in words.labels}
-        frame = _table(words, gaps, drawn, found["gender"], request.k)
+        found = {attribute: findings(words, attribute, request.k) for attribute in words.labels}
+        frame = pd.concat([_table(words, a, measures[a], found[a], request.k) for a in words.labels], ignore_index=True)
         step("neurons")
-        document: dict[str, Any] = {"spearman": order, **directions(words, gaps)}
+        answers = {a: {"spearman": order[a], **directions(words, a, own)} for a, own in measures.items()}
+        document: dict[str, Any] = {**answers["gender"], "attributes": answers}
         document["findings"] = {a: summary(words.leans(a), table) for a, table in found.items()}
         document["neurons"] = {a: neurons_found(request, a) for a in words.labels}
         step("intervals")
@@ -91,8 +113,9 @@ class Planted(Study):
         document["controls"] = controls_found(request, words)
         if progress:
             progress(len(STEPS), len(STEPS), "done")
-        settings = {"study": "planted", "k": request.k, "seed": request.seed, "target": "uniform", **request.digests()}
-        return StudyResult(frame, _picture(words, frame), settings, _notes(document), document)
+        settings = {"study": "planted", "k": request.k, "seed": request.seed, "target": "gallery", **request.digests()}
+        brief = frame[frame["planted_lean"]].drop(columns=["planted_lean", "even"])
+        return StudyResult(frame, _picture(frame), settings, _notes(document), document, brief)
 
 
 # --------------------------------------------------------------------------------------------------------- words
@@ -130,40 +153,60 @@ def measured_words(request: StudyRequest) -> Words:
     return Words(table, scores, labels, {attribute: gallery.groups(attribute) for attribute in LEANS})
 
 
-def gap_draws(words: Words, draws: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Gap d of every word (words,) and over resamples of the pictures (draws, words)."""
-    male = words.labels["gender"] == words.groups["gender"].index(FIRST)
-    x, n = words.scores, len(words.scores)
+def measured(words: Words, attribute: str, draws: int, seed: int) -> Measured:
+    """Planted shares and gaps of an attribute; gaps over resamples of the pictures, the same for every attribute."""
+    labels, x, n = words.labels[attribute], words.scores, len(words.scores)
     weights = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=draws).astype(np.float64)
-    first, rest = weights * male, weights * ~male
-    means = [w @ x / w.sum(axis=1, keepdims=True) for w in (first, rest)]
     spread = np.sqrt(np.maximum(weights @ x**2 / n - (weights @ x / n) ** 2, 1e-300))
-    return standardised_gaps(x, male), (means[0] - means[1]) / spread
+    gaps, drawn = [], []
+    for group in words.shown(attribute):
+        inside = labels == group
+        means = [w @ x / w.sum(axis=1, keepdims=True) for w in (weights * inside, weights * ~inside)]
+        gaps.append(standardised_gaps(x, inside))
+        drawn.append((means[0] - means[1]) / spread)
+    even = 1 / len(words.groups[attribute])
+    found = np.stack(gaps, axis=-1), np.stack(drawn, axis=-1)
+    return Measured(words.planted(attribute), even, *found, words.leans(attribute))
 
 
-def spearman_interval(words: Words, gaps: np.ndarray, drawn: np.ndarray, seed: int) -> dict[str, Any]:
-    """Spearman of gap and planted share, with a percentile interval over resampled words and pictures."""
-    rng = np.random.default_rng([seed, 2])
-    planted, values = words.planted, []
-    for own in drawn:
-        chosen = rng.integers(len(planted), size=len(planted))
-        if np.ptp(planted[chosen]) > 0:
-            values.append(spearman(planted[chosen], own[chosen]))
+def spearman_interval(found: Measured, every: bool, seed: int) -> dict[str, Any]:
+    """Spearman of gap and planted share, with a percentile interval over resampled words and pictures.
+
+    Over a pair of word and shown group each; `every` word, or those with a planted lean alone: where few words have
+    one, the equal shares of all others are ties that say nothing about order.
+    """
+    rows = np.arange(len(found.leans)) if every else np.flatnonzero(found.leans)
+    rng, values = np.random.default_rng([seed, 2]), []
+    for own in found.drawn:
+        chosen = rows[rng.integers(len(rows), size=len(rows))]
+        planted = found.planted[chosen].ravel()
+        if np.ptp(planted) > 0:
+            values.append(spearman(planted, own[chosen].ravel()))
     lo, hi = np.quantile(values, [0.025, 0.975])
-    return {"estimate": spearman(planted, gaps), "lo": float(lo), "hi": float(hi), "n": len(planted)}
+    estimate = spearman(found.planted[rows].ravel(), found.gaps[rows].ravel())
+    return {"estimate": estimate, "lo": float(lo), "hi": float(hi), "n": found.planted[rows].size}
 
 
-def directions(words: Words, gaps: np.ndarray) -> dict[str, Any]:
-    """Planted words that lean the wrong way, and unplanted ones that are not quiet, by name."""
+def directions(words: Words, attribute: str, found: Measured) -> dict[str, Any]:
+    """Planted leans that point the wrong way, and unplanted words that are not quiet, by name.
+
+    Judged of each planted word: the group that it was planted with most and the one with least. A group between them
+    has a small planted lean that its neighbours' pictures decide; the table shows it.
+    """
     names = [word["word"] for word in words.table]
-    planted = words.leans("gender")
-    loud = [name for name, d, own in zip(names, gaps, planted, strict=True) if not own and abs(d) > QUIET]
-    wrong = direction_errors(names, words.planted, gaps)
-    right = share_estimate(int(planted.sum()) - len(wrong), int(planted.sum()))
+    groups = [words.groups[attribute][g] for g in words.shown(attribute)]
+    wrong, judged = [], 0
+    for w in np.flatnonzero(found.leans).tolist():
+        for g in sorted({int(found.planted[w].argmax()), int(found.planted[w].argmin())}):
+            judged += 1
+            if (found.planted[w, g] - found.even) * found.gaps[w, g] <= 0:
+                wrong.append(names[w] if len(groups) == 1 else f"{names[w]} ({groups[g]})")
+    loud = [names[w] for w in np.flatnonzero(~found.leans).tolist() if np.abs(found.gaps[w]).max() > QUIET]
+    controls = int((~found.leans).sum())
     return {
-        "direction_right": right.to_json(),
+        "direction_right": share_estimate(judged - len(wrong), judged).to_json(),
         "wrong_direction": wrong,
-        "quiet_controls": share_estimate(int((~planted).sum()) - len(loud), int((~planted).sum())).to_json(),
+        "quiet_controls": share_estimate(controls - len(loud), controls).to_json(),
         "loud_controls": loud,
     }
 
@@ -171,18 +214,26 @@ def directions(words: Words, gaps: np.ndarray) -> dict[str, Any]:
 # ------------------------------------------------------------------------------------------------------ findings
 
 
-def findings(words: Words, attribute: str, k: int, seed: int) -> pd.DataFrame:
-    """MaxSkew@k of every word with exact p against its null band, corrected over the words in both ways."""
+def findings(words: Words, attribute: str, k: int) -> pd.DataFrame:
+    """The p of every word's lean in the k nearest pictures, corrected over the words in both ways."""
     labels, groups = words.labels[attribute], words.groups[attribute]
-    counts = np.bincount(labels[labels >= 0], minlength=len(groups)).tolist()
-    target = target_distribution("uniform", groups, counts)
-    metric = RANKING_METRICS.get("max_skew")()
-    tops = labels[_best(words.scores, k)]
-    skews = metric(tops, target)
-    known = (tops >= 0).sum(axis=1)
-    p = np.array([null_p(metric, float(v), counts, int(n), target, seed) for v, n in zip(skews, known, strict=True)])
-    adjusted = {name: corrected(p, name).adjusted for name in ("holm", "benjamini-hochberg")}
-    return pd.DataFrame({"max_skew": skews, "p": p, **adjusted})
+    counts = np.bincount(labels[labels >= 0], minlength=len(groups))
+    leans = [lean(top, counts, len(words.table)) for top in labels[_best(words.scores, k)]]
+    p = np.array([np.nan if one.p is None else one.p for one in leans])
+    names = [word["word"] for word in words.table]
+    return pd.DataFrame({"word": names, "p": p, **{name: corrected(p, name).adjusted for name in CORRECTIONS}})
+
+
+def lean(top: np.ndarray, counts: np.ndarray, tests: int = 1) -> Lean:
+    """The lean of a top k, given who is searched.
+
+    Parameters
+    ----------
+    top : group numbers (k,), -1 unknown.
+    counts : searched rows of each group (G,).
+    tests : words that its p will be corrected for.
+    """
+    return lean_of(counts.tolist(), np.bincount(top[top >= 0], minlength=len(counts)).tolist(), tests)
 
 
 def summary(planted: np.ndarray, found: pd.DataFrame) -> dict[str, Any]:
@@ -193,6 +244,7 @@ def summary(planted: np.ndarray, found: pd.DataFrame) -> dict[str, Any]:
         document[name] = {
             "planted_found": share_estimate(int(flagged[planted].sum()), int(planted.sum())).to_json(),
             "unplanted_flagged": share_estimate(int(flagged[~planted].sum()), int((~planted).sum())).to_json(),
+            "flagged_words": found["word"][flagged & ~planted].tolist(),
         }
     return document
 
@@ -202,30 +254,39 @@ def _best(scores: np.ndarray, k: int) -> np.ndarray:
     return np.argsort(-scores, axis=0, kind="stable")[:k].T
 
 
-def _table(words: Words, gaps: np.ndarray, drawn: np.ndarray, found: pd.DataFrame, k: int) -> pd.DataFrame:
-    male = words.labels["gender"] == words.groups["gender"].index(FIRST)
-    top = male[_best(words.scores, k)]
-    lo, hi = np.quantile(drawn, [0.025, 0.975], axis=0)
-    share_lo, share_hi = wilson(top.sum(axis=1), np.full(len(top), k))
-    return pd.DataFrame(
-        {
+def _table(words: Words, attribute: str, own: Measured, found: pd.DataFrame, k: int) -> pd.DataFrame:
+    """A row for every word and shown group of an attribute, in the planted order; words without a lean last."""
+    labels, n_groups = words.labels[attribute], len(words.groups[attribute])
+    tops, counts = labels[_best(words.scores, k)], np.bincount(labels[labels >= 0], minlength=n_groups)
+    leans, known = [lean(top, counts) for top in tops], (tops >= 0).sum(axis=1)
+    lo, hi = np.quantile(own.drawn, [0.025, 0.975], axis=0)
+    parts = []
+    for place, group in enumerate(words.shown(attribute)):
+        shares = [one.groups[group].share for one in leans]
+        part = {
+            "attribute": attribute,
             "word": [word["word"] for word in words.table],
             "kind": [word["kind"] for word in words.table],
-            "planted_male": words.planted,
-            "gap": gaps,
-            "gap_lo": lo,
-            "gap_hi": hi,
-            "male_share": top.mean(axis=1),
-            "male_share_lo": share_lo,
-            "male_share_hi": share_hi,
-            "n": k,
-            "max_skew": found["max_skew"],
+            "group": words.groups[attribute][group],
+            "planted": own.planted[:, place],
+            "planted_lean": own.leans,
+            "gap": own.gaps[:, place],
+            "gap_lo": lo[:, place],
+            "gap_hi": hi[:, place],
+            "share": [share.estimate for share in shares],
+            "share_lo": [share.lo for share in shares],
+            "share_hi": [share.hi for share in shares],
+            "n": known,
             "p": found["p"],
             "p_holm": found["holm"],
-            "planted_lean": words.leans("gender"),
             "flagged": found["holm"] <= 0.05,
+            "even": own.even,
         }
-    ).sort_values("planted_male", kind="stable", ignore_index=True)
+        parts.append(pd.DataFrame(part))
+    frame = pd.concat(parts, ignore_index=True)
+    if len(parts) == 1:
+        return frame.sort_values("planted", kind="stable", ignore_index=True)
+    return frame.sort_values(["planted_lean", "word"], ascending=[False, True], kind="stable", ignore_index=True)
 
 
 # ------------------------------------------------------------------------------------------------------- neurons
@@ -236,7 +297,7 @@ def neurons_found(request: StudyRequest, attribute: str) -> dict[str, Any]:
     gallery, probe = request.gallery, request.probe
     sae = request.require_sae()
     rows = probe.rows("all" if probe.manifest["split"].get("whole") else "probe")
-    rule = social_neurons(codes_of(probe, sae).csr[rows], probe.labels(attribute)[rows], request.tau)
+    rule = social_neurons(codes_of(probe, sae).csr[rows], probe.labels(attribute)[rows], request.tau, "at-least")
     codes, labels = codes_of(gallery, sae).csc, gallery.labels(attribute)
     known = np.array([label is not None for label in labels])
     found = {}
@@ -254,12 +315,13 @@ def neurons_found(request: StudyRequest, attribute: str) -> dict[str, Any]:
 
 
 def interval_coverage(words: Words, k: int, seed: int) -> dict[str, Any]:
-    """Share of Wilson intervals, over resampled galleries and all words, that hold what the whole gallery shows.
+    """Share of intervals of the men's share, over resampled galleries and all words, that hold what the gallery shows.
 
     The gallery stands for the superpopulation and resamples of it for galleries, so that the truth is known and the
     scores are the model's own. 95 % is meant.
     """
     male = (words.labels["gender"] == words.groups["gender"].index(FIRST)).astype(np.int8)
+    counts = np.bincount(male, minlength=2)
     depth = min(k + 6 * int(np.sqrt(k)) + 20, len(male))
     ranked = _best(words.scores, depth)
     rng = np.random.default_rng([seed, 3])
@@ -267,9 +329,9 @@ def interval_coverage(words: Words, k: int, seed: int) -> dict[str, Any]:
     inside = []
     for rows in ranked:
         top = weighted_lists(male[rows], weights[:, rows], k)
-        lo, hi = wilson((top == 1).sum(axis=1), (top >= 0).sum(axis=1))
+        shares = [lean(one, counts).groups[1].share for one in top]
         truth = male[rows[:k]].mean()
-        inside.append(((lo <= truth) & (truth <= hi)).mean())
+        inside.append(np.mean([share.lo <= truth <= share.hi for share in shares]))
     share = np.array(inside)
     half = 1.96 * share.std(ddof=1) / np.sqrt(len(share))
     mean = float(share.mean())
@@ -304,47 +366,57 @@ def controls_found(request: StudyRequest, words: Words) -> dict[str, Any]:
     for name in ("original", "reconstruction_only", "chosen", "projection"):
         arm = found[name]
         kept[name] = {key: arm[key] for key in ("max_skew", "change", "cosine")} if "max_skew" in arm else arm
-    return kept | {"random": {key: found["random"][key] for key in ("mean", "lo", "hi", "n", "p")}}
+    drawn = [arm["max_skew"]["estimate"] for arm in found["random"]["draws"]]
+    random = {"mean": float(np.mean(drawn)), "lo": min(drawn), "hi": max(drawn), "n": len(drawn)}
+    return kept | {"random": random | {"p": found["random"]["p"]}}
 
 
-def _picture(words: Words, frame: pd.DataFrame) -> Picture:
-    """Measured gap against planted share, a point a word, planted leans and controls apart."""
+def _picture(frame: pd.DataFrame) -> Picture:
+    """Measured gap against planted lean, a point a word and group, attributes and unplanted words apart."""
+    own = frame["planted_lean"]
     series = []
-    for name, own in (("planted lean", frame["planted_lean"]), ("no lean planted", ~frame["planted_lean"])):
-        part = frame[own]
-        columns = (part[key].tolist() for key in ("planted_male", "gap", "gap_lo", "gap_hi", "word"))
-        series.append(Series(name, *columns))
-    notes = "strokes: 95 % intervals over pictures"
-    return Picture(
-        Planted.title, "points", "planted share of men", "measured gap d", tuple(series), notes, {"no lean": 0.0}
-    )
+    for attribute, part in frame[own].groupby("attribute", sort=False):
+        named = [f"{word}, {group}" for word, group in zip(part["word"], part["group"], strict=True)]
+        names = part["word"].tolist() if part["group"].nunique() == 1 else named
+        values = (part[key].tolist() for key in ("gap", "gap_lo", "gap_hi"))
+        series.append(Series(str(attribute), (part["planted"] - part["even"]).tolist(), *values, names))
+    rest = frame[~own]
+    series.append(Series("no lean planted", [0.0] * len(rest), rest["gap"].tolist()))
+    labels = "planted share of the group, less an even share", "measured gap d"
+    notes = f"strokes: 95 % intervals over pictures; gender: {FIRST}"
+    return Picture(Planted.title, "points", *labels, tuple(series), notes, {"no lean": 0.0})
 
 
 def _notes(document: dict[str, Any]) -> tuple[str, ...]:
     """The answers in sentences, each with its interval and n, and what must be known to read them."""
-    order, right, quiet = (document[name] for name in ("spearman", "direction_right", "quiet_controls"))
+    notes = []
+    for attribute, own in document["attributes"].items():
+        of = "words" if attribute == "gender" else "pairs of a planted word and a group"
+        shares = document["findings"][attribute]["holm"]
+        notes += [
+            f"{attribute}, Spearman of the measured gap and the planted share: {_said(own['spearman'], 2)} {of}",
+            f"{attribute}, planted leans that point the planted way: {_said(own['direction_right'], 2)}; "
+            f"{_listed(own['wrong_direction'])}",
+            f"{attribute}, words without a planted lean whose gaps stay within {QUIET:g}: "
+            f"{_said(own['quiet_controls'], 2)}; {_listed(own['loud_controls'])}",
+            f"{attribute}, leans beyond chance after Holm over m = {document['findings'][attribute]['m']} words: "
+            f"planted ones found {_said(shares['planted_found'], 2)}; words without one flagged "
+            f"{_said(shares['unplanted_flagged'], 2)}: {', '.join(shares['flagged_words']) or 'none'}",
+        ]
+        neurons = document["neurons"][attribute]
+        listed = [
+            f"{group} {one['neuron']} (AUC {_said(one['auc'], 2)})"
+            for group, one in neurons["groups"].items()
+            if one["neuron"] is not None
+        ]
+        notes.append(f"{attribute}, specific neurons: {', '.join(listed) or 'none'}")
+        notes += [f"{attribute}: no neuron is specific for {group}" for group in neurons["missing"]]
     inside = document["intervals"]["share_interval"]
-    notes = [
-        f"Spearman of the measured gap and the planted share of men: {_said(order, 2)} words",
-        f"planted words that lean the planted way: {_said(right, 2)}; {_listed(document['wrong_direction'])}",
-        f"words without a planted lean whose gap stays within {QUIET:g}: {_said(quiet, 2)}; "
-        f"{_listed(document['loud_controls'])}",
-        f"Wilson intervals of shares that hold the truth, over resampled galleries: {_said(inside, 3)} words",
-    ]
-    for attribute, found in document["findings"].items():
-        shares = found["holm"]
-        notes.append(
-            f"{attribute}, MaxSkew beyond its null band after Holm over m = {found['m']} words: planted leans found "
-            f"{_said(shares['planted_found'], 2)}; words without one flagged {_said(shares['unplanted_flagged'], 2)}"
-        )
-    notes.append(
+    notes += [
         "a word without planted lean may still lean: the model learnt from pictures, and what it picked up beside the "
-        "captions is real. Flagging such a word is no error of the audit"
-    )
-    for attribute, found in document["neurons"].items():
-        own = [f"{group} {one['neuron']}" for group, one in found["groups"].items() if one["neuron"] is not None]
-        notes.append(f"{attribute}: specific neurons {', '.join(own) or 'none'}")
-        notes += [f"{attribute}: no neuron is specific for {group}" for group in found["missing"]]
+        "captions is real. Flagging such a word is no error of the audit",
+        f"intervals of shares that hold the truth, over resampled galleries: {_said(inside, 3)} words",
+    ]
     arms = document["controls"]
     if "chosen" in arms:
         random = arms["random"]

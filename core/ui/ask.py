@@ -11,7 +11,7 @@ from core.store import read_json
 from core.ui import results
 from core.ui.frame import guard
 from core.ui.state import OWN_TARGET, TARGETS, AppState, bind, get_state
-from core.ui.wording import TARGET_NAMES, percent
+from core.ui.wording import TARGET_CHOICES, percent
 
 SIZES = (10, 20, 50, 100, 200, 500, 1000)
 SUGGESTED = 8
@@ -26,7 +26,7 @@ def bar(gallery: Gallery, attribute: str) -> None:
     prompts = suggestions(gallery)
     if not state.query and prompts:
         state.ask(prompts[0])
-    prompt, what, size, target, part = st.columns([4.2, 1.4, 1, 1.5, 1.5], vertical_alignment="bottom")
+    prompt, what, size, target, part = st.columns([3.9, 1.4, 1, 1.8, 1.5], vertical_alignment="bottom")
     with prompt:
         _prompt(state, gallery)
     offered = dict.fromkeys([*gallery.attributes, attribute])
@@ -39,8 +39,8 @@ def bar(gallery: Gallery, attribute: str) -> None:
     target.selectbox(
         "Against",
         [*TARGETS, OWN_TARGET],
-        format_func=lambda name: TARGET_NAMES[name],
-        help="The target: shares that would count as no bias",
+        format_func=TARGET_CHOICES.get,
+        help="The target: the shares that the result is compared with. Your choice: the lean does not depend on it",
         **bind("target"),
     )
     with part:

@@ -173,12 +173,12 @@ def table_html(result: "BenchmarkResult") -> str:
         for column in result.columns:
             e = cell.values[column.key]
             if e.estimate is None:
-                numbers.append(f'<td title="{html.escape(e.reason or "")}">–</td>')
+                numbers.append(f'<td class="none" title="{html.escape(e.reason or "")}">not computed</td>')
                 continue
             mark = ' class="best"' if round(e.estimate, column.digits) == best[column.key] else ""
             said = _read(e.estimate, column.digits)
             ends = "" if e.lo is None else f"{_read(e.lo, column.digits)} to {_read(e.hi, column.digits)}"
-            about = f"n = {e.n}" + (f"; without any bias {e.null.lo:.2f} to {e.null.hi:.2f}" if e.null else "")
+            about = f"n = {e.n}" + (f"; a blind draw shows {e.null.lo:.2f} to {e.null.hi:.2f}" if e.null else "")
             numbers.append(f'<td title="{about}"><span{mark}>{said}</span><small>{ends}</small></td>')
         name = f'<td title="{html.escape(arm.words)}">{number}. {html.escape(arm.title)}</td>'
         rows.append(f"<tr>{name}{''.join(numbers)}</tr>")
@@ -217,18 +217,28 @@ def _refused(result: "BenchmarkResult") -> None:
     cells, said = result.cells, next(iter(result.settings.values()), {})
     lines = [f"{cell.arm}: {cell.refused}" for cell in cells if cell.refused]
     lines += [f"{cell.arm}: {note}" for cell in cells for note in cell.notes]
+    lines += not_computed(result)
     known = next((c.values for c in cells if not c.refused), {})
     band = next((e.null for e in known.values() if e.null is not None), None)
     if known:
         words = f"Measured at k = {said.get('k')}, target {said.get('target')}, {said.get('half')} half. "
         words += "Numbers are followed by their 95 % interval; point at one for its n."
         if band is not None:
-            words += f" Without any bias the first column would show {band.lo:.2f} to {band.hi:.2f}"
-            words += f" (mean {band.mean:.2f})."
+            words += f" For orientation: blind draws of the same rows show {band.lo:.2f} to "
+            words += f"{band.hi:.2f} in the first column (mean {band.mean:.2f})."
         st.caption(words)
     if lines:
         with st.expander(f"{len(lines)} notes", icon=":material/info:", expanded=not known):
             st.markdown("\n".join(f"- {line}" for line in lines))
+
+
+def not_computed(result: "BenchmarkResult") -> list[str]:
+    """One line for each reason why methods have no number in a column, naming both."""
+    why: dict[tuple[str, str], list[str]] = {}
+    for cell in result.cells:
+        for title, reason in result.missing(cell):
+            why.setdefault((title, reason), []).append(cell.arm)
+    return [f"{', '.join(arms)}: {title} not computed: {reason}" for (title, reason), arms in why.items()]
 
 
 def _trade_off(result: "BenchmarkResult") -> None:

@@ -9,23 +9,11 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from core.statistics import Band, Estimate
-from core.ui.figure_parts import (
-    AFTER,
-    BAND,
-    BEFORE,
-    FAINT,
-    INK,
-    PALE,
-    ROW,
-    TARGET,
-    axis_end,
-    beside,
-    framed,
-    interval_bars,
-    percent_axis,
-)
-from core.ui.wording import number, percent, share_text
+from core.statistics import Estimate
+from core.ui import robustness_charts
+from core.ui.figure_parts import AFTER, BEFORE, INK, TARGET, TITLED, beside, framed, interval_bars
+from core.ui.wording import in_points, percent, share_text
+from core.verdicts import points
 
 
 def config(name: str) -> dict[str, Any]:
@@ -38,108 +26,53 @@ def config(name: str) -> dict[str, Any]:
     }
 
 
-def demographics(
-    arms: Mapping[str, Mapping[str, Estimate]], target: Mapping[str, float], target_name: str, chosen: str | None = None
-) -> go.Figure:
-    """Share of each group in the top k, with its interval, beside the target share.
+def controls(arms: Mapping[str, Estimate], draws: Sequence[float], title: str) -> go.Figure:
+    """A difference of shares for each arm with its interval, with the draws of random neurons as strokes.
 
     Parameters
     ----------
-    arms : name of the arm ("before", "after") -> group -> share. The first is drawn grey, the second blue.
-    target : share that each group would have without bias.
-    target_name : what the target is called, for example "even shares".
-    chosen : group whose pictures are shown; the other bars are drawn faint.
-    """
-    groups = list(target)
-    figure = go.Figure()
-    row = ROW[min(len(arms), 2)]
-    for (name, shares), colour in zip(arms.items(), (BEFORE, AFTER), strict=False):
-        drawn = [g for g in groups if g in shares and shares[g].estimate is not None]
-        figure.add_bar(
-            orientation="h",
-            name=name,
-            y=drawn,
-            x=[shares[g].estimate for g in drawn],
-            error_x=interval_bars([shares[g] for g in drawn], colour),
-            marker={"color": colour, "opacity": [PALE if chosen in (None, g) else FAINT for g in drawn]},
-            selected={"marker": {"opacity": PALE}},
-            unselected={"marker": {"opacity": FAINT}},
-            customdata=[[g] for g in drawn],
-            hovertext=[f"{g}, {name}: {share_text(shares[g])}" for g in drawn],
-            hoverinfo="text",
-        )
-    figure.add_scatter(
-        name=f"target: {target_name}",
-        x=[target[g] for g in groups],
-        y=groups,
-        mode="markers",
-        marker={"symbol": "line-ns", "size": row * 0.78, "line": {"width": 3, "color": TARGET}, "opacity": 1},
-        selected={"marker": {"opacity": 1}},
-        unselected={"marker": {"opacity": 1}},
-        customdata=[[g] for g in groups],
-        hovertext=[f"{g}, target: {percent(target[g])}" for g in groups],
-        hoverinfo="text",
-    )
-    # Plotly draws the bars of a row downwards once the axis is reversed: first arm above, second below.
-    lanes = {1: [0.0], 2: [row * 0.18, -row * 0.18]}[min(len(arms), 2)]
-    for (_, shares), lane in zip(arms.items(), lanes, strict=False):
-        for group in groups:
-            if group in shares:
-                beside(figure, group, share_text(shares[group]), lane)
-    figure.update_yaxes(
-        autorange="reversed", fixedrange=True, title=None, ticksuffix="  ", tickfont={"size": 15, "color": INK}
-    )
-    ends = [e.hi for shares in arms.values() for e in shares.values() if e.hi is not None]
-    percent_axis(figure, axis_end([*ends, *target.values()]))
-    figure.update_layout(clickmode="event+select", barmode="group")
-    return framed(figure, 74 + row * len(groups), right=168)
-
-
-def controls(arms: Mapping[str, float | None], draws: Sequence[float], null: Band | None, title: str) -> go.Figure:
-    """One metric for each arm, with the draws of random neurons as strokes and the null band as a strip.
-
-    Parameters
-    ----------
-    arms : name -> value of the metric, in reading order, the edit itself last; None where it could not be computed.
-    draws : values of the random draws.
-    null : where the metric lies without any bias.
-    title : name of the metric.
+    arms : name -> lean in points, in reading order, the edit itself last; arms that could not be computed are left
+        out.
+    draws : the same number of each random draw.
+    title : what is drawn.
     """
     figure = go.Figure()
-    known = {name: value for name, value in arms.items() if value is not None}
+    known = {name: e for name, e in arms.items() if e.estimate is not None}
     rows = list(known) + ([f"{len(draws)} draws of random neurons"] if draws else [])
-    figure.add_scatter(
-        x=list(known.values()),
-        y=list(range(len(known))),
-        mode="markers",
-        marker={"size": 15, "color": [AFTER if name == list(arms)[-1] else BEFORE for name in known]},
-        hovertext=[f"{name}: {number(value)}" for name, value in known.items()],
-        hoverinfo="text",
-        showlegend=False,
-    )
-    for row, value in enumerate(known.values()):
-        beside(figure, row, number(value))
-    if draws:
-        low, high = min(draws), max(draws)
+    for row, (name, e) in enumerate(known.items()):
+        colour = AFTER if name == list(arms)[-1] else BEFORE
         figure.add_scatter(
-            x=list(draws),
+            x=[100 * e.estimate],
+            y=[row],
+            error_x=_spread([hundredfold(e)]) | {"color": colour, "thickness": 2.5, "width": 5},
+            mode="markers",
+            marker={"size": 13, "color": colour},
+            hovertext=[f"{name}: {in_points(e)} points"],
+            hoverinfo="text",
+            showlegend=False,
+        )
+        beside(figure, row, in_points(e))
+    if draws:
+        figure.add_scatter(
+            x=[100 * value for value in draws],
             y=[len(known)] * len(draws),
             mode="markers",
             marker={"symbol": "line-ns", "size": 20, "line": {"width": 2, "color": BEFORE}},
-            hovertemplate="random neurons: %{x:.3f}<extra></extra>",
+            hovertext=[f"random neurons: {points(value)} points" for value in draws],
+            hoverinfo="text",
             showlegend=False,
         )
-        beside(figure, len(known), f"{number(low)} to {number(high)}")
-    if null is not None:
-        figure.add_vrect(x0=null.lo, x1=null.hi, fillcolor=BAND, line_width=0, layer="below")
-        strip = {"symbol": "square", "color": BAND, "size": 14}
-        figure.add_scatter(x=[null.lo], y=[-9], mode="markers", name="no bias at all (95 %)", marker=strip)
-    figure.update_xaxes(
-        title={"text": title, "font": {"size": 14}}, rangemode="tozero", fixedrange=True, zeroline=False
-    )
+        beside(figure, len(known), f"{points(min(draws))} to {points(max(draws))}")
+    figure.add_vline(x=0, line={"color": INK, "width": 1.5, "dash": "dot"})
+    figure.update_xaxes(title={"text": title, "font": {"size": 14}}, tickformat="+.0%", fixedrange=True, zeroline=False)
     _named_rows(figure, rows)
-    figure = framed(figure, 104 + 34 * len(rows), right=110, legend=null is not None)
-    return figure.update_layout(margin={"b": 48})
+    return framed(figure, 70 + 34 * len(rows), right=120, legend=False).update_layout(margin={"b": TITLED})
+
+
+def hundredfold(e: Estimate) -> Estimate:
+    """A difference of shares in points."""
+    ends = [None if end is None else 100 * end for end in (e.estimate, e.lo, e.hi)]
+    return Estimate(*ends, e.n)
 
 
 def _named_rows(figure: go.Figure, names: Sequence[str]) -> None:
@@ -223,6 +156,7 @@ def trade_off(points: Sequence[tuple[str, Estimate, Estimate]], cost: str, skew:
         )
     )
     framed(figure, 460, legend=False)
+    figure.update_layout(margin={"b": TITLED})
     figure.update_xaxes(title=cost, fixedrange=True, zeroline=False)
     figure.update_yaxes(title=skew, fixedrange=True, rangemode="tozero")
     return figure
@@ -232,6 +166,8 @@ def picture(of: Any) -> go.Figure:
     """A study's figure (core.figures.Picture) for the screen."""
     if of.kind == "cells":
         return _cells(of)
+    if of.kind == "rows":
+        return robustness_charts.rows(of)
     figure = go.Figure()
     colours = (AFTER, TARGET, "#2e6b47", "#9a5bb5", BEFORE, "#c0504d", "#5f6b2f", "#00798c")
     for place, series in enumerate(of.series):
@@ -261,6 +197,7 @@ def picture(of: Any) -> go.Figure:
             )
     rows = sum(len(series.x) for series in of.series)
     framed(figure, max(260, 90 + 26 * rows) if of.kind == "bars" else 400, legend=len(of.series) > 1)
+    figure.update_layout(margin={"b": TITLED})
     if of.kind == "bars":
         figure.update_yaxes(autorange="reversed", fixedrange=True)
         figure.update_xaxes(title=of.y_label, fixedrange=True)

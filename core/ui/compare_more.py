@@ -1,86 +1,20 @@
-"""The other views of Compare: all numbers, the controls that belong beside them, and what the edit costs."""
+"""The other views of Compare: the controls that belong beside every effect, and what the edit costs."""
 
-import csv
-import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 import streamlit as st
 
-from core.ranking import ControlsResult, RankResult, ZeroshotCost
+from core.ranking import ControlsResult, ZeroshotCost
 from core.statistics import Estimate
 from core.ui import charts, provenance, results
 from core.ui.jobs import progress
-from core.ui.wording import (
-    METRIC_HELP,
-    METRIC_NAMES,
-    band_text,
-    interval_of,
-    number,
-    percent,
-    reading,
-    share_text,
-    signed,
-)
-
-COLUMNS = (
-    *("arm", "prompt", "attribute", "group", "metric", "k", "target"),
-    *("n", "estimate", "lo", "hi", "null_lo", "null_hi", "reason"),
-)
-
-# -- numbers ----------------------------------------------------------------------------------------------------------
-
-
-def numbers(found: RankResult) -> None:
-    """Metrics before, after and their difference, each with its interval and what chance alone would show."""
-    rows = []
-    for name, title in METRIC_NAMES.items():
-        before = found.before.metrics[name]
-        row = {"": title, "Before": value(before)}
-        last = before
-        if found.after is not None and found.difference is not None:
-            last = found.after.metrics[name]
-            row |= {"After": value(last), "Change": change(found.difference.metrics[name])}
-        rows.append(row | {"By chance": band_text(before), "Which is": reading(last)})
-    st.table(rows, border="horizontal", hide_index=True)
-    st.caption("  \n".join(f"**{METRIC_NAMES[name]}**: {text}." for name, text in METRIC_HELP.items()))
-    share_rows = []
-    for group, share in found.before.shares.items():
-        row = {"": group, "Before": share_text(share)}
-        if found.after is not None and found.difference is not None:
-            moved = found.difference.shares[group]
-            row |= {"After": share_text(found.after.shares[group]), "Change, points": change(moved, points)}
-        share_rows.append(row | {"In the gallery": _in_gallery(found, group)})
-    st.table(share_rows, border="horizontal", hide_index=True)
-    pair = found.part.worst_pair(found.after or found.before)
-    if pair is not None and len(found.part.groups) > 2:
-        st.markdown(
-            f"Furthest apart {'after' if found.after else 'before'}: **{pair['over']}**, {pair['ratio']:.1f} times as "
-            f"often for its target as **{pair['under']}** "
-            f":small[:gray[{pair['n_over']:,} and {pair['n_under']:,} searched rows; smaller groups are not compared]]"
-        )
-    st.caption(
-        "Intervals are 95 %: Wilson for shares, test inversion for metrics, paired draws for changes. "
-        f"“By chance” is where the metric lies when labels are shuffled ({found.request.null_draws:,} draws, "
-        f"seed {found.request.seed})."
-    )
-    st.download_button(
-        "Download as CSV",
-        tidy(found),
-        "compare.csv",
-        "text/csv",
-        icon=":material/download:",
-        on_click="ignore",
-    )
+from core.ui.wording import in_points, interval_of, number, percent, signed
+from core.verdicts import p_text, points
 
 
 def value(e: Estimate) -> str:
     """A metric with its interval, or why there is none."""
     return e.reason or "–" if e.estimate is None else f"{number(e.estimate)} :small[:gray[{interval_of(e)}]]"
-
-
-def points(share: float | None) -> str:
-    """A difference of shares in percentage points."""
-    return "–" if share is None else f"{100 * share:+.0f}".replace("-", "−")
 
 
 def change(e: Estimate, write: Callable[[float], str] = signed) -> str:
@@ -91,41 +25,16 @@ def change(e: Estimate, write: Callable[[float], str] = signed) -> str:
     return write(e.estimate) + inside
 
 
-def _in_gallery(found: RankResult, group: str) -> str:
-    count = found.part.counts[found.part.groups.index(group)]
-    return f"{percent(count / sum(found.part.counts))} of {sum(found.part.counts):,}"
-
-
-def tidy(found: RankResult) -> str:
-    """Every number of the page as a table: one estimate a line, with what it depends on."""
-    written = io.StringIO()
-    table = csv.writer(written)
-    table.writerow(COLUMNS)
-    request = found.request
-    for arm, given in (("before", found.before), ("after", found.after), ("difference", found.difference)):
-        if given is None:
-            continue
-        named = [("", name, e) for name, e in given.metrics.items()]
-        named += [(group, "share", e) for group, e in given.shares.items()]
-        for group, metric, e in named:
-            null = (e.null.lo, e.null.hi) if e.null else ("", "")
-            known = [request.query, request.attribute, group, metric, request.k, request.target]
-            table.writerow([arm, *known, *_cells([e.n, e.estimate, e.lo, e.hi]), *null, e.reason or ""])
-    return written.getvalue()
-
-
-def _cells(values: Sequence[float | None]) -> list[float | str]:
-    return ["" if v is None else v for v in values]
-
-
 # -- controls ---------------------------------------------------------------------------------------------------------
 
 NOTHING = "Nothing is switched, so there is nothing to set against chance. Switch a neuron at the left."
+CONTROLS_PRINT = 100
+"""Letters on a line of the small print: the names of the arms take a good part of the width."""
 NO_NEURONS = "This method switches no neurons, so there are no random neurons to set beside it."
 
 
 def controls(question: results.Asked) -> None:
-    """MaxSkew of the original, the SAE by itself, the chosen neurons and matched random ones, in one figure."""
+    """The lean of the original, the SAE by itself, the chosen neurons and matched random ones, in one figure."""
     if not any(edit.neurons for edit in question.request.edits.values()):
         st.info(NOTHING if results.needs_edit(question) else NO_NEURONS)
         return
@@ -134,23 +43,18 @@ def controls(question: results.Asked) -> None:
     named = {"original": found.original, "reconstruction only": found.reconstruction_only}
     named |= {found.projection.name: found.projection} if found.projection else {}
     named["this edit"] = found.chosen
-    values = {name: arm.max_skew.estimate for name, arm in named.items()}
-    draws = [arm.max_skew.estimate for arm in found.random if arm.max_skew.estimate is not None]
-    k = question.request.k
-    words = ", ".join(f"{name} {number(skew)}" for name, skew in values.items())
+    values = {name: arm.points for name, arm in named.items()}
+    draws = [arm.points.estimate for arm in found.random if arm.points.estimate is not None]
+    words = ", ".join(f"{name} {in_points(e)}" for name, e in values.items())
     provenance.chart(
-        charts.controls(values, draws, found.original.max_skew.null, f"MaxSkew of the {k} nearest; 0 is no skew"),
+        charts.controls(values, draws, f"lean of {found.group} in points: its share minus its searched share"),
+        print_width=CONTROLS_PRINT,
         key="controls",
         config=charts.config("controls"),
-        alt=f"MaxSkew: {words}; random neurons {number(min(draws))} to {number(max(draws))} in {len(draws)} draws.",
+        alt=f"Lean of {found.group} in points: {words}; random neurons {points(min(draws))} to {points(max(draws))} "
+        f"in {len(draws)} draws.",
     )
-    as_low = sum(skew <= (values["this edit"] or 0.0) for skew in draws)
-    st.markdown(
-        f"{as_low} of {len(draws)} draws of random neurons, matched in number and firing rate, lower MaxSkew as far as "
-        f"this edit does (p = {found.p_value:.2f}). The SAE's reconstruction alone changes it from "
-        f"{number(values['original'])} to {number(values['reconstruction only'])}. Against the original this edit "
-        f"changes MaxSkew by {change(found.chosen.change)}" + _rival(found) + "."
-    )
+    st.markdown(controls_said(found))
     random_cosine = sum(arm.cosine for arm in found.random) / len(found.random)
     st.caption(
         f"Mean cosine to the original: this edit {found.chosen.cosine:.3f}, reconstruction only "
@@ -159,11 +63,24 @@ def controls(question: results.Asked) -> None:
     )
 
 
+def controls_said(found: ControlsResult) -> str:
+    """What matched random neurons, the reconstruction and the projection do to the same lean. Markdown."""
+    draws, edit = len(found.random), found.chosen.points.estimate
+    as_small = sum(abs(arm.points.estimate) <= abs(edit) for arm in found.random)
+    p = p_text(found.p_value, 1 / (1 + draws))
+    return (
+        f"Of {draws} random draws of neurons, matched in number and firing rate, {as_small} leave as small a lean of "
+        f"{found.group} as this edit does ({p}). The SAE's reconstruction alone changes it from "
+        f"{points(found.original.points.estimate)} to {points(found.reconstruction_only.points.estimate)} points. "
+        f"Against the original this edit changes it by {change(found.chosen.points_change, points)}{_rival(found)}."
+    )
+
+
 def _rival(found: ControlsResult) -> str:
     """What removing the difference of the groups' means does instead, or why that is not known."""
     if found.projection is None:
         return f" (no mean-difference projection: {found.projection_reason})"
-    return f", the mean-difference projection by {change(found.projection.change)}"
+    return f", the mean-difference projection by {change(found.projection.points_change, points)}"
 
 
 # -- cost -------------------------------------------------------------------------------------------------------------

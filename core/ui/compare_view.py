@@ -14,10 +14,14 @@ from core.ui import (
     charts,
     compare_more,
     grids,
+    lean_charts,
     method_choice,
+    numbers_view,
     probing,
     provenance,
     results,
+    robustness_view,
+    scenes_view,
     sweep_view,
     toggles,
     upload_ranks,
@@ -26,26 +30,29 @@ from core.ui import (
 from core.ui.frame import guard, unknown_words
 from core.ui.jobs import progress
 from core.ui.state import OWN_TARGET, AppState, bind, get_state
-from core.ui.wording import (
-    ITEM_NAMES,
-    TARGET_NAMES,
-    after_line,
-    headline,
-    leading_group,
-    percent,
-    skew_line,
-    switched_words,
+from core.ui.wording import ITEM_NAMES, after_said, counted, effect_said, lean_p, percent, switched_words
+from core.verdicts import (
+    ALL_RETRIEVED,
+    away_words,
+    list_line,
+    most_retrieved,
+    target_name,
+    ties_line,
 )
 
 UPLOADS = 4
 """Uploads shown with a ranking; with the grids and the strips there are at most 60 pictures."""
+FULL_PRINT = 150
+"""Letters on a line of small print that begins under the names of the groups."""
 VIEWS: dict[str, str] = {
     "pictures": "Pictures",
     "numbers": "Numbers",
+    "scenes": "Scenes",
     "sweep": "Sweep",
     "controls": "Controls",
     "cost": "What it costs",
     "why": "Why this lean?",
+    "robustness": "Robustness",
 }
 
 
@@ -122,21 +129,28 @@ def _outcome(state: AppState, question: results.Asked, attribute: str) -> tuple[
     """Sentence and shares, always; below them the pictures, or one of the other views. Returns what to note."""
     with progress("Ranking", at_once=False) as report:
         found = results.ranking(question, report)
-    _sentence(state, question.gallery, found)
-    _shares(found, attribute)
-    if state.filters.get("compare-view") not in VIEWS:
+    with st.container(gap="xsmall", key="sentence"):
+        _sentence(state, question.gallery, found)
+        if found.reason is not None:
+            line = found.reason.replace(state.query, grids.escape(state.query))
+            st.info(f"{line}. There is no ranking after it.", icon=":material/info:")
+        _shares(found, attribute)
+    views = [name for name in VIEWS if name != "scenes" or found.scenes is not None]
+    if state.filters.get("compare-view") not in views:
         state.set_filter("compare-view", "pictures")
     captions = question.gallery.kind == "captions"
     view = st.segmented_control(
         "Show",
-        list(VIEWS),
+        views,
         format_func=lambda name: "Captions" if name == "pictures" and captions else VIEWS[name],
         required=True,
         label_visibility="collapsed",
         **bind("filters", "compare-view"),
     )
     if view == "numbers":
-        compare_more.numbers(found)
+        numbers_view.view(state, question, found)
+    elif view == "scenes":
+        scenes_view.view(found)
     elif view == "controls":
         compare_more.controls(question)
     elif view == "cost":
@@ -145,30 +159,56 @@ def _outcome(state: AppState, question: results.Asked, attribute: str) -> tuple[
         sweep_view.view(question)
     elif view == "why":
         why_view.view(question)
+    elif view == "robustness":
+        robustness_view.view(question)
     else:
         _pictures(state, question.gallery, attribute, found)
         _uploads(state, question, found)
-    return found.notes
+    first = _first_notes(found)
+    return tuple(note for note in found.notes if note not in first)
+
+
+def _first_notes(found: RankResult) -> list[str]:
+    """Notes that decide how everything below is to be read: nearly all rows were retrieved, or scores are equal."""
+    k, n = found.request.k, found.part.n
+    long = [note for note in found.notes if note in (ALL_RETRIEVED, most_retrieved(k, n))]
+    arms = {"": found.before} if found.after is None else {"before: ": found.before, "after: ": found.after}
+    tied = [f"{name}{ties_line(arm.ties, k)}" for name, arm in arms.items() if arm.ties]
+    return [*long, *tied]
 
 
 def _sentence(state: AppState, gallery: Gallery, found: RankResult) -> None:
-    """What was found in plain words, with the main metric beside what chance alone would show."""
-    before, after, part = found.before, found.after, found.part
-    target = dict(zip(part.groups, part.target, strict=True))
-    group = leading_group(before.shares, target)
-    if group is None:
-        st.markdown(f"None of the {found.request.k} nearest has a known {found.request.attribute}.")
+    """Who the prompt prefers, what was done about it, and how far the result is from the target, in plain words."""
+    before, after, request = found.before, found.after, found.request
+    for note in _first_notes(found):
+        st.caption(f":material/info: {note}")
+    known = sum(one.retrieved for one in before.numbers.lean.groups)
+    if not known:
+        st.markdown(f"None of the {request.k} nearest has a known {request.attribute}.")
         return
-    in_part = part.counts[part.groups.index(group)] / sum(part.counts)
-    k, items = found.request.k, ITEM_NAMES[gallery.kind]
-    lines = [headline(grids.escape(state.query), k, group, before.shares[group], in_part, items, bool(state.where))]
-    if after is not None:
-        lines.append(after_line(_switched(found), group, after.shares[group], before.shares[group]))
-    lines.append(f":small[{skew_line(before.metrics['max_skew'], after.metrics['max_skew'] if after else None)}]")
+    group, told = told_of(found), before.numbers.to_json()
+    retrieved = before.numbers.lean.groups[before.numbers.groups.index(group)].retrieved
+    count = counted(grids.escape(state.query), request.k, group, retrieved, known, ITEM_NAMES[gallery.kind])
+    away = away_words(told["distance"][group], request.target)
+    lines = [f"**{list_line(told)}**", f":small[{count}, {away}.]{lean_p(told)}"]
+    if after is not None and found.difference is not None:
+        arms = (told, after.numbers.to_json())
+        lines.append(effect_said(_switched(found), found.difference.change.to_json(), arms, request.target))
+        lines.append(f":small[{after_said(arms[1], group, request.target)}]")
     st.markdown("  \n".join(lines).replace(" %", "\u00a0%"))
     if before.unknown or (after and after.unknown):
         unknown = f"{before.unknown}" + (f" before and {after.unknown} after" if after else "")
-        st.caption(f"Of the {k}, {unknown} have no known {found.request.attribute}: counted here, not in the shares.")
+        st.caption(f"Of the {request.k}, {unknown} have no known {request.attribute}: counted here, not in the shares.")
+
+
+def told_of(found: RankResult) -> str:
+    """The group that the sentences are about: the one that leads, that an effect is about, or that departs most."""
+    numbers, effect = found.before.numbers, found.difference.effect if found.difference is not None else None
+    if numbers.leading_group is not None:
+        return numbers.leading_group
+    if effect is not None:
+        return numbers.groups[effect.group]
+    return max(numbers.groups, key=lambda group: numbers.lean.groups[numbers.groups.index(group)].departure)
 
 
 def _switched(found: RankResult) -> str:
@@ -181,16 +221,26 @@ def _switched(found: RankResult) -> str:
 
 
 def _shares(found: RankResult, attribute: str) -> None:
-    """The demographics of the top k; a click on a bar shows only that group's pictures."""
+    """The demographics of the top k; a click on a group's row shows only that group's pictures."""
     state, part = get_state(), found.part
-    arms = {"before": found.before.shares} | ({"after": found.after.shares} if found.after else {})
-    target = {group: float(share) for group, share in zip(part.groups, part.target, strict=True)}
+    arms = {"before": found.before.numbers.lean} | ({"after": found.after.numbers.lean} if found.after else {})
     shown = state.filters.get("shown-group")
     words = [
-        f"{g} {percent(s.estimate)} {arm}" for arm, by in arms.items() for g, s in by.items() if s.estimate is not None
+        f"{group} {percent(one.share.estimate)} {arm}"
+        for arm, lean in arms.items()
+        for group, one in zip(part.groups, lean.groups, strict=True)
+        if one.share.estimate is not None
     ]
     provenance.chart(
-        charts.demographics(arms, target, TARGET_NAMES[state.target], shown if shown in target else None),
+        lean_charts.demographics(
+            part.groups,
+            arms,
+            part.target.tolist(),
+            target_name(found.request.target),
+            shown if shown in part.groups else None,
+        ),
+        print_width=FULL_PRINT,
+        left=lean_charts.names_width(part.groups),
         key="shares",
         config=charts.config(f"shares-{attribute}"),
         on_select=_take_bar,
@@ -200,7 +250,7 @@ def _shares(found: RankResult, attribute: str) -> None:
 
 
 def _take_bar() -> None:
-    """A click on a bar shows that group; a click on it again, or beside the bars, shows everybody."""
+    """A click on a row shows that group; a click on it again shows everybody."""
     state, points = get_state(), st.session_state["shares"]["selection"]["points"]
     group = points[0]["customdata"][0] if points else None
     state.set_filter("shown-group", None if group == state.filters.get("shown-group") else group)

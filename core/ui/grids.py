@@ -24,6 +24,7 @@ STYLE = """<style>
   font-size: 0.8rem; line-height: 1.15; margin: 0; overflow-wrap: break-word;
 }
 [class*="st-key-grid-strip"] [data-testid="stImage"] { gap: 3px; }
+.st-key-sentence [data-testid="stMarkdownContainer"] p { line-height: 1.4; }
 </style>"""
 
 

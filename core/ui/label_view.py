@@ -5,7 +5,7 @@ import streamlit as st
 from core.config import InputError
 from core.labelling import DETAILS, ORDERS, LabelEvent
 from core.neurons import Shown
-from core.ui import grids, labelling, neuron_list, probing
+from core.ui import grids, labelling, neuron_answers, neuron_list, probing
 from core.ui.agreement_view import agreement_panel
 from core.ui.frame import guarded
 from core.ui.label_keys import listen, prediction_board
@@ -42,7 +42,7 @@ PLACES = {
     **{letter: ("label-", f"-type-{letter}") for letter, *_ in KEYS},
     **{"t": ("label-", "-text"), "s": ("label-", "-skip")},
     **{"j": ("label-less", ""), "k": ("label-more", ""), "f": ("label-confound", ""), "z": ("label-undo", "")},
-    **{"x": ("label-testing", ""), "o": ("label-order", ""), "p": ("label-test-last", "")},
+    **{"a": ("label-", "-answers"), "x": ("label-testing", ""), "o": ("label-order", ""), "p": ("label-test-last", "")},
 }
 """Key of the keyboard -> how the key of its widget begins and ends; between them is the neuron's number."""
 
@@ -133,6 +133,7 @@ def _neuron(desk: Desk, neuron: int) -> None:
     _head(desk, f"Neuron {neuron}", f"fires on {shown.n_firing:,} of {shown.n:,} items ({share})")
     _type_keys(desk, neuron)
     _said_keys(desk, neuron)
+    _known(desk, neuron)
     _last(desk)
     for pair in (
         (("Fires most on", shown.top, "top"), ("Does not fire on", shown.silent, "silent")),
@@ -141,6 +142,31 @@ def _neuron(desk: Desk, neuron: int) -> None:
         for column, (title, part, key) in zip(st.columns(2, gap="medium"), pair, strict=True):
             with column:
                 _items(found, title, part, key)
+
+
+def _known_key(desk: Desk, neuron: int) -> None:
+    """The eye judges the pictures first: what the gallery's labels say comes when it is asked for, neuron by neuron."""
+    shown = desk.state.filters.get("label-answers") == neuron
+    st.button(
+        with_key("Answers to", "A"),
+        key=f"label-{neuron}-answers",
+        type="primary" if shown else "secondary",
+        help="What it answers to by the gallery's labels; judge the pictures first",
+        on_click=desk.state.set_filter,
+        args=("label-answers", None if shown else neuron),
+    )
+
+
+def _known(desk: Desk, neuron: int) -> None:
+    """What the gallery's labels say about the neuron on the desk, where it was asked for."""
+    if desk.state.filters.get("label-answers") != neuron:
+        return
+    attribute = desk.state.attribute_in(desk.found.gallery.attributes)
+    lines = [
+        neuron_answers.said(desk.found, neuron, attribute) + neuron_answers.most_often(desk.found, neuron, attribute),
+        neuron_answers.others(desk.found, neuron),
+    ]
+    st.markdown("  \n".join(f":small[{line}]" for line in lines if line))
 
 
 def _items(found: probing.Probe, title: str, shown: Shown, key: str) -> None:
@@ -160,6 +186,7 @@ def _type_keys(desk: Desk, neuron: int) -> None:
                 on_click=guarded_key,
                 args=(desk.commit, neuron, type, attribute),
             )
+        _known_key(desk, neuron)
 
 
 def _said_keys(desk: Desk, neuron: int) -> None:

@@ -26,6 +26,8 @@ LINKED = (
     *("neuron", "neuron_side", "edits", "method"),
 )
 """Choices that a link holds; what it leaves out is the default."""
+TARGET_OF_OLD = "uniform"
+"""What a link meant that names its gallery and no target: links that are written here always name theirs."""
 
 Params = Mapping[str, list[str]]
 
@@ -47,7 +49,8 @@ def _large_edits() -> cache.Memo:
 
 
 def params_of(state: AppState, loaders: Loaders | None = None) -> dict[str, list[str]]:
-    """The link's parameters: what is loaded with the beginning of its digest, and every choice that is not the default.
+    """The link's parameters: what is loaded with the beginning of its digest, the target, and every choice that is
+    not the default.
 
     A gallery or SAE that cannot be opened is written without its digest.
     """
@@ -67,7 +70,8 @@ def params_of(state: AppState, loaders: Loaders | None = None) -> dict[str, list
             or (state.neuron_side == side and state.neuron is not None)
         ):
             params[f"{side}_sae"] = [_with_digest(name, loaders.sae) if name else "none"]
-    simple = {"q": "query", "k": "k", "attribute": "attribute", "target": "target", "half": "half", "method": "method"}
+    params["target"] = [state.target]
+    simple = {"q": "query", "k": "k", "attribute": "attribute", "half": "half", "method": "method"}
     for short, name in simple.items():
         if getattr(state, name) != getattr(plain, name):
             params[short] = [str(getattr(state, name))]
@@ -111,6 +115,8 @@ def apply(params: Params, state: AppState, loaders: Loaders | None = None) -> li
             notices.append(f"This link has a part {name!r} that this version does not know; the rest is shown.")
     if params.get("schema", [SCHEMA])[0] != SCHEMA:
         notices.append(f"This link was made by another version (schema {params['schema'][0]}); parts of it may differ.")
+    if "gallery" in params and "target" not in params:
+        state.set_target(TARGET_OF_OLD)
     for name, read in READERS.items():
         for value in params.get(name, [])[: 1 if name not in ("where", "edit") else None]:
             try:

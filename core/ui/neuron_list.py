@@ -3,7 +3,8 @@
 import streamlit as st
 
 from core.config import SIDES, Side
-from core.ui import cache, grids, probing
+from core.neurons import named_group
+from core.ui import answer_words, cache, grids, probing
 from core.ui.jobs import progress
 from core.ui.state import AppState, bind
 from core.ui.wording import interval, percent
@@ -119,7 +120,11 @@ def _found(
     state: AppState, found: probing.Probe, side: Side, attribute: str, group: str, specific: tuple[int, ...], tau: float
 ) -> None:
     count = "1 neuron fires" if len(specific) == 1 else f"{len(specific)} neurons fire"
-    st.caption(f"{count} on at least {percent(tau)} of {group} and on no other group as often; strongest first.")
+    lifts = [probing.lift(found, neuron, attribute, group) for neuron in specific]
+    unsure = sum(lift is not None and not lift.sure for lift in lifts)
+    who = "It is" if len(specific) == 1 else f"{unsure} of them {'is' if unsure == 1 else 'are'}"
+    doubt = f" {who} unsure: the difference to the next group may be nothing." if unsure else ""
+    st.caption(f"{count} on at least {percent(tau)} of {group} and on no other group as often; strongest first.{doubt}")
     for column, neuron in zip(st.columns(2, gap="medium") * 2, specific[:SHOWN], strict=False):
         with column:
             card(state, found, side, attribute, group, neuron)
@@ -146,9 +151,10 @@ def _none(
 def card(state: AppState, found: probing.Probe, side: Side, attribute: str, group: str, neuron: int) -> None:
     """One neuron: its strongest items, how often it fires for the group and elsewhere, and the way to its page."""
     with st.container(border=True, gap="xsmall"):
-        with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             open_button(state, side, neuron, group)
-            st.markdown(f":small[{rates_text(found, attribute, group, neuron)}]", width="content")
+            st.markdown(f":small[{rates_text(found, attribute, group, neuron)}]", width="stretch")
+        st.markdown(f":small[{answers_text(found, attribute, group, neuron)}]")
         top = probing.shown_evidence(found, neuron).top.rows[:7]
         grids.strip(found.gallery, map(int, top), f"{group}-{neuron}", f"neuron {neuron}", width=52)
 
@@ -159,15 +165,19 @@ def open_button(state: AppState, side: Side, neuron: int, where: str) -> None:
 
 
 def rates_text(found: probing.Probe, attribute: str, group: str, neuron: int) -> str:
-    """How often a neuron fires on a group and on the one after it, with interval and AUC. Markdown."""
-    rates = probing.rates(found, neuron, attribute)
-    others = {name: e.estimate or 0.0 for name, e in rates.items() if name != group}
+    """How often a neuron fires on a group and on the one after it, and by how much more. Markdown."""
+    lift = probing.lift(found, neuron, attribute, group)
+    if lift is None:
+        rate = probing.rates(found, neuron, attribute)[group]
+        return f"{percent(rate.estimate or 0)} {interval(rate)} of {group}"
+    return answer_words.rates(lift, group)
+
+
+def answers_text(found: probing.Probe, attribute: str, group: str, neuron: int) -> str:
+    """What a neuron answers to most, and how that stands to the group that it was found for. Markdown."""
     auc = probing.auc(found, neuron, attribute, group)
-    text = f"{percent(rates[group].estimate or 0)} {interval(rates[group])} of {group}"
-    if others:
-        most = max(others, key=lambda name: others[name])
-        text += f" · {percent(others[most])} of {most}"
-    return f"{text} · AUC {auc:.2f}"
+    components = found.gallery.components(attribute)
+    return answer_words.sentence(probing.answers(found, neuron), components, named_group(attribute, group), auc)
 
 
 def _table(state: AppState, found: probing.Probe, side: Side, attribute: str) -> None:

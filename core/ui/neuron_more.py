@@ -57,8 +57,11 @@ def switched_off(state: AppState, found: probing.Probe, side: Side, neuron: int,
             results = neuron_facts.switched_off(state, side, neuron, attribute, prompts, report)
         lines = ["| Prompt | MaxSkew before | off | change |", "|---|---|---|---|"]
         for prompt, found_ in results.items():
-            before, after = found_.before.metrics["max_skew"], found_.after.metrics["max_skew"]
-            moved = change(found_.difference.metrics["max_skew"])
+            before = found_.before.metrics["max_skew"]
+            if found_.after is None or found_.difference is None:
+                lines.append(f"| {grids.escape(prompt)} | {value(before)} | {grids.escape(found_.reason or '')} | – |")
+                continue
+            after, moved = found_.after.metrics["max_skew"], change(found_.difference.metrics["max_skew"])
             lines.append(f"| {grids.escape(prompt)} | {value(before)} | {value(after)} | {moved} |")
         st.markdown("\n".join(lines))
         first = next(iter(results.values()))

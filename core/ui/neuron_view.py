@@ -7,7 +7,18 @@ import streamlit as st
 
 from core.config import InputError, Side
 from core.neurons import Shown
-from core.ui import charts, grids, links, neuron_charts, neuron_facts, neuron_list, neuron_more, probing, provenance
+from core.ui import (
+    charts,
+    grids,
+    links,
+    neuron_answers,
+    neuron_charts,
+    neuron_facts,
+    neuron_list,
+    neuron_more,
+    probing,
+    provenance,
+)
 from core.ui.frame import guard
 from core.ui.map_view import map_panel
 from core.ui.search_view import search_panel
@@ -71,7 +82,8 @@ def one(state: AppState, found: probing.Probe, side: Side, neuron: int, attribut
     _head(state, found, side, neuron, attribute)
     share = f"{shown.n_firing:,} of {shown.n:,} items ({percent(shown.n_firing / shown.n)})"
     st.markdown(
-        f"Fires on {share} of the probe set **{found.gallery.name}**." + _which(found, neuron, attribute) + "  \n"
+        neuron_answers.said(found, neuron, attribute) + f"  \nFires on {share} of the probe set "
+        f"**{found.gallery.name}**." + neuron_answers.most_often(found, neuron, attribute) + "  \n"
         f":small[{neuron_more.said_line(state, found, neuron)}]"
     )
     left, right = st.columns([1.25, 1], gap="medium")
@@ -79,12 +91,14 @@ def one(state: AppState, found: probing.Probe, side: Side, neuron: int, attribut
         _strongest(state, found, side, neuron, shown.top)
         _items(found, "Does not fire on", "drawn at random from the silent items", shown.silent, "silent")
     with right, guard():
+        neuron_answers.panel(found, neuron)
         if attribute is not None:
             _groups(found, neuron, attribute)
-    left, right = st.columns(2, gap="medium")
-    with left:
+    # captions are long: side by side they end where the figures do
+    under = [left, left] if found.gallery.kind == "images" else st.columns(2, gap="medium")
+    with under[0]:
         _items(found, "Fires as usual on", "around the median of the values above 0", shown.middle, "middle")
-    with right:
+    with under[1]:
         _items(found, "Fires on, at random", "drawn from all items on which it fires", shown.firing, "firing")
     _neighbours(state, found, side, neuron)
     neuron_more.switched_off(state, found, side, neuron, attribute)
@@ -132,23 +146,6 @@ def _lay_on_desk(state: AppState, neuron: int) -> None:
     """Label this neuron next."""
     for name, value in (("label-held", neuron), ("label-view", "label"), ("label-test", None), ("go-label", True)):
         state.set_filter(name, value)
-
-
-def _which(found: probing.Probe, neuron: int, attribute: str | None) -> str:
-    """For which group it is specific, and between which tau, in words."""
-    if attribute is None:
-        return ""
-    rates = {group: e.estimate or 0.0 for group, e in probing.rates(found, neuron, attribute).items()}
-    if len(rates) < 2:
-        return ""
-    first, second = sorted(rates, key=lambda group: -rates[group])[:2]
-    if rates[first] == rates[second]:
-        return f" It fires equally often on {first} and {second}."
-    return (
-        f" It fires most often on **{first}** ({percent(rates[first])}) and next on {second} "
-        f"({percent(rates[second])}): specific for {first} at τ "
-        f"above {round(rates[second], 3):g} and up to {round(rates[first], 3):g}."
-    )
 
 
 def _strongest(state: AppState, found: probing.Probe, side: Side, neuron: int, top: Shown) -> None:

@@ -106,8 +106,11 @@ def _gallery_lines() -> dict[str, str]:
     except InputError as error:
         return {"Gallery": str(error)}
     about = gallery.manifest
+    kept = about["split"].get("together")
+    together = {"Together": f"by {kept['column']}, {kept['clusters']:,} clusters; each in one half"} if kept else {}
     return {
         "Gallery": f"**{gallery.name}**: {gallery.n:,} {KINDS[gallery.kind]}, `{gallery.digest[:8]}`",
+        **together,
         "Where from": about.get("provenance") or "not stated",
         "Licence": about.get("licence") or "not stated",
     }

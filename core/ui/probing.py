@@ -9,14 +9,14 @@ import numpy as np
 
 from core.config import InputError, Side
 from core.statistics import Estimate
-from core.ui import cache, fit
+from core.ui import answer_words, cache, fit
 from core.ui.state import AppState
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
     from core.gallery import Codes, Gallery
-    from core.neurons import Evidence, SocialNeurons
+    from core.neurons import Answers, Evidence, Lift, SocialNeurons
     from core.saes.checkpoint import SAEFile
     from core.ui.uploads import Upload
 
@@ -30,6 +30,8 @@ MOST = 8
 """Suggested neurons in all: more switches than fit on a projector help nobody."""
 FEW_GROUPS = 4
 """Up to so many groups, one without a specific neuron is offered the neuron that tells it apart best."""
+ASSOCIATIONS = 24
+"""Associations of a neuron that are kept with their intervals."""
 STRIP = 8
 """Top items kept of a suggested neuron."""
 
@@ -43,7 +45,7 @@ class Suggestion:
     top: tuple[int, ...]
     """Rows of the probe gallery on which it fires strongest."""
     specific: bool = True
-    """False for a neuron that only tells a group apart best, where the group has no specific one."""
+    """False for a neuron that only tells a group apart best, and for one that may fire as often on another group."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,7 @@ def social(found: Probe, attribute: str, tau: float) -> "SocialNeurons":
     from core.neurons import social_neurons
 
     def compute() -> "SocialNeurons":
-        return social_neurons(found.codes.csr[found.rows], found.labels(attribute)[found.rows], tau)
+        return social_neurons(found.codes.csr[found.rows], found.labels(attribute)[found.rows], tau, "at-least")
 
     return cache.result("social", [*found.parts, attribute, tau], compute)
 
@@ -131,6 +133,35 @@ def auc(found: Probe, neuron: int, attribute: str, group: str) -> float:
     """How well a neuron tells a group apart (core.neurons.firing_statistics)."""
     lines = _lines_of(found, neuron, attribute)
     return float(lines["auc"][lines["group"] == group].iloc[0])
+
+
+def lift(found: Probe, neuron: int, attribute: str, group: str) -> "Lift | None":
+    """How much more often a neuron fires on a group than on any other; None where there is no other."""
+    from core.neurons import lifts
+
+    lines = _lines_of(found, neuron, attribute)
+    groups = list(lines["group"])
+    fired, sizes = lines["fired"].to_numpy(), lines["n"].to_numpy()
+    return next(iter(lifts([neuron], fired[:, None], sizes, groups, groups.index(group))), None)
+
+
+def answers(found: Probe, neuron: int) -> "Answers":
+    """What a neuron answers to, of all attributes and of the captions' words."""
+    from core.neurons import answers_to, caption_words
+
+    words = cache.result("caption-words", found.parts, lambda: caption_words(found.gallery, found.rows))
+    return cache.result(
+        "answers",
+        [*found.parts, neuron, ASSOCIATIONS],
+        lambda: answers_to(found.gallery, found.codes, neuron, found.rows, ASSOCIATIONS, words),
+    )
+
+
+def beside(found: Probe, neuron: int, attribute: str, group: str) -> str | None:
+    """ "more to hair bald": where a neuron of a group answers to another attribute most."""
+    looked_at, components = answers(found, neuron), found.gallery.components(attribute)
+    how = answer_words.compared(looked_at, components, auc(found, neuron, attribute, group))
+    return None if how is None else f"{how} to {looked_at[0].said}"
 
 
 def association(found: Probe, attribute: str) -> np.ndarray:
@@ -230,7 +261,10 @@ def suggested(state: AppState, side: Side, attribute: str, tau: float) -> tuple[
     rule, why = social(found, attribute, tau), {}
     for group, neurons in rule.groups.items():
         if neurons.specific:
-            why |= dict.fromkeys(neurons.specific[:PER_GROUP], (f"{group}, specific", True))
+            for j in neurons.specific[:PER_GROUP]:
+                sure, other = j not in neurons.unsure, beside(found, j, attribute, group)
+                words = f"{group}, {'specific' if sure else 'unsure'}"
+                why[j] = (f"{words}, but {other}" if other else words, sure)
         elif len(rule.groups) <= FEW_GROUPS:
             j = best(found, attribute, group, 1)[0]
             why.setdefault(j, (f"{group}, AUC {auc(found, j, attribute, group):.2f}", False))

@@ -11,7 +11,7 @@ from core.config import Edit, InputError, digest_of
 from core.ui import cache, links
 from core.ui.results import Asked
 from core.ui.state import OWN_TARGET, AppState, get_state
-from core.ui.wording import TARGET_NAMES
+from core.verdicts import OWN_SHARES, target_name
 
 PRINT, PRINT_WIDTH, NARROW = 10, 130, 62
 """Size of the small print under a figure in pixels, and letters on one of its lines, on a page and in half a column."""
@@ -37,6 +37,8 @@ def of(state: AppState, question: Asked) -> dict[str, str]:
         lines["method"] = request.method
     if request.prompts is not None:
         lines["prompts"] = f"{request.prompts.name}, digest {request.prompts.digest}"
+    if gallery.together is not None:
+        lines["together"] = f"by {gallery.together}"
     part = ", ".join(f"{column} = {value}" for column, value in request.where.items()) or "everything"
     lines |= {"attribute": request.attribute, "k": str(request.k), "target": _target(request.target)}
     return lines | {"part": part, "rows": request.half, "seed": str(request.seed)}
@@ -52,6 +54,8 @@ def loaded(state: AppState) -> dict[str, str]:
         gallery = cache.current_gallery(state)
         lines["gallery"] = f"{gallery.name}, {gallery.n:,} items, digest {gallery.digest}"
         lines["model"] = gallery.fingerprint("pooled").describe()
+        if gallery.together is not None:
+            lines["together"] = f"by {gallery.together}"
     except InputError:
         lines["gallery"] = f"{state.gallery} (not there)"
     for side, name in state.saes.items():
@@ -69,7 +73,7 @@ def loaded(state: AppState) -> dict[str, str]:
     part = ", ".join(f"{column} = {value}" for column, value in state.where.items()) or "everything"
     if state.attribute:
         lines["attribute"] = state.attribute
-    lines |= {"k": str(state.k), "target": TARGET_NAMES[state.target]}
+    lines |= {"k": str(state.k), "target": OWN_SHARES if state.target == OWN_TARGET else target_name(state.target)}
     return lines | {"part": part, "rows": state.half, "seed": "0"}
 
 
@@ -78,13 +82,18 @@ def foot() -> None:
     strip(loaded(get_state()))
 
 
-def chart(figure: go.Figure, print_width: int = PRINT_WIDTH, **options: Any) -> Any:
+def chart(figure: go.Figure, print_width: int = PRINT_WIDTH, left: int = 0, **options: Any) -> Any:
     """`st.plotly_chart` of a figure that says where its numbers come from when it leaves the page."""
-    return st.plotly_chart(carrying(figure, loaded(get_state()), print_width), **options)
+    return st.plotly_chart(carrying(figure, loaded(get_state()), print_width, left), **options)
 
 
-def carrying(figure: go.Figure, lines: Mapping[str, str], print_width: int = PRINT_WIDTH) -> go.Figure:
-    """The figure with the facts in small print below it, digests cut to their beginning."""
+def carrying(figure: go.Figure, lines: Mapping[str, str], print_width: int = PRINT_WIDTH, left: int = 0) -> go.Figure:
+    """The figure with the facts in small print below it, digests cut to their beginning.
+
+    Parameters
+    ----------
+    left : how far the small print begins left of the plot, in pixels, where the figure's own left margin is known.
+    """
     kept = {name: _cut(value) for name, value in lines.items()}
     if "model" in kept:
         kept["model"] = kept["model"].partition(",")[0]
@@ -93,14 +102,14 @@ def carrying(figure: go.Figure, lines: Mapping[str, str], print_width: int = PRI
     bottom = figure.layout.margin.b if figure.layout.margin.b is not None else 40
     more, layout = rows * (PRINT + 4), figure.layout
     # set one by one: `update_layout` merges the whole layout, which took five times as long as making the figure
-    layout.annotations = (*layout.annotations, _small_print(text, bottom))
+    layout.annotations = (*layout.annotations, _small_print(text, bottom, left))
     layout.margin.b = bottom + more
     if layout.height is not None:
         layout.height += more
     return figure
 
 
-def _small_print(text: str, bottom: float) -> dict[str, Any]:
+def _small_print(text: str, bottom: float, left: float) -> dict[str, Any]:
     """An annotation at the lower edge of a figure whose margin there is `bottom` pixels high."""
     return {
         "x": 0,
@@ -109,6 +118,7 @@ def _small_print(text: str, bottom: float) -> dict[str, Any]:
         "yref": "paper",
         "xanchor": "left",
         "yanchor": "top",
+        "xshift": -left,
         "yshift": -bottom,
         "text": text.replace("\n", "<br>"),
         "align": "left",
@@ -120,8 +130,8 @@ def _small_print(text: str, bottom: float) -> dict[str, Any]:
 def _target(target: str | Mapping[str, float]) -> str:
     """The target in words; own shares with their digest."""
     if isinstance(target, str):
-        return TARGET_NAMES[target]
-    return f"{TARGET_NAMES[OWN_TARGET]}, digest {digest_of(dict(target))}"
+        return target_name(target)
+    return f"{OWN_SHARES}, digest {digest_of(dict(target))}"
 
 
 def _numbers(edit: Edit) -> str:

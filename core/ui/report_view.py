@@ -18,7 +18,7 @@ from core.store import read_json
 from core.ui import cache, grids, jobs, provenance, results
 from core.ui.frame import guard
 from core.ui.state import OWN_TARGET, TARGETS, AppState, get_state
-from core.ui.wording import TARGET_NAMES
+from core.ui.wording import TARGET_CHOICES
 
 if TYPE_CHECKING:
     from core.audit.spec import AuditSpec
@@ -123,7 +123,7 @@ def _manner(state: AppState, gallery: Gallery, given: Mapping[str, Any]) -> dict
     asked["k"] = k.number_input("k, how many are retrieved", 1, gallery.n, min(given.get("k", state.k), gallery.n))
     names = [*TARGETS, OWN_TARGET]
     asked["target"] = kind.selectbox(
-        "Target, chosen before looking", names, names.index(named), format_func=lambda t: TARGET_NAMES.get(t, t)
+        "Target, chosen before looking", names, names.index(named), format_func=TARGET_CHOICES.get
     )
     table = st.file_uploader("Own target table (columns attribute, group, share)", type=["csv"])
     if asked["target"] == OWN_TARGET:
@@ -180,7 +180,7 @@ def _target(table: Any) -> dict[str, dict[str, float]]:
 
 def _spec(state: AppState, gallery: Gallery, asked: dict[str, Any]) -> "AuditSpec":
     """The spec that the form holds; a loaded spec keeps its own edit where its way of choosing was kept."""
-    from core.audit.spec import AuditSpec
+    from core.audit.spec import SCHEMA, AuditSpec
 
     for name in ("prompts", "exploratory_prompts"):
         asked[name] = [" ".join(line.split()) for line in asked[name].splitlines() if line.strip()]
@@ -198,7 +198,7 @@ def _spec(state: AppState, gallery: Gallery, asked: dict[str, Any]) -> "AuditSpe
     asked["sae"] = asked["sae"] if asked["edit"] else None
     model = None if results.only_known_prompts(state, gallery) else gallery.fingerprint("pooled").model
     where = given.get("where") if given else dict(state.where)
-    document = {"schema": 1, "gallery": state.gallery, "model": model, "where": where or {}, **asked}
+    document = {"schema": SCHEMA, "gallery": state.gallery, "model": model, "where": where or {}, **asked}
     return AuditSpec.from_json({**document, "k": int(asked["k"]), "seed": int(asked["seed"])})
 
 

@@ -10,7 +10,7 @@ import streamlit as st
 from core.config import HALVES, SIDES, Edit, Half, InputError, Side, one_of
 
 KEY = "unskew"
-TARGETS = ("uniform", "gallery")
+TARGETS = ("gallery", "uniform")
 OWN_TARGET = "own table"
 """Target shares that the auditor gave as a table, one an attribute."""
 
@@ -46,7 +46,8 @@ class AppState:
     k: int = 100
     attribute: str | None = None
     """Attribute that is looked at; None: the gallery's first."""
-    target: str = "uniform"
+    target: str = "gallery"
+    """What the shares are compared with; the lean does not depend on it."""
     own_targets: dict[str, dict[str, float]] = field(default_factory=dict)
     """attribute -> group -> share, where the target is the auditor's own."""
     where: dict[str, str] = field(default_factory=dict)

@@ -74,7 +74,7 @@ def _request(state: AppState, gallery: Gallery, name: str, attributes: tuple[str
         dict(state.edits),
         class_prompts=None if only_known else PromptSet.load(class_prompts_of(gallery)),
         k=state.k,
-        target=state.target_for(attributes[0]) if attributes else "uniform",
+        target=state.target_for(attributes[0]) if attributes else "gallery",
         where=dict(state.where),
     )
 
@@ -88,11 +88,13 @@ def _run(state: AppState, gallery: Gallery, name: str, attributes: tuple[str, ..
 
 def _show(name: str, found: "StudyResult") -> None:
     """Figure, table, notes and the three files."""
-    provenance.chart(charts.picture(found.picture), config=charts.config(name))
+    provenance.chart(
+        charts.picture(found.picture), config=charts.config(name), alt=found.picture.alt or found.picture.title
+    )
     if found.picture.notes:
         st.caption(found.picture.notes)
-    for note in found.notes:
-        st.caption(f":material/info: {note}")
+    if found.notes:
+        st.caption("  \n".join(f":material/info: {note}" for note in found.notes))
     st.dataframe(found.table, hide_index=True)
     files = {
         "CSV": (found.table.to_csv(index=False), "text/csv", "csv"),

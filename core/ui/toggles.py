@@ -13,8 +13,9 @@ from core.ui.state import AppState, get_state
 STRIP_ITEMS, STRIPS = 5, 24
 """Pictures beside one neuron, and beside all of them together: with the two grids they stay below 60."""
 WHY = (
-    "“Specific”: fires on at least the share τ of that group and of no other, in the probe set. “AUC”: no neuron is "
-    "specific for the group; this one tells it apart best (0.5 tells nothing). Choose τ on Neurons."
+    "“Specific”: fires on at least the share τ of that group and of no other, in the probe set. “Unsure”: so it is, "
+    "but the difference to the next group may be nothing. “AUC”: no neuron is specific for the group; this one tells "
+    "it apart best (0.5 tells nothing). Choose τ on Neurons."
 )
 FORM_NAMES = {"error-preserving": "Move only these neurons", "blend": "Blend with the reconstruction"}
 FORM_HELP = (

@@ -98,7 +98,7 @@ def _find(probe: "Gallery", file: "SAEFile", attribute: str) -> tuple[int, ...]:
     with jobs.progress("Looking for the neurons") as report:
         codes = cache.codes(probe, file, report)
     rows = probe.rows("probe")
-    groups = by_rule(codes.csr[rows], probe.labels(attribute)[rows], TAU).groups.values()
+    groups = by_rule(codes.csr[rows], probe.labels(attribute)[rows], TAU, "at-least").groups.values()
     chosen = [
         pair for group in groups for pair in list(zip(group.mean_activation, group.specific, strict=True))[:PER_GROUP]
     ]

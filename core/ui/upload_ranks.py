@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from core.config import Edit
-from core.gallery import unit_rows
+from core.interventions.subspaces import unit
+from core.retrieval import unit_query
 from core.ui.results import Asked, bench
 from core.ui.state import AppState
 
@@ -32,7 +33,7 @@ def places(state: AppState, question: Asked, found: "RankResult") -> list[Place]
     items = [item for item in uploads.items if item.side == question.gallery.side]
     if not items:
         return []
-    scores = _scores(question, items)
+    scores = _scores(question, items, found)
     arms = [found.before] + ([found.after] if found.after is not None else [])
     taken = [[_place(arm.scores, score) for score in by] for arm, by in zip(arms, scores, strict=False)]
     order = np.argsort(-scores[0], kind="stable")
@@ -44,8 +45,8 @@ def _place(ranked: np.ndarray, score: float) -> int | None:
     return place if place <= len(ranked) else None
 
 
-def _scores(question: Asked, items: "list[Upload]") -> list[np.ndarray]:
-    """Cosines of query and uploads (n,), without and with the edits."""
+def _scores(question: Asked, items: "list[Upload]", found: "RankResult") -> list[np.ndarray]:
+    """Cosines of query and uploads (n,), without and (where there is a ranking after them) with the edits."""
     from core.interventions import INTERVENTIONS
     from core.interventions.base import NO_EDIT
     from core.ranking.material import embed_query
@@ -54,13 +55,20 @@ def _scores(question: Asked, items: "list[Upload]") -> list[np.ndarray]:
     q = question
     query = embed_query(q.gallery, q.request, q.model, q.saes, bench(q))
     pooled = np.stack([item.embeddings["pooled"] for item in items])
+    plain = query.vectors("identity", None)[0]
+    if found.after is None:
+        return [_cosines(pooled, plain)]
     edit, method = q.request.edits.get(q.gallery.side), INTERVENTIONS.get(q.request.method)
     after = pooled
     if moves_items(method, edit, q.request):
         after = _edited(question, items, pooled, edit or NO_EDIT, query.fitter(q.request.method))
     query_edit = q.request.edits.get("text") if q.gallery.side == "image" else None
-    vectors = query.vectors("identity", None)[0], query.vectors(q.request.method, query_edit)[0]
-    return [unit_rows(x) @ (v / np.linalg.norm(v)) for x, v in zip((pooled, after), vectors, strict=True)]
+    return [_cosines(pooled, plain), _cosines(after, query.vectors(q.request.method, query_edit)[0])]
+
+
+def _cosines(x: np.ndarray, vector: np.ndarray) -> np.ndarray:
+    """Cosine of every row (n, d) with a query (d,); -inf for a row of which a method left nothing."""
+    return np.where(x.any(axis=1), unit(x) @ unit_query(vector, x.shape[1]), -np.inf)
 
 
 def _edited(question: Asked, items: "list[Upload]", pooled: np.ndarray, edit: Edit, fitted: Any) -> np.ndarray:

@@ -9,11 +9,11 @@ from core.ui.wording import number
 
 
 def pulls(found: WhyResult) -> go.Figure:
-    """Contribution of each neuron to the gap of mean scores, signed, with its interval; what none explains last."""
+    """Contribution of each neuron to the score gap, signed, with its interval; what none explains last."""
     names = [f"neuron {pull.neuron}" for pull in found.pulls] + ["no neuron"]
     estimates = [pull.contribution for pull in found.pulls] + [found.attribution.rest_estimate]
     values = [e.estimate or 0.0 for e in estimates]
-    shares = [value / found.attribution.gap if found.attribution.gap else 0.0 for value in values]
+    shares = [found.share_of(value) for value in values]
     figure = go.Figure()
     figure.add_bar(
         orientation="h",
@@ -27,8 +27,8 @@ def pulls(found: WhyResult) -> go.Figure:
         unselected={"marker": {"opacity": PALE}},
         customdata=[[pull.neuron] for pull in found.pulls] + [[None]],
         hovertext=[
-            f"neuron {p.neuron}: {signed_percent(p.share)} of the gap; off alone it closes {signed_percent(p.closed)} "
-            f"of it and MaxSkew is {number(p.skew)}"
+            f"neuron {p.neuron}: {signed_percent(p.share)} of the score gap; off alone it closes "
+            f"{signed_percent(p.closed)} of it and MaxSkew is {number(p.skew)}"
             for p in found.pulls
         ]
         + ["what the SAE's reconstruction leaves over"],
@@ -39,7 +39,7 @@ def pulls(found: WhyResult) -> go.Figure:
     for name, share, off in zip(names, shares, closed, strict=True):
         beside(figure, name, f"{signed_percent(share)}{off}")
     figure.update_yaxes(autorange="reversed", fixedrange=True, title=None)
-    title = f"← away from {found.group}      pull on the gap of mean scores      towards {found.group} →"
+    title = f"← away from {found.group}      pull on the score gap      towards {found.group} →"
     figure.update_xaxes(title={"text": title, "font": {"size": 14}}, fixedrange=True, zeroline=True)
     return framed(figure, 70 + 28 * len(names), right=150, legend=False).update_layout(margin={"b": 48})
 
@@ -52,7 +52,7 @@ def signed_percent(share: float | None) -> str:
 
 
 def path(found: SmallestEdit, picked: int | None) -> go.Figure:
-    """MaxSkew against mean cosine along the path, with the null band and the target; a click picks a point."""
+    """MaxSkew against mean cosine along the path, with a blind draw and the target; a click picks a point."""
     points = found.points
     sizes = [18 if i == picked else 14 if i == found.chosen else 9 for i in range(len(points))]
     figure = go.Figure()
@@ -79,7 +79,7 @@ def path(found: SmallestEdit, picked: int | None) -> go.Figure:
         name="edits, expected MaxSkew on the probe rows",
     )
     strip = {"symbol": "square", "color": BAND, "size": 14}
-    figure.add_scatter(x=[None], y=[None], mode="markers", name="no bias at all (95 %)", marker=strip)
+    figure.add_scatter(x=[None], y=[None], mode="markers", name="a blind draw (95 %)", marker=strip)
     figure.add_hline(y=found.target_skew, line={"color": TARGET, "width": 2})
     figure.add_scatter(
         x=[None], y=[None], mode="lines", name=f"target {number(found.target_skew)}", line={"color": TARGET}

@@ -5,13 +5,14 @@ from typing import Any
 
 import streamlit as st
 
-from core.edits import Confirmed, SmallestEdit
-from core.ranking import RankResult
-from core.statistics import Estimate
+from core.edits import Confirmed, SmallestEdit, WhyResult
+from core.ranking import ArmResult, RankResult
+from core.ranking.measures import lean_json
 from core.ui import charts, grids, probing, provenance, results, why_charts, why_results
 from core.ui.jobs import progress
 from core.ui.state import AppState, bind, get_state
-from core.ui.wording import band_text, interval_of, number, percent, reading
+from core.ui.wording import in_points, interval_of, number, percent
+from core.verdicts import lean_phrase, list_line, p_text, points, target_name
 
 STRIPS, STRIP = 3, 8
 """Neurons whose strongest items are shown, and how many items each."""
@@ -26,11 +27,13 @@ def view(question: results.Asked) -> None:
     state = get_state()
     asked = why_results.leaning(state, question)
     found = why_results.why(asked)
-    explained = 1.0 - found.attribution.rest / found.attribution.gap if found.attribution.gap else 0.0
+    explained = found.share_of(found.attribution.gap - found.attribution.rest)
+    together = "there is no gap to explain" if explained is None else f"all explain {percent(explained)} of it"
     st.markdown(
-        f"On the probe half, “{grids.escape(state.query)}” leans to **{found.group}** against everybody else. These "
-        f"neurons pull it there or away; together all neurons explain {percent(explained)} of the gap "
-        f":small[:gray[(n = {found.n:,}; MaxSkew@{found.k} {number(found.skew)})]]"
+        f"On the probe half, “{grids.escape(state.query)}”: **{lean_said(found)}** "
+        f":small[:gray[(n = {found.n:,}, k = {found.k}, {p_text(found.lean.p, found.lean.smallest_p)})]]  \n"
+        f"The neurons below pull its score gap, the mean score of {found.group} minus that of everybody else, up or "
+        f"down; {together}."
     )
     provenance.chart(
         why_charts.pulls(found),
@@ -38,16 +41,21 @@ def view(question: results.Asked) -> None:
         config=charts.config("why-this-lean"),
         on_select=partial(_take_neuron, state),
         selection_mode="points",
-        alt="; ".join(f"neuron {p.neuron}: {percent(p.share)} of the gap" for p in found.pulls),
+        alt="; ".join(f"neuron {p.neuron}: {why_charts.signed_percent(p.share)} of the score gap" for p in found.pulls),
     )
     order = "its decoder's part of the score, first order: a row's own scale is held" if found.first_order else "exact"
     st.caption(
-        f"Bars add up to the gap of mean scores ({order}), with 95 % intervals. “off” is what switching that neuron "
-        "alone closes when everything is ranked again. A click on a bar shows its items."
+        f"Bars add up to the score gap, the difference of mean scores ({order}), with 95 % intervals. “off” is "
+        "what switching that neuron alone closes when everything is ranked again. A click on a bar shows its items."
     )
     _neurons(state, asked, [pull.neuron for pull in found.pulls])
     st.divider()
     _search(state, asked)
+
+
+def lean_said(found: WhyResult) -> str:
+    """The lean of the probe rows in one sentence."""
+    return list_line(lean_json(tuple(found.group_counts), found.lean))
 
 
 def keep_to_its_prompt(state: AppState) -> None:
@@ -189,6 +197,7 @@ def _confirm(asked: why_results.Leaning, found: SmallestEdit, picked: int, promp
         "took no part in the search]]"
     )
     st.table(_rows(done), border="horizontal", hide_index=True)
+    st.caption(f"The target of MaxSkew: {target_name(done.result.request.target)}. The lean depends on no target.")
     aucs = [
         f"“{query}” {percent(c.before.estimate)} to {percent(c.after.estimate)}"
         for query, c in done.cost.explicit.items()
@@ -201,36 +210,38 @@ def _confirm(asked: why_results.Leaning, found: SmallestEdit, picked: int, promp
 
 
 def _rows(done: Confirmed) -> list[dict[str, str]]:
-    """One line an arm: MaxSkew with interval and null band, cosine."""
-    assert done.result.after is not None and done.result.difference is not None
+    """One line an arm: the lean with its verdict, MaxSkew with its interval, cosine."""
+    result, group = done.result, done.controls.group
+    assert result.after is not None and result.difference is not None
 
-    def row(name: str, skew: Estimate, cosine: float | None) -> dict[str, str]:
-        value = skew.reason or "–" if skew.estimate is None else f"{number(skew.estimate)} {interval_of(skew)}"
+    def row(name: str, arm: ArmResult, cosine: float | None) -> dict[str, str]:
+        numbers, skew = arm.numbers, arm.metrics["max_skew"]
+        lean = numbers.lean
         return {
             "": name,
-            "MaxSkew": value,
-            "By chance": band_text(skew),
-            "Which is": reading(skew),
+            f"Lean of {group}, points": in_points(lean.groups[numbers.groups.index(group)].points),
+            "Which": lean_phrase(numbers.leading_group, lean.beyond_chance),
+            "MaxSkew": skew.reason or "–" if skew.estimate is None else f"{number(skew.estimate)} {interval_of(skew)}",
             "Cosine": "–" if cosine is None else f"{cosine:.3f}",
         }
 
-    rows = [row("original", done.result.before.metrics["max_skew"], 1.0)]
-    rows.append(row("this edit", done.result.after.metrics["max_skew"], done.result.difference.cosine.estimate))
+    rows = [row("original", result.before, 1.0)]
+    rows.append(row("this edit", result.after, result.difference.cosine.estimate))
     lo, hi = done.controls.band
     drawn = done.controls.random
     mean = sum(arm.cosine for arm in drawn) / len(drawn)
     rows.append(
         {
             "": f"random neurons, {len(drawn)} draws",
-            "MaxSkew": f"{number(lo)} to {number(hi)}",
-            "By chance": "",
-            "Which is": "",
+            f"Lean of {group}, points": f"{points(lo)} to {points(hi)}",
+            "Which": "",
+            "MaxSkew": "",
             "Cosine": f"{mean:.3f}",
         }
     )
     for name, rival in done.rivals.items():
         if isinstance(rival, RankResult) and rival.after is not None and rival.difference is not None:
-            rows.append(row(name, rival.after.metrics["max_skew"], rival.difference.cosine.estimate))
+            rows.append(row(name, rival.after, rival.difference.cosine.estimate))
         else:
-            rows.append(row(name, Estimate.missing(str(rival)), None))
+            rows.append(dict.fromkeys(rows[0], "–") | {"": name, "Which": str(rival)})
     return rows

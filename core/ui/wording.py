@@ -1,22 +1,22 @@
 """Numbers as words: percentages, intervals, and the plain sentences above the figures. No streamlit, no arrays."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from core.statistics import Estimate
+from core.verdicts import away_line, effect_line, list_line, p_text, points
 
-TARGET_NAMES = {"uniform": "even shares", "gallery": "gallery shares", "own table": "own table"}
+TARGET_CHOICES = {"gallery": "searched shares", "uniform": "even shares", "own table": "own table"}
+"""Targets where one is chosen: short enough for the field."""
+MOST_NAMED = 4
+"""Neurons that a sentence names; the switches beside it show them all."""
 ITEM_NAMES = {"images": "pictures", "captions": "captions"}
-READINGS = {
-    "beyond": "beyond chance",
-    "inside": "not distinguishable from no bias",
-    "nearer": "nearer to the target than chance",
-}
 METRIC_NAMES = {"max_skew": "MaxSkew", "min_skew": "MinSkew", "ndkl": "NDKL", "kl": "KL"}
 METRIC_HELP = {
-    "max_skew": "log of share ÷ target for the most over-represented group; 0 is no skew",
-    "min_skew": "the same for the most under-represented group; 0 is no skew",
-    "ndkl": "distance from the target along the ranking, early ranks weigh more; 0 is no bias",
-    "kl": "distance of the top k from the target; 0 is no bias",
+    "max_skew": "log of share ÷ target for the group furthest above it; 0 is none",
+    "min_skew": "the same for the group furthest below it; 0 is none",
+    "ndkl": "distance from the target along the ranking, early ranks weigh more; 0 is on it",
+    "kl": "distance of the top k from the target; 0 is on it",
 }
 
 
@@ -63,58 +63,47 @@ def listing(names: Sequence[object], most: int = 6) -> str:
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}" if words else "none"
 
 
-def leading_group(shares: Mapping[str, Estimate], target: Mapping[str, float]) -> str | None:
-    """The group furthest above its target, by the ratio of the two; None where nothing could be counted."""
-    known = {g: e.estimate / target[g] for g, e in shares.items() if e.estimate is not None and target.get(g)}
-    return max(known, key=lambda g: known[g]) if known else None
-
-
-def headline(
-    query: str, k: int, group: str, share: Estimate, gallery_share: float, items: str, part: bool = False
-) -> str:
-    """What was found, in one sentence with count, interval and the gallery's own share. Markdown.
+def counted(query: str, k: int, group: str, retrieved: int, known: int, items: str) -> str:
+    """How many of the retrieved items are of a group, as a count of what was asked for. Markdown.
 
     Parameters
     ----------
-    gallery_share : the group's share among the searched items.
+    known : retrieved items with a known label.
     items : what is searched, "pictures" or "captions".
-    part : True where only a part of the gallery is searched.
     """
-    found = round(share.estimate * share.n)
-    of = f"the {k:,}" if share.n == k else f"the {share.n:,} with a known label among the {k:,}"
-    whole = "this part of the gallery" if part else "the gallery"
-    return (
-        f"Of {of} {items} nearest to “{query}”, **{found:,} are {group}** "
-        f"({percent(share.estimate)}, 95 % interval {interval(share)[1:-1]}), "
-        f"where {whole} has {percent(gallery_share)}."
-    )
+    of = f"the {k:,}" if known == k else f"the {known:,} with a known label among the {k:,}"
+    return f"Of {of} {items} nearest to “{query}”, **{retrieved:,} are {group}**"
 
 
-def after_line(switched: str, group: str, share: Estimate, before: Estimate) -> str:
-    """The same count after the edit. Markdown."""
-    found, was = round(share.estimate * share.n), round(before.estimate * before.n)
-    change = f"instead of {was}" if found != was else "as many as before"
-    return f"With {switched}: **{found} are {group}** ({interval(share)[1:-1]} %), {change}."
+def lean_p(found: Mapping[str, Any]) -> str:
+    """The p behind the lean of one list, in small print; empty where nothing was tested. Markdown."""
+    if found["lean_p"] is None:
+        return ""
+    return f" :small[:gray[Lean: {p_text(found['lean_p'], found['lean_p_smallest'])}.]]"
 
 
-def reading(value: Estimate) -> str:
-    """What a metric's value says beside its null band, in words."""
-    if value.estimate is None:
-        return value.reason or "cannot be computed"
-    if value.null is None:
-        return "no null band was computed"
-    return READINGS.get(str(value.null_side), READINGS["inside"])
+def after_said(after: Mapping[str, Any], group: str, target: Any) -> str:
+    """The lean and the distance of the list after an edit. Markdown."""
+    said, away = list_line(after), after["distance"][group]
+    return f"After: {said[:1].lower()}{said[1:-1]}; {away_line(group, away, target)}"
 
 
-def skew_line(before: Estimate, after: Estimate | None) -> str:
-    """MaxSkew before and after beside its null band, in one line."""
-    if before.estimate is None:
-        return f"MaxSkew: {before.reason}"
-    line = f"MaxSkew {number(before.estimate)} {interval_of(before)}"
-    last = before
-    if after is not None and after.estimate is not None:
-        line, last = f"{line} → {number(after.estimate)} {interval_of(after)}", after
-    return f"{line}; by chance alone {band_text(before)}: {reading(last)}."
+def effect_said(switched: str, difference: Mapping[str, Any], arms: tuple[Mapping, Mapping], target: Any) -> str:
+    """What switching did, by direction, with the p of the exchange. Markdown.
+
+    Parameters
+    ----------
+    switched : what was done, in words.
+    difference, arms : the blocks `difference`, and `before` and `after`, of a ranking.
+    """
+    effect = difference["effect"]
+    group = effect.get("group")
+    shares = [arm["shares"][group]["estimate"] if group else None for arm in arms]
+    leads = effect.get("leading_after")
+    follower = arms[1]["shares"][leads]["estimate"] if leads else None
+    said = effect_line(effect, *shares, target != "gallery", follower)
+    p = f" :small[:gray[({p_text(effect['p'], effect['p_smallest'])})]]" if "p" in effect else ""
+    return f"With {switched}: **{said}**{p}"
 
 
 def interval_of(e: Estimate) -> str:
@@ -122,13 +111,30 @@ def interval_of(e: Estimate) -> str:
     return "" if e.lo is None or e.hi is None else f"({number(e.lo)} to {number(e.hi)})"
 
 
-def band_text(value: Estimate) -> str:
-    """Where the metric lies without any bias, for a table."""
-    return "–" if value.null is None else f"{number(value.null.lo)} to {number(value.null.hi)}"
+def in_points(e: Estimate) -> str:
+    """A difference of shares in points with its interval, or why there is none."""
+    if e.estimate is None:
+        return e.reason or "cannot be computed"
+    inside = "" if e.lo is None or e.hi is None else f" ({points(e.lo)} to {points(e.hi)})"
+    return points(e.estimate) + inside
+
+
+def ratio_text(e: Estimate) -> str:
+    """A ratio with its interval; no upper end is said to be none."""
+    if e.estimate is None:
+        return e.reason or "–"
+    if e.lo is None:
+        return times_number(e.estimate)
+    return f"{times_number(e.estimate)} ({times_number(e.lo)} to {'any' if e.hi is None else times_number(e.hi)})"
+
+
+def times_number(value: float) -> str:
+    """A ratio with two decimals; with one from 10 on."""
+    return f"{value:.2f}" if value < 9.995 else f"{value:.1f}"
 
 
 def switched_words(neurons: Sequence[int], strength: float, side: str, own_values: bool = False) -> str:
-    """What is switched, for sentences: "image neurons 3 and 17 off".
+    """What is switched, for sentences: "image neurons 3 and 17 off"; of many neurons only how many.
 
     `own_values`: each neuron moves by a strength of its own towards a value of its own.
     """
@@ -136,4 +142,6 @@ def switched_words(neurons: Sequence[int], strength: float, side: str, own_value
     how = "off" if strength == 1 else f"turned down by {percent(strength)}"
     if own_values:
         how = "moved towards their means" + ("" if strength == 1 else f", at {percent(strength)} of their strengths")
+    if len(neurons) > MOST_NAMED:
+        return f"{len(neurons)} {side} neurons {how}"
     return f"{side} {plural} {listing(neurons)} {how}"

@@ -10,7 +10,7 @@ import scipy.sparse as sparse
 from core.audit.arms import Edits, Ranked, arms_of, request_for
 from core.audit.sources import Sources
 from core.audit.spec import AuditSpec
-from core.config import Edit
+from core.config import Edit, NothingLeft
 from core.ranking.bench import Bench
 from core.ranking.material import embed_texts, encode, sae_of, select_part
 from core.ranking.request import RankRequest
@@ -60,6 +60,12 @@ class Rankings:
         part = select_part(self.sources.gallery, request, self.bench)
         arms = arms_of(self.spec, self.sources, part, request, controlled, self.bench)
         where = f"{attribute} | {prompt}"
+        absent = dict(recorded.absent)
+        for name, method, arm_edits in (arm for arm in arms if arm[0] in absent):
+            reason = self._nothing_left(replace(request, edits=arm_edits, method=method))
+            if reason != absent[name]:
+                self.wrong.append(f"{where} | {name}: says {absent[name]!r}, recomputed {reason!r}")
+        arms = [arm for arm in arms if arm[0] not in absent]
         if tuple(name for name, _, _ in arms) != recorded.arms:
             self.wrong.append(
                 f"{where}: the arms are {', '.join(recorded.arms)}; expected {', '.join(a[0] for a in arms)}"
@@ -103,7 +109,8 @@ class Rankings:
             at = slice(start, start + BLOCK)
             plain = unit(self._stored("pooled", one.part.rows[at]))
             moved = moved_at(at, plain)
-            for each, scores in zip(followed, (moved @ queries).T, strict=True):
+            products = np.where(moved.any(axis=1)[:, None], moved @ queries, -np.inf)
+            for each, scores in zip(followed, products.T, strict=True):
                 each.take(start, scores)
             cosine[at] = np.einsum("ij,ij->i", plain, moved)
         wrong = [f.wrong() or f.wrong_ties(self.spec.k, each.ties) for f, each in zip(followed, group, strict=True)]
@@ -152,6 +159,16 @@ class Rankings:
         return self.bench.remember(("verify codes", part.digest, sae_file.digest), make)[at]
 
     # --- queries ------------------------------------------------------------------------------------------------
+
+    def _nothing_left(self, request: RankRequest) -> str | None:
+        """Why an arm leaves nothing of the prompt; None where it leaves something."""
+        gallery = self.sources.gallery
+        queries = embed_texts([request.query], gallery, request, self.sources.texts, self.sources.saes, self.bench)
+        try:
+            queries.vectors(request.method, request.edits.get("text") if gallery.side == "image" else None)
+        except NothingLeft as error:
+            return str(error)
+        return None
 
     def _query(self, request: RankRequest) -> np.ndarray:
         """Unit embedding (d,) of the prompt under an arm; text edits change it where the gallery holds pictures."""

@@ -195,7 +195,8 @@ def _recorded(
             key = f"{i}_{j}"
             facts = (tuple(arrays[f"{name}_{key}"].tolist()) for name in ("changed", "cosine", "spread", "ties"))
             rows = arrays[f"rows_{key}"].astype(np.int64)
-            found[attribute, prompt] = Ranked(tuple(document["arms"][key]), rows, *facts)
+            absent = tuple(document.get("absent", {}).get(key, {}).items())
+            found[attribute, prompt] = Ranked(tuple(document["arms"][key]), rows, *facts, absent)
     return found
 
 

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from core.config import ASSETS, InputError, digest_of
+from core.config import ASSETS, NOTHING, InputError, digest_of
 from core.retrieval import Index
 
 Embed = Callable[[list[str]], np.ndarray]
@@ -117,7 +117,12 @@ def class_embeddings(embed: Embed, prompts: PromptSet, attribute: str) -> np.nda
     by_group = prompts.prompts(attribute)
     rows = _unit(embed([prompt for group in by_group.values() for prompt in group]))
     ends = np.cumsum([len(group) for group in by_group.values()])
-    return _unit(np.stack([part.mean(axis=0) for part in np.split(rows, ends[:-1])])).astype(np.float32)
+    means = np.stack([part.mean(axis=0) for part in np.split(rows, ends[:-1])])
+    nowhere = np.linalg.norm(means, axis=1) < NOTHING
+    if nowhere.any():
+        group = list(by_group)[int(nowhere.argmax())]
+        raise InputError(f"the class prompts of {group} point in opposite directions and have no mean; give others")
+    return _unit(means).astype(np.float32)
 
 
 def classify(x: np.ndarray, class_unit: np.ndarray) -> np.ndarray:

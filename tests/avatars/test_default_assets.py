@@ -19,10 +19,13 @@ from core.neurons import social_neurons
 from core.saes.checkpoint import load_sae
 from core.zeroshot import PromptSet, class_embeddings
 
-pytestmark = pytest.mark.skipif(
-    not (ASSETS / "galleries" / "default" / "manifest.json").exists(),
-    reason="the default's assets are not built: run python -m core build-default",
-)
+pytestmark = [
+    pytest.mark.shipped,
+    pytest.mark.skipif(
+        not (ASSETS / "galleries" / "default" / "manifest.json").exists(),
+        reason="the default's assets are not built: run python -m core build-default",
+    ),
+]
 PROMPTED = tuple(ATTRIBUTES)
 MEGABYTE = 1_000_000
 

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from core.cli import main
+from tests.recorded import ORACLES
 
 N, D = 240, 16
 
@@ -119,6 +120,46 @@ def test_neurons_of_arrays_and_of_a_gallery_agree(capsys, made, gallery, sae) ->
         assert found["n"] == bare["groups"][group]["n"]
 
 
+def test_a_gallerys_rule_says_what_it_does_and_bare_arrays_follow_the_published_one(capsys, made, gallery, sae) -> None:
+    acts = np.zeros((10, 2), dtype=np.float32)
+    acts[:2, 0], acts[:3, 1] = 1, 1
+    np.savez(made / "five.npz", acts=acts, labels=np.array(["F"] * 5 + ["M"] * 5))
+    ask = ["neurons", "--codes", f"{made}/five.npz", "--tau", "0.5"]
+    bare, strict = document(capsys, *ask), document(capsys, *ask, "--rule", "at-least")
+    assert (bare["rule"], bare["groups"]["F"]["effective"]) == ("published", [0, 1])
+    assert (strict["rule"], strict["groups"]["F"]["effective"]) == ("at-least", [1])
+    whole = ["neurons", "--gallery", gallery, "--sae", sae, "--attribute", "gender", "--tau", "0.5"]
+    assert document(capsys, *whole)["rule"] == "at-least"
+    assert document(capsys, *whole, "--rule", "published")["rule"] == "published"
+    assert "--rule was 'most'" in refused(capsys, *whole, "--rule", "most")
+
+
+def test_every_specific_neuron_has_its_lift(capsys, gallery, sae) -> None:
+    found = document(capsys, "neurons", "--gallery", gallery, "--sae", sae, "--attribute", "gender", "--tau", "0.2")
+    assert any(group["specific"] for group in found["groups"].values())
+    for group in found["groups"].values():
+        assert [lift["neuron"] for lift in group["lift"]] == group["specific"]
+        for lift in group["lift"]:
+            gap = lift["difference"]
+            assert gap["lo"] <= lift["rate"] - lift["other_rate"] <= gap["hi"]
+            assert lift["verdict"] == ("specific" if gap["lo"] > 0 else "unsure")
+            assert set(lift["ratio"]) >= {"estimate", "lo", "hi", "n"}
+
+
+def test_what_a_neuron_answers_to(capsys, gallery, sae) -> None:
+    ask = ["neurons", "--gallery", gallery, "--sae", sae]
+    best = document(capsys, *ask, "--attribute", "gender")["best"]["Male"]
+    found = document(capsys, *ask, "--neuron", str(best["neuron"]), "--answers", "--top", "1")
+    assert [one["attribute"] for one in found["answers"]] == ["gender"] and found["half"] == "probe"
+    assert found["answers"][0]["auc"]["estimate"] == pytest.approx(best["auc"]["estimate"])
+    assert found["answers"][0]["p"] <= found["answers"][0]["p_adjusted"] and found["tests"] >= 1
+    assert main([*ask, "--neuron", str(best["neuron"]), "--answers"]) == 0
+    assert "gender Male: AUC" in capsys.readouterr().out
+    assert "--answers and --neuron N go together" in refused(capsys, *ask, "--neuron", "3")
+    assert "neurons 0 to 31" in refused(capsys, *ask, "--neuron", "99", "--answers")
+    assert "--gallery and --sae" in refused(capsys, "neurons", "--neuron", "3", "--answers")
+
+
 def test_rank_before_after_and_difference(capsys, gallery, sae) -> None:
     plain = document(
         capsys, "rank", "--gallery", gallery, "--query", "a photo of a pilot", "--k", "20", "--attribute", "gender"
@@ -218,16 +259,12 @@ def test_missing_labels_of_bare_arrays_are_no_group(capsys, tmp_path) -> None:
     assert found["unknown"] == 1
 
 
-ORACLE = Path(__file__).parents[3] / "shared" / "oracles"
-
-
-@pytest.mark.skipif(not ORACLE.is_dir(), reason="the recorded oracles are not here")
 @pytest.mark.parametrize("trainer", ["dl_matryoshka", "sap_matryoshka", "sap_topk"])
 @pytest.mark.parametrize(
     ("weights", "io"), [("", "io"), ("ae.pt", "io"), ("checkpoints/ae_60.pt", "checkpoints/io_60")]
 )
 def test_trainer_folders_and_their_files_are_encoded(capsys, tmp_path, trainer, weights, io) -> None:
-    folder = ORACLE / "ckpt" / trainer / "trainer_0"
+    folder = ORACLES / "ckpt" / trainer / "trainer_0"
     recorded = np.load(folder / f"{io}.npz")
     np.save(tmp_path / "x.npy", recorded["x"])
     document(capsys, "sae", "encode", str(folder / weights), "--in", f"{tmp_path}/x.npy", "--out", f"{tmp_path}/z.npz")

@@ -108,3 +108,31 @@ def test_captions_are_a_gallery_too(capsys, tmp_path: Path) -> None:
     captions.write_text("id,text,gender\n1,a photo of a man,Male\n2,,Male\n3,a photo of a woman,Female\n")
     built = document(capsys, "gallery", "build", "--captions", str(captions), "--out", str(tmp_path / "gallery"))
     assert (built["n"], built["kind"]) == (2, "captions")
+
+
+def test_a_method_that_leaves_nothing_of_the_prompt_says_so_and_ranks_nothing(capsys) -> None:
+    asked = ["rank", "--gallery", "default", "--attribute", "gender", "--query", "a photo of a man"]
+    for method, title in (("orth-proj", "Orth-Proj"), ("prism-mini", "PRISM-mini"), ("bendvlm", "BendVLM")):
+        reason = f"{title} leaves nothing of “a photo of a man”: it lies in what it removes"
+        found = document(capsys, *asked, "--method", method)
+        assert found["after"] == found["difference"] == {"reason": reason}
+        assert found["before"]["max_skew"]["n"] == 100
+    assert main([*asked, "--method", "orth-proj"]) == 0
+    assert "after: not computed: Orth-Proj leaves nothing of" in capsys.readouterr().out
+
+
+def test_an_audit_names_the_prompt_of_which_its_method_leaves_nothing(tmp_path: Path, capsys) -> None:
+    prompts = ["a photo of a doctor", "a photo of a man"]
+    spec = {"schema": 1, "gallery": "default", "model": "default", "attributes": ["gender"], "k": 100}
+    (tmp_path / "spec.json").write_text(json.dumps(spec | {"prompts": prompts, "method": "orth-proj"}))
+    assert main(["audit", str(tmp_path / "spec.json"), "--out", str(tmp_path / "report")]) == 0
+    report = json.loads((tmp_path / "report" / "report.json").read_text())
+    reason = "Orth-Proj leaves nothing of “a photo of a man”: it lies in what it removes"
+    doctor, man = (one["metrics"]["max_skew"] for one in report["attributes"][0]["prompts"])
+    assert doctor["edited"]["estimate"] is not None and man["original"]["estimate"] is not None
+    assert [man[arm]["reason"] for arm in ("edited", "difference")] == [reason, reason]
+    verdicts = {entry["id"]: entry["verdict"] for entry in report["findings"]}
+    assert verdicts["gender | a photo of a man | effect"] == "not computed"
+    assert reason in (tmp_path / "report" / "report.html").read_text()
+    assert reason in (tmp_path / "report" / "findings.csv").read_text()
+    assert main(["verify", str(tmp_path / "report")]) == 0

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from core.cli import main
-from core.statistics import accuracy_gap, auc_estimate, exchange_of, lean_of, leakage_estimate, share_changes
+from core.statistics import accuracy_gap, auc_estimate, exchange_of, leakage_estimate, lean_of, share_changes
 
 RNG = np.random.default_rng(5)
 GROUPS = RNG.integers(0, 2, 300)

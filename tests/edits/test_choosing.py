@@ -4,9 +4,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import scipy.sparse as sparse
 
+from core.benchmark.arms import CHOICES as ARMS
 from core.config import Edit, InputError
 from core.edits import EditChoice, choose_edits, probe_set
+from core.edits.choosing import by_rule
+from core.edits.probe_set import departures
 from core.ranking import Bench, RankRequest
 from tests.tiny import N, TinyBackbone, TinyGallery, sae_file
 
@@ -15,6 +19,7 @@ QUERIES = ["a photo of a nurse", "a photo of a pilot"]
 FILE = sae_file("image", "pooled")
 CHOICES = [
     {"select": "rule", "tau": 0.2, "top": 2},
+    {"select": "rule", "tau": 0.2, "rule": "published"},
     {"neurons": [17, 3], "strength": 0.5, "gamma": 0.1, "form": "blend"},
     {"select": "attribution", "size": 4, "per_query": True},
     {"select": "attribution", "size": 4, "per_query": False},
@@ -44,7 +49,7 @@ def test_json_is_read_back_and_digests_follow_it(value):
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        ({"select": "rule", "size": 3}, "unknown keys: size; rule knows tau, top"),
+        ({"select": "rule", "size": 3}, "unknown keys: size; rule knows tau, top, rule"),
         ({"neurons": [1], "tau": 0.5, "x": 1}, "unknown keys: tau, x"),
         ({"select": "magic"}, "select of the edit was 'magic'"),
         ({}, "names neither neurons"),
@@ -52,6 +57,8 @@ def test_json_is_read_back_and_digests_follow_it(value):
         ({"neurons": [1.5]}, "expected a list of neuron numbers"),
         ({"select": "rule", "tau": 2}, "tau was 2"),
         ({"select": "rule", "tau": "high"}, "tau was 'high'"),
+        ({"select": "rule", "rule": "roughly"}, "rule of the edit was 'roughly'; expected one of at-least, published"),
+        ({"select": "attribution", "rule": "published"}, "unknown keys: rule"),
         ({"select": "attribution", "size": 0}, "size was 0"),
         ({"select": "attribution", "per_query": "yes"}, "per_query was 'yes'"),
         ({"neurons": [1], "strength": 3}, "strength was 3"),
@@ -108,6 +115,65 @@ def test_a_set_for_all_serves_every_query_and_sizes_are_kept():
     together = chosen({"select": "attribution", "size": 3, "per_query": False})
     assert together[0] == together[1] and all(len(edit.neurons) <= 3 for edit in (*alone, *together))
     assert alone[0] != alone[1]
+
+
+def with_codes(fires):
+    """The tiny gallery's probe set, its neurons firing on so many of each group's probe rows."""
+    gallery = TinyGallery()
+    probe = probe_set(gallery, gallery, REQUEST, {"image": FILE}, Bench())
+    z = np.zeros((probe.part.n, len(fires)), dtype=np.float32)
+    for j, counts in enumerate(fires):
+        for g, count in enumerate(counts):
+            z[np.flatnonzero(probe.part.labels == g)[:count], j] = 1
+    return replace(probe, material=replace(probe.material, codes=sparse.csc_matrix(z)))
+
+
+def test_a_rule_of_galleries_says_what_it_does_and_the_published_one_can_be_asked_for():
+    n = int(with_codes([(1, 0)]).part.counts[0])
+    tau = (n // 2 + 0.5) / n  # asks for half a row more than there are in half of the group
+    probe = with_codes([(n // 2, 0), (n, 0)])
+    assert by_rule(probe, EditChoice("rule", tau=tau, top=2))[0] == (1,)
+    assert by_rule(probe, EditChoice("rule", tau=tau, top=2, rule="published"))[0] == (1, 0)
+    assert EditChoice("rule").to_json()["rule"] == "at-least"
+    assert ARMS["neuron-edit-rule"][1].rule == "published", "an arm that names the published rule follows it"
+
+
+def test_a_neuron_whose_lift_is_unsure_is_noted():
+    probe = with_codes([(1, 0)])
+    women, men = map(int, probe.part.counts)
+    neurons, notes = by_rule(with_codes([(women // 2 + 2, men // 2 - 1), (0, men)]), EditChoice("rule"))
+    assert neurons == (0, 1)
+    assert notes == ("neuron 0 is Female's by the rule, but may fire as often on Male: unsure",)
+
+
+def test_a_group_with_nobody_retrieved_never_leads():
+    """2 % of the gallery, none of twenty: a zero counted as 1 / k would put it in front."""
+    assert departures(np.array([0, 20]), np.array([0.02, 0.98])).tolist() == [-np.inf, pytest.approx(0.6389, abs=1e-4)]
+    assert np.argmax(departures(np.array([0, 9, 11]), np.array([0.02, 0.49, 0.49]))) == 2
+    assert departures(np.array([10, 10]), np.array([0.5, 0.5])).tolist() == [0, 0]
+    assert np.argmax(departures(np.array([1, 19]), np.array([0.0, 1.0]))) == 0, "rows of a group that should have none"
+    # one of ten where .07 are asked for is nothing beside nine where .60 are
+    assert np.argmax(departures(np.array([1, 9, 0]), np.array([0.07, 0.60, 0.33]))) == 1
+
+
+def test_the_leading_group_of_a_query_that_finds_nobody_of_a_rare_group():
+    probe = with_codes([(1, 0)])
+    query = probe.material.pooled[probe.part.labels == 1].mean(axis=0)
+    scores = probe.products(query) / probe.lengths
+    labels = np.where(np.argsort(np.argsort(scores)) < 3, 0, 1)  # the three rows that come last
+    rare = replace(probe, part=replace(probe.part, labels=labels, target=np.array([0.02, 0.98])), k=20)
+    assert rare.leading_group(query) == 1
+
+
+def test_a_search_is_not_held_up_by_a_group_that_nobody_is_retrieved_of():
+    probe = with_codes([(1, 0)])
+    scores = np.arange(probe.part.n, 0.0, -1)
+    labels = np.where(scores <= 3, 0, 1)  # the three rows that come last
+    rare = replace(probe, part=replace(probe.part, labels=labels, target=np.array([0.02, 0.98])), k=20)
+    shown, expected = rare.skews(scores)
+    assert shown == pytest.approx(np.log(0.05 / 0.02)) and expected == pytest.approx(np.log(1 / 0.98))
+    even = replace(rare, part=replace(rare.part, target=np.array([0.5, 0.5])))
+    assert even.skews(scores) == pytest.approx((np.log(2), np.log(2)))
 
 
 def test_what_cannot_be_found_is_said():

@@ -13,6 +13,7 @@ from core.ranking import Bench, RankRequest, rank, utility_cost
 WORDS = ["doctor", "nurse", "engineer", "secretary", "judge", "cleaner", "chef", "teacher", "farmer", "pilot"]
 
 
+@pytest.mark.shipped
 @pytest.mark.skipif(
     not (ASSETS / "galleries" / "default" / "manifest.json").exists(),
     reason="the default's assets are not built: run python -m core build-default",

@@ -6,8 +6,8 @@ from scipy.optimize import minimize
 
 from core.config import Edit
 from core.edits import probe_set
-from core.edits.lean import Lean, lean_of, least_drift
 from core.edits.probe_set import unit_queries
+from core.edits.score_gap import ScoreGap, least_drift, score_gap_of
 from core.edits.smallest import smallest_edit
 from core.interventions import INTERVENTIONS
 from core.metrics import RANKING_METRICS, top_rows
@@ -27,43 +27,43 @@ def probe(attach: str = "pooled"):
 QUERIES = unit_queries(TinyBackbone().encode_texts(["a photo of a nurse", "a photo of a pilot"])["pooled"], 12)
 
 
-def a_lean(size: int = 12, seed: int = 0) -> Lean:
+def a_gap(size: int = 12, seed: int = 0) -> ScoreGap:
     rng = np.random.default_rng(seed)
     factor = rng.normal(size=(size, size))
-    return Lean(np.arange(size), np.ones(size), factor @ factor.T / size, rng.random(size), rng.random(size) / 2)
+    return ScoreGap(np.arange(size), np.ones(size), factor @ factor.T / size, rng.random(size), rng.random(size) / 2)
 
 
-def objective(lean: Lean, price: float, keep: float, e: np.ndarray) -> float:
-    return 0.5 * e @ lean.drift @ e - price * (lean.gains - keep * lean.harm) @ e
+def objective(gap: ScoreGap, price: float, keep: float, e: np.ndarray) -> float:
+    return 0.5 * e @ gap.drift @ e - price * (gap.gains - keep * gap.harm) @ e
 
 
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("keep", [0.0, 1.0])
 def test_without_a_limit_it_is_the_optimum(seed, keep):
-    lean, price = a_lean(seed=seed), 0.8
-    found = least_drift(lean, price, len(lean.neurons), keep)
-    best = minimize(lambda e: objective(lean, price, keep, e), np.full(12, 0.2), bounds=[(0, 1)] * 12, tol=1e-12)
-    assert objective(lean, price, keep, found) == pytest.approx(best.fun, abs=1e-3)
+    gap, price = a_gap(seed=seed), 0.8
+    found = least_drift(gap, price, len(gap.neurons), keep)
+    best = minimize(lambda e: objective(gap, price, keep, e), np.full(12, 0.2), bounds=[(0, 1)] * 12, tol=1e-12)
+    assert objective(gap, price, keep, found) == pytest.approx(best.fun, abs=1e-3)
     assert (found >= 0).all() and (found <= 1).all()
 
 
 def test_with_a_limit_it_beats_random_sets_and_keeps_the_limit():
-    lean, rng = a_lean(20, 3), np.random.default_rng(0)
-    found = least_drift(lean, 1.0, 4)
+    gap, rng = a_gap(20, 3), np.random.default_rng(0)
+    found = least_drift(gap, 1.0, 4)
     assert 0 < np.count_nonzero(found) <= 4
     for _ in range(50):
         inside = rng.choice(20, 4, replace=False)
-        part = Lean(inside, np.ones(4), lean.drift[np.ix_(inside, inside)], lean.gains[inside], lean.harm[inside])
+        part = ScoreGap(inside, np.ones(4), gap.drift[np.ix_(inside, inside)], gap.gains[inside], gap.harm[inside])
         other = least_drift(part, 1.0, 4)
-        assert objective(lean, 1.0, 0.0, found) <= objective(part, 1.0, 0.0, other) + 1e-3
-    assert not least_drift(lean, 0.0, 4).any()
+        assert objective(gap, 1.0, 0.0, found) <= objective(part, 1.0, 0.0, other) + 1e-3
+    assert not least_drift(gap, 0.0, 4).any()
 
 
 def test_gains_and_drift_are_the_derivatives_of_what_an_edit_does():
     """A small step on each candidate, measured by editing every row and ranking again."""
     p, query = probe(), QUERIES[0]
     group = p.leading_group(query)
-    lean, known = lean_of(p, [query], [group]), p.part.labels >= 0
+    candidates, known = score_gap_of(p, [query], [group]), p.part.labels >= 0
 
     def gap(edit: Edit) -> tuple[float, float]:
         x = INTERVENTIONS.get("neuron-edit")()(p.material, edit).astype(np.float64)
@@ -73,10 +73,10 @@ def test_gains_and_drift_are_the_derivatives_of_what_an_edit_does():
         return cosine[first].mean() - cosine[known & ~first].mean(), 2 * (1 - moved.mean())
 
     before = gap(Edit())[0]
-    for i, j in enumerate(lean.neurons[:5]):
-        after, drift = gap(Edit((int(j),), strengths=(0.02,), gammas=(float(lean.means[i]),)))
-        assert (before - after) / before / 0.02 == pytest.approx(lean.gains[i], rel=0.05)
-        assert drift == pytest.approx(0.02**2 * lean.drift[i, i], rel=0.1)
+    for i, j in enumerate(candidates.neurons[:5]):
+        after, drift = gap(Edit((int(j),), strengths=(0.02,), gammas=(float(candidates.means[i]),)))
+        assert (before - after) / before / 0.02 == pytest.approx(candidates.gains[i], rel=0.05)
+        assert drift == pytest.approx(0.02**2 * candidates.drift[i, i], rel=0.1)
 
 
 @both
@@ -135,8 +135,8 @@ def test_same_answer_whatever_was_asked_before():
 
 def test_a_neuron_that_is_settled_to_nothing_at_once_does_not_hold_the_search_up():
     """Its best strength alone lies under what counts as on: it gains a little and leaves, again and again."""
-    lean = Lean(
+    gap = ScoreGap(
         neurons=np.arange(2), means=np.zeros(2), drift=np.diag([1.0, 1e6]), gains=np.array([1.0, 500.0]),
         harm=np.zeros(2),
     )  # fmt: skip
-    np.testing.assert_allclose(least_drift(lean, 1.0, 2), [1.0, 0.0])
+    np.testing.assert_allclose(least_drift(gap, 1.0, 2), [1.0, 0.0])

@@ -1,7 +1,6 @@
 """Editing neurons moves what it should and nothing else."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,8 +11,8 @@ from core.config import Edit, InputError
 from core.interventions import INTERVENTIONS, Material, matched_random_edits
 from core.interventions.neuron_edit import edit_tokens
 from core.readout import ReadoutArrays
+from tests.recorded import oracle
 
-ORACLES = Path(__file__).resolve().parents[3] / "shared" / "oracles"
 N, D_IN, D, F = 60, 12, 8, 40
 
 
@@ -214,10 +213,7 @@ def test_reconstruction_only(attach):
 @pytest.mark.parametrize("alpha", ["0", "0.6", "1"])
 @pytest.mark.parametrize("gamma", ["0", "2.5"])
 def test_published_attach(alpha, gamma):
-    path = ORACLES / "debiaslens_attach.npz"
-    if not path.exists():
-        pytest.skip(f"recorded values are not here: {path}")
-    data = dict(np.load(path, allow_pickle=False))
+    data = oracle("debiaslens_attach")
     h, W_dec, b_dec = data["h"], data["sae_W_dec"], data["sae_b_dec"]
     pre = np.maximum((h - b_dec) @ data["sae_W_enc"] + data["sae_b_enc"], 0.0)
     z = np.where(pre > data["sae_threshold"], pre, 0.0)

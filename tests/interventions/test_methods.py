@@ -1,7 +1,5 @@
 """What defines each debiasing method, and the recorded values of the published ones."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -16,15 +14,7 @@ from core.interventions.sem_scores import Ranks, SEMScores, bias_sensitivity, lo
 from core.interventions.sp_topk import group_spread
 from core.interventions.subspaces import mean_differences, row_space, unit, without
 from tests.interventions.test_contract import D, applied, evidence, material, rows, small_sae
-
-ORACLES = Path(__file__).resolve().parents[3] / "shared" / "oracles"
-
-
-def recorded(name: str) -> dict[str, np.ndarray]:
-    path = ORACLES / f"{name}.npz"
-    if not path.exists():
-        pytest.skip(f"recorded values are not here: {path}")
-    return dict(np.load(path, allow_pickle=False))
+from tests.recorded import oracle
 
 
 def on_arrays(name: str, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -42,7 +32,7 @@ def close(a: np.ndarray, b: np.ndarray, atol: float) -> None:
 @pytest.mark.parametrize("case", ["sem_2class_even", "sem_7class_odd", "sem_exact_ties"])
 @pytest.mark.parametrize(("method", "prefix"), [("sem-i", "SEM_i"), ("sem-b", "SEM_b"), ("sem-bi", "SEM_bi")])
 def test_sem_as_recorded(case, method, prefix):
-    data = recorded(case)
+    data = oracle(case)
     found = on_arrays(method, data)
     close(found["Sc"], data[f"{prefix}_Sc"], 2e-7)
     close(found["M"], data[f"{prefix}_M"], 4e-7)
@@ -55,7 +45,7 @@ def test_sem_as_recorded(case, method, prefix):
 
 
 def test_projections_as_recorded():
-    data = recorded("orth_proj_cali")
+    data = oracle("orth_proj_cali")
     close(on_arrays("orth-proj", data)["out"], data["norm_orth_proj"], 1e-6)
     close(on_arrays("orth-cali", data)["out"], data["norm_orth_cali"], 1e-6)
     blocks = np.split(data["candidate_emb"].astype(np.float64), len(data["query_emb"]))
@@ -65,21 +55,21 @@ def test_projections_as_recorded():
 
 
 def test_roboshot_as_recorded():
-    data, none = recorded("roboshot"), np.zeros((0, 2, 48), dtype=np.float32)
+    data, none = oracle("roboshot"), np.zeros((0, 2, 48), dtype=np.float32)
     close(on_arrays("roboshot", data)["out"], data["out_both"], 1e-6)
     close(on_arrays("roboshot", {**data, "helpful_emb": none})["out"], data["out_reject_only"], 1e-6)
     close(on_arrays("roboshot", {**data, "harmful_emb": none})["out"], data["out_accept_only"], 1e-6)
 
 
 def test_prism_mini_as_recorded():
-    data = recorded("prism_mini")
+    data = oracle("prism_mini")
     found = on_arrays("prism-mini", data)
     close(found["text_out"], data["text_out"], 1e-6)
     close(found["image_out"], data["image_out"], 1e-6)
 
 
 def test_bendvlm_as_recorded():
-    data = recorded("bendvlm_2class")
+    data = oracle("bendvlm_2class")
     found = on_arrays("bendvlm", data)
     close(found["e0"], data["e0"], 1e-6)
     close(found["out"], data["out"], 1e-6)
@@ -87,7 +77,7 @@ def test_bendvlm_as_recorded():
 
 
 def test_bendvlm_with_dependent_rows_is_cut_at_their_rank():
-    data = recorded("bendvlm_7class")
+    data = oracle("bendvlm_7class")
     close(on_arrays("bendvlm", data)["e0"], data["e0_rankcut"], 1e-6)
     anchors = prototypes(data["e0"], data["ref_emb"], data["ref_label"], int(data["num_neighbors"]))
     close(anchors, data["step2_prototypes"], 1e-12)
@@ -96,7 +86,7 @@ def test_bendvlm_with_dependent_rows_is_cut_at_their_rank():
 
 @pytest.mark.parametrize("case", ["bendsem_2class", "bendsem_7class"])
 def test_bendsem_as_recorded(case):
-    data = recorded(case)
+    data = oracle(case)
     found = on_arrays("bendsem", data)
     close(found["e0"], data["e0"], 5e-6)
     close(found["out"], data["closed_form"], 1e-6)
@@ -106,7 +96,7 @@ def test_bendsem_as_recorded(case):
 @pytest.mark.parametrize("alpha", [0.0, 0.6, 1.0])
 @pytest.mark.parametrize("gamma", ["0", "2.5"])
 def test_attach_as_recorded(alpha, gamma):
-    data = recorded("debiaslens_attach")
+    data = oracle("debiaslens_attach")
     found = on_arrays("neuron-edit", {**data, "alpha": np.array(alpha), "gamma": np.array(float(gamma))})["out"]
     close(found, data[f"out_g{gamma}_a{alpha:g}"], 1e-5)
     if alpha == 0:

@@ -113,3 +113,36 @@ def test_a_log_that_cannot_be_used_is_one_line_without_the_password(tmp_path: Pa
         with pytest.raises(InputError) as caught:
             LabelLog(wrong)
         assert "\n" not in str(caught.value) and "secret" not in str(caught.value)
+
+
+SECRETS = ("hunter2-secret", "rater-secret", "option-secret")
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "postgresql+psycopg://rater-secret:hunter2-secret@127.0.0.1:1/labels",
+        "postgresql+psycopg://rater-secret:hunter2-secret@127.0.0.1:1/labels?password=option-secret",
+        "postgresql+psycopg://rater-secret:hunter2-secret@127.0.0.1:not-a-port/labels",
+        "postgresql+nothing://rater-secret:hunter2-secret@127.0.0.1/labels",
+        "nothing-known://rater-secret:hunter2-secret@127.0.0.1/labels?sslpassword=option-secret",
+        "mysql://rater-secret:hunter2-secret@127.0.0.1/labels",
+        "sqlite://rater-secret:hunter2-secret@127.0.0.1/labels?mode=option-secret",
+        "://rater-secret:hunter2-secret@127.0.0.1/labels",
+    ],
+)
+def test_no_message_and_no_name_of_a_log_holds_a_secret(address: str) -> None:
+    """Whatever is wrong with an address, what people and logs get to see is its host and database at most."""
+    with pytest.raises(InputError) as refused:
+        LabelLog(address)
+    said = str(refused.value)
+    assert not any(secret in said for secret in SECRETS) and "\n" not in said
+
+
+def test_a_set_that_is_not_there_does_not_tell_the_address(tmp_path: Path) -> None:
+    log = LabelLog(tmp_path / "labels.sqlite")
+    log.where = "postgresql+psycopg://rater-secret:hunter2-secret@db.example/labels?password=option-secret"
+    with pytest.raises(InputError) as refused:
+        log.label_set("0" * 12)
+    said = f"{refused.value} {log.public}"
+    assert "db.example/labels" in said and not any(secret in said for secret in SECRETS)

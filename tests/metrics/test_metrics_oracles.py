@@ -1,24 +1,15 @@
 """Parity with the published implementations: values recorded from them, at 1e-10."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from scipy import stats
 
 from core.metrics import RANKING_METRICS, top_rows
+from tests.recorded import oracle
 
-ORACLES = Path(__file__).resolve().parents[3] / "shared" / "oracles"
 TOLERANCE = 1e-10
 METRIC = {name: RANKING_METRICS.get(name)() for name in ("max_skew", "min_skew", "ndkl", "kl", "bias_at_k")}
 CASES = ["two_ties", "two", "seven_ties", "seven", "separated", "all_tied", "single_label"]
-
-
-def oracle(name: str) -> dict[str, np.ndarray]:
-    path = ORACLES / f"{name}.npz"
-    if not path.exists():
-        pytest.skip(f"recorded values are not here: {path}")
-    return dict(np.load(path, allow_pickle=False))
 
 
 @pytest.mark.parametrize("case", CASES)

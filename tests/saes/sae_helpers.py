@@ -1,22 +1,10 @@
 """Small data and hand-made SAEs for the tests of this room."""
 
-from pathlib import Path
-
 import numpy as np
-import pytest
 import torch
 
 from core.config import SAEConfig
 from core.saes.base import SAE, new_sae
-
-ORACLES = Path(__file__).resolve().parents[3] / "shared" / "oracles"
-
-
-def oracle(name: str) -> dict[str, np.ndarray]:
-    path = ORACLES / name
-    if not path.exists():
-        pytest.skip(f"recorded values are not here: {path}")
-    return dict(np.load(path, allow_pickle=False))
 
 
 def cone(n: int, d: int, seed: int = 0) -> np.ndarray:

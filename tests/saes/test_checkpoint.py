@@ -7,11 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from sae_helpers import ORACLES, random_sae
+from sae_helpers import random_sae
 
 from core.config import Fingerprint, InputError
 from core.saes import checkpoint
 from core.saes.checkpoint import load_sae, save_sae
+from tests.recorded import ORACLES
 
 MADE_FOR = Fingerprint("ViT-B-32", "a" * 64, "image", "pooled", 12, "b" * 64, False, False)
 

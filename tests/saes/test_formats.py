@@ -12,13 +12,14 @@ import numpy as np
 import pytest
 import safetensors.torch
 import torch
-from sae_helpers import ORACLES, cone, oracle, random_sae
+from sae_helpers import cone, random_sae
 
 from core.config import InputError
 from core.saes.base import SAES
 from core.saes.checkpoint import load_foreign, load_sae, save_sae
 from core.saes.exchange import export_sae
 from core.saes.formats.base import FORMATS, writable
+from tests.recorded import ORACLES, oracle
 
 TRAINED = [f"{run}/trainer_0" for run in ("dl_matryoshka", "sap_matryoshka", "sap_batchtopk", "sap_topk")]
 FILES = {

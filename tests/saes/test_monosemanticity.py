@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 import scipy.sparse as sparse
-from sae_helpers import oracle
 
 from core.saes import monosemanticity as module
 from core.saes.monosemanticity import mean_cosine, monosemanticity
+from tests.recorded import oracle
 
 
 def by_all_pairs(codes: np.ndarray, embeddings: np.ndarray) -> np.ndarray:

@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 import torch
-from sae_helpers import cone, oracle, random_sae
+from sae_helpers import cone, random_sae
 
 from core.config import InputError, SAEConfig
 from core.saes.base import new_sae
+from tests.recorded import oracle
 
 SEM = {"W_enc": "encoder.weight", "b_enc": "encoder.bias", "W_dec": "decoder.weight", "b_dec": "bpre"}
 NESTED = {"W_enc": "encoder", "b_enc": "latent_bias", "W_dec": "decoder", "b_dec": "pre_bias"}

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 import torch
-from sae_helpers import ORACLES, oracle
 
 from core.config import SAEConfig, TrainingConfig
 from core.saes.base import SAE, new_sae
 from core.saes.checkpoint import load_sae
 from core.training import Trainer
+from tests.recorded import ORACLES, oracle
 
 TRAINERS = {"matryoshka": "matryoshka-batch-topk", "batchtopk": "batch-topk", "topk": "topk"}
 OTHER_NAMES = {"W_enc": "encoder.weight", "b_enc": "encoder.bias", "W_dec": "decoder.weight", "b_dec": "b_dec"}

@@ -1,15 +1,14 @@
 """Impact ratios equal the recorded tables of the rules and of other packages, and have intervals that cover."""
 
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy.stats import nchypergeom_fisher
 
 from core.statistics import above_median, impact_of
+from tests.recorded import oracle
 
-ORACLE = Path(__file__).resolve().parents[1] / "oracles" / "impact_ratio.npz"
 COLUMNS = {
     "selection_rate": lambda row: row.rate,
     "impact_ratio": lambda row: math.nan if row.ratio.estimate is None else row.ratio.estimate,
@@ -24,8 +23,7 @@ COLUMNS = {
 
 @pytest.fixture(scope="module")
 def recorded() -> dict[str, np.ndarray]:
-    with np.load(ORACLE, allow_pickle=False) as loaded:
-        return {name: loaded[name] for name in loaded.files}
+    return oracle("impact_ratio")
 
 
 def table(categories: np.ndarray, labels: np.ndarray, chosen: np.ndarray):

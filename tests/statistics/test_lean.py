@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import hypergeom
 
-from core.statistics import blind_p, blind_shares, distance_of, holm, lean_of, omnibus_p, share_bounds
+from core.statistics import blind_p, blind_shares, distance_of, holm, lean_of, lean_of_clusters, omnibus_p, share_bounds
 
 
 def test_the_commander_leans_male_whatever_is_asked_for() -> None:
@@ -148,3 +148,19 @@ def test_blind_shares_are_the_quantiles_of_a_blind_draw() -> None:
 def test_unknown_rows_bound_the_shares() -> None:
     assert share_bounds([6, 2], 2) == [(0.6, 0.8), (0.2, 0.4)]
     assert share_bounds([0, 0], 0) == []
+
+
+def test_rows_that_belong_together_make_a_lean_less_sure() -> None:
+    """Ten pictures of each of ten people: the ratio stays, its p is that of ten people, its interval is wider."""
+    lean = lean_of((500, 500), (80, 20))
+    wide = lean_of_clusters(lean, 0.11, (0.11, 0.11), 1e-4, 10.0)
+    assert wide.p == wide.groups[0].p_adjusted == 0.11 and not wide.beyond_chance and wide.design_effect == 10.0
+    for one, other in zip(lean.groups, wide.groups, strict=True):
+        assert other.ratio.estimate == one.ratio.estimate
+        assert other.share.lo < one.share.lo and other.share.hi > one.share.hi
+        assert other.ratio.lo <= 1 <= other.ratio.hi
+    sure = lean_of_clusters(lean, 0.01, (0.01, 0.01), 1e-4, 4.0)
+    assert sure.leading == 0 and sure.groups[0].ratio.lo > 1 > sure.groups[1].ratio.hi
+    half = sure.groups[0].share.hi - sure.groups[0].share.lo
+    assert half == pytest.approx(2 * (lean.groups[0].share.hi - lean.groups[0].share.lo), rel=0.15)
+    assert lean_of_clusters(lean_of((5, 5), (5, 5)), 0.01, (0.01, 0.01), 1e-4, 4.0).p is None

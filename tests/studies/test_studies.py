@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from core.config import ROOT, Edit, InputError
+from core.config import Edit, InputError
 from core.figures import Picture, Series, draw_svg
 from core.gallery import Gallery
 from core.statistics import held_out_leakage
@@ -18,8 +18,8 @@ from core.studies.arms import crossed_skews, max_skews
 from core.studies.disentanglement import disentanglement, score
 from core.studies.preservation import gendered
 from tests.benchmark.small_world import CLASSES, PROMPTS, small_gallery, small_sae
+from tests.recorded import oracle
 
-ORACLE = ROOT.parent / "shared" / "oracles" / "disentanglement.npz"
 SHIPPED_ONLY = ("planted",)
 """Studies of the default world alone."""
 
@@ -137,10 +137,9 @@ def test_a_probe_of_random_labels_finds_nothing_and_of_three_groups_all() -> Non
 # ------------------------------------------------------------------------------------------------ disentanglement
 
 
-@pytest.mark.skipif(not ORACLE.is_file(), reason=f"no recorded numbers at {ORACLE}")
 @pytest.mark.parametrize("space", ["clip", "sae"])
 def test_disentanglement_is_the_recorded_one(space: str) -> None:
-    o = np.load(ORACLE)
+    o = oracle("disentanglement")
     found = disentanglement(o[f"{space}_features"], o["main_label"], o["bias_label"])
     names = {"content": "direct_probe_main", "bias": "direct_probe_second", "leaked": "seq_second_from_main"}
     for mine, theirs in names.items():
@@ -149,9 +148,8 @@ def test_disentanglement_is_the_recorded_one(space: str) -> None:
     np.testing.assert_allclose([found.score, found.error], o[f"{space}_D"], atol=0.05)
 
 
-@pytest.mark.skipif(not ORACLE.is_file(), reason=f"no recorded numbers at {ORACLE}")
 def test_the_score_is_the_recorded_function() -> None:
-    for bias, bias_sd, leaked, leaked_sd, chance, D, error in np.load(ORACLE)["D_function_table"]:
+    for bias, bias_sd, leaked, leaked_sd, chance, D, error in oracle("disentanglement")["D_function_table"]:
         np.testing.assert_allclose(score(bias, bias_sd, leaked, leaked_sd, chance), (D, error), rtol=0, atol=1e-12)
 
 
@@ -228,3 +226,13 @@ def test_figures_repeat_byte_by_byte_and_leave_gaps(tmp_path: Path, kind: str) -
     assert text == (tmp_path / "b.svg").read_text() and "A &amp; B &lt; C" in text
     with pytest.raises(ValueError, match="parts of lengths"):
         Series("bad", [1, 2], [1])
+
+
+@pytest.mark.parametrize(("n", "all_written"), [(6, True), (60, False)])
+def test_names_of_points_are_written_where_there_is_room(tmp_path: Path, n: int, all_written: bool) -> None:
+    """Of few points all are named, wherever they lie; of a crowd in one place only some, and far ones always."""
+    names = [f"crowded {i}" for i in range(n - 1)] + ["far away"]
+    x, y = [*np.linspace(0, 0.01, n - 1).tolist(), 1.0], [*[0.0] * (n - 1), 1.0]
+    draw_svg(Picture("t", "points", "x", "y", (Series("s", x, y, names=names),)), tmp_path / "a.svg")
+    written = [name for name in names if f">{name}<" in (tmp_path / "a.svg").read_text()]
+    assert "far away" in written and (written == names) == all_written

@@ -3,7 +3,7 @@
 from core.benchmark import BenchmarkResult, Cell
 from core.figures import Picture, Series
 from core.statistics import Band, Estimate
-from core.ui.benchmark_view import numbered, table_html
+from core.ui.benchmark_view import not_computed, numbered, table_html
 from core.ui.charts import picture, trade_off
 
 KEYS = ("max_skew", "min_skew", "ndkl", "accuracy", "cosine")
@@ -27,15 +27,22 @@ RESULT = BenchmarkResult(
 )
 
 
+def test_what_is_not_computed_is_named_with_its_methods_and_reason() -> None:
+    lines = not_computed(RESULT)
+    assert "mean-difference, identity, orth-proj: MinSkew x 100 not computed: not asked" in lines and len(lines) == 3
+    notes = RESULT.table().set_index("method")["notes"]
+    assert "Accuracy not computed: not asked" in notes["orth-proj"] and not isinstance(notes["sem-b"], str)
+
+
 def test_the_untouched_model_comes_first_then_by_rising_skew() -> None:
     assert [one.arm for one in numbered(RESULT)] == ["identity", "orth-proj", "mean-difference"]
 
 
 def test_numbers_have_intervals_and_n_and_only_a_merit_is_bold() -> None:
     shown = table_html(RESULT)
-    assert "20.0</span><small>19.0 to 21.0</small>" in shown and "n = 12; without any bias 3.00 to 9.00" in shown
+    assert "20.0</span><small>19.0 to 21.0</small>" in shown and "n = 12; a blind draw shows 3.00 to 9.00" in shown
     assert shown.count('class="best"') == 1 and '<span class="best">10.0</span>' in shown
-    assert "no text SAE" not in shown and 'title="not asked">–' in shown
+    assert "no text SAE" not in shown and 'title="not asked">not computed' in shown
     assert "1. " in shown and shown.index("1. ") < shown.index("2. ") < shown.index("3. ")
 
 

@@ -1,58 +1,84 @@
 """Figures say the numbers they were given: bars, intervals and targets are where their numbers are, in words beside."""
 
+from math import log2
+
 import plotly.graph_objects as go
 import pytest
 from plotly.colors import hex_to_rgb
 
-from core.statistics import Band, Estimate, share_estimate
-from core.ui import charts, figure_parts, neuron_charts
+from core.statistics import Estimate, lean_of, share_estimate
+from core.ui import charts, figure_parts, lean_charts, neuron_charts
 
-SHARES = {"before": {"Female": share_estimate(8, 100), "Male": share_estimate(92, 100)}}
-SHARES["after"] = {"Female": share_estimate(45, 100), "Male": share_estimate(55, 100)}
-TARGET = {"Female": 0.5, "Male": 0.5}
+GROUPS = ("Female", "Male")
+ARMS = {"before": lean_of((500, 500), (8, 92)), "after": lean_of((500, 500), (45, 55))}
+EVEN = [0.5, 0.5]
 
 
 def words(figure: go.Figure) -> str:
     return " | ".join(annotation.text for annotation in figure.layout.annotations)
 
 
-def test_a_bar_ends_at_its_share_and_its_interval_at_the_limits() -> None:
-    figure = charts.demographics(SHARES, TARGET, "even shares")
-    for trace, (name, shares) in zip(figure.data, SHARES.items(), strict=False):
-        assert trace.name == name
-        for i, group in enumerate(trace.y):
-            e = shares[group]
-            assert trace.x[i] == e.estimate
-            assert trace.x[i] + trace.error_x.array[i] == pytest.approx(e.hi)
-            assert trace.x[i] - trace.error_x.arrayminus[i] == pytest.approx(e.lo)
+def drawn(figure: go.Figure, name: str) -> go.Scatter:
+    return next(trace for trace in figure.data if trace.name == name)
 
 
-def test_every_number_stands_beside_its_bar_with_n() -> None:
-    text = words(charts.demographics(SHARES, TARGET, "even shares"))
-    for shares in SHARES.values():
-        for e in shares.values():
-            assert f"{100 * e.estimate:.0f} %" in text
-    assert text.count("of 100") == 4
+def test_a_mark_is_at_its_share_and_its_interval_ends_at_the_limits() -> None:
+    figure = lean_charts.demographics(GROUPS, ARMS, EVEN, "even shares")
+    for name, lean in ARMS.items():
+        trace = drawn(figure, name)
+        for i, one in enumerate(lean.groups):
+            assert trace.x[i] == one.share.estimate
+            assert trace.x[i] + trace.error_x.array[i] == pytest.approx(one.share.hi)
+            assert trace.x[i] - trace.error_x.arrayminus[i] == pytest.approx(one.share.lo)
+    assert drawn(figure, "before").marker.symbol == "circle-open" and drawn(figure, "after").marker.symbol == "circle"
 
 
-def test_the_target_is_drawn_for_every_group_and_named() -> None:
-    figure = charts.demographics(SHARES, {"Female": 0.3, "Male": 0.7}, "gallery shares")
-    line = figure.data[-1]
-    assert dict(zip(line.y, line.x, strict=True)) == {"Female": 0.3, "Male": 0.7}
-    assert "gallery shares" in line.name
+def test_every_share_stands_beside_its_mark_with_its_ratio() -> None:
+    text = words(lean_charts.demographics(GROUPS, ARMS, EVEN, "even shares"))
+    for lean in ARMS.values():
+        for one in lean.groups:
+            assert f"{100 * one.share.estimate:.0f} % (" in text and f"× {one.ratio.estimate:.2f} (" in text
 
 
-def test_a_click_tells_the_group() -> None:
-    figure = charts.demographics(SHARES, TARGET, "even shares")
+def test_searched_share_and_target_are_drawn_for_every_group_and_named() -> None:
+    lean = {"before": lean_of((300, 700), (8, 92))}
+    figure = lean_charts.demographics(GROUPS, lean, EVEN, "even shares")
+    assert list(drawn(figure, "searched").x) == [0.3, 0.7] and list(drawn(figure, "even shares").x) == EVEN
+    same = lean_charts.demographics(GROUPS, lean, [0.3, 0.7], "the shares of the searched rows")
+    assert list(drawn(same, "searched = target").x) == [0.3, 0.7]
+    assert "the shares of the searched rows" not in [trace.name for trace in same.data]
+
+
+def test_a_click_anywhere_in_a_row_tells_the_group() -> None:
+    figure = lean_charts.demographics(GROUPS, ARMS, EVEN, "even shares", "Male")
+    rows = next(trace for trace in figure.data if trace.type == "bar")
+    assert [row[0] for row in rows.customdata] == list(GROUPS) and set(rows.x) == {1.0}
+    assert rows.marker.color[0] != rows.marker.color[1]
     for trace in figure.data:
-        assert [row[0] for row in trace.customdata] == list(trace.y)
+        assert [row[0] for row in trace.customdata] == list(GROUPS)
+    assert "adjusted p" in rows.hovertext[0] and "8 retrieved of 500 searched" in rows.hovertext[0]
 
 
-def test_a_group_that_cannot_be_counted_has_its_reason_and_no_bar() -> None:
-    shares = {"before": {"Female": Estimate.missing("no row with a known group"), "Male": share_estimate(3, 3)}}
-    figure = charts.demographics(shares, TARGET, "even shares")
-    assert list(figure.data[0].y) == ["Male"]
-    assert "no row with a known group" in words(figure)
+def test_a_list_that_cannot_be_counted_has_its_reason_and_no_mark() -> None:
+    figure = lean_charts.demographics(GROUPS, {"before": lean_of((5, 5), (0, 0))}, EVEN, "even shares")
+    assert not drawn(figure, "before").x
+    assert "no retrieved row has a known group" in words(figure)
+
+
+def test_combinations_are_pale_where_their_lean_is_not_beyond_chance() -> None:
+    lean = lean_of((500, 300, 190, 10), (60, 25, 13, 2))
+    places = {("Female", "old"): 0, ("Female", "young"): 1, ("Male", "old"): 2, ("Male", "young"): 3}
+    figure = lean_charts.representation(lean, places, GROUPS, ("old", "young"))
+    strong, pale = (trace.z for trace in figure.data)
+    for (r, c), i in places.items():
+        at = GROUPS.index(r), ("old", "young").index(c)
+        own = strong if lean_charts.named(lean, lean.groups[i]) else pale
+        other = pale if own is strong else strong
+        assert own[at[0]][at[1]] == pytest.approx(log2(lean.groups[i].ratio.estimate)) and other[at[0]][at[1]] is None
+    text = words(figure)
+    assert f"{lean.groups[0].ratio.estimate:.2f}" in text and f"{lean.groups[3].ratio.estimate:.2f}*" in text
+    gone = lean_charts.representation(lean, {("Female", "old"): 0}, GROUPS, ("old",))
+    assert "–" in words(gone)
 
 
 def test_before_after_and_target_differ_in_lightness_too() -> None:
@@ -71,17 +97,17 @@ def test_before_after_and_target_differ_in_lightness_too() -> None:
     assert max(map(luminance, colours)) - min(map(luminance, colours)) > 20
 
 
-def test_controls_show_every_draw_the_null_band_and_every_value() -> None:
-    draws = [0.5 + 0.01 * i for i in range(20)]
-    figure = charts.controls({"original": 0.61, "this edit": 0.1}, draws, Band(0.0, 0.2, 0.08), "MaxSkew")
-    assert any(trace.x is not None and list(trace.x) == draws for trace in figure.data)
-    assert (figure.layout.shapes[0].x0, figure.layout.shapes[0].x1) == (0.0, 0.2)
-    assert "0.61" in words(figure) and "0.10" in words(figure) and "0.50 to 0.69" in words(figure)
+def test_controls_show_every_draw_and_every_value_in_points() -> None:
+    draws = [0.25 + 0.01 * i for i in range(20)]
+    arms = {"original": Estimate(0.46, 0.36, 0.55, 100), "this edit": Estimate(-0.02, -0.1, 0.06, 100)}
+    figure = charts.controls(arms, draws, "lean of Male in points")
+    assert any(list(trace.x) == pytest.approx([100 * v for v in draws]) for trace in figure.data if len(trace.x) == 20)
+    assert "+46 (+36 to +55)" in words(figure) and "−2 (−10 to +6)" in words(figure) and "+25 to +44" in words(figure)
 
 
-def test_a_metric_that_is_missing_leaves_its_row_out_of_controls() -> None:
-    figure = charts.controls({"original": 0.6, "reconstruction only": None}, [], None, "MaxSkew")
-    assert list(figure.data[0].x) == [0.6]
+def test_an_arm_that_is_missing_leaves_its_row_out_of_controls() -> None:
+    figure = charts.controls({"original": Estimate(0.6), "projection": Estimate.missing("none")}, [], "points")
+    assert [list(trace.x) for trace in figure.data] == [[60.0]]
 
 
 def test_costs_have_two_dots_a_row_with_intervals() -> None:

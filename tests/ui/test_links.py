@@ -64,7 +64,7 @@ def full_state() -> AppState:
     state.ask("a photo of a doctor & nurse; 50 %")
     state.set_k(37)
     state.set_attribute("race")
-    state.set_target("gallery")
+    state.set_target("uniform")
     state.set_half("evaluation")
     state.set_where({"race": "White", "gender": "a:b=c"})
     state.open_neuron(17, "image")
@@ -104,6 +104,21 @@ def test_a_link_restores_its_view(name: str) -> None:
         assert getattr(restored, part) == getattr(state, part), part
     assert params_of(restored, world()) == params
     assert len(str(params)) < 1500
+
+
+def test_an_old_link_without_a_target_keeps_meaning_even_shares() -> None:
+    """Links always name their gallery; those that were written before the target changed named no target of theirs."""
+    state = AppState()
+    assert apply({"gallery": ["default@aaaaaaaa"], "q": ["a photo of a nurse"]}, state, world()) == []
+    assert state.target == "uniform"
+    new, typed = AppState(), AppState()
+    assert params_of(AppState(), world())["target"] == ["gallery"]
+    apply(params_of(AppState(), world()), new, world())
+    apply({"q": ["a photo of a nurse"]}, typed, world())
+    assert new.target == typed.target == "gallery"
+    for target in ("uniform", "gallery"):
+        apply({"gallery": ["default"], "target": [target]}, new, world())
+        assert new.target == target
 
 
 BROKEN = {

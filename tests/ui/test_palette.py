@@ -7,8 +7,8 @@ import pytest
 from plotly.colors import hex_to_rgb
 
 from core import figures
-from core.statistics import Band, Estimate, share_estimate
-from core.ui import charts, figure_parts, neuron_charts
+from core.statistics import Estimate, lean_of, share_estimate
+from core.ui import charts, figure_parts, lean_charts, neuron_charts
 
 # Severe colour blindness in linear RGB: Machado, Oliveira and Fernandes 2009, severity 1.
 VISION = {
@@ -64,13 +64,15 @@ def test_the_first_series_of_a_study_are_told_apart_and_every_series_has_its_own
 
 # ------------------------------------------------------------------------------- no colour without its number
 
-HALF = {"Female": share_estimate(8, 100), "Male": share_estimate(92, 100)}
-EVEN = {"Female": 0.5, "Male": 0.5}
+HALF = lean_of((500, 500), (8, 92))
 FIGURES = {
-    "demographics": (charts.demographics({"before": HALF, "after": HALF}, EVEN, "even"), ["8 %", "92 %"]),
+    "demographics": (
+        lean_charts.demographics(("Female", "Male"), {"before": HALF, "after": HALF}, [0.5, 0.5], "even"),
+        ["8 %", "92 %", "× 1.84"],
+    ),
     "controls": (
-        charts.controls({"original": 0.66, "this edit": 0.21}, [0.64, 0.69], Band(0.0, 0.2, 0.1), "MaxSkew"),
-        ["0.66", "0.21", "0.64 to 0.69"],
+        charts.controls({"original": Estimate(0.46), "this edit": Estimate(0.21)}, [0.44, 0.49], "points"),
+        ["+46", "+21", "+44 to +49"],
     ),
     "before_after": (
         charts.before_after({"gender": (share_estimate(9, 10), share_estimate(4, 10))}),
@@ -96,6 +98,16 @@ def test_no_colour_scale_stands_for_a_number(name):
         assert not getattr(trace.marker, "showscale", None)
         colours = trace.marker.color if isinstance(trace.marker.color, list | tuple) else [trace.marker.color]
         assert all(colour is None or isinstance(colour, str) for colour in colours)
+
+
+@every_vision
+def test_the_ends_of_the_ratios_colours_are_told_apart_and_every_cell_has_its_number(vision):
+    low, high = lean_charts.SCALE[0][1], lean_charts.SCALE[-1][1]
+    assert distance(low, high, vision) >= 2 * LEAST
+    cells = {("a", "x"): 0, ("b", "x"): 1}
+    figure = lean_charts.representation(HALF, cells, ("a", "b"), ("x",))
+    assert sum("0.16" in a.text or "1.84" in a.text for a in figure.layout.annotations) == 2
+    assert not any(trace.showscale for trace in figure.data)
 
 
 def test_a_missing_number_has_its_reason_and_no_mark():

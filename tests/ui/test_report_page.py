@@ -54,6 +54,7 @@ def test_the_page_asks_first_and_then_shows_the_files(world: dict[str, str]) -> 
     assert made is not None, words(test)
     document = json.loads(made["files"]["report.json"])
     assert document["spec"]["prompts"] == ["red", "blue"]
+    assert (document["spec"]["schema"], document["spec"]["target"]) == (2, "gallery")
     assert document["attributes"][0]["edits"][0]["image"]["neurons"] == [1, 2]
     assert set(made["files"]) >= {"report.html", "report.json", "findings.csv", "card.md", "manifest.json"}
     assert len(test.get("download_button")) == 6
@@ -79,7 +80,14 @@ def test_a_figure_carries_gallery_sae_edit_k_target_part_and_seed(world: dict[st
     carried = provenance.carrying(figure, lines)
     text = carried.layout.annotations[-1].text.replace("<br>", " ")
     gallery = cache.gallery(world["searched"])
-    for part in (gallery.name, gallery.digest[:8], state.edits["image"].digest[:8], "k: 10", "even shares", "seed: 0"):
+    for part in (
+        gallery.name,
+        gallery.digest[:8],
+        state.edits["image"].digest[:8],
+        "k: 10",
+        "the shares of the searched rows",
+        "seed: 0",
+    ):
         assert part in text
     assert gallery.digest not in text
     assert carried.layout.height > 200 and carried.layout.margin.b > 30

@@ -3,10 +3,12 @@
 import csv
 import io
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
 from core.config import Edit
+from core.statistics import lean_of
 from core.ui import cache, results, sweep_view
 from core.ui.state import KEY, AppState
 from tests.ui.test_compare_view import busiest, chosen, page, said
@@ -57,11 +59,41 @@ def test_the_curve_goes_through_the_page_s_own_numbers(world: dict[str, str]) ->
     assert found.points[0].after == own.after.metrics["max_skew"]
     assert found.points[0].before == own.before.metrics["max_skew"]
     lines = list(csv.DictReader(io.StringIO(sweep_view.tidy(found))))
-    assert [(line["value"], line["arm"]) for line in lines] == [
+    skews = [line for line in lines if line["metric"] == "max_skew"]
+    assert [(line["value"], line["arm"]) for line in skews] == [
         *[("0.25", "before"), ("0.25", "after")],
         *[("1.0", "before"), ("1.0", "after")],
     ]
-    assert float(lines[1]["estimate"]) == own.after.metrics["max_skew"].estimate
+    assert float(skews[1]["estimate"]) == own.after.metrics["max_skew"].estimate
     drawn = {trace.name: trace for trace in sweep_view.figure(found, 0.25).data}
     assert drawn["after"].y[0] == own.after.metrics["max_skew"].estimate
-    assert {"before", "after", "after, 95 % interval", "no bias (95 %)"} == set(drawn) - {None}
+    assert {"before", "after", "after, 95 % interval", "a blind draw (95 %)"} == set(drawn) - {None}
+    group = own.part.groups[sweep_view.followed(found)]
+    told = [line for line in lines if (line["metric"], line["group"], line["arm"]) == ("share", group, "after")]
+    assert float(told[0]["estimate"]) == own.after.shares[group].estimate
+    drawn = {trace.name: trace for trace in sweep_view.share_figure(found, 0.25).data}
+    assert drawn["after"].y[0] == own.after.shares[group].estimate
+    assert drawn["before"].y[0] == own.before.shares[group].estimate
+    symbol = "circle" if own.after.numbers.lean.beyond_chance else "circle-open"
+    assert drawn["after"].marker.symbol[0] == symbol
+    assert "searched share = target" in drawn
+
+
+@pytest.mark.parametrize("metric", sweep_view.METRICS)
+def test_the_metric_stays_selectable(world: dict[str, str], metric: str) -> None:
+    state = switched(world)
+    state.set_filter("sweep-shown", metric)
+    shown = page("compare", state)
+    assert not shown.exception and not shown.warning
+    assert sweep_view.swept(results.asked(state, "gender"), "strength", metric).metric == metric
+
+
+def test_verdicts_are_told_in_stretches(world: dict[str, str]) -> None:
+    found = sweep_view.swept(results.asked(switched(world), "gender"), "strength")
+    few, many = lean_of((50, 50), (11, 9)), lean_of((50, 50), (20, 0))
+    points = [replace(point, lean_after=many if i < 30 else few) for i, point in enumerate(found.points)]
+    told = sweep_view.verdicts_said(replace(found, points=tuple(points)))
+    first = found.points[0].groups[0]
+    assert told == f"Strength 0 to 0.29: leans towards {first} beyond chance; 0.3 to 1: no lean beyond chance."
+    wild = [replace(point, lean_after=many if i % 2 else few) for i, point in enumerate(found.points)]
+    assert "the verdict changes several times" in sweep_view.verdicts_said(replace(found, points=tuple(wild)))

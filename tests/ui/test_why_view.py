@@ -49,13 +49,16 @@ def words(test: AppTest) -> str:
 
 def test_a_point_is_switched_confirmed_and_ends_with_its_prompt(world):
     test = page(state_of(world))
-    assert not test.exception and "leans to" in words(test) and "The smallest edit" in words(test)
+    assert not test.exception and "score gap" in words(test) and "The smallest edit" in words(test)
+    assert "On the probe half, “a photo of a doctor”: **" in words(test) and "beyond chance" in words(test)
     offered = button(test, "Switch this set")
     assert not offered.disabled
     test = offered.click().run()
     state = test.session_state[KEY]
     edit = state.edits["image"]
     assert not test.exception and edit.strengths and edit.gammas and len(edit.neurons) <= why_results.SIZE
+    (table,) = test.table
+    assert {"Which", "MaxSkew", "Cosine"} < set(table.value.columns) and "By chance" not in table.value.columns
     assert "On the evaluation half" in words(test) and "moved towards their means" in words(test)
     state.ask("a photo of a nurse")
     test = test.run()

@@ -5,16 +5,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.config import ROOT, InputError
+from core.config import InputError
 from core.zeroshot.parity import NAMES, _gaps, _percentile, _redrawn, _tables, parity, parity_change, parity_differences
-
-ORACLE = ROOT.parent / "shared" / "oracles" / "metrics_fairlearn.npz"
-recorded = pytest.mark.skipif(not ORACLE.is_file(), reason=f"no recorded numbers at {ORACLE}")
+from tests.recorded import oracle
 
 
-@recorded
 def test_every_recorded_case() -> None:
-    o = np.load(ORACLE)
+    o = oracle("metrics_fairlearn")
     for case in o["case_names"]:
         arrays = (o[f"{case}_{name}"] for name in ("y_true", "y_pred", "group"))
         found = parity_differences(*arrays)
@@ -22,9 +19,8 @@ def test_every_recorded_case() -> None:
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12, err_msg=str(case))
 
 
-@recorded
 def test_our_counts_are_the_recorded_numbers() -> None:
-    o = np.load(ORACLE)
+    o = oracle("metrics_fairlearn")
     for case in o["case_names"]:
         y_true, y_pred, group = (o[f"{case}_{name}"] for name in ("y_true", "y_pred", "group"))
         dpd, eod = _gaps(_tables(y_pred, y_true, group.astype(str), 2)[None], 1)
@@ -33,7 +29,6 @@ def test_our_counts_are_the_recorded_numbers() -> None:
         )
 
 
-@recorded
 @pytest.mark.parametrize(
     ("situation", "words"),
     [
@@ -52,7 +47,7 @@ def test_our_counts_are_the_recorded_numbers() -> None:
     ],
 )
 def test_what_fairlearn_refuses_or_counts_silently_is_refused_in_words(situation: str, words: str) -> None:
-    o = np.load(ORACLE)
+    o = oracle("metrics_fairlearn")
     assert situation in o["exceptions"][:, 0]
     y_true, y_pred, group = (o[f"g2_{name}"] for name in ("y_true", "y_pred", "group"))
     group = group.astype(object)

@@ -41,7 +41,7 @@ def leans(rows: Mapping[str, Mapping[str, Value]], title: str) -> Markup:
 
 
 def arms(rows: Mapping[str, Value], draws: Sequence[Value], title: str) -> Markup:
-    """The mean lean of one group under every arm; draws of random neurons as strokes in their own row."""
+    """The mean size of the lean under every arm; draws of random neurons as strokes in their own row."""
     low, high = _scale([*rows.values(), *({**draw, "lo": None} for draw in draws)])
     step, top = ROW + 8, 8.0
     height = top + step * len(rows)

@@ -174,9 +174,14 @@ def _mean_effect(one: Document, finding: Document) -> Markup:
     )
     words += _these_prompts(change)
     random = arms.get("random neurons")
-    if random is not None and random["group"] == group:
+    if random is not None:
         words += Markup(
-            " As many random neurons of the same firing rate leave a mean lean of {} (smallest and largest draw in "
-            "brackets); {}{} for the edit against them."
-        ).format(estimate(random["points"], "points"), p_text(random["p"]), smallest(random["p"], random["p_smallest"]))
+            " The edit leaves leans of {} in the mean, whichever way they point; as many random neurons of the same "
+            "firing rate leave {} (smallest and largest draw in brackets); {}{} for the edit against them."
+        ).format(
+            estimate(arms["edited"]["size"], "points"),
+            estimate(random["size"], "points"),
+            p_text(random["p"]),
+            smallest(random["p"], random["p_smallest"]),
+        )
     return words

@@ -161,16 +161,6 @@ def test_null_of_a_mean_is_narrower_than_of_one_prompt_unless_prompts_retrieve_t
 # ---------------------------------------------------------------------------------------- groups in the open
 
 
-def test_worst_pair_by_hand_and_small_groups_are_left_out():
-    shares = {"a": share_estimate(30, 60), "b": share_estimate(20, 60), "c": share_estimate(10, 60)}
-    shares["tiny"] = share_estimate(0, 60)
-    found = statistics.worst_pair(shares, [0.25] * 4, 60, [100, 100, 100, 5])
-    assert (found["over"], found["under"]) == ("a", "c")
-    assert found["ratio"] == pytest.approx(3.0)
-    assert found["skew_over"] == pytest.approx(np.log(2))
-    assert statistics.worst_pair(shares, [0.25] * 4, 60, [100, 5, 5, 5]) is None
-
-
 def test_a_small_group_keeps_its_number_and_says_that_it_is_not_interpreted():
     share = share_estimate(3, 60)
     assert statistics.too_few(share, 30) is share
@@ -178,40 +168,6 @@ def test_a_small_group_keeps_its_number_and_says_that_it_is_not_interpreted():
     assert noted.estimate == share.estimate and "only 7 searched rows" in noted.to_json()["note"]
     missing = Estimate.missing("because")
     assert statistics.too_few(missing, 1) is missing
-
-
-# -------------------------------------------------------------------------------------------------- leakage
-
-
-def test_leakage_of_a_planted_direction_goes_when_it_is_projected_out():
-    rng = np.random.default_rng(0)
-    labels = np.arange(300) % 3
-    x = rng.normal(size=(300, 6))
-    centres = 3.0 * np.eye(6)[:3]
-    before = x + centres[labels]
-    after = before.copy()
-    after[:, :3] = rng.normal(size=(300, 3))
-    old, new, change = statistics.leakage(before, after, labels)
-    assert old.estimate > 0.95 and new.lo <= 0.5 <= new.hi
-    assert change.estimate == pytest.approx(new.estimate - old.estimate) and change.hi < 0
-    assert statistics.leakage(before, before, labels)[2].to_json() == {"estimate": 0.0, "lo": 0.0, "hi": 0.0, "n": 300}
-
-
-def test_leakage_with_two_groups_is_one_auc_with_delongs_interval():
-    rng = np.random.default_rng(1)
-    labels = (np.arange(200) < 80).astype(int)
-    scores = rng.normal(size=(200, 1)) + labels[:, None]
-    value, parts = statistics.macro_auc(scores, labels)
-    direct = statistics.auc_estimate(scores[:, 0], labels == 1)
-    assert value == pytest.approx(direct.estimate)
-    half = 1.96 * np.sqrt((parts**2).sum())
-    assert half == pytest.approx((direct.hi - direct.lo) / 2, rel=0.1)
-
-
-def test_a_probe_that_cannot_be_made_says_why():
-    x = np.zeros((10, 2))
-    assert "two groups" in statistics.leakage(x, x, np.zeros(10, dtype=int))[0].reason
-    assert "folds" in statistics.leakage(x, x, np.array([0] * 8 + [1] * 2))[0].reason
 
 
 @settings(max_examples=40, deadline=None)

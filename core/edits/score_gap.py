@@ -1,10 +1,11 @@
-"""What a set of neurons does to a query's lean and to the embeddings, to second order, on the probe rows."""
+"""What a set of neurons does to a query's score gap and to the embeddings, to second order, on the probe rows."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from core.config import NOTHING
 from core.edits.probe_set import ProbeSet
 
 LEAST_ROWS = 3
@@ -15,11 +16,11 @@ that the attribution names first."""
 
 
 @dataclass(frozen=True, eq=False)
-class Lean:
+class ScoreGap:
     """Candidate neurons of one or more queries with what a unit of strength on each of them costs and gives.
 
-    An edit with strengths e (each neuron set to its probe mean) closes about `gains . e` of the query's gap and moves
-    the unit embeddings by about `e' drift e` = 2 (1 - mean cosine).
+    An edit with strengths e (each neuron set to its probe mean) closes about `gains . e` of the query's score gap and
+    moves the unit embeddings by about `e' drift e` = 2 (1 - mean cosine).
     """
 
     neurons: np.ndarray
@@ -34,13 +35,13 @@ class Lean:
     """Share of the explicit queries' own gap that each closes (C,), mean over them; 0 without explicit queries."""
 
 
-def lean_of(
+def score_gap_of(
     probe: ProbeSet,
     queries: Sequence[np.ndarray],
     groups: Sequence[int],
     explicit: Sequence[tuple[np.ndarray, int]] = (),
     most: int = 96,
-) -> Lean:
+) -> ScoreGap:
     """The candidates for an edit that serves all of the given queries.
 
     Parameters
@@ -72,7 +73,7 @@ def lean_of(
     z, inner, chosen = z[:, order], inner[:, order], directions[order]
     along = z * inner
     drift = (z.T @ z) / len(z) * (chosen @ chosen.T) - along.T @ along / len(z)
-    return Lean(alive[order], means[order], drift, gains[order], harm[order])
+    return ScoreGap(alive[order], means[order], drift, gains[order], harm[order])
 
 
 def _worth_a_look(probe: ProbeSet, queries: Sequence[np.ndarray], groups: Sequence[int]) -> np.ndarray:
@@ -88,17 +89,20 @@ def _worth_a_look(probe: ProbeSet, queries: Sequence[np.ndarray], groups: Sequen
 def _closed(
     z: np.ndarray, inner: np.ndarray, along: np.ndarray, cosine: np.ndarray, first: np.ndarray, rest: np.ndarray
 ) -> np.ndarray:
-    """Share of the gap of mean cosines that a unit of strength on each neuron closes (F,); 0 where there is no gap.
+    """Share of the score gap (of mean cosines) that a unit of strength on each neuron closes (F,); 0 where there is no
+    gap (none above NOTHING, which is what rounding makes of cosines that are the same).
 
     Switching neuron j moves a row's cosine by -z (q . W), and through the row's length by +z cos (x . W) / |x|.
     """
     moves = z * (along - cosine[:, None] * inner)
     gap = float(cosine[first].mean() - cosine[rest].mean())
     closed = moves[first].mean(axis=0) - moves[rest].mean(axis=0)
-    return closed / gap if gap > 0 else np.zeros(len(closed))
+    return closed / gap if gap > NOTHING else np.zeros(len(closed))
 
 
-def least_drift(lean: Lean, price: float, size: int, keep: float = 0.0, start: np.ndarray | None = None) -> np.ndarray:
+def least_drift(
+    gap: ScoreGap, price: float, size: int, keep: float = 0.0, start: np.ndarray | None = None
+) -> np.ndarray:
     """Strengths e (C,) in [0, 1], at most `size` of them above 0, of the cheapest edit at a price for the gap.
 
     Lowers e' drift e / 2 - price (gains - keep harm) . e by forward selection: the neuron that lowers it most joins,
@@ -111,7 +115,7 @@ def least_drift(lean: Lean, price: float, size: int, keep: float = 0.0, start: n
     keep : weight of the explicit queries' gap.
     start : strengths to begin with, for example those of a slightly lower price; None: no neuron.
     """
-    worth, cost = price * (lean.gains - keep * lean.harm), lean.drift
+    worth, cost = price * (gap.gains - keep * gap.harm), gap.drift
     own = np.maximum(np.diag(cost), 1e-12)
     strengths = np.zeros(len(worth)) if start is None else start.copy()
     chosen = _settle(cost, worth, own, strengths, [int(j) for j in np.flatnonzero(strengths)])
