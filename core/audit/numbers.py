@@ -24,6 +24,7 @@ from core.statistics import (
     Estimate,
     MeanEffect,
     MeanLean,
+    design_effect,
     list_draws,
     mean_effect,
     mean_estimate,
@@ -113,7 +114,8 @@ def arm_numbers(spec: AuditSpec, attribute: str, part: Part, found: Mapping[str,
     drawn, shares = draws.values(metric, part.target), draws.shares
     tests = spec.tests("headline")
     leans = [
-        mean_lean(tops[:, :k], part.labels, shares[:, i], part.counts, tests, seed) for i, tops in enumerate(rankings)
+        mean_lean(tops[:, :k], part.labels, shares[:, i], part.counts, tests, seed, _design_effect(part, tops[:, :k]))
+        for i, tops in enumerate(rankings)
     ]
     counts = count_groups(part.labels[rankings[..., :k]], groups)
     seen = counts / np.maximum(counts.sum(axis=-1, keepdims=True), 1)
@@ -148,6 +150,13 @@ def arm_numbers(spec: AuditSpec, attribute: str, part: Part, found: Mapping[str,
 def _about(lean: MeanLean) -> int:
     """The group that a comparison of arms is about: the leading one, else the one that departs most."""
     return lean.leading if lean.leading is not None else int(np.argmax(lean.departure))
+
+
+def _design_effect(part: Part, tops: np.ndarray) -> float:
+    """The largest design effect of several lists; 1 where rows are taken as different people."""
+    if part.clusters is None:
+        return 1.0
+    return max(design_effect(part.clusters[top], part.labels[top], part.clusters, part.labels) for top in tops)
 
 
 def _mean_lean_json(part: Part, lean: MeanLean) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from core.report import charts, sentences, words
-from core.verdicts import in_points, smallest, target_name
+from core.verdicts import DIFFERENT_PEOPLE, clustered, in_points, smallest, target_name
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 PICTURES = 12
@@ -93,6 +93,8 @@ def _view(document: Mapping[str, Any]) -> dict[str, Any]:
         "cost_rows": _cost_rows,
         "picture_count": PICTURES,
         "smallest": smallest,
+        "clustered": clustered,
+        "different_people": DIFFERENT_PEOPLE,
         "edit_groups": _edit_groups,
     }
 

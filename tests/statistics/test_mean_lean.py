@@ -104,3 +104,14 @@ def test_everything_retrieved_by_every_prompt_is_not_computed() -> None:
     tops = np.stack([np.arange(150), np.arange(150)[::-1]])
     found = mean_lean(tops, LABELS, shares(tops, LABELS, 2), SIZES)
     assert found.p is None and found.beyond_chance is None and found.leading is None
+
+
+def test_rows_that_belong_together_make_a_mean_less_sure() -> None:
+    tops = np.stack([np.r_[np.arange(0, 30), np.arange(60, 70)], np.r_[np.arange(5, 33), np.arange(75, 87)]])
+    drawn = shares(tops, LABELS, 2)
+    plain, wide = (mean_lean(tops, LABELS, drawn, SIZES, design_effect=effect) for effect in (1.0, 4.0))
+    assert wide.departure[0] == pytest.approx(plain.departure[0] / 2) and wide.p > plain.p
+    assert wide.p == pytest.approx(math.erfc(abs(wide.departure[0]) / math.sqrt(2)))
+    one, other = plain.points[0], wide.points[0]
+    assert other.estimate == one.estimate
+    assert other.estimate - other.lo == pytest.approx(min(2 * (one.estimate - one.lo), other.estimate + 1))
