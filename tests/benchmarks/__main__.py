@@ -7,6 +7,7 @@ import pkgutil
 import sys
 
 import tests.benchmarks
+from core.store import plain
 
 
 def main() -> int:
@@ -22,7 +23,7 @@ def main() -> int:
     found = importlib.import_module(f"tests.benchmarks.{chosen.name}").run(**options)
     if "skipped" in found and not chosen.json:
         print(f"skipped: {found['skipped']}", file=sys.stderr)
-    print(json.dumps(found, indent=None if chosen.json else 1))
+    print(json.dumps(plain(found), indent=None if chosen.json else 1))
     return 0
 
 
