@@ -17,7 +17,7 @@ from scipy.special import ndtr
 
 from core.statistics.effect import Direction, direction_of
 from core.statistics.estimates import LEVEL, MINIMUM_N, Estimate
-from core.statistics.lean import ALPHA
+from core.statistics.lean import ALPHA, lean_of
 from core.statistics.lists import mean_estimate
 from core.statistics.multiplicity import holm
 from core.statistics.omnibus import EQUAL, FAMILY_P, OMNIBUS_DRAWS
@@ -106,6 +106,9 @@ def mean_lean(
     nothing = (math.nan,) * n_groups
     small = tuple(n < MINIMUM_N for n in counts)
     shares = tuple(_these_prompts(observed[:, g] + base[g], drawn[:, :, g]) for g in range(n_groups))
+    own_ends = _own_ends(tops, labels, counts)
+    points = tuple(_opened(one, ends - base[g]) for g, (one, ends) in enumerate(zip(points, own_ends, strict=True)))
+    shares = tuple(map(_opened, shares, own_ends))
     if not np.isfinite(observed).all() or (len(rows) == sum(counts) and np.ptp(weights) < 1e-12):
         return MeanLean(points, shares, tuple(base.tolist()), None, nothing, nothing, (0.0,) * n_groups, 1.0, small)
     null = permuted_means(weights, np.asarray(counts), n_groups, _draws(tests), seed) - base
@@ -179,6 +182,28 @@ def _these_prompts(observed: np.ndarray, drawn: np.ndarray) -> Estimate:
     mean, means = float(observed.mean()), np.nanmean(drawn, axis=1)
     lo, hi = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]) - means.mean() + mean
     return Estimate(mean, max(min(float(lo), mean), 0.0), min(max(float(hi), mean), 1.0), len(observed))
+
+
+def _own_ends(tops: np.ndarray, labels: np.ndarray, counts: Sequence[int]) -> np.ndarray:
+    """Mean over prompts of the ends of each group's own share interval (G, 2)."""
+    retrieved = [np.bincount(labels[top][labels[top] >= 0], minlength=len(counts)).tolist() for top in tops]
+    leans = [lean_of(counts, one).groups for one in retrieved]
+    ends = [[(g.share.lo, g.share.hi) if g.share.lo is not None else (0.0, 1.0) for g in one] for one in leans]
+    return np.array(ends, dtype=np.float64).mean(axis=0)
+
+
+def _opened(value: Estimate, ends: np.ndarray) -> Estimate:
+    """The mean with the prompts' own ends where resampling gives it none: lists of one group alone have no spread, and
+    other people would have some.
+    """
+    if value.estimate is None or value.lo is None or value.hi is None:
+        return value
+    lo, hi = value.lo, value.hi
+    return replace(
+        value,
+        lo=min(float(ends[0]), lo) if value.estimate - lo < EQUAL else lo,
+        hi=max(float(ends[1]), hi) if hi - value.estimate < EQUAL else hi,
+    )
 
 
 def _widened(value: Estimate, factor: float) -> Estimate:

@@ -202,7 +202,7 @@ def test_an_edit_that_turns_a_list_round_overshoots() -> None:
     prompt["difference"] = {"effect": few, "shares": {}}
     said = plain(about_effect(one, prompt, none | {"p_adjusted": 1.0}, None))
     assert "no change beyond chance (2 exchanged rows cannot show one, whatever they are)" in said
-    assert "Male" not in said and "cannot show one" in said
+    assert "Male" not in said and "p = 0.333; adjusted" in said
 
 
 def test_a_group_is_named_only_where_its_finding_is_beyond_chance(audited: Path) -> None:
@@ -261,6 +261,17 @@ def test_the_default_gallery_leans_as_it_was_planted(tmp_path: Path) -> None:
     assert "Leans towards Male beyond chance: 2.00 times" in page
     assert "past the target: it overshoots; the lean turns round: another group is preferred now" in page
     assert "Worst pair, by departure in standard errors, for “a photo of a doctor”" in page
+
+
+def test_a_prompt_of_which_a_method_leaves_nothing_is_told_with_its_reason(tmp_path: Path) -> None:
+    spec = {"schema": 2, "gallery": "default", "attributes": ["gender"], "k": 50, "method": "orth-proj"}
+    spec |= {"prompts": ["a photo of a man", "a photo of a doctor"]}
+    (tmp_path / "spec.json").write_text(json.dumps(spec))
+    assert main(["audit", f"{tmp_path}/spec.json", "--out", f"{tmp_path}/report"]) == 0
+    page, card = ((tmp_path / "report" / name).read_text() for name in ("report.html", "card.md"))
+    said = "Effect: not computed : Orth-Proj leaves nothing of “a photo of a man”: it lies in what it removes."
+    assert said in plain(page) and "| not computed |" in card
+    assert "1 not computed" in plain(page)
 
 
 @pytest.mark.skipif(not FAIRFACE.is_dir(), reason=f"the real embeddings are not here: {FAIRFACE}")

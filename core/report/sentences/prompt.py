@@ -5,7 +5,7 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
-from core.report.words import estimate, interval, mark, p_text, target_name
+from core.report.words import arms_of, estimate, interval, mark, p_text, target_name
 from core.statistics import ALPHA
 from core.verdicts import (
     BEYOND,
@@ -134,7 +134,7 @@ def about_effect(one: Document, prompt: Document, finding: Document, lean: Docum
     ----------
     lean : the finding about the lean of the same prompt; names the group that led before.
     """
-    effect, group = prompt["difference"]["effect"], finding["group"]
+    effect, group = prompt["difference"].get("effect", prompt["difference"]), finding["group"]
     if finding["verdict"] == NOT_COMPUTED:
         return Markup("<strong>Effect: not computed</strong>: {}.").format(effect.get("reason", ""))
     if finding["verdict"] == NO_CHANGE or group is None:
@@ -168,10 +168,8 @@ def _leading(prompt: Document, lean: Document | None) -> Markup:
 def remarks(document: Document, one: Document, prompt: Document) -> Iterator[Markup]:
     """What must be known before the numbers of a prompt are read."""
     items = ITEMS[document["gallery"]["kind"]]
-    for arm in ("before", "after"):
-        found = prompt.get(arm)
-        if found is None:
-            continue
+    for arm, _ in arms_of(prompt):
+        found = prompt[arm]
         when = "" if arm == "before" else "With the edit, "
         if found["unknown"]:
             yield Markup("{}{} of the top {} {} have no known {}: they are in no share.{}").format(
