@@ -120,6 +120,8 @@ def arm_numbers(spec: AuditSpec, attribute: str, part: Part, found: Mapping[str,
     counts = count_groups(part.labels[rankings[..., :k]], groups)
     seen = counts / np.maximum(counts.sum(axis=-1, keepdims=True), 1)
     leading = [most_ahead(part.counts, one.tolist()) for one in counts[0]]
+    base = np.array(part.counts)[leading] / sum(part.counts)
+    largest = float(np.maximum(base, 1 - base).max())
     sizes = [(lean_sizes(seen[i], part, leading), lean_sizes(shares[:, i], part, leading)) for i in range(len(named))]
     document: Document = {}
     for i, arm in enumerate(named):
@@ -129,7 +131,7 @@ def arm_numbers(spec: AuditSpec, attribute: str, part: Part, found: Mapping[str,
             mean = with_null(metric, mean, null_of_mean(metric, tops, part.labels, part.target, seed=seed)[0])
         document[arm] = {
             "lean": _mean_lean_json(part, leans[i]),
-            "size": number(mean_estimate(*sizes[i], seed, (0.0, 1.0)), NO_TARGET),
+            "size": number(mean_estimate(*sizes[i], seed, (0.0, largest)), NO_TARGET),
             "mean": number(mean, target),
             "by_prompt": _by_prompt(found, tops, part, spec, target),
         }
@@ -142,7 +144,7 @@ def arm_numbers(spec: AuditSpec, attribute: str, part: Part, found: Mapping[str,
         document[arm] |= {"change": number(change, target), "effect": _mean_effect_json(part, effect)}
         document[arm]["cosine"] = _mean_cosine(found, arm, part)
     if CHOSEN in named and any(arm.startswith("random ") for arm in arms):
-        size = mean_estimate(*sizes[named.index(CHOSEN)], seed, (0.0, 1.0))
+        size = mean_estimate(*sizes[named.index(CHOSEN)], seed, (0.0, largest))
         document["random neurons"] = _random(spec, part, found, leading, size)
     return document
 

@@ -122,5 +122,5 @@ def test_lists_of_one_group_alone_still_leave_other_people_possible() -> None:
     found = mean_lean(tops, LABELS, shares(tops, LABELS, 2), SIZES)
     own = [lean_of(SIZES.tolist(), (30, 0)).groups[g].points for g in range(2)]
     assert found.points[0].estimate == pytest.approx(0.6) == found.points[0].hi
-    assert found.points[0].lo <= own[0].lo + 1e-12 < 0.6 and found.points[1].hi >= own[1].hi - 1e-12 > -0.4
+    assert found.points[0].lo <= own[0].lo + 1e-12 < 0.6 and found.points[1].hi >= own[1].hi - 1e-12 > -0.6
     assert found.shares[0].lo < 1.0 == found.shares[0].hi
