@@ -196,8 +196,11 @@ def planted(path: Path, name: str) -> Iterator[Fault]:
     """Every fault of a file."""
     for number, (slot, where) in enumerate(slots(ast.parse(path.read_text()))):
         for variant, new in enumerate(changes(slot)):
-            old = ast.unparse(slot[3])
-            yield Fault(name, slot[3].lineno, where, f"{old} -> {ast.unparse(new)}", (number, variant))  # type: ignore[attr-defined]
+            parent, _, _, old = slot
+            change = f"{ast.unparse(old)} -> {ast.unparse(new)}"
+            if isinstance(parent, ast.expr | ast.keyword):
+                change += f" in {ast.unparse(parent)}"
+            yield Fault(name, old.lineno, where, change, (number, variant))  # type: ignore[attr-defined]
 
 
 def with_fault(source: str, place: tuple[int, int]) -> ast.Module:
