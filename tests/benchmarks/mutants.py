@@ -245,6 +245,8 @@ def left_alone(parent: ast.AST, name: str, child: ast.AST) -> bool:
     if isinstance(parent, ast.arguments) and name == "defaults":
         names = [arg.arg for arg in (*parent.posonlyargs, *parent.args)][-len(parent.defaults) :]
         return bool(FINENESS.search(names[parent.defaults.index(child)]))  # type: ignore[arg-type]
+    if isinstance(parent, ast.Call) and name == "args" and parent.args.index(child) and called(parent) == "round":  # type: ignore[arg-type]
+        return True
     if isinstance(child, ast.Raise | ast.Import | ast.ImportFrom | ast.JoinedStr | ast.Assert):
         return True
     return isinstance(parent, ast.Subscript) and name == "value" and isinstance(child, ast.Name)
@@ -280,14 +282,14 @@ def changes(slot: Slot) -> Iterator[ast.AST]:
 
 
 def calls(node: ast.Call) -> Iterator[ast.AST]:
-    called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-    if called in OTHER:
+    function = called(node)
+    if function in OTHER:
         name = "attr" if isinstance(node.func, ast.Attribute) else "id"
-        yield altered(node, lambda new: setattr(new.func, name, OTHER[called]))
-    if called in DROPPED and node.args and not isinstance(node.args[0], ast.Starred):
+        yield altered(node, lambda new: setattr(new.func, name, OTHER[function]))
+    if function in DROPPED and node.args and not isinstance(node.args[0], ast.Starred):
         yield node.args[0]
     for at in range(len(node.args) - 1):
-        if isinstance(node.args[at], ast.Name) and isinstance(node.args[at + 1], ast.Name) and called not in OTHER:
+        if isinstance(node.args[at], ast.Name) and isinstance(node.args[at + 1], ast.Name) and function not in OTHER:
             yield altered(node, lambda new, at=at: exchange(new.args, at))
 
 
@@ -303,6 +305,10 @@ def constants(value: object, parent: ast.AST, name: str) -> Iterator[object]:
     elif isinstance(value, float) and abs(value) >= TINY and value < 1e5:
         yield value * 2
         yield value * 10 if value < 0.1 else value / 2
+
+
+def called(node: ast.Call) -> str:
+    return node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
 
 
 def altered(node: Any, change: Callable[[Any], Any]) -> Any:

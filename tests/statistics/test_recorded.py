@@ -1,7 +1,7 @@
 """Numbers that are defined by how they are simulated or searched, as recorded: that no digit moves by a slip.
 
 That they are right is what the other tests here say, by coverage and defining properties; those have room for noise, in
-which a small slip hides. `python -m tests.statistics.test_recorded` writes the numbers anew after a change that is meant.
+which a small slip hides. `python -m tests.statistics.test_recorded` writes the numbers anew after a change that is mean
 """
 
 import json
@@ -28,7 +28,7 @@ def case(function: Callable[..., Any], arguments: Iterable[tuple] = ((),)) -> No
         CASES[f"{function.__name__} {i}"] = lambda given=given: function(*given)
 
 
-# -- gaps: few rows, many groups, large groups, a rare one, all alike, all right, two alike ------------------------------
+# -- gaps: few rows, many groups, large groups, a rare one, all alike, all right, two alike ----------------------------
 
 COUNTS = [
     ([180, 150], [200, 200]),
@@ -56,7 +56,7 @@ def picked(right: list[int], n: list[int]) -> list[Any]:
 case(picked, COUNTS)
 
 
-# -- test inversion: level lists, trends, tops, seven groups, unknown rows, pure and short lists -------------------------
+# -- test inversion: level lists, trends, tops, seven groups, unknown rows, pure and short lists -----------------------
 
 
 def drawn_list(chances: np.ndarray, seed: int) -> np.ndarray:
@@ -180,7 +180,7 @@ case(
 )
 
 
-# -- lists of prompts ----------------------------------------------------------------------------------------------------
+# -- lists of prompts --------------------------------------------------------------------------------------------------
 
 
 def prompts(n_groups: int, seed: int, strength: float, after: float) -> list[Any]:
@@ -217,7 +217,7 @@ def prompts(n_groups: int, seed: int, strength: float, after: float) -> list[Any
 case(prompts, [(2, 0, 0.9, 0.1), (3, 1, 0.5, -0.6), (3, 0, 0.0, 0.1), (4, 2, 0.8, 0.8)])
 
 
-# -- one list ------------------------------------------------------------------------------------------------------------
+# -- one list ----------------------------------------------------------------------------------------------------------
 
 EXCHANGES = [
     Exchange((7, 5, 2), (2, 9, 3), (10, 40, 20)),
