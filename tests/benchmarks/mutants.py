@@ -52,7 +52,20 @@ FINENESS = re.compile(
 )
 """Names of constants and parameters that say how finely something is computed."""
 NO_FAULT = {"annotation", "returns", "decorator_list", "format_spec", "type_params"}
-FINE_KEYWORDS = {"axis", "dtype", "maxsize", "xtol", "rtol", "atol", "seed", "draws", "decimals", "repr", "method"}
+FINE_KEYWORDS = {
+    "axis",
+    "strict",
+    "dtype",
+    "maxsize",
+    "xtol",
+    "rtol",
+    "atol",
+    "seed",
+    "draws",
+    "decimals",
+    "repr",
+    "method",
+}
 TINY = 1e-4
 """Constants below are tolerances."""
 
@@ -239,6 +252,7 @@ def left_alone(parent: ast.AST, name: str, child: ast.AST) -> bool:
     """Words, types, and how finely something is computed."""
     if isinstance(child, ast.Assign | ast.AnnAssign):
         targets = child.targets if isinstance(child, ast.Assign) else [child.target]
+        targets = [one for target in targets for one in (target.elts if isinstance(target, ast.Tuple) else [target])]
         return any(isinstance(target, ast.Name) and FINENESS.search(target.id) for target in targets)
     if isinstance(child, ast.keyword):
         return child.arg in FINE_KEYWORDS

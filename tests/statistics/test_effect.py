@@ -142,3 +142,25 @@ def test_the_target_and_the_base_share_may_see_different_directions() -> None:
     found = effect_of(*leans(exchange, (400, 1600)), exchange, (0.5, 0.5))
     assert (found.direction, found.lean_direction) == ("past", "towards")
     assert found.leading_before == found.group == 0 and found.leading_after == 0
+
+
+def test_the_spread_of_a_share_is_widest_in_the_middle() -> None:
+    """Of 40 exchanged rows 32 are of the first group: 4 more than expected is 10 of sqrt(.8 x .2), 2 fewer of four
+    rows is 6.7 of sqrt(.1 x .9).
+    """
+    exchange = Exchange((12, 4, 4), (20, 0, 0), (20, 30, 30))
+    before, after = leans(exchange, (300, 300, 300))
+    assert effect_of(replace(before, p=1.0), after, exchange, (1 / 3,) * 3).group == 0
+
+
+def test_a_group_that_was_not_exchanged_has_not_changed() -> None:
+    exchange = Exchange((2, 2, 0), (2, 2, 0), (20, 20, 20))
+    before, after = leans(exchange, (300, 300, 300))
+    assert effect_of(replace(before, p=1.0), after, exchange, (1 / 3,) * 3).group == 0
+
+
+def test_the_borders_of_what_can_be_known() -> None:
+    exchange = Exchange((4, 0), (0, 4), (40, 40))
+    found = effect_of(*leans(exchange), exchange, (0.5, 0.5))
+    assert replace(found, smallest_p=0.05).knowable and not replace(found, smallest_p=0.0501).knowable
+    assert not replace(found, p=1.01 * found.smallest_p).at_smallest
