@@ -10,10 +10,12 @@ from pathlib import Path
 import numpy as np
 import torch.distributed as distributed
 
-from core.config import InputError, SAEConfig, TrainingConfig
-from core.saes.base import SAES
+from core.config import InputError
+from core.saes.base import SAES, sae_config
+from core.saes.config import SAEConfig
 from core.saes.shares import WHOLE, PartShare, Share
 from core.saes.topk import TopKSAE
+from core.training.config import TrainingConfig
 from core.training.rows import Batches
 from core.training.steps import CurvePoint, new_trainer, take_step
 
@@ -26,7 +28,7 @@ SMOOTH = [arch for arch in SAES.names() if not SAES.get(arch).straight_through]
 
 
 def config(arch: str) -> SAEConfig:
-    return SAEConfig(arch, 8, 24, 3)
+    return sae_config(arch, 8, 24, 3)
 
 
 def embeddings(n: int = 1000, d: int = 8, seed: int = 0) -> np.ndarray:

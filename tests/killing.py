@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from core.config import SAEConfig, TrainingConfig
+from core.saes.base import sae_config
 from core.training import STATE, train_sae
+from core.training.config import TrainingConfig
 
 KILLS = 10
-CONFIG = SAEConfig("matryoshka-batch-topk", 8, 24, 3)
+CONFIG = sae_config("matryoshka-batch-topk", 8, 24, 3)
 LONG = TrainingConfig(steps=300, batch=16)
 
 

@@ -5,9 +5,9 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from core.config import SAEConfig, TrainingConfig
-from core.saes.base import new_sae
+from core.saes.base import new_sae, sae_config
 from core.training import Trainer
+from core.training.config import TrainingConfig
 from tests.benchmarks import train
 
 
@@ -23,7 +23,7 @@ class Rival:
     dead_feature_threshold, dead_features = 10_000_000, 0
 
     def __init__(self) -> None:
-        self.ae = new_sae(SAEConfig("matryoshka-batch-topk", 16, 64, 4))
+        self.ae = new_sae(sae_config("matryoshka-batch-topk", 16, 64, 4))
         self.ae.initialise(torch.Generator().manual_seed(7))
         settings = {"warmup_steps": train.WARMUP, "dead_after": 10_000_000, "threshold_start": 1000}
         self.trainer = Trainer(self.ae, TrainingConfig(steps=train.STEPS, batch=32, **settings))

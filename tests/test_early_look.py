@@ -3,14 +3,13 @@
 import numpy as np
 import torch
 
-from core.config import SAEConfig
 from core.neurons import early_look
-from core.saes.base import new_sae
+from core.saes.base import new_sae, sae_config
 
 
 def planted() -> tuple[torch.nn.Module, np.ndarray]:
     """A ReLU SAE whose codes are the embeddings themselves: neuron 0 common, 1 strong, 2 weak, 3 silent."""
-    sae = new_sae(SAEConfig("relu", 4, 4, 1))
+    sae = new_sae(sae_config("relu", 4, 4, 1))
     eye = np.eye(4, dtype=np.float32)
     sae.load_arrays({"W_enc": eye, "W_dec": eye, "b_enc": np.zeros(4), "b_dec": np.zeros(4)})
     x = np.zeros((400, 4), dtype=np.float32)

@@ -7,12 +7,13 @@ import pandas as pd
 import pytest
 
 from core import ranking
-from core.config import SAEConfig, TrainingConfig, suggested_training
 from core.gallery import import_gallery
 from core.neurons import best_neurons, codes_of, separation
 from core.ranking import Bench, RankRequest
+from core.saes.base import sae_config
 from core.statistics import auc
 from core.training import train_on_gallery
+from core.training.config import TrainingConfig, suggested_training
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "fairface_rn50"
 MALE_SHARES = {
@@ -90,7 +91,7 @@ def test_an_sae_of_the_suggested_size_has_a_gender_neuron_that_carries_over(gall
     """Trained and chosen on the probe half inside White, measured on the evaluation half; .868 was observed."""
     rows = {half: gallery.rows(half, {"race": "White"}) for half in ("probe", "evaluation")}
     plan = suggested_training(len(gallery.rows("probe")), 1024)
-    shape, training = SAEConfig("topk", 1024, plan.d_sae, plan.k), TrainingConfig(plan.steps, plan.batch)
+    shape, training = sae_config("topk", 1024, plan.d_sae, plan.k), TrainingConfig(plan.steps, plan.batch)
     made = train_on_gallery(gallery, "pooled", "probe", shape, training, tmp_path / "sae")
     codes, labels = codes_of(gallery, made), gallery.labels("gender")
     group, best = max(best_neurons(codes, labels, rows["probe"]).items(), key=lambda found: found[1].auc.estimate)

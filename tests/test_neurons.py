@@ -7,7 +7,7 @@ import scipy.sparse as sparse
 import scipy.stats
 import torch
 
-from core.config import Fingerprint, InputError, SAEConfig
+from core.config import Fingerprint, InputError
 from core.gallery import import_gallery
 from core.neurons import (
     active_neurons,
@@ -24,7 +24,7 @@ from core.neurons import (
     shared_neurons,
     social_neurons,
 )
-from core.saes.base import new_sae
+from core.saes.base import new_sae, sae_config
 from core.saes.checkpoint import SAEFile, save_sae
 from tests.recorded import oracle
 
@@ -205,7 +205,7 @@ def test_neighbours_by_direction_and_by_firing():
 
 @pytest.fixture
 def sae():
-    sae = new_sae(SAEConfig("matryoshka-batch-topk", 6, 20, 3))
+    sae = new_sae(sae_config("matryoshka-batch-topk", 6, 20, 3))
     sae.initialise(torch.Generator().manual_seed(0))
     sae.threshold.fill_(0.4)
     return sae.frozen()

@@ -10,11 +10,13 @@ import torch
 from core.backbones.open_clip_models import load_backbone
 from core.backbones.token_draw import TokenDraw
 from core.cli import main
-from core.config import InputError, SAEConfig, TrainingConfig
+from core.config import InputError
 from core.datasets import DATASETS
 from core.gallery import build_gallery, open_gallery
+from core.saes.base import sae_config
 from core.saes.checkpoint import load_sae, sae_digest
 from core.training import train_on_gallery, train_sae
+from core.training.config import TrainingConfig
 from tests.backbones.tiny_clip import pictures, saved
 
 TEXTS = ["a man", "", "a photo of the young woman with glasses", "nurse " * 30, "the doctor", "a person"]
@@ -101,7 +103,7 @@ def test_an_items_tokens_follow_from_its_id_alone(backbone, gallery, tmp_path):
 
 
 def test_an_sae_of_tokens_says_so_and_reads_residuals(gallery, tmp_path):
-    config, training = SAEConfig("topk", 48, 24, 3), TrainingConfig(steps=10, batch=4)
+    config, training = sae_config("topk", 48, 24, 3), TrainingConfig(steps=10, batch=4)
     made = train_on_gallery(gallery, "residual", "all", config, training, tmp_path / "a", tokens=True)
     assert made.training["tokens"] == {"per_item": 2, "seed": 0} and made.training["rows"] == 16
     assert made.fingerprint == gallery.fingerprint("residual")

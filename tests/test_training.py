@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from core.config import Fingerprint, InputError, SAEConfig, TrainingConfig, suggested_training
-from core.saes.base import SAES, new_sae
+from core.config import Fingerprint, InputError
+from core.saes.base import SAES, new_sae, sae_config
 from core.saes.checkpoint import load_sae, sae_digest
 from core.saes.quality import quality
 from core.training import (
@@ -22,9 +22,10 @@ from core.training import (
     train_on_gallery,
     train_sae,
 )
+from core.training.config import TrainingConfig, suggested_training
 
 ROOT = Path(__file__).resolve().parent.parent
-CONFIG = SAEConfig("matryoshka-batch-topk", 8, 24, 3)
+CONFIG = sae_config("matryoshka-batch-topk", 8, 24, 3)
 SHORT = TrainingConfig(steps=30, batch=16, dead_after=100, threshold_start=5)
 
 
@@ -279,7 +280,7 @@ def test_an_interrupted_training_says_what_it_was_and_can_be_forgotten(tmp_path)
     stopped("a", 3)
     first, second = interrupted(tmp_path)
     assert (first.out, first.step, second.out, second.step) == (tmp_path / "a", 3, tmp_path / "b", 12)
-    assert SAEConfig(**second.plan["config"]) == CONFIG and TrainingConfig(**second.plan["training"]) == SHORT
+    assert sae_config(**second.plan["config"]) == CONFIG and TrainingConfig(**second.plan["training"]) == SHORT
     assert (second.plan["half"], second.plan["name"]) == ("probe", "toy")
     forget(first.out)
     assert [found.out for found in interrupted(tmp_path)] == [tmp_path / "b"]
@@ -323,7 +324,7 @@ def test_suggestions_leave_rows_for_every_neuron_and_say_why(n, d):
     found = suggested_training(n, d)
     assert 1 <= found.k <= found.d_sae <= max(2 * d, 1)
     assert found.d_sae == 2 * d or found.d_sae == 32 or 8 <= n / found.d_sae < 16
-    SAEConfig("topk", d, found.d_sae, found.k)
+    sae_config("topk", d, found.d_sae, found.k)
     neurons, active, steps = found.why()
     assert f"{found.d_sae:,} neurons for {n:,} rows of {d:,} columns" in neurons
     assert ("single items" in neurons) == (found.d_sae < 2 * d)
@@ -338,7 +339,7 @@ def test_half_precision_products_train_the_same_kind_of_sae(arch):
     found = {}
     for precision in ("auto", "float32", "bfloat16"):
         training = TrainingConfig(steps=30, batch=32, lr=5e-3, precision=precision, dead_after=300)
-        sae, curve = train_sae(x, SAEConfig(arch, 8, 24, 3), training)
+        sae, curve = train_sae(x, sae_config(arch, 8, 24, 3), training)
         assert all(value.dtype == torch.float32 for value in sae.parameters())
         found[precision] = quality(sae, x).fvu, curve[-1].loss, sae_digest(sae)
     assert found["auto"] == found["float32"], "auto changes nothing on a CPU"

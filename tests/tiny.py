@@ -6,10 +6,10 @@ from functools import cached_property
 import numpy as np
 import torch
 
-from core.config import Fingerprint, SAEConfig, digest_of
+from core.config import Fingerprint, digest_of
 from core.gallery import Codes, unit_rows
 from core.readout import ReadoutArrays
-from core.saes.base import new_sae
+from core.saes.base import new_sae, sae_config
 from core.saes.checkpoint import SAEFile
 
 N, D_MODEL, D, F = 400, 16, 12, 48
@@ -141,7 +141,7 @@ class TinyBackbone:
 def sae_file(side: str, attach: str) -> SAEFile:
     d_in = D_MODEL if attach == "residual" else D
     rng = np.random.default_rng(7)
-    sae = new_sae(SAEConfig("topk", d_in, F, 6))
+    sae = new_sae(sae_config("topk", d_in, F, 6))
     W_dec = rng.normal(size=(F, d_in)).astype(np.float32)
     W_dec /= np.linalg.norm(W_dec, axis=1, keepdims=True)
     filled = {"W_enc": W_dec.T, "W_dec": W_dec, "b_enc": np.zeros(F), "b_dec": np.full(d_in, 0.3)}

@@ -8,10 +8,9 @@ import numpy as np
 
 from core.audit.arms import CHOSEN, ORIGINAL, PROJECTION, RECONSTRUCTION, Ranked
 from core.audit.spec import AuditSpec
-from core.metrics import RANKING_METRICS
+from core.metrics import RANKING_METRICS, headline_metrics
 from core.metrics.base import count_groups
 from core.ranking.measures import (
-    RANKING_NAMES,
     ListNumbers,
     asks_gallery_shares,
     list_change,
@@ -88,7 +87,7 @@ def prompt_numbers(
 
 def _with_target(document: dict[str, Any], target: Any) -> dict[str, Any]:
     """The metrics of a list or of a change, each with the target that it is measured against."""
-    return {key: {**item, "target": target} if key in RANKING_NAMES else item for key, item in document.items()}
+    return {key: {**item, "target": target} if key in headline_metrics() else item for key, item in document.items()}
 
 
 # ------------------------------------------------------------------------------------- means and controls

@@ -22,12 +22,15 @@ from core.avatars.sae_choice import Judge
 from core.avatars.world import Avatar
 from core.backbones.base import Backbone
 from core.backbones.open_clip_models import DEFAULT, LOCAL, load_backbone, save_clip
-from core.config import ASSETS, ATTACHES, Attach, SAEConfig, Side, TrainingConfig, digest_of
+from core.config import ASSETS, ATTACHES, Attach, Side, digest_of
 from core.gallery import Gallery, build_gallery, open_gallery
 from core.neurons import encode_gallery
+from core.saes.base import sae_config
 from core.saes.checkpoint import load_sae
+from core.saes.config import SAEConfig
 from core.store import atomic_folder, file_digest, partial_folder, read_json, write_json
 from core.training import train_sae
+from core.training.config import TrainingConfig
 from core.zeroshot import PromptSet
 
 RECORD = "default-build.json"
@@ -45,7 +48,7 @@ class SAERecipe:
 
     def config(self, x: np.ndarray) -> SAEConfig:
         """The SAE of this recipe for embeddings x (n, d_in)."""
-        return SAEConfig("matryoshka-batch-topk", x.shape[1], self.d_sae, self.k)
+        return sae_config("matryoshka-batch-topk", x.shape[1], self.d_sae, self.k)
 
 
 @dataclass(frozen=True)

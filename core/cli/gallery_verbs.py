@@ -59,7 +59,7 @@ def build(
 ) -> None:
     """Embed pictures or captions into a gallery; an interrupted build goes on where it was."""
     from core.backbones.open_clip_models import load_backbone
-    from core.datasets.base import DATASETS
+    from core.datasets import items_of
     from core.gallery.embedding import embed_parts
     from core.gallery.spreading import spread_parts
 
@@ -72,7 +72,7 @@ def build(
     for part in attaches:
         one_of(part, ATTACHES, "--attach")
     one_of(precision, TOWER_PRECISIONS, "--precision")
-    items = DATASETS.get(kind)().items(source, table=table, licence=licence, provenance=provenance)
+    items = items_of(kind, source, table, licence, provenance)
     backbone = load_backbone(model, pretrained, device)
     load = partial(load_backbone, *model_everywhere(model, pretrained), backbone.device.type)
     with chosen_cluster(ray, workers) as cluster, progress_bar() as progress:

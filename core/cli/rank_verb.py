@@ -14,10 +14,9 @@ from core.cli.editing import chosen_edits, target_of, text_model
 from core.cli.output import Json, emit, estimate_text, progress_bar
 from core.config import HALVES, InputError, one_of
 from core.gallery import open_gallery, open_ivf, parse_where
+from core.metrics import headline_metrics
 from core.store import read_array
 from core.verdicts import effect_line, lean_line, smallest, target_name
-
-METRICS = ("max_skew", "min_skew", "ndkl", "kl")
 
 
 @app.command("rank")
@@ -109,7 +108,7 @@ def _lines(document: dict[str, Any]) -> Iterator[str]:
             yield f"{arm}: not computed: {document[arm]['reason']}"
         elif arm in document:
             yield f"{arm}:"
-            yield from (f"  {line}" for line in list_lines(document[arm], METRICS))
+            yield from (f"  {line}" for line in list_lines(document[arm], headline_metrics()))
             yield "  first: " + ", ".join(map(str, document[arm]["ids"][:10]))
     if "effect" in document.get("difference", {}):
         yield from _changes(document)

@@ -13,7 +13,7 @@ from core.cli.app import INTERRUPTED
 from core.cli.clusters import Ray, Workers, chosen_cluster
 from core.cli.output import Json, emit, progress_bar
 from core.cli.sae_verbs import verbs
-from core.config import ATTACHES, HALVES, SIDES, InputError, SAEConfig, TrainingConfig, one_of, suggested_training
+from core.config import ATTACHES, HALVES, SIDES, InputError, one_of
 from core.gallery import Gallery, open_gallery
 
 if TYPE_CHECKING:
@@ -35,9 +35,12 @@ def train(
     lr: Annotated[float | None, typer.Option("--lr", help="Peak learning rate.")] = None,
     seed: Annotated[int, typer.Option("--seed")] = 0,
     half: Annotated[str, typer.Option("--half", help="all, probe or evaluation rows to train on.")] = "all",
-    levels: Annotated[str | None, typer.Option("--levels", help="Active neurons a level (msae): 8,16.")] = None,
-    weighting: Annotated[str | None, typer.Option("--weighting", help="reverse or uniform (msae).")] = None,
-    sparsity: Annotated[float | None, typer.Option("--sparsity", help="Price of activity (relu, jumprelu).")] = None,
+    own: Annotated[
+        list[str] | None, typer.Option("--set", help="NAME=VALUE: a setting of the architecture's own, repeatable.")
+    ] = None,
+    levels: Annotated[str | None, typer.Option("--levels", help="Short for --set levels=8,16.")] = None,
+    weighting: Annotated[str | None, typer.Option("--weighting", help="Short for --set weighting=uniform.")] = None,
+    sparsity: Annotated[str | None, typer.Option("--sparsity", help="Short for --set sparsity=0.1.")] = None,
     warmup: Annotated[int | None, typer.Option("--warmup", help="Steps over which the rate rises.")] = None,
     decay: Annotated[float | None, typer.Option("--decay", help="Last share of steps, rate falling.")] = None,
     clip: Annotated[float | None, typer.Option("--clip", help="Largest gradient norm.")] = None,
@@ -55,7 +58,7 @@ def train(
 
     one_of(half, HALVES, "--half")
     wanted = {"d_sae": d_sae, "k": k, "steps": steps, "batch": batch}
-    shape = _given(weighting=weighting, sparsity=sparsity, levels=_numbers(levels))
+    shape = _set(own or []) | _given(weighting=weighting, sparsity=sparsity, levels=levels)
     fine = _given(
         warmup_steps=warmup,
         decay_fraction=decay,
@@ -89,7 +92,7 @@ def _train(
     attach: Any,
     out: Path,
     wanted: dict[str, int | None],
-    shape: dict[str, Any],
+    shape: dict[str, str],
     fine: dict[str, Any],
     options: dict[str, Any],
     device: str | None,
@@ -98,13 +101,18 @@ def _train(
 ) -> dict[str, Any]:
     """Train one SAE and say how good it is."""
     from core.backbones.base import default_device
+    from core.saes.base import SAES, sae_config
+    from core.saes.config import read_settings
     from core.training import train_on_gallery
+    from core.training.config import TrainingConfig, suggested_training
     from core.training.gallery_runs import training_rows
 
     x, rows, _ = training_rows(source, attach, options["half"], options["tokens"])
     suggestion = suggested_training(len(x) if rows is None else len(rows), x.shape[1])
     plan = {name: getattr(suggestion, name) if value is None else value for name, value in wanted.items()}
-    config = SAEConfig(options["arch"], x.shape[1], plan["d_sae"], min(plan["k"], plan["d_sae"]), **shape)
+    arch = options["arch"]
+    own = read_settings(SAES.get(arch).Config, arch, shape)
+    config = sae_config(arch, x.shape[1], plan["d_sae"], min(plan["k"], plan["d_sae"]), **own)
     training = TrainingConfig(plan["steps"], plan["batch"], options["lr"], seed=options["seed"], **fine)
     with progress_bar() as progress:
         made = train_on_gallery(
@@ -167,13 +175,13 @@ def _listed(value: str, allowed: tuple[str, ...], option: str) -> list[str]:
     return list(dict.fromkeys(parts))
 
 
-def _numbers(text: str | None) -> tuple[int, ...] | None:
-    if text is None:
-        return None
-    try:
-        return tuple(int(part) for part in text.split(","))
-    except ValueError:
-        raise InputError(f"--levels was {text!r}; expected rising whole numbers with commas, such as 8,16") from None
+def _set(given: list[str]) -> dict[str, str]:
+    """Names and values of --set."""
+    pairs = [one.partition("=") for one in given]
+    for one, (name, equals, value) in zip(given, pairs, strict=True):
+        if not (name.strip() and equals and value.strip()):
+            raise InputError(f"--set was {one!r}; expected NAME=VALUE")
+    return {name.strip(): value.strip() for name, _, value in pairs}
 
 
 def _given(**options: Any) -> dict[str, Any]:

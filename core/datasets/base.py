@@ -1,10 +1,11 @@
 """What a data set gives a gallery: one row an item, and honest words on where it comes from."""
 
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import ClassVar, Literal
 
 import numpy as np
 import pandas as pd
@@ -64,9 +65,19 @@ class ItemTable:
         return attribute_columns(self.frame)
 
 
-class DataSet(Protocol):
+class DataSet(ABC):
     """Reads one layout of files. Reading is cheap: it lists and checks items, and opens no picture."""
 
+    title: ClassVar[str]
+    """What people call it."""
+    needs: ClassVar[str]
+    """What its path leads to, in words: the label of the field in which the path is typed."""
+    takes_table: ClassVar[bool] = False
+    """True where attributes come from a table of their own beside it."""
+    place: ClassVar[int] = 100
+    """Place among all data sets where they are offered; equal ones by title."""
+
+    @abstractmethod
     def items(
         self, root: Path, table: Path | None = None, licence: str | None = None, provenance: str | None = None
     ) -> ItemTable:
@@ -75,6 +86,22 @@ class DataSet(Protocol):
 
 
 DATASETS: Registry[type[DataSet]] = Registry("data set", "core.datasets")
+
+
+def offered() -> dict[str, type[DataSet]]:
+    """All registered data sets by name, in the order in which they are offered."""
+    found = {name: DATASETS.get(name) for name in DATASETS}
+    return dict(sorted(found.items(), key=lambda item: (item[1].place, item[1].title.lower())))
+
+
+def items_of(
+    name: str, root: Path, table: Path | None = None, licence: str | None = None, provenance: str | None = None
+) -> ItemTable:
+    """The items of a registered data set; InputError where a table is given that it does not take."""
+    kind = DATASETS.get(name)
+    if table is not None and not kind.takes_table:
+        raise InputError(f"{kind.title} brings its own attributes and takes no table; leave {Path(table).name} out")
+    return kind().items(root, table=table, licence=licence, provenance=provenance)
 
 
 def official_halves(

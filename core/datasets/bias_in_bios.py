@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from core.config import InputError
-from core.datasets.base import DATASETS, ItemTable, official_halves
+from core.datasets.base import DATASETS, DataSet, ItemTable, official_halves
 from core.datasets.tables import READERS, read_table
 
 PARTS = {"train": "probe", "dev": "probe", "test": "evaluation"}
@@ -21,13 +21,16 @@ PROFESSIONS = (
 
 
 @DATASETS.register("bias-in-bios")
-class BiasInBios:
+class BiasInBios(DataSet):
     """Tables (Parquet, CSV, Feather) named after their part: `train...`, `dev...`, `test...`, perhaps in `data/`.
 
     Columns: the biography (`hard_text`, `bio` or `text`), `profession` (a name or its number 0 to 27) and `gender`
     (0 or 1, M or F). Attributes: gender and profession. Training and development texts become the probe half, test
     texts the evaluation half.
     """
+
+    title = "Bias in Bios"
+    needs = "A table, or the folder of train, dev and test tables"
 
     def items(
         self, root: Path, table: Path | None = None, licence: str | None = None, provenance: str | None = None

@@ -5,17 +5,22 @@ from pathlib import Path
 import pandas as pd
 
 from core.config import InputError
-from core.datasets.base import DATASETS, NOT_STATED, ItemTable
+from core.datasets.base import DATASETS, NOT_STATED, DataSet, ItemTable
 from core.datasets.tables import READERS, attribute_columns, read_table, require_filled, require_unique
 
 
 @DATASETS.register("captions")
-class Captions:
+class Captions(DataSet):
     """Captions of a CSV, Parquet or Feather table (column `text` or `caption`), or of a text file, one a line.
 
     Captions without an `id` are numbered from 1 as the file has them. Empty captions are listed as problems. The
     attributes are the table's other columns, and those of `table`, matched by `id`.
     """
+
+    title = "A file of captions"
+    needs = "File of captions (text, CSV, Parquet)"
+    takes_table = True
+    place = 1
 
     def items(
         self, root: Path, table: Path | None = None, licence: str | None = None, provenance: str | None = None

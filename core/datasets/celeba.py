@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from core.config import InputError
-from core.datasets.base import DATASETS, ItemTable, first_there, official_halves, present, require_folder
+from core.datasets.base import DATASETS, DataSet, ItemTable, first_there, official_halves, present, require_folder
 
 PARTS = {"0": "probe", "1": "probe", "2": "evaluation"}
 """Official parts: 0 training, 1 validation, 2 test."""
@@ -13,12 +13,15 @@ SAID = {"1": "yes", "-1": "no"}
 
 
 @DATASETS.register("celeba")
-class CelebA:
+class CelebA(DataSet):
     """`list_attr_celeba.txt` (in `Anno/` or at the root), `list_eval_partition.txt` and the folder `img_align_celeba`.
 
     The column Male becomes the attribute gender; the other 39 keep their names and say yes or no. With the official
     partition, training and validation pictures become the probe half and test pictures the evaluation half.
     """
+
+    title = "CelebA"
+    needs = "Folder with list_attr_celeba.txt, list_eval_partition.txt and img_align_celeba/"
 
     def items(
         self, root: Path, table: Path | None = None, licence: str | None = None, provenance: str | None = None

@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from core.config import InputError
-from core.datasets.base import DATASETS, ItemTable, official_halves
+from core.datasets.base import DATASETS, DataSet, ItemTable, official_halves
 from core.datasets.captions import join_attributes
 from core.store import read_json
 
@@ -14,13 +14,17 @@ PARTS = {"train": "probe", "val": "evaluation"}
 
 
 @DATASETS.register("coco-captions")
-class CocoCaptions:
+class CocoCaptions(DataSet):
     """One captions file, or all `captions_train*.json` and `captions_val*.json` of a folder (or its `annotations/`).
 
     An item is a caption; its id is the annotation's. COCO's annotations name no person's gender, so there are no
     attributes unless `table` gives them (column `id`): nothing is guessed from words. With files of both kinds,
     training captions become the probe half and validation captions the evaluation half.
     """
+
+    title = "COCO captions"
+    needs = "A captions file, or the folder of captions_train*.json and captions_val*.json"
+    takes_table = True
 
     def items(
         self, root: Path, table: Path | None = None, licence: str | None = None, provenance: str | None = None

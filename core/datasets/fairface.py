@@ -5,19 +5,22 @@ from pathlib import Path
 import pandas as pd
 
 from core.config import InputError
-from core.datasets.base import DATASETS, ItemTable, official_halves, present, require_folder
+from core.datasets.base import DATASETS, DataSet, ItemTable, official_halves, present, require_folder
 from core.datasets.tables import read_table
 
 PARTS = {"train": "probe", "val": "evaluation"}
 
 
 @DATASETS.register("fairface")
-class FairFace:
+class FairFace(DataSet):
     """`fairface_label_train.csv` and `fairface_label_val.csv` beside the folders `train/` and `val/`.
 
     Attributes: gender, race (seven groups) and age (nine bands), as the labels say. One of the two tables is enough;
     with both, training pictures become the probe half and validation pictures the evaluation half.
     """
+
+    title = "FairFace"
+    needs = "Folder with fairface_label_train.csv, fairface_label_val.csv, train/ and val/"
 
     def items(
         self, root: Path, table: Path | None = None, licence: str | None = None, provenance: str | None = None

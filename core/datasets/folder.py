@@ -6,19 +6,24 @@ from pathlib import Path
 import pandas as pd
 
 from core.config import InputError
-from core.datasets.base import DATASETS, NOT_STATED, ItemTable, locate
+from core.datasets.base import DATASETS, NOT_STATED, DataSet, ItemTable, locate
 from core.datasets.images import SUFFIXES
 from core.datasets.tables import read_table, require_filled
 
 
 @DATASETS.register("folder")
-class Folder:
+class Folder(DataSet):
     """All pictures of a folder and its subfolders, or those that a table lists.
 
     Without a table the items are the files in the order of their paths, and there are no attributes. With a table
     (column `file`, or `id` holding file names) the items are its rows in its order; rows whose file is missing are
     listed as problems, and pictures that the table does not name are left out and counted.
     """
+
+    title = "A folder of pictures"
+    needs = "Folder of pictures"
+    takes_table = True
+    place = 0
 
     def items(
         self, root: Path, table: Path | None = None, licence: str | None = None, provenance: str | None = None

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from core.config import InputError
-from core.datasets.base import DATASETS, NOT_STATED, ItemTable, official_halves
+from core.datasets.base import DATASETS, NOT_STATED, DataSet, ItemTable, official_halves
 from core.datasets.images import ReadImage, read_image
 
 PARTS = {"train": "probe", "validation": "evaluation", "val": "evaluation", "dev": "probe", "test": "evaluation"}
@@ -18,13 +18,17 @@ PLAIN = ("Value", "ClassLabel")
 
 
 @DATASETS.register("hugging-face")
-class HuggingFace:
+class HuggingFace(DataSet):
     """A data set saved with `save_to_disk`, or the name of one in the library's cache or on the hub.
 
     A picture column makes a gallery of images, else a text column (`text`, `caption`, `hard_text` or `sentence`) one of
     captions. Columns of plain values become attributes, class numbers by their names. Where parts of both kinds are
     there (train; validation or test), they become the halves. Rows are read as they are needed.
     """
+
+    title = "A data set of the Hugging Face library"
+    needs = "Folder saved with save_to_disk, or a name on the hub"
+    place = 2
 
     def items(
         self, root: Path, table: Path | None = None, licence: str | None = None, provenance: str | None = None

@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from core.config import InputError
-from core.datasets.base import DATASETS, ItemTable, require_folder
+from core.datasets.base import DATASETS, DataSet, ItemTable, require_folder
 from core.datasets.folder import pictures
 
 NAME = re.compile(r"(\d{1,3})_([01])_([0-4])_\d+")
@@ -18,12 +18,15 @@ OLDEST = "more than 70"
 
 
 @DATASETS.register("utkface")
-class UTKFace:
+class UTKFace(DataSet):
     """Pictures named `[age]_[gender]_[race]_[date and time].jpg` (often `.jpg.chip.jpg`), in one folder or below it.
 
     Attributes: gender, race (five groups, the last "Others" as the authors name it) and age in FairFace's bands. A
     name that does not follow the pattern is listed as a problem; its picture is left out.
     """
+
+    title = "UTKFace"
+    needs = "Folder of pictures named age_gender_race_date.jpg"
 
     def items(
         self, root: Path, table: Path | None = None, licence: str | None = None, provenance: str | None = None

@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from core.config import InputError
-from core.datasets.base import DATASETS, ItemTable, first_there, official_halves, present, require_folder
+from core.datasets.base import DATASETS, DataSet, ItemTable, first_there, official_halves, present, require_folder
 from core.datasets.tables import read_table
 
 FOLDERS = ("metadata.csv", "waterbird_complete95_forest2water2/metadata.csv")
@@ -16,12 +16,15 @@ PARTS = {"0": "probe", "1": "probe", "2": "evaluation"}
 
 
 @DATASETS.register("waterbirds")
-class Waterbirds:
+class Waterbirds(DataSet):
     """`metadata.csv` (columns img_filename, y, split, place) beside the pictures.
 
     Attributes: `bird type` and `background`. Training and validation pictures become the probe half, test pictures
     the evaluation half; only 5 % of the training birds stand on the other background.
     """
+
+    title = "Waterbirds"
+    needs = "Folder with metadata.csv and the pictures"
 
     def items(
         self, root: Path, table: Path | None = None, licence: str | None = None, provenance: str | None = None

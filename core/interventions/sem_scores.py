@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from core.saes.frozen import RELU_ONLY
+from core.saes.rules import PLAIN
 
 DENSE_SHARE = 0.25
 """Share of active neurons above which one dense product is faster than gathering their decoder rows."""
@@ -98,7 +98,7 @@ class ReLUEncoder:
     @classmethod
     def of(cls, sae: Any) -> "ReLUEncoder | None":
         """None where the SAE's rule is another."""
-        if sae.config.arch not in RELU_ONLY:
+        if sae.rule is not PLAIN:
             return None
         given = sae.arrays()
         return cls(np.ascontiguousarray(given["W_enc"].T), given["b_enc"], given["b_dec"])

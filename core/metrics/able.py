@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from core.config import InputError
-from core.metrics.base import RANKING_METRICS, Mode, RankingMetric
+from core.metrics.base import RANKING_METRICS, ListFacts, Mode, OtherMetric, RankingMetric
 from core.metrics.max_skew import MaxSkew
 
 
@@ -27,6 +27,15 @@ class Able(RankingMetric):
     zero_means = "no accuracy, or unbounded skew"
     better = "higher"
     bias_direction = 0
+
+    @classmethod
+    def for_list(cls, facts: ListFacts) -> "Able | str":
+        if facts.top1_percent is None:
+            return "it needs the zero-shot accuracy of the same model; give it in per cent"
+        return cls(facts.top1_percent)
+
+    def follows_from(self, ranked: np.ndarray) -> OtherMetric:
+        return OtherMetric(MaxSkew(), lambda skew: float(able(skew, self.top1_percent)))
 
     def __post_init__(self) -> None:
         if not 0.0 < self.top1_percent <= 100.0:

@@ -4,7 +4,9 @@ Lists are vectorised over leading axes, so that a null band or a bootstrap of 1,
 """
 
 from abc import ABC, abstractmethod
-from typing import ClassVar, Literal
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal, NamedTuple
 
 import numpy as np
 
@@ -18,15 +20,57 @@ RATIO_FLOOR = 1e-10
 """Smallest ratio of shares whose logarithm is taken, where a formula of the papers has such a floor."""
 
 
+@dataclass(frozen=True)
+class ListFacts:
+    """What is known of a list beside the groups of its rows, for metrics with settings of their own."""
+
+    groups: tuple[str, ...]
+    n_relevant: int | None = None
+    """Relevant rows among all searched ones; None where what is relevant was not said."""
+    top1_percent: float | None = None
+    """Zero-shot accuracy of the same model in per cent; None where it was not said."""
+
+
+class ShareOf(NamedTuple):
+    """That a metric follows from one share, whose interval is then the metric's."""
+
+    successes: int
+    of: int
+    value: Callable[[float], float]
+    """The metric where the share is this; rising."""
+    n: int
+    """Rows that the metric is about."""
+
+
+class OtherMetric(NamedTuple):
+    """That a metric follows from another metric, whose interval is then its own."""
+
+    metric: "RankingMetric"
+    value: Callable[[float], float]
+    """The metric where the other one is this; rising or falling."""
+
+
 class RankingMetric(ABC):
     """One number about the first k rows of a ranking.
 
     Group numbers are 0 .. G-1; -1 marks a row whose group is unknown. Shares are taken over the rows with a known
-    group. A metric is a pure function; parameters of its own are the fields of its (frozen) dataclass.
+    group. A metric is a pure function; parameters of its own are the fields of its (frozen) dataclass. Everything that
+    others show of it stands on its class.
+
+    Its interval is found by test inversion where `bias_direction` says on which side bias lies; else from the share or
+    the metric that `follows_from` names; else the metric is "not computed", for no number stands without its interval.
     """
 
     name: ClassVar[str]
     title: ClassVar[str]
+    meaning: ClassVar[str] = ""
+    """A line for people beside the number; empty: what 0 means."""
+    formula: ClassVar[str] = ""
+    """A line for whoever computes it again; empty: the first line of the docstring."""
+    headline: ClassVar[bool] = False
+    """True where every ranking is measured by it; such a metric can be made without arguments."""
+    place: ClassVar[int] = 100
+    """Place among the headline metrics, smallest first."""
     range: ClassVar[tuple[float, float]]
     zero_means: ClassVar[str]
     better: ClassVar[str]
@@ -35,6 +79,23 @@ class RankingMetric(ABC):
     """True where the order inside the first k rows matters and not only how many rows of each group there are."""
     bias_direction: ClassVar[int] = 1
     """+1 where more bias is a larger value, -1 where it is a smaller one, 0 where it is not about bias."""
+    extreme: ClassVar[bool] = False
+    """True where it is the most extreme of the groups' values: chance moves the most extreme one outwards."""
+    about: ClassVar[Literal["groups", "relevance"]] = "groups"
+    """Whose numbers the ranked rows hold: groups, or 0 for a relevant row and 1 for another one."""
+
+    @classmethod
+    def for_list(cls, facts: ListFacts) -> "RankingMetric | str":
+        """The metric with what it needs to know of a list, or the reason why there is none."""
+        return cls()
+
+    def named(self, groups: Sequence[str]) -> dict[str, str]:
+        """Settings that are told beside the number, in words."""
+        return {}
+
+    def follows_from(self, ranked: np.ndarray) -> ShareOf | OtherMetric | None:
+        """What the metric of one list (rows,) follows from, for its interval; None where from nothing simpler."""
+        return None
 
     def __call__(self, ranked: np.ndarray, target: np.ndarray, mode: Mode = "ours", k: int | None = None) -> np.ndarray:
         """The metric of each list, of shape `ranked.shape[:-1]`; NaN where no row has a known group.
@@ -58,6 +119,22 @@ class RankingMetric(ABC):
 
 
 RANKING_METRICS: Registry[type[RankingMetric]] = Registry("ranking metric", "core.metrics")
+
+
+def headline_metrics() -> dict[str, type[RankingMetric]]:
+    """The registered metrics that every ranking is measured by, in the order in which they are shown."""
+    found = [RANKING_METRICS.get(name) for name in RANKING_METRICS if RANKING_METRICS.get(name).headline]
+    return {metric.name: metric for metric in sorted(found, key=lambda metric: (metric.place, metric.name))}
+
+
+def formula_of(metric: type[RankingMetric]) -> str:
+    """One line from which the metric can be computed again."""
+    return metric.formula or (metric.__doc__ or metric.title).strip().splitlines()[0]
+
+
+def meaning_of(metric: type[RankingMetric]) -> str:
+    """One line for people."""
+    return metric.meaning or f"0: {metric.zero_means}"
 
 
 def count_groups(ranked: np.ndarray, n_groups: int) -> np.ndarray:

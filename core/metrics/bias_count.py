@@ -4,12 +4,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from core.metrics.base import RANKING_METRICS, Mode, RankingMetric
+from core.metrics.base import RANKING_METRICS, Mode, ShareOf
+from core.metrics.two_groups import TwoGroups
 
 
 @RANKING_METRICS.register("bias_count_at_k")
 @dataclass(frozen=True)
-class BiasCountAtK(RankingMetric):
+class BiasCountAtK(TwoGroups):
     """(M - W) / k with M and W the numbers of rows of two groups in the top k; signed.
 
     The mean of +1 for the first group, -1 for the second and 0 for every other row, unknown ones included: unlike
@@ -17,17 +18,8 @@ class BiasCountAtK(RankingMetric):
     Source: VisoGender (Hall et al. 2023).
     """
 
-    first: int = 0
-    """Number of the group that counts +1 (M)."""
-    second: int = 1
-    """Number of the group that counts -1 (W)."""
-
     name = "bias_count_at_k"
     title = "bias count@k"
-    range = (-1.0, 1.0)
-    zero_means = "both groups equally often, or neither"
-    better = "nearer to 0"
-    bias_direction = 0
 
     def from_counts(
         self, counts: np.ndarray, target: np.ndarray, mode: Mode = "ours", k: int | None = None
@@ -35,3 +27,7 @@ class BiasCountAtK(RankingMetric):
         counts = np.asarray(counts, dtype=np.float64)
         rows = counts.sum(axis=-1) if k is None else k
         return (counts[..., self.first] - counts[..., self.second]) / np.maximum(rows, 1.0)
+
+    def follows_from(self, ranked: np.ndarray) -> ShareOf:
+        m, w = (int((np.asarray(ranked) == g).sum()) for g in (self.first, self.second))
+        return ShareOf(m, m + w, lambda share: (2 * share - 1) * ((m + w) / len(ranked)), m + w)

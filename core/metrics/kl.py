@@ -18,6 +18,10 @@ class KL(RankingMetric):
 
     name = "kl"
     title = "KL"
+    meaning = "distance of the top k from the target; 0 is on it"
+    formula = "sum_g s_g ln(s_g / t_g), 0 ln 0 = 0"
+    headline = True
+    place = 3
     range = (0.0, float("inf"))
     zero_means = "the shares in the top k are the target"
     better = "lower"

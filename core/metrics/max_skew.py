@@ -18,6 +18,11 @@ class MaxSkew(RankingMetric):
 
     name = "max_skew"
     title = "MaxSkew"
+    meaning = "log of share ÷ target for the group furthest above it; 0 is none"
+    formula = "the largest skew of the groups; 0: no group has more than its target share"
+    headline = True
+    place = 0
+    extreme = True
     range = (0.0, float("inf"))
     zero_means = "no group has more than its target share"
     better = "lower"

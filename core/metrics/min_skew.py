@@ -18,6 +18,11 @@ class MinSkew(RankingMetric):
 
     name = "min_skew"
     title = "MinSkew"
+    meaning = "the same for the group furthest below it; 0 is none"
+    formula = "the smallest skew of the groups"
+    headline = True
+    place = 1
+    extreme = True
     range = (float("-inf"), 0.0)
     zero_means = "no group has less than its target share"
     better = "higher"

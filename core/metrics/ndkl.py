@@ -20,6 +20,10 @@ class NDKL(RankingMetric):
 
     name = "ndkl"
     title = "NDKL"
+    meaning = "distance from the target along the ranking, early ranks weigh more; 0 is on it"
+    formula = "sum_i KL(s_i, t) / log2(i + 1), over sum_i 1 / log2(i + 1), s_i the shares of the first i known rows"
+    headline = True
+    place = 2
     range = (0.0, float("inf"))
     zero_means = "every prefix of the ranking has the target's shares (unreachable: compare with the null band)"
     better = "lower"

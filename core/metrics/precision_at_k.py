@@ -4,7 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from core.metrics.base import RANKING_METRICS, Mode, RankingMetric, shares
+from core.metrics.base import RANKING_METRICS, ListFacts, Mode, RankingMetric, ShareOf, shares
+
+NOT_SAID = "what is relevant was not said; give a column and its value"
 
 
 @RANKING_METRICS.register("precision_at_k")
@@ -24,6 +26,15 @@ class PrecisionAtK(RankingMetric):
     zero_means = "nothing relevant is among the top k"
     better = "higher"
     bias_direction = 0
+    about = "relevance"
+
+    @classmethod
+    def for_list(cls, facts: ListFacts) -> "PrecisionAtK | str":
+        return NOT_SAID if facts.n_relevant is None else cls()
+
+    def follows_from(self, ranked: np.ndarray) -> ShareOf:
+        known = int((np.asarray(ranked) >= 0).sum())
+        return ShareOf(int((np.asarray(ranked) == self.relevant).sum()), known, lambda share: share, known)
 
     def from_counts(
         self, counts: np.ndarray, target: np.ndarray, mode: Mode = "ours", k: int | None = None

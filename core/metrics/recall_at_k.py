@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from core.config import InputError
-from core.metrics.base import RANKING_METRICS, Mode, RankingMetric
+from core.metrics.base import RANKING_METRICS, ListFacts, Mode, RankingMetric, ShareOf
+from core.metrics.precision_at_k import NOT_SAID
 
 
 @RANKING_METRICS.register("recall_at_k")
@@ -28,6 +29,15 @@ class RecallAtK(RankingMetric):
     zero_means = "nothing relevant is among the top k"
     better = "higher"
     bias_direction = 0
+    about = "relevance"
+
+    @classmethod
+    def for_list(cls, facts: ListFacts) -> "RecallAtK | str":
+        return NOT_SAID if facts.n_relevant is None else cls(facts.n_relevant)
+
+    def follows_from(self, ranked: np.ndarray) -> ShareOf:
+        hits, known = (int(rows.sum()) for rows in (np.asarray(ranked) == self.relevant, np.asarray(ranked) >= 0))
+        return ShareOf(hits, known, lambda share: min(share * known / self.n_relevant, 1.0), self.n_relevant)
 
     def __post_init__(self) -> None:
         if self.n_relevant < 1:

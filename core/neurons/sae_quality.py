@@ -10,6 +10,7 @@ import scipy.sparse as sparse
 from core.config import Half, InputError
 from core.neurons.encoding import codes_of
 from core.neurons.pair_cosines import SimilarityGap, similarity_gap
+from core.saes.base import SAES
 from core.saes.monosemanticity import mean_cosine, monosemanticity
 from core.saes.quality import Progress, Quality, ReconstructionSums
 
@@ -201,7 +202,7 @@ def _verdict(report: QualityReport) -> Iterator[str]:
         yield f"{half} of the neurons never fire ({q.dead_fraction:.0%}): try fewer neurons or a larger k."
     elif q.dead_fraction >= SOME_DEAD:
         yield f"{q.dead_fraction:.0%} of the neurons never fire: they are capacity without use; fewer would do."
-    if q.l0 > 2 * report.k and report.arch not in ("relu", "jumprelu", "msae"):
+    if q.l0 > 2 * report.k and SAES.get(report.arch).aims_at_k:
         yield f"{q.l0:.1f} neurons are active an item, far more than k = {report.k}: train longer."
     if report.common > max(2, 0.1 * report.d_sae):
         yield (

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from core.metrics import RANKING_METRICS, Mode
+from core.metrics import RANKING_METRICS, Mode, OtherMetric, RankingMetric, ShareOf, headline_metrics
 from core.statistics import (
     DRAWS,
     FAMILY_P,
@@ -33,14 +33,13 @@ from core.statistics import (
     null_band,
     paired_draws,
     share_bounds,
+    wilson,
     with_null,
 )
 
 if TYPE_CHECKING:
     from core.ranking.results import Part
 
-RANKING_NAMES = ("max_skew", "min_skew", "ndkl", "kl")
-"""Registered metrics that every ranking is measured by."""
 UNKNOWN = "unknown"
 """Name of the row that counts items without a known group."""
 UNKNOWN_SHARE = 0.05
@@ -223,7 +222,9 @@ def list_numbers(
     lean = lean_of(part.counts, retrieved.tolist(), tests)
     if part.clusters is not None and top is not None and lean.p is not None:
         lean = _clustered(lean, part, top, tests, seed)
-    metrics = {name: metric_estimate(name, ranked, part.target, part.counts, seed, draws) for name in RANKING_NAMES}
+    metrics = {
+        name: metric_estimate(name, ranked, part.target, part.counts, seed, draws) for name in headline_metrics()
+    }
     blind = None
     if known and len(part.groups) > 1:
         bands = {
@@ -276,23 +277,53 @@ def metric_estimate(
     counts : searched rows of each group.
     mode : intervals and null bands are of our definition; a paper mode gives the estimate and its n alone.
     """
+    return estimate_of(RANKING_METRICS.get(name)(), ranked, target, counts, seed, draws, mode)
+
+
+def estimate_of(
+    metric: RankingMetric,
+    ranked: np.ndarray,
+    target: np.ndarray,
+    counts: tuple[int, ...],
+    seed: int = 0,
+    draws: int = DRAWS,
+    mode: Mode = "ours",
+) -> Estimate:
+    """`metric_estimate` of a metric that may have settings of its own."""
     ranked = np.asarray(ranked)
     known = int((ranked >= 0).sum())
     if known == 0:
         return Estimate.missing("none of the top k has a known group")
     if len(target) < 2:
         return Estimate.missing("the searched rows hold only one group")
-    metric = RANKING_METRICS.get(name)()
+    simpler = metric.follows_from(ranked)
+    if isinstance(simpler, OtherMetric):
+        return _through(simpler, estimate_of(simpler.metric, ranked, target, counts, seed, draws, mode))
     estimate = float(metric(ranked, target, mode))
     if not np.isfinite(estimate):
         return Estimate.missing("a group with target share 0 makes it infinite or undefined")
+    if isinstance(simpler, ShareOf):
+        lo, hi = (simpler.value(float(end)) for end in wilson(simpler.successes, simpler.of))
+        return Estimate(estimate, lo, hi, simpler.n)
     if mode != "ours":
         return Estimate(estimate, n=known)
+    if metric.bias_direction == 0:
+        return Estimate.missing(f"{metric.title} says neither where bias lies nor what it follows from: no interval")
     lo, hi = metric_interval(metric, ranked, target, draws=draws, seed=seed)
     value = Estimate(estimate, lo, hi, known)
     if not asks_gallery_shares(target, counts):
         return value
     return with_null(metric, value, null_band(metric, counts, known, target, draws=draws, seed=seed))
+
+
+def _through(simpler: OtherMetric, other: Estimate) -> Estimate:
+    """The metric that follows from another one, with that one's interval."""
+    if other.estimate is None:
+        return other
+    if other.lo is None or other.hi is None:
+        return Estimate(simpler.value(other.estimate), n=other.n)
+    lo, hi = sorted((simpler.value(other.lo), simpler.value(other.hi)))
+    return Estimate(simpler.value(other.estimate), lo, hi, other.n)
 
 
 def asks_gallery_shares(target: Sequence[float] | np.ndarray, counts: Sequence[int]) -> bool:
@@ -369,7 +400,7 @@ def list_change(
     shares = [replace(share, note=one.share.note) for share, one in zip(shares, before.lean.groups, strict=True)]
     metrics: dict[str, Estimate] = {}
     pairs = None
-    for name in RANKING_NAMES:
+    for name in headline_metrics():
         metric = RANKING_METRICS.get(name)()
         if before.metrics[name].estimate is None or after.metrics[name].estimate is None:
             metrics[name] = Estimate.missing("one of the arms has no value")

@@ -12,7 +12,7 @@ from core.audit.arms import RANDOM_DRAWS
 from core.audit.run import AuditResult
 from core.config import InputError
 from core.gallery import Gallery
-from core.report.formulas import FORMULAS
+from core.report.formulas import formulas
 from core.statistics import ALPHA, DRAWS, LEVEL, MINIMUM_N
 
 SCHEMA = 2
@@ -79,7 +79,7 @@ def report_document(result: AuditResult, options: ReportOptions) -> tuple[dict[s
             "alpha": ALPHA,
             "seed": result.spec.seed,
         },
-        "formulas": FORMULAS,
+        "formulas": formulas(),
         "attributes": result.attributes,
         "findings": result.findings,
         "notes": list(result.notes),

@@ -1,5 +1,7 @@
 """The formulas of a report, enough to compute its numbers again: estimator, order of draws, generator, seed."""
 
+from core.metrics import formula_of, headline_metrics
+
 FORMULAS = {
     "share": "s_g = k_g / K: rows of group g in the top k / rows of known group in the top k",
     "base share": "p_g = n_g / N: searched rows of group g / searched rows of known group",
@@ -46,10 +48,6 @@ FORMULAS = {
         "k_g / (K + u) to (k_g + u) / (K + u), u unknown rows in the top k; shown where u is more than 5 % of them"
     ),
     "skew": "ln(s_g / t_g), t_g the target share; s_g = 0 counts as 1/K",
-    "max_skew": "the largest skew of the groups; 0: no group has more than its target share",
-    "min_skew": "the smallest skew of the groups",
-    "ndkl": "sum_i KL(s_i, t) / log2(i + 1), over sum_i 1 / log2(i + 1), s_i the shares of the first i known rows",
-    "kl": "sum_g s_g ln(s_g / t_g), 0 ln 0 = 0",
     "interval of a metric": (
         "test inversion: lists drawn from p(t) proportional to t_g (s_g / t_g)^t, half a row added to every group, on "
         "a grid of t; the metric at the t under which a value as far out as the observed one has a chance of 2.5 %, "
@@ -132,3 +130,15 @@ FORMULAS = {
     "Holm": "sorted p times m, m - 1, ..., 1, made rising, at most 1",
     "Benjamini-Hochberg": "sorted p times m / rank, made rising from the largest, at most 1",
 }
+METRICS_AFTER = "skew"
+"""The formula behind which those of the metrics stand."""
+
+
+def formulas() -> dict[str, str]:
+    """All formulas, those of the registered metrics among them."""
+    found: dict[str, str] = {}
+    for name, formula in FORMULAS.items():
+        found[name] = formula
+        if name == METRICS_AFTER:
+            found |= {name: formula_of(metric) for name, metric in headline_metrics().items()}
+    return found

@@ -10,6 +10,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from core.metrics import headline_metrics
 from core.report import charts, sentences, words
 from core.verdicts import DIFFERENT_PEOPLE, clustered, in_points, smallest, target_name
 
@@ -75,6 +76,7 @@ def _view(document: Mapping[str, Any]) -> dict[str, Any]:
         "charts": charts,
         "sentences": sentences,
         "words": words,
+        "metrics": headline_metrics(),
         "summary": list(sentences.summary(document)),
         "finding": lambda one, prompt, about: _shown(listed.get((one, prompt, about)), removed),
         "removed": [(f, removed[f["id"]]) for f in document["findings"] if f["id"] in removed],

@@ -9,7 +9,8 @@ import io
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from core.report.words import METRICS, NO_TARGET, arms_of, edited, target_name
+from core.metrics import headline_metrics
+from core.report.words import NO_TARGET, arms_of, edited, target_name
 
 COLUMNS = (
     *("attribute", "kind", "prompt", "arm", "group", "metric", "k", "target", "n", "estimate", "lo", "hi"),
@@ -108,8 +109,8 @@ def _of_list(found: Document, own: Line) -> Iterator[Line]:
             yield {**line, "metric": "model", **_value(model), "method": EXACT}
     for group, row in found["impact"].items():
         yield from _of_impact(row, found["shares"].get(group), {**own, "group": group})
-    for name in METRICS:
-        how = "bootstrap along the ranking" if name == "ndkl" else "test inversion"
+    for name, kind in headline_metrics().items():
+        how = "bootstrap along the ranking" if kind.ordered else "test inversion"
         yield {**own, "metric": name, **_value(found[name]), "method": how}
 
 
@@ -147,8 +148,8 @@ def _of_change(prompt: Document, own: Line) -> Iterator[Line]:
     for group, value in change["shares"].items():
         p = change["effect"].get("p_group", {}).get(group)
         yield {**own, "group": group, "metric": "share", **_value(value), "method": CHANGE, "p": p}
-    for name in METRICS:
-        how = "paired resamples" if name == "ndkl" else "compositions drawn around the exchange"
+    for name, kind in headline_metrics().items():
+        how = "paired resamples" if kind.ordered else "compositions drawn around the exchange"
         yield {**own, "metric": name, **_value(change[name]), "method": how}
     for name in ("rows_changed", "cosine"):
         yield {**own, "metric": name, **_value(prompt[name]), "method": METHODS[name]}

@@ -8,7 +8,6 @@ from markupsafe import Markup, escape
 from core.verdicts import TARGET_NAMES, in_points
 
 Value = Mapping[str, Any]
-METRICS = {"max_skew": "MaxSkew", "min_skew": "MinSkew", "ndkl": "NDKL", "kl": "KL"}
 NO_TARGET = "not applicable"
 
 

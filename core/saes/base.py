@@ -3,14 +3,16 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from core.config import InputError, SAEConfig
+from core.config import InputError
 from core.registry import Registry
+from core.saes.config import SAEConfig, own_settings, require_known
+from core.saes.rules import Rule
 from core.saes.shares import WHOLE, Share
 from core.saes.sparse import Kept, places_of
 
@@ -56,6 +58,12 @@ class SAE(torch.nn.Module, ABC):
     Parameters are zero until `initialise` (training) or `load_arrays` (checkpoints, hand-made weights) fills them.
     """
 
+    Config: ClassVar[type[SAEConfig]] = SAEConfig
+    """Its configuration: the shape, and settings of its own with their checks."""
+    rule: ClassVar[Rule | None] = None
+    """Its inference rule in plain NumPy; None: its codes need torch, and what does without it says so."""
+    aims_at_k: ClassVar[bool] = True
+    """True where some k neurons are active per row in use."""
     straight_through: ClassVar[tuple[str, ...]] = ()
     """Parameters whose gradient is an estimate, because the loss jumps in them."""
 
@@ -173,6 +181,15 @@ class SAE(torch.nn.Module, ABC):
     def frozen(self) -> "SAE":
         """This SAE in eval mode without gradients: how every other room gets it."""
         return self.requires_grad_(False).eval()
+
+
+def sae_config(
+    arch: str, d_in: int, d_sae: int, k: int, *, stored: Mapping[str, Any] | None = None, **own: Any
+) -> SAEConfig:
+    """The configuration of a registered architecture; InputError where it has no such setting, or a value is wrong."""
+    kind = SAES.get(arch).Config
+    require_known(arch, {one.name: one for one in own_settings(kind)}, own)
+    return kind(arch, d_in, d_sae, k, stored=stored, **own)
 
 
 def new_sae(config: SAEConfig) -> SAE:

@@ -3,9 +3,10 @@
 import torch
 from torch import Tensor
 
-from core.config import SAEConfig
 from core.saes.base import SAES
+from core.saes.config import SAEConfig
 from core.saes.largest import all_above, largest_of_batch
+from core.saes.rules import THRESHOLD
 from core.saes.selection import SelectionSAE
 from core.saes.shares import WHOLE, Share
 from core.saes.sparse import Kept
@@ -19,6 +20,8 @@ class BatchTopKSAE(SelectionSAE):
     average. The threshold is -1 (everything positive passes) until training has learned it as a moving average of
     the smallest kept activation. Source: Bussmann et al. 2024.
     """
+
+    rule = THRESHOLD
 
     def __init__(self, config: SAEConfig) -> None:
         super().__init__(config)

@@ -9,13 +9,16 @@ from typing import Any
 
 import safetensors.numpy
 
-from core.config import ASSETS, Fingerprint, InputError, SAEConfig, digest_of
-from core.saes.base import SAE, new_sae
+from core.config import ASSETS, Fingerprint, InputError, digest_of
+from core.saes.base import SAE, SAES, new_sae, sae_config
+from core.saes.config import SHAPE, SAEConfig, own_settings, shape_of
 from core.saes.exchange import read_foreign, source_name
 from core.store import read_json
 
 SCHEMA = 1
 CONFIG, WEIGHTS = "config.json", "weights.safetensors"
+ONCE_OF_ALL = ("group_fractions",)
+"""Settings that earlier versions wrote for every architecture, and that those without them do not read."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,7 @@ def save_sae(
         "name": name,
         "arch": sae.config.arch,
         "config": sae.config.to_json(),
+        "rule": sae.rule.name if sae.rule is not None else None,
         "fingerprint": fingerprint.to_json() if fingerprint else None,
         "training": dict(training or {}),
         "quality": dict(quality or {}),
@@ -143,9 +147,11 @@ def _load_own(folder: Path) -> SAEFile:
     path = folder / CONFIG
     document = read_json(path)
     try:
-        known = {f.name for f in fields(SAEConfig)}
-        settings = {key: value for key, value in document["config"].items() if key in known}
-        config = SAEConfig(**settings)
+        given = dict(document["config"])
+        kind = SAES.get(shape_of(given).arch).Config
+        known = {*SHAPE, *(one.name for one in own_settings(kind))}
+        surplus = sorted(set(given) - known - set(ONCE_OF_ALL))
+        config = sae_config(**{key: value for key, value in given.items() if key in known}, stored=given)
         schema, weights = document["schema"], document["weights"]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         if isinstance(error, InputError):
@@ -153,7 +159,6 @@ def _load_own(folder: Path) -> SAEFile:
         raise InputError(f"{path} is damaged ({error}); train or copy the SAE again") from error
     if schema != SCHEMA:
         raise InputError(f"{path} has schema {schema}; this version reads schema {SCHEMA}: update the app")
-    surplus = sorted(set(document["config"]) - known)
     if surplus:
         raise InputError(f"{path} has unknown settings {', '.join(surplus)}; known: {', '.join(sorted(known))}")
     if _file_digest(folder / WEIGHTS) != weights:

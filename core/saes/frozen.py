@@ -8,27 +8,29 @@ from typing import Any
 import numpy as np
 import safetensors.numpy
 
-from core.config import ASSETS, Fingerprint, InputError, SAEConfig, digest_of
+from core.config import ASSETS, Fingerprint, InputError, digest_of
+from core.saes.config import SHAPE, SAEConfig, own_settings, shape_of
+from core.saes.rules import RULES, Rule
 from core.store import file_digest, read_json
 
 CONFIG, WEIGHTS, SCHEMA = "config.json", "weights.safetensors", 1
-RELU_ONLY = ("relu", "msae")
 
 
 @dataclass(frozen=True, eq=False)
 class FrozenSAE:
     """x -> z -> x_hat by the architecture's inference rule, in the dtype of x (float16 is read as float32).
 
-    pre = (x - b_dec) W_enc + b_enc;  z = pre where pre > max(threshold, 0) (BatchTopK families: one threshold,
-    JumpReLU: one a neuron), the k largest of relu(pre) (TopK), or relu(pre) (ReLU, MSAE).
+    pre = (x - b_dec) W_enc + b_enc;  z = rule(pre).
     """
 
     config: SAEConfig
     weights: Mapping[str, np.ndarray]
+    rule: Rule
 
-    def __post_init__(self) -> None:
-        if "threshold" not in self.weights and self.config.arch not in ("topk", *RELU_ONLY):
-            raise InputError(f"the architecture {self.config.arch!r} has no rule in plain numpy; its codes need torch")
+    @classmethod
+    def of(cls, sae: Any) -> "FrozenSAE":
+        """The same as an SAE in torch; InputError where its architecture has no rule in plain NumPy."""
+        return cls(sae.config, sae.arrays(), _known(sae.rule, sae.config.arch))
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Every number of the SAE by name."""
@@ -38,19 +40,17 @@ class FrozenSAE:
         """Codes z (n, F) of raw embeddings x (n, d); exact zeros where a neuron is off."""
         x = np.asarray(x, dtype=np.result_type(x.dtype, np.float32))
         at = {name: value.astype(x.dtype, copy=False) for name, value in self.weights.items()}
-        pre = (x - at["b_dec"]) @ at["W_enc"] + at["b_enc"]
-        if self.config.arch == "topk":
-            kept = np.argpartition(-pre, self.config.k - 1, axis=1)[:, : self.config.k]
-            z = np.zeros_like(pre)
-            np.put_along_axis(z, kept, np.maximum(np.take_along_axis(pre, kept, axis=1), 0), axis=1)
-            return z
-        return np.where(pre > np.maximum(at.get("threshold", x.dtype.type(0)), 0), pre, 0)
+        return self.rule.codes((x - at["b_dec"]) @ at["W_enc"] + at["b_enc"], at, self.config)
 
     def onset(self, z: np.ndarray) -> np.ndarray:
         """The value above which a neuron fires, one number a row or a neuron, for codes z (n, F) of this SAE."""
-        if self.config.arch == "topk":
-            return np.where(z > 0, z, np.inf).min(axis=1, keepdims=True)
-        return np.maximum(self.weights.get("threshold", np.zeros(())), 0)
+        return self.rule.onset(z, self.weights)
+
+
+def _known(rule: Rule | None, arch: str) -> Rule:
+    if rule is None:
+        raise InputError(f"the architecture {arch!r} has no rule in plain numpy; its codes need torch")
+    return rule
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +67,7 @@ class FrozenFile:
     def of(cls, loaded: Any) -> "FrozenFile":
         """The same SAE as a loaded `SAEFile`, without its torch parts."""
         return cls(
-            FrozenSAE(loaded.sae.config, loaded.sae.arrays()),
+            FrozenSAE.of(loaded.sae),
             loaded.name,
             loaded.digest,
             loaded.fingerprint,
@@ -101,15 +101,30 @@ def load_frozen(folder_or_name: str | Path) -> FrozenFile:
         raise InputError(f"{folder_or_name} is no SAE folder ({CONFIG} and {WEIGHTS}); give one, or a shipped name")
     document: Any = read_json(folder / CONFIG)
     try:
-        config = SAEConfig(**document["config"])
+        given = dict(document["config"])
+        config, rule = _config_and_rule(given, document.get("rule"))
         stored = document.get("fingerprint")
         fingerprint = Fingerprint.from_json(stored) if stored else None
         name = document.get("name") or folder.name
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        if isinstance(error, InputError):
+            raise
         raise InputError(f"{folder / CONFIG} is damaged ({error}); copy the SAE again") from None
     try:
         arrays = safetensors.numpy.load_file(folder / WEIGHTS)
     except Exception as error:  # safetensors raises its own error type, which is not exported for numpy
         raise InputError(f"{folder / WEIGHTS} cannot be read ({error}); copy the SAE again") from error
     digest = digest_of({"schema": SCHEMA, "weights": file_digest(folder / WEIGHTS), "config": config.to_json()})
-    return FrozenFile(FrozenSAE(config, arrays), name, digest, fingerprint, folder)
+    return FrozenFile(FrozenSAE(config, arrays, rule), name, digest, fingerprint, folder)
+
+
+def _config_and_rule(given: Mapping[str, Any], named: str | None) -> tuple[SAEConfig, Rule]:
+    """Shape and rule of a saved SAE; a rule that stands in its architecture's own file is fetched there, by torch."""
+    shape = shape_of(given)
+    if named in RULES:
+        return shape, RULES[named]
+    from core.saes.base import SAES, sae_config
+
+    kind = SAES.get(shape.arch)
+    own = {one.name: given[one.name] for one in own_settings(kind.Config) if one.name in given}
+    return sae_config(*(given[name] for name in SHAPE), stored=given, **own), _known(kind.rule, shape.arch)

@@ -5,9 +5,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from core.config import SAEConfig
 from core.saes.base import SAES
+from core.saes.config import SAEConfig
 from core.saes.penalty import PenaltySAE
+from core.saes.rules import THRESHOLD
 from core.saes.shares import WHOLE, Share
 
 BANDWIDTH = 1e-3
@@ -62,6 +63,8 @@ class JumpReLUSAE(PenaltySAE):
 
     default_sparsity = 1.0
     straight_through = ("threshold",)
+    rule = THRESHOLD
+    aims_at_k = False
 
     def __init__(self, config: SAEConfig) -> None:
         super().__init__(config)

@@ -1,10 +1,36 @@
 """MSAE: nested numbers of active neurons in training, plain ReLU in use."""
 
+from dataclasses import dataclass
+from itertools import pairwise
+
 import torch
 from torch import Tensor
 
+from core.config import InputError, one_of
 from core.saes.base import NEVER, SAE, SAES, LossParts
+from core.saes.config import SAEConfig, setting, whole_numbers
+from core.saes.rules import PLAIN
 from core.saes.shares import WHOLE, Share
+
+WEIGHTINGS = ("reverse", "uniform")
+
+
+@dataclass(frozen=True)
+class NestedConfig(SAEConfig):
+    """Shape and levels."""
+
+    levels: tuple[int, ...] = setting((), "Active neurons a level (empty: k, 2 k)", whole_numbers)
+    """Active neurons at each nested level, ascending; empty: k and 2 k."""
+    weighting: str = setting("reverse", "Weights of the levels", str, WEIGHTINGS)
+    """Weights of the levels: "reverse", the sparsest weighs most, or "uniform"."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        object.__setattr__(self, "levels", tuple(int(level) for level in self.levels))
+        ascending = all(a < b for a, b in pairwise(self.levels))
+        if self.levels and not (ascending and self.levels[0] >= 1 and self.levels[-1] <= self.d_sae):
+            raise InputError(f"levels were {list(self.levels)}; expected rising numbers from 1 to {self.d_sae}")
+        one_of(self.weighting, WEIGHTINGS, "weighting")
 
 
 @SAES.register("msae")
@@ -17,6 +43,11 @@ class NestedTopKSAE(SAE):
     Levels default to k and 2 k. The revival of dead neurons is AuxK at the last level, times the mean of x^2, which
     is how the other term is measured. Source: Zaigrajew et al. 2025; SEM; the revival is not theirs.
     """
+
+    config: NestedConfig
+    Config = NestedConfig
+    rule = PLAIN
+    aims_at_k = False
 
     @property
     def levels(self) -> tuple[int, ...]:

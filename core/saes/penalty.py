@@ -1,13 +1,30 @@
 """The training loss shared by architectures that pay for active neurons instead of selecting them."""
 
+import math
 from abc import abstractmethod
+from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
+from core.config import InputError
 from core.saes.base import NEVER, SAE, LossParts
+from core.saes.config import SAEConfig, setting
 from core.saes.shares import WHOLE, Share
+
+
+@dataclass(frozen=True)
+class PenaltyConfig(SAEConfig):
+    """Shape and price."""
+
+    sparsity: float | None = setting(None, "Price of activity (empty: its own)", float)
+    """Weight of the price on active neurons; None: the architecture's own."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.sparsity is not None and not 0 <= self.sparsity < math.inf:
+            raise InputError(f"sparsity was {self.sparsity}; expected a number of at least 0")
 
 
 class PenaltySAE(SAE):
@@ -20,6 +37,8 @@ class PenaltySAE(SAE):
     with gradient to the dead neurons' own W_enc and b_enc only; 0 where none is dead.
     """
 
+    config: PenaltyConfig
+    Config = PenaltyConfig
     default_sparsity: ClassVar[float]
     """Weight of the penalty where the settings give none, for inputs of mean squared length 1."""
 

@@ -4,6 +4,7 @@ from torch import Tensor
 
 from core.saes.base import SAES
 from core.saes.penalty import PenaltySAE
+from core.saes.rules import PLAIN
 from core.saes.shares import WHOLE, Share
 
 
@@ -16,6 +17,8 @@ class ReLUSAE(PenaltySAE):
     """
 
     default_sparsity = 0.02
+    rule = PLAIN
+    aims_at_k = False
 
     def activate(self, pre: Tensor) -> Tensor:
         return pre.relu()

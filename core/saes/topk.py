@@ -5,6 +5,7 @@ from torch import Tensor
 
 from core.saes.base import SAES
 from core.saes.largest import largest_of_rows
+from core.saes.rules import LARGEST
 from core.saes.selection import SelectionSAE
 from core.saes.shares import WHOLE, Share
 from core.saes.sparse import Kept
@@ -16,6 +17,8 @@ class TopKSAE(SelectionSAE):
 
     Every row has at most k active neurons, whatever else is in the batch. Source: Gao et al. 2024.
     """
+
+    rule = LARGEST
 
     def encode(self, x: Tensor) -> Tensor:
         pre = self.pre_activations(x)

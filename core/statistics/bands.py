@@ -1,7 +1,8 @@
 """Null bands of ranking metrics, and p values against them.
 
 A metric is passed in as an object: a callable on ranked group numbers (..., rows), `from_counts` on group counts
-(..., G), and the facts `ordered` (does order matter) and `bias_direction` (+1, -1: where bias lies; 0: neither).
+(..., G), and the facts `ordered` (does order matter), `bias_direction` (+1, -1: where bias lies; 0: neither), `extreme`
+(is it the most extreme of the groups' values) and `range`.
 """
 
 import math
@@ -28,6 +29,8 @@ class Metric(Protocol):
     name: str
     ordered: bool
     bias_direction: int
+    extreme: bool
+    range: tuple[float, float]
 
     def __call__(self, ranked: np.ndarray, target: np.ndarray) -> np.ndarray: ...
 

@@ -27,7 +27,6 @@ from core.statistics.lean import ALPHA
 from core.statistics.omnibus import omnibus_p
 
 Z = 1.959963984540054
-COUNTED = ("max_skew", "min_skew", "kl")
 JEFFREYS = 0.5
 """Rows of each group that are added before a composition is drawn: a group that was not seen keeps a chance."""
 

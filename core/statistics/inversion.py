@@ -37,8 +37,6 @@ GRID = 61
 TREND = 0.45
 """Standard deviation to which the slope of a group's log-odds, per octave of rank, is held."""
 NEWTON = 6
-EXTREMES = ("max_skew", "min_skew")
-"""Metrics that are the most extreme of several groups."""
 
 
 def metric_interval(
@@ -58,7 +56,7 @@ def metric_interval(
         return math.nan, math.nan
     estimate = float(metric(ranked, target))
     family = _family(metric, ranked, target)
-    if metric.name in EXTREMES:
+    if metric.extreme:
         # the most extreme of several like groups is biased outwards, of one group that stands alone it is not: each end
         # is that of the family in which it lies further out
         near, _ = _ends(metric, _tied(family, metric), estimate, target, draws, seed)

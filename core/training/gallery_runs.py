@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from core.config import Attach, Half, InputError, SAEConfig, TrainingConfig
+from core.config import Attach, Half, InputError
 from core.saes.checkpoint import SAEFile, load_sae
+from core.saes.config import SAEConfig
 from core.saes.quality import Progress
+from core.training.config import TrainingConfig
 from core.training.loop import OnLook, OnStep, train_sae
 from core.training.steps import CurvePoint
 from core.training.team import Team

@@ -7,11 +7,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from core.config import Fingerprint, InputError, SAEConfig, TrainingConfig, digest_of
+from core.config import Fingerprint, InputError, digest_of
 from core.saes.base import SAE, new_sae
 from core.saes.checkpoint import save_sae
+from core.saes.config import SAEConfig
 from core.saes.quality import Progress, quality
 from core.store import publish
+from core.training.config import TrainingConfig
 from core.training.rows import Batches
 from core.training.steps import CurvePoint, Diverged, Trainer, new_trainer, take_step
 from core.training.team import Team, team_steps

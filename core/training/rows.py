@@ -4,8 +4,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from core.config import InputError, TrainingConfig
+from core.config import InputError
 from core.saes.shares import WHOLE, Share
+from core.training.config import TrainingConfig
 
 NORM_BATCHES = 100
 """First batches over which the mean squared length of the embeddings is taken, as in the published recipe."""

@@ -6,9 +6,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from core.config import InputError, SAEConfig, TrainingConfig
+from core.config import InputError
 from core.saes.base import SAE, LossParts, geometric_median, new_sae
+from core.saes.config import SAEConfig
 from core.saes.shares import WHOLE, Share
+from core.training.config import TrainingConfig
 from core.training.rows import Batches
 
 CURVE_POINTS = 200

@@ -11,9 +11,11 @@ import torch.distributed as distributed
 from torch import Tensor
 
 from core.cluster import RETRIES, Cluster, Held, WorkerLost
-from core.config import InputError, SAEConfig, TrainingConfig
+from core.config import InputError
+from core.saes.config import SAEConfig
 from core.saes.quality import Progress
 from core.saes.shares import PartShare
+from core.training.config import TrainingConfig
 from core.training.rows import Batches
 from core.training.steps import CurvePoint, Trainer, new_trainer, points_every, take_step
 from core.training.workplace import TrainingStopped

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import streamlit as st
 
-from core.config import ASSETS, Fingerprint, InputError, SAEConfig, Side, digest_of
+from core.config import ASSETS, Fingerprint, InputError, Side, digest_of
+from core.saes.config import shape_of
 from core.store import read_json
 from core.ui.state import AppState, get_state
 
@@ -201,8 +202,8 @@ def _card(path: str, stamped: str) -> SAECard | None:
     document = Path(path) / "config.json"
     about = read_json(document) if document.is_file() else {}
     try:
-        shape = SAEConfig(**about["config"])
-        digest = digest_of({"schema": about["schema"], "weights": about["weights"], "config": shape.to_json()})
+        shape = shape_of(about["config"])
+        digest = digest_of({"schema": about["schema"], "weights": about["weights"], "config": about["config"]})
         stored = about.get("fingerprint")
         fingerprint = Fingerprint.from_json(stored) if stored else None
     except (KeyError, TypeError, InputError):

@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 
@@ -13,25 +14,25 @@ from core.ui import cache, frame, jobs, loading
 from core.ui.state import get_state
 
 TABLES = ["csv", "tsv", "parquet", "feather"]
-WAYS = {"folder": "A folder of pictures", "captions": "A file of captions", "import": "Precomputed embeddings"}
+IMPORT = "import"
+EMBEDDINGS = "Precomputed embeddings"
 
 
 def new_gallery() -> None:
-    """Three ways to a gallery: pictures, captions, embeddings that exist already."""
-    way = st.segmented_control("Make it from", WAYS, format_func=WAYS.get, default="folder", required=True)
+    """Every registered data set, and embeddings that exist already."""
+    from core.datasets import offered
+
+    kinds = offered()
+    titles = {name: kind.title for name, kind in kinds.items()} | {IMPORT: EMBEDDINGS}
+    way = st.selectbox("Make it from", titles, format_func=titles.get)
+    needs = "Embeddings (.npy or .npz, one row an item)" if way == IMPORT else kinds[way].needs
     with st.form(f"make-{way}"):
         left, right = st.columns(2, gap="medium")
         with left:
-            source = st.text_input(
-                {
-                    "folder": "Folder of pictures on this server",
-                    "captions": "File of captions on this server (text, CSV, Parquet)",
-                    "import": "Embeddings on this server (.npy or .npz, one row an item)",
-                }[way or "folder"]
-            )
-            table_path = st.text_input("Attribute table on this server (CSV, Parquet, Feather)", help=TABLE_HELP)
-            table_file = st.file_uploader("or upload the table", type=TABLES)
-            more = _import_fields() if way == "import" else _build_fields()
+            source = st.text_input("Path on this server", placeholder=needs, help=needs)
+            st.caption(needs)
+            table_path, table_file = _table_fields() if way == IMPORT or kinds[way].takes_table else ("", None)
+            more = _import_fields() if way == IMPORT else _build_fields()
         with right:
             name = st.text_input("Name", value="my-gallery", help="The folder is galleries/NAME")
             licence = st.text_input("Licence of the items", placeholder="in words")
@@ -41,13 +42,19 @@ def new_gallery() -> None:
         with frame.guard(), _table(table_path, table_file) as table:
             out = new_folder("galleries", name)
             said = {"licence": licence or None, "provenance": provenance or None}
-            if way == "import":
+            if way == IMPORT:
                 _import(source, table, out, said, more)
             else:
-                _build(way or "folder", source, table, out, said, more)
+                _build(way, source, table, out, said, more)
             get_state().choose_gallery(str(out))
             get_state().notice(f"The gallery {name} is made and chosen. Train an SAE on it, or choose one that fits.")
             st.rerun()
+
+
+def _table_fields() -> tuple[str, Any]:
+    """An attribute table: where it lies on this server, or a file that is sent."""
+    path = st.text_input("Attribute table on this server (CSV, Parquet, Feather)", help=TABLE_HELP)
+    return path, st.file_uploader("or upload the table", type=TABLES)
 
 
 TABLE_HELP = "First column `file` or `id`; every other column is an attribute. Empty cells are unknown, and counted."
@@ -75,10 +82,10 @@ def _import_fields() -> dict:
 
 
 def _build(way: str, source: str, table: Path | None, out: Path, said: dict, more: dict) -> None:
-    from core.datasets.base import DATASETS
+    from core.datasets import items_of
     from core.gallery import build_gallery
 
-    items = DATASETS.get(way)().items(_given(source, "what the gallery is made from"), table=table, **said)
+    items = items_of(way, _given(source, "what the gallery is made from"), table, **said)
     model = cache.current_backbone()
     with jobs.progress("Embedding") as report:
         build_gallery(items, model, out, attaches=more["attaches"], progress=report)

@@ -9,12 +9,13 @@ import streamlit as st
 
 from core.gallery import Gallery
 from core.gallery.labels import CROSS
+from core.metrics import headline_metrics, meaning_of
 from core.ranking import ArmResult, RankResult
 from core.statistics import MINIMUM_N, Estimate, GroupDistance, GroupLean, Impact, Lean, lean_of
 from core.ui import charts, lean_charts, performance_view, provenance, results
 from core.ui.compare_more import change, value
 from core.ui.state import AppState, bind
-from core.ui.wording import METRIC_HELP, METRIC_NAMES, in_points, number, percent, ratio_text, share_text, signed
+from core.ui.wording import in_points, number, percent, ratio_text, share_text, signed
 from core.verdicts import added_up, p_text, points, target_name
 
 COLUMNS = (
@@ -41,7 +42,7 @@ def view(state: AppState, question: results.Asked, found: RankResult) -> None:
     _table(distance_rows(found, arms))
     st.markdown("**Metrics against the target** :small[:gray[with what a blind draw of these rows would show]]")
     _table(metric_rows(found))
-    st.caption("  \n".join(f"**{METRIC_NAMES[name]}**: {text}." for name, text in METRIC_HELP.items()))
+    st.caption("  \n".join(f"**{kind.title}**: {meaning_of(kind)}." for kind in headline_metrics().values()))
     _impact(found, arms)
     _intersection(state, question, found)
     st.markdown("**Precision and recall by group** :small[:gray[where it is known who is relevant]]")
@@ -126,8 +127,8 @@ def distance_rows(found: RankResult, arms: Mapping[str, ArmResult]) -> Rows:
 def metric_rows(found: RankResult) -> Rows:
     """Metrics before, after and their difference; what a blind draw shows stands beside them as context alone."""
     rows, blind = [], found.before.numbers.blind
-    for name, title in METRIC_NAMES.items():
-        row = {"": title, "Before" if found.after else "Value": value(found.before.metrics[name])}
+    for name, kind in headline_metrics().items():
+        row = {"": kind.title, "Before" if found.after else "Value": value(found.before.metrics[name])}
         if found.after is not None and found.difference is not None:
             row |= {"After": value(found.after.metrics[name]), "Change": change(found.difference.metrics[name])}
         band = blind.metrics.get(name) if blind is not None else None

@@ -11,13 +11,14 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from core.config import Edit
+from core.metrics import RANKING_METRICS, headline_metrics
 from core.ranking import Sweep, SweepPoint, sweep
 from core.statistics import Estimate, Lean
 from core.ui import cache, charts, provenance, results
 from core.ui.figure_parts import AFTER, BAND, BEFORE, INK, TARGET, framed
 from core.ui.jobs import Progress, progress
 from core.ui.state import bind, get_state
-from core.ui.wording import METRIC_NAMES, interval_of, number, percent, ratio_text, share_text
+from core.ui.wording import interval_of, number, percent, ratio_text, share_text
 from core.verdicts import lean_phrase, p_text, target_name
 
 OVERS = {"strength": "Strength", "alpha": "Alpha", "k": "k"}
@@ -35,8 +36,6 @@ COLUMNS = (
     *("lean_p", "leading_group", "cosine"),
 )
 SHARE = "share"
-METRICS = ("max_skew", "min_skew", "kl")
-"""Metrics of group counts: what else than the share can be followed."""
 MOST_RUNS = 4
 """Stretches of equal verdict that are told one by one."""
 NOTHING = "Nothing is switched, so there is nothing to follow. Switch a neuron at the left."
@@ -47,11 +46,11 @@ def view(question: results.Asked) -> None:
     if not any(edit.neurons for edit in question.request.edits.values()):
         st.info(NOTHING)
         return
-    state = get_state()
+    state, metrics = get_state(), followable()
     if state.filters.get("sweep-over") not in OVERS:
         state.set_filter("sweep-over", "strength")
     scale, what = st.columns([2, 1], vertical_alignment="center")
-    if state.filters.get("sweep-shown") not in (SHARE, *METRICS):
+    if state.filters.get("sweep-shown") not in (SHARE, *metrics):
         state.set_filter("sweep-shown", SHARE)
     with scale:
         over = st.segmented_control(
@@ -64,8 +63,8 @@ def view(question: results.Asked) -> None:
         )
     shown = what.selectbox(
         "Show",
-        [SHARE, *METRICS],
-        format_func=lambda name: METRIC_NAMES.get(name, "Share of the leading group"),
+        [SHARE, *metrics],
+        format_func=lambda name: metrics.get(name, "Share of the leading group"),
         label_visibility="collapsed",
         **bind("filters", "sweep-shown"),
     )
@@ -85,6 +84,11 @@ def view(question: results.Asked) -> None:
     )
 
 
+def followable() -> dict[str, str]:
+    """Names and titles of what else than the share can be followed: the metrics of group counts."""
+    return {name: kind.title for name, kind in headline_metrics().items() if not kind.ordered}
+
+
 def followed(found: Sweep) -> int:
     """Place of the group whose share is followed: the one that leads before the edit, else the one that departs most,
     at the page's own k.
@@ -99,7 +103,11 @@ def _departure(lean: Lean):
 
 
 def _named(found: Sweep, shown: str) -> str:
-    return METRIC_NAMES[found.metric] if shown != SHARE else f"Share of {found.points[0].groups[followed(found)]}"
+    return (
+        RANKING_METRICS.get(found.metric).title
+        if shown != SHARE
+        else f"Share of {found.points[0].groups[followed(found)]}"
+    )
 
 
 def _after(point: SweepPoint, group: int, shown: str) -> Estimate:
@@ -251,7 +259,7 @@ def figure(found: Sweep, now: float | None) -> go.Figure:
             hoverinfo="text",
         )
     _here(made, found, now, [(point.value, point.after.estimate) for point in points], number)
-    title = METRIC_NAMES[found.metric]
+    title = RANKING_METRICS.get(found.metric).title
     made.update_yaxes(
         title={"text": title if found.over == "k" else f"{title}@{found.request.k}"},
         rangemode="tozero",

@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import streamlit as st
 
-from core.config import Attach, Half, InputError, SAEConfig, TrainingConfig
+from core.config import Attach, Half, InputError
 from core.ui import cache
 
 if TYPE_CHECKING:
     from core.neurons import EarlyNeuron
+    from core.saes.config import SAEConfig
     from core.training import CurvePoint
+    from core.training.config import TrainingConfig
 
 log = logging.getLogger("unskew")
 
@@ -34,8 +36,8 @@ class Order:
     """Shipped name or folder."""
     attach: Attach
     half: Half
-    config: SAEConfig
-    training: TrainingConfig
+    config: "SAEConfig"
+    training: "TrainingConfig"
     out: Path
     tokens: bool = False
     device: str | None = None

@@ -1,10 +1,12 @@
 """Training an SAE from the browser: what is ordered, and how it goes, on every visit of the page."""
 
+from itertools import cycle
 from pathlib import Path
 
 import streamlit as st
 
-from core.config import ATTACHES, HALVES, WEIGHTINGS, InputError, SAEConfig, TrainingConfig, suggested_training
+from core.config import ATTACHES, HALVES, InputError
+from core.saes.config import own_settings, read_settings
 from core.ui import cache, frame, grids, loading, sae_charts
 from core.ui.charts import config
 from core.ui.grids import escape as plain
@@ -165,8 +167,11 @@ def _interrupted() -> None:
 
 def _again(out: Path, plan: dict) -> Order:
     """The order of an interrupted training, from what it kept; InputError where that is damaged."""
+    from core.saes.base import sae_config
+    from core.training.config import TrainingConfig
+
     try:
-        shape, training = SAEConfig(**plan["config"]), TrainingConfig(**plan["training"])
+        shape, training = sae_config(**plan["config"]), TrainingConfig(**plan["training"])
         place, half, tokens = plan["attach"], plan["half"], plan["tokens"]
         return Order(plan["gallery"], place, half, shape, training, out, tokens, get_state().device)
     except (KeyError, TypeError) as error:
@@ -175,7 +180,8 @@ def _again(out: Path, plan: dict) -> Order:
 
 def _order() -> None:
     """Where to train, the settings that suit it with their reasons, and the button."""
-    from core.saes.base import SAES
+    from core.saes.base import SAES, sae_config
+    from core.training.config import TrainingConfig, suggested_training
 
     gallery = cache.current_gallery()
     left, middle, right = st.columns(3, gap="medium")
@@ -186,33 +192,25 @@ def _order() -> None:
     n = len(gallery.rows(half)) * (each if tokens else 1)
     plan = suggested_training(n, gallery.fingerprint(attach).d)
     st.caption(" ".join(plan.why()) + " For neurons judged on the evaluation half, train on the probe half.")
-    with st.form(f"train-{attach}-{half}-{tokens}"):
+    names = SAES.names()
+    arch = st.selectbox("Architecture", names, index=names.index(ARCH) if ARCH in names else 0)
+    with st.form(f"train-{attach}-{half}-{tokens}-{arch}"):
         left, middle, right = st.columns(3, gap="medium")
         with left:
             name = st.text_input("Name", value=f"{gallery.name}-sae", help="The folder is saes/NAME")
-            names = SAES.names()
-            arch = st.selectbox("Architecture", names, index=names.index(ARCH) if ARCH in names else 0)
+            steps = st.number_input("Steps", 1, 1_000_000, plan.steps)
         with middle:
             d_sae = st.number_input("Neurons", 2, 1 << 20, plan.d_sae, help="More neurons split finer and die more")
             k = st.number_input("Active neurons per item (k)", 1, 4096, plan.k, help="Fewer are easier to read")
         with right:
-            steps = st.number_input("Steps", 1, 1_000_000, plan.steps)
             batch = st.number_input("Rows per step", 1, 65_536, plan.batch)
         with st.expander("Fine settings"):
-            fine = _fine_settings()
+            lr, seed, own = _fine_settings(arch)
         sent = st.form_submit_button("Train", type="primary", icon=":material/model_training:")
     if sent:
         with frame.guard():
-            levels, weighting, sparsity, lr, seed = fine
-            shape = SAEConfig(
-                arch=arch,
-                d_in=gallery.fingerprint(attach).d,
-                d_sae=int(d_sae),
-                k=int(k),
-                levels=levels,
-                weighting=weighting,
-                sparsity=sparsity,
-            )
+            own = read_settings(SAES.get(arch).Config, arch, own)
+            shape = sae_config(arch, gallery.fingerprint(attach).d, int(d_sae), int(k), **own)
             training = TrainingConfig(steps=int(steps), batch=int(batch), lr=lr, seed=int(seed))
             state = get_state()
             order = Order(
@@ -225,18 +223,17 @@ def _order() -> None:
 TOKEN_HELP = "The published recipe trains on random tokens of the last block; neurons are then read on the pooled one."
 
 
-def _fine_settings() -> tuple[tuple[int, ...], str, float | None, float | None, int]:
+def _fine_settings(arch: str) -> tuple[float | None, int, dict[str, str]]:
+    """Learning rate and seed, and what was typed of the architecture's own settings."""
+    from core.saes.base import SAES
+
     left, middle, right = st.columns(3, gap="medium")
     lr = left.number_input("Peak learning rate", 0.0, 1.0, None, format="%g", placeholder="by the number of neurons")
-    seed = left.number_input("Seed", 0, 1 << 31, 0)
-    sparsity = middle.number_input("Price of activity (relu, jumprelu)", 0.0, None, None, placeholder="their own")
-    levels = right.text_input("Active neurons a level (msae)", placeholder="k, 2 k")
-    weighting = right.selectbox("Weights of the levels (msae)", WEIGHTINGS)
-    return _whole_numbers(levels), weighting, sparsity, lr or None, int(seed)
-
-
-def _whole_numbers(text: str) -> tuple[int, ...]:
-    try:
-        return tuple(int(part) for part in text.split(",") if part.strip())
-    except ValueError:
-        raise InputError(f"levels were {text!r}; expected rising whole numbers with commas, such as 8,16") from None
+    seed = middle.number_input("Seed", 0, 1 << 31, 0)
+    own = {}
+    for one, place in zip(own_settings(SAES.get(arch).Config), cycle((right, left, middle)), strict=False):
+        title, choices = one.metadata["title"], one.metadata["choices"]
+        own[one.name] = (
+            place.selectbox(title, choices) if choices else place.text_input(title, key=f"{arch}-{one.name}")
+        )
+    return lr or None, int(seed), {name: text for name, text in own.items() if text.strip()}

@@ -11,13 +11,6 @@ TARGET_CHOICES = {"gallery": "searched shares", "uniform": "even shares", "own t
 MOST_NAMED = 4
 """Neurons that a sentence names; the switches beside it show them all."""
 ITEM_NAMES = {"images": "pictures", "captions": "captions"}
-METRIC_NAMES = {"max_skew": "MaxSkew", "min_skew": "MinSkew", "ndkl": "NDKL", "kl": "KL"}
-METRIC_HELP = {
-    "max_skew": "log of share ÷ target for the group furthest above it; 0 is none",
-    "min_skew": "the same for the group furthest below it; 0 is none",
-    "ndkl": "distance from the target along the ranking, early ranks weigh more; 0 is on it",
-    "kl": "distance of the top k from the target; 0 is on it",
-}
 
 
 def percent(share: float, digits: int = 0) -> str:

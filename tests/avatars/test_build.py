@@ -9,9 +9,9 @@ from core.avatars import build as build_module
 from core.avatars.build import Plan, SAERecipe, build_default
 from core.avatars.clip_training import ClipTrainingConfig
 from core.backbones.open_clip_models import load_backbone
-from core.config import TrainingConfig
 from core.gallery import open_gallery
 from core.saes.checkpoint import load_sae
+from core.training.config import TrainingConfig
 
 TINY_SAE = SAERecipe(16, 4, TrainingConfig(steps=8, batch=16))
 TINY = Plan(

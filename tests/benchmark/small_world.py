@@ -7,9 +7,9 @@ import pandas as pd
 import torch
 
 from core.benchmark import World
-from core.config import SAEConfig, digest_of
+from core.config import digest_of
 from core.gallery import Gallery, import_gallery
-from core.saes.base import new_sae
+from core.saes.base import new_sae, sae_config
 from core.saes.checkpoint import SAEFile
 from core.zeroshot import PromptSet
 
@@ -58,7 +58,7 @@ def small_gallery(folder: Path, name: str = "small", seed: int = 0) -> Gallery:
 
 def small_sae(gallery: Gallery) -> SAEFile:
     """Neurons 0 and 1 fire for men and women alone, 2 and 3 for the towns; the others are random directions."""
-    sae = new_sae(SAEConfig("relu", D, F, 4))
+    sae = new_sae(sae_config("relu", D, F, 4))
     rng = torch.Generator().manual_seed(0)
     with torch.no_grad():
         W = torch.randn(F, D, generator=rng) * 0.2

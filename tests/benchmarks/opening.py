@@ -11,11 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from core.config import SAEConfig, digest_of
+from core.config import digest_of
 from core.gallery import Gallery
 from core.gallery.synthetic import synth_gallery
+from core.saes.base import sae_config
 from core.saes.checkpoint import SAEFile
 from core.saes.frozen import FrozenSAE
+from core.saes.rules import LARGEST
 from tests.benchmarks.toggle import D_SAE, D, firing, rates, timed
 
 READER = """
@@ -72,7 +74,9 @@ def made(path: Path, n: int, seed: int = 0) -> tuple[Gallery, SAEFile]:
     W_dec = rng.normal(size=(D_SAE, D)).astype(np.float32)
     W_dec /= np.linalg.norm(W_dec, axis=1, keepdims=True)
     arrays = {"W_enc": W_dec.T.copy(), "b_enc": np.zeros(D_SAE), "W_dec": W_dec, "b_dec": np.zeros(D)}
-    sae = FrozenSAE(SAEConfig("topk", D, D_SAE, 20), {name: a.astype(np.float32) for name, a in arrays.items()})
+    sae = FrozenSAE(
+        sae_config("topk", D, D_SAE, 20), {name: a.astype(np.float32) for name, a in arrays.items()}, LARGEST
+    )
     file = SAEFile(sae, "made-up", digest_of(["made-up", seed]), gallery.fingerprint("pooled"))
     codes = firing(rng, rates(), n)
     codes.data *= 20.0  # rows of the synthetic gallery have lengths of about 10

@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from core.config import SAEConfig
 from core.interventions import INTERVENTIONS, Evidence, Material, Texts
-from core.saes.base import SAE, new_sae
+from core.saes.base import SAE, new_sae, sae_config
 
 D, F, DIVERSE, PARAPHRASES, GROUPS, PER_GROUP = 512, 16_384, 328, 10, 2, 24
 FIRING = 1.4
@@ -71,7 +70,7 @@ def straightforward(weights: dict[str, np.ndarray], diverse: np.ndarray, query: 
 
 def _sae(rng: np.random.Generator) -> SAE:
     """Random directions of length 1, the encoder their transpose, thresholds that let few neurons fire."""
-    sae = new_sae(SAEConfig("msae", D, F, 256))
+    sae = new_sae(sae_config("msae", D, F, 256))
     W = rng.normal(size=(F, D)).astype(np.float32)
     W /= np.linalg.norm(W, axis=1, keepdims=True)
     centre = _texts(rng, 4096).mean(axis=0)

@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 
-from core.config import SAEConfig, TrainingConfig
-from core.saes.base import new_sae
+from core.saes.base import new_sae, sae_config
 from core.training import Trainer
+from core.training.config import TrainingConfig
 
 D, NEURONS, K, BATCH = 512, 4096, 20, 4096
 CORES = 2
@@ -149,7 +149,7 @@ def _peer(device: str) -> Any | None:
         k=K,
         layer=0,
         lm_name="none",
-        group_fractions=list(SAEConfig("matryoshka-batch-topk", D, NEURONS, K).group_fractions),
+        group_fractions=list(sae_config("matryoshka-batch-topk", D, NEURONS, K).group_fractions),
         auxk_alpha=TrainingConfig().aux_weight,
         warmup_steps=WARMUP,
         decay_start=DECAY_START,
@@ -160,7 +160,7 @@ def _peer(device: str) -> Any | None:
 
 def _ours(peer: Any | None, device: str) -> Trainer:
     """Our trainer with the same settings, and the same start where there is one."""
-    sae = new_sae(SAEConfig("matryoshka-batch-topk", D, NEURONS, K))
+    sae = new_sae(sae_config("matryoshka-batch-topk", D, NEURONS, K))
     sae.initialise(torch.Generator().manual_seed(0))
     if peer is not None:
         with torch.no_grad():

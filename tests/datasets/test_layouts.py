@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from core.config import InputError
-from core.datasets import DATASETS, ItemTable
+from core.datasets import DATASETS, DataSet, ItemTable, items_of, offered
 from core.datasets.base import locate
 
 
@@ -25,6 +25,16 @@ def test_every_data_set_refuses_what_is_not_there(tmp_path: Path, name: str) -> 
     with pytest.raises(InputError) as error:
         DATASETS.get(name)().items(tmp_path / "absent")
     assert "absent" in str(error.value) and "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", DATASETS.names())
+def test_every_data_set_says_what_it_is_and_what_it_needs(tmp_path: Path, name: str) -> None:
+    kind = DATASETS.get(name)
+    assert issubclass(kind, DataSet) and kind.title and kind.needs and "\n" not in kind.title + kind.needs
+    assert list(offered())[:2] == ["folder", "captions"] and sorted(offered()) == DATASETS.names()
+    if not kind.takes_table:
+        with pytest.raises(InputError, match="takes no table; leave t.csv out"):
+            items_of(name, tmp_path, tmp_path / "t.csv")
 
 
 def test_folder_without_a_table_lists_pictures_by_path(faces: Path) -> None:

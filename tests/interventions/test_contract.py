@@ -9,10 +9,10 @@ import pytest
 import scipy.sparse as sparse
 import torch
 
-from core.config import Edit, InputError, SAEConfig
+from core.config import Edit, InputError
 from core.interventions import INTERVENTIONS, Evidence, Material, References, Texts
 from core.neurons import encode_rows
-from core.saes.base import SAE, new_sae
+from core.saes.base import SAE, new_sae, sae_config
 
 D, F, N, GROUPS = 24, 64, 9, 3
 EVERY = pytest.mark.parametrize("name", list(INTERVENTIONS))
@@ -24,7 +24,7 @@ def small_sae(arch: str = "msae", seed: int = 0) -> SAE:
     rng = np.random.default_rng(seed)
     W = rng.normal(size=(F, D))
     W /= np.linalg.norm(W, axis=1, keepdims=True)
-    sae = new_sae(SAEConfig(arch, D, F, 4))
+    sae = new_sae(sae_config(arch, D, F, 4))
     given = {"W_enc": W.T, "b_enc": rng.normal(size=F) * 0.3 - 1.0, "W_dec": W, "b_dec": np.ones(D)}
     more = {"threshold": np.array(0.2)} if arch == "batch-topk" else {}
     return sae.load_arrays({k: v.astype(np.float32) for k, v in (given | more).items()}).frozen()

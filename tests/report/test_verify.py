@@ -18,13 +18,13 @@ from core.audit.run import edits_of
 from core.audit.sources import open_sources
 from core.audit.spec import AuditSpec
 from core.cli import main
-from core.config import Edit, InputError, SAEConfig
+from core.config import Edit, InputError
 from core.gallery import open_gallery
 from core.interventions import INTERVENTIONS
 from core.labelling import LabelLog, LabelSet
 from core.ranking.bench import Bench
 from core.ranking.material import item_material, select_part
-from core.saes.base import SAES, new_sae
+from core.saes.base import SAES, new_sae, sae_config
 from core.saes.checkpoint import load_sae
 from core.saes.frozen import FrozenSAE, load_frozen
 from core.store import file_digest
@@ -255,14 +255,14 @@ def followed(rows: list[int], scores: np.ndarray) -> str | None:
 @pytest.mark.parametrize("arch", SAES.names())
 def test_every_architecture_has_its_rule_in_numpy(arch: str) -> None:
     rng = np.random.default_rng(0)
-    sae = new_sae(SAEConfig(arch, 12, 30, 4))
+    sae = new_sae(sae_config(arch, 12, 30, 4))
     arrays = {name: rng.normal(size=value.shape).astype(np.float32) for name, value in sae.arrays().items()}
     arrays |= {"threshold": np.abs(arrays["threshold"])} if "threshold" in arrays else {}
     sae.load_arrays(arrays)
     x = rng.normal(size=(50, 12)).astype(np.float32)
     with torch.inference_mode():
         expected = sae.encode(torch.as_tensor(x)).numpy()
-    frozen = FrozenSAE(sae.config, sae.arrays())
+    frozen = FrozenSAE.of(sae)
     np.testing.assert_allclose(frozen.encode(x), expected, atol=1e-5)
     assert ((frozen.encode(x) > 0) == (expected > 0)).all() and (expected > 0).any()
 

@@ -3,8 +3,7 @@
 import numpy as np
 import torch
 
-from core.config import SAEConfig
-from core.saes.base import SAE, new_sae
+from core.saes.base import SAE, new_sae, sae_config
 
 
 def cone(n: int, d: int, seed: int = 0) -> np.ndarray:
@@ -18,7 +17,7 @@ def cone(n: int, d: int, seed: int = 0) -> np.ndarray:
 
 def random_sae(arch: str, d: int = 12, n: int = 40, k: int = 5, seed: int = 0) -> SAE:
     """Weights with biases everywhere, so that a forgotten term shows."""
-    sae = new_sae(SAEConfig(arch, d, n, k))
+    sae = new_sae(sae_config(arch, d, n, k))
     generator = torch.Generator().manual_seed(seed)
     sae.initialise(generator)
     with torch.no_grad():

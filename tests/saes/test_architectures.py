@@ -5,10 +5,11 @@ import pytest
 import torch
 from sae_helpers import cone, random_sae
 
-from core.config import InputError, SAEConfig, TrainingConfig
-from core.saes.base import SAES, geometric_median, new_sae
+from core.config import InputError
+from core.saes.base import SAES, geometric_median, new_sae, sae_config
 from core.saes.checkpoint import load_sae, sae_digest, save_sae
 from core.training import train_sae
+from core.training.config import TrainingConfig
 
 ALL = SAES.names()
 QUICK = TrainingConfig(steps=40, batch=32)
@@ -102,14 +103,14 @@ def test_working_on_scaled_inputs_can_be_folded_into_the_weights(arch):
 
 def test_trains_to_a_unit_decoder_and_better_than_the_mean(arch):
     x = cone(400, 12)
-    sae, curve = train_sae(x, SAEConfig(arch, 12, 40, 4), TrainingConfig(steps=120, batch=64, lr=1e-2))
+    sae, curve = train_sae(x, sae_config(arch, 12, 40, 4), TrainingConfig(steps=120, batch=64, lr=1e-2))
     np.testing.assert_allclose(sae.W_dec.norm(dim=1), 1, atol=1e-5)
     assert curve[-1].fvu < 0.5 * curve[0].fvu
     assert not sae.W_dec.requires_grad and not sae.training
 
 
 def test_deterministic_for_a_seed(arch):
-    x, config = cone(200, 12), SAEConfig(arch, 12, 40, 4)
+    x, config = cone(200, 12), sae_config(arch, 12, 40, 4)
     torch.manual_seed(1)
     first, _ = train_sae(x, config, QUICK)
     torch.manual_seed(2)
@@ -150,7 +151,7 @@ def test_topk_keeps_exactly_the_largest_of_each_row():
 
 def test_batch_topk_by_hand():
     """Two rows, k = 1: both kept entries may come from one row; use compares with the threshold instead."""
-    sae = new_sae(SAEConfig("matryoshka-batch-topk", 2, 2, 1, (0.5, 0.5))).load_arrays(
+    sae = new_sae(sae_config("matryoshka-batch-topk", 2, 2, 1, group_fractions=(0.5, 0.5))).load_arrays(
         {
             "W_enc": np.eye(2),
             "b_enc": np.array([0.0, 1.0]),
@@ -170,7 +171,7 @@ def test_batch_topk_by_hand():
 
 
 def test_threshold_takes_its_first_value_then_averages():
-    sae = new_sae(SAEConfig("matryoshka-batch-topk", 2, 4, 1))
+    sae = new_sae(sae_config("matryoshka-batch-topk", 2, 4, 1))
     assert sae.threshold == -1
     sae.update_threshold(torch.tensor(4.0), 0.9)
     assert sae.threshold == 4
@@ -179,9 +180,9 @@ def test_threshold_takes_its_first_value_then_averages():
 
 
 def test_groups_take_the_rounding_remainder_last():
-    assert new_sae(SAEConfig("matryoshka-batch-topk", 2, 100, 1)).group_sizes == (6, 12, 25, 57)
+    assert new_sae(sae_config("matryoshka-batch-topk", 2, 100, 1)).group_sizes == (6, 12, 25, 57)
     shares = tuple(size / 83 for size in (7, 11, 26, 39))
-    assert new_sae(SAEConfig("matryoshka-batch-topk", 2, 83, 1, shares)).group_sizes == (7, 11, 26, 39)
+    assert new_sae(sae_config("matryoshka-batch-topk", 2, 83, 1, group_fractions=shares)).group_sizes == (7, 11, 26, 39)
 
 
 def test_geometric_median_resists_an_outlier():

@@ -5,8 +5,8 @@ import pytest
 import torch
 from sae_helpers import cone, random_sae
 
-from core.config import InputError, SAEConfig
-from core.saes.base import new_sae
+from core.config import InputError
+from core.saes.base import new_sae, sae_config
 from tests.recorded import oracle
 
 SEM = {"W_enc": "encoder.weight", "b_enc": "encoder.bias", "W_dec": "decoder.weight", "b_dec": "bpre"}
@@ -19,7 +19,7 @@ def published(data, names, prefix, turned=False):
 
 
 def start(arrays, levels, weighting):
-    config = SAEConfig("msae", *arrays["W_enc"].shape, int(levels[0]), levels=tuple(levels), weighting=weighting)
+    config = sae_config("msae", *arrays["W_enc"].shape, int(levels[0]), levels=tuple(levels), weighting=weighting)
     return new_sae(config).double().load_arrays(arrays)
 
 
@@ -78,7 +78,7 @@ def test_four_updates_of_the_nested_trainer(weights, kind):
 
 
 def test_a_level_of_all_neurons_is_plain_relu():
-    sae = new_sae(SAEConfig("msae", 12, 40, 5, levels=(5, 40))).load_arrays(random_sae("msae").arrays())
+    sae = new_sae(sae_config("msae", 12, 40, 5, levels=(5, 40))).load_arrays(random_sae("msae").arrays())
     x = torch.from_numpy(cone(9, 12))
     torch.testing.assert_close(sae.level_losses(x)[1], (sae(x) - x).square().mean())
     torch.testing.assert_close(sae.training_codes(x), sae.encode(x))
@@ -94,10 +94,10 @@ def test_moving_the_norm_changes_no_reconstruction():
 
 
 def test_levels_follow_k_and_are_checked():
-    assert new_sae(SAEConfig("msae", 4, 40, 5)).levels == (5, 10)
-    assert new_sae(SAEConfig("msae", 4, 8, 5)).levels == (5, 8)
-    assert new_sae(SAEConfig("msae", 4, 40, 5, levels=(2, 4, 8))).level_weights == (3, 2, 1)
+    assert new_sae(sae_config("msae", 4, 40, 5)).levels == (5, 10)
+    assert new_sae(sae_config("msae", 4, 8, 5)).levels == (5, 8)
+    assert new_sae(sae_config("msae", 4, 40, 5, levels=(2, 4, 8))).level_weights == (3, 2, 1)
     for change in ({"levels": (8, 4)}, {"levels": (4, 41)}, {"levels": (0, 4)}, {"weighting": "reverse.pth"}):
         with pytest.raises(InputError):
-            SAEConfig("msae", 4, 40, 5, **change)
-    assert "levels" not in SAEConfig("topk", 4, 40, 5).to_json()
+            sae_config("msae", 4, 40, 5, **change)
+    assert "levels" not in sae_config("topk", 4, 40, 5).to_json()

@@ -5,17 +5,18 @@ import pytest
 import torch
 from sae_helpers import cone, random_sae
 
-from core.config import InputError, SAEConfig, TrainingConfig
+from core.config import InputError
 from core.saes import jumprelu
-from core.saes.base import new_sae
+from core.saes.base import new_sae, sae_config
 from core.training import train_sae
+from core.training.config import TrainingConfig
 
 HAND = {"W_enc": np.eye(2), "b_enc": np.zeros(2), "W_dec": np.eye(2), "b_dec": np.array([1.0, 0.0])}
 NOBODY = torch.zeros(2, dtype=torch.int64)
 
 
 def test_relu_by_hand():
-    sae = new_sae(SAEConfig("relu", 2, 2, 1, sparsity=0.5)).load_arrays(HAND)
+    sae = new_sae(sae_config("relu", 2, 2, 1, sparsity=0.5)).load_arrays(HAND)
     x = torch.tensor([[4.0, -2.0], [2.0, 1.0]])
     assert torch.equal(sae.encode(x), torch.tensor([[3.0, 0.0], [1.0, 1.0]]))
     parts = sae.loss(x, NOBODY)
@@ -24,12 +25,12 @@ def test_relu_by_hand():
 
 
 def test_jumprelu_by_hand():
-    sae = new_sae(SAEConfig("jumprelu", 2, 2, 1, sparsity=2.0)).load_arrays({**HAND, "threshold": [1.0, 0.5]})
+    sae = new_sae(sae_config("jumprelu", 2, 2, 1, sparsity=2.0)).load_arrays({**HAND, "threshold": [1.0, 0.5]})
     x = torch.tensor([[4.0, -2.0], [2.0, 1.0]])
     assert torch.equal(sae.encode(x), torch.tensor([[3.0, 0.0], [0.0, 1.0]])), "the threshold itself does not pass"
     parts = sae.loss(x, NOBODY)
     assert parts.reconstruction.tolist() == [2.5] and parts.sparsity.item() == 0
-    few = new_sae(SAEConfig("jumprelu", 2, 2, 2, sparsity=2.0)).load_arrays({**HAND, "threshold": [1.0, 0.5]})
+    few = new_sae(sae_config("jumprelu", 2, 2, 2, sparsity=2.0)).load_arrays({**HAND, "threshold": [1.0, 0.5]})
     assert few.loss(x, NOBODY).sparsity.item() == 0.5
 
 
@@ -55,11 +56,11 @@ def test_more_price_fewer_active_neurons():
     x, training = cone(400, 12), TrainingConfig(steps=150, batch=64, lr=1e-2)
     active = []
     for sparsity in (0.0, 0.05, 0.5):
-        sae, _ = train_sae(x, SAEConfig("relu", 12, 40, 4, sparsity=sparsity), training)
+        sae, _ = train_sae(x, sae_config("relu", 12, 40, 4, sparsity=sparsity), training)
         active.append((sae.encode(torch.from_numpy(x)) > 0).sum(dim=1).double().mean().item())
     assert active[0] > active[1] > active[2]
 
 
 def test_price_is_checked():
     with pytest.raises(InputError, match="sparsity was -1"):
-        SAEConfig("relu", 2, 2, 1, sparsity=-1)
+        sae_config("relu", 2, 2, 1, sparsity=-1)

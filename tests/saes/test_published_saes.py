@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from core.config import SAEConfig, TrainingConfig
-from core.saes.base import SAE, new_sae
+from core.saes.base import SAE, new_sae, sae_config
 from core.saes.checkpoint import load_sae
 from core.training import Trainer
+from core.training.config import TrainingConfig
 from tests.recorded import ORACLES, oracle
 
 TRAINERS = {"matryoshka": "matryoshka-batch-topk", "batchtopk": "batch-topk", "topk": "topk"}
@@ -23,7 +23,7 @@ def published(data: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]
 
 def start(data: dict[str, np.ndarray], arch: str) -> SAE:
     arrays = published(data, "p0_")
-    sae = new_sae(SAEConfig(arch, *arrays["W_enc"].shape, k=int(data["k"]))).double()
+    sae = new_sae(sae_config(arch, *arrays["W_enc"].shape, k=int(data["k"]))).double()
     return sae.load_arrays({**{name: value.detach() for name, value in sae.state_dict().items()}, **arrays})
 
 
@@ -99,7 +99,7 @@ def test_attached_sae_of_debiaslens():
     data = oracle("debiaslens_attach.npz")
     sizes = data["sae_group_sizes"]
     d, n = data["sae_W_enc"].shape
-    config = SAEConfig("matryoshka-batch-topk", d, n, int(data["sae_k"]), tuple(sizes / n))
+    config = sae_config("matryoshka-batch-topk", d, n, int(data["sae_k"]), group_fractions=tuple(sizes / n))
     sae = new_sae(config)
     sae.load_arrays({name: data[f"sae_{name}"] for name in sae.state_dict()})
     assert sae.group_sizes == tuple(sizes)

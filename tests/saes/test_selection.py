@@ -4,10 +4,10 @@ import pytest
 import torch
 from sae_helpers import cone, random_sae
 
-from core.config import SAEConfig, TrainingConfig
 from core.saes import largest
-from core.saes.base import SAE, LossParts, new_sae
+from core.saes.base import SAE, LossParts, new_sae, sae_config
 from core.training import Trainer
+from core.training.config import TrainingConfig
 
 ARCHS = ("topk", "batch-topk", "matryoshka-batch-topk")
 
@@ -104,7 +104,7 @@ def test_two_threads_give_the_same_bits_every_time(arch):
     try:
         states = []
         for _ in range(2):
-            sae = new_sae(SAEConfig(arch, 64, 4096, 8))
+            sae = new_sae(sae_config(arch, 64, 4096, 8))
             sae.initialise(torch.Generator().manual_seed(0))
             trainer = Trainer(sae, TrainingConfig(steps=4, batch=512, lr=1e-3, dead_after=512))
             for _ in range(4):

@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from core.config import Fingerprint, SAEConfig
+from core.config import Fingerprint
 from core.datasets.base import DATASETS
 from core.gallery import Gallery, build_gallery
-from core.saes.base import new_sae
+from core.saes.base import new_sae, sae_config
 from core.saes.checkpoint import SAEFile, save_sae
 
 D, D_SAE = 12, 24
@@ -101,7 +101,7 @@ def make_gallery(folder: Path, seed: int, whole: Any = None, n: int = 60, extra:
 
 def make_sae(folder: Path, gallery: Gallery, side: Any = "image", seed: int = 0) -> SAEFile:
     """Directions of the gallery's own rows as neurons."""
-    rng, config = np.random.default_rng(seed), SAEConfig("topk", D, D_SAE, 4)
+    rng, config = np.random.default_rng(seed), sae_config("topk", D, D_SAE, 4)
     rows = gallery.unit(np.sort(rng.choice(gallery.n, D_SAE, replace=False)))
     arrays = {"W_enc": rows.T, "b_enc": np.zeros(D_SAE), "W_dec": rows, "b_dec": np.zeros(D)}
     sae = new_sae(config).load_arrays({name: np.array(value, dtype=np.float32) for name, value in arrays.items()})

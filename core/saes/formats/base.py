@@ -9,15 +9,15 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from core.config import InputError, SAEConfig
+from core.config import InputError
 from core.registry import Registry
 from core.saes.base import SAE
+from core.saes.config import SAEConfig
+from core.saes.rules import LARGEST, PLAIN, THRESHOLD
 
 FORMATS: Registry["Format"] = Registry("SAE format", "core.saes.formats")
 
 OURS = ("W_enc", "b_enc", "W_dec", "b_dec")
-PLAIN = ("relu", "msae")
-"""Architectures whose inference rule is relu of the pre-activation and nothing else."""
 
 
 @dataclass(frozen=True)
@@ -114,9 +114,20 @@ def tensors(sae: SAE) -> dict[str, Tensor]:
     return {name: getattr(sae, name).detach().to("cpu", torch.float32).contiguous() for name in OURS}
 
 
+def runs_as(sae: SAE, name: str) -> str:
+    """The architecture known to other projects that runs by the same rule; InputError where there is none."""
+    if sae.rule is PLAIN:
+        return "relu"
+    if sae.rule is LARGEST:
+        return "topk"
+    if sae.rule is THRESHOLD:
+        return "jumprelu" if sae.threshold.ndim else "batch-topk"
+    raise InputError(f"format {name!r} cannot say the rule of {sae.config.arch!r}: its codes would change")
+
+
 def require_plain(sae: SAE, name: str) -> None:
     """InputError unless the SAE's rule in use is plain ReLU."""
-    if sae.config.arch not in PLAIN:
+    if sae.rule is not PLAIN:
         raise InputError(
             f"format {name!r} runs as plain ReLU, which {sae.config.arch!r} is not: its codes would change; "
             f"export to dictionary-learning or saelens"

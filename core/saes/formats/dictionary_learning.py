@@ -10,17 +10,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from core.config import InputError, SAEConfig
-from core.saes.base import SAE
+from core.config import InputError
+from core.saes.base import SAE, sae_config
 from core.saes.formats.base import (
     FORMATS,
     OURS,
-    PLAIN,
     Foreign,
     Format,
     Source,
     bias_before,
     pick,
+    runs_as,
     shape,
     tensors,
     transposed,
@@ -39,13 +39,13 @@ ARCHITECTURES = {
     "AutoEncoderNew": "relu",
 }
 CLASSES = {ours: theirs for theirs, ours in ARCHITECTURES.items()}
-CLASSES |= dict.fromkeys(PLAIN, "AutoEncoder")
+CLASSES["relu"] = "AutoEncoder"
 SELECTING = ("topk", "batch-topk", "matryoshka-batch-topk")
 LINEAR = {"W_enc": "encoder.weight", "b_enc": "encoder.bias", "W_dec": "decoder.weight"}
 
 
 class DictionaryLearning(Format):
-    """State dicts of all its classes but the gated one; a relu or msae SAE leaves as its AutoEncoder."""
+    """State dicts of all its classes but the gated one; another one leaves as the class that runs by its rule."""
 
     name = "dictionary-learning"
 
@@ -80,11 +80,12 @@ class DictionaryLearning(Format):
         if arch == "matryoshka-batch-topk":
             settings["group_fractions"] = _fractions(source, settings["d_sae"])
         said = {"format": self.name, "trainer": trainer} if trainer else {"format": self.name}
-        return Foreign(SAEConfig(**settings), arrays, said)
+        return Foreign(sae_config(**settings), arrays, said)
 
     def export(self, sae: SAE) -> dict[str, bytes]:
-        config, arch = sae.config, sae.config.arch
-        state = _state(sae)
+        config = sae.config
+        arch = config.arch if config.arch in CLASSES else runs_as(sae, self.name)
+        state = _state(sae, arch)
         trainer: dict[str, Any] = {
             "dict_class": CLASSES[arch],
             "activation_dim": config.d_in,
@@ -158,9 +159,9 @@ def _fractions(source: Source, d_sae: int) -> tuple[float, ...]:
     return tuple(whole_number(size, "group_sizes", source.path) / d_sae for size in sizes)
 
 
-def _state(sae: SAE) -> dict[str, Tensor]:
+def _state(sae: SAE, arch: str) -> dict[str, Tensor]:
     """The state dict of the class that runs by the same rule."""
-    arrays, arch = tensors(sae), sae.config.arch
+    arrays = tensors(sae)
     if arch == "matryoshka-batch-topk":
         return arrays
     if arch == "jumprelu":
@@ -169,4 +170,4 @@ def _state(sae: SAE) -> dict[str, Tensor]:
         return {**arrays, "threshold": sae.threshold.detach().clone()}
     turned = transposed(arrays)
     state = {theirs: turned[ours] for ours, theirs in LINEAR.items()}
-    return {("bias" if arch in PLAIN else "b_dec"): turned["b_dec"], **state}
+    return {("bias" if arch == "relu" else "b_dec"): turned["b_dec"], **state}

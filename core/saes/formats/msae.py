@@ -9,8 +9,8 @@ from collections.abc import Mapping
 
 import torch
 
-from core.config import InputError, SAEConfig
-from core.saes.base import SAE
+from core.config import InputError
+from core.saes.base import SAE, sae_config
 from core.saes.formats.base import FORMATS, Foreign, Format, Source, pick, require_plain, shape, tensors
 from core.saes.formats.torch_files import number, to_bytes
 
@@ -46,7 +46,7 @@ class Msae(Format):
         arrays["b_dec"] = mean.double() + arrays["b_dec"] / scale
         arrays = {name: value.to(torch.float32).contiguous() for name, value in arrays.items()}
         settings = {"format": self.name, "scaling_factor": scale, "tied": tied}
-        return Foreign(SAEConfig("msae", **sizes, k=sizes["d_sae"]), arrays, settings)
+        return Foreign(sae_config("msae", **sizes, k=sizes["d_sae"]), arrays, settings)
 
     def export(self, sae: SAE) -> dict[str, bytes]:
         require_plain(sae, self.name)
@@ -60,7 +60,7 @@ class Msae(Format):
             "target_norm": float(config.d_in) ** 0.5,
         }
         levels = getattr(sae, "levels", (config.k,))
-        weighting = "UW" if config.weighting == "uniform" else "RW"
+        weighting = "UW" if getattr(config, "weighting", "reverse") == "uniform" else "RW"
         name = f"{config.d_sae}_{config.d_in}_TopKReLU_{levels[0]}_{weighting}_False_False_0.0_unknown.pth"
         return {name: to_bytes(content)}
 

@@ -5,7 +5,8 @@ The object stays shut: only the tensors are read.
 
 from collections.abc import Mapping
 
-from core.config import InputError, SAEConfig
+from core.config import InputError
+from core.saes.base import sae_config
 from core.saes.formats.base import FORMATS, OURS, Foreign, Format, Source, pick, shape
 
 
@@ -24,7 +25,7 @@ class PatchSAE(Format):
         if surplus:
             raise InputError(f"{source.path} holds {', '.join(surplus)} besides {', '.join(OURS)}; it cannot be read")
         sizes = shape(arrays)
-        return Foreign(SAEConfig("relu", **sizes, k=sizes["d_sae"]), arrays, {"format": self.name})
+        return Foreign(sae_config("relu", **sizes, k=sizes["d_sae"]), arrays, {"format": self.name})
 
 
 FORMATS.register(PatchSAE.name)(PatchSAE())

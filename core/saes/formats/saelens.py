@@ -8,17 +8,17 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from core.config import InputError, SAEConfig
-from core.saes.base import SAE
+from core.config import InputError
+from core.saes.base import SAE, sae_config
 from core.saes.formats.base import (
     FORMATS,
     OURS,
-    PLAIN,
     Foreign,
     Format,
     Source,
     bias_before,
     pick,
+    runs_as,
     shape,
     tensors,
     whole_number,
@@ -58,10 +58,10 @@ class SAELens(Format):
         options = cfg.get("activation_fn_kwargs")
         older = options.get("k") if isinstance(options, Mapping) else None
         k = whole_number(cfg.get("k", older), "k", path) if arch == "topk" else sizes["d_sae"]
-        return Foreign(SAEConfig(arch, **sizes, k=k), arrays, {"format": self.name, "cfg": dict(cfg)})
+        return Foreign(sae_config(arch, **sizes, k=k), arrays, {"format": self.name, "cfg": dict(cfg)})
 
     def export(self, sae: SAE) -> dict[str, bytes]:
-        arrays, config = tensors(sae), sae.config
+        arrays, config, arch = tensors(sae), sae.config, runs_as(sae, self.name)
         cfg: dict[str, Any] = {
             "architecture": "standard",
             "d_in": config.d_in,
@@ -73,9 +73,9 @@ class SAELens(Format):
             "reshape_activations": "none",
             "metadata": {},
         }
-        if config.arch == "topk":
+        if arch == "topk":
             cfg |= {"architecture": "topk", "k": config.k, "rescale_acts_by_decoder_norm": False}
-        elif config.arch not in PLAIN:
+        elif arch != "relu":
             # one threshold for all is a threshold for each; below 0 the rule is that of 0
             threshold = sae.threshold.detach().to("cpu", torch.float32).clamp_min(0)
             arrays["threshold"] = threshold.expand(config.d_sae).contiguous()

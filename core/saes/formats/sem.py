@@ -8,8 +8,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from core.config import SAEConfig
-from core.saes.base import SAE
+from core.saes.base import SAE, sae_config
 from core.saes.formats.base import FORMATS, Foreign, Format, Source, pick, require_plain, shape, tensors, transposed
 from core.saes.formats.torch_files import to_bytes
 
@@ -29,7 +28,7 @@ class Sem(Format):
         arrays = transposed(pick(source.content, NAMES, source.path))
         sizes = shape(arrays)
         trained = _from_name(source.path, **sizes)
-        config = SAEConfig("msae", **sizes, **(trained or {"k": sizes["d_sae"]}))
+        config = sae_config("msae", **sizes, **(trained or {"k": sizes["d_sae"]}))
         return Foreign(config, arrays, {"format": self.name})
 
     def export(self, sae: SAE) -> dict[str, bytes]:
@@ -37,7 +36,8 @@ class Sem(Format):
         turned = transposed(tensors(sae))
         state = {theirs: turned[ours] for ours, theirs in NAMES.items()}
         levels = "x".join(map(str, getattr(sae, "levels", (sae.config.k,))))
-        name = f"MSAE_unknown_{sae.config.d_in}_{sae.config.d_sae}_{levels}_{sae.config.weighting}.pth"
+        weighting = getattr(sae.config, "weighting", "reverse")
+        name = f"MSAE_unknown_{sae.config.d_in}_{sae.config.d_sae}_{levels}_{weighting}.pth"
         return {name: to_bytes(state)}
 
 
