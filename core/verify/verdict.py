@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from core.audit.arms import Edits, Ranked, edits_of, request_for
-from core.audit.findings import findings
 from core.audit.recorded_texts import RecordedTexts
-from core.audit.run import AuditResult, numbers_of, side_effects
+from core.audit.run import AuditResult, side_effects
 from core.audit.sources import Sources, probe_of, sources_of
 from core.audit.spec import AuditSpec
 from core.config import VERSION, InputError
@@ -24,6 +23,9 @@ from core.report.document import SCHEMA
 from core.saes.frozen import FrozenFile, load_frozen
 from core.store import file_digest, read_json
 from core.verify.digests import MANIFEST, Places, compare_digests, find_places, read_manifest
+from core.verify.own.findings import findings_list
+from core.verify.own.numbers import attribute_document
+from core.verify.own.searched import searched_rows
 from core.verify.rankings import Rankings, wrong_codes
 
 if TYPE_CHECKING:
@@ -136,8 +138,8 @@ def recompute(
         rankings.add(attribute, prompt, own, one, prompt in spec.prompts)
     lines += rankings.check(progress)
     effects = {a: side_effects(spec, sources, a, edits[a], recorded, bench, progress) for a in spec.attributes}
-    numbers = [numbers_of(spec, sources, a, edits[a], recorded, effects[a], bench) for a in spec.attributes]
-    found = AuditResult(spec, sources, edits, recorded, numbers, findings(numbers), tuple(notes))
+    numbers = [_numbers(spec, sources.gallery, a, edits[a], recorded) | effects[a] for a in spec.attributes]
+    found = AuditResult(spec, sources, edits, recorded, numbers, findings_list(numbers), tuple(notes))
     options = document["options"]
     whole, _ = report_document(found, ReportOptions(options["auditor"], options["thumbnails"], options["removed"]))
     whole = json.loads(json.dumps(whole, allow_nan=False))
@@ -145,6 +147,19 @@ def recompute(
     lines += [line for line in pairs if line]
     lines += _rendered(folder, document, sources.gallery)
     return lines, len(pairs)
+
+
+def _numbers(
+    spec: AuditSpec,
+    gallery: Gallery,
+    attribute: str,
+    edits: Sequence[Edits],
+    recorded: Mapping[tuple[str, str], Ranked],
+) -> dict[str, Any]:
+    """Every number of one attribute, by the second author."""
+    searched = searched_rows(gallery, attribute, spec.where, spec.target_of(attribute))
+    ranked = {prompt: recorded[attribute, prompt] for prompt in spec.all_prompts}
+    return attribute_document(spec, attribute, searched, ranked, edits, gallery.item_ids)
 
 
 def _sources(
