@@ -11,7 +11,7 @@ import numpy as np
 
 from core.audit.arms import Edits, Ranked, edits_of, request_for
 from core.audit.recorded_texts import RecordedTexts
-from core.audit.run import AuditResult, side_effects
+from core.audit.run import AuditResult
 from core.audit.sources import Sources, probe_of, sources_of
 from core.audit.spec import AuditSpec
 from core.config import VERSION, InputError
@@ -22,6 +22,7 @@ from core.report import ReportOptions, read_report, rendered, report_document
 from core.report.document import SCHEMA
 from core.saes.frozen import FrozenFile, load_frozen
 from core.store import file_digest, read_json
+from core.verify.carried import side_effects
 from core.verify.digests import MANIFEST, Places, compare_digests, find_places, read_manifest
 from core.verify.own.findings import findings_list
 from core.verify.own.numbers import attribute_document
@@ -137,8 +138,7 @@ def recompute(
         own = edits[attribute][spec.all_prompts.index(prompt)]
         rankings.add(attribute, prompt, own, one, prompt in spec.prompts)
     lines += rankings.check(progress)
-    effects = {a: side_effects(spec, sources, a, edits[a], recorded, bench, progress) for a in spec.attributes}
-    numbers = [_numbers(spec, sources.gallery, a, edits[a], recorded) | effects[a] for a in spec.attributes]
+    numbers = [_numbers(spec, sources, a, edits[a], recorded, bench, progress) for a in spec.attributes]
     found = AuditResult(spec, sources, edits, recorded, numbers, findings_list(numbers), tuple(notes))
     options = document["options"]
     whole, _ = report_document(found, ReportOptions(options["auditor"], options["thumbnails"], options["removed"]))
@@ -151,15 +151,18 @@ def recompute(
 
 def _numbers(
     spec: AuditSpec,
-    gallery: Gallery,
+    sources: Sources,
     attribute: str,
     edits: Sequence[Edits],
     recorded: Mapping[tuple[str, str], Ranked],
+    bench: Bench,
+    progress: Progress | None,
 ) -> dict[str, Any]:
     """Every number of one attribute, by the second author."""
-    searched = searched_rows(gallery, attribute, spec.where, spec.target_of(attribute))
+    searched = searched_rows(sources.gallery, attribute, spec.where, spec.target_of(attribute))
     ranked = {prompt: recorded[attribute, prompt] for prompt in spec.all_prompts}
-    return attribute_document(spec, attribute, searched, ranked, edits, gallery.item_ids)
+    found = attribute_document(spec, attribute, searched, ranked, edits, sources.gallery.item_ids)
+    return found | side_effects(spec, sources, attribute, searched, edits, recorded, bench, progress)
 
 
 def _sources(

@@ -30,7 +30,7 @@ def attribute_document(
     attribute: str,
     searched: Searched,
     ranked: Mapping[str, Any],
-    edits: Sequence[Mapping[str, Any]],
+    edits: Sequence[Mapping[Any, Any]],
     ids: Callable[[np.ndarray], Sequence[str]],
 ) -> dict[str, Any]:
     """The attribute's blocks, all but what the edit costs.

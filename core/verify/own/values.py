@@ -43,14 +43,15 @@ def small_note(number: Value, n: int) -> Value:
 
 def wilson_ends(x: float, n: float, z: float = Z) -> tuple[float, float]:
     """The two roots of n (x/n - p)^2 = z^2 p (1 - p): Wilson's interval of x of n; (0, 1) for n = 0."""
-    if n <= 0:
+    if n == 0:
         return 0.0, 1.0
+    whole, n = x == n, max(n, 1.0)
     # (n + z^2) p^2 - (2 x + z^2) p + x^2 / n = 0
     a, b, c = n + z * z, 2 * x + z * z, x * x / n
     root = math.sqrt(max(b * b - 4 * a * c, 0.0))
     high = (b + root) / (2 * a)
     low = c / (a * high) if high > 0 else 0.0
-    return 0.0 if x == 0 else low, 1.0 if x == n else min(high, 1.0)
+    return 0.0 if x == 0 else low, 1.0 if whole else min(high, 1.0)
 
 
 def share_of(x: int, n: int) -> Value:
