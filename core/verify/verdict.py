@@ -9,20 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from core.audit.arms import Edits, Ranked, edits_of, request_for
+from core.audit.arms import Edits, Ranked, edits_of
 from core.audit.recorded_texts import RecordedTexts
 from core.audit.run import AuditResult
 from core.audit.sources import Sources, probe_of, sources_of
 from core.audit.spec import AuditSpec
 from core.config import VERSION, InputError
 from core.gallery import Gallery, open_gallery
-from core.ranking.bench import Bench
-from core.ranking.material import select_part
 from core.report import ReportOptions, read_report, rendered, report_document
 from core.report.document import SCHEMA
 from core.saes.frozen import FrozenFile, load_frozen
 from core.store import file_digest, read_json
-from core.verify.carried import side_effects
+from core.verify.carried import Bench, side_effects
 from core.verify.digests import MANIFEST, Places, compare_digests, find_places, read_manifest
 from core.verify.own.findings import findings_list
 from core.verify.own.numbers import attribute_document
@@ -131,7 +129,7 @@ def recompute(
     sources = _sources(document, arrays, manifest, places)
     recorded = _recorded(document, arrays, spec)
     edits, notes, lines = _edits(spec, sources, document, bench)
-    if (line := _wrong_codes(spec, sources, bench)) is not None:
+    if (line := _wrong_codes(spec, sources)) is not None:
         lines.append(line)
     rankings = Rankings(spec, sources, bench)
     for (attribute, prompt), one in recorded.items():
@@ -232,9 +230,8 @@ def _edits(
     return edits, notes, lines
 
 
-def _wrong_codes(spec: AuditSpec, sources: Sources, bench: Bench) -> str | None:
-    part = select_part(sources.gallery, request_for(spec, spec.attributes[0], spec.prompts[0]), bench)
-    wrong = wrong_codes(sources, part.rows)
+def _wrong_codes(spec: AuditSpec, sources: Sources) -> str | None:
+    wrong = wrong_codes(sources, sources.gallery.rows("evaluation", spec.where))
     return f"gallery {sources.gallery.name}, codes: {wrong}" if wrong else None
 
 

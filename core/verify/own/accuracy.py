@@ -81,8 +81,8 @@ def paired_shares(before: np.ndarray, after: np.ndarray) -> Value:
     n, x, y = len(before), int(before.sum()), int(after.sum())
     both = int((before & after).sum())
     neither, won, lost = n - x - y + both, y - both, x - both
-    related = both * neither - won * lost
-    related = max(related - n / 2, 0.0) if related > 0 else related
+    product = both * neither - won * lost
+    related = max(product - n / 2, 0.0) if product > 0 else float(product)
     margins = float(x) * (n - x) * y * (n - y)
     phi = related / math.sqrt(margins) if margins else 0.0
     (low_x, high_x), (low_y, high_y) = wilson_ends(x, n), wilson_ends(y, n)

@@ -86,8 +86,7 @@ def change_document(
     rankings : rows before and after, best first, deeper than k.
     lists : the blocks of the two lists.
     """
-    tops = tuple(ranking[:k] for ranking in rankings)
-    moved = exchanged(*tops, searched.labels, len(searched.groups))
+    moved = exchanged(rankings[0][:k], rankings[1][:k], searched.labels, len(searched.groups))
     effect = effect_document(moved, lists, searched, tests)
     shares = {}
     for g, group in enumerate(searched.groups):

@@ -125,7 +125,7 @@ def leakage(searched: Searched, arms: tuple[Arm, Arm], seed: int) -> dict[str, A
         words = f"{MOST_ROWS} random {words}"
     own = searched.labels[chosen]
     labels = np.searchsorted(sorted(set(own.tolist())), own)
-    return {"rows": words, **_arms(*leakage_values(*(arm.rows(chosen) for arm in arms), labels, seed))}
+    return {"rows": words, **_arms(*leakage_values(arms[0].rows(chosen), arms[1].rows(chosen), labels, seed))}
 
 
 def _arms(*numbers: Mapping[str, Any]) -> dict[str, Any]:

@@ -203,9 +203,9 @@ def _impact(n: int, x: int, total: int, best: tuple[int, int] | None, is_best: b
         if not is_best:
             both, selected = n + best[0], x + best[1]
             lo, hi = biased_ends(x, n, both, selected)
-            ends = [min(_rates(lo, n, selected, best[0]), ratio), max(_rates(hi, n, selected, best[0]), ratio)]
+            most = max(_rates(hi, n, selected, best[0]), ratio)
             # where every selected row may be of this category there is no upper end
-            ends = [ends[0], None if math.isinf(ends[1]) else ends[1]]
+            ends = [min(_rates(lo, n, selected, best[0]), ratio), None if math.isinf(most) else most]
     return {
         "n": n,
         "count": x,

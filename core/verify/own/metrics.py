@@ -19,20 +19,17 @@ FLOOR = 1e-10
 def of_counts(name: str, counts: np.ndarray, target: Sequence[float] | np.ndarray) -> np.ndarray:
     """max_skew, min_skew or kl of counts (..., G)."""
     counts = np.asarray(counts, dtype=np.float64)
-    known = sum(counts[..., g] for g in range(len(target)))
-    answer = np.zeros(np.shape(known)) if name == "kl" else None
+    known = sum((counts[..., g] for g in range(len(target))), np.zeros(counts.shape[:-1]))
+    answer = np.full(known.shape, {"max_skew": -math.inf, "min_skew": math.inf, "kl": 0.0}[name])
     for g, asked in enumerate(target):
         with np.errstate(divide="ignore", invalid="ignore"):
-            ratio = counts[..., g] / (known * asked)
             if name == "kl":
+                ratio = counts[..., g] / (known * asked)
                 answer = answer + np.where(ratio > 0, ratio * asked * np.log(np.maximum(ratio, FLOOR)), 0.0)
                 continue
             # a group that is not there counts as one row of those that are
             skew = np.log(np.where(counts[..., g] == 0, 1.0, counts[..., g])) - np.log(known * asked)
-        if answer is None:
-            answer = skew
-        else:
-            answer = np.maximum(answer, skew) if name == "max_skew" else np.minimum(answer, skew)
+        answer = np.maximum(answer, skew) if name == "max_skew" else np.minimum(answer, skew)
     return np.where(known > 0, answer, np.nan)
 
 

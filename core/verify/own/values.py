@@ -96,8 +96,8 @@ def plain_mean(values: Sequence[float] | np.ndarray, least: float, most: float) 
     n = len(x)
     mean = math.fsum(x) / n
     if min(x) == max(x) and mean in (least, most):
-        share = wilson_ends(n if mean == most else 0, n)
-        return value(mean, *(least + (most - least) * end for end in share), n)
+        down, up = wilson_ends(n if mean == most else 0, n)
+        return value(mean, least + (most - least) * down, least + (most - least) * up, n)
     spread = math.sqrt(math.fsum((v - mean) ** 2 for v in x) / (n - 1))
     half = student(n) * spread / math.sqrt(n)
     return value(mean, *inside(mean, mean - half, mean + half, least, most), n)
