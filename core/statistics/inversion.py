@@ -164,7 +164,9 @@ class _CountFamily(_Family):
     """Lists as counts of each group (draws, G)."""
 
     def draw(self, t: float, draws: int, rng: np.random.Generator) -> np.ndarray:
-        return rng.multinomial(self.k, self.chances(t)[0], size=draws)
+        # the generator branches where two groups are equally likely: the last bit must not decide, on no machine
+        chances = np.round(self.chances(t)[0], 12)
+        return rng.multinomial(self.k, chances / chances.sum(), size=draws)
 
     def lean(self, counts: np.ndarray) -> np.ndarray:
         return counts @ self.u[0]

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.special import ndtr
 
-from core.statistics.effect import Direction, direction_of
+from core.statistics.effect import Direction, direction_of, first_largest
 from core.statistics.estimates import LEVEL, MINIMUM_N, Estimate
 from core.statistics.lean import ALPHA, lean_of
 from core.statistics.lists import mean_estimate
@@ -160,7 +160,7 @@ def mean_effect(
         smallest = _smallest(len(null), n_groups)
     group = before.leading
     if group is None:
-        group = int(np.argmax(np.abs(departure) if any(departure) else np.abs(observed.mean(axis=0))))
+        group = first_largest(np.abs(departure if any(departure) else observed.mean(axis=0)))
     shares = before.shares[group], after.shares[group]
     return MeanEffect(
         changes,
