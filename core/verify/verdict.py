@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from jinja2 import TemplateError
 
 from core.audit.arms import Edits, Ranked, edits_of
 from core.audit.recorded_texts import RecordedTexts
@@ -96,7 +97,7 @@ def verify(
         return Verdict(tuple(lines), files, 0)
     try:
         again = recompute(folder, manifest, places, progress)
-    except (InputError, KeyError, TypeError, ValueError, IndexError, AttributeError, OSError) as error:
+    except (InputError, LookupError, TypeError, ValueError, AttributeError, OSError, TemplateError) as error:
         # a file that is not what it was may be anything at all; what can be said is which and why
         said = f"{type(error).__name__} {error}" if not isinstance(error, InputError) else str(error)
         return Verdict((*lines, f"report.json: could not be computed again: {' '.join(said.split())}"), files, 0)

@@ -32,7 +32,10 @@ def metric_ends(name: str, known: np.ndarray, target: tuple[float, ...], seed: i
     elif name == "ndkl":
         level = Family(name, np.repeat(plain.u, k, axis=0), q, k)
         along = Family(name, np.stack([apart(row) for row in np.log(trend(known, q) / q)]), q, k)
-        near, far = along.ends(estimate, seed)[0], level.ends(estimate, seed)[1]
+        (near, of_trend), far = along.ends(estimate, seed), level.ends(estimate, seed)[1]
+        if far == level.pure():
+            far = level.ends(estimate, seed, AT_OF_TOPS)[1]
+            far = of_trend if far == level.pure() else far
         if (block := top_and_rest(known, q)) is not None:
             far = min(far, Family(name, block, q, k).ends(estimate, seed, AT_OF_TOPS)[1])
     else:

@@ -11,6 +11,7 @@ from core.verify.own.chance import biased_ends, blind_points, holm_adjusted, tog
 from core.verify.own.inversion import metric_ends
 from core.verify.own.metrics import NAMES, of_lists
 from core.verify.own.searched import Searched
+from core.verify.own.together import by_clusters
 from core.verify.own.values import SHOWN, SMALL, Value, aimed, missing, small_note, value
 
 FAMILY_SHARE = 0.02
@@ -18,17 +19,20 @@ FAMILY_SHARE = 0.02
 UNKNOWN_SHARE = 0.05
 
 
-def list_document(top: np.ndarray, searched: Searched, tests: int, seed: int) -> dict[str, Any]:
+def list_document(places: np.ndarray, searched: Searched, tests: int, seed: int) -> dict[str, Any]:
     """All blocks of one list.
 
     Parameters
     ----------
-    top : group numbers (k,) of the retrieved rows, best first, -1 unknown.
+    places : of the retrieved rows among the searched ones (k,), best first.
     tests : findings of the family that the lean's p is one of.
     """
+    top = searched.labels[places]
     seen = [int((top == g).sum()) for g in range(len(searched.groups))]
     unknown = int((top < 0).sum())
     lean = lean_document(searched.groups, searched.counts, seen, tests)
+    if searched.clusters is not None:
+        lean = by_clusters(lean, searched.labels, searched.clusters, places, tests, seed)
     one = lean["lean"]
     metrics = {name: metric_value(name, top, searched, seed) for name in NAMES}
     document = {

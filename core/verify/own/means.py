@@ -43,6 +43,7 @@ def arms_document(found: Mapping[str, Any], searched: Searched, k: int, tests: i
         (sizes(np.nan_to_num(shares[i]), searched, leading), sizes(drawn[:, i], searched, leading))
         for i in range(len(arms))
     ]
+    largest = max(max(searched.base[g], 1 - searched.base[g]) for g in leading)
     leans = [mean_lean(tops[i], shares[i], drawn[:, i], searched, tests, seed) for i in range(len(arms))]
     document: dict[str, Any] = {}
     for i, arm in enumerate(arms):
@@ -55,7 +56,7 @@ def arms_document(found: Mapping[str, Any], searched: Searched, k: int, tests: i
         }
         document[arm] = {
             "lean": leans[i][0],
-            "size": aimed(over_prompts(*sized[i], seed, 0.0, 1.0)),
+            "size": aimed(over_prompts(*sized[i], seed, 0.0, largest)),
             "mean": aimed(mean, searched.named_target),
             "by_prompt": by_prompt,
         }

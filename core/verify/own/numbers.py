@@ -69,7 +69,7 @@ def prompt_document(
             "ids": list(ids(searched.rows[rows])),
             "groups": [searched.groups[g] if g >= 0 else None for g in top.tolist()],
             "ties_at_k": ranked.ties[ranked.arms.index(arm)],
-            **list_document(top, searched, tests, spec.seed),
+            **list_document(rows, searched, tests, spec.seed),
         }
     if "before" in document and "after" in document:
         rankings = ranked.of(ARMS["before"]), ranked.of(ARMS["after"])

@@ -8,8 +8,10 @@ import numpy as np
 
 from core.verify.own.chance import MOST_DRAWN, WANTED_P, holm_adjusted
 from core.verify.own.change import LISTLESS, direction, first_largest
+from core.verify.own.lists import lean_document
 from core.verify.own.resamples import over_prompts, rows_alone
 from core.verify.own.searched import Searched
+from core.verify.own.together import effect_of, normal_p, tables
 from core.verify.own.values import SHOWN, SMALL, Value, aimed
 
 EQUAL = 1e-9
@@ -25,6 +27,9 @@ def mean_lean(
         for g in range(len(groups))
     ]
     means = [rows_alone(shares[:, g], drawn[:, :, g]) for g in range(len(groups))]
+    ends = own_ends(tops, searched)
+    for g in range(len(groups)):
+        points[g], means[g] = opened(points[g], ends[g], float(base[g])), opened(means[g], ends[g])
     weights = row_weights([(tops, 1.0)], searched.labels)
     everything = len(weights) == sum(searched.counts) and np.ptp(list(weights.values())) < 1e-12
     p, smallest = None, 1.0
@@ -33,6 +38,13 @@ def mean_lean(
     if np.isfinite(shares).all() and not everything:
         null = permuted(list(weights.values()), searched.counts, tests, seed) - base
         p, own, departure, smallest = against(shares.mean(axis=0) - base, null)
+        effect = max(design_effects(tops, searched), default=1.0)
+        if effect > 1:
+            root = math.sqrt(effect)
+            departure = [d / root for d in departure]
+            own = [normal_p(d) for d in departure]
+            p, smallest = min(own) if len(groups) == 2 else min(1.0, len(groups) * min(own)), 0.0
+            points, means = ([further(one, root) for one in part] for part in (points, means))
         adjusted = own if len(groups) == 2 else holm_adjusted(own)  # type: ignore[arg-type]
     leading = None
     for g, n in enumerate(searched.counts):
@@ -97,6 +109,43 @@ def mean_effect(
         "direction": direction(*both, searched.target[g], p),
         "lean_direction": direction(*both, float(searched.base[g]), p),
     }
+
+
+def own_ends(tops: np.ndarray, searched: Searched) -> np.ndarray:
+    """Mean over prompts of the ends of each group's share in its own list (G, 2)."""
+    every = []
+    for top in tops:
+        seen = [int((searched.labels[top] == g).sum()) for g in range(len(searched.groups))]
+        one = lean_document(searched.groups, searched.counts, seen)["lean"]
+        shares = (one[group]["share"] for group in searched.groups)
+        every.append([(s["lo"], s["hi"]) if s["estimate"] is not None else (0.0, 1.0) for s in shares])
+    return np.array(every).mean(axis=0)
+
+
+def opened(number: Value, ends: np.ndarray, base: float = 0.0) -> Value:
+    """A mean that resampling gives no width on a side takes the lists' own ends there."""
+    if number["estimate"] is None:
+        return number
+    lo, hi = number["lo"], number["hi"]
+    lo = min(lo, float(ends[0]) - base) if number["estimate"] - lo < EQUAL else lo
+    hi = max(hi, float(ends[1]) - base) if hi - number["estimate"] < EQUAL else hi
+    return number | {"lo": lo, "hi": hi}
+
+
+def further(number: Value, times: float) -> Value:
+    """A number with ends so many times as far away, within -1 and 1."""
+    if number["estimate"] is None:
+        return number
+    lo, hi = (number["estimate"] + times * (number[end] - number["estimate"]) for end in ("lo", "hi"))
+    return number | {"lo": max(lo, -1.0), "hi": min(hi, 1.0)}
+
+
+def design_effects(tops: np.ndarray, searched: Searched) -> list[float]:
+    """Of each list, where rows belong together."""
+    if searched.clusters is None:
+        return []
+    given = (searched.labels, searched.clusters)
+    return [effect_of(*tables(*given, top, len(searched.groups))) for top in tops]
 
 
 def row_weights(lists: Sequence[tuple[np.ndarray, float]], labels: np.ndarray) -> dict[int, float]:

@@ -26,6 +26,8 @@ class Searched:
     """The target as the spec writes it."""
     absent: tuple[str, ...] = ()
     """Groups that no searched row has."""
+    clusters: np.ndarray | None = None
+    """Which rows belong together (n,); None: all are different people."""
 
     @property
     def n(self) -> int:
@@ -84,4 +86,6 @@ def searched_rows(gallery: Any, attribute: str, where: Mapping[str, str], target
     else:
         asked = [1.0 if target == "uniform" else float((labels == g).sum()) for g in range(len(groups))]
     absent = (*(name for g, name in enumerate(names) if g not in there), *gallery.empty_cells(attribute))
-    return Searched(rows, groups, labels, tuple(a / sum(asked) for a in asked), target, absent)
+    together = gallery.clusters()
+    clusters = None if together is None else together[rows]
+    return Searched(rows, groups, labels, tuple(a / sum(asked) for a in asked), target, absent, clusters)
