@@ -60,7 +60,8 @@ def band_of_mean(
 def beside_band(name: str, found: Value, band: tuple[float, float, float]) -> Value:
     """A metric with its null band, and on which side of it it lies."""
     lo, hi, mean = band
-    below, above = found["estimate"] < lo, found["estimate"] > hi
+    # within 1e-9 it lies on the band
+    below, above = found["estimate"] < lo - 1e-9, found["estimate"] > hi + 1e-9
     # less of the smallest skew is more bias
     beyond, nearer = (below, above) if name == "min_skew" else (above, below)
     side = "beyond" if beyond else "nearer" if nearer else "inside"

@@ -19,6 +19,7 @@ from core.verify.own.values import DRAWS, Value, value, wilson_ends
 LOWEST, GAP = "lowest", "gap"
 CHANCES = {LOWEST: (0.025, 0.013), GAP: (0.03, 0.02)}
 """Chance given to the end nearer to no difference and to the further one; two groups have .025 and .025."""
+EQUAL = 1e-9
 CANNOT_LIE_ABOVE, TOO_EVEN, WORSE, STEPS, NORMAL_FROM, MOST_CONTRASTS = 2.0, 0.1, 1.5, 10, 400.0, 60
 
 
@@ -110,7 +111,7 @@ class Pick:
                 step = (d - float(contrast @ moved)) / max(reach, 1e-12) if reach > 0 else 0.0
                 moved = np.clip(moved + along * step, 0.0, 1.0)
             if abs(float(contrast @ moved) - d) < 1e-6:
-                likely = float((xlogy(self.rates, moved) + xlog1py(1 - self.rates, -moved)) @ self.n)
+                likely = round(float((xlogy(self.rates, moved) + xlog1py(1 - self.rates, -moved)) @ self.n), 9)
                 if best is None or likely > likeliest:
                     best, likeliest = moved, likely
         return best
@@ -119,7 +120,7 @@ class Pick:
 
     @property
     def largest(self) -> int:
-        return int((self.contrasts @ self.rates).argmax())
+        return int(np.round(self.contrasts @ self.rates, 9).argmax())
 
     def errors(self, rates: np.ndarray) -> np.ndarray:
         """Standard error of each contrast, with a row of each kind more."""
@@ -148,9 +149,9 @@ class Pick:
             reached = [x for x in ways if x is not None and abs((self.contrasts @ x).max() - d) < 1e-6]
             return max((self.tails(x, d, uniforms)[1] for x in reached), default=0.0) - far * even
 
-        lo = _first(lambda d: self.tails(self.nearer(d), d, uniforms)[0] - given(d) >= 0, self.least, self.seen)
+        lo = _first(lambda d: self.tails(self.nearer(d), d, uniforms)[0] > given(d) + EQUAL, self.least, self.seen)
         half = _first(lambda d: self.tails(self.nearer(d), d, uniforms)[0] - 0.5 >= 0, lo, self.seen)
-        hi = _first(lambda d: left(d) <= 0, self.seen, self.least + 1.0)
+        hi = _first(lambda d: left(d) <= EQUAL, self.seen, self.least + 1.0)
         if lucky:
             hi = max(hi, self.seen + float(ndtri(0.975)) * float(self.errors(self.rates)[self.largest]))
         return lo, half, min(hi, self.least + 1.0)

@@ -50,7 +50,8 @@ def over_prompts(
     if n > 1:
         # the rows' noise of single prompts is in the spread of the prompts already: what they share is added
         whole, own = float(common.var()), float(np.nanvar(noise, axis=0).sum()) / n**2
-        kept = math.sqrt(min(max(1 - own / whole, 0.0), 1.0)) if whole > 0 else math.sqrt(max(1 - own, 0.0))
+        # rounded: the root makes much of the last digit where nothing is shared
+        kept = math.sqrt(min(max(round(1 - own / (whole if whole > 0 else 1.0), 12), 0.0), 1.0))
         times = np.random.default_rng([seed, 1]).multinomial(n, np.full(n, 1 / n), size=len(drawn))
         prompts = times @ (seen - mean) / n
         off = student(n) / Z * math.sqrt(n / (n - 1)) * prompts + kept * common

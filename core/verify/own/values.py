@@ -77,14 +77,14 @@ def inside(mean: float, lo: float, hi: float, least: float = -math.inf, most: fl
     if math.isinf(least):
         down, up = inside(-mean, -hi, -lo, -most)
         return -up, -down
-    if not least < mean < most:
+    size = most - least if math.isfinite(most) else 1.0
+    share = (mean - least) / size
+    if share <= 0 or (share >= 1 and math.isfinite(most)):
         return max(lo, min(least, mean)), min(hi, max(most, mean))
     if math.isinf(most):
-        root = math.sqrt(mean - least)
+        root = math.sqrt(share)
         ends = [root + (end - mean) / (2 * root) for end in (lo, hi)]
         return least + max(ends[0], 0.0) ** 2, least + max(ends[1], 0.0) ** 2
-    size = most - least
-    share = (mean - least) / size
     angle, slope = math.asin(math.sqrt(share)), 2 * math.sqrt(share * (1 - share))
     turned = [min(max(angle + (end - mean) / size / slope, 0.0), math.pi / 2) for end in (lo, hi)]
     return least + size * math.sin(turned[0]) ** 2, least + size * math.sin(turned[1]) ** 2
