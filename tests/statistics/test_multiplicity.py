@@ -36,7 +36,7 @@ def test_by_hand() -> None:
     assert holm(p) == pytest.approx([0.04, 0.06, 0.06, 0.9])
     assert benjamini_hochberg(p) == pytest.approx([0.025 * 4 / 3] * 3 + [0.9])
     assert holm([0.6, 0.7]).tolist() == [1.0, 1.0] and holm([]).tolist() == []
-    assert CORRECTIONS == {"holm": holm, "benjamini-hochberg": benjamini_hochberg}
+    assert {"holm": holm, "benjamini-hochberg": benjamini_hochberg} == CORRECTIONS
 
 
 def test_a_family() -> None:
