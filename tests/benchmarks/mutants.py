@@ -104,6 +104,8 @@ PAIRS = (
 OTHER = {a: b for pair in PAIRS for a, b in (pair, pair[::-1])}
 DROPPED = {"abs", "clip", "sqrt", "round", "sorted", "sort", "log"}
 """Calls that a fault leaves out."""
+EITHER_WAY = {"array_equal", "allclose", "isclose", "hypot", "setxor1d", "intersect1d", *OTHER}
+"""Calls whose first two arguments may change places."""
 
 Slot = tuple[ast.AST, str, int | None, ast.AST]
 
@@ -303,7 +305,11 @@ def calls(node: ast.Call) -> Iterator[ast.AST]:
     if function in DROPPED and node.args and not isinstance(node.args[0], ast.Starred):
         yield node.args[0]
     for at in range(len(node.args) - 1):
-        if isinstance(node.args[at], ast.Name) and isinstance(node.args[at + 1], ast.Name) and function not in OTHER:
+        if (
+            isinstance(node.args[at], ast.Name)
+            and isinstance(node.args[at + 1], ast.Name)
+            and function not in EITHER_WAY
+        ):
             yield altered(node, lambda new, at=at: exchange(new.args, at))
 
 

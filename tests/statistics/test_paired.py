@@ -32,7 +32,7 @@ def literal_list(groups: list[int], weights: list[int], k: int) -> list[int]:
 
 def test_weighted_lists_are_rows_repeated() -> None:
     rng = np.random.default_rng(0)
-    groups, weights = rng.integers(-1, 3, 12), rng.poisson(1.0, (40, 12))
+    groups, weights = np.append(rng.integers(-1, 3, 11), 2), rng.poisson(1.0, (40, 12))
     found = weighted_lists(groups, weights, 10)
     assert found.tolist() == [literal_list(groups.tolist(), w, 10) for w in weights.tolist()]
     assert (found == -1).any() and weighted_lists(groups, np.zeros((2, 12), int), 3).tolist() == [[-1] * 3] * 2
@@ -115,3 +115,10 @@ def test_draws_without_a_known_row_are_left_out() -> None:
     pairs = PairedDraws(np.array([before] * 9 + [[-1] * 3]), np.array([after] * 10), 2, 0)
     found = metric_difference(SKEW, pairs, before, after, np.array([0.3, 0.7]))
     assert found.lo == pytest.approx(found.estimate) == found.hi
+
+
+def test_a_list_of_the_first_group_alone_is_known() -> None:
+    first = np.zeros(3, dtype=int)
+    pairs = PairedDraws(np.array([first] * 4), np.array([first] * 4), 0, 0)
+    found = metric_difference(SKEW, pairs, first, first, np.array([0.5, 0.5]))
+    assert (found.estimate, found.n) == (0.0, 3)

@@ -250,6 +250,14 @@ def rated(found: list[int], of: list[int]) -> list[Any]:
 case(rated, [([56, 48], [70, 80]), ([30, 20, 41], [60, 60, 64]), ([9, 0, 1], [9, 40, 30]), ([5, 5, 0], [10, 10, 0])])
 
 
+def turned(n: int) -> list[Any]:
+    found, p = statistics.sign_flips(np.random.default_rng(n).normal(0.1, 1, n), seed=2)
+    return [ends(found), p]
+
+
+case(turned, [(8,), (40,), (3000,)])
+
+
 def banded(name: str, counts: list[int], k: int) -> list[Any]:
     target = (np.array(counts) / sum(counts)).tolist()
     band = statistics.null_band(METRIC[name], counts, k, target, draws=300, seed=1)

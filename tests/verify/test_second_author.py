@@ -172,13 +172,14 @@ def worst_group_not_picked(patch: Patch) -> None:
 
 
 def leakage_without_inflation(patch: Patch) -> None:
-    patch.setattr(core.statistics.leakage, "_inflation", lambda *_: 1.0)
+    patch.setattr(import_module("core.statistics.leakage"), "_inflation", lambda *_: 1.0)
 
 
 def permuted_prompt_by_prompt(patch: Patch) -> None:
-    right = core.statistics.mean_lean.permuted_means
+    module = import_module("core.statistics.mean_lean")
+    right = module.permuted_means
     patch.setattr(
-        core.statistics.mean_lean,
+        module,
         "permuted_means",
         lambda w, s, n, draws, seed: sum(right(w / 2, s, n, draws, seed + i) for i in range(2)),
     )
