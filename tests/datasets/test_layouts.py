@@ -33,7 +33,7 @@ def test_every_data_set_says_what_it_is_and_what_it_needs(tmp_path: Path, name: 
     assert issubclass(kind, DataSet) and kind.title and kind.needs and "\n" not in kind.title + kind.needs
     assert list(offered())[:2] == ["folder", "captions"] and sorted(offered()) == DATASETS.names()
     if not kind.takes_table:
-        with pytest.raises(InputError, match="takes no table; leave t.csv out"):
+        with pytest.raises(InputError, match=r"takes no table; leave t\.csv out"):
             items_of(name, tmp_path, tmp_path / "t.csv")
 
 
