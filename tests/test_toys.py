@@ -149,6 +149,7 @@ def test_the_sae_is_what_was_asked_for(made: Path, tmp_path: Path, capsys: pytes
 def test_the_model_and_the_data_set_refuse_in_one_line(made: Path, tmp_path: Path, capsys) -> None:
     build = ["gallery", "build", "--dataset", "toy-people", "--out", tmp_path / "g"]
     assert "known: toy:colours" in said(capsys, *build, "--root", made / "people", "--model", "toy:none", code=2)
+    assert "hf:..., toy:..." in said(capsys, *build, "--root", made / "people", "--model", "tooy:colours", code=2)
     assert "people.toy" in said(capsys, *build, "--root", tmp_path, "--model", "toy:colours", code=2)
 
 

@@ -178,6 +178,11 @@ def family_of(name: str) -> Family:
     return families.get(name.partition(":")[0] if ":" in name else "", families[""])()
 
 
+def other_names() -> str:
+    """How the names of all families with a prefix begin, for a message: "hf:..."."""
+    return ", ".join(f"{prefix}:..." for prefix in sorted(BACKBONES.get(one).prefix for one in BACKBONES) if prefix)
+
+
 def load_model(
     name: str = "default", pretrained: str | None = None, device: str | torch.device | None = None
 ) -> Backbone:

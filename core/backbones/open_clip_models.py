@@ -13,7 +13,7 @@ from urllib.request import getproxies
 
 import torch
 
-from core.backbones.base import BACKBONES, Backbone, Family, default_device
+from core.backbones.base import BACKBONES, Backbone, Family, default_device, other_names
 from core.backbones.clip_backbone import ClipBackbone
 from core.backbones.tokens import CompactTokens, OpenTokens, Tokens
 from core.backbones.vocabulary import CompactVocabulary
@@ -202,7 +202,8 @@ def _named_source(name: str, pretrained: str | None) -> Source:
 
     if name not in list_models():
         raise InputError(
-            f"unknown model {name!r}; {_near(name, list_models())}or use default, local-dir:FOLDER, hf-hub:OWNER/NAME"
+            f"unknown model {name!r}; {_near(name, list_models())}or use default, local-dir:FOLDER, "
+            f"hf-hub:OWNER/NAME, {other_names()}"
         )
     tags = pretrained_tags(name)
     if not pretrained:
