@@ -92,7 +92,7 @@ class Fingerprint:
     """
 
     model: str
-    """open_clip model name, `local-dir:` or `hf-hub:` name, or the name given at import."""
+    """The name that loads the model again, its family's prefix included, or the name given at import."""
     weights: str
     """SHA-256 of the weights (state dict), or "unknown"."""
     side: Side

@@ -30,6 +30,7 @@ ONE_MODULE = {
     "faiss": "core/retrieval/nearest.py",
     "matplotlib": "core/figures.py",
     "open_clip": "core/backbones/open_clip_models.py",
+    "transformers": "core/backbones/hugging_face.py",
     "ray": "core/cluster.py",
     "sqlalchemy": "core/labelling/log.py",
     "umap": "core/projection.py",

@@ -311,7 +311,7 @@ def test_a_gallery_is_imported_and_an_sae_trained(world, tmp_path: Path, own_fol
     np.save(tmp_path / "x.npy", rng.normal(size=(80, 6)).astype(np.float32))
     lines = "\n".join(f"{i},{'Male' if i % 2 else 'Female'}" for i in range(80))
     data = page("pages/data_and_models.py", world, **{"data-view": "gallery"}).run()
-    data.get("segmented_control")[1].set_value("import").run()
+    next(box for box in data.selectbox if box.label == "Make it from").set_value("import").run()
     data.text_input[0].set_value(str(tmp_path / "x.npy"))
     data.file_uploader[0].upload("table.csv", f"id,gender\n{lines}".encode())
     data.text_input[2].set_value("some model")

@@ -27,7 +27,7 @@ from core.gallery import Gallery, build_gallery, open_gallery
 from core.neurons import encode_gallery
 from core.saes.base import sae_config
 from core.saes.checkpoint import load_sae
-from core.saes.config import SAEConfig
+from core.saes.config import SUGGESTED, SAEConfig
 from core.store import atomic_folder, file_digest, partial_folder, read_json, write_json
 from core.training import train_sae
 from core.training.config import TrainingConfig
@@ -48,7 +48,7 @@ class SAERecipe:
 
     def config(self, x: np.ndarray) -> SAEConfig:
         """The SAE of this recipe for embeddings x (n, d_in)."""
-        return sae_config("matryoshka-batch-topk", x.shape[1], self.d_sae, self.k)
+        return sae_config(SUGGESTED, x.shape[1], self.d_sae, self.k)
 
 
 @dataclass(frozen=True)

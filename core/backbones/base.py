@@ -2,7 +2,8 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import torch
@@ -140,5 +141,56 @@ class Backbone(ABC):
         return self.encode_texts([text])["pooled"][0]
 
 
-BACKBONES: Registry[Callable[..., Backbone]] = Registry("backbone", "core.backbones")
-"""Loaders `(name, pretrained=None, device=None) -> Backbone`, by the library they load from."""
+class Family(ABC):
+    """Models of one library. Nothing heavy is imported before one of them is loaded."""
+
+    prefix: ClassVar[str]
+    """Names that begin with it and a colon are of this family, for example "hf"; empty: names without a prefix."""
+    title: ClassVar[str]
+    hint: ClassVar[str]
+    """Which names it takes, in words."""
+
+    @abstractmethod
+    def load(self, name: str, pretrained: str | None, device: str | torch.device | None) -> Backbone:
+        """The model of a whole name, prefix included, ready to encode; its `name` loads it again.
+
+        Parameters
+        ----------
+        pretrained : which weights, where the family has several for a name.
+        device : where it runs; None chooses.
+
+        Raises
+        ------
+        InputError : unknown name, weights that are neither here nor to be had, a library that is not installed.
+        """
+
+    def folder(self, name: str) -> Path | None:
+        """The folder on this machine that a whole name leads to; None where it leads to none."""
+        return None
+
+
+BACKBONES: Registry[type[Family]] = Registry("backbone family", "core.backbones")
+
+
+def family_of(name: str) -> Family:
+    """The family of a model's name, by its prefix; names without a family's prefix are of the one that has none."""
+    families = {BACKBONES.get(one).prefix: BACKBONES.get(one) for one in BACKBONES}
+    return families.get(name.partition(":")[0] if ":" in name else "", families[""])()
+
+
+def other_names() -> str:
+    """How the names of all families with a prefix begin, for a message: "hf:..."."""
+    return ", ".join(f"{prefix}:..." for prefix in sorted(BACKBONES.get(one).prefix for one in BACKBONES) if prefix)
+
+
+def load_model(
+    name: str = "default", pretrained: str | None = None, device: str | torch.device | None = None
+) -> Backbone:
+    """A model of any registered family by its name; see `Family.load`."""
+    return family_of(name).load(name, pretrained, device)
+
+
+def model_hint() -> str:
+    """Which names there are, one sentence a family."""
+    families = [BACKBONES.get(one) for one in BACKBONES]
+    return " ".join(f"{one.title}: {one.hint}." for one in sorted(families, key=lambda one: one.prefix))

@@ -39,16 +39,17 @@ those of a large batch are asked of the system, zeroed and given back at every s
 
 
 class ClipBackbone(Backbone):
-    """An open_clip model in eval mode without gradients.
+    """A CLIP model in eval mode without gradients.
 
     Parameters
     ----------
     name : the name that loads it again.
-    model : an open_clip model; it is moved to `device` and frozen.
+    model : all its weights; it is moved to `device` and frozen.
     preprocess : the model's preprocessing settings (size, mean, std, interpolation, resize_mode, fill_color).
     crop : takes a picture to one of the size the tower reads, by these settings, in RGB.
     tokens : the model's tokenizer.
     d : columns of the pooled embedding.
+    towers : its two sides; None: those of an open_clip model.
     """
 
     def __init__(
@@ -61,11 +62,12 @@ class ClipBackbone(Backbone):
         d: int,
         device: torch.device,
         notes: Sequence[str] = (),
+        towers: Mapping[Side, Tower] | None = None,
     ) -> None:
         self.name, self.device, self.notes = name, device, list(notes)
         self._model = model.to(device).eval().requires_grad_(False)
         self._crop, self._tokens = crop, tokens
-        self._towers: dict[Side, Tower] = {"image": image_tower(model, d), "text": text_tower(model, d)}
+        self._towers = dict(towers or {"image": image_tower(model, d), "text": text_tower(model, d)})
         size = preprocess["size"]
         self.image_size = (size, size) if isinstance(size, int) else (int(size[0]), int(size[1]))
         self._mean, self._std = (_per_channel(preprocess[key]).to(device) for key in ("mean", "std"))

@@ -13,7 +13,7 @@ from urllib.request import getproxies
 
 import torch
 
-from core.backbones.base import BACKBONES, Backbone, default_device
+from core.backbones.base import BACKBONES, Backbone, Family, default_device, other_names
 from core.backbones.clip_backbone import ClipBackbone
 from core.backbones.tokens import CompactTokens, OpenTokens, Tokens
 from core.backbones.vocabulary import CompactVocabulary
@@ -48,6 +48,23 @@ class Source:
 
 
 @BACKBONES.register("open_clip")
+class OpenClip(Family):
+    """Models of open_clip: those that ship, named ones, folders, repositories of the hub in its layout."""
+
+    prefix = ""
+    title = "open_clip"
+    hint = (
+        "a name with its weights after a colon, `local-dir:FOLDER` for a folder in its layout, or `hf-hub:OWNER/NAME`; "
+        "weights are downloaded on first use; where that is not possible, a message says which file to put where"
+    )
+
+    def load(self, name: str, pretrained: str | None, device: str | torch.device | None) -> Backbone:
+        return load_backbone(name, pretrained, device)
+
+    def folder(self, name: str) -> Path | None:
+        return Path(name.removeprefix(LOCAL)).expanduser() if name.startswith(LOCAL) else None
+
+
 def load_backbone(
     name: str = DEFAULT, pretrained: str | None = None, device: str | torch.device | None = None
 ) -> Backbone:
@@ -185,7 +202,8 @@ def _named_source(name: str, pretrained: str | None) -> Source:
 
     if name not in list_models():
         raise InputError(
-            f"unknown model {name!r}; {_near(name, list_models())}or use default, local-dir:FOLDER, hf-hub:OWNER/NAME"
+            f"unknown model {name!r}; {_near(name, list_models())}or use default, local-dir:FOLDER, "
+            f"hf-hub:OWNER/NAME, {other_names()}"
         )
     tags = pretrained_tags(name)
     if not pretrained:

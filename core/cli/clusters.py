@@ -20,8 +20,6 @@ Workers = Annotated[
     int | None, typer.Option("--workers", help="How many work at once (with --ray); one a processor by default.")
 ]
 
-LOCAL_DIR = "local-dir:"
-
 
 @contextmanager
 def chosen_cluster(ray: str | None, workers: int | None) -> Iterator["Cluster | None"]:
@@ -39,9 +37,10 @@ def chosen_cluster(ray: str | None, workers: int | None) -> Iterator["Cluster | 
 
 def model_everywhere(model: str, pretrained: str | None) -> tuple[str, str | None]:
     """A model's name and weights as workers find them, whose current folder is another: files by their whole path."""
-    folder = model.removeprefix(LOCAL_DIR)
-    if folder != model:
-        model = f"{LOCAL_DIR}{Path(folder).absolute()}"
+    from core.backbones.base import family_of
+
+    if (folder := family_of(model).folder(model)) is not None:
+        model = f"{model.partition(':')[0]}:{folder.absolute()}"
     if pretrained is not None and Path(pretrained).is_file():
         pretrained = str(Path(pretrained).absolute())
     return model, pretrained

@@ -35,7 +35,10 @@ def build(
     dataset: Annotated[str | None, typer.Option("--dataset", help="Named data set, with --root.")] = None,
     root: Annotated[Path | None, typer.Option("--root", help="Folder of the named data set.")] = None,
     table: Table = None,
-    model: Annotated[str, typer.Option("--model", help="open_clip name, hf-hub:..., local-dir:...")] = "default",
+    model: Annotated[
+        str,
+        typer.Option("--model", help="open_clip name, hf-hub:..., local-dir:..., hf:..."),
+    ] = "default",
     pretrained: Annotated[str | None, typer.Option("--pretrained", help="open_clip weights tag.")] = None,
     attach: Annotated[str, typer.Option("--attach", help="pooled, residual, or both with a comma.")] = "pooled",
     tokens: Annotated[int, typer.Option("--tokens", help="Random tokens to keep of each item; 2 as published.")] = 0,
@@ -58,7 +61,7 @@ def build(
     as_json: Json = False,
 ) -> None:
     """Embed pictures or captions into a gallery; an interrupted build goes on where it was."""
-    from core.backbones.open_clip_models import load_backbone
+    from core.backbones.base import load_model
     from core.datasets import items_of
     from core.gallery.embedding import embed_parts
     from core.gallery.spreading import spread_parts
@@ -73,8 +76,8 @@ def build(
         one_of(part, ATTACHES, "--attach")
     one_of(precision, TOWER_PRECISIONS, "--precision")
     items = items_of(kind, source, table, licence, provenance)
-    backbone = load_backbone(model, pretrained, device)
-    load = partial(load_backbone, *model_everywhere(model, pretrained), backbone.device.type)
+    backbone = load_model(model, pretrained, device)
+    load = partial(load_model, *model_everywhere(model, pretrained), backbone.device.type)
     with chosen_cluster(ray, workers) as cluster, progress_bar() as progress:
         gallery = build_gallery(
             items,

@@ -15,6 +15,7 @@ from core.cli.output import Json, emit, progress_bar
 from core.cli.sae_verbs import verbs
 from core.config import ATTACHES, HALVES, SIDES, InputError, one_of
 from core.gallery import Gallery, open_gallery
+from core.saes.config import SUGGESTED
 
 if TYPE_CHECKING:
     from core.cluster import Cluster
@@ -27,7 +28,7 @@ def train(
     side: Annotated[str | None, typer.Option("--side", help="image, text or both; the galleries' own.")] = None,
     attach: Annotated[str, typer.Option("--attach", help="pooled, residual, or both with a comma.")] = "pooled",
     tokens: Annotated[bool, typer.Option("--tokens", help="Train on the random tokens the gallery keeps.")] = False,
-    arch: Annotated[str, typer.Option("--arch", help="Architecture.")] = "matryoshka-batch-topk",
+    arch: Annotated[str, typer.Option("--arch", help="Architecture.")] = SUGGESTED,
     d_sae: Annotated[int | None, typer.Option("--d-sae", help="Neurons; by the gallery's size.")] = None,
     k: Annotated[int | None, typer.Option("--k", help="Active neurons a row.")] = None,
     steps: Annotated[int | None, typer.Option("--steps")] = None,

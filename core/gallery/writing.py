@@ -26,7 +26,7 @@ from core.store import file_digest, write_json
 PROBLEMS_SHOWN = 1000
 """Problems listed one by one in the manifest; all are counted."""
 
-LIBRARIES = ("numpy", "pillow", "pyarrow", "pandas", "torch", "open_clip_torch")
+LIBRARIES = ("numpy", "pillow", "pyarrow", "pandas", "torch", "open_clip_torch", "transformers")
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,8 @@ from typing import Any
 
 from core.config import InputError
 
+SUGGESTED = "matryoshka-batch-topk"
+"""The architecture that is trained where nobody chooses."""
 SHAPE = ("arch", "d_in", "d_sae", "k")
 
 

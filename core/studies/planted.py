@@ -126,9 +126,9 @@ def with_model(request: StudyRequest) -> StudyRequest:
     from core.saes.checkpoint import load_sae
 
     if request.backbone is None:
-        from core.backbones.open_clip_models import load_backbone
+        from core.backbones.base import load_model
 
-        request = replace(request, backbone=load_backbone(request.gallery.fingerprint("pooled").model))
+        request = replace(request, backbone=load_model(request.gallery.fingerprint("pooled").model))
     side = request.gallery.side
     return request if side in request.saes else replace(request, saes={**request.saes, side: load_sae(DEFAULT_SAE)})
 

@@ -173,9 +173,9 @@ def _sae(path: str, stamped: str) -> "SAEFile":
 
 @st.cache_resource(max_entries=BACKBONES, show_spinner="Loading the model")
 def _backbone(model: str, pretrained: str | None, device: str | None, stamped: str) -> "Backbone":
-    from core.backbones.open_clip_models import load_backbone
+    from core.backbones.base import load_model
 
-    return load_backbone(model, pretrained, device=device)
+    return load_model(model, pretrained, device=device)
 
 
 def gallery(name: str) -> "Gallery":
@@ -225,8 +225,9 @@ def sae_card(name: str) -> SAECard:
 
 def backbone(model: str, pretrained: str | None = None, device: str | None = None) -> "Backbone":
     """The model that encodes prompts and uploads. The first call imports torch: ask only where something is encoded."""
-    local = model.removeprefix("local-dir:")
-    folder = ASSETS / "models" / local if "/" not in local else Path(local).expanduser()
+    from core.backbones.base import family_of
+
+    folder = family_of(model).folder(model) or ASSETS / "models" / model
     return _backbone(model, pretrained, device, stamp(folder) if folder.is_dir() else "")
 
 

@@ -23,12 +23,7 @@ MODELS = (
     "ViT-B-32:laion2b_s34b_b79k",
     "ViT-B-16-SigLIP:webli",
 )
-"""Offered by name; any other open_clip name with its weights tag can be typed."""
-MODEL_HELP = (
-    "An open_clip name with its weights after a colon, `local-dir:FOLDER` for a folder in open_clip's layout, or "
-    "`hf-hub:NAME`. open_clip downloads weights on first use; where that is not possible, a message says which file "
-    "to put where."
-)
+"""Offered by name; any other name of a registered family can be typed."""
 
 
 def known(kind: str) -> list[str]:
@@ -41,6 +36,8 @@ def known(kind: str) -> list[str]:
 
 def choose() -> None:
     """One form for everything that is loaded; checked before it is used."""
+    from core.backbones.base import model_hint
+
     state = get_state()
     with st.form("choose"):
         left, right = st.columns(2, gap="medium")
@@ -48,7 +45,7 @@ def choose() -> None:
             gallery = _pick("Gallery that is searched", known("galleries"), state.gallery, "a shipped name or a folder")
             probe = _pick("Gallery in which neurons are found", [PARTNER, *known("galleries")], state.probe or PARTNER)
             named = state.model + (f":{state.pretrained}" if state.pretrained else "")
-            model = _pick("Model", list(MODELS), named, MODEL_HELP)
+            model = _pick("Model", list(MODELS), named, model_hint())
         with right:
             saes = {}
             for side in SIDES:

@@ -6,7 +6,7 @@ from pathlib import Path
 import streamlit as st
 
 from core.config import ATTACHES, HALVES, InputError
-from core.saes.config import own_settings, read_settings
+from core.saes.config import SUGGESTED, own_settings, read_settings
 from core.ui import cache, frame, grids, loading, sae_charts
 from core.ui.charts import config
 from core.ui.grids import escape as plain
@@ -14,7 +14,6 @@ from core.ui.making import new_folder
 from core.ui.state import get_state
 from core.ui.training_jobs import Job, Order, trainings
 
-ARCH = "matryoshka-batch-topk"
 POLL_SECONDS = 1.0
 WORDS = {
     "running": "is training",
@@ -193,7 +192,7 @@ def _order() -> None:
     plan = suggested_training(n, gallery.fingerprint(attach).d)
     st.caption(" ".join(plan.why()) + " For neurons judged on the evaluation half, train on the probe half.")
     names = SAES.names()
-    arch = st.selectbox("Architecture", names, index=names.index(ARCH) if ARCH in names else 0)
+    arch = st.selectbox("Architecture", names, index=names.index(SUGGESTED))
     with st.form(f"train-{attach}-{half}-{tokens}-{arch}"):
         left, middle, right = st.columns(3, gap="medium")
         with left:

@@ -205,7 +205,7 @@ print(backbone.name, backbone.text_embedding("a man").shape)
 
 
 def test_names_and_registry() -> None:
-    assert BACKBONES.get("open_clip") is load_backbone
+    assert BACKBONES.get("open_clip").prefix == ""
     assert "ViT-B-32" in model_names()
     assert "openai" in pretrained_tags("ViT-B-32")
     assert isinstance(new_clip(tiny_clip.config(custom_text=True)), open_clip.CustomTextCLIP)

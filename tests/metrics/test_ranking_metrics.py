@@ -8,7 +8,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.config import InputError
-from core.metrics import MODES, RANKING_METRICS, target_distribution
+from core.metrics import (
+    MODES,
+    RANKING_METRICS,
+    ListFacts,
+    ShareOf,
+    formula_of,
+    headline_metrics,
+    meaning_of,
+    target_distribution,
+)
 from core.metrics.able import able
 from core.metrics.base import count_groups, top_rows
 
@@ -70,6 +79,36 @@ def test_describes_itself(metric):
     assert metric.range[0] < metric.range[1]
     assert RANKING_METRICS.get(metric.name) is type(metric)
     assert hash(metric) == hash(type(metric)(**PARAMETERS.get(metric.name, {})))
+
+
+@every_metric
+def test_says_what_its_interval_follows_from(metric):
+    """By test inversion where bias has a side, else from something simpler, whose value it is."""
+    ranked, target = np.array([0, 1, 0, 0, -1, 1, 0]), HALF
+    simpler = metric.follows_from(ranked)
+    assert (simpler is None) == (metric.bias_direction != 0)
+    if isinstance(simpler, ShareOf):
+        assert simpler.value(simpler.successes / simpler.of) == pytest.approx(float(metric(ranked, target)))
+    elif simpler is not None:
+        assert simpler.value(float(simpler.metric(ranked, target))) == pytest.approx(float(metric(ranked, target)))
+    assert formula_of(type(metric)) and meaning_of(type(metric))
+
+
+def test_headline_metrics_need_no_settings_and_stand_in_order():
+    assert list(headline_metrics()) == ["max_skew", "min_skew", "ndkl", "kl"]
+    for kind in headline_metrics().values():
+        assert kind() == kind.for_list(ListFacts(("a", "b"))) and kind.about == "groups"
+    assert [kind.name for kind in headline_metrics().values() if kind.extreme] == ["max_skew", "min_skew"]
+
+
+@pytest.mark.parametrize("name", RANKING_METRICS.names())
+def test_a_metric_is_made_for_a_list_or_says_why_not(name):
+    kind = RANKING_METRICS.get(name)
+    for facts in (ListFacts(("a", "b", "c")), ListFacts(("a", "b"), 5, 68.1)):
+        made = kind.for_list(facts)
+        assert isinstance(made, kind) or (isinstance(made, str) and made)
+    assert isinstance(made, kind)
+    assert set(made.named(("a", "b")).values()) <= {"a", "b"}
 
 
 @every_metric

@@ -8,6 +8,8 @@ from sae_helpers import cone, random_sae
 from core.config import InputError
 from core.saes.base import SAES, geometric_median, new_sae, sae_config
 from core.saes.checkpoint import load_sae, sae_digest, save_sae
+from core.saes.config import SAEConfig, own_settings
+from core.saes.rules import RULES, Rule
 from core.training import train_sae
 from core.training.config import TrainingConfig
 
@@ -190,3 +192,24 @@ def test_geometric_median_resists_an_outlier():
     torch.testing.assert_close(geometric_median(square), torch.tensor([1.0, 1.0]))
     far = torch.cat([square, torch.tensor([[1000.0, 1.0]])])
     assert (geometric_median(far) - 1).norm() < 1.1 < (far.mean(0) - 1).norm()
+
+
+@pytest.mark.parametrize("arch", ALL)
+def test_every_architecture_says_its_settings_and_its_rule(arch):
+    kind = SAES.get(arch)
+    config = sae_config(arch, 6, 20, 3)
+    assert type(config) is kind.Config and issubclass(kind.Config, SAEConfig)
+    assert kind.rule is None or (isinstance(kind.rule, Rule) and kind.rule.name)
+    for one in own_settings(kind.Config):
+        assert one.metadata["title"] and callable(one.metadata["read"])
+        chosen = one.metadata["choices"]
+        assert not chosen or one.default in chosen
+        assert sae_config(arch, 6, 20, 3, **{one.name: getattr(config, one.name)}) == config
+    assert sae_config(**config.to_json()) == config
+    with pytest.raises(InputError, match=f"{arch} has no setting 'nosuch'"):
+        sae_config(arch, 6, 20, 3, nosuch=1)
+
+
+def test_every_rule_has_a_name_of_its_own():
+    own = {kind.rule for kind in map(SAES.get, ALL) if kind.rule is not None}
+    assert len({rule.name for rule in own}) == len(own) and set(RULES.values()) <= own

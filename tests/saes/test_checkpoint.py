@@ -7,11 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from sae_helpers import random_sae
+from sae_helpers import cone, random_sae
 
-from core.config import Fingerprint, InputError
+from core.config import Fingerprint, InputError, digest_of
 from core.saes import checkpoint
 from core.saes.checkpoint import load_sae, save_sae
+from core.saes.frozen import load_frozen
 from tests.recorded import ORACLES
 
 MADE_FOR = Fingerprint("ViT-B-32", "a" * 64, "image", "pooled", 12, "b" * 64, False, False)
@@ -34,6 +35,22 @@ def test_the_same_sae_gives_the_same_bytes(folder, tmp_path):
     save_sae(tmp_path / "again", random_sae("topk"), "mine", MADE_FOR, {"steps": 3}, {"fvu": 0.1}, "c" * 64)
     for name in ("config.json", "weights.safetensors"):
         assert (folder / name).read_bytes() == (tmp_path / "again" / name).read_bytes()
+
+
+def test_what_an_earlier_version_wrote_keeps_its_digest_and_its_rule(folder, tmp_path):
+    """It named groups for every architecture, and no rule."""
+    document = json.loads((folder / "config.json").read_text())
+    del document["rule"]
+    document["config"]["group_fractions"] = [0.5, 0.5]
+    (folder / "config.json").write_text(json.dumps(document))
+    loaded, frozen = load_sae(folder), load_frozen(folder)
+    expected = {"schema": 1, "weights": document["weights"], "config": document["config"]}
+    assert loaded.digest == frozen.digest == digest_of(expected)
+    assert loaded.sae.config.to_json() == frozen.sae.config.to_json() == document["config"]
+    x = cone(9, 12)
+    np.testing.assert_allclose(frozen.sae.encode(x), loaded.sae.encode(torch.from_numpy(x)).numpy(), atol=1e-5)
+    again = save_sae(tmp_path / "again", loaded.sae, "mine", MADE_FOR)
+    assert again.digest == loaded.digest
 
 
 def test_the_digest_is_that_of_the_codes(folder, tmp_path):

@@ -79,7 +79,7 @@ def test_the_curve_goes_through_the_page_s_own_numbers(world: dict[str, str]) ->
     assert "searched share = target" in drawn
 
 
-@pytest.mark.parametrize("metric", sweep_view.METRICS)
+@pytest.mark.parametrize("metric", sweep_view.followable())
 def test_the_metric_stays_selectable(world: dict[str, str], metric: str) -> None:
     state = switched(world)
     state.set_filter("sweep-shown", metric)

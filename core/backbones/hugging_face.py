@@ -1,0 +1,205 @@
+"""CLIP, SigLIP and SigLIP 2 of transformers: `hf:OWNER/NAME` or `hf:FOLDER`. The only module that imports it."""
+
+import importlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from core.backbones.base import BACKBONES, Backbone, Family, default_device
+from core.backbones.clip_backbone import ClipBackbone
+from core.backbones.towers import Blocks, TokenTower, Tower, plain_norm
+from core.config import InputError, Side, digest_of
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+KINDS = ("clip", "siglip", "siglip2")
+"""Model types that are known here; SigLIP 2 of a fixed size says "siglip"."""
+PREPROCESSING = ("preprocessor_config.json", "processor_config.json")
+INSTALL = "pip install transformers"
+LEGACY_END = 2
+"""OpenAI's configs name this as the end token; the real one is then the highest number of the text."""
+POOLS = "the image tower pools by attention over all tokens, so no single token carries the embedding"
+HEAD = "the text tower's projection has a bias, which the readout of this version does not hold"
+
+
+@BACKBONES.register("transformers")
+class Transformers(Family):
+    """Both attach points of CLIP; SigLIP pools by attention and has the pooled one alone."""
+
+    prefix = "hf"
+    title = "transformers"
+    hint = f"`hf:OWNER/NAME` or `hf:FOLDER`, CLIP, SigLIP or SigLIP 2 as saved by it; needs `{INSTALL}`"
+
+    def load(self, name: str, pretrained: str | None, device: str | torch.device | None) -> Backbone:
+        if pretrained:
+            raise InputError(f"pretrained was {pretrained!r}, but {name} has its own weights; leave pretrained out")
+        try:
+            library = importlib.import_module("transformers")
+        except ImportError:
+            raise InputError(f"{name} needs the library transformers, which is not installed: {INSTALL}") from None
+        where = str(self.folder(name) or name.partition(":")[2])
+        model, tokenizer, preprocess = _opened(library, name, where)
+        held, towers, d = _towers(model)
+        size = preprocess["size"]
+        chosen = torch.device(device) if device is not None else default_device()
+        crop = partial(_resized, size=tuple(size), shortest=preprocess["shortest"], how=preprocess["resample"])
+        tokens = HuggingFaceTokens(tokenizer, int(model.config.text_config.max_position_embeddings))
+        return ClipBackbone(name, held, preprocess, crop, tokens, d, chosen, (), towers)
+
+    def folder(self, name: str) -> Path | None:
+        folder = Path(name.partition(":")[2]).expanduser()
+        return folder if folder.is_dir() else None
+
+
+class HuggingFaceTokens:
+    """A tokenizer of transformers, every text as long as the tower reads."""
+
+    known_words: list[str] | None = None
+
+    def __init__(self, tokenizer: Any, context: int) -> None:
+        self._tokenizer, self._context = tokenizer, context
+        identity = {"kind": "transformers", "context": context, "vocabulary": sorted(tokenizer.get_vocab().items())}
+        self.digest = digest_of(identity)
+
+    def __call__(self, texts: Sequence[str]) -> torch.Tensor:
+        found = self._tokenizer(
+            list(texts), padding="max_length", truncation=True, max_length=self._context, return_tensors="pt"
+        )
+        return found["input_ids"]
+
+    def unknown_words(self, text: str) -> list[str]:
+        return []
+
+    def truncated(self, text: str) -> bool:
+        return len(self._tokenizer(text, truncation=False, padding=False)["input_ids"]) > self._context
+
+
+def _opened(library: Any, name: str, where: str) -> tuple[nn.Module, Any, dict[str, Any]]:
+    """Model, tokenizer and preprocessing, from this machine where they are here, else from the hub."""
+    try:
+        config = library.AutoConfig.from_pretrained(where)
+        if config.model_type not in KINDS:
+            raise InputError(f"{name} is of type {config.model_type!r}; known: {', '.join(KINDS)}")
+        model = library.AutoModel.from_pretrained(where).float()
+        return model, library.AutoTokenizer.from_pretrained(where), _preprocessing(name, where, model)
+    except InputError:
+        raise
+    except Exception as error:  # transformers, its hub and safetensors each raise their own kinds
+        first = (str(error).strip() or type(error).__name__).replace("\n", " ")[:300]
+        raise InputError(f"model {name} could not be loaded: {first}") from error
+
+
+def _preprocessing(name: str, where: str, model: nn.Module) -> dict[str, Any]:
+    """Size (h, w), mean, std, the filter of resizing, and whether the shortest side is fitted and the rest cut off."""
+    from transformers.utils import cached_file
+
+    for file in PREPROCESSING:
+        found = cached_file(where, file, _raise_exceptions_for_missing_entries=False)
+        if found is not None:
+            said = json.loads(Path(found).read_text(encoding="utf-8"))
+            said = said.get("image_processor", said)
+            break
+    else:
+        raise InputError(f"model {name} has no {PREPROCESSING[0]}; put it beside the weights")
+    vision = model.config.vision_config
+    if model.config.model_type == "siglip2":
+        side = int(vision.num_patches**0.5) * vision.patch_size
+        size, shortest = [side, side], False
+    else:
+        asked = said.get("crop_size") if said.get("do_center_crop") else said.get("size")
+        size, shortest = _size(asked, vision.image_size), bool(said.get("do_center_crop"))
+    return {
+        "size": size,
+        "mean": list(said["image_mean"]),
+        "std": list(said["image_std"]),
+        "resample": int(said.get("resample", 3)),
+        "shortest": shortest,
+    }
+
+
+def _size(said: Any, usual: int) -> list[int]:
+    if isinstance(said, int):
+        return [said, said]
+    if isinstance(said, Mapping) and "height" in said:
+        return [int(said["height"]), int(said["width"])]
+    return [int(usual), int(usual)]
+
+
+def _resized(image: "Image", size: tuple[int, int], shortest: bool, how: int) -> "Image":
+    """The picture at the size that the tower reads, RGB: squeezed, or fitted by its shortest side and cut."""
+    height, width = size
+    image = image.convert("RGB")
+    if not shortest:
+        return image.resize((width, height), resample=how)
+    least, (w, h) = min(height, width), image.size
+    fitted = (least, int(least * h / w)) if w <= h else (int(least * w / h), least)
+    image = image.resize(fitted, resample=how)
+    left, top = (fitted[0] - width) // 2, (fitted[1] - height) // 2
+    return image.crop((left, top, left + width, top + height))
+
+
+def _towers(model: nn.Module) -> tuple[nn.Module, dict[Side, Tower], int]:
+    """All weights, both sides, and the columns of the pooled embedding."""
+    if model.config.model_type == "clip":
+        return _clip_towers(model)
+    d = int(model.config.vision_config.hidden_size)
+    patches = model.config.vision_config.patch_size if model.config.model_type == "siglip2" else None
+
+    def of_text(numbers: torch.Tensor) -> torch.Tensor:
+        return _pooled(model.get_text_features(input_ids=numbers))
+
+    image = Tower(partial(_siglip_image, model, patches), model.vision_model, d, POOLS)
+    return model, {"image": image, "text": Tower(of_text, model.text_model, d, HEAD)}, d
+
+
+def _pooled(found: Any) -> torch.Tensor:
+    """What versions of transformers give bare or inside an object."""
+    return found if isinstance(found, torch.Tensor) else found.pooler_output
+
+
+def _siglip_image(model: nn.Module, patch: int | None, pixels: torch.Tensor) -> torch.Tensor:
+    if patch is None:
+        return _pooled(model.get_image_features(pixel_values=pixels))
+    n, channels, height, width = pixels.shape
+    rows, columns = height // patch, width // patch
+    cut = pixels.view(n, channels, rows, patch, columns, patch).permute(0, 2, 4, 3, 5, 1)  # patch by patch, RGB last
+    shapes = torch.tensor([[rows, columns]] * n, device=pixels.device)
+    mask = torch.ones(n, rows * columns, dtype=torch.int32, device=pixels.device)
+    values = cut.reshape(n, rows * columns, -1)
+    found = model.get_image_features(pixel_values=values, pixel_attention_mask=mask, spatial_shapes=shapes)
+    return _pooled(found)
+
+
+def _clip_towers(model: nn.Module) -> tuple[nn.Module, dict[Side, Tower], int]:
+    """The text's final LayerNorm is taken out of the model and into the readout, so that what enters it can be read."""
+    vision, text, d = model.vision_model, model.text_model, int(model.config.projection_dim)
+    norm, text.final_layer_norm = text.final_layer_norm, nn.Identity()
+    if not (plain_norm(norm) and plain_norm(vision.post_layernorm)):
+        raise InputError("a tower does not end in a LayerNorm with gain and bias, which this version cannot read")
+    held = nn.ModuleDict({"model": model, "text_norm": norm})
+    end = model.config.text_config.eos_token_id
+    blocks: dict[Side, Callable[[torch.Tensor, bool], Blocks]] = {
+        "image": partial(_clip_image, vision),
+        "text": partial(_clip_text, text, None if end == LEGACY_END else end),
+    }
+    image = TokenTower(blocks["image"], vision, vision.post_layernorm, model.visual_projection.weight.T)
+    return held, {"image": image, "text": TokenTower(blocks["text"], text, norm, model.text_projection.weight.T)}, d
+
+
+def _clip_image(vision: nn.Module, pixels: torch.Tensor, every: bool) -> Blocks:
+    x = vision(pixel_values=pixels).last_hidden_state
+    first = torch.zeros(len(x), dtype=torch.long, device=x.device)
+    return Blocks(x, first, torch.full_like(first, x.shape[1]))
+
+
+def _clip_text(text: nn.Module, end: int | None, numbers: torch.Tensor, every: bool) -> Blocks:
+    """Padding behind the end cannot reach it under the causal mask, so the batch is cut after its longest text."""
+    place = numbers.argmax(dim=1) if end is None else (numbers == end).int().argmax(dim=1)
+    x = text(input_ids=numbers[:, : int(place.max()) + 1]).last_hidden_state
+    return Blocks(x, place, place + 1)
