@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 ROOT = Path(__file__).resolve().parent.parent
 ASSETS = ROOT / "assets"
-VERSION = "0.1.0"
+VERSION = "0.2.0"
 """The app's own version: written beside whatever a person decides with it."""
 HOME_VARIABLE = "UNSKEW_HOME"
 
