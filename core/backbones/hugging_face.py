@@ -46,6 +46,8 @@ class Transformers(Family):
         where = str(self.folder(name) or name.partition(":")[2])
         model, tokenizer, preprocess = _opened(library, name, where)
         held, towers, d = _towers(model)
+        for side, config in (("image", model.config.vision_config), ("text", model.config.text_config)):
+            towers[side].quick_gelu = config.hidden_act == "quick_gelu"
         size = preprocess["size"]
         chosen = torch.device(device) if device is not None else default_device()
         crop = partial(_resized, size=tuple(size), shortest=preprocess["shortest"], how=preprocess["resample"])

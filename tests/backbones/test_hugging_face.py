@@ -138,7 +138,8 @@ def test_pictures_are_cut_and_squeezed_as_the_library_does(tmp_path: Path) -> No
 
 @installed
 def test_it_says_what_it_is(loaded: tuple[str, Backbone, Path]) -> None:
-    _, backbone, folder = loaded
+    kind, backbone, folder = loaded
+    assert backbone.fingerprint("image", "pooled").quick_gelu is (kind == "clip")
     again = load_model(backbone.name, device="cpu")
     assert again.fingerprint("image", "pooled") == backbone.fingerprint("image", "pooled")
     assert backbone.fingerprint("text", "pooled").model == f"hf:{folder}" and backbone.known_words is None
