@@ -156,7 +156,8 @@ def times(ratio: Mapping[str, Any]) -> str:
     """ "3.7 times (3.1 to 4.2)"."""
     if ratio.get("estimate") is None:
         return "no ratio"
-    return f"{ratio['estimate']:.3g} times ({ratio['lo']:.3g} to {ratio['hi']:.3g})"
+    estimate, lo, hi = (f"{ratio[end]:.{2 if ratio['estimate'] < 10 else 1}f}" for end in ("estimate", "lo", "hi"))
+    return f"{estimate} times ({lo} to {hi})"
 
 
 def effect_line(
@@ -257,10 +258,28 @@ ONLY_SOME = (
     "Single prompts are beyond chance, but their mean is not: the others lean too little, or the other way, for the "
     "mean of all to be told from chance."
 )
+THESE_PROMPTS = (
+    "The interval is about prompts like these and holds 0, while p is about these prompts alone: other prompts need "
+    "not go the same way."
+)
 ALL_RETRIEVED = (
     "k is all searched rows: everything is retrieved whatever the prompt is, so that no lean can be computed; choose a "
     "smaller k."
 )
+
+
+DIFFERENT_PEOPLE = (
+    "Rows are taken as different people: where several are of one person, film or scene, intervals are too narrow and "
+    "p too small. A gallery built with --together says which rows belong together."
+)
+
+
+def clustered(column: str) -> str:
+    """How rows that belong together enter a lean, and where they do not."""
+    return (
+        f"rows with the same {column} are retrieved together: leans are tested by whole {column}s and their intervals "
+        "widened; changes take rows as different people"
+    )
 
 
 def most_retrieved(k: int, n: int) -> str:

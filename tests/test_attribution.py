@@ -1,4 +1,4 @@
-"""The split of a lean over neurons adds up, at both attach points, and points at neurons that really make it."""
+"""The split of a score gap over neurons adds up, at both attach points, and points at neurons that really make it."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ import scipy.sparse as sparse
 
 from core.config import InputError
 from core.edits import probe_set
-from core.neurons import attribute, lean
+from core.neurons import attribute, mean_contributions
 from core.ranking import Bench, RankRequest
 from tests.tiny import TinyBackbone, TinyGallery, dense_codes, sae_file
 
@@ -80,13 +80,13 @@ def test_intervals_cover_the_true_contribution():
     assert hits / 400 >= 0.93
 
 
-def test_lean_is_the_mean_over_queries_and_order_does_not_matter():
+def test_contributions_are_averaged_over_queries_and_order_does_not_matter():
     gallery = TinyGallery()
     probe = probe_set(gallery, gallery, REQUEST, {"image": sae_file("image", "pooled")}, Bench())
     found = [
         probe.attribution(q / np.linalg.norm(q), g) for g, q in enumerate(np.random.default_rng(1).normal(size=(2, 12)))
     ]
-    np.testing.assert_allclose(lean(found), lean(found[::-1]), atol=1e-15)
+    np.testing.assert_allclose(mean_contributions(found), mean_contributions(found[::-1]), atol=1e-15)
 
 
 def test_an_empty_group_is_refused():

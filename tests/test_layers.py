@@ -91,6 +91,20 @@ def test_heavy_libraries_live_in_one_module(path: Path) -> None:
         assert owner in {None, named(path)}, f"{named(path)} imports {name}; only {owner} may"
 
 
+@pytest.mark.parametrize("path", sorted((ROOT / "core" / "verify").rglob("*.py")), ids=named)
+def test_the_second_author_copies_from_nobody(path: Path) -> None:
+    """verify has a wrong formula to find: it takes none from where numbers are computed."""
+    for name in imports(path):
+        start = ".".join(name.split(".")[:2])
+        assert start not in {"core.metrics", "core.statistics"}, f"{named(path)} imports {name}"
+        assert start != "core.zeroshot" and not name.startswith(("core.audit.numbers", "core.audit.findings")), name
+        # embeddings after a method come from the method; one module fetches them
+        assert start != "core.ranking" or named(path) == "core/verify/carried.py", f"{named(path)} imports {name}"
+        if path.parent.name == "own" and start.startswith("core"):
+            alone = name == "core.config" or name.startswith(("core.config.", "core.verify.own"))
+            assert alone, f"{named(path)} imports {name}: the second author stands alone"
+
+
 @pytest.mark.parametrize("path", sorted((ROOT / "pages").glob("*.py")), ids=named)
 def test_pages_are_thin(path: Path) -> None:
     text = path.read_text()

@@ -23,6 +23,7 @@ from core.statistics import (
     Estimate,
     MeanEffect,
     MeanLean,
+    design_effect,
     list_draws,
     mean_effect,
     mean_estimate,
@@ -62,8 +63,9 @@ def prompt_numbers(
     for arm, name in ((ORIGINAL, "before"), (CHOSEN, "after")):
         if arm not in ranked.arms:
             continue
-        top = part.labels[ranked.of(arm)[:k]]
-        found[arm] = list_numbers(top, part, seed, tests=tests)
+        rows = ranked.of(arm)[:k]
+        top = part.labels[rows]
+        found[arm] = list_numbers(top, part, seed, tests=tests, top=rows)
         groups = [part.groups[g] if g >= 0 else None for g in top]
         document[name] = {
             "ids": list(ids[arm]),
@@ -111,11 +113,14 @@ def arm_numbers(spec: AuditSpec, attribute: str, part: Part, found: Mapping[str,
     drawn, shares = draws.values(metric, part.target), draws.shares
     tests = spec.tests("headline")
     leans = [
-        mean_lean(tops[:, :k], part.labels, shares[:, i], part.counts, tests, seed) for i, tops in enumerate(rankings)
+        mean_lean(tops[:, :k], part.labels, shares[:, i], part.counts, tests, seed, _design_effect(part, tops[:, :k]))
+        for i, tops in enumerate(rankings)
     ]
     counts = count_groups(part.labels[rankings[..., :k]], groups)
     seen = counts / np.maximum(counts.sum(axis=-1, keepdims=True), 1)
     leading = [most_ahead(part.counts, one.tolist()) for one in counts[0]]
+    base = np.array(part.counts)[leading] / sum(part.counts)
+    largest = float(np.maximum(base, 1 - base).max())
     sizes = [(lean_sizes(seen[i], part, leading), lean_sizes(shares[:, i], part, leading)) for i in range(len(named))]
     document: Document = {}
     for i, arm in enumerate(named):
@@ -125,7 +130,7 @@ def arm_numbers(spec: AuditSpec, attribute: str, part: Part, found: Mapping[str,
             mean = with_null(metric, mean, null_of_mean(metric, tops, part.labels, part.target, seed=seed)[0])
         document[arm] = {
             "lean": _mean_lean_json(part, leans[i]),
-            "size": number(mean_estimate(*sizes[i], seed, (0.0, 1.0)), NO_TARGET),
+            "size": number(mean_estimate(*sizes[i], seed, (0.0, largest)), NO_TARGET),
             "mean": number(mean, target),
             "by_prompt": _by_prompt(found, tops, part, spec, target),
         }
@@ -138,7 +143,7 @@ def arm_numbers(spec: AuditSpec, attribute: str, part: Part, found: Mapping[str,
         document[arm] |= {"change": number(change, target), "effect": _mean_effect_json(part, effect)}
         document[arm]["cosine"] = _mean_cosine(found, arm, part)
     if CHOSEN in named and any(arm.startswith("random ") for arm in arms):
-        size = mean_estimate(*sizes[named.index(CHOSEN)], seed, (0.0, 1.0))
+        size = mean_estimate(*sizes[named.index(CHOSEN)], seed, (0.0, largest))
         document["random neurons"] = _random(spec, part, found, leading, size)
     return document
 
@@ -146,6 +151,13 @@ def arm_numbers(spec: AuditSpec, attribute: str, part: Part, found: Mapping[str,
 def _about(lean: MeanLean) -> int:
     """The group that a comparison of arms is about: the leading one, else the one that departs most."""
     return lean.leading if lean.leading is not None else int(np.argmax(lean.departure))
+
+
+def _design_effect(part: Part, tops: np.ndarray) -> float:
+    """The largest design effect of several lists; 1 where rows are taken as different people."""
+    if part.clusters is None:
+        return 1.0
+    return max(design_effect(part.clusters[top], part.labels[top], part.clusters, part.labels) for top in tops)
 
 
 def _mean_lean_json(part: Part, lean: MeanLean) -> dict[str, Any]:

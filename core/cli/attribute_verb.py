@@ -1,4 +1,4 @@
-"""`attribute`: the neurons that make a query lean, and the smallest edit that ends it."""
+"""`attribute`: the neurons that make a query score a group higher, and the smallest edit that ends it."""
 
 from collections.abc import Iterator
 from typing import Annotated, Any
@@ -36,7 +36,7 @@ def attribute(
     seed: editing.Seed = 0,
     as_json: Json = False,
 ) -> None:
-    """Signed contributions of neurons to the lean, the rest, and with --target-skew the smallest edit.
+    """Signed contributions of neurons to the score gap, the rest, and with --target-skew the smallest edit.
 
     The edit is searched on the probe half and measured on the evaluation half.
     """

@@ -10,7 +10,7 @@ from core.cli.app import app
 from core.cli.output import Json, emit, progress_bar
 from core.cli.rank_verb import p_text
 from core.config import InputError
-from core.verdicts import LEAN_WORDS, NOT_COMPUTED, TARGET_CHANGE_WORDS, in_points, smallest
+from core.verdicts import NOT_COMPUTED, TARGET_CHANGE_WORDS, in_points, smallest
 
 
 @app.command("audit")
@@ -74,8 +74,8 @@ def _finding(finding: dict[str, Any]) -> str:
         return f"{NOT_COMPUTED}: {value['reason']}" if value["estimate"] is None else NOT_COMPUTED
     p = f"{p_text(finding['p'])}{smallest(finding['p'], finding['p_smallest'])}"
     p += f", adjusted {p_text(finding['p_adjusted'])} ({finding['correction']}, m = {finding['m']})"
-    said = LEAN_WORDS.get(verdict) or TARGET_CHANGE_WORDS[verdict]
-    if finding["group"] is None or value["estimate"] is None:
+    said = TARGET_CHANGE_WORDS.get(verdict, verdict)
+    if finding["group"] is None or not finding["interpreted"] or value["estimate"] is None:
         return f"{said}; {p}"
     ends = ", ".join([f"{in_points(value['lo'])} to {in_points(value['hi'])}", f"n = {value['n']}"])
     return f"{said}: {finding['group']} {in_points(value['estimate'])} points ({ends}); {p}"

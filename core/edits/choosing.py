@@ -12,7 +12,7 @@ from core.edits.probe_set import ProbeSet, probe_set, unit_queries
 from core.edits.smallest import smallest_edit
 from core.gallery import Gallery
 from core.neurons import RULES, Rule, social_neurons
-from core.neurons.attribution import lean
+from core.neurons.attribution import mean_contributions
 from core.ranking.bench import Bench
 from core.ranking.material import SAEs, embed_texts
 from core.ranking.request import RankRequest
@@ -221,7 +221,7 @@ def by_attribution(
         progress(len(queries), len(queries), "attribution")
     if choice.per_query:
         return ChosenEdits(tuple(choice.edit(one.towards(choice.size).tolist()) for one in found))
-    mean = lean(found)
+    mean = mean_contributions(found)
     order = np.argsort(-mean, kind="stable")[: choice.size]
     return ChosenEdits((choice.edit(order[mean[order] > 0].tolist()),) * len(queries))
 

@@ -1,7 +1,7 @@
 """What neurons answer to: codes of galleries, social neurons, firing statistics per group, evidence, neighbours."""
 
 from core.neurons.answers import Answers, Association, Words, answers_to, caption_words, named_group
-from core.neurons.attribution import Attribution, attribute, lean
+from core.neurons.attribution import Attribution, attribute, mean_contributions
 from core.neurons.early_look import EarlyNeuron, early_look
 from core.neurons.encoding import codes_of, encode_gallery, encode_rows
 from core.neurons.evidence import Evidence, Histogram, Shown, active_neurons, evidence, histogram
@@ -45,8 +45,8 @@ __all__ = [
     "firing_centres",
     "firing_statistics",
     "histogram",
-    "lean",
     "lifts",
+    "mean_contributions",
     "named_group",
     "nearest_neurons",
     "neurons_towards",

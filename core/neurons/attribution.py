@@ -118,7 +118,7 @@ def attribute(
     )
 
 
-def lean(attributions: Sequence[Attribution]) -> np.ndarray:
+def mean_contributions(attributions: Sequence[Attribution]) -> np.ndarray:
     """Mean contribution of every neuron (F,) over several queries, each seen from its own first set.
 
     A neuron that pulls one query towards men and another towards women is positive for both where the first set is

@@ -128,7 +128,9 @@ def _select_part(gallery: Gallery, request: RankRequest) -> Part:
     target = target_distribution(request.target, groups, counts[present].tolist())
     absent = (*(g for g in every if g not in groups), *gallery.empty_cells(request.attribute))
     digest = digest_of([gallery.digest, array_digest(rows)])
-    return Part(rows, digest, groups, place[numbers], tuple(counts[present].tolist()), target, absent)
+    together = gallery.clusters()
+    clusters = None if together is None else together[rows]
+    return Part(rows, digest, groups, place[numbers], tuple(counts[present].tolist()), target, absent, clusters)
 
 
 # ------------------------------------------------------------------------------------------ step 2: the query

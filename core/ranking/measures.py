@@ -1,5 +1,6 @@
 """From ranked labels to numbers: lean, distance, metrics and impact of one list, and what changed between two."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,8 @@ import numpy as np
 from core.metrics import RANKING_METRICS, Mode, OtherMetric, RankingMetric, ShareOf, headline_metrics
 from core.statistics import (
     DRAWS,
+    FAMILY_P,
+    OMNIBUS_DRAWS,
     Band,
     Effect,
     Estimate,
@@ -16,11 +19,14 @@ from core.statistics import (
     Impact,
     Lean,
     blind_shares,
+    cluster_p,
+    design_effect,
     distance_of,
     effect_of,
     exchange_of,
     impact_of,
     lean_of,
+    lean_of_clusters,
     metric_change,
     metric_difference,
     metric_interval,
@@ -135,6 +141,8 @@ def lean_json(groups: Sequence[str], lean: Lean) -> dict[str, Any]:
         "leading_group": None if lean.leading is None else groups[lean.leading],
         "lean_beyond_chance": lean.beyond_chance,
     }
+    if lean.design_effect is not None:
+        document["design_effect"] = lean.design_effect
     return document if lean.reason is None else document | {"lean_reason": lean.reason}
 
 
@@ -196,6 +204,7 @@ def list_numbers(
     draws: int = DRAWS,
     tests: int = 1,
     scored: np.ndarray | None = None,
+    top: np.ndarray | None = None,
 ) -> ListNumbers:
     """The numbers of the first k rows of a ranking.
 
@@ -205,11 +214,14 @@ def list_numbers(
     part : the searched rows, with the target.
     tests : size of the family that the lean's p will be corrected with.
     scored : rows of each group, then of unknown group (G + 1,), whose score lies above the median of all.
+    top : places of the k rows among the searched ones; with them clusters of the part enter the lean.
     """
     ranked = np.asarray(ranked)
     retrieved = np.bincount(ranked[ranked >= 0], minlength=len(part.groups))
     known, unknown = int(retrieved.sum()), int((ranked < 0).sum())
     lean = lean_of(part.counts, retrieved.tolist(), tests)
+    if part.clusters is not None and top is not None and lean.p is not None:
+        lean = _clustered(lean, part, top, tests, seed)
     metrics = {
         name: metric_estimate(name, ranked, part.target, part.counts, seed, draws) for name in headline_metrics()
     }
@@ -236,6 +248,14 @@ def list_numbers(
         scoring=scoring,
         unknown=unknown,
     )
+
+
+def _clustered(lean: Lean, part: "Part", top: np.ndarray, tests: int, seed: int) -> Lean:
+    """The lean tested by whole clusters: rows of one person or scene are not independent."""
+    draws = max(OMNIBUS_DRAWS, math.ceil(2 * tests / FAMILY_P) - 1)
+    p, own = cluster_p(part.labels, part.clusters, top, len(part.groups), draws, seed)
+    effect = design_effect(part.clusters[top], part.labels[top], part.clusters, part.labels)
+    return lean_of_clusters(lean, p, own.tolist(), (2 if len(part.groups) == 2 else 1) / (1 + draws), effect)
 
 
 def metric_estimate(

@@ -33,6 +33,8 @@ class Part:
     """Target share of each group (G,), float64."""
     absent: tuple[str, ...] = ()
     """Groups of the attribute that no searched row has."""
+    clusters: np.ndarray | None = None
+    """Cluster number of every searched row (n,), where the gallery keeps rows of a person, film or scene together."""
 
     @property
     def n(self) -> int:

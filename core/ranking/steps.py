@@ -33,7 +33,7 @@ from core.ranking.shards import Shards, spread
 from core.retrieval import Ranking, ranks_of, unit_query
 from core.statistics import MINIMUM_N, Estimate, above_median, depth_for
 from core.store import array_digest
-from core.verdicts import ALL_RETRIEVED, most_retrieved
+from core.verdicts import ALL_RETRIEVED, clustered, most_retrieved
 
 if TYPE_CHECKING:
     from core.backbones.base import Backbone
@@ -171,9 +171,18 @@ def moves_items(method: type[Intervention], edit: Edit | None, request: RankRequ
 
 
 def measured(
-    gallery: Gallery, part: Part, request: RankRequest, items: Items, vector: np.ndarray, bench: Bench
+    gallery: Gallery,
+    part: Part,
+    request: RankRequest,
+    items: Items,
+    vector: np.ndarray,
+    bench: Bench,
+    every_score: bool = True,
 ) -> ArmResult:
-    """Search the items and measure the top k; remembered, because the arm without edit repeats at every toggle."""
+    """Search the items and measure the top k; remembered, because the arm without edit repeats at every toggle.
+
+    `every_score` says whether the items' index scores all of them, and not only those that it looked at.
+    """
     items.require(request.k)
     vector = unit_query(vector, items.index.d)
     target = request.target if isinstance(request.target, str) else dict(request.target)
@@ -182,7 +191,7 @@ def measured(
     def make() -> ArmResult:
         ranking = items.index.search(vector, min(depth_for(request.k), part.n - len(items.lost)))
         # a row without a direction has no score, and then no median of all scores can be told
-        all_scored = part.n <= SCORED_ROWS and not len(items.lost)
+        all_scored = every_score and part.n <= SCORED_ROWS and not len(items.lost)
         scored = above_median(items.index.scores(vector)) if all_scored else None
         return measure(gallery, part, request, ranking, scored)
 
@@ -210,7 +219,7 @@ def measure(
         rows=rows,
         scores=top.scores,
         groups=tuple(part.groups[g] if g >= 0 else None for g in ranked),
-        numbers=list_numbers(ranked, part, request.seed, request.null_draws, scored=above),
+        numbers=list_numbers(ranked, part, request.seed, request.null_draws, scored=above, top=top.rows),
         deep=ranking.rows,
         ties=ties_at(ranking.scores, request.k),
     )
@@ -295,6 +304,8 @@ def notes_of(part: Part, fitter: Fitter) -> list[str]:
     small = [f"{g} ({n})" for g, n in zip(part.groups, part.counts, strict=True) if n < MINIMUM_N]
     if small:
         notes.append(f"fewer than {MINIMUM_N} searched rows, shown and not interpreted: {', '.join(small)}")
+    if part.clusters is not None:
+        notes.append(clustered(str(gallery.together)))
     if part.unknown:
         notes.append(f"{part.unknown} of {part.n} searched rows have no known {request.attribute}")
     if request.k == part.n:

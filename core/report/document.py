@@ -110,7 +110,9 @@ def _gallery(gallery: Gallery, result: AuditResult) -> dict[str, Any]:
     rows = gallery.rows("evaluation", result.spec.where)
     # searched rows of every attribute, audited or not: a reader sees what a restriction leaves
     counts = {name: gallery.group_counts(name, rows) for name in gallery.attributes}
-    return {**{key: info.get(key) for key in kept}, "searched": len(rows), "counts": counts}
+    return {**{key: info.get(key) for key in kept}, "searched": len(rows), "counts": counts} | {
+        "together": gallery.together
+    }
 
 
 def _probe(result: AuditResult) -> dict[str, Any] | None:

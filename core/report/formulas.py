@@ -24,6 +24,12 @@ FORMULAS = {
         "2 / C(a + a', a) for a rows that leave and a' that enter; of a mean: 2 / (1 + B) for two groups, else "
         "1 / (1 + B)"
     ),
+    "lean of rows that belong together": (
+        "where the gallery says which rows are of one person, film or scene: p by labels of whole clusters, permuted "
+        "among clusters of like size with default_rng(seed), B = max(19,999, 2,000 m - 1); intervals of counts divided "
+        "by the design effect, laid around the observed share, with ratio 1 inside exactly where the p of the group "
+        "exceeds .05"
+    ),
     "p of a group": (
         "k_g hypergeometric (N, n_g, K), twice the smaller tail, exact; adjusted by Holm over the groups of the list "
         "(with two groups there is one test)"

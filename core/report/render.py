@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from core.metrics import headline_metrics
 from core.report import charts, sentences, words
-from core.verdicts import in_points, smallest, target_name
+from core.verdicts import DIFFERENT_PEOPLE, clustered, in_points, smallest, target_name
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 PICTURES = 12
@@ -64,13 +64,8 @@ def card(document: Mapping[str, Any]) -> str:
 def shown_ids(document: Mapping[str, Any]) -> list[str]:
     """Items whose pictures the page shows where pictures are embedded."""
     prompts = (prompt for one in document["attributes"] for prompt in one["prompts"])
-    tops = (prompt[arm] for prompt in prompts for arm, _ in arms_of(prompt))
+    tops = (prompt[arm] for prompt in prompts for arm, _ in words.arms_of(prompt))
     return list(dict.fromkeys(item for top in tops for item in top["ids"][:PICTURES]))
-
-
-def arms_of(prompt: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """The lists of a prompt, each with its name on the page."""
-    return [(arm, name) for arm, name in (("before", "original"), ("after", "edited")) if arm in prompt]
 
 
 def _view(document: Mapping[str, Any]) -> dict[str, Any]:
@@ -86,7 +81,8 @@ def _view(document: Mapping[str, Any]) -> dict[str, Any]:
         "finding": lambda one, prompt, about: _shown(listed.get((one, prompt, about)), removed),
         "removed": [(f, removed[f["id"]]) for f in document["findings"] if f["id"] in removed],
         "prompts_of": _prompts_of,
-        "arms_of": arms_of,
+        "arms_of": words.arms_of,
+        "edited": words.edited,
         "target_of": _target_of,
         "with_target": _with_target,
         "lean_rows": _lean_rows,
@@ -95,6 +91,7 @@ def _view(document: Mapping[str, Any]) -> dict[str, Any]:
         "cost_rows": _cost_rows,
         "picture_count": PICTURES,
         "smallest": smallest,
+        "people": lambda together: DIFFERENT_PEOPLE if together is None else f"{clustered(together).capitalize()}.",
         "edit_groups": _edit_groups,
     }
 
@@ -124,7 +121,7 @@ def _about_group(one: Mapping[str, Any]) -> str:
 
 def _lean_rows(prompts: Sequence[Mapping[str, Any]], group: str) -> dict[str, dict[str, Any]]:
     """prompt -> arm -> lean of one group in points; prompts whose lean was not computed are left to the text."""
-    rows = {p["prompt"]: {arm: p[arm]["lean"][group]["points"] for arm, _ in arms_of(p)} for p in prompts}
+    rows = {p["prompt"]: {arm: p[arm]["lean"][group]["points"] for arm, _ in words.arms_of(p)} for p in prompts}
     return {prompt: arms for prompt, arms in rows.items() if any(v["estimate"] is not None for v in arms.values())}
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from core.metrics import headline_metrics
-from core.report.words import NO_TARGET, target_name
+from core.report.words import NO_TARGET, arms_of, edited, target_name
 
 COLUMNS = (
     *("attribute", "kind", "prompt", "arm", "group", "metric", "k", "target", "n", "estimate", "lo", "hi"),
@@ -60,9 +60,8 @@ def lines(document: Document) -> Iterator[Line]:
                 yield {**common, **_finding(document, finding)}
         for prompt in one["prompts"]:
             own = {**common, "prompt": prompt["prompt"], "kind": prompt["kind"]}
-            for arm in ("before", "after"):
-                if arm in prompt:
-                    yield from _of_list(prompt[arm], {**own, "arm": arm})
+            for arm, _ in arms_of(prompt):
+                yield from _of_list(prompt[arm], {**own, "arm": arm})
             yield from _of_change(prompt, {**own, "arm": "difference"})
         for arm, found in one["arms"].items():
             yield from _of_arm(arm, found, {**common, "kind": "headline", "arm": arm})
@@ -109,18 +108,24 @@ def _of_list(found: Document, own: Line) -> Iterator[Line]:
             model |= {"n": away["difference"]["n"], "target": away["target"]}
             yield {**line, "metric": "model", **_value(model), "method": EXACT}
     for group, row in found["impact"].items():
-        yield from _of_impact(row, {**own, "group": group})
+        yield from _of_impact(row, found["shares"].get(group), {**own, "group": group})
     for name, kind in headline_metrics().items():
         how = "bootstrap along the ranking" if kind.ordered else "test inversion"
         yield {**own, "metric": name, **_value(found[name]), "method": how}
 
 
-def _of_impact(row: Document, line: Line) -> Iterator[Line]:
-    """Selection rate and impact ratio of one group; the benchmark's own ratio is 1 by definition."""
+def _of_impact(row: Document, share: Document | None, line: Line) -> Iterator[Line]:
+    """Selection rate and impact ratio of one group; the benchmark's own ratio is 1 by definition.
+
+    k_g / n_g has the interval of k_g, which is that of the share times K; unknown rows have none.
+    """
     rate = {"estimate": row["selection_rate"], "reason": "nobody of this group was searched"}
     if row["selection_rate"] is not None:
         rate = _exactly(row["selection_rate"], row["n"], NO_TARGET)
-    yield {**line, "metric": "selection_rate", **_value(rate), "method": FACT}
+    known = share is not None and share["estimate"] is not None and row["n"]
+    if known:
+        rate |= {end: share[end] * share["n"] / row["n"] for end in ("lo", "hi")}
+    yield {**line, "metric": "selection_rate", **_value(rate), "method": EXACT if known else FACT}
     lo, hi = row["impact_ratio_interval"]
     why = "no category that is large enough has a selected row, or nobody of this one was searched"
     notes = ["benchmark: 1 by definition"] * row["benchmark"] + ["under 2 % of the data"] * row["under_2_percent"]
@@ -137,7 +142,7 @@ def _of_impact(row: Document, line: Line) -> Iterator[Line]:
 
 def _of_change(prompt: Document, own: Line) -> Iterator[Line]:
     """What changed between the two lists of one prompt."""
-    if "difference" not in prompt:
+    if not edited(prompt):
         return
     change = prompt["difference"]
     for group, value in change["shares"].items():

@@ -11,6 +11,20 @@ Value = Mapping[str, Any]
 NO_TARGET = "not applicable"
 
 
+ARMS = (("before", "original"), ("after", "edited"))
+"""Lists of a prompt in the document, and their names on the page."""
+
+
+def edited(prompt: Mapping[str, Any]) -> bool:
+    """Whether a prompt has a list after an edit; an edit may leave nothing of a prompt, and says why."""
+    return "after" in prompt and "reason" not in prompt["after"]
+
+
+def arms_of(prompt: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The lists of a prompt, each with its name on the page."""
+    return [*ARMS] if edited(prompt) else [ARMS[0]]
+
+
 def percent(share: float) -> str:
     return f"{100 * share:.1f} %"
 

@@ -27,6 +27,7 @@ from core.statistics.lean import (
     blind_shares,
     distance_of,
     lean_of,
+    lean_of_clusters,
     most_ahead,
     share_bounds,
 )
@@ -34,7 +35,7 @@ from core.statistics.lists import ListDraws, list_draws, mean_estimate, null_of_
 from core.statistics.mean_lean import MeanEffect, MeanLean, mean_effect, mean_lean
 from core.statistics.means import kept_within, mean_of
 from core.statistics.multiplicity import CORRECTIONS, Corrected, benjamini_hochberg, corrected, holm
-from core.statistics.omnibus import omnibus_p
+from core.statistics.omnibus import FAMILY_P, OMNIBUS_DRAWS, omnibus_p
 from core.statistics.paired import PairedDraws, depth_for, metric_difference, paired_draws
 from core.statistics.rates import RateChange, RateGap, exchanged_rate_change, paired_rate_change, rate_gap
 from core.statistics.signs import sign_flips
@@ -44,8 +45,10 @@ __all__ = [
     "ALPHA",
     "CORRECTIONS",
     "DRAWS",
+    "FAMILY_P",
     "LEVEL",
     "MINIMUM_N",
+    "OMNIBUS_DRAWS",
     "Band",
     "Corrected",
     "Direction",
@@ -93,6 +96,7 @@ __all__ = [
     "leakage",
     "leakage_estimate",
     "lean_of",
+    "lean_of_clusters",
     "list_draws",
     "macro_auc",
     "mean_effect",

@@ -15,7 +15,7 @@ import numpy as np
 from scipy.stats import multivariate_hypergeom
 
 from core.statistics.estimates import DRAWS, LEVEL, Band, Estimate
-from core.statistics.omnibus import possible_draws
+from core.statistics.omnibus import EQUAL, possible_draws
 
 EXACT_CELLS = 25_000
 """Up to so many possible counts in the top k, their chances are summed instead of drawn."""
@@ -111,7 +111,8 @@ def with_null(metric: Metric, value: Estimate, band: Band) -> Estimate:
     nothing about the model.
     """
     assert value.estimate is not None
-    above, below = value.estimate > band.hi, value.estimate < band.lo
+    # a list that holds every row lies on the band: the last bit must not take it off
+    above, below = value.estimate > band.hi + EQUAL, value.estimate < band.lo - EQUAL
     more, less = (below, above) if metric.bias_direction < 0 else (above, below)
     return replace(value, null=band, null_side="beyond" if more else "nearer" if less else "inside")
 

@@ -89,11 +89,19 @@ def _most_changed(exchange: Exchange) -> int:
     out, into = leaves.sum(), enters.sum()
     together, total = leaves + enters, out + into
     if total == 0:
-        return int(np.argmax(np.abs(exchange.changes)))
+        return first_largest(np.abs(exchange.changes))
     share = together / total
     spread = np.sqrt(np.maximum(share * (1 - share) * out * into / max(total - 1, 1), 0.0))
     departure = np.divide(enters - into * share, spread, out=np.zeros_like(spread), where=spread > 0)
-    return int(np.argmax(np.abs(departure)))
+    return first_largest(np.abs(departure))
+
+
+def first_largest(values: np.ndarray) -> int:
+    """Place of the largest value (G,), the first of those that are equal to 9 digits.
+
+    Two groups depart alike from a blind exchange, so that the last bit would decide which of them is named.
+    """
+    return int(np.argmax(np.round(values, 9)))
 
 
 def direction_of(before: Estimate, after: Estimate, asked: float, p: float) -> Direction:

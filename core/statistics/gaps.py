@@ -33,6 +33,7 @@ TWO_TAILS, GAP_TAILS, SMALLEST_TAILS = (0.025, 0.025), (0.03, 0.02), (0.025, 0.0
 observed departures hold noise, which makes the further end a little too near."""
 WITHOUT_UPPER = 2.0
 """Standard errors below which a largest difference cannot lie above its interval, so that the lower end has all 5 %."""
+EQUAL = 1e-9
 EVEN = 0.1
 """Chance below which groups are so even that the draws cannot say how much: the largest contrast then counts alone."""
 STEPS = 10
@@ -163,15 +164,17 @@ class _Family:
             reached = [rates for rates in ways if abs((self.contrasts @ rates).max() - d) < 1e-6]
             return max((self._tails(rates, d, uniforms)[1] for rates in reached), default=0.0) - above * even
 
-        lo = _root(lambda d: larger(d) - allowed(d), self.least, observed)
+        # a chance that is the given one to 9 digits is not more than it: the last bit must not decide
+        lo = _root(lambda d: larger(d) - allowed(d) - EQUAL, self.least, observed)
         middle = _root(lambda d: larger(d) - 0.5, lo, observed)
-        hi = _root(lambda d: -smaller(d), observed, self.least + 1.0)
+        hi = _root(lambda d: EQUAL - smaller(d), observed, self.least + 1.0)
         if lucky:
             hi = max(hi, observed + ndtri((1 + LEVEL) / 2) * self._errors(self.rates)[self._largest()])
         return lo, middle, float(min(hi, self.least + 1.0))
 
     def _largest(self) -> int:
-        return int((self.contrasts @ self.rates).argmax())
+        # rounded, here and below: among equals the first, whatever the last bit says
+        return int(np.round(self.contrasts @ self.rates, 9).argmax())
 
     def _errors(self, rates: np.ndarray) -> np.ndarray:
         """Standard error of every contrast; a row of each kind is added, so that none is 0."""
@@ -203,7 +206,7 @@ class _Family:
         if not fitting.any():
             return None
         likely = (xlogy(self.rates, moved) + xlog1py(1 - self.rates, -moved)) @ self.n
-        return moved[np.where(fitting, likely, -np.inf).argmax()]
+        return moved[np.where(fitting, np.round(likely, 9), -np.inf).argmax()]
 
     def _tails(self, rates: np.ndarray, d: float, uniforms: np.ndarray) -> tuple[float, float]:
         """Chance of a T at least as large as the observed one, and of one at most as large."""

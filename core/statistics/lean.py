@@ -6,7 +6,7 @@ share s_g = k_g / K. Blind to groups, the retrieved rows would be a draw without
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -62,6 +62,9 @@ class Lean:
     """The smallest p that any list of as many rows could have shown, or that the draws behind p can tell."""
     reason: str | None = None
     """Why nothing was tested."""
+    design_effect: float | None = None
+    """How many times less the rows tell, because those of one cluster are retrieved together; None: no clusters, rows
+    are taken as different people."""
 
     @property
     def beyond_chance(self) -> bool | None:
@@ -185,6 +188,56 @@ def _untested(n: int, x: int, total: int, k: int, reason: str) -> GroupLean:
     missing = Estimate.missing(reason)
     share = missing if k == 0 else Estimate(x / k, x / k, x / k, k)
     return GroupLean(n, x, n / total if total else 0.0, share, missing, missing, None, None, 0.0)
+
+
+def lean_of_clusters(lean: Lean, p: float, p_group: Sequence[float], smallest: float, effect: float) -> Lean:
+    """The same lean where rows come in clusters (persons, films, scenes), tested by whole clusters.
+
+    p and the groups' p are those of `cluster_p`. The intervals are those of counts divided by the design effect, laid
+    around the observed share, inside 0 to 1; ratio 1 lies inside exactly where the group's p exceeds .05.
+
+    Parameters
+    ----------
+    smallest : the smallest p that the draws behind p can tell.
+    effect : see `core.statistics.clusters.design_effect`.
+    """
+    if lean.p is None:
+        return lean
+    known = [one.p is not None for one in lean.groups]
+    own = [float(x) if there else math.nan for x, there in zip(p_group, known, strict=True)]
+    adjusted = own if sum(known) == 2 else holm(own).tolist()
+    searched, k = sum(one.searched for one in lean.groups), sum(one.retrieved for one in lean.groups)
+    groups = tuple(
+        _of_clusters(one, searched, k, one_p, one_adjusted, effect) if there else one
+        for one, one_p, one_adjusted, there in zip(lean.groups, own, adjusted, known, strict=True)
+    )
+    return Lean(groups, float(p), smallest, None, effect)
+
+
+def _of_clusters(one: GroupLean, searched: int, k: int, p: float, p_adjusted: float, effect: float) -> GroupLean:
+    assert one.share.estimate is not None
+    n, drawn = max(round(searched / effect), 2), max(round(k / effect), 1)
+    group = min(max(round(one.searched / effect), 1), n - 1)
+    x = min(max(round(drawn * one.share.estimate), drawn - (n - group)), min(group, drawn))
+    lo, hi = (mean / drawn - x / drawn for mean in biased_means(x, group, n, drawn))
+    lo, hi = max(one.share.estimate + lo, 0.0), min(one.share.estimate + hi, 1.0)
+    if p > ALPHA:
+        lo, hi = min(lo, one.base_share), max(hi, one.base_share)
+    elif one.departure > 0:
+        lo = max(lo, math.nextafter(one.base_share, 1.0))
+    else:
+        hi = min(hi, math.nextafter(one.base_share, 0.0))
+    share, base = one.share.estimate, one.base_share
+    lo, hi = min(lo, share), max(hi, share)
+    return replace(
+        one,
+        share=replace(one.share, lo=lo, hi=hi),
+        ratio=replace(one.ratio, lo=lo / base, hi=hi / base),
+        points=replace(one.points, lo=lo - base, hi=hi - base),
+        p=p,
+        p_adjusted=p_adjusted,
+        departure=one.departure / math.sqrt(effect),
+    )
 
 
 def most_ahead(searched: Sequence[int], retrieved: Sequence[int]) -> int:

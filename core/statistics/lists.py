@@ -104,7 +104,8 @@ def over_prompts(
     if n > 1:
         total = shared.var(axis=0)
         own = np.nanvar(noise, axis=0).sum(axis=0) / n**2
-        kept = np.sqrt(np.clip(1.0 - own / np.where(total > 0, total, 1.0), 0.0, 1.0))
+        # rounded: the root makes much of the last digit where nothing is shared
+        kept = np.sqrt(np.clip(np.round(1.0 - own / np.where(total > 0, total, 1.0), 12), 0.0, 1.0))
         widened = float(student.ppf((1 + LEVEL) / 2, n - 1)) / NORMAL * np.sqrt(n / (n - 1))
         deviation = widened * _resampled_mean(observed, draws, seed) + kept * shared
     lo, hi = np.quantile(deviation, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)

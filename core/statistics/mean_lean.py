@@ -10,13 +10,14 @@ is small, because a mean of few prompts says little about other prompts.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.special import ndtr
 
-from core.statistics.effect import Direction, direction_of
+from core.statistics.effect import Direction, direction_of, first_largest
 from core.statistics.estimates import LEVEL, MINIMUM_N, Estimate
-from core.statistics.lean import ALPHA
+from core.statistics.lean import ALPHA, lean_of
 from core.statistics.lists import mean_estimate
 from core.statistics.multiplicity import holm
 from core.statistics.omnibus import EQUAL, FAMILY_P, OMNIBUS_DRAWS
@@ -72,9 +73,18 @@ class MeanEffect:
 
 
 def mean_lean(
-    tops: np.ndarray, labels: np.ndarray, drawn: np.ndarray, counts: Sequence[int], tests: int = 1, seed: int = 0
+    tops: np.ndarray,
+    labels: np.ndarray,
+    drawn: np.ndarray,
+    counts: Sequence[int],
+    tests: int = 1,
+    seed: int = 0,
+    design_effect: float = 1.0,
 ) -> MeanLean:
     """The mean lean of several prompts.
+
+    Rows that belong together (`design_effect` above 1) tell less: departures and intervals are those of so many times
+    fewer rows, p is then normal, and that of all groups the smallest one times their number.
 
     Parameters
     ----------
@@ -83,6 +93,7 @@ def mean_lean(
     drawn : shares over resamples of the images (draws, prompts, G), see `ListDraws.shares`.
     counts : searched rows of each group (G,).
     tests : size of the family that p will be corrected with.
+    design_effect : see `core.statistics.clusters.design_effect`; the largest of the prompts'.
     """
     n_groups = len(counts)
     base = np.asarray(counts, dtype=np.float64) / sum(counts)
@@ -95,14 +106,21 @@ def mean_lean(
     nothing = (math.nan,) * n_groups
     small = tuple(n < MINIMUM_N for n in counts)
     shares = tuple(_these_prompts(observed[:, g] + base[g], drawn[:, :, g]) for g in range(n_groups))
+    own_ends = _own_ends(tops, labels, counts)
+    points = tuple(_opened(one, ends - base[g]) for g, (one, ends) in enumerate(zip(points, own_ends, strict=True)))
+    shares = tuple(map(_opened, shares, own_ends))
     if not np.isfinite(observed).all() or (len(rows) == sum(counts) and np.ptp(weights) < 1e-12):
         return MeanLean(points, shares, tuple(base.tolist()), None, nothing, nothing, (0.0,) * n_groups, 1.0, small)
     null = permuted_means(weights, np.asarray(counts), n_groups, _draws(tests), seed) - base
     p, own, departure = _tested(observed.mean(axis=0), null)
+    smallest = _smallest(len(null), n_groups)
+    if design_effect > 1.0:
+        departure = tuple(d / math.sqrt(design_effect) for d in departure)
+        own = tuple(float(2 * ndtr(-abs(d))) for d in departure)
+        p, smallest = min(own) if n_groups == 2 else min(1.0, n_groups * min(own)), 0.0
+        points, shares = (tuple(_widened(e, math.sqrt(design_effect)) for e in part) for part in (points, shares))
     adjusted = own if n_groups == 2 else tuple(holm(own).tolist())
-    return MeanLean(
-        points, shares, tuple(base.tolist()), p, own, adjusted, departure, _smallest(len(null), n_groups), small
-    )
+    return MeanLean(points, shares, tuple(base.tolist()), p, own, adjusted, departure, smallest, small)
 
 
 def mean_effect(
@@ -142,7 +160,7 @@ def mean_effect(
         smallest = _smallest(len(null), n_groups)
     group = before.leading
     if group is None:
-        group = int(np.argmax(np.abs(departure) if any(departure) else np.abs(observed.mean(axis=0))))
+        group = first_largest(np.abs(departure if any(departure) else observed.mean(axis=0)))
     shares = before.shares[group], after.shares[group]
     return MeanEffect(
         changes,
@@ -164,6 +182,36 @@ def _these_prompts(observed: np.ndarray, drawn: np.ndarray) -> Estimate:
     mean, means = float(observed.mean()), np.nanmean(drawn, axis=1)
     lo, hi = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]) - means.mean() + mean
     return Estimate(mean, max(min(float(lo), mean), 0.0), min(max(float(hi), mean), 1.0), len(observed))
+
+
+def _own_ends(tops: np.ndarray, labels: np.ndarray, counts: Sequence[int]) -> np.ndarray:
+    """Mean over prompts of the ends of each group's own share interval (G, 2)."""
+    retrieved = [np.bincount(labels[top][labels[top] >= 0], minlength=len(counts)).tolist() for top in tops]
+    leans = [lean_of(counts, one).groups for one in retrieved]
+    ends = [[(g.share.lo, g.share.hi) if g.share.lo is not None else (0.0, 1.0) for g in one] for one in leans]
+    return np.array(ends, dtype=np.float64).mean(axis=0)
+
+
+def _opened(value: Estimate, ends: np.ndarray) -> Estimate:
+    """The mean with the prompts' own ends where resampling gives it none: lists of one group alone have no spread, and
+    other people would have some.
+    """
+    if value.estimate is None or value.lo is None or value.hi is None:
+        return value
+    lo, hi = value.lo, value.hi
+    return replace(
+        value,
+        lo=min(float(ends[0]), lo) if value.estimate - lo < EQUAL else lo,
+        hi=max(float(ends[1]), hi) if hi - value.estimate < EQUAL else hi,
+    )
+
+
+def _widened(value: Estimate, factor: float) -> Estimate:
+    """The estimate with ends so many times as far away."""
+    if value.estimate is None or value.lo is None or value.hi is None:
+        return value
+    lo, hi = (value.estimate + factor * (end - value.estimate) for end in (value.lo, value.hi))
+    return replace(value, lo=max(lo, -1.0), hi=min(hi, 1.0))
 
 
 def permuted_means(weights: np.ndarray, sizes: np.ndarray, n_groups: int, draws: int, seed: int) -> np.ndarray:

@@ -5,16 +5,14 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
-from scipy.stats import hypergeom
 
 from core.avatars.planted import spearman, standardised_gaps, unit
 from core.config import ASSETS, Half, InputError
 from core.edits.choosing import EditChoice, choose_edits
 from core.figures import Picture, Series
-from core.metrics import RANKING_METRICS
 from core.neurons import codes_of, social_neurons
 from core.ranking import RankRequest, controls
-from core.statistics import CORRECTIONS, auc_estimate, corrected, null_p, share_estimate, wilson
+from core.statistics import CORRECTIONS, Lean, auc_estimate, corrected, lean_of, share_estimate
 from core.statistics.paired import weighted_lists
 from core.store import read_json
 from core.studies.base import STUDIES, Progress, Study, StudyRequest, StudyResult
@@ -102,7 +100,7 @@ class Planted(Study):
         measures = {attribute: measured(words, attribute, request.draws, request.seed) for attribute in words.labels}
         order = {a: spearman_interval(found, a == "gender", request.seed) for a, found in measures.items()}
         step("findings")
-        found = {attribute: findings(words, attribute, request.k, request.seed) for attribute in words.labels}
+        found = {attribute: findings(words, attribute, request.k) for attribute in words.labels}
         frame = pd.concat([_table(words, a, measures[a], found[a], request.k) for a in words.labels], ignore_index=True)
         step("neurons")
         answers = {a: {"spearman": order[a], **directions(words, a, own)} for a, own in measures.items()}
@@ -115,7 +113,7 @@ class Planted(Study):
         document["controls"] = controls_found(request, words)
         if progress:
             progress(len(STEPS), len(STEPS), "done")
-        settings = {"study": "planted", "k": request.k, "seed": request.seed, "target": "uniform", **request.digests()}
+        settings = {"study": "planted", "k": request.k, "seed": request.seed, "target": "gallery", **request.digests()}
         brief = frame[frame["planted_lean"]].drop(columns=["planted_lean", "even"])
         return StudyResult(frame, _picture(frame), settings, _notes(document), document, brief)
 
@@ -216,33 +214,26 @@ def directions(words: Words, attribute: str, found: Measured) -> dict[str, Any]:
 # ------------------------------------------------------------------------------------------------------ findings
 
 
-def findings(words: Words, attribute: str, k: int, seed: int) -> pd.DataFrame:
+def findings(words: Words, attribute: str, k: int) -> pd.DataFrame:
     """The p of every word's lean in the k nearest pictures, corrected over the words in both ways."""
     labels, groups = words.labels[attribute], words.groups[attribute]
     counts = np.bincount(labels[labels >= 0], minlength=len(groups))
-    p = np.array([lean_p(top, counts, seed) for top in labels[_best(words.scores, k)]])
+    leans = [lean(top, counts, len(words.table)) for top in labels[_best(words.scores, k)]]
+    p = np.array([np.nan if one.p is None else one.p for one in leans])
     names = [word["word"] for word in words.table]
     return pd.DataFrame({"word": names, "p": p, **{name: corrected(p, name).adjusted for name in CORRECTIONS}})
 
 
-def lean_p(top: np.ndarray, counts: np.ndarray, seed: int) -> float:
-    """Chance that a retrieval blind to labels is at least as far from who is searched as this one.
-
-    Two groups: exact hypergeometric, twice the smaller tail, at most 1; more: MaxSkew against the searched shares and
-    its null.
+def lean(top: np.ndarray, counts: np.ndarray, tests: int = 1) -> Lean:
+    """The lean of a top k, given who is searched.
 
     Parameters
     ----------
     top : group numbers (k,), -1 unknown.
     counts : searched rows of each group (G,).
+    tests : words that its p will be corrected for.
     """
-    known, n = int((top >= 0).sum()), int(counts.sum())
-    if len(counts) == 2:
-        law = hypergeom(n, int(counts[0]), known)
-        first = int((top == 0).sum())
-        return float(min(1.0, 2 * min(law.cdf(first), law.sf(first - 1))))
-    metric, target = RANKING_METRICS.get("max_skew")(), counts / n
-    return null_p(metric, float(metric(top, target)), counts.tolist(), known, target.tolist(), seed)
+    return lean_of(counts.tolist(), np.bincount(top[top >= 0], minlength=len(counts)).tolist(), tests)
 
 
 def summary(planted: np.ndarray, found: pd.DataFrame) -> dict[str, Any]:
@@ -265,13 +256,13 @@ def _best(scores: np.ndarray, k: int) -> np.ndarray:
 
 def _table(words: Words, attribute: str, own: Measured, found: pd.DataFrame, k: int) -> pd.DataFrame:
     """A row for every word and shown group of an attribute, in the planted order; words without a lean last."""
-    tops = words.labels[attribute][_best(words.scores, k)]
-    known = (tops >= 0).sum(axis=1)
+    labels, n_groups = words.labels[attribute], len(words.groups[attribute])
+    tops, counts = labels[_best(words.scores, k)], np.bincount(labels[labels >= 0], minlength=n_groups)
+    leans, known = [lean(top, counts) for top in tops], (tops >= 0).sum(axis=1)
     lo, hi = np.quantile(own.drawn, [0.025, 0.975], axis=0)
     parts = []
     for place, group in enumerate(words.shown(attribute)):
-        inside = (tops == group).sum(axis=1)
-        share_lo, share_hi = wilson(inside, known)
+        shares = [one.groups[group].share for one in leans]
         part = {
             "attribute": attribute,
             "word": [word["word"] for word in words.table],
@@ -282,9 +273,9 @@ def _table(words: Words, attribute: str, own: Measured, found: pd.DataFrame, k: 
             "gap": own.gaps[:, place],
             "gap_lo": lo[:, place],
             "gap_hi": hi[:, place],
-            "share": inside / np.maximum(known, 1),
-            "share_lo": share_lo,
-            "share_hi": share_hi,
+            "share": [share.estimate for share in shares],
+            "share_lo": [share.lo for share in shares],
+            "share_hi": [share.hi for share in shares],
             "n": known,
             "p": found["p"],
             "p_holm": found["holm"],
@@ -324,12 +315,13 @@ def neurons_found(request: StudyRequest, attribute: str) -> dict[str, Any]:
 
 
 def interval_coverage(words: Words, k: int, seed: int) -> dict[str, Any]:
-    """Share of Wilson intervals, over resampled galleries and all words, that hold what the whole gallery shows.
+    """Share of intervals of the men's share, over resampled galleries and all words, that hold what the gallery shows.
 
     The gallery stands for the superpopulation and resamples of it for galleries, so that the truth is known and the
     scores are the model's own. 95 % is meant.
     """
     male = (words.labels["gender"] == words.groups["gender"].index(FIRST)).astype(np.int8)
+    counts = np.bincount(male, minlength=2)
     depth = min(k + 6 * int(np.sqrt(k)) + 20, len(male))
     ranked = _best(words.scores, depth)
     rng = np.random.default_rng([seed, 3])
@@ -337,9 +329,9 @@ def interval_coverage(words: Words, k: int, seed: int) -> dict[str, Any]:
     inside = []
     for rows in ranked:
         top = weighted_lists(male[rows], weights[:, rows], k)
-        lo, hi = wilson((top == 1).sum(axis=1), (top >= 0).sum(axis=1))
+        shares = [lean(one, counts).groups[1].share for one in top]
         truth = male[rows[:k]].mean()
-        inside.append(((lo <= truth) & (truth <= hi)).mean())
+        inside.append(np.mean([share.lo <= truth <= share.hi for share in shares]))
     share = np.array(inside)
     half = 1.96 * share.std(ddof=1) / np.sqrt(len(share))
     mean = float(share.mean())
@@ -423,7 +415,7 @@ def _notes(document: dict[str, Any]) -> tuple[str, ...]:
     notes += [
         "a word without planted lean may still lean: the model learnt from pictures, and what it picked up beside the "
         "captions is real. Flagging such a word is no error of the audit",
-        f"Wilson intervals of shares that hold the truth, over resampled galleries: {_said(inside, 3)} words",
+        f"intervals of shares that hold the truth, over resampled galleries: {_said(inside, 3)} words",
     ]
     arms = document["controls"]
     if "chosen" in arms:

@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 
 from core.statistics import Estimate
 from core.ui import robustness_charts
-from core.ui.figure_parts import AFTER, BEFORE, INK, TARGET, beside, framed, interval_bars
+from core.ui.figure_parts import AFTER, BEFORE, INK, TARGET, TITLED, beside, framed, interval_bars
 from core.ui.wording import in_points, percent, share_text
 from core.verdicts import points
 
@@ -66,7 +66,7 @@ def controls(arms: Mapping[str, Estimate], draws: Sequence[float], title: str) -
     figure.add_vline(x=0, line={"color": INK, "width": 1.5, "dash": "dot"})
     figure.update_xaxes(title={"text": title, "font": {"size": 14}}, tickformat="+.0%", fixedrange=True, zeroline=False)
     _named_rows(figure, rows)
-    return framed(figure, 70 + 34 * len(rows), right=120, legend=False).update_layout(margin={"b": 48})
+    return framed(figure, 70 + 34 * len(rows), right=120, legend=False).update_layout(margin={"b": TITLED})
 
 
 def hundredfold(e: Estimate) -> Estimate:
@@ -156,6 +156,7 @@ def trade_off(points: Sequence[tuple[str, Estimate, Estimate]], cost: str, skew:
         )
     )
     framed(figure, 460, legend=False)
+    figure.update_layout(margin={"b": TITLED})
     figure.update_xaxes(title=cost, fixedrange=True, zeroline=False)
     figure.update_yaxes(title=skew, fixedrange=True, rangemode="tozero")
     return figure
@@ -196,6 +197,7 @@ def picture(of: Any) -> go.Figure:
             )
     rows = sum(len(series.x) for series in of.series)
     framed(figure, max(260, 90 + 26 * rows) if of.kind == "bars" else 400, legend=len(of.series) > 1)
+    figure.update_layout(margin={"b": TITLED})
     if of.kind == "bars":
         figure.update_yaxes(autorange="reversed", fixedrange=True)
         figure.update_xaxes(title=of.y_label, fixedrange=True)

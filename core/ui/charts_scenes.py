@@ -6,7 +6,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from core.statistics import Estimate
-from core.ui.figure_parts import AFTER, BEFORE, FAINT, INK, beside, framed, interval_bars
+from core.ui.figure_parts import AFTER, BEFORE, FAINT, INK, TITLED, beside, framed, interval_bars
 
 ROW = 96
 """Pixels of a row of dots."""
@@ -81,4 +81,4 @@ def scenes(
         tickfont={"size": 15, "color": INK},
     )
     framed(figure, 66 + ROW * len(gaps), right=74, legend=False)
-    return figure.update_layout(margin={"b": 50})
+    return figure.update_layout(margin={"b": TITLED})

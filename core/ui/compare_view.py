@@ -20,6 +20,7 @@ from core.ui import (
     probing,
     provenance,
     results,
+    robustness_view,
     scenes_view,
     sweep_view,
     toggles,
@@ -46,11 +47,12 @@ FULL_PRINT = 150
 VIEWS: dict[str, str] = {
     "pictures": "Pictures",
     "numbers": "Numbers",
-    "scenes": "Inside scenes",
+    "scenes": "Scenes",
     "sweep": "Sweep",
     "controls": "Controls",
     "cost": "What it costs",
     "why": "Why this lean?",
+    "robustness": "Robustness",
 }
 
 
@@ -157,6 +159,8 @@ def _outcome(state: AppState, question: results.Asked, attribute: str) -> tuple[
         sweep_view.view(question)
     elif view == "why":
         why_view.view(question)
+    elif view == "robustness":
+        robustness_view.view(question)
     else:
         _pictures(state, question.gallery, attribute, found)
         _uploads(state, question, found)
@@ -177,7 +181,7 @@ def _sentence(state: AppState, gallery: Gallery, found: RankResult) -> None:
     """Who the prompt prefers, what was done about it, and how far the result is from the target, in plain words."""
     before, after, request = found.before, found.after, found.request
     for note in _first_notes(found):
-        st.caption(f":material/info: {note[:1].upper()}{note[1:]}")
+        st.caption(f":material/info: {note}")
     known = sum(one.retrieved for one in before.numbers.lean.groups)
     if not known:
         st.markdown(f"None of the {request.k} nearest has a known {request.attribute}.")

@@ -14,6 +14,8 @@ INK = "#000037"
 BAND = "rgba(125, 133, 144, 0.22)"
 PALE = 0.45
 FAINT = 0.15
+TITLED = 48
+"""Pixels below the axes of a figure whose horizontal axis has a title: ticks, title, then the small print."""
 ROW = {1: 32, 2: 50}
 """Height of a group's row in pixels, by the number of bars in it."""
 

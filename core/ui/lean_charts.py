@@ -23,6 +23,8 @@ from core.verdicts import lean_verdict, p_text
 
 ROWS = {1: 32, 2: 40}
 """Height of a group's row in pixels, by the number of lists."""
+LEAST = 80
+"""Least height of all rows: of a smaller plot plotly cuts the margins, and with them the small print."""
 BASE = "searched"
 """Name of the strokes at the shares of the searched rows."""
 MARKS = {"before": "circle-open", "after": "circle"}
@@ -76,7 +78,7 @@ def demographics(
     percent_axis(figure, top)
     figure.update_layout(clickmode="event+select", barmode="overlay", bargap=0.0)
     # short names in small letters: four entries fit on one line of the plot beside its column of numbers
-    return framed(figure, 66 + height * len(groups), right=240, left=names_width(groups)).update_layout(
+    return framed(figure, 66 + max(height * len(groups), LEAST), right=240, left=names_width(groups)).update_layout(
         legend={"font": {"size": 12}}
     )
 

@@ -3,16 +3,16 @@
 import csv
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
+import numpy as np
 import streamlit as st
 
 from core.gallery import Gallery
 from core.gallery.labels import CROSS
 from core.metrics import headline_metrics, meaning_of
 from core.ranking import ArmResult, RankResult
-from core.statistics import MINIMUM_N, Estimate, GroupDistance, GroupLean, Impact
-from core.ui import charts, lean_charts, provenance, results
+from core.statistics import MINIMUM_N, Estimate, GroupDistance, GroupLean, Impact, Lean, lean_of
+from core.ui import charts, lean_charts, performance_view, provenance, results
 from core.ui.compare_more import change, value
 from core.ui.state import AppState, bind
 from core.ui.wording import in_points, number, percent, ratio_text, share_text, signed
@@ -45,6 +45,8 @@ def view(state: AppState, question: results.Asked, found: RankResult) -> None:
     st.caption("  \n".join(f"**{kind.title}**: {meaning_of(kind)}." for kind in headline_metrics().values()))
     _impact(found, arms)
     _intersection(state, question, found)
+    st.markdown("**Precision and recall by group** :small[:gray[where it is known who is relevant]]")
+    performance_view.view(question, found)
     st.caption(
         "Intervals are 95 %: of a biased draw from these rows for shares, ratios and points, score intervals of the "
         f"exchanged rows for changes of share, test inversion for metrics ({found.request.null_draws:,} draws, seed "
@@ -215,10 +217,8 @@ def _intersection(state: AppState, question: results.Asked, found: RankResult) -
     if number_of > MOST_CELLS:
         st.caption(f"{first} and {second} have {number_of} combinations, too many to be drawn.")
         return
-    cell = results.ranking(crossing(question, f"{first}{CROSS}{second}"))
-    arm = cell.after or cell.before
-    rows, columns, places = grid(gallery, cell, first, second)
-    lean = arm.numbers.lean
+    groups, lean = crossed_lean(gallery, found, f"{first}{CROSS}{second}")
+    rows, columns, places = grid(gallery, groups, first, second)
     said = ", ".join(
         f"{r} {c} {lean.groups[i].ratio.estimate:.2f}"
         for (r, c), i in places.items()
@@ -232,16 +232,24 @@ def _intersection(state: AppState, question: results.Asked, found: RankResult) -
     )
 
 
-def crossing(question: results.Asked, attribute: str) -> results.Asked:
-    """The same question about the combinations of two attributes; the lean needs no target of its own for them."""
-    return replace(question, request=replace(question.request, attribute=attribute, target="gallery"))
+def crossed_lean(gallery: Gallery, found: RankResult, attribute: str) -> tuple[tuple[str, ...], Lean]:
+    """The combinations that the searched rows hold, and the lean of the list on the page, counted by them."""
+    arm = found.after or found.before
+    numbers = gallery.group_numbers(attribute)
+    n_groups = len(gallery.groups(attribute))
+    searched, retrieved = (
+        np.bincount(numbers[rows][numbers[rows] >= 0], minlength=n_groups) for rows in (found.part.rows, arm.rows)
+    )
+    there = np.flatnonzero(searched)
+    groups = tuple(gallery.groups(attribute)[g] for g in there)
+    return groups, lean_of(searched[there].tolist(), retrieved[there].tolist())
 
 
 def grid(
-    gallery: Gallery, found: RankResult, first: str, second: str
+    gallery: Gallery, groups: Sequence[str], first: str, second: str
 ) -> tuple[list[str], list[str], dict[tuple[str, str], int]]:
-    """Rows, columns and the place of each combination among the ranking's groups; rows are the fewer."""
-    place = {group: i for i, group in enumerate(found.part.groups)}
+    """Rows, columns and the place of each combination among `groups`; rows are the fewer."""
+    place = {group: i for i, group in enumerate(groups)}
     cells = {
         (a, b): place[f"{a}{CROSS}{b}"]
         for a in gallery.groups(first)

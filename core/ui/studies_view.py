@@ -93,8 +93,8 @@ def _show(name: str, found: "StudyResult") -> None:
     )
     if found.picture.notes:
         st.caption(found.picture.notes)
-    for note in found.notes:
-        st.caption(f":material/info: {note}")
+    if found.notes:
+        st.caption("  \n".join(f":material/info: {note}" for note in found.notes))
     st.dataframe(found.table, hide_index=True)
     files = {
         "CSV": (found.table.to_csv(index=False), "text/csv", "csv"),

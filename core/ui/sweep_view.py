@@ -193,13 +193,14 @@ def share_figure(found: Sweep, now: float | None) -> go.Figure:
     base = [before.base_share for _, before, _ in pairs[:1]]
     target = [share for share in (found.target[group],) if base and abs(share - base[0]) > 1e-9]
     level(made, base, INK, "searched share" if target else "searched share = target", "dash")
-    level(made, target, TARGET, f"target: {target_name(found.request.target)}", "solid")
+    level(made, target, TARGET, target_name(found.request.target), "solid")
     for arm, colour, at in (("before", BEFORE, 1), ("after", AFTER, 2)):
         leans = [point.lean_before if at == 1 else point.lean_after for point, *_ in pairs]
         made.add_scatter(
             x=[point.value for point, *_ in pairs],
             y=[pair[at].share.estimate for pair in pairs],
             mode="lines+markers",
+            legendrank=at,
             line={"color": colour, "width": 2},
             marker={
                 "size": 6,
@@ -306,7 +307,7 @@ def _framed(made: go.Figure, found: Sweep) -> go.Figure:
     if found.over == "k":  # the ks lie closer together where they are small
         ks = [point.value for point in found.points]
         made.update_xaxes(type="log", tickvals=[v for v in TICKS if ks[0] <= v <= ks[-1]])
-    return framed(made, 360, left=60).update_layout(margin={"b": 52}, hovermode="x")
+    return framed(made, 360, left=60).update_layout(margin={"b": 52}, hovermode="x", legend={"font": {"size": 12}})
 
 
 def _between(made: go.Figure, x: list, low: list, high: list, colour: str, name: str) -> None:

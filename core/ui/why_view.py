@@ -12,7 +12,7 @@ from core.ui import charts, grids, probing, provenance, results, why_charts, why
 from core.ui.jobs import progress
 from core.ui.state import AppState, bind, get_state
 from core.ui.wording import in_points, interval_of, number, percent
-from core.verdicts import lean_phrase, list_line, p_text, points
+from core.verdicts import lean_phrase, list_line, p_text, points, target_name
 
 STRIPS, STRIP = 3, 8
 """Neurons whose strongest items are shown, and how many items each."""
@@ -197,6 +197,7 @@ def _confirm(asked: why_results.Leaning, found: SmallestEdit, picked: int, promp
         "took no part in the search]]"
     )
     st.table(_rows(done), border="horizontal", hide_index=True)
+    st.caption(f"The target of MaxSkew: {target_name(done.result.request.target)}. The lean depends on no target.")
     aucs = [
         f"“{query}” {percent(c.before.estimate)} to {percent(c.after.estimate)}"
         for query, c in done.cost.explicit.items()

@@ -11,12 +11,8 @@ from core.audit.arms import Edits, Ranked, arms_of, request_for
 from core.audit.sources import Sources
 from core.audit.spec import AuditSpec
 from core.config import Edit, NothingLeft
-from core.ranking.bench import Bench
-from core.ranking.material import embed_texts, encode, sae_of, select_part
-from core.ranking.request import RankRequest
-from core.ranking.results import Part
-from core.ranking.steps import intervene
 from core.retrieval import Index
+from core.verify.carried import Bench, Part, RankRequest, items_of, part_of, queries_of, vectors_of
 
 TIE = 5e-6
 """Cosines this close are a tie: float32 rounds a cosine of some hundred columns to about 1e-6."""
@@ -57,7 +53,7 @@ class Rankings:
     def add(self, attribute: str, prompt: str, edits: Edits, recorded: Ranked, controlled: bool) -> None:
         """Take the arms of one prompt up for `check`."""
         request = request_for(self.spec, attribute, prompt, edits, self.sources)
-        part = select_part(self.sources.gallery, request, self.bench)
+        part = part_of(self.sources, request, self.bench)
         arms = arms_of(self.spec, self.sources, part, request, controlled, self.bench)
         where = f"{attribute} | {prompt}"
         absent = dict(recorded.absent)
@@ -131,7 +127,7 @@ class Rankings:
 
     def _edited(self, one: Recorded, edit: Edit, at: slice) -> np.ndarray:
         """Pooled embeddings (rows, d) after the edit; a row that it leaves alone keeps its stored one."""
-        sae_file, rows = sae_of(self.sources.gallery.side, self.sources.saes), one.part.rows[at]
+        sae_file, rows = self.sources.saes[self.sources.gallery.side], one.part.rows[at]
         attach = sae_file.attach or "pooled"
         x = self._stored(attach, rows)
         moved = edited(x, self._codes(one.part, sae_file, at), sae_file.sae.arrays(), one.request.method, edit)
@@ -142,10 +138,7 @@ class Rankings:
 
     def _by_the_method(self, one: Recorded) -> Index:
         """The items of a method without a formula here: the method is carried out again, in float32."""
-        gallery, texts, saes = self.sources.gallery, self.sources.texts, self.sources.saes
-        queries = embed_texts([one.request.query], gallery, one.request, texts, saes, self.bench)
-        items, _ = intervene(gallery, one.part, queries, one.request, one.request.method, saes, self.bench)
-        return items.index
+        return items_of(self.sources, one.part, one.request, one.request.method, self.bench)
 
     def _codes(self, part: Part, sae_file: Any, at: slice) -> sparse.csr_matrix:
         """The stored codes that the audit used, or those of the numpy rule where the gallery stores none."""
@@ -154,7 +147,9 @@ class Rankings:
             return stored.csr[part.rows[at]]
 
         def make() -> sparse.csr_matrix:
-            return encode(self.sources.gallery.embeddings(sae_file.attach or "pooled")[part.rows], sae_file).tocsr()
+            x = self.sources.gallery.embeddings(sae_file.attach or "pooled")[part.rows]
+            blocks = (x[start : start + BLOCK // 4] for start in range(0, len(x), BLOCK // 4))
+            return sparse.vstack([sparse.csr_matrix(sae_file.sae.encode(block)) for block in blocks], format="csr")
 
         return self.bench.remember(("verify codes", part.digest, sae_file.digest), make)[at]
 
@@ -162,22 +157,21 @@ class Rankings:
 
     def _nothing_left(self, request: RankRequest) -> str | None:
         """Why an arm leaves nothing of the prompt; None where it leaves something."""
-        gallery = self.sources.gallery
-        queries = embed_texts([request.query], gallery, request, self.sources.texts, self.sources.saes, self.bench)
         try:
-            queries.vectors(request.method, request.edits.get("text") if gallery.side == "image" else None)
+            vectors_of([str(request.query)], self.sources, request, request.method, self.bench)
         except NothingLeft as error:
             return str(error)
         return None
 
     def _query(self, request: RankRequest) -> np.ndarray:
         """Unit embedding (d,) of the prompt under an arm; text edits change it where the gallery holds pictures."""
-        gallery, method = self.sources.gallery, request.method
-        queries = embed_texts([request.query], gallery, request, self.sources.texts, self.sources.saes, self.bench)
+        gallery, method, texts = self.sources.gallery, request.method, [str(request.query)]
         edit = request.edits.get("text") if gallery.side == "image" else None
         if edit is None or method not in EXACT:
-            return unit(np.asarray(queries.vectors(method, edit), dtype=np.float64))[0]
-        material, sae_file = queries.material, sae_of("text", self.sources.saes)
+            vectors = vectors_of(texts, self.sources, request, method, self.bench)
+            return unit(np.asarray(vectors, dtype=np.float64))[0]
+        queries = queries_of(texts, self.sources, request, self.bench)
+        material, sae_file = queries.material, self.sources.saes["text"]
         x = np.asarray(material.x, dtype=np.float64)
         moved = edited(x, sparse.csr_matrix(sae_file.sae.encode(x)), sae_file.sae.arrays(), method, edit)
         if material.attach == "residual":

@@ -8,22 +8,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from jinja2 import TemplateError
 
-from core.audit.arms import Edits, Ranked, edits_of, request_for
-from core.audit.findings import findings
+from core.audit.arms import Edits, Ranked, edits_of
 from core.audit.recorded_texts import RecordedTexts
-from core.audit.run import AuditResult, numbers_of, side_effects
+from core.audit.run import AuditResult
 from core.audit.sources import Sources, probe_of, sources_of
 from core.audit.spec import AuditSpec
 from core.config import VERSION, InputError
 from core.gallery import Gallery, open_gallery
-from core.ranking.bench import Bench
-from core.ranking.material import select_part
 from core.report import ReportOptions, read_report, rendered, report_document
 from core.report.document import SCHEMA
 from core.saes.frozen import FrozenFile, load_frozen
 from core.store import file_digest, read_json
+from core.verify.carried import Bench, side_effects
 from core.verify.digests import MANIFEST, Places, compare_digests, find_places, read_manifest
+from core.verify.own.findings import findings_list
+from core.verify.own.numbers import attribute_document
+from core.verify.own.searched import searched_rows
 from core.verify.rankings import Rankings, wrong_codes
 
 if TYPE_CHECKING:
@@ -95,7 +97,7 @@ def verify(
         return Verdict(tuple(lines), files, 0)
     try:
         again = recompute(folder, manifest, places, progress)
-    except (InputError, KeyError, TypeError, ValueError, IndexError, AttributeError, OSError) as error:
+    except (InputError, LookupError, TypeError, ValueError, AttributeError, OSError, TemplateError) as error:
         # a file that is not what it was may be anything at all; what can be said is which and why
         said = f"{type(error).__name__} {error}" if not isinstance(error, InputError) else str(error)
         return Verdict((*lines, f"report.json: could not be computed again: {' '.join(said.split())}"), files, 0)
@@ -128,16 +130,15 @@ def recompute(
     sources = _sources(document, arrays, manifest, places)
     recorded = _recorded(document, arrays, spec)
     edits, notes, lines = _edits(spec, sources, document, bench)
-    if (line := _wrong_codes(spec, sources, bench)) is not None:
+    if (line := _wrong_codes(spec, sources)) is not None:
         lines.append(line)
     rankings = Rankings(spec, sources, bench)
     for (attribute, prompt), one in recorded.items():
         own = edits[attribute][spec.all_prompts.index(prompt)]
         rankings.add(attribute, prompt, own, one, prompt in spec.prompts)
     lines += rankings.check(progress)
-    effects = {a: side_effects(spec, sources, a, edits[a], recorded, bench, progress) for a in spec.attributes}
-    numbers = [numbers_of(spec, sources, a, edits[a], recorded, effects[a], bench) for a in spec.attributes]
-    found = AuditResult(spec, sources, edits, recorded, numbers, findings(numbers), tuple(notes))
+    numbers = [_numbers(spec, sources, a, edits[a], recorded, bench, progress) for a in spec.attributes]
+    found = AuditResult(spec, sources, edits, recorded, numbers, findings_list(numbers), tuple(notes))
     options = document["options"]
     whole, _ = report_document(found, ReportOptions(options["auditor"], options["thumbnails"], options["removed"]))
     whole = json.loads(json.dumps(whole, allow_nan=False))
@@ -145,6 +146,22 @@ def recompute(
     lines += [line for line in pairs if line]
     lines += _rendered(folder, document, sources.gallery)
     return lines, len(pairs)
+
+
+def _numbers(
+    spec: AuditSpec,
+    sources: Sources,
+    attribute: str,
+    edits: Sequence[Edits],
+    recorded: Mapping[tuple[str, str], Ranked],
+    bench: Bench,
+    progress: Progress | None,
+) -> dict[str, Any]:
+    """Every number of one attribute, by the second author."""
+    searched = searched_rows(sources.gallery, attribute, spec.where, spec.target_of(attribute))
+    ranked = {prompt: recorded[attribute, prompt] for prompt in spec.all_prompts}
+    found = attribute_document(spec, attribute, searched, ranked, edits, sources.gallery.item_ids)
+    return found | side_effects(spec, sources, attribute, searched, edits, recorded, bench, progress)
 
 
 def _sources(
@@ -214,9 +231,8 @@ def _edits(
     return edits, notes, lines
 
 
-def _wrong_codes(spec: AuditSpec, sources: Sources, bench: Bench) -> str | None:
-    part = select_part(sources.gallery, request_for(spec, spec.attributes[0], spec.prompts[0]), bench)
-    wrong = wrong_codes(sources, part.rows)
+def _wrong_codes(spec: AuditSpec, sources: Sources) -> str | None:
+    wrong = wrong_codes(sources, sources.gallery.rows("evaluation", spec.where))
     return f"gallery {sources.gallery.name}, codes: {wrong}" if wrong else None
 
 

@@ -7,6 +7,7 @@ import pkgutil
 import sys
 
 import tests.benchmarks
+from core.store import plain
 
 
 def main() -> int:
@@ -17,12 +18,17 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="one JSON document and nothing else")
     parser.add_argument("--runs", type=int, default=None, help="how often it is measured")
     parser.add_argument("--n", type=int, default=None, help="rows, where the benchmark makes its own")
+    parser.add_argument("--room", default=None, help="room of core, for mutants")
+    parser.add_argument("--module", default=None, help="one module of the room, for mutants")
+    parser.add_argument("--number", type=int, default=None, help="how many are drawn, for mutants; all without it")
+    parser.add_argument("--seed", type=int, default=None, help="seed of what is drawn, for mutants")
     chosen = parser.parse_args()
-    options = {name: value for name in ("runs", "n") if (value := getattr(chosen, name)) is not None}
+    names = ("runs", "n", "room", "module", "number", "seed")
+    options = {name: value for name in names if (value := getattr(chosen, name)) is not None}
     found = importlib.import_module(f"tests.benchmarks.{chosen.name}").run(**options)
     if "skipped" in found and not chosen.json:
         print(f"skipped: {found['skipped']}", file=sys.stderr)
-    print(json.dumps(found, indent=None if chosen.json else 1))
+    print(json.dumps(plain(found), indent=None if chosen.json else 1))
     return 0
 
 

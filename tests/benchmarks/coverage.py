@@ -35,7 +35,7 @@ from scipy.special import ndtr
 from core import statistics
 from core.metrics import RANKING_METRICS
 from core.statistics import depth_for
-from tests.benchmarks import coverage_leans
+from tests.benchmarks import coverage_areas, coverage_gaps, coverage_leans
 
 N = 2000
 RANGE = (0.935, 0.965)
@@ -98,13 +98,14 @@ def run(runs: int = 2000) -> dict[str, Any]:
         for found in pool.map(_job, jobs):
             rows += found
         pooled = _pooled(rows)
-        for found in pool.map(_table, (coverage_leans,)):
-            pooled += found
     rows += pooled
     return {
         "runs": runs,
         "expected": {"coverage": list(RANGE), "exact": list(EXACT), "family_wise": 0.06, "false_discovery_rate": 0.05},
         "rows": rows,
+        "leans": coverage_leans.tables(max(runs // 2, 20)),
+        "areas": coverage_areas.tables(max(runs // 2, 20)),
+        "gaps": coverage_gaps.tables(max(runs // 5, 20)),
         "ok": all(row["ok"] for row in rows if row["regime"] == "all" or row["quantity"].startswith("findings")),
         "what": "share of synthetic audits whose 95 % interval holds the truth; error: Monte Carlo standard error",
     }
@@ -113,10 +114,6 @@ def run(runs: int = 2000) -> dict[str, Any]:
 def _job(job: tuple[Callable[[int, int], list], int, int]) -> list[dict[str, Any]]:
     work, regime, runs = job
     return work(regime, runs)
-
-
-def _table(module: Any) -> list[dict[str, Any]]:
-    return module.tables()
 
 
 # ------------------------------------------------------------------------------------------------------- truths

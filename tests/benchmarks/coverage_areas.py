@@ -44,6 +44,11 @@ PROBES = (
 )
 
 
+def run(runs: int = 1000) -> dict[str, Any]:
+    """All tables, with so many samples of each kind."""
+    return {"runs": runs, "what": "share of samples whose 95 % interval holds the truth", "rows": tables(runs)}
+
+
 def tables(runs: int = 1000, workers: int = 2) -> list[dict[str, Any]]:
     """One row a case: how often the interval held the truth, with its Monte Carlo error and whether that will do.
 

@@ -48,6 +48,11 @@ SCENES = {
 }
 
 
+def run(runs: int = 1000) -> dict[str, Any]:
+    """All tables, with so many samples of each kind."""
+    return {"runs": runs, "what": "share of samples whose 95 % interval holds the truth", "rows": tables(runs)}
+
+
 def tables(runs: int = 1000) -> list[dict[str, Any]]:
     """Every row: regime, quantity, n, share (of truths inside, or of findings) and its Monte Carlo error."""
     rows = [_exact(*size) for size in SIZES]

@@ -19,6 +19,7 @@ from core.metrics import (
     target_distribution,
 )
 from core.metrics.able import able
+from core.metrics.base import count_groups, top_rows
 
 PARAMETERS = {"recall_at_k": {"n_relevant": 50}, "able": {"top1_percent": 68.1}}
 """Arguments of the metrics that cannot be made without."""
@@ -269,3 +270,108 @@ def test_target_refused(target, message):
 def test_no_known_group_is_refused():
     with pytest.raises(InputError, match="no searched row"):
         target_distribution("uniform", [], [])
+
+
+# ------------------------------------------------------------------------------------- what a metric says of itself
+
+INF = math.inf
+FACTS = {
+    "able": ((0.0, 1.0), "higher", 0, False),
+    "bias_at_k": ((-1.0, 1.0), "nearer to 0", 0, False),
+    "bias_count_at_k": ((-1.0, 1.0), "nearer to 0", 0, False),
+    "kl": ((0.0, INF), "lower", 1, False),
+    "max_skew": ((0.0, INF), "lower", 1, False),
+    "min_skew": ((-INF, 0.0), "higher", -1, False),
+    "ndkl": ((0.0, INF), "lower", 1, True),
+    "precision_at_k": ((0.0, 1.0), "higher", 0, False),
+    "recall_at_k": ((0.0, 1.0), "higher", 0, False),
+}
+"""Possible values, what is better, on which side bias lies, whether the order matters."""
+
+
+@every_metric
+def test_range_and_direction_are_those_of_the_definition(metric):
+    assert (metric.range, metric.better, metric.bias_direction, metric.ordered) == FACTS[metric.name]
+
+
+def test_the_groups_that_count_are_the_first_two_unless_others_are_named():
+    ranked = np.array([0, 0, 0, 1, 2, 2, -1, -1])
+    for name, rows in (("bias_at_k", (4, 5)), ("bias_count_at_k", (8, 8))):
+        metric = RANKING_METRICS.get(name)
+        assert float(metric()(ranked, np.full(3, 1 / 3))) == pytest.approx(2 / rows[0])
+        assert float(metric(first=2, second=0)(ranked, np.full(3, 1 / 3))) == pytest.approx(-1 / rows[1])
+        assert float(metric().from_counts(np.array([3, 1, 2]), HALF)) == pytest.approx(2 / (4 if rows[0] == 4 else 6))
+        assert float(metric()(np.array([2, -1]), np.full(3, 1 / 3))) == 0.0
+    assert float(RANKING_METRICS.get("precision_at_k")(relevant=2)(ranked, np.full(3, 1 / 3))) == 2 / 6
+    assert float(RANKING_METRICS.get("precision_at_k")()(ranked, np.full(3, 1 / 3))) == 3 / 6
+    assert float(RANKING_METRICS.get("recall_at_k")(n_relevant=4, relevant=1)(ranked, np.full(3, 1 / 3))) == 1 / 4
+    assert float(RANKING_METRICS.get("recall_at_k")(n_relevant=1)(np.array([0]), HALF)) == 1.0
+
+
+def test_able_is_of_an_accuracy_in_per_cent():
+    metric = RANKING_METRICS.get("able")
+    assert float(metric(100.0)(np.array([0, 1]), HALF)) == 1.0 and float(metric(0.5)(np.array([0, 1]), HALF)) > 0
+    assert float(metric(50.0)(np.array([0, 0]), HALF)) == pytest.approx(2 / (2 + 2))
+    for wrong in (0.0, -1.0, 100.1):
+        with pytest.raises(InputError, match="at most 100"):
+            metric(wrong)
+
+
+def test_a_group_that_is_not_asked_for_is_infinite_where_it_is_retrieved_and_nothing_where_not():
+    target = np.array([1.0, 0.0])
+    for name in ("kl", "ndkl"):
+        assert float(by_name[name](np.array([0, 0]), target)) == 0.0
+        assert float(by_name[name](np.array([0, 1]), target)) == math.inf
+    assert np.isnan(by_name["kl"](np.array([0, 0]), target, "sem"))
+    assert float(by_name["kl"](np.array([-1]), target)) != 0.0
+    # the published code has a floor of 1e-10 under the ratio of a group that is asked for and not there
+    assert float(by_name["min_skew"](np.array([0, 0]), HALF, "sem")) == pytest.approx(math.log(1e-10))
+    assert float(by_name["max_skew"](np.array([0, 1, 1]), target)) == math.inf
+
+
+def test_numbers_beyond_the_groups_are_unknown():
+    for name in ("max_skew", "min_skew", "kl", "ndkl"):
+        value = float(by_name[name](np.array([0, 2, 0, 7, 1, -1]), HALF))
+        assert value == pytest.approx(float(by_name[name](np.array([0, 0, 1]), HALF)), abs=1e-12)
+    assert count_groups(np.array([[0, 2, 1], [1, 1, -1]]), 2).tolist() == [[1, 1], [0, 2]]
+    assert count_groups(np.zeros((3, 4), dtype=int), 0).shape == (3, 0)
+
+
+def test_the_denominator_of_berg_is_k_and_his_list_may_be_longer():
+    """Five rows tie into a top 4; k = 4 stays below: ln(3/4 / .5), ln(2/4 / .5) and an absent group as 1/4."""
+    ranked, third = np.array([0, 0, 0, 1, 1]), np.full(3, 1 / 3)
+    assert float(by_name["max_skew"](ranked, third, "berg", 4)) == pytest.approx(math.log(3 / 4 * 3))
+    assert float(by_name["min_skew"](ranked, third, "berg", 4)) == pytest.approx(math.log(1 / 4 * 3))
+    assert float(by_name["max_skew"](ranked, third, "berg")) == pytest.approx(math.log(3 / 5 * 3))
+    assert float(by_name["max_skew"](np.array([0, -1]), HALF, "berg")) == 0.0
+    terms = [math.log(2), 1 / 2 * math.log(1) + 0.0]
+    weights = [1 / math.log2(i + 1) for i in range(1, 5)]
+    found = float(by_name["ndkl"](np.array([0, 1]), HALF, "berg", 4))
+    assert found == pytest.approx(sum(t * w for t, w in zip(terms, weights, strict=False)) / sum(weights))
+    counts = np.array([3, 1])
+    for name in ("max_skew", "min_skew"):
+        alone = [float(by_name[name].from_counts(counts, HALF, "berg", k)) for k in (None, 4)]
+        assert alone[0] == pytest.approx(alone[1])
+
+
+def test_top_rows_by_hand():
+    scores = np.array([0.2, 0.9, 0.5, 0.5, 0.1, 0.5])
+    assert top_rows(scores, 3).tolist() == [1, 2, 3] and top_rows(scores, 1).tolist() == [1]
+    assert top_rows(scores, 3, keep_ties=True).tolist() == [1, 2, 3, 5]
+    assert top_rows(scores, 5, keep_ties=True).tolist() == [1, 2, 3, 5, 0]
+    assert top_rows(scores, 6, keep_ties=True).tolist() == top_rows(scores, 9, keep_ties=True).tolist()
+    assert len(top_rows(scores, 6)) == 6
+
+
+def test_targets_up_to_rounding_are_divided_by_their_sum():
+    found = target_distribution({"a": 0.5, "b": 0.5000009}, ["a", "b"], [1, 1])
+    assert found.sum() == pytest.approx(1.0, abs=1e-15) and found[1] > found[0]
+    with pytest.raises(InputError, match="sum to 1"):
+        target_distribution({"a": 0.5, "b": 0.500002}, ["a", "b"], [1, 1])
+    with pytest.raises(InputError, match="no searched row"):
+        target_distribution("uniform", ["a", "b"], [0, 0])
+    assert target_distribution("gallery", ["a"], [1]).tolist() == [1.0]
+    with pytest.raises(InputError, match="share of b was inf"):
+        target_distribution({"a": 0.5, "b": math.inf}, ["a", "b"], [1, 1])
+    with pytest.raises(InputError, match="share of b was -3"):
+        target_distribution({"a": 0.0, "b": -3, "c": 4}, ["a", "b", "c"], [1, 1, 1])

@@ -88,7 +88,10 @@ def test_k_beyond_the_rows_is_left_out_and_said(gallery: Gallery) -> None:
 def test_pictures_changed_by_nothing_find_the_same(gallery: Gallery, tmp_path: Path) -> None:
     sae = make_sae(tmp_path / "sae", gallery)
     found = ask(
-        gallery, pictures={"nothing": lambda image: image}, edits={"image": Edit((0, 1, 2))}, saes={"image": sae}
+        gallery,
+        pictures={"nothing": lambda image: image},
+        edits={"image": Edit((0, 1, 2), strength=0.5)},
+        saes={"image": sae},
     )
     one = found.prompts[0]
     (nothing,) = one.of_kind("picture")
@@ -108,7 +111,7 @@ def test_crops_and_mirrors_of_flat_pictures_find_the_same(gallery: Gallery) -> N
 
 def test_variants_are_the_rankings_of_their_own_questions(gallery: Gallery, tmp_path: Path) -> None:
     sae = make_sae(tmp_path / "sae", gallery)
-    choices = {"edits": {"image": Edit((3, 4, 5))}}
+    choices = {"edits": {"image": Edit((3, 4, 5), strength=0.5)}}
     one = ask(gallery, saes={"image": sae}, **choices).prompts[0]
     for variant in (one.original, *one.variants):
         text = variant.name if variant.kind == "paraphrase" else one.prompt

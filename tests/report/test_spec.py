@@ -9,15 +9,31 @@ from core.audit.spec import AuditSpec
 from core.cli import main
 from core.config import InputError
 
-LEAST = {"schema": 1, "gallery": "default", "attributes": ["gender"], "k": 10, "prompts": ["a photo of a doctor"]}
+LEAST = {"schema": 2, "gallery": "default", "attributes": ["gender"], "k": 10, "prompts": ["a photo of a doctor"]}
 
 
 def test_five_keys_are_enough_and_the_rest_has_its_default() -> None:
     spec = AuditSpec.from_json(LEAST)
-    assert (spec.target, spec.method, spec.seed, spec.edit, spec.where) == ("uniform", "neuron-edit", 0, None, {})
+    assert (spec.target, spec.method, spec.seed, spec.edit, spec.where) == ("gallery", "neuron-edit", 0, None, {})
     assert AuditSpec.from_json(spec.to_json()) == spec
     assert AuditSpec.from_json(json.loads(json.dumps(spec.to_json()))).digest == spec.digest
     assert AuditSpec.from_json({**LEAST, "k": 11}).digest != spec.digest
+
+
+@pytest.mark.parametrize(
+    ("schema", "given", "target"),
+    [
+        (1, {}, "uniform"),
+        (2, {}, "gallery"),
+        (1, {"target": "gallery"}, "gallery"),
+        (2, {"target": "uniform"}, "uniform"),
+    ],
+)
+def test_an_old_spec_keeps_what_it_says(schema: int, given: dict, target: str) -> None:
+    """Without a target schema 1 meant even shares; what is written down is the same spec under schema 2."""
+    spec = AuditSpec.from_json({**LEAST, "schema": schema, **given})
+    assert spec.target == target
+    assert spec.to_json()["schema"] == 2 and AuditSpec.from_json(spec.to_json()) == spec
 
 
 @pytest.mark.parametrize("key", list(LEAST))
@@ -30,7 +46,8 @@ def test_a_missing_key_is_named(key: str) -> None:
     ("more", "said"),
     [
         ({"promts": [], "kk": 2}, "has no promts, kk"),
-        ({"schema": 2}, "schema 2"),
+        ({"schema": 3}, "schema 3"),
+        ({"schema": True}, "schema True"),
         ({"k": 0}, "k was 0"),
         ({"k": True}, "k was True"),
         ({"prompts": "a photo"}, "expected a list of texts"),

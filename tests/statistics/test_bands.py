@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import binomtest
+from scipy.stats import binomtest, hypergeom
 
 from core import statistics
 from core.metrics import RANKING_METRICS
-from core.statistics import Band, Estimate, bands, metric_interval, null_band, wilson
+from core.statistics import Band, Estimate, bands, metric_interval, null_band, null_p, wilson
 
 METRIC = {name: RANKING_METRICS.get(name)() for name in ("max_skew", "min_skew", "kl", "ndkl")}
 HALF = np.array([0.5, 0.5])
@@ -88,6 +88,43 @@ def test_where_an_estimate_lies():
     ):
         placed = statistics.with_null(METRIC[name], Estimate(value, value, value, 10), band)
         assert (placed.null_side, placed.distinguishable) == (side, side == "beyond")
+
+
+@pytest.mark.parametrize(
+    ("counts", "k", "exact"), [([900, 900], 24_999, True), ([300] * 3, 222, True), ([300] * 3, 223, False)]
+)
+def test_chances_are_summed_where_at_most_25000_draws_are_possible(counts, k, exact):
+    """k + 1 of two groups, (k + 2) (k + 1) / 2 of three: 24,976 for k = 222 and 25,200 for 223."""
+    counts = [max(counts[0], k)] * len(counts)
+    target = tuple(1 / len(counts) for _ in counts)
+    values, chances = bands._null_distribution(METRIC["kl"], tuple(counts), k, target, 0)
+    assert (chances is not None) is exact
+    if exact:
+        assert chances.sum() == pytest.approx(1.0) and len(values) == (24_976 if len(counts) == 3 else k + 1)
+
+
+def test_the_smallest_p_of_draws_is_one_more_than_all():
+    counts = [300] * 8
+    for name, smallest in (("kl", 1 / 20_001), ("ndkl", 1 / 2001)):
+        assert null_p(METRIC[name], 9.0, counts, 60, [1 / 8] * 8) == smallest
+        assert null_p(METRIC[name], -1.0, counts, 60, [1 / 8] * 8) == 1.0
+    assert math.isnan(null_p(METRIC["kl"], math.inf, counts, 60, [1 / 8] * 8))
+    assert null_p(METRIC["kl"], 0.0, [9], 3, [1.0]) == 1.0
+
+
+def test_a_metric_without_a_direction_has_more_where_it_is_larger():
+    """(M - W) / (M + W) of 4 of 10 and 10: hypergeometric, the chance of as many of the first group."""
+    metric = RANKING_METRICS.get("bias_at_k")()
+    for x in range(5):
+        value = float(metric.from_counts(np.array([x, 4 - x]), HALF))
+        assert null_p(metric, value, [10, 10], 4, HALF) == pytest.approx(hypergeom.sf(x - 1, 20, 10, 4))
+    assert statistics.with_null(metric, Estimate(0.4), Band(-0.3, 0.3, 0.0)).null_side == "beyond"
+    assert statistics.with_null(metric, Estimate(-0.4), Band(-0.3, 0.3, 0.0)).null_side == "nearer"
+
+
+def test_a_band_says_what_it_was_drawn_with():
+    band = null_band(METRIC["kl"], [30, 20], 10, HALF, draws=50, seed=7)
+    assert (band.draws, band.seed) == (50, 7)
 
 
 # -------------------------------------------------------------------------------------- coverage of intervals

@@ -4,7 +4,9 @@ from itertools import permutations
 
 import numpy as np
 import pytest
+from scipy.stats import f as fisher
 from scipy.stats import hypergeom
+from scipy.stats import t as student
 
 from core.statistics import cluster_p, design_effect
 from core.statistics.clusters import _counted as counted
@@ -165,3 +167,37 @@ def test_the_design_effect_is_the_variance_between_worlds(kind: str) -> None:
         departures.append(((groups[top] == 0).sum() - 80 * p) / np.sqrt(80 * p * (1 - p) * (n - 80) / (n - 1)))
         effects.append(effect(groups, clusters, top))
     assert np.var(departures) == pytest.approx(np.mean(effects), rel=0.2)
+
+
+@pytest.mark.parametrize(("shares", "n_groups"), [((0.5, 0.5), 2), ((0.5, 0.3, 0.2), 3), ((0.985, 0.015), 2)])
+@pytest.mark.parametrize("absent", [0, 1])
+def test_without_a_permutation_p_is_students_and_fishers_by_the_formula(shares: tuple, n_groups: int, absent: int):
+    """Films of many lengths with mixed casts: every step in a loop. A group that nobody has takes no part."""
+    rng = np.random.default_rng(n_groups + absent)
+    sizes = rng.integers(2, 60, 40)
+    clusters = np.repeat(np.arange(40), sizes)
+    cast = rng.choice(n_groups, p=shares, size=40).repeat(sizes)
+    groups = np.where(rng.random(len(clusters)) < 0.7, cast, rng.choice(n_groups, p=shares, size=len(clusters)))
+    score = rng.normal(size=40).repeat(sizes) + rng.normal(size=len(clusters)) + 0.3 * (groups == 0)
+    top = np.argsort(-score)[:90]
+    n, k = len(clusters), 90
+    squares, variances, departures = 0.0, [], []
+    for g in range(n_groups):
+        p = np.mean(groups == g)
+        departures.append(np.sum(groups[top] == g) - k * p)
+        variances.append(k * p * (1 - p) * (n - k) / (n - 1))
+        for c in range(40):
+            mine = top[clusters[top] == c]
+            u = np.sum(groups[mine] == g) - len(mine) * p
+            u -= k / n * (np.sum(groups[clusters == c] == g) - sizes[c] * p)
+            squares += u**2
+    effect = max(1.0, squares / sum(variances))
+    assert effect > 1 or min(shares) < 0.1
+    z = np.array(departures) / np.sqrt(np.array(variances) * effect)
+    own = 2 * student.sf(np.abs(z), k / effect - 1)
+    chi = sum(d**2 / v * (1 - np.mean(groups == g)) for g, (d, v) in enumerate(zip(departures, variances, strict=True)))
+    found, by_group = cluster_p(groups, clusters, top, n_groups + absent)
+    assert by_group == pytest.approx([*own, *[1.0] * absent], rel=1e-9)
+    expected = own[0] if n_groups == 2 else fisher.sf(chi / effect / (n_groups - 1), n_groups - 1, k / effect - 1)
+    assert found == pytest.approx(expected, rel=1e-9)
+    assert design_effect(clusters[top], groups[top], clusters, groups) == pytest.approx(effect)

@@ -8,7 +8,7 @@ from scipy.stats import binom
 
 from core.config import InputError
 from core.statistics import accuracy_gap, gap_to_smallest, smallest_accuracy, wilson
-from core.statistics.gaps import _drawn
+from core.statistics.gaps import _drawn, _Family, _lifted, _lowered, _squeezed, _stretched
 
 KINDS = {
     "range": (accuracy_gap, lambda p, n: np.ptp(p)),
@@ -119,3 +119,64 @@ def test_a_gap_is_fast():
     start = time.perf_counter()
     accuracy_gap(right, n)
     assert time.perf_counter() - start < 0.4  # some 25 ms on a quiet core
+
+
+RATES = [([0.9, 0.5, 0.7], [50, 20, 100]), ([1.0, 0.2, 0.9, 0.4], [30, 30, 200, 9]), ([0.8, 0.8], [40, 10])]
+
+
+@pytest.mark.parametrize(("rates", "n"), RATES)
+@pytest.mark.parametrize("part", [0.0, 0.3, 0.9, 1.0])
+def test_rates_under_which_the_largest_difference_is_given(rates, n, part):
+    """Nearer ones span d, keep their order and the mean of all rows; further ones span d around it where they can."""
+    rates, n = np.array(rates), np.array(n, dtype=float)
+    mean, span = n @ rates / n.sum(), np.ptp(rates)
+    near = _squeezed(rates, n)(part * span)
+    assert np.ptp(near) == pytest.approx(part * span, abs=1e-8) and n @ near / n.sum() == pytest.approx(mean, abs=1e-8)
+    assert (np.sign(np.subtract.outer(near, near)) * np.sign(np.subtract.outer(rates, rates)) >= 0).all()
+    gap = mean - rates.min()
+    lifted = _lifted(rates, n)(part * gap)
+    assert n @ lifted / n.sum() - lifted.min() == pytest.approx(part * gap, abs=1e-8)
+    assert n @ lifted / n.sum() == pytest.approx(mean, abs=1e-8)
+
+
+@pytest.mark.parametrize(("rates", "n"), RATES)
+@pytest.mark.parametrize("more", [0.0, 0.05, 0.4])
+def test_rates_under_which_the_largest_difference_is_larger(rates, n, more):
+    rates, n = np.array(rates), np.array(n, dtype=float)
+    mean, d = n @ rates / n.sum(), min(np.ptp(rates) + more, 1.0)
+    far = _stretched(rates, n)(d)
+    assert ((far >= 0) & (far <= 1)).all() and np.ptp(far) == pytest.approx(d)
+    gap = mean - rates.min() + more
+    moved = _stretched(rates, n, to_mean=True)(gap)
+    if (moved > 0).all() and (moved < 1).all():
+        assert n @ moved / n.sum() - moved.min() == pytest.approx(gap)
+    # stretched about the mean of all rows, and moved back only where a rate would leave 0 to 1
+    if np.ptp(rates) and far.min() > 0 and far.max() < 1:
+        np.testing.assert_allclose(far, mean + (rates - mean) * d / np.ptp(rates))
+    worst = max(rates.min() - more, 0.0)
+    assert _lowered(rates, n)(-worst).min() == pytest.approx(worst)
+
+
+@pytest.mark.parametrize("d", [0.05, 0.3, 0.62, 0.8, 0.95, 1.0])
+@pytest.mark.parametrize(("rates", "n"), [*RATES, ([1.0, 1.0, 1.0], [5, 20, 40]), ([0.0, 0.5, 0.1], [5, 20, 40])])
+def test_one_contrast_alone_is_moved_to_what_is_asked_or_none_is(rates, n, d):
+    rates, n = np.array(rates), np.array(n, dtype=float)
+    first, second = np.triu_indices(len(n), 1)
+    pairs = np.eye(len(n))[first] - np.eye(len(n))[second]
+    contrasts = np.concatenate([pairs, -pairs])
+    family = _Family(rates, n, contrasts, _squeezed(rates, n), _stretched(rates, n))
+    moved = family._alone(d, True)
+    # any pair can be 1 apart, one at 0 and one at 1
+    assert moved is not None and ((moved >= 0) & (moved <= 1)).all()
+    assert np.abs(contrasts @ moved - d).min() < 1e-6
+    assert (moved != rates).sum() <= 2, "the others stay"
+    chance = (n * rates) @ np.log(np.clip(moved, 1e-300, 1)) + (n * (1 - rates)) @ np.log(np.clip(1 - moved, 1e-300, 1))
+    for contrast in contrasts:
+        # no other pair would reach d by moving one of its groups alone and be likelier by far
+        g = int(np.argmax(contrast))
+        other = rates.copy()
+        other[g] += d - contrast @ rates
+        if 0 < other[g] < 1:
+            likely = (n * rates) @ np.log(np.clip(other, 1e-300, 1))
+            likely += (n * (1 - rates)) @ np.log(np.clip(1 - other, 1e-300, 1))
+            assert chance >= likely - 0.75

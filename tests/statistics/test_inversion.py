@@ -1,5 +1,7 @@
 """NDKL of lists that lean at their top: an upper end that says something, and coverage that stays."""
 
+import math
+
 import numpy as np
 import pytest
 
@@ -69,3 +71,14 @@ def test_the_upper_end_is_not_the_largest_possible_value(chance):
 def test_a_pure_list_may_reach_the_largest_possible_value():
     lo, hi = metric_interval(NDKL, np.zeros(40, dtype=int), HALF)
     assert hi == pytest.approx(LARGEST) and lo > 0.3
+
+
+def test_a_list_that_leans_at_its_top_has_an_end_below_the_largest_possible_value() -> None:
+    """63 of 100 where half is asked for, more of them at the top: the level list of that share cannot show so much."""
+    rng = np.random.default_rng(3)
+    metric = RANKING_METRICS.get("ndkl")()
+    for _ in range(5):
+        ranked = (rng.random(100) > 0.5 + 0.42 * np.exp(-np.arange(100) / 22)).astype(int)
+        lo, hi = metric_interval(metric, ranked, [0.5, 0.5])
+        estimate = float(metric(ranked, np.array([0.5, 0.5])))
+        assert lo < estimate < hi < min(3.5 * estimate, 0.9 * math.log(2))

@@ -187,3 +187,9 @@ def test_held_out_intervals_of_several_groups_cover():
     truth = norm.cdf(1.2 / math.sqrt(2))
     assert np.mean([one.value for one in found]) == pytest.approx(truth, abs=0.005)
     assert 0.93 <= np.mean([one.lo <= truth <= one.hi for one in found]) <= 0.975
+
+
+def test_a_group_needs_as_many_rows_as_there_are_folds() -> None:
+    x = np.random.default_rng(0).normal(size=(25, 2))
+    assert statistics.leakage_estimate(x, np.array([0] * 20 + [1] * 5)).estimate is not None
+    assert "4 rows, fewer than the 5 folds" in statistics.leakage_estimate(x[:24], np.array([0] * 20 + [1] * 4)).reason

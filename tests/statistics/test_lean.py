@@ -1,6 +1,7 @@
 """Lean and distance: the scenes worked out beside, and what must hold for any target, sizes and k."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,7 +9,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import hypergeom
 
-from core.statistics import blind_p, blind_shares, distance_of, holm, lean_of, omnibus_p, share_bounds
+from core.statistics import (
+    blind_p,
+    blind_shares,
+    distance_of,
+    holm,
+    lean_of,
+    lean_of_clusters,
+    most_ahead,
+    omnibus_p,
+    share_bounds,
+)
 
 
 def test_the_commander_leans_male_whatever_is_asked_for() -> None:
@@ -148,3 +159,86 @@ def test_blind_shares_are_the_quantiles_of_a_blind_draw() -> None:
 def test_unknown_rows_bound_the_shares() -> None:
     assert share_bounds([6, 2], 2) == [(0.6, 0.8), (0.2, 0.4)]
     assert share_bounds([0, 0], 0) == []
+
+
+def test_rows_that_belong_together_make_a_lean_less_sure() -> None:
+    """Ten pictures of each of ten people: the ratio stays, its p is that of ten people, its interval is wider."""
+    lean = lean_of((500, 500), (80, 20))
+    wide = lean_of_clusters(lean, 0.11, (0.11, 0.11), 1e-4, 10.0)
+    assert wide.p == wide.groups[0].p_adjusted == 0.11 and not wide.beyond_chance and wide.design_effect == 10.0
+    for one, other in zip(lean.groups, wide.groups, strict=True):
+        assert other.ratio.estimate == one.ratio.estimate
+        assert other.share.lo < one.share.lo and other.share.hi > one.share.hi
+        assert other.ratio.lo <= 1 <= other.ratio.hi
+    sure = lean_of_clusters(lean, 0.01, (0.01, 0.01), 1e-4, 4.0)
+    assert sure.leading == 0 and sure.groups[0].ratio.lo > 1 > sure.groups[1].ratio.hi
+    half = sure.groups[0].share.hi - sure.groups[0].share.lo
+    assert half == pytest.approx(2 * (lean.groups[0].share.hi - lean.groups[0].share.lo), rel=0.15)
+    assert lean_of_clusters(lean_of((5, 5), (5, 5)), 0.01, (0.01, 0.01), 1e-4, 4.0).p is None
+
+
+def test_the_trailing_group_is_the_one_that_departs_most_downwards() -> None:
+    lean = lean_of((1000, 207), (37, 63))
+    assert (lean.leading, lean.trailing, lean.worst_pair) == (1, 0, (1, 0))
+    several = lean_of((300, 300, 300, 300), (60, 45, 5, 10))
+    assert several.trailing == 2 and several.leading == 0 and several.worst_pair == (0, 2)
+    assert all(several.groups[g].p_adjusted <= 0.05 for g in (2, 3))
+    level = lean_of((500, 500), (51, 49))
+    assert level.trailing is None and level.leading is None and level.worst_pair == (0, 1)
+    assert lean_of((500, 500), (50, 50)).worst_pair is None
+    # of groups below thirty rows nothing is named
+    assert lean_of((20, 29), (20, 1)).worst_pair is None and lean_of((20, 29), (20, 1)).beyond_chance
+
+
+def with_departures(*departures: float, p: float = 0.01):
+    lean = lean_of((300,) * len(departures), (5 * len(departures), *[4] * (len(departures) - 1)))
+    groups = [replace(one, departure=d, p_adjusted=p) for one, d in zip(lean.groups, departures, strict=True)]
+    return replace(lean, groups=tuple(groups), p=p, smallest_p=p)
+
+
+def test_who_leads_and_who_trails_has_a_departure_of_the_right_sign_and_a_p_of_its_own() -> None:
+    lean = with_departures(0.5, 0.2, -0.3, -0.6)
+    assert (lean.leading, lean.trailing, lean.worst_pair) == (0, 3, (0, 3))
+    assert with_departures(0.0, -0.5).leading is None and with_departures(0.5, 0.0).trailing is None
+    assert with_departures(0.5, 0.0).worst_pair is None and with_departures(0.0, -0.5).worst_pair is None
+    assert (with_departures(0.5, -0.5, p=0.05).leading, with_departures(0.5, -0.5, p=0.05).trailing) == (0, 1)
+    late = with_departures(0.5, -0.5, p=0.051)
+    assert not late.beyond_chance and not late.knowable and late.leading is late.trailing is None
+    own = replace(lean, groups=tuple(replace(one, p_adjusted=0.06) for one in lean.groups))
+    assert own.beyond_chance and own.leading is own.trailing is None
+
+
+def test_borders() -> None:
+    assert lean_of((29, 71), (3, 7)).groups[0].small and not lean_of((30, 70), (3, 7)).groups[0].small
+    assert with_departures(0.5, -0.5, p=0.05).beyond_chance and with_departures(0.5, -0.5, p=0.05).knowable
+    # one row of two equal groups: p is 1 whoever it is
+    lean = lean_of((5, 5), (1, 0))
+    assert lean.p == lean.smallest_p == 1.0 and not lean.knowable and lean.at_smallest
+    assert not replace(lean, p=0.5, smallest_p=0.4).at_smallest
+    untested = lean_of((5, 5), (0, 0))
+    assert not untested.at_smallest and not untested.knowable
+
+
+def test_what_was_not_tested_still_says_who_was_searched() -> None:
+    lean = lean_of((50, 30), (50, 30))
+    facts = [(one.searched, one.retrieved, one.base_share, one.departure, one.p) for one in lean.groups]
+    assert facts == [(50, 50, 50 / 80, 0.0, None), (30, 30, 30 / 80, 0.0, None)]
+    share = lean.groups[1].share
+    assert (share.estimate, share.lo, share.hi, share.n) == (30 / 80, 30 / 80, 30 / 80, 80)
+    nobody = lean_of((0, 0), (0, 0)).groups[0]
+    assert (nobody.base_share, nobody.share.estimate) == (0.0, None)
+    gone = lean_of((40, 0, 60), (9, 0, 1)).groups[1]
+    assert (gone.searched, gone.retrieved, gone.base_share, gone.small) == (0, 0, 0.0, True)
+    assert lean_of((40, 60), (9, 1), 3).groups[0].share.n == 10
+
+
+def test_the_group_that_a_comparison_is_about_is_ahead_whether_beyond_chance_or_not() -> None:
+    assert most_ahead((500, 500), (49, 51)) == 1 and most_ahead((1000, 207), (37, 63)) == 1
+    # 25 rows are too few to be looked at, unless all are
+    assert most_ahead((25, 500, 500), (20, 40, 41)) == 2 and most_ahead((25, 29), (20, 1)) == 0
+    assert most_ahead((29, 30, 941), (20, 2, 78)) == 1
+
+
+def test_a_mean_share_and_its_bounds_of_one_group() -> None:
+    (only,) = blind_shares((30,), 20)
+    assert only == (1.0, 1.0, 1.0) and share_bounds([0], 3) == [(0.0, 1.0)] and share_bounds([3], 0) == [(1.0, 1.0)]

@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from core.statistics import blind_p, exchange_of, exchange_p, list_draws, mean_effect, mean_lean
+from core.statistics import blind_p, exchange_of, exchange_p, lean_of, list_draws, mean_effect, mean_lean
 from core.statistics.mean_lean import permuted_means
 
 SIZES = np.array([60, 90])
@@ -104,3 +104,23 @@ def test_everything_retrieved_by_every_prompt_is_not_computed() -> None:
     tops = np.stack([np.arange(150), np.arange(150)[::-1]])
     found = mean_lean(tops, LABELS, shares(tops, LABELS, 2), SIZES)
     assert found.p is None and found.beyond_chance is None and found.leading is None
+
+
+def test_rows_that_belong_together_make_a_mean_less_sure() -> None:
+    tops = np.stack([np.r_[np.arange(0, 30), np.arange(60, 70)], np.r_[np.arange(5, 33), np.arange(75, 87)]])
+    drawn = shares(tops, LABELS, 2)
+    plain, wide = (mean_lean(tops, LABELS, drawn, SIZES, design_effect=effect) for effect in (1.0, 4.0))
+    assert wide.departure[0] == pytest.approx(plain.departure[0] / 2) and wide.p > plain.p
+    assert wide.p == pytest.approx(math.erfc(abs(wide.departure[0]) / math.sqrt(2)))
+    one, other = plain.points[0], wide.points[0]
+    assert other.estimate == one.estimate
+    assert other.estimate - other.lo == pytest.approx(min(2 * (one.estimate - one.lo), other.estimate + 1))
+
+
+def test_lists_of_one_group_alone_still_leave_other_people_possible() -> None:
+    tops = np.stack([np.arange(0, 30), np.arange(20, 50)])
+    found = mean_lean(tops, LABELS, shares(tops, LABELS, 2), SIZES)
+    own = [lean_of(SIZES.tolist(), (30, 0)).groups[g].points for g in range(2)]
+    assert found.points[0].estimate == pytest.approx(0.6) == found.points[0].hi
+    assert found.points[0].lo <= own[0].lo + 1e-12 < 0.6 and found.points[1].hi >= own[1].hi - 1e-12 > -0.6
+    assert found.shares[0].lo < 1.0 == found.shares[0].hi

@@ -99,3 +99,43 @@ def test_ends_of_arrays_are_kept_one_by_one():
     for i in range(3):
         assert (low[i], high[i]) == pytest.approx([float(end) for end in kept_within(mean[i], lo[i], hi[i], POSITIVE)])
     assert (low >= 0).all() and (high >= mean).all()
+
+
+@pytest.mark.parametrize(
+    ("given", "within", "expected"),
+    [
+        ((0.0, -0.2, 0.3), (0.0, 1.0), (0.0, 0.3)),
+        ((1.0, 0.8, 1.2), (0.0, 1.0), (0.8, 1.0)),
+        ((0.0, -0.2, 0.3), POSITIVE, (0.0, 0.3)),
+        ((0.0, -0.2, 0.3), (-math.inf, 0.0), (-0.2, 0.0)),
+        # outside of the possible values, as a skew of a short list may be: it reaches no further out than it is
+        ((1.2, 1.0, 1.5), (0.0, 1.0), (1.0, 1.2)),
+        ((-0.5, -0.8, -0.1), (0.0, 1.0), (-0.5, -0.1)),
+        ((0.4, -9.0, 9.0), (-math.inf, math.inf), (-9.0, 9.0)),
+    ],
+)
+def test_a_mean_at_an_end_is_only_kept_from_reaching_out(given, within, expected):
+    assert tuple(map(float, kept_within(*given, within))) == pytest.approx(expected, abs=1e-15)
+    assert tuple(map(float, kept_within(*given))) == given[1:]
+
+
+def test_between_two_ends_it_is_the_arcsine_by_hand():
+    """A mean of 2 on 1 to 5 is a share of 1/4, arcsin 1/2 = pi/6; an end .5 away is .125 / (2 sqrt(3/16)) of it."""
+    lo, hi = kept_within(2.0, 1.5, 2.5, (1.0, 5.0))
+    step = 0.125 / (2 * math.sqrt(3 / 16))
+    assert (float(lo), float(hi)) == pytest.approx([1 + 4 * math.sin(math.pi / 6 + s * step) ** 2 for s in (-1, 1)])
+    far = kept_within(2.0, -90.0, 90.0, (1.0, 5.0))
+    assert tuple(map(float, far)) == pytest.approx((1.0, 5.0))
+
+
+def test_what_has_no_mean_says_why():
+    assert mean_of([]).reason == "there is nothing to average"
+    assert mean_of([0.1, math.nan]).reason == mean_of([math.inf]).reason == "a query has no value"
+    one = mean_of([0.3])
+    assert (one.estimate, one.lo, one.n) == (0.3, None, 1)
+    # all at one end of a finite range, or all alike elsewhere
+    assert mean_of([0.0, 0.0, 0.0], (0.0, math.inf)).hi == 0.0
+    alike = mean_of([0.5, 0.5, 0.5], (0.0, 1.0))
+    assert (alike.lo, alike.hi) == pytest.approx((0.5, 0.5))
+    ends = mean_of([3.0, 3.0], (1.0, 3.0))
+    assert (ends.lo, ends.hi) == pytest.approx([1 + 2 * float(end) for end in wilson(2, 2)])

@@ -80,3 +80,18 @@ def test_blind_draws_are_rejected_one_time_in_twenty() -> None:
 def test_nothing_can_be_told_of_nothing() -> None:
     for sizes, drawn in (([5], [3]), ([5, 5], [0, 0]), ([5, 5], [5, 5]), ([5, 0], [2, 0])):
         assert omnibus_p(sizes, drawn) == (1.0, 1.0)
+
+
+@pytest.mark.parametrize(("sizes", "k"), [([30, 70], 10), ([70, 30], 10), ([1, 9], 3), ([3, 4], 5), ([6, 2], 5)])
+def test_the_smallest_p_of_two_groups_is_that_of_the_least_likely_draw(sizes: list[int], k: int) -> None:
+    every = [blind_p(x, sizes[0], sum(sizes), k) for x in range(max(0, k - sizes[1]), min(sizes[0], k) + 1)]
+    for x in range(max(0, k - sizes[1]), min(sizes[0], k) + 1):
+        assert omnibus_p(sizes, [x, k - x])[1] == pytest.approx(min(every))
+
+
+def test_a_group_of_one_row_takes_part_and_one_of_none_does_not() -> None:
+    """One of ten rows is among three drawn ones in 3 of 10."""
+    assert omnibus_p([1, 9], [1, 2])[0] == pytest.approx(0.6)
+    assert omnibus_p([5, 4, 1], [1, 2, 1])[0] == pytest.approx(by_listing([5, 4, 1], [1, 2, 1]))
+    assert omnibus_p([5, 0, 4], [3, 0, 1]) == omnibus_p([5, 4], [3, 1])
+    assert omnibus_p([5, 0, 4, 3], [3, 0, 1, 0]) == omnibus_p([5, 4, 3], [3, 1, 0])

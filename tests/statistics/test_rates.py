@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest, hypergeom
 
-from core.statistics import exchanged_rate_change, lean_of, paired_rate_change, rate_gap
+from core.statistics import exchanged_rate_change, lean_of, paired_rate_change, rate_difference, rate_gap
 
 SMALL = list(product(range(7), range(7)))
 
@@ -88,3 +88,39 @@ def test_small_groups_are_noted_and_missing_ones_left_out() -> None:
     assert alone.gap.estimate is None and alone.high is None
     assert rate_gap([1, 0, 9], [50, 0, 50]).high == 2
     assert rate_gap([0, 0], [50, 50]).p is None
+
+
+@pytest.mark.parametrize(("gained", "lost", "smallest"), [(0, 0, 1.0), (1, 0, 1.0), (3, 2, 2 / 32), (0, 9, 2 / 512)])
+def test_the_smallest_p_is_that_of_all_rows_one_way(gained: int, lost: int, smallest: float) -> None:
+    assert paired_rate_change(gained, lost, 40).smallest_p == pytest.approx(smallest)
+    assert paired_rate_change(0, 0, 0).smallest_p == 1.0 and paired_rate_change(0, 0, 0).p is None
+
+
+def test_changes_and_gaps_as_json() -> None:
+    change = paired_rate_change(7, 1, 40)
+    assert change.to_json() == {**change.change.to_json(), "p": change.p, "p_smallest": change.smallest_p}
+    gap = rate_gap([20, 48, 33], [70, 80, 60])
+    assert gap.to_json(["a", "b", "c"]) == {
+        **gap.gap.to_json(),
+        "corrected": gap.corrected,
+        "high": "b",
+        "low": "a",
+        "p": gap.p,
+    }
+    missing = rate_gap([3, 0], [5, 0])
+    assert missing.to_json(["a", "b"]) == {"estimate": None, "reason": "a gap needs two groups with rows"}
+
+
+def test_the_ends_of_three_rates_are_the_furthest_of_all_pairs() -> None:
+    """The upper end at 95 %, the lower one at 1 - .05 / 3, both by Newcombe's formula for each ordered pair."""
+    found, of = np.array([20, 48, 33]), np.array([70, 80, 60])
+    pairs = [(i, j) for i in range(3) for j in range(3) if i != j]
+    upper = max(rate_difference(found[i], of[i], found[j], of[j])[1] for i, j in pairs)
+    lower = max(rate_difference(found[i], of[i], found[j], of[j], 1 - 0.05 / 3)[0] for i, j in pairs)
+    gap = rate_gap(found.tolist(), of.tolist()).gap
+    assert (gap.lo, gap.hi) == pytest.approx((lower, upper)) and gap.n == 210
+    assert rate_gap([9, 20], [29, 60]).gap.note and not rate_gap([9, 20], [30, 60]).gap.note
+    even = rate_gap([20, 20], [40, 40])
+    assert (even.high, even.low, even.gap.estimate, even.gap.lo, even.corrected) == (0, 1, 0.0, 0.0, 0.0)
+    whole = rate_gap([60, 0], [60, 60])
+    assert whole.gap.hi == 1.0 and whole.corrected == 1.0

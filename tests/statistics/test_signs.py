@@ -65,3 +65,15 @@ def test_intervals_cover() -> None:
         found, _ = sign_flips(rng.normal(1, 2, 12))
         inside.append(found.lo <= 1 <= found.hi)
     assert 0.92 <= np.mean(inside) <= 0.985
+
+
+@pytest.mark.parametrize(("n", "smallest"), [(6, 2 / 2**6), (16, 2 / 2**16), (17, 1 / 20_000), (30, 1 / 20_000)])
+def test_up_to_sixteen_differences_are_listed_and_more_are_drawn(n: int, smallest: float) -> None:
+    """All on one side: two of 2^n patterns, or of 20,000 draws the observed one and those that happen to be it."""
+    p = sign_flips(np.arange(1.0, n + 1))[1]
+    assert p == smallest if n != 17 else p in (1 / 20_000, 2 / 20_000)
+
+
+def test_six_differences_are_enough() -> None:
+    assert sign_flips([1.0, 2.0, 3.0, 4.0, 5.0, 6.0])[0].lo > 0
+    assert sign_flips([0.5])[0].estimate == 0.5

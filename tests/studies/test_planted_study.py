@@ -47,7 +47,7 @@ def test_a_chain_that_tells_the_truth():
     assert order["estimate"] > 0.9 and order["lo"] <= order["estimate"] <= order["hi"] <= 1.0 and order["n"] == 9
     said = study.directions(words, "gender", own)
     assert said["direction_right"]["estimate"] == 1.0 and said["wrong_direction"] == [] == said["loud_controls"]
-    found = study.summary(words.leans("gender"), study.findings(words, "gender", 60, 0))["holm"]
+    found = study.summary(words.leans("gender"), study.findings(words, "gender", 60))["holm"]
     assert found["planted_found"]["estimate"] == 1.0 and found["unplanted_flagged"]["estimate"] == 0.0
     assert found["flagged_words"] == []
 
@@ -62,7 +62,7 @@ def test_an_attribute_of_three_groups_has_the_same_numbers():
     said = study.directions(words, "age", own)
     assert said["direction_right"]["n"] == 6, "the most and the least planted group of each planted word"
     assert said["wrong_direction"] == [] and said["quiet_controls"]["n"] == 4
-    found = study.summary(words.leans("age"), study.findings(words, "age", 60, 0))["holm"]
+    found = study.summary(words.leans("age"), study.findings(words, "age", 60))["holm"]
     assert found["planted_found"]["estimate"] == 1.0 and found["unplanted_flagged"]["n"] == 4
 
 
@@ -80,7 +80,7 @@ def test_a_chain_that_lies_is_told():
 def test_a_word_that_leans_unplanted_is_flagged_by_name():
     words = hand_made([0.5, 0.5, 0.9])
     words.scores[:, 1] += 2.0 * words.labels["gender"]
-    found = study.summary(words.leans("gender"), study.findings(words, "gender", 60, 0))["holm"]
+    found = study.summary(words.leans("gender"), study.findings(words, "gender", 60))["holm"]
     assert found["flagged_words"] == ["w1"] and found["unplanted_flagged"]["estimate"] == 0.5
     assert study.directions(words, "gender", study.measured(words, "gender", 10, 0))["loud_controls"] == ["w1"]
 
@@ -92,13 +92,13 @@ def test_the_p_of_two_groups_is_the_exact_one(first: int):
     chances = [math.comb(30, x) * math.comb(50, k - x) / math.comb(80, k) for x in range(k + 1)]
     expected = min(1.0, 2 * min(sum(chances[: first + 1]), sum(chances[first:])))
     top = np.array([0] * first + [1] * (k - first) + [-1] * 5)
-    assert study.lean_p(top, counts, 0) == pytest.approx(expected, rel=1e-9)
+    assert study.lean(top, counts).p == pytest.approx(expected, rel=1e-9)
 
 
 def test_the_p_of_three_groups_asks_who_is_there():
     unequal = np.array([600, 200, 200])
-    assert study.lean_p(np.repeat([0, 1, 2], [36, 12, 12]), unequal, 0) > 0.9
-    assert study.lean_p(np.repeat([0, 1, 2], [20, 20, 20]), unequal, 0) < 0.05
+    assert study.lean(np.repeat([0, 1, 2], [36, 12, 12]), unequal).p > 0.9
+    assert study.lean(np.repeat([0, 1, 2], [20, 20, 20]), unequal).p < 0.05
 
 
 def test_the_gaps_interval_is_that_of_a_literal_resample():

@@ -226,3 +226,13 @@ def test_figures_repeat_byte_by_byte_and_leave_gaps(tmp_path: Path, kind: str) -
     assert text == (tmp_path / "b.svg").read_text() and "A &amp; B &lt; C" in text
     with pytest.raises(ValueError, match="parts of lengths"):
         Series("bad", [1, 2], [1])
+
+
+@pytest.mark.parametrize(("n", "all_written"), [(6, True), (60, False)])
+def test_names_of_points_are_written_where_there_is_room(tmp_path: Path, n: int, all_written: bool) -> None:
+    """Of few points all are named, wherever they lie; of a crowd in one place only some, and far ones always."""
+    names = [f"crowded {i}" for i in range(n - 1)] + ["far away"]
+    x, y = [*np.linspace(0, 0.01, n - 1).tolist(), 1.0], [*[0.0] * (n - 1), 1.0]
+    draw_svg(Picture("t", "points", "x", "y", (Series("s", x, y, names=names),)), tmp_path / "a.svg")
+    written = [name for name in names if f">{name}<" in (tmp_path / "a.svg").read_text()]
+    assert "far away" in written and (written == names) == all_written

@@ -24,6 +24,8 @@ from core.report.charts.marks import (
     triangle,
     whisker,
 )
+from core.report.words import arms_of
+from core.report.words import edited as has_edit
 
 Document = Mapping[str, Any]
 GAP = 12
@@ -33,7 +35,7 @@ def groups(prompt: Document, title: str) -> Markup:
     """A row a group: original hollow, edit filled, both with intervals; what is searched, what is asked for, and what a
     blind draw of these rows would show.
     """
-    before, edited = prompt["before"], "after" in prompt
+    before, edited = prompt["before"], has_edit(prompt)
     step = ROW * (2 if edited else 1) + GAP
     top, height = 34.0, 34.0 + step * len(before["lean"])
     high = min(1.0, max(0.2, *(_highest(prompt, group) for group in before["lean"])))
@@ -46,7 +48,7 @@ def groups(prompt: Document, title: str) -> Markup:
 
 
 def _highest(prompt: Document, group: str) -> float:
-    shares = [prompt[arm]["shares"][group] for arm in ("before", "after") if arm in prompt]
+    shares = [prompt[arm]["shares"][group] for arm, _ in arms_of(prompt)]
     ends = [share["hi"] for share in shares if share["estimate"] is not None]
     before = prompt["before"]
     return max([*ends, before["distance"][group]["target"], before["lean"][group]["base_share"]])
@@ -54,7 +56,7 @@ def _highest(prompt: Document, group: str) -> float:
 
 def _row(prompt: Document, group: str, top: float, step: float, high: float) -> tuple[str, str]:
     """The strip of a blind draw, and all that lies over it."""
-    before, edited = prompt["before"], "after" in prompt
+    before, edited = prompt["before"], has_edit(prompt)
     first, target = top + GAP / 2 + ROW / 2, before["distance"][group]["target"]
     strip, tall = "", step - GAP
     if before["blind_draw"] is not None:
@@ -66,7 +68,7 @@ def _row(prompt: Document, group: str, top: float, step: float, high: float) -> 
     marks.append(bar(place(target, 0.0, high), top + GAP / 2, tall))
     marks.append(triangle(place(before["lean"][group]["base_share"], 0.0, high), top + GAP / 2))
     for i, (arm, colour) in enumerate((("before", BEFORE), ("after", AFTER))):
-        if arm in prompt:
+        if arm == "before" or edited:
             share, y = {**prompt[arm]["shares"][group], "target": target}, first + ROW * i
             marks.append(whisker(share, y, 0.0, high, colour, arm == "after"))
             marks.append(number(WIDTH - RIGHT + 14, y, share, "share", colour))

@@ -5,7 +5,7 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
-from core.report.words import estimate, interval, mark, p_text, target_name
+from core.report.words import arms_of, estimate, interval, mark, p_text, target_name
 from core.statistics import ALPHA
 from core.verdicts import (
     BEYOND,
@@ -93,14 +93,16 @@ def _share(found: Document, group: str) -> Document:
 def about_distance(one: Document, prompt: Document, finding: Document) -> Markup:
     """How far the list is from what the target asks, split into the gallery's part and the model's; no test.
 
-    About the group that the prompt leans towards, else the one that is furthest from its target. Nothing is said where
-    the target is the shares of the searched rows by name: the lean is the distance then.
+    About the group that the prompt leans towards, else the one that is furthest from its target among those with enough
+    searched rows. Nothing is said where the target is the shares of the searched rows by name: the lean is the distance
+    then.
     """
     before, target = prompt["before"], one["part"]["target"]
     known = [g for g, away in before["distance"].items() if away["difference"]["estimate"] is not None]
     if target == "gallery" or not known:
         return Markup("")
-    furthest = max(known, key=lambda g: abs(before["distance"][g]["difference"]["estimate"]))
+    large = [g for g in known if not one["part"]["groups"][g]["small"]]
+    furthest = max(large or known, key=lambda g: abs(before["distance"][g]["difference"]["estimate"]))
     group = finding["group"] or furthest
     distance = before["distance"][group]
     value = {**distance["difference"], "target": distance["target"]}
@@ -132,7 +134,7 @@ def about_effect(one: Document, prompt: Document, finding: Document, lean: Docum
     ----------
     lean : the finding about the lean of the same prompt; names the group that led before.
     """
-    effect, group = prompt["difference"]["effect"], finding["group"]
+    effect, group = prompt["difference"].get("effect", prompt["difference"]), finding["group"]
     if finding["verdict"] == NOT_COMPUTED:
         return Markup("<strong>Effect: not computed</strong>: {}.").format(effect.get("reason", ""))
     if finding["verdict"] == NO_CHANGE or group is None:
@@ -140,7 +142,7 @@ def about_effect(one: Document, prompt: Document, finding: Document, lean: Docum
         return Markup("The edit: <strong>{}</strong>{}; {} exchanged; {}.").format(
             NO_CHANGE, unknowable(effect), rows, tested(finding)
         )
-    if effect["p_group"][group] > ALPHA:
+    if not may_be_named(one, group, effect):
         said = Markup("<strong>{}</strong>").format(NO_GROUP_CHANGED)
         return Markup("The edit: {} All groups together: {}.").format(said, tested(finding))
     shares = [estimate(_share(prompt[arm], group), "share") for arm in ("before", "after")]
@@ -148,6 +150,11 @@ def about_effect(one: Document, prompt: Document, finding: Document, lean: Docum
     words = Markup("With the edit ") + Markup(MOVED).format(group=group, before=shares[0], after=shares[1], said=said)
     change = estimate(prompt["difference"]["shares"][group], "points", n=False)
     return words + Markup(" A change of {}; {}. {}").format(change, tested(finding), _leading(prompt, lean))
+
+
+def may_be_named(one: Document, group: str, effect: Document) -> bool:
+    """Whether a change may be told of one group: it is beyond chance by itself, of enough searched rows."""
+    return effect["p_group"][group] <= ALPHA and not one["part"]["groups"][group]["small"]
 
 
 def _leading(prompt: Document, lean: Document | None) -> Markup:
@@ -161,10 +168,8 @@ def _leading(prompt: Document, lean: Document | None) -> Markup:
 def remarks(document: Document, one: Document, prompt: Document) -> Iterator[Markup]:
     """What must be known before the numbers of a prompt are read."""
     items = ITEMS[document["gallery"]["kind"]]
-    for arm in ("before", "after"):
-        found = prompt.get(arm)
-        if found is None:
-            continue
+    for arm, _ in arms_of(prompt):
+        found = prompt[arm]
         when = "" if arm == "before" else "With the edit, "
         if found["unknown"]:
             yield Markup("{}{} of the top {} {} have no known {}: they are in no share.{}").format(

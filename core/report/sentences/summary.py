@@ -6,7 +6,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from core.report.sentences.prompt import tested
+from core.report.sentences.prompt import may_be_named, tested
 from core.report.words import estimate, p_text, target_name
 from core.statistics import ALPHA
 from core.verdicts import (
@@ -22,6 +22,7 @@ from core.verdicts import (
     ONLY_SOME,
     ONLY_TOGETHER,
     PAST,
+    THESE_PROMPTS,
     TOWARDS,
     change_words,
     most_retrieved,
@@ -143,6 +144,8 @@ def _mean_lean(one: Document, finding: Document, leans: Sequence[Document]) -> M
         points = one["arms"]["original"]["lean"]["points"][group]
         words += Markup(", towards {}: {}").format(group, estimate(points, "points"))
     words += Markup("; {}.").format(tested(finding))
+    if group is not None:
+        words += _these_prompts(points)
     if finding["verdict"] == BEYOND and leans and not beyond:
         words += Markup(" {}").format(ONLY_TOGETHER)
     if finding["verdict"] == NO_LEAN and beyond:
@@ -151,18 +154,25 @@ def _mean_lean(one: Document, finding: Document, leans: Sequence[Document]) -> M
     return words
 
 
+def _these_prompts(value: Document) -> Markup:
+    """Why an interval holds 0 where p is small."""
+    return Markup(" {}").format(THESE_PROMPTS) if value["lo"] <= 0.0 <= value["hi"] else Markup("")
+
+
 def _mean_effect(one: Document, finding: Document) -> Markup:
     arms, group = one["arms"], finding["group"]
     if finding["verdict"] == NOT_COMPUTED:
         return Markup("The mean change over the pre-registered prompts could not be computed.")
     if finding["verdict"] == NO_CHANGE or group is None:
         return Markup("Mean change with the edit: <strong>{}</strong>; {}.").format(NO_CHANGE, tested(finding))
-    if arms["edited"]["effect"]["p_group"][group] > ALPHA:
+    if not may_be_named(one, group, arms["edited"]["effect"]):
         return Markup("Mean change with the edit: <strong>{}</strong> {}.").format(NO_GROUP_CHANGED, tested(finding))
     said = change_words(finding, one["part"]["target"] != "gallery")
+    change = arms["edited"]["effect"]["changes"][group]
     words = Markup("Mean change with the edit, {}: {}, <strong>{}</strong>; {}.").format(
-        group, estimate(arms["edited"]["effect"]["changes"][group], "points"), said, tested(finding)
+        group, estimate(change, "points"), said, tested(finding)
     )
+    words += _these_prompts(change)
     random = arms.get("random neurons")
     if random is not None:
         words += Markup(
