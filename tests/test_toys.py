@@ -169,6 +169,7 @@ def test_the_report_tells_them_and_verify_finds_the_same(made: Path, capsys: pyt
     places = ["--gallery", made / "gallery", "--sae", made / "sae"]
     document = json.loads(said(capsys, "verify", report, *places, "--json"))
     assert document["equal"] and document["differences"] == []
+    assert document["without_second_formula"] == ["toy_distance", "toy_groups"]
 
 
 def test_verify_says_what_was_changed_of_a_toy_number(made: Path, tmp_path: Path, capsys) -> None:

@@ -46,6 +46,8 @@ class Transformers(Family):
         where = str(self.folder(name) or name.partition(":")[2])
         model, tokenizer, preprocess = _opened(library, name, where)
         held, towers, d = _towers(model)
+        for side, config in (("image", model.config.vision_config), ("text", model.config.text_config)):
+            towers[side].quick_gelu = config.hidden_act == "quick_gelu"
         size = preprocess["size"]
         chosen = torch.device(device) if device is not None else default_device()
         crop = partial(_resized, size=tuple(size), shortest=preprocess["shortest"], how=preprocess["resample"])
@@ -96,7 +98,9 @@ def _opened(library: Any, name: str, where: str) -> tuple[nn.Module, Any, dict[s
 
 
 def _preprocessing(name: str, where: str, model: nn.Module) -> dict[str, Any]:
-    """Size (h, w), mean, std, the filter of resizing, and whether the shortest side is fitted and the rest cut off."""
+    """Size (h, w), mean, std, the filter of resizing; to what the shortest side is fitted before the rest is cut off,
+    None where the picture is squeezed.
+    """
     from transformers.utils import cached_file
 
     for file in PREPROCESSING:
@@ -110,10 +114,14 @@ def _preprocessing(name: str, where: str, model: nn.Module) -> dict[str, Any]:
     vision = model.config.vision_config
     if model.config.model_type == "siglip2":
         side = int(vision.num_patches**0.5) * vision.patch_size
-        size, shortest = [side, side], False
+        size, shortest = [side, side], None
     else:
-        asked = said.get("crop_size") if said.get("do_center_crop") else said.get("size")
-        size, shortest = _size(asked, vision.image_size), bool(said.get("do_center_crop"))
+        fitted, cut = said.get("size"), bool(said.get("do_center_crop"))
+        size, shortest = _size(said.get("crop_size") if cut else fitted, vision.image_size), None
+        if cut:
+            shortest = int(
+                fitted.get("shortest_edge", min(size)) if isinstance(fitted, Mapping) else fitted or min(size)
+            )
     return {
         "size": size,
         "mean": list(said["image_mean"]),
@@ -131,14 +139,14 @@ def _size(said: Any, usual: int) -> list[int]:
     return [int(usual), int(usual)]
 
 
-def _resized(image: "Image", size: tuple[int, int], shortest: bool, how: int) -> "Image":
+def _resized(image: "Image", size: tuple[int, int], shortest: int | None, how: int) -> "Image":
     """The picture at the size that the tower reads, RGB: squeezed, or fitted by its shortest side and cut."""
     height, width = size
     image = image.convert("RGB")
-    if not shortest:
+    if shortest is None:
         return image.resize((width, height), resample=how)
-    least, (w, h) = min(height, width), image.size
-    fitted = (least, int(least * h / w)) if w <= h else (int(least * w / h), least)
+    w, h = image.size
+    fitted = (shortest, int(shortest * h / w)) if w <= h else (int(shortest * w / h), shortest)
     image = image.resize(fitted, resample=how)
     left, top = (fitted[0] - width) // 2, (fitted[1] - height) // 2
     return image.crop((left, top, left + width, top + height))

@@ -103,5 +103,7 @@ def verify(
 
 def _verdict(document: dict[str, Any]) -> Iterator[str]:
     yield from document["differences"]
+    for name in document.get("without_second_formula", []):
+        yield f"{name}: computed again by its own formula, for there is no second one here"
     if document["equal"]:
         yield f"all equal: {document['files']:,} files by digest, {document['numbers']:,} values computed again"

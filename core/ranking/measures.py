@@ -1,7 +1,7 @@
 """From ranked labels to numbers: lean, distance, metrics and impact of one list, and what changed between two."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -324,6 +324,11 @@ def _through(simpler: OtherMetric, other: Estimate) -> Estimate:
         return Estimate(simpler.value(other.estimate), n=other.n)
     lo, hi = sorted((simpler.value(other.lo), simpler.value(other.hi)))
     return Estimate(simpler.value(other.estimate), lo, hi, other.n)
+
+
+def metrics_beside(known: Collection[str]) -> tuple[str, ...]:
+    """Names of the metrics of every ranking that are not among the known ones."""
+    return tuple(name for name in headline_metrics() if name not in known)
 
 
 def asks_gallery_shares(target: Sequence[float] | np.ndarray, counts: Sequence[int]) -> bool:

@@ -1,6 +1,7 @@
 """Methods carried out again: the items and texts that an arm has. The one door of this room to where rankings are made.
 
-Only embeddings come from there, and which rows are searched: every number of them is computed elsewhere.
+Only embeddings come from there, and which rows are searched: every number of them is computed elsewhere,
+but for metrics that the second author has no formula of, which the verdict names.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -9,19 +10,31 @@ from typing import Any
 
 import numpy as np
 
-from core.audit.arms import CHOSEN, Edits, Ranked, request_for
+from core.audit.arms import CHOSEN, ORIGINAL, Edits, Ranked, request_for
 from core.audit.sources import Sources
 from core.audit.spec import AuditSpec
 from core.ranking.bench import Bench
 from core.ranking.material import Queries, embed_texts, select_part
+from core.ranking.measures import list_change, list_numbers, metrics_beside
 from core.ranking.request import RankRequest
 from core.ranking.results import Part
 from core.ranking.steps import arm_items
 from core.retrieval import Index
 from core.verify.own.cost import cost_document
+from core.verify.own.metrics import NAMES
 from core.verify.own.searched import Searched
 
-__all__ = ["Bench", "Part", "RankRequest", "items_of", "part_of", "queries_of", "side_effects", "vectors_of"]
+__all__ = [
+    "Bench",
+    "Part",
+    "RankRequest",
+    "carried_metrics",
+    "items_of",
+    "part_of",
+    "queries_of",
+    "side_effects",
+    "vectors_of",
+]
 
 Progress = Callable[[int, int, str], None]
 
@@ -102,3 +115,38 @@ def side_effects(
 
 def _cosine(one: Ranked) -> float:
     return one.cosine[one.arms.index(CHOSEN)] if CHOSEN in one.arms else 1.0
+
+
+def carried_metrics(
+    spec: AuditSpec,
+    sources: Sources,
+    attribute: str,
+    documents: Sequence[dict[str, Any]],
+    ranked: Mapping[tuple[str, str], Ranked],
+    bench: Bench,
+) -> tuple[str, ...]:
+    """Names of the metrics without a formula in this room, which are added to the prompts' documents.
+
+    They are measured again by their own class: what was changed in a report is found, a wrong formula is not.
+    """
+    names = metrics_beside(NAMES)
+    if not names:
+        return ()
+    part = part_of(sources, request_for(spec, attribute, spec.prompts[0], {}, sources), bench)
+    target = {"target": spec.target_of(attribute)}
+    for prompt, document in zip(spec.all_prompts, documents, strict=True):
+        one, found = ranked[attribute, prompt], {}
+        for arm, where in ((ORIGINAL, "before"), (CHOSEN, "after")):
+            if arm in one.arms:
+                rows = one.of(arm)[: spec.k]
+                found[arm] = list_numbers(part.labels[rows], part, spec.seed, top=rows)
+                said = found[arm].to_json()
+                document[where] |= {name: said[name] | target for name in names}
+                bands = (said["blind_draw"] or {"metrics": {}})["metrics"]
+                if bands:
+                    document[where]["blind_draw"]["metrics"] |= {n: bands[n] for n in names if n in bands}
+        if len(found) == 2:
+            rankings = one.of(ORIGINAL), one.of(CHOSEN)
+            change = list_change(found[ORIGINAL], found[CHOSEN], rankings, part, spec.k, seed=spec.seed).to_json()
+            document["difference"] |= {name: change[name] | target for name in names}
+    return names

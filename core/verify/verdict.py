@@ -21,7 +21,7 @@ from core.report import ReportOptions, read_report, rendered, report_document
 from core.report.document import SCHEMA
 from core.saes.frozen import FrozenFile, load_frozen
 from core.store import file_digest, read_json
-from core.verify.carried import Bench, side_effects
+from core.verify.carried import Bench, carried_metrics, side_effects
 from core.verify.digests import MANIFEST, Places, compare_digests, find_places, read_manifest
 from core.verify.own.findings import findings_list
 from core.verify.own.numbers import attribute_document
@@ -52,6 +52,8 @@ class Verdict:
     """Files whose digest was compared."""
     numbers: int
     """Numbers that were computed again."""
+    carried: tuple[str, ...] = ()
+    """Metrics that were computed again by their own class alone, for want of a second formula."""
 
     @property
     def equal(self) -> bool:
@@ -64,6 +66,7 @@ class Verdict:
             "files": self.files,
             "numbers": self.numbers,
             "differences": list(self.differences),
+            **({"without_second_formula": list(self.carried)} if self.carried else {}),
         }
 
 
@@ -101,7 +104,7 @@ def verify(
         # a file that is not what it was may be anything at all; what can be said is which and why
         said = f"{type(error).__name__} {error}" if not isinstance(error, InputError) else str(error)
         return Verdict((*lines, f"report.json: could not be computed again: {' '.join(said.split())}"), files, 0)
-    return Verdict((*lines, *again[0]), files, again[1])
+    return Verdict((*lines, *again[0]), files, *again[1:])
 
 
 def refuse_other_schemas(folder: Path, manifest: Mapping[str, Any]) -> None:
@@ -123,8 +126,10 @@ def refuse_other_schemas(folder: Path, manifest: Mapping[str, Any]) -> None:
 
 def recompute(
     folder: Path, manifest: Mapping[str, Any], places: Places, progress: Progress | None = None
-) -> tuple[list[str], int]:
-    """Lines for everything that comes out otherwise, and how many numbers were compared."""
+) -> tuple[list[str], int, tuple[str, ...]]:
+    """Lines for everything that comes out otherwise, how many numbers were compared, and metrics without a second
+    formula.
+    """
     document, arrays = read_report(folder)
     spec, bench = AuditSpec.from_json(document["spec"]), Bench()
     sources = _sources(document, arrays, manifest, places)
@@ -138,6 +143,9 @@ def recompute(
         rankings.add(attribute, prompt, own, one, prompt in spec.prompts)
     lines += rankings.check(progress)
     numbers = [_numbers(spec, sources, a, edits[a], recorded, bench, progress) for a in spec.attributes]
+    carried: tuple[str, ...] = ()
+    for one in numbers:
+        carried = carried_metrics(spec, sources, one["attribute"], one["prompts"], recorded, bench)
     found = AuditResult(spec, sources, edits, recorded, numbers, findings_list(numbers), tuple(notes))
     options = document["options"]
     whole, _ = report_document(found, ReportOptions(options["auditor"], options["thumbnails"], options["removed"]))
@@ -145,7 +153,7 @@ def recompute(
     pairs = list(compared(_checked(document), _checked(whole)))
     lines += [line for line in pairs if line]
     lines += _rendered(folder, document, sources.gallery)
-    return lines, len(pairs)
+    return lines, len(pairs), carried
 
 
 def _numbers(

@@ -119,8 +119,27 @@ def test_the_residual_reads_out_to_the_embedding(loaded: tuple[str, Backbone, Pa
 
 
 @installed
+def test_pictures_are_cut_and_squeezed_as_the_library_does(tmp_path: Path) -> None:
+    """To the whole number of grey that rounding of resizing allows."""
+    import transformers as hf
+
+    for kind, size in (("clip", {"shortest_edge": 40}), ("siglip", {"height": 32, "width": 32})):
+        name = saved(tmp_path / kind, kind)
+        path = tmp_path / kind / "preprocessor_config.json"
+        settings = json.loads(path.read_text()) | {"size": size}
+        path.write_text(json.dumps(settings))
+        own = hf.CLIPImageProcessor if kind == "clip" else hf.SiglipImageProcessor
+        own = own(**settings, do_normalize=False, do_rescale=False, do_convert_rgb=True)
+        backbone = load_model(name, device="cpu")
+        for picture in tiny_clip.pictures(6):
+            theirs = np.asarray(own(picture, return_tensors="np")["pixel_values"][0], dtype=float).transpose(1, 2, 0)
+            assert np.abs(theirs - backbone.pixels(picture)).max() <= 1.0
+
+
+@installed
 def test_it_says_what_it_is(loaded: tuple[str, Backbone, Path]) -> None:
-    _, backbone, folder = loaded
+    kind, backbone, folder = loaded
+    assert backbone.fingerprint("image", "pooled").quick_gelu is (kind == "clip")
     again = load_model(backbone.name, device="cpu")
     assert again.fingerprint("image", "pooled") == backbone.fingerprint("image", "pooled")
     assert backbone.fingerprint("text", "pooled").model == f"hf:{folder}" and backbone.known_words is None

@@ -7,6 +7,7 @@ import shutil
 import struct
 import sys
 import types
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -69,6 +70,20 @@ def test_every_architecture_leaves_with_its_codes_or_not_at_all(arch, form, tmp_
     again = load_sae(tmp_path / "out").sae
     torch.testing.assert_close(again.encode(x), sae.encode(x), atol=1e-5, rtol=0)
     torch.testing.assert_close(again(x), sae(x), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize(("arch", "leaves_as"), [("topk", "topk"), ("batch-topk", "batch-topk"), ("msae", "relu")])
+def test_what_nobody_knows_leaves_as_what_runs_by_its_rule(arch, leaves_as, tmp_path):
+    sae, x = random_sae(arch).frozen(), torch.from_numpy(cone(9, 12))
+    sae.config = replace(sae.config, arch="made-up")
+    for form in ("dictionary-learning", "saelens"):
+        export_sae(sae, form, tmp_path / form)
+        again = load_sae(tmp_path / form).sae
+        torch.testing.assert_close(again.encode(x), sae.encode(x), atol=1e-5, rtol=0)
+    assert load_sae(tmp_path / "dictionary-learning").sae.config.arch == leaves_as
+    sae.rule = None
+    with pytest.raises(InputError, match="cannot say the rule of 'made-up'"):
+        export_sae(sae, "saelens", tmp_path / "none")
 
 
 def test_names_do_not_matter(tmp_path):
