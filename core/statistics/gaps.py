@@ -15,7 +15,9 @@ further : d above it; the observed departures from the mean of all rows, stretch
 
 The interval holds every d under which T is neither too large nor too small. Equal values count one half (mid-p), and
 draws are binomial by the inverse of their distribution at the same stratified uniforms for every d, so that the tails
-are smooth in d. `python -m tests.benchmarks coverage` simulates how often the truth is inside.
+are smooth in d: (permutation(draws) + 1/2) / draws of each group in turn, default_rng(seed), groups by rising size and
+then right answers. Ends are found by ten halvings, the outer side kept. `python -m tests.benchmarks coverage` simulates
+how often the truth is inside.
 """
 
 from collections.abc import Callable

@@ -13,6 +13,20 @@ Where the order matters, the far end is that of lists with the same chances at e
 observed value within five standard errors, they are followed to fifteen, and then the trend that was seen is taken: the
 largest possible value is an end only where nothing else is. A list whose top differs clearly from its rest takes the
 far end of lists made of a top and a rest, each with chances of its own.
+
+Families. KL: one, of the shares with half a row of every group added. MaxSkew and MinSkew: the near end from `_tied`,
+the far end from `_alone`. Ordered metrics: the near end from `_along`, the far end from `_level` (as said above), or from
+`_block` where there is one and it ends nearer. Each end is kept within the metric's range, and the interval holds the estimate.
+
+Draws. Every family has its own default_rng(seed). Lists are drawn at t = 0 and at max(0, 1 + standard error x each of
+PROPOSALS), equal values once, in rising order, ceil(draws / values of t) lists at each. Counts: multinomial(k, p), p
+the chances rounded to 12 digits, over their sum. Ordered lists: random((lists, k)); the group of a row is the number of
+cumulative chances of the first G - 1 groups below its random number. All lists x together stand for lists of t by L(t;
+x) / sum_s L(s; x), L(t; x) = prod_r exp(t u_r) / sum_g q_g exp(t u_rg), s over the values drawn at, made to sum to 1.
+On GRID equally spaced t from 0 to the largest: the weighted share of lists with more bias, equal ones (within 1e-9) one
+half, made rising, and what the metric is: at the chances of t, at most what a list of one group alone shows, or the
+weighted mean for an ordered one. Both are joined by straight lines and read at .025 and .975; where the share at t = 0
+is above .025 the near end is 0, where the last one is below .975 the far end is that of a list of the likeliest groups.
 """
 
 import math

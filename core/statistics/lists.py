@@ -53,9 +53,9 @@ def list_draws(
 ) -> ListDraws:
     """Resamples of the gallery's rows under every prompt and arm, vectorised.
 
-    The rows' weights are independent Poisson(1), which is the bootstrap of a large gallery; a row of weight w stands w
-    times in its place of every ranking. Equal arguments give equal draws, and a prompt's draws do not depend on the
-    order of the prompts.
+    The rows' weights are independent Poisson(1), which is the bootstrap of a large gallery, drawn in order of row
+    number by default_rng(seed); a row of weight w stands w times in its place of every ranking. Equal arguments give
+    equal draws, and a prompt's draws do not depend on the order of the prompts.
 
     Parameters
     ----------
@@ -138,7 +138,9 @@ def null_of_mean(
 ) -> tuple[Band, np.ndarray]:
     """Null band of the mean over prompts, and its draws (draws,): labels are permuted over all searched rows at once.
 
-    Prompts that retrieve the same rows share their luck, which a band made of separate prompts would leave out.
+    Prompts that retrieve the same rows share their luck, which a band made of separate prompts would leave out. Each
+    draw of default_rng(seed): how many of the different retrieved rows get each label, unknown first (multivariate
+    hypergeometric, marginals), then a permutation of these labels over the rows in order of row number.
 
     Parameters
     ----------

@@ -54,7 +54,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "sae": f"{folder}/sae",
         "k": 20,
         "seed": 3,
-        "target": "gallery",
+        "target": "uniform",
         "attributes": ["gender", "gender x age"],
         "prompts": PROMPTS[:2],
         "exploratory_prompts": PROMPTS[2:],

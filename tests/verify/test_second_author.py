@@ -18,9 +18,7 @@ import core.ranking.measures
 import core.statistics.areas
 import core.statistics.effect
 import core.statistics.exchange
-import core.statistics.leakage
 import core.statistics.lean
-import core.statistics.mean_lean
 import core.statistics.omnibus
 import core.zeroshot.accuracy
 from core.audit.run import AuditResult, numbers_of, run, side_effects
@@ -35,6 +33,7 @@ from core.verify.own import accuracy, areas, bands, change, findings, inversion,
 
 Patch = pytest.MonkeyPatch
 Plant = Callable[[Patch], None]
+COST = ("cost", "leakage")
 
 
 @pytest.fixture(scope="module")
@@ -178,11 +177,11 @@ def leakage_without_inflation(patch: Patch) -> None:
 def permuted_prompt_by_prompt(patch: Patch) -> None:
     module = import_module("core.statistics.mean_lean")
     right = module.permuted_means
-    patch.setattr(
-        module,
-        "permuted_means",
-        lambda w, s, n, draws, seed: sum(right(w / 2, s, n, draws, seed + i) for i in range(2)),
-    )
+
+    def wrong(weights, sizes, n_groups, draws, seed):
+        return sum(right(weights / 2, sizes, n_groups, draws, seed + i) for i in range(2))
+
+    patch.setattr(module, "permuted_means", wrong)
 
 
 def share_of_all_rows(patch: Patch) -> None:
@@ -198,13 +197,13 @@ NUMBERS: list[tuple[Plant, str]] = [
     (ratio_by_the_target, "ratio | estimate"),
     (one_tail, "lean_p:"),
     (half_a_row_for_nobody, "min_skew | estimate"),
-    (enters_for_leaves, "difference | effect"),
-    (chi_square_for_g, "gender x age | prompts"),
+    (enters_for_leaves, "difference | shares"),
+    (chi_square_for_g, "lean_p:"),
     (another_level, "verdict"),
-    (bonferroni_for_exploration, "a photo of a clerk | lean | p_adjusted"),
+    (bonferroni_for_exploration, "a photo of a clerk | effect | p_adjusted"),
     (ndkl_not_normalised, "ndkl | estimate"),
     (a_ninety_percent_interval, "difference | shares"),
-    (permuted_prompt_by_prompt, "arms | original | lean | p:"),
+    (permuted_prompt_by_prompt, "original | lean | p:"),
     (share_of_all_rows, "rows_changed | estimate"),
 ]
 EFFECTS: list[tuple[Plant, str]] = [
@@ -216,10 +215,11 @@ EFFECTS: list[tuple[Plant, str]] = [
 
 @pytest.fixture()
 def numbers_alone(monkeypatch: Patch, audit: AuditResult) -> None:
-    """What the plants do not touch is not computed each time: rankings, and what an edit costs."""
-    kept = {one["attribute"]: {name: one[name] for name in ("cost", "leakage")} for one in audit.attributes}
+    """What the plants do not touch is not done each time: rankings, what an edit costs, and the page."""
+    kept = {one["attribute"]: {name: one[name] for name in COST} for one in audit.attributes}
     monkeypatch.setattr(verdict, "side_effects", lambda _spec, _sources, attribute, *_: kept[attribute])
     monkeypatch.setattr(verdict.Rankings, "check", lambda self, progress=None: self.wrong)
+    monkeypatch.setattr(verdict, "_rendered", lambda *_: iter(()))
 
 
 @pytest.mark.usefixtures("numbers_alone")
@@ -228,12 +228,11 @@ def test_a_wrong_formula_of_the_report_is_found(
     plant: Plant, where: str, audit: AuditResult, tmp_path: Path, monkeypatch: Patch
 ) -> None:
     plant(monkeypatch)
-    bench, spec = Bench(), audit.spec
-    effects = {one["attribute"]: {name: one[name] for name in ("cost", "leakage")} for one in audit.attributes}
-    numbers = [
-        numbers_of(spec, audit.sources, a, audit.edits[a], audit.ranked, effects[a], bench) for a in spec.attributes
-    ]
-    wrong = replace(audit, attributes=numbers, findings=core.audit.findings.findings(numbers))
+    asked = "gender x age" if plant is chi_square_for_g else "gender"
+    spec = replace(audit.spec, attributes=(asked,))
+    effects = next({name: one[name] for name in COST} for one in audit.attributes if one["attribute"] == asked)
+    numbers = [numbers_of(spec, audit.sources, asked, audit.edits[asked], audit.ranked, effects, Bench())]
+    wrong = replace(audit, spec=spec, attributes=numbers, findings=core.audit.findings.findings(numbers))
     lines = verify(write_report(wrong, tmp_path / "wrong")).differences
     assert any(where in line for line in lines), lines[:5]
 
@@ -312,8 +311,8 @@ def own_cosine(patch: Patch) -> None:
         (own_exchange_reversed, "difference | shares"),
         (own_level_of_inversion, "max_skew"),
         (own_verdicts, "verdict"),
-        (own_band, "null_side"),
-        (own_permutations, "arms | original | lean | p:"),
+        (own_band, "blind_draw"),
+        (own_permutations, "original | lean | p:"),
         (own_signed_sizes, "size | estimate"),
         (own_cosine, "cosine | lo"),
     ],
