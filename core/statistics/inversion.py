@@ -15,8 +15,9 @@ largest possible value is an end only where nothing else is. A list whose top di
 far end of lists made of a top and a rest, each with chances of its own.
 
 Families. KL: one, of the shares with half a row of every group added. MaxSkew and MinSkew: the near end from `_tied`,
-the far end from `_alone`. Ordered metrics: the near end from `_along`, the far end from `_level` (as said above), or from
-`_block` where there is one and it ends nearer. Each end is kept within the metric's range, and the interval holds the estimate.
+the far end from `_alone`. Ordered metrics: the near end from `_along`, the far end from `_level` (as said above), or
+from `_block` where there is one and it ends nearer. Each end is kept within the metric's range, and the interval
+holds the estimate.
 
 Draws. Every family has its own default_rng(seed). Lists are drawn at t = 0 and at max(0, 1 + standard error x each of
 PROPOSALS), equal values once, in rising order, ceil(draws / values of t) lists at each. Counts: multinomial(k, p), p
