@@ -336,3 +336,12 @@ def test_targets_up_to_rounding_are_divided_by_their_sum():
         target_distribution({"a": 0.5, "b": math.inf}, ["a", "b"], [1, 1])
     with pytest.raises(InputError, match="share of b was -3"):
         target_distribution({"a": 0.0, "b": -3, "c": 4}, ["a", "b", "c"], [1, 1, 1])
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_able_is_of_the_skew_of_the_same_rules(mode):
+    counts, target = np.array([[1, 1, 2], [5, 0, 0], [2, 1, 1]]), np.array([0.5, 0.25, 0.25])
+    for k in (None, 4, 9):
+        found = RANKING_METRICS.get("able")(80.0).from_counts(counts, target, mode, k)
+        skew = by_name["max_skew"].from_counts(counts, target, mode, k)
+        np.testing.assert_allclose(found, 2 / (np.exp(skew) + 100 / 80))
