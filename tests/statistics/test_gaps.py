@@ -180,3 +180,11 @@ def test_one_contrast_alone_is_moved_to_what_is_asked_or_none_is(rates, n, d):
             likely = (n * rates) @ np.log(np.clip(other, 1e-300, 1))
             likely += (n * (1 - rates)) @ np.log(np.clip(1 - other, 1e-300, 1))
             assert chance >= likely - 0.75
+
+
+@pytest.mark.parametrize("p", [0.03, 0.97, 0.5])
+def test_draws_of_large_groups_are_skewed_as_binomial_ones(p):
+    uniforms = ((np.arange(4000) + 0.5) / 4000)[None]
+    drawn = _drawn(np.array([p]), np.array([40_000.0]), uniforms)[0] * 40_000
+    np.testing.assert_allclose(drawn, binom.ppf(uniforms[0], 40_000, p), atol=0.75)
+    assert abs(np.mean(drawn - binom.ppf(uniforms[0], 40_000, p))) < 0.02
