@@ -212,6 +212,8 @@ def planted(path: Path, name: str) -> Iterator[Fault]:
     for number, (slot, where) in enumerate(slots(ast.parse(path.read_text()))):
         for variant, new in enumerate(changes(slot)):
             parent, _, _, old = slot
+            if ast.dump(new) == ast.dump(old):
+                continue
             change = f"{ast.unparse(old)} -> {ast.unparse(new)}"
             if isinstance(parent, ast.expr | ast.keyword):
                 change += f" in {ast.unparse(parent)}"
