@@ -2,6 +2,7 @@
 
 import math
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -104,3 +105,35 @@ def test_everything_retrieved_by_every_prompt_is_not_computed() -> None:
     tops = np.stack([np.arange(150), np.arange(150)[::-1]])
     found = mean_lean(tops, LABELS, shares(tops, LABELS, 2), SIZES)
     assert found.p is None and found.beyond_chance is None and found.leading is None
+
+
+def test_the_group_of_an_effect_is_the_one_whose_exchange_departs_most() -> None:
+    """Nobody leads, group 3 is not exchanged at all, and in points group 0 changes as much as the rare group 2."""
+    labels = np.repeat([0, 1, 2, 3], [200, 200, 12, 200])
+    before = np.concatenate([np.arange(0, 10), np.arange(200, 210), [400, 401, 402], np.arange(412, 420)])
+    after = np.concatenate([np.arange(50, 61), np.arange(250, 262), np.arange(412, 420)])
+    tops = np.stack([before] * 2), np.stack([after] * 2)
+    sizes = [200, 200, 12, 200]
+    leans = [mean_lean(top, labels, shares(top, labels, 4), sizes) for top in tops]
+    drawn = shares(tops[1], labels, 4) - shares(tops[0], labels, 4)
+    leans[0] = replace(leans[0], p=1.0)
+    found = mean_effect(*leans, tops, labels, drawn, (0.25,) * 4)
+    assert found.leading_before is None and found.group == 2
+    # where nothing was exchanged it is the one whose share changed most
+    same = mean_effect(*leans, (tops[0], tops[0]), labels, drawn * 0, (0.25,) * 4)
+    assert same.group == 0 and same.p == same.smallest_p == 1.0
+
+
+def test_who_leads_a_mean_has_a_departure_upwards_and_a_p_of_its_own() -> None:
+    tops = np.stack([np.arange(0, 40), np.arange(10, 50)])
+    found = mean_lean(tops, LABELS, shares(tops, LABELS, 2), SIZES)
+    assert found.leading == 0 and found.beyond_chance
+    assert replace(found, p=0.05).beyond_chance and not replace(found, p=0.0501).beyond_chance
+    assert replace(found, p=0.0501).leading is None
+    assert replace(found, departure=(0.5, 0.7)).leading == 1 and replace(found, departure=(0.0, -1.0)).leading is None
+    assert (
+        replace(found, p_adjusted=(0.05, 0.05)).leading == 0 and replace(found, p_adjusted=(0.06,) * 2).leading is None
+    )
+    assert replace(found, small=(True, False)).leading is None
+    few = mean_lean(tops[:, :20], np.repeat([0, 1], [29, 30]), np.zeros((5, 2, 2)), [29, 30])
+    assert few.small == (True, False)
