@@ -38,8 +38,6 @@ from hypothesis import Phase, settings
 ROOT = Path(__file__).resolve().parents[2]
 EQUIVALENT = Path(__file__).with_name("mutants_equivalent.txt")
 TESTS = {
-    "statistics": ("statistics", "metrics"),
-    "metrics": ("metrics", "statistics"),
     "verify": ("verify", "report/test_verify.py"),
     "neurons": ("neurons", "test_attribution.py", "test_neurons.py", "test_patches.py", "test_sae_quality.py"),
 }

@@ -291,6 +291,11 @@ def test_the_limits_are_those_of_the_docstring(counts: tuple, sign: int, above: 
     lo, hi = by_the_docstring(scores, positive)
     found = auc_estimate(scores, positive)
     assert (found.lo, found.hi) == pytest.approx((max(lo, 0.0), min(hi, 1.0)), abs=1e-9)
+    # a row that is tied with the commonest score shows that rows can be
+    tied = np.where(np.arange(len(scores)) == 0, 0.0, scores)
+    lo, hi = by_the_docstring(tied, positive)
+    found = auc_estimate(tied, positive)
+    assert (found.lo, found.hi) == pytest.approx((max(lo, 0.0), min(hi, 1.0)), abs=1e-9)
     other = np.round(np.random.default_rng(1).normal(size=len(scores)) + positive, 1)
     lo, hi = by_the_docstring(other, positive)
     found = auc_estimate(other, positive)

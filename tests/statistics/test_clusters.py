@@ -169,7 +169,9 @@ def test_the_design_effect_is_the_variance_between_worlds(kind: str) -> None:
     assert np.var(departures) == pytest.approx(np.mean(effects), rel=0.2)
 
 
-@pytest.mark.parametrize(("shares", "n_groups"), [((0.5, 0.5), 2), ((0.5, 0.3, 0.2), 3), ((0.985, 0.015), 2)])
+@pytest.mark.parametrize(
+    ("shares", "n_groups"), [((0.5, 0.5), 2), ((0.5, 0.3, 0.2), 3), ((0.6, 0.393, 0.007), 3), ((0.985, 0.015), 2)]
+)
 @pytest.mark.parametrize("absent", [0, 1])
 def test_without_a_permutation_p_is_students_and_fishers_by_the_formula(shares: tuple, n_groups: int, absent: int):
     """Films of many lengths with mixed casts: every step in a loop. A group that nobody has takes no part."""
