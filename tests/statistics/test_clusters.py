@@ -11,6 +11,7 @@ from scipy.stats import t as student
 from core.statistics import cluster_p, design_effect
 from core.statistics.clusters import _counted as counted
 from core.statistics.clusters import _labels_dealt as labels_dealt
+from core.statistics.clusters import _stray as stray
 
 
 def exact(k: int, n: int, total: int, retrieved: int) -> float:
@@ -218,3 +219,17 @@ def test_few_clusters_have_one_degree_of_freedom_and_not_fewer(films: tuple) -> 
     assert k / effect - 1 < 1 or films == (0, 2)
     z = (groups[top].sum() - k * p) / np.sqrt(k * p * (1 - p) * (n - k) / (n - 1) * effect)
     assert cluster_p(groups, clusters, top, 2)[0] == pytest.approx(2 * student.sf(abs(z), max(k / effect - 1, 1)))
+
+
+def test_a_stray_row_is_one_of_the_retrieved_ones() -> None:
+    """Twenty clusters of two rows and one of five: of 21 retrieved rows one lies in the rare size."""
+    groups = np.tile([0, 1], 23)[:45]
+    clusters = np.concatenate([np.repeat(np.arange(20), 2), np.full(5, 20)])
+    top = np.append(np.arange(20) * 2, 40)
+    assert stray(counted(groups, clusters, top, 2)) == pytest.approx(1 / 21)
+    assert stray(counted(groups[2:], clusters[2:], top[:19], 2)) == 1.0, "nineteen are too few"
+
+
+def test_where_everything_is_retrieved_clusters_do_not_matter() -> None:
+    groups, clusters = np.array([0, 1, 1, 0]), np.array([0, 0, 1, 1])
+    assert design_effect(clusters, groups, clusters, groups) == 1.0

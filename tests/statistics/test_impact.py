@@ -68,7 +68,8 @@ def test_the_benchmark_is_a_known_category_of_two_per_cent_or_more() -> None:
     assert [row.benchmark for row in found.rows] == [True, False, False, False]
     assert found.rows[2].under_2_percent and found.rows[2].ratio.estimate == 4.0
     assert found.rows[0].ratio.estimate == 1.0 and found.rows[0].ratio.lo is None
-    assert not impact_of([98, 2], [9, 2]).rows[1].under_2_percent
+    exactly = impact_of([98, 2], [9, 2]).rows[1]
+    assert not exactly.under_2_percent and exactly.benchmark
 
 
 def test_where_nobody_is_selected_there_is_no_ratio() -> None:
@@ -131,3 +132,8 @@ def test_a_ratio_ends_where_the_whole_category_is_selected() -> None:
     row = impact_of([3, 300], [3, 1]).rows[0]
     assert row.ratio.hi == row.ratio.estimate == 300.0 and row.under_2_percent and not row.benchmark
     assert impact_of([10, 10], [5, 5]).rows[1].z == 0.0 == impact_of([10, 10], [10, 10]).rows[1].z
+
+
+def test_the_fewest_further_rows_are_not_one_more_by_rounding() -> None:
+    """.8 x .2 x 25 is 4, and 4.000000000000001 in floating point."""
+    assert impact_of([25, 5], [0, 1]).rows[0].needed_for_four_fifths == 4
