@@ -137,3 +137,8 @@ def test_who_leads_a_mean_has_a_departure_upwards_and_a_p_of_its_own() -> None:
     assert replace(found, small=(True, False)).leading is None
     few = mean_lean(tops[:, :20], np.repeat([0, 1], [29, 30]), np.zeros((5, 2, 2)), [29, 30])
     assert few.small == (True, False)
+
+
+def test_two_sided_p_of_a_family_have_twice_the_draws_and_one_is_the_observed() -> None:
+    draws = sys.modules[permuted_means.__module__]._draws
+    assert [draws(tests) for tests in (1, 10, 11, 66)] == [19_999, 19_999, 21_999, 131_999]
