@@ -320,7 +320,7 @@ def test_able_is_of_an_accuracy_in_per_cent():
 def test_a_group_that_is_not_asked_for_is_infinite_where_it_is_retrieved_and_nothing_where_not():
     target = np.array([1.0, 0.0])
     for name in ("kl", "ndkl"):
-        assert float(by_name[name](np.array([0, 0]), target)) == 0.0
+        assert float(by_name[name](np.array([0, 0]), target)) == float(by_name[name](np.array([0]), target)) == 0.0
         assert float(by_name[name](np.array([0, 1]), target)) == math.inf
     assert np.isnan(by_name["kl"](np.array([0, 0]), target, "sem"))
     assert float(by_name["kl"](np.array([-1]), target)) != 0.0
@@ -335,6 +335,7 @@ def test_numbers_beyond_the_groups_are_unknown():
         assert value == pytest.approx(float(by_name[name](np.array([0, 0, 1]), HALF)), abs=1e-12)
     assert count_groups(np.array([[0, 2, 1], [1, 1, -1]]), 2).tolist() == [[1, 1], [0, 2]]
     assert count_groups(np.zeros((3, 4), dtype=int), 0).shape == (3, 0)
+    assert count_groups(np.zeros((2, 3, 4), dtype=int), 0).shape == (2, 3, 0)
 
 
 def test_the_denominator_of_berg_is_k_and_his_list_may_be_longer():
@@ -375,3 +376,12 @@ def test_targets_up_to_rounding_are_divided_by_their_sum():
         target_distribution({"a": 0.5, "b": math.inf}, ["a", "b"], [1, 1])
     with pytest.raises(InputError, match="share of b was -3"):
         target_distribution({"a": 0.0, "b": -3, "c": 4}, ["a", "b", "c"], [1, 1, 1])
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_able_is_of_the_skew_of_the_same_rules(mode):
+    counts, target = np.array([[1, 1, 2], [5, 0, 0], [2, 1, 1]]), np.array([0.5, 0.25, 0.25])
+    for k in (None, 4, 9):
+        found = RANKING_METRICS.get("able")(80.0).from_counts(counts, target, mode, k)
+        skew = by_name["max_skew"].from_counts(counts, target, mode, k)
+        np.testing.assert_allclose(found, 2 / (np.exp(skew) + 100 / 80))

@@ -246,3 +246,57 @@ def test_a_mean_of_one_auc_is_that_auc_and_of_two_alike_is_as_wide():
     # two groups against each other: independent samples of scores are narrower by the square root of two
     apart = mean_area([one, area(rng.normal(size=90) + positive, positive)])
     assert apart.hi - apart.lo == pytest.approx((one.hi - one.lo) / math.sqrt(2), rel=0.15)
+
+
+def by_the_docstring(scores: np.ndarray, positive: np.ndarray) -> tuple[float, float]:
+    """Limits of `auc_estimate`, one step after another, with placements from all pairs of rows."""
+    above = np.heaviside(scores[:, None] - scores[None, :], 0.5)
+    share_below, share_above = above[:, ~positive].mean(axis=1), above[positive].mean(axis=0)
+    area, z2, gaps = float(share_below[positive].mean()), norm.ppf(0.975) ** 2, []
+    for every, own in ((share_below, positive), (share_above, ~positive)):
+        mine, others, n = every[own], every[~own].tolist(), int(own.sum())
+        a, b = (0.0, 1.0) if every.min() == every.max() == 0.5 else (every.min(), every.max())
+        w = z2 / (n + z2)
+        if mine.min() == mine.max():
+            low, high = area - w * (area - a), area + w * (b - area)
+        else:
+            m = (area - a) / (b - a)
+            rows = n / min((n * mine.var() / ((b - a) ** 2 * m * (1 - m)) + 2.5) / (n + 2.5), 1.0)
+            half = math.sqrt(z2 * (m * (1 - m) / rows + z2 / (4 * rows**2)))
+            low, high = (a + (b - a) * (m + z2 / (2 * rows) + sign * half) / (1 + z2 / rows) for sign in (-1, 1))
+        commonest = max(sorted(set(others)), key=others.count)
+        tied = others.count(commonest) / len(others)
+        if all(mine > commonest):
+            low = min(low, area - tied * w * (area - commonest))
+        if all(mine < commonest):
+            high = max(high, area + tied * w * (commonest - area))
+        gaps.append((area - low, high - area))
+    return area - math.hypot(*(g[0] for g in gaps)), area + math.hypot(*(g[1] for g in gaps))
+
+
+def sided(positives: int, zeros: int, spread: int, sign: int, above: bool) -> tuple[np.ndarray, np.ndarray]:
+    """One kind lies wholly beside the commonest score of the other, and among its few other scores."""
+    first = 1 + np.arange(positives) / positives
+    second = np.concatenate([np.zeros(zeros), 1.003 + np.arange(spread) / max(spread, 1)])
+    scores = sign * np.concatenate([first, second])
+    positive = np.arange(len(scores)) < positives
+    return scores, positive if above else ~positive
+
+
+@pytest.mark.parametrize("above", [True, False])
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize("counts", [(4, 60, 4), (6, 40, 40), (30, 90, 10), (5, 50, 0), (3, 3, 3), (40, 6, 1)])
+def test_the_limits_are_those_of_the_docstring(counts: tuple, sign: int, above: bool) -> None:
+    scores, positive = sided(*counts, sign, above)
+    lo, hi = by_the_docstring(scores, positive)
+    found = auc_estimate(scores, positive)
+    assert (found.lo, found.hi) == pytest.approx((max(lo, 0.0), min(hi, 1.0)), abs=1e-9)
+    # a row that is tied with the commonest score shows that rows can be
+    tied = np.where(np.arange(len(scores)) == 0, 0.0, scores)
+    lo, hi = by_the_docstring(tied, positive)
+    found = auc_estimate(tied, positive)
+    assert (found.lo, found.hi) == pytest.approx((max(lo, 0.0), min(hi, 1.0)), abs=1e-9)
+    other = np.round(np.random.default_rng(1).normal(size=len(scores)) + positive, 1)
+    lo, hi = by_the_docstring(other, positive)
+    found = auc_estimate(other, positive)
+    assert (found.lo, found.hi) == pytest.approx((max(lo, 0.0), min(hi, 1.0)), abs=1e-9)

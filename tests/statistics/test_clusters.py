@@ -11,6 +11,7 @@ from scipy.stats import t as student
 from core.statistics import cluster_p, design_effect
 from core.statistics.clusters import _counted as counted
 from core.statistics.clusters import _labels_dealt as labels_dealt
+from core.statistics.clusters import _stray as stray
 
 
 def exact(k: int, n: int, total: int, retrieved: int) -> float:
@@ -169,7 +170,9 @@ def test_the_design_effect_is_the_variance_between_worlds(kind: str) -> None:
     assert np.var(departures) == pytest.approx(np.mean(effects), rel=0.2)
 
 
-@pytest.mark.parametrize(("shares", "n_groups"), [((0.5, 0.5), 2), ((0.5, 0.3, 0.2), 3), ((0.985, 0.015), 2)])
+@pytest.mark.parametrize(
+    ("shares", "n_groups"), [((0.5, 0.5), 2), ((0.5, 0.3, 0.2), 3), ((0.6, 0.393, 0.007), 3), ((0.985, 0.015), 2)]
+)
 @pytest.mark.parametrize("absent", [0, 1])
 def test_without_a_permutation_p_is_students_and_fishers_by_the_formula(shares: tuple, n_groups: int, absent: int):
     """Films of many lengths with mixed casts: every step in a loop. A group that nobody has takes no part."""
@@ -201,3 +204,32 @@ def test_without_a_permutation_p_is_students_and_fishers_by_the_formula(shares: 
     expected = own[0] if n_groups == 2 else fisher.sf(chi / effect / (n_groups - 1), n_groups - 1, k / effect - 1)
     assert found == pytest.approx(expected, rel=1e-9)
     assert design_effect(clusters[top], groups[top], clusters, groups) == pytest.approx(effect)
+
+
+@pytest.mark.parametrize("films", [(0,), (0, 2)])
+def test_few_clusters_have_one_degree_of_freedom_and_not_fewer(films: tuple) -> None:
+    """One or two films of one cast each fill the list: the design effect is nearly all of it, or half."""
+    sizes = np.arange(20, 30)
+    clusters = np.repeat(np.arange(10), sizes)
+    groups = np.repeat(np.arange(10) % 2, sizes)
+    groups[np.searchsorted(clusters, np.arange(10))] ^= 1
+    top = np.flatnonzero(np.isin(clusters, films))
+    effect = design_effect(clusters[top], groups[top], clusters, groups)
+    k, n, p = len(top), len(clusters), groups.mean()
+    assert k / effect - 1 < 1 or films == (0, 2)
+    z = (groups[top].sum() - k * p) / np.sqrt(k * p * (1 - p) * (n - k) / (n - 1) * effect)
+    assert cluster_p(groups, clusters, top, 2)[0] == pytest.approx(2 * student.sf(abs(z), max(k / effect - 1, 1)))
+
+
+def test_a_stray_row_is_one_of_the_retrieved_ones() -> None:
+    """Twenty clusters of two rows and one of five: of 21 retrieved rows one lies in the rare size."""
+    groups = np.tile([0, 1], 23)[:45]
+    clusters = np.concatenate([np.repeat(np.arange(20), 2), np.full(5, 20)])
+    top = np.append(np.arange(20) * 2, 40)
+    assert stray(counted(groups, clusters, top, 2)) == pytest.approx(1 / 21)
+    assert stray(counted(groups[2:], clusters[2:], top[:19], 2)) == 1.0, "nineteen are too few"
+
+
+def test_where_everything_is_retrieved_clusters_do_not_matter() -> None:
+    groups, clusters = np.array([0, 1, 1, 0]), np.array([0, 0, 1, 1])
+    assert design_effect(clusters, groups, clusters, groups) == 1.0

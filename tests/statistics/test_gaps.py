@@ -180,3 +180,22 @@ def test_one_contrast_alone_is_moved_to_what_is_asked_or_none_is(rates, n, d):
             likely = (n * rates) @ np.log(np.clip(other, 1e-300, 1))
             likely += (n * (1 - rates)) @ np.log(np.clip(1 - other, 1e-300, 1))
             assert chance >= likely - 0.75
+
+
+@pytest.mark.parametrize("p", [0.03, 0.97, 0.5])
+def test_draws_of_large_groups_are_skewed_as_binomial_ones(p):
+    uniforms = ((np.arange(4000) + 0.5) / 4000)[None]
+    drawn = _drawn(np.array([p]), np.array([40_000.0]), uniforms)[0] * 40_000
+    np.testing.assert_allclose(drawn, binom.ppf(uniforms[0], 40_000, p), atol=0.75)
+    assert abs(np.mean(drawn - binom.ppf(uniforms[0], 40_000, p))) < 0.02
+
+
+def test_a_contrast_that_cannot_reach_what_is_asked_is_not_the_one() -> None:
+    """A thousand of 1,070 rows can lie no more than 70 / 1,070 below the mean of all; the others can lie .9 below."""
+    rates, n = np.array([0.9, 0.5, 0.7]), np.array([50.0, 20.0, 1000.0])
+    contrasts = np.tile(n / n.sum(), (3, 1)) - np.eye(3)
+    family = _Family(rates, n, contrasts, _lifted(rates, n), _stretched(rates, n, to_mean=True))
+    for d in (0.3, 0.6, 0.9):
+        moved = family._alone(d, True)
+        assert moved is not None and np.abs(contrasts @ moved - d).min() < 1e-6
+    assert family._alone(0.99, True) is None

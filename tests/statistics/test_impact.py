@@ -4,9 +4,9 @@ import math
 
 import numpy as np
 import pytest
-from scipy.stats import nchypergeom_fisher
+from scipy.stats import nchypergeom_fisher, norm
 
-from core.statistics import above_median, impact_of
+from core.statistics import above_median, biased_means, impact_of
 from tests.recorded import oracle
 
 COLUMNS = {
@@ -68,7 +68,8 @@ def test_the_benchmark_is_a_known_category_of_two_per_cent_or_more() -> None:
     assert [row.benchmark for row in found.rows] == [True, False, False, False]
     assert found.rows[2].under_2_percent and found.rows[2].ratio.estimate == 4.0
     assert found.rows[0].ratio.estimate == 1.0 and found.rows[0].ratio.lo is None
-    assert not impact_of([98, 2], [9, 2]).rows[1].under_2_percent
+    exactly = impact_of([98, 2], [9, 2]).rows[1]
+    assert not exactly.under_2_percent and exactly.benchmark
 
 
 def test_where_nobody_is_selected_there_is_no_ratio() -> None:
@@ -99,3 +100,40 @@ def test_the_interval_covers_every_ratio_given_the_selected_rows() -> None:
 def test_scoring_is_strictly_above_the_median_of_all() -> None:
     assert above_median(np.array([1.0, 2.0, 3.0])).tolist() == [False, False, True]
     assert not above_median(np.ones(4)).any()
+
+
+def test_where_no_known_category_is_large_enough_nothing_is_compared() -> None:
+    found = impact_of([1, 0], [1, 0], (99, 10))
+    assert math.isnan(found.benchmark_rate) and len(found.rows) == 3
+    for row in found.rows:
+        assert (row.z, row.p, row.needed_for_four_fifths, row.benchmark) == (0.0, 1.0, 0, False)
+        assert row.ratio.reason and not row.below_four_fifths
+    assert [row.share for row in found.rows] == [0.01, 0.0, 0.99]
+    (nobody,) = impact_of([0], [0]).rows
+    assert nobody.share == 0.0 and math.isnan(nobody.rate) and nobody.under_2_percent
+
+
+@pytest.mark.parametrize(("n", "count", "best"), [(40, 5, (60, 30)), (200, 10, (50, 20)), (30, 0, (30, 10))])
+def test_a_ratio_its_interval_and_its_test_by_hand(n: int, count: int, best: tuple[int, int]) -> None:
+    row = impact_of([n, best[0]], [count, best[1]]).rows[0]
+    rate, top = count / n, best[1] / best[0]
+    assert row.ratio.estimate == pytest.approx(rate / top) and row.below_four_fifths == (rate / top < 0.8)
+    pooled = (count + best[1]) / (n + best[0])
+    assert row.z == pytest.approx((rate - top) / math.sqrt(pooled * (1 - pooled) * (1 / n + 1 / best[0])))
+    assert row.p == pytest.approx(2 * norm.sf(abs(row.z))) and row.n == row.ratio.n == n
+    selected = count + best[1]
+    for end, mean in zip((row.ratio.lo, row.ratio.hi), biased_means(count, n, n + best[0], selected), strict=True):
+        assert end == pytest.approx((mean / n) / ((selected - mean) / best[0]))
+    fewest = row.needed_for_four_fifths
+    assert (count + fewest) / n >= 0.8 * top - 1e-9 > (count + fewest - 1) / n - 1e-9
+
+
+def test_a_ratio_ends_where_the_whole_category_is_selected() -> None:
+    row = impact_of([3, 300], [3, 1]).rows[0]
+    assert row.ratio.hi == row.ratio.estimate == 300.0 and row.under_2_percent and not row.benchmark
+    assert impact_of([10, 10], [5, 5]).rows[1].z == 0.0 == impact_of([10, 10], [10, 10]).rows[1].z
+
+
+def test_the_fewest_further_rows_are_not_one_more_by_rounding() -> None:
+    """.8 x .2 x 25 is 4, and 4.000000000000001 in floating point."""
+    assert impact_of([25, 5], [0, 1]).rows[0].needed_for_four_fifths == 4

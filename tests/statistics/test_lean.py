@@ -225,6 +225,7 @@ def test_what_was_not_tested_still_says_who_was_searched() -> None:
     assert facts == [(50, 50, 50 / 80, 0.0, None), (30, 30, 30 / 80, 0.0, None)]
     share = lean.groups[1].share
     assert (share.estimate, share.lo, share.hi, share.n) == (30 / 80, 30 / 80, 30 / 80, 80)
+    assert [(one.searched, one.retrieved) for one in lean_of((5, 7), (0, 0)).groups] == [(5, 0), (7, 0)]
     nobody = lean_of((0, 0), (0, 0)).groups[0]
     assert (nobody.base_share, nobody.share.estimate) == (0.0, None)
     gone = lean_of((40, 0, 60), (9, 0, 1)).groups[1]

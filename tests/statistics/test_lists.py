@@ -186,3 +186,9 @@ def test_intervals_hold_the_estimate_and_stay_in_range(ranked, seed):
         if name != "max_skew":  # ours may be below 0 where no group reaches its target share plus the zero rule
             assert metric.range[0] - 1e-9 <= lo
         assert hi <= max(metric.range[1], value) + 1e-9
+
+
+def test_a_target_may_have_groups_that_nobody_has():
+    groups, target = np.array([0, 1, -1, 0, 1, 0, 1, 1]), np.array([0.4, 0.4, 0.2])
+    band, values = statistics.null_of_mean(KL, np.array([[0, 1, 2], [3, 4, 5]]), groups, target, draws=20)
+    assert values.shape == (20,) and band.lo <= band.mean <= band.hi

@@ -2,6 +2,7 @@
 
 import math
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -106,6 +107,7 @@ def test_everything_retrieved_by_every_prompt_is_not_computed() -> None:
     assert found.p is None and found.beyond_chance is None and found.leading is None
 
 
+<<<<<<< HEAD
 def test_rows_that_belong_together_make_a_mean_less_sure() -> None:
     tops = np.stack([np.r_[np.arange(0, 30), np.arange(60, 70)], np.r_[np.arange(5, 33), np.arange(75, 87)]])
     drawn = shares(tops, LABELS, 2)
@@ -124,3 +126,40 @@ def test_lists_of_one_group_alone_still_leave_other_people_possible() -> None:
     assert found.points[0].estimate == pytest.approx(0.6) == found.points[0].hi
     assert found.points[0].lo <= own[0].lo + 1e-12 < 0.6 and found.points[1].hi >= own[1].hi - 1e-12 > -0.6
     assert found.shares[0].lo < 1.0 == found.shares[0].hi
+=======
+def test_the_group_of_an_effect_is_the_one_whose_exchange_departs_most() -> None:
+    """Nobody leads, group 3 is not exchanged at all, and in points group 1 changes more than the rare group 2."""
+    labels = np.repeat([0, 1, 2, 3], [200, 200, 12, 200])
+    before = np.concatenate([np.arange(0, 10), np.arange(200, 210), [400, 401, 402], np.arange(412, 420)])
+    after = np.concatenate([np.arange(50, 59), np.arange(250, 264), np.arange(412, 420)])
+    tops = np.stack([before] * 2), np.stack([after] * 2)
+    sizes = [200, 200, 12, 200]
+    leans = [mean_lean(top, labels, shares(top, labels, 4), sizes) for top in tops]
+    drawn = shares(tops[1], labels, 4) - shares(tops[0], labels, 4)
+    leans[0] = replace(leans[0], p=1.0)
+    found = mean_effect(*leans, tops, labels, drawn, (0.25,) * 4)
+    assert found.leading_before is None and found.group == 2
+    # where nothing was exchanged it is the one whose share changed most
+    same = mean_effect(*leans, (tops[0], tops[0]), labels, drawn * 0, (0.25,) * 4)
+    assert same.group == 0 and same.p == same.smallest_p == 1.0
+
+
+def test_who_leads_a_mean_has_a_departure_upwards_and_a_p_of_its_own() -> None:
+    tops = np.stack([np.arange(0, 40), np.arange(10, 50)])
+    found = mean_lean(tops, LABELS, shares(tops, LABELS, 2), SIZES)
+    assert found.leading == 0 and found.beyond_chance
+    assert replace(found, p=0.05).beyond_chance and not replace(found, p=0.0501).beyond_chance
+    assert replace(found, p=0.0501).leading is None
+    assert replace(found, departure=(0.5, 0.7)).leading == 1 and replace(found, departure=(0.0, -1.0)).leading is None
+    assert (
+        replace(found, p_adjusted=(0.05, 0.05)).leading == 0 and replace(found, p_adjusted=(0.06,) * 2).leading is None
+    )
+    assert replace(found, small=(True, False)).leading is None
+    few = mean_lean(tops[:, :20], np.repeat([0, 1], [29, 30]), np.zeros((5, 2, 2)), [29, 30])
+    assert few.small == (True, False)
+
+
+def test_two_sided_p_of_a_family_have_twice_the_draws_and_one_is_the_observed() -> None:
+    draws = sys.modules[permuted_means.__module__]._draws
+    assert [draws(tests) for tests in (1, 10, 11, 66)] == [19_999, 19_999, 21_999, 131_999]
+>>>>>>> mutants

@@ -139,3 +139,14 @@ def test_what_has_no_mean_says_why():
     assert (alike.lo, alike.hi) == pytest.approx((0.5, 0.5))
     ends = mean_of([3.0, 3.0], (1.0, 3.0))
     assert (ends.lo, ends.hi) == pytest.approx([1 + 2 * float(end) for end in wilson(2, 2)])
+
+
+def test_whatever_the_order_of_the_values_the_same_bits():
+    values = np.random.default_rng(1).exponential(size=301) * 10.0 ** np.random.default_rng(2).integers(-6, 6, 301)
+    assert all(mean_of(np.random.default_rng(i).permutation(values)) == mean_of(values) for i in range(5))
+
+
+def test_an_upper_end_mirrors_a_lower_one():
+    values = np.array([0.1, 0.7, 1.9])
+    found, other = mean_of(values, (-math.inf, 2.0)), mean_of(-values, (-2.0, math.inf))
+    assert (found.lo, found.hi) == pytest.approx((-other.hi, -other.lo)) and found.hi <= 2.0

@@ -33,6 +33,7 @@ def literal_list(groups: list[int], weights: list[int], k: int) -> list[int]:
 def test_weighted_lists_are_rows_repeated() -> None:
     rng = np.random.default_rng(0)
     groups, weights = np.append(rng.integers(-1, 3, 11), 2), rng.poisson(1.0, (40, 12))
+    weights[-1, -1] = 1
     found = weighted_lists(groups, weights, 10)
     assert found.tolist() == [literal_list(groups.tolist(), w, 10) for w in weights.tolist()]
     assert (found == -1).any() and weighted_lists(groups, np.zeros((2, 12), int), 3).tolist() == [[-1] * 3] * 2
