@@ -107,7 +107,6 @@ def test_everything_retrieved_by_every_prompt_is_not_computed() -> None:
     assert found.p is None and found.beyond_chance is None and found.leading is None
 
 
-<<<<<<< HEAD
 def test_rows_that_belong_together_make_a_mean_less_sure() -> None:
     tops = np.stack([np.r_[np.arange(0, 30), np.arange(60, 70)], np.r_[np.arange(5, 33), np.arange(75, 87)]])
     drawn = shares(tops, LABELS, 2)
@@ -126,7 +125,8 @@ def test_lists_of_one_group_alone_still_leave_other_people_possible() -> None:
     assert found.points[0].estimate == pytest.approx(0.6) == found.points[0].hi
     assert found.points[0].lo <= own[0].lo + 1e-12 < 0.6 and found.points[1].hi >= own[1].hi - 1e-12 > -0.6
     assert found.shares[0].lo < 1.0 == found.shares[0].hi
-=======
+
+
 def test_the_group_of_an_effect_is_the_one_whose_exchange_departs_most() -> None:
     """Nobody leads, group 3 is not exchanged at all, and in points group 1 changes more than the rare group 2."""
     labels = np.repeat([0, 1, 2, 3], [200, 200, 12, 200])
@@ -162,4 +162,3 @@ def test_who_leads_a_mean_has_a_departure_upwards_and_a_p_of_its_own() -> None:
 def test_two_sided_p_of_a_family_have_twice_the_draws_and_one_is_the_observed() -> None:
     draws = sys.modules[permuted_means.__module__]._draws
     assert [draws(tests) for tests in (1, 10, 11, 66)] == [19_999, 19_999, 21_999, 131_999]
->>>>>>> mutants
