@@ -128,9 +128,9 @@ def test_an_audit_names_the_prompt_of_which_its_method_leaves_nothing(tmp_path: 
     assert main(["audit", str(tmp_path / "spec.json"), "--out", str(tmp_path / "report")]) == 0
     report = json.loads((tmp_path / "report" / "report.json").read_text())
     reason = "Orth-Proj leaves nothing of “a photo of a man”: it lies in what it removes"
-    doctor, man = (one["metrics"]["max_skew"] for one in report["attributes"][0]["prompts"])
-    assert doctor["edited"]["estimate"] is not None and man["original"]["estimate"] is not None
-    assert [man[arm]["reason"] for arm in ("edited", "difference")] == [reason, reason]
+    doctor, man = report["attributes"][0]["prompts"]
+    assert doctor["after"]["max_skew"]["n"] == man["before"]["max_skew"]["n"] == 100
+    assert man["after"] == man["difference"] == {"reason": reason}
     verdicts = {entry["id"]: entry["verdict"] for entry in report["findings"]}
     assert verdicts["gender | a photo of a man | effect"] == "not computed"
     assert reason in (tmp_path / "report" / "report.html").read_text()
