@@ -39,7 +39,8 @@ class RoboShot(Intervention):
 
     Q_s spans the differences of prompts that say the same of two groups (row i of every group's prompts), Q_t those
     of the helpful pairs; without such pairs nothing is strengthened. Both are cut where a difference is too small to
-    have a direction (LEAST).
+    have a direction (LEAST). The cut is not the paper's, and results depend on it: on the default gallery MaxSkew is
+    .06 with it and .36 without.
     """
 
     title = "RoboShot"
