@@ -120,10 +120,15 @@ def away_words(away: Mapping[str, Any], target: Any) -> str:
     return said if target == "gallery" else f"{said}: the gallery brings {composition}, the model adds {model}"
 
 
-def added_up(difference: float, composition: float, model: float) -> tuple[str, str, str]:
-    """A difference of shares and its two parts in points, with as few decimals as let the printed parts add up."""
+def added_up(difference: float, composition: float, model: float, least: int = 0) -> tuple[str, str, str]:
+    """A difference of shares and its two parts in points, with as few decimals as let the printed parts add up.
+
+    Parameters
+    ----------
+    least : fewest decimals.
+    """
     parts = (difference, composition, model)
-    fine = next((n for n in (0, 1) if _adds_up(parts, n)), 2)
+    fine = next((n for n in range(least, 4) if _adds_up(parts, n)), 4)
     return points(difference, fine), points(composition, fine), points(model, fine)
 
 
@@ -193,36 +198,22 @@ def change_words(effect: Mapping[str, Any], own_target: bool) -> str:
     return f"{TARGET_CHANGE_WORDS[effect['direction']]}; {said}" if own_target else said
 
 
-def distance_line(distance: Mapping[str, Any], target: str) -> str:
-    """A distance to the target with its split, from one group of the block `distance` of a ranking; no word of chance.
-
-    Parameters
-    ----------
-    target : the target in words.
-    """
-    away = distance["difference"]
-    if away["estimate"] is None:
-        return f"Distance: not computed: {away['reason']}."
-    return DISTANCE.format(
-        **distance_parts(distance),
-        target=target,
-        interval="",
-        composition=in_points(distance["composition"]),
-        model=in_points(distance["model"]),
-    )
-
-
 def distance_parts(distance: Mapping[str, Any]) -> dict[str, str]:
-    """How far, and on which side of the target: "13.0 points", "above"."""
+    """A distance to the target in words that add up: "13.0 points", "above", and its parts "−32.9" and "+45.9"."""
     away = distance["difference"]["estimate"]
-    side = "at" if round(100 * abs(away), 1) == 0 else "above" if away > 0 else "below"
-    return {"difference": f"{100 * abs(away):.1f} points", "side": side}
+    difference, composition, model = added_up(away, distance["composition"], distance["model"], 1)
+    side = {"+": "above", "−": "below"}.get(difference[0], "away from")
+    return {
+        "difference": f"{difference.lstrip('+−')} points",
+        "side": side,
+        "composition": composition,
+        "model": model,
+    }
 
 
 def in_points(value: float) -> str:
     """Percentage points with their sign: "−32.9"; 0 has none."""
-    text = f"{100 * value:+.1f}"
-    return "0.0" if text in ("+0.0", "-0.0") else text.replace("-", "−")
+    return points(value, 1)
 
 
 def unknowable(effect: Mapping[str, Any]) -> str:

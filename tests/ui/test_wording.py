@@ -146,6 +146,20 @@ def test_the_printed_parts_of_a_distance_add_up(seed: int) -> None:
     assert one + other == pytest.approx(whole, abs=1e-9)
 
 
+@pytest.mark.parametrize("shown", [7, 10, 30, 97])
+def test_the_parts_of_a_distance_add_up_in_a_report(shown: int) -> None:
+    for count in range(shown + 1):
+        difference, composition = count / shown - 0.5, 30 / 177 - 0.5
+        away = {"difference": {"estimate": difference}, "composition": composition, "model": difference - composition}
+        said = verdicts.distance_parts(away)
+        size = {"above": 1, "below": -1, "away from": 0}[said["side"]] * float(said["difference"].split()[0])
+        one, other = (float(said[part].replace("−", "-")) for part in ("composition", "model"))
+        assert one + other == pytest.approx(size, abs=1e-9), said
+    assert verdicts.distance_parts({"difference": {"estimate": 0.0}, "composition": -0.2, "model": 0.2}) == {
+        "difference": "0.0 points", "side": "away from", "composition": "−20.0", "model": "+20.0"
+    }  # fmt: skip
+
+
 # -- no sentence mixes the two questions ------------------------------------------------------------------------------
 
 SHARES = ((37, 63, 0), (0, 100, 0), (34, 33, 33), (1, 1, 0), (83, 17, 0))

@@ -18,7 +18,6 @@ from core.verdicts import (
     NOT_COMPUTED,
     change_words,
     distance_parts,
-    in_points,
     lean_line,
     smallest,
     ties_line,
@@ -115,8 +114,8 @@ def about_distance(one: Document, prompt: Document, finding: Document) -> Markup
             side=parts["side"],
             target=_asked(target, distance["target"]),
             interval=mark(value, f" ({interval(value, 'points')}, n = {value['n']:,})"),
-            composition=Markup('<span class="setting">{}</span>').format(in_points(distance["composition"])),
-            model=mark(before["lean"][group]["points"], in_points(distance["model"])),
+            composition=Markup('<span class="setting">{}</span>').format(parts["composition"]),
+            model=mark(before["lean"][group]["points"], parts["model"]),
         ),
     )
 
