@@ -128,7 +128,7 @@ def added_up(difference: float, composition: float, model: float, least: int = 0
     least : fewest decimals.
     """
     parts = (difference, composition, model)
-    fine = next((n for n in range(least, 4) if _adds_up(parts, n)), 4)
+    fine = next((n for n in range(least, 12) if _adds_up(parts, n)), 12)
     return points(difference, fine), points(composition, fine), points(model, fine)
 
 
