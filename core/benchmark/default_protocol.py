@@ -3,7 +3,7 @@
 from typing import Any, ClassVar
 
 from core.benchmark.arms import ReadyArm
-from core.benchmark.base import PROTOCOLS, Cell, Column, Progress, Protocol, World
+from core.benchmark.base import PROTOCOLS, Cell, Column, Progress, Protocol
 from core.benchmark.measures import (
     accuracy,
     drift,
@@ -15,6 +15,7 @@ from core.benchmark.measures import (
     rankings,
     world_attributes,
 )
+from core.benchmark.world import World
 from core.config import ASSETS, InputError
 from core.gallery import Gallery, open_gallery
 from core.statistics import Estimate
@@ -95,7 +96,7 @@ def _attire(world: World, arm: ReadyArm) -> Estimate:
     gallery = open_gallery(ATTIRE)
     by_word = {word["word"]: word["prompt"] for word in planted_words()}
     groups = {word: (by_word[word],) for word in gallery.groups(ROLE)}
-    return accuracy(arm, PromptSet(ROLE, ("{}",), {ROLE: groups}), ROLE, gallery)
+    return accuracy(arm, PromptSet(ROLE, ("{}",), {ROLE: groups}), ROLE, world.scene.of(gallery))
 
 
 def _is_default(gallery: Gallery) -> bool:

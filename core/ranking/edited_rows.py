@@ -7,7 +7,7 @@ import numpy as np
 
 from core.config import Edit
 from core.interventions import INTERVENTIONS, Material
-from core.ranking.material import Items, items_of, refuse_infinite
+from core.ranking.items import Items, items_of, refuse_infinite
 from core.retrieval import Index, StoredIndex, passes
 
 Progress = Callable[[int, int, str], None]

@@ -7,7 +7,7 @@ import pandas as pd
 from core.figures import Picture, Series
 from core.neurons import codes_of
 from core.neurons.pair_cosines import similarity_gap
-from core.studies.arms import ask
+from core.studies.asking import ask
 from core.studies.base import STUDIES, Progress, Study, StudyRequest, StudyResult
 
 
