@@ -44,7 +44,7 @@ class Labelled:
 
     @cached_property
     def digest(self) -> str:
-        return digest_of([self.scene.gallery.digest, array_digest(self.rows), array_digest(self.labels)])
+        return digest_of([self.gallery.digest, array_digest(self.rows), array_digest(self.labels)])
 
 
 @dataclass(frozen=True, eq=False)
