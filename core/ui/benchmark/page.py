@@ -11,10 +11,11 @@ import streamlit as st
 from core.config import ASSETS, InputError
 from core.gallery import Gallery
 from core.store import plain, read_json
-from core.ui.benchmark.studies import class_prompts_of, studies
+from core.ui.benchmark.studies import studies
 from core.ui.parts import charts, provenance
 from core.ui.parts.frame import guard
-from core.ui.session import cache, jobs, results
+from core.ui.session import cache, jobs
+from core.ui.session.scene import chosen_scene, only_known_prompts
 from core.ui.session.state import AppState, get_state
 
 if TYPE_CHECKING:
@@ -97,18 +98,13 @@ def _usual_k(gallery: Gallery, protocol: str) -> int:
 def _world(state: AppState, gallery: Gallery, protocol: str, k: int) -> "World":
     """The chosen gallery, SAEs, attribute, part and half as a benchmark measures them."""
     from core.benchmark.worlds import usual_world
-    from core.zeroshot import PromptSet
 
-    saes = {side: file for side in state.saes if (file := cache.current_sae(side, state)) is not None}
-    known = gallery.prompts if results.only_known_prompts(state, gallery) else None
+    known = gallery.prompts if only_known_prompts(state, gallery) else None
     return usual_world(
-        gallery,
+        chosen_scene(state),
         protocol,
-        attribute=state.attribute_in(gallery.attributes),
-        saes=saes,
-        backbone=None if known else cache.current_backbone(state),
+        state.attribute_in(gallery.attributes),
         prompts=tuple(known) if known else _queries(gallery),
-        class_prompts=None if known else PromptSet.load(class_prompts_of(gallery)),
         k=k,
         where=dict(state.where),
     )
@@ -116,9 +112,9 @@ def _world(state: AppState, gallery: Gallery, protocol: str, k: int) -> "World":
 
 def _queries(gallery: Gallery) -> tuple[str, ...] | None:
     """Occupations, for galleries without words of their own."""
-    from core.benchmark.worlds import is_shipped
+    from core.benchmark.default_protocol import is_default
 
-    return None if is_shipped(gallery) else tuple(read_json(ASSETS / "prompts" / "occupations.json")["prompts"])
+    return None if is_default(gallery) else tuple(read_json(ASSETS / "prompts" / "occupations.json")["prompts"])
 
 
 def _measure(state: AppState, gallery: Gallery, protocol: str, k: int, methods: Sequence[str]) -> "BenchmarkResult":

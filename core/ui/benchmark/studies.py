@@ -11,7 +11,8 @@ from core.config import ASSETS
 from core.gallery import Gallery
 from core.store import plain, read_json
 from core.ui.parts import charts, provenance
-from core.ui.session import cache, jobs, results
+from core.ui.session import jobs
+from core.ui.session.scene import chosen_scene, only_known_prompts
 from core.ui.session.state import AppState
 
 if TYPE_CHECKING:
@@ -53,27 +54,19 @@ def _first(state: AppState, gallery: Gallery) -> list[str]:
     return [name for name in (first, *rest[:1]) if name]
 
 
-def class_prompts_of(gallery: Gallery) -> str:
-    """Name of the shipped class prompts that fit a gallery's groups."""
-    return "default-attributes" if "skin" in gallery.attributes else "faces-attributes"
-
-
 def _request(state: AppState, gallery: Gallery, name: str, attributes: tuple[str, ...]) -> "StudyRequest":
     from core.studies import STUDIES, StudyRequest
-    from core.zeroshot import PromptSet
 
-    saes = {side: file for side in state.saes if (file := cache.current_sae(side, state)) is not None}
-    only_known = results.only_known_prompts(state, gallery)
+    only_known = only_known_prompts(state, gallery)
     prompts = gallery.prompts if only_known else read_json(ASSETS / "prompts" / "occupations.json")["prompts"]
     needs = STUDIES.get(name).needs_model and not only_known
+    scene = chosen_scene(state, texts=needs)
     return StudyRequest(
-        gallery,
+        scene,
         attributes,
         tuple(prompts[:MOST_PROMPTS]),
-        saes,
-        cache.current_backbone(state) if needs else None,
         dict(state.edits),
-        class_prompts=None if only_known else PromptSet.load(class_prompts_of(gallery)),
+        class_prompts=None if only_known else scene.class_prompts,
         k=state.k,
         target=state.target_for(attributes[0]) if attributes else "gallery",
         where=dict(state.where),

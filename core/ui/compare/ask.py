@@ -11,6 +11,7 @@ from core.ui.parts.frame import guard
 from core.ui.parts.wording import TARGET_CHOICES, percent
 from core.ui.session import results
 from core.ui.session.prompts import short, suggestions
+from core.ui.session.scene import only_known_prompts
 from core.ui.session.state import OWN_TARGET, TARGETS, AppState, bind, get_state
 
 SIZES = (10, 20, 50, 100, 200, 500, 1000)
@@ -82,7 +83,7 @@ def _prompt(state: AppState, gallery: Gallery) -> None:
     key = f"prompt-{digest_of(state.query)[:12]}"
     with st.form("ask", border=False):
         field, button = st.columns([4, 1], vertical_alignment="bottom")
-        listed = gallery.prompts if results.only_known_prompts(state, gallery) else []
+        listed = gallery.prompts if only_known_prompts(state, gallery) else []
         if listed:
             text = field.selectbox("Prompt", listed, index=_place(state.query, listed), key=key)
         else:

@@ -70,7 +70,7 @@ def compare() -> None:
         return
     why.keep_to_its_prompt(state)
     question = results.asked(state, attribute)
-    if question.model is not None:
+    if question.scene.model is not None:
         unknown_words(state.query)
     switches, outcome = st.columns([1, 2.8], gap="medium")
     with switches, guard():

@@ -4,7 +4,8 @@ import pandas as pd
 import streamlit as st
 
 from core.config import digest_of
-from core.ranking.robustness import Robustness, robustness
+from core.ranking.robustness import robustness
+from core.ranking.variants import Robustness
 from core.studies.robustness import picture, rows_of
 from core.ui.parts import charts, provenance
 from core.ui.session import cache, results
@@ -57,5 +58,5 @@ def view(question: results.Asked) -> None:
 def asked(question: results.Asked, report: Progress | None = None) -> Robustness:
     """The finding's variants, once for the same question."""
     q = question
-    given = (q.gallery, q.request, [str(q.request.query)], q.model, q.saes, results.bench(q))
-    return cache.result("robustness", q.parts, lambda: robustness(*given, progress=report))
+    prompts = [str(q.request.query)]
+    return cache.result("robustness", q.parts, lambda: robustness(q.scene, q.request, prompts, progress=report))

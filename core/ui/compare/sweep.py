@@ -157,11 +157,11 @@ def swept(question: results.Asked, over: str, metric: str = "max_skew", report: 
         values = np.unique(np.geomspace(min(5, deepest), deepest, DEPTHS).astype(int)).tolist()
     else:
         values = np.linspace(0.0, 1.0, STEPS).tolist()
-    q, bench = replace(question, request=request), results.bench(question)
+    q = replace(question, request=request)
     return cache.result(
         "sweep",
         [*q.parts, over, values, metric],
-        lambda: sweep(q.gallery, request, over, values, q.model, q.saes, bench, metric, report),
+        lambda: sweep(q.scene, request, over, values, metric, report),
     )
 
 

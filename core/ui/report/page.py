@@ -18,7 +18,8 @@ from core.store import read_json
 from core.ui.parts import grids, provenance
 from core.ui.parts.frame import guard
 from core.ui.parts.wording import TARGET_CHOICES
-from core.ui.session import cache, jobs, results
+from core.ui.session import cache, jobs
+from core.ui.session.scene import only_known_prompts
 from core.ui.session.state import OWN_TARGET, TARGETS, AppState, get_state
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ def _questions(state: AppState, gallery: Gallery, given: Mapping[str, Any]) -> d
 
 def _suggested(state: AppState, gallery: Gallery) -> list[str]:
     """The prompt of Compare first, then prompts that this gallery's model is likely to know."""
-    if results.only_known_prompts(state, gallery):
+    if only_known_prompts(state, gallery):
         known = gallery.prompts
     else:
         known = read_json(ASSETS / "prompts" / "occupations.json")["prompts"]
@@ -197,7 +198,7 @@ def _spec(state: AppState, gallery: Gallery, asked: dict[str, Any]) -> "AuditSpe
     elif way in (RULE, ATTRIBUTION):
         asked["edit"] = {"select": way}
     asked["sae"] = asked["sae"] if asked["edit"] else None
-    model = None if results.only_known_prompts(state, gallery) else gallery.fingerprint("pooled").model
+    model = None if only_known_prompts(state, gallery) else gallery.fingerprint("pooled").model
     where = given.get("where") if given else dict(state.where)
     document = {"schema": SCHEMA, "gallery": state.gallery, "model": model, "where": where or {}, **asked}
     return AuditSpec.from_json({**document, "k": int(asked["k"]), "seed": int(asked["seed"])})
@@ -237,7 +238,7 @@ def _run(state: AppState, spec: "AuditSpec", options: dict[str, Any]) -> dict[st
     from core.store import partial_folder
 
     gallery = cache.current_gallery(state)
-    backbone = None if results.only_known_prompts(state, gallery) else cache.current_backbone(state)
+    backbone = None if only_known_prompts(state, gallery) else cache.current_backbone(state)
     kept = partial_folder(Path(tempfile.gettempdir()) / f"unskew-audit-{spec.digest[:24]}")
     with jobs.progress("Auditing") as progress, tempfile.TemporaryDirectory() as folder:
         result = run(spec, backbone, kept, progress)
