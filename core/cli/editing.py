@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from core.config import FORMS, Edit, InputError, Side, one_of
-from core.config import Form as EditForm
 from core.gallery import Gallery
 
 if TYPE_CHECKING:
@@ -42,8 +41,7 @@ class EditOptions:
 
     def edit(self, neurons: Sequence[int] = ()) -> Edit:
         """These neurons in the manner that was asked for; InputError for a manner that there is not."""
-        form: EditForm = one_of(self.form, FORMS, "--form")
-        return Edit(tuple(neurons), strength=self.strength, gamma=self.gamma, form=form, alpha=self.alpha)
+        return Edit(tuple(neurons), self.strength, self.gamma, one_of(self.form, FORMS, "--form"), self.alpha)
 
 
 def edited_scene(gallery: Gallery, sae: Sequence[str] | None, options: EditOptions) -> tuple["Scene", dict[Side, Edit]]:
