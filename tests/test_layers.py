@@ -33,7 +33,7 @@ ONE_MODULE = {
     "transformers": "core/backbones/hugging_face.py",
     "ray": "core/cluster.py",
     "sqlalchemy": "core/labelling/log.py",
-    "umap": "core/projection.py",
+    "umap": "core/projection/places.py",
 }
 PAGE_LINES = 120
 

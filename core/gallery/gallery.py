@@ -1,7 +1,7 @@
 """Reading a gallery: opened by its manifest alone, everything else is mapped or read when it is asked for."""
 
 import copy
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -12,18 +12,27 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import scipy.sparse as sparse
 
-from core.config import ASSETS, ATTACHES, HALVES, Attach, Fingerprint, Half, InputError, Side, digest_of, one_of
-from core.gallery.codes import Codes, check_codes, open_codes, write_codes
-from core.gallery.ivf import check_ivf
+from core.config import (
+    ASSETS,
+    ATTACHES,
+    HALVES,
+    Attach,
+    Fingerprint,
+    Half,
+    InputError,
+    Progress,
+    Side,
+    digest_of,
+    one_of,
+)
+from core.gallery.checking import changed_files, check_sizes
+from core.gallery.codes import Codes, open_codes, write_codes
 from core.gallery.labels import Labels
 from core.gallery.once import Once
 from core.gallery.units import unit_rows
 from core.readout import ReadoutArrays
-from core.store import PackedBlobs, file_digest, read_json
+from core.store import PackedBlobs, read_json
 
-Progress = Callable[[int, int, str], None]
-
-SCHEMA = 1
 SHIPPED = ("default", "default-probe", "default-attire", "default-captions")
 IDENTITY = (
     "attributes.parquet",
@@ -71,7 +80,7 @@ class Gallery:
         self._manifest = read_json(self.path / "manifest.json")
         self._once = Once()
         try:
-            self._check_sizes()
+            check_sizes(self.path, self._manifest)
             self._labels = Labels(self.path / "attributes.parquet", f"gallery {self.name}", self.together)
             self._check_shapes()
         except (KeyError, TypeError, AttributeError) as error:
@@ -343,32 +352,7 @@ class Gallery:
 
     def check(self, progress: Progress | None = None) -> list[str]:
         """Compare every file with its digest; one line for each that differs, an empty list where all is well."""
-        wrong, files = [], self._manifest["files"]
-        for done, (name, said) in enumerate(sorted(files.items())):
-            if progress:
-                progress(done, len(files), name)
-            path = self.path / name
-            if not path.is_file():
-                wrong.append(f"{name} is missing")
-            elif file_digest(path) != said["sha256"]:
-                wrong.append(f"{name} was changed after it was written")
-        wrong += check_codes(self.path) + check_ivf(self.path)
-        if progress:
-            progress(len(files), len(files), "done")
-        return wrong
-
-    def _check_sizes(self) -> None:
-        """InputError unless the manifest is of this schema and its files are there with the sizes that it says."""
-        if self._manifest["schema"] != SCHEMA:
-            raise InputError(f"{self.path} has schema {self._manifest['schema']}; this version reads schema {SCHEMA}")
-        for key in ("name", "kind", "n", "fingerprints", "split"):
-            self._manifest[key]  # KeyError names what is missing
-        for name, said in self._manifest["files"].items():
-            path = self.path / name
-            size = path.stat().st_size if path.is_file() else None
-            if size != said["bytes"]:
-                got = "is missing" if size is None else f"has {size} bytes"
-                raise InputError(f"{path} {got}; the manifest says {said['bytes']} bytes: copy or make it again")
+        return changed_files(self.path, self._manifest["files"], progress)
 
     def _check_shapes(self) -> None:
         """InputError unless table and arrays have the shapes that the manifest says."""
@@ -376,16 +360,13 @@ class Gallery:
             raise InputError(
                 f"{self.path / 'attributes.parquet'} has {self._labels.n} rows; the manifest says {self.n}"
             )
-        for attach, said in self._manifest["fingerprints"].items():
-            shape = self._map(f"{attach}.npy").shape
-            if shape != (self.n, said["d"]):
-                raise InputError(f"{self.path / attach}.npy has shape {shape}; the manifest says {(self.n, said['d'])}")
-
+        widths = {f"{attach}.npy": about["d"] for attach, about in self._manifest["fingerprints"].items()}
         if self.has_tokens:
-            shape = self._map("tokens.npy").shape
-            expected = (self.n, self.token_settings()["per_item"] * self._manifest["fingerprints"]["residual"]["d"])
-            if shape != expected:
-                raise InputError(f"{self.path / 'tokens.npy'} has shape {shape}; the manifest says {expected}")
+            widths["tokens.npy"] = self.token_settings()["per_item"] * self._manifest["fingerprints"]["residual"]["d"]
+        for name, width in widths.items():
+            shape = self._map(name).shape
+            if shape != (self.n, width):
+                raise InputError(f"{self.path / name} has shape {shape}; the manifest says {(self.n, width)}")
 
     # --- private ------------------------------------------------------------------------------------------------
 

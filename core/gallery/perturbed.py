@@ -10,11 +10,11 @@ from typing import Protocol
 import numpy as np
 from PIL import Image, ImageOps
 
-from core.config import Attach, InputError, digest_of, own_folder
+from core.config import Attach, InputError, Progress, digest_of, own_folder
 from core.datasets.images import read_image
 from core.gallery.codes import Codes
 from core.gallery.embedding import WORKERS
-from core.gallery.gallery import Gallery, Progress
+from core.gallery.gallery import Gallery
 from core.store import atomic_folder, read_array
 
 AS_IT_IS = "picture as it is"

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from core.config import Fingerprint, InputError, digest_of
-from core.gallery.gallery import Gallery, Progress
+from core.config import Fingerprint, InputError, Progress, digest_of
+from core.gallery.gallery import Gallery
 from core.gallery.units import BLOCK_ROWS
 from core.gallery.writing import About, finish_gallery, write_rows
 from core.store import publish, resumable_folder

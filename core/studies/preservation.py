@@ -7,11 +7,11 @@ from typing import ClassVar
 import numpy as np
 import pandas as pd
 
-from core.config import InputError
+from core.config import InputError, Progress
 from core.figures import Picture, Series
 from core.statistics import Estimate, mean_of
 from core.studies.arms import answered, ask
-from core.studies.base import STUDIES, Progress, Study, StudyRequest, StudyResult
+from core.studies.base import STUDIES, Study, StudyRequest, StudyResult
 
 COSINE = (-math.inf, 1.0)
 """What a cosine can be; the untouched arm's may all be 1."""

@@ -3,11 +3,11 @@
 import pandas as pd
 import streamlit as st
 
-from core.config import digest_of
+from core.config import Progress, digest_of
 from core.ranking.robustness import Robustness, robustness
 from core.studies.robustness import picture, rows_of
 from core.ui import cache, charts, provenance, results
-from core.ui.jobs import Progress, progress
+from core.ui.jobs import progress
 from core.ui.state import get_state
 
 ASKED = "robustness-asked"

@@ -10,13 +10,13 @@ import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
-from core.config import Edit
+from core.config import Edit, Progress
 from core.metrics import RANKING_METRICS, headline_metrics
 from core.ranking import Sweep, SweepPoint, sweep
 from core.statistics import Estimate, Lean
 from core.ui import cache, charts, provenance, results
 from core.ui.figure_parts import AFTER, BAND, BEFORE, INK, TARGET, framed
-from core.ui.jobs import Progress, progress
+from core.ui.jobs import progress
 from core.ui.state import bind, get_state
 from core.ui.wording import interval_of, number, percent, ratio_text, share_text
 from core.verdicts import lean_phrase, p_text, target_name

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from core.config import ASSETS, NOTHING, InputError, digest_of
+from core.config import ASSETS, NOTHING, InputError, Progress, digest_of
 from core.retrieval import Index
 
 Embed = Callable[[list[str]], np.ndarray]
@@ -17,7 +17,6 @@ REQUIRED, OPTIONAL = {"schema", "templates", "attributes"}, {"name", "descriptio
 CHUNK = 65_536
 BLOCK = 16_384
 """Items of an index that are normalised at a time: 16,384 x 1,024 float32 are 64 MB."""
-Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True)

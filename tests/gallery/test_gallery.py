@@ -327,4 +327,4 @@ def test_a_million_items_open_without_their_embeddings(tmp_path: Path, monkeypat
 def test_opening_imports_no_heavy_library() -> None:
     heavy = ("torch", "streamlit", "open_clip", "faiss", "umap")
     code = f"import core.gallery, sys; sys.exit(', '.join(m for m in {heavy!r} if m in sys.modules) or None)"
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).resolve().parent.parent)
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).resolve().parents[2])
