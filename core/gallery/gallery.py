@@ -28,10 +28,10 @@ from core.config import (
 from core.gallery.checking import changed_files, check_sizes
 from core.gallery.codes import Codes, open_codes, write_codes
 from core.gallery.labels import Labels
-from core.gallery.once import Once
-from core.gallery.units import unit_rows
+from core.memo import Memo
 from core.readout import ReadoutArrays
 from core.store import PackedBlobs, read_json
+from core.units import unit_rows
 
 SHIPPED = ("default", "default-probe", "default-attire", "default-captions")
 IDENTITY = (
@@ -78,7 +78,7 @@ class Gallery:
     def __init__(self, path: Path) -> None:
         self.path = Path(path)
         self._manifest = read_json(self.path / "manifest.json")
-        self._once = Once()
+        self._made = Memo()
         try:
             check_sizes(self.path, self._manifest)
             self._labels = Labels(self.path / "attributes.parquet", f"gallery {self.name}", self.together)
@@ -181,7 +181,7 @@ class Gallery:
 
     def thumb(self, i: int) -> bytes:
         """A small JPEG of item i; b"" where there is none."""
-        return self._once("thumbs", lambda: PackedBlobs.open(self.path, "thumbs"))[int(i)] if self.has_thumbs else b""
+        return self._made("thumbs", lambda: PackedBlobs.open(self.path, "thumbs"))[int(i)] if self.has_thumbs else b""
 
     @property
     def has_thumbs(self) -> bool:
@@ -253,7 +253,7 @@ class Gallery:
     def embeddings(self, attach: Attach = "pooled") -> np.ndarray:
         """Embeddings (n, d) as they were stored, memory-mapped, read-only."""
         self._require(attach)
-        return self._once(attach, lambda: self._map(f"{attach}.npy"))
+        return self._made(attach, lambda: self._map(f"{attach}.npy"))
 
     @property
     def has_tokens(self) -> bool:
@@ -263,7 +263,7 @@ class Gallery:
     def tokens(self) -> np.ndarray:
         """Random tokens after the last block (n * per_item, d_model), item after item, memory-mapped, read-only."""
         each = self.token_settings()["per_item"]
-        kept = self._once("tokens", lambda: self._map("tokens.npy"))
+        kept = self._made("tokens", lambda: self._map("tokens.npy"))
         return kept.reshape(self.n * each, -1)
 
     def token_settings(self) -> dict[str, int]:
@@ -277,26 +277,25 @@ class Gallery:
     def unit(self, rows: np.ndarray | None = None) -> np.ndarray:
         """Pooled embeddings divided by their length, float32 (n, d); do not write into it, it may be shared."""
         pooled = self.embeddings("pooled")
-        few = rows is not None and len(rows) < self.n // 10 and "unit" not in self._once
+        few = rows is not None and len(rows) < self.n // 10 and "unit" not in self._made
         if few or pooled.size * 4 > UNIT_BYTES:
             return unit_rows(pooled if rows is None else pooled[rows])
-        whole = self._once("unit", lambda: unit_rows(pooled))
+        whole = self._made("unit", lambda: unit_rows(pooled))
         return whole if rows is None else whole[rows]
 
     def readout(self) -> ReadoutArrays | None:
         """The map from residual to pooled embeddings; None where the gallery has no residuals."""
         if not self._has_file("readout.npz"):
             return None
-        return self._once("readout", lambda: ReadoutArrays.load(self.path / "readout.npz"))
+        return self._made("readout", lambda: ReadoutArrays.load(self.path / "readout.npz"))
 
     def codes(self, sae_digest: str) -> Codes | None:
         """Stored codes of the SAE with this digest, memory-mapped; None where there are none."""
         key = ("codes", sae_digest)
-        with self._once.lock:
-            found = self._once(key, lambda: open_codes(self.path, sae_digest, self.n))
-            if found is None:
-                self._once.forget(key)  # they may be written by then
-        return found
+        codes = self._made(key, lambda: open_codes(self.path, sae_digest, self.n))
+        if codes is None:
+            self._made.forget(key)  # they may be written by then
+        return codes
 
     def write_codes(
         self,
@@ -316,9 +315,8 @@ class Gallery:
                 )
             codes, d_sae = [codes], codes.shape[1]
         write_codes(self.path, sae_digest, codes, (self.n, d_sae), progress)
-        with self._once.lock:
-            self._once.forget(("codes", sae_digest))
-            written = self.codes(sae_digest)
+        self._made.forget(("codes", sae_digest))
+        written = self.codes(sae_digest)
         assert written is not None, "codes were written and are not there"
         return written
 
@@ -334,7 +332,7 @@ class Gallery:
         """The table that came with the known prompts (column `prompt` and whatever else it had)."""
         if not self._has_file("prompts.parquet"):
             return pd.DataFrame({"prompt": pd.Series(dtype="str")})
-        read = self._once("prompts", lambda: pq.read_table(self.path / "prompts.parquet").to_pandas())
+        read = self._made("prompts", lambda: pq.read_table(self.path / "prompts.parquet").to_pandas())
         return read.copy(deep=False)
 
     def prompt_embedding(self, text: str) -> np.ndarray | None:
@@ -342,7 +340,7 @@ class Gallery:
         row = self._prompt_rows.get(text)
         if row is None:
             return None
-        return np.array(self._once("prompts.npy", lambda: self._map("prompts.npy"))[row], dtype=np.float32)
+        return np.array(self._made("prompts.npy", lambda: self._map("prompts.npy"))[row], dtype=np.float32)
 
     @cached_property
     def _prompt_rows(self) -> dict[str, int]:

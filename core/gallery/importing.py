@@ -17,9 +17,9 @@ from core.datasets.tables import attribute_columns, read_table, require_filled, 
 from core.gallery.chunks import Chunk, KeptChunk, work_through
 from core.gallery.gallery import Gallery
 from core.gallery.together import require_together
-from core.gallery.units import BLOCK_ROWS, norms
 from core.gallery.writing import About, finish_gallery, summarised, write_frame, write_rows
 from core.store import BROKEN_ARRAY, PackedBlobs, publish, resumable_folder
+from core.units import BLOCK_ROWS, norms
 
 CHUNK = 512
 """Pictures between two points at which an interrupted import can go on."""

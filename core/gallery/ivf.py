@@ -9,10 +9,10 @@ import numpy as np
 from core.config import InputError, Progress, digest_of
 from core.gallery.gallery import Gallery
 from core.gallery.ivf_files import ARRAYS, FOLDER, MANIFEST, SCHEMA, GalleryIvf, read_ivf
-from core.gallery.units import unit_rows
 from core.retrieval import InvertedLists, best_rows, blocks, squared_lengths, times
 from core.retrieval.nearest import Centres, k_means
 from core.store import array_digest, atomic_file, file_digest, publish, read_json, resumable_folder, write_json
+from core.units import unit_rows
 
 SAMPLE = 64
 """Rows a list, drawn at random, of which the centres are found."""

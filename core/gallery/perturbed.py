@@ -90,7 +90,7 @@ class PerturbedGallery(Gallery):
         """Embeddings (n, d) of the changed pictures, float32, read-only."""
         self._require(attach)
         path = self._folder / f"{attach}.npy"
-        return self._once(f"changed {attach}", lambda: read_array(path, f"embeddings ({self.n}, d)"))
+        return self._made(f"changed {attach}", lambda: read_array(path, f"embeddings ({self.n}, d)"))
 
     def codes(self, sae_digest: str) -> Codes | None:
         """None: stored codes are of the pictures as they were."""

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from core.units import unit
+
 N_NEIGHBORS = 15
 """Of UMAP and of the trustworthiness that is reported."""
 MIN_DIST = 0.05
@@ -21,8 +23,8 @@ def pca_places(x: np.ndarray) -> np.ndarray:
 
     Each axis points to its largest loading, so that the same input gives the same map on every machine.
     """
-    unit = _unit(x)
-    centred = unit - unit.mean(axis=0)
+    rows = unit(x)
+    centred = rows - rows.mean(axis=0)
     _, vectors = np.linalg.eigh(centred.T @ centred)
     axes = vectors[:, ::-1][:, :2]
     signs = np.sign(axes[np.abs(axes).argmax(axis=0), np.arange(axes.shape[1])])
@@ -47,7 +49,7 @@ def umap_places(x: np.ndarray, seed: int = 0, n_neighbors: int = N_NEIGHBORS) ->
     near = min(n_neighbors, len(x) - 1)
     passes = {"n_epochs": int(min(EPOCHS, WORK / len(x))), "negative_sample_rate": NEGATIVES}
     model = umap.UMAP(near, metric="cosine", min_dist=MIN_DIST, random_state=seed, n_jobs=1, **passes)
-    return np.asarray(model.fit_transform(_unit(x).astype(np.float32)), dtype=np.float64)
+    return np.asarray(model.fit_transform(unit(x).astype(np.float32)), dtype=np.float64)
 
 
 def trustworthiness(x: np.ndarray, places: np.ndarray, n_neighbors: int = N_NEIGHBORS) -> float:
@@ -60,19 +62,19 @@ def trustworthiness(x: np.ndarray, places: np.ndarray, n_neighbors: int = N_NEIG
 
     if len(x) < 2 * n_neighbors + 2:
         return float("nan")
-    return float(of_sklearn(_unit(x), places, n_neighbors=n_neighbors, metric="cosine"))
+    return float(of_sklearn(unit(x), places, n_neighbors=n_neighbors, metric="cosine"))
 
 
 def nearest_cosine(x: np.ndarray) -> float:
     """Median over the rows of x (n, d) of the cosine to the nearest other row, in [-1, 1]; NaN for fewer than two."""
-    unit = _unit(x).astype(np.float32)
-    if len(unit) < 2:
+    rows = unit(x).astype(np.float32)
+    if len(rows) < 2:
         return float("nan")
-    nearest = np.empty(len(unit))
-    for start in range(0, len(unit), BLOCK):
-        cosines = unit[start : start + BLOCK] @ unit.T
-        rows = np.arange(len(cosines))
-        cosines[rows, start + rows] = -np.inf
+    nearest = np.empty(len(rows))
+    for start in range(0, len(rows), BLOCK):
+        cosines = rows[start : start + BLOCK] @ rows.T
+        here = np.arange(len(cosines))
+        cosines[here, start + here] = -np.inf
         nearest[start : start + BLOCK] = cosines.max(axis=1)
     return float(np.median(nearest))
 
@@ -82,14 +84,8 @@ def place_among(x: np.ndarray, places: np.ndarray, new: np.ndarray, n_neighbors:
 
     A map is not computed again for a visitor: it lands among what it resembles most.
     """
-    cosines = _unit(new) @ _unit(x).T
+    cosines = unit(new) @ unit(x).T
     near = np.argsort(-cosines, axis=1, kind="stable")[:, : n_neighbors + 1]
     values = np.take_along_axis(cosines, near, axis=1)
     weights = values[:, :-1] - values[:, -1:] + 1e-9
     return np.einsum("mk,mkd->md", weights / weights.sum(axis=1, keepdims=True), places[near[:, :-1]])
-
-
-def _unit(x: np.ndarray) -> np.ndarray:
-    x = np.asarray(x, dtype=np.float64)
-    lengths = np.linalg.norm(x, axis=1, keepdims=True)
-    return np.divide(x, lengths, out=np.zeros_like(x), where=lengths > 0)

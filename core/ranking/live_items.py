@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from core.config import Edit, Progress
-from core.gallery import Gallery, unit_rows
+from core.gallery import Gallery
 from core.interventions import INTERVENTIONS, Material
 from core.ranking.bench import Bench
 from core.ranking.material import Items, baseline_items, engine_part, item_material
@@ -22,6 +22,7 @@ from core.retrieval import (
     place_for,
     unit_query,
 )
+from core.units import unit_rows
 
 if TYPE_CHECKING:
     from core.saes.checkpoint import SAEFile

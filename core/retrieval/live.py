@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 
 from core.config import Edit, Progress
+from core.memo import Memo
 from core.retrieval.flat import Ranking, best_rows, require_k
-from core.retrieval.kept import Kept, kept_rows
 from core.retrieval.live_edit import LiveEdit, edited
 from core.retrieval.live_gallery import LiveGallery
 from core.retrieval.live_query import LiveQuery
+from core.retrieval.remembered import answers_of
 
 
 class LiveEngine:
@@ -29,7 +30,7 @@ class LiveEngine:
 
     def __init__(self, gallery: LiveGallery) -> None:
         self.gallery, self.n, self.on = gallery, gallery.n, gallery.on
-        self._queries, self._edits = Kept[LiveQuery](kept_rows(self.n)), Kept[LiveEdit](kept_rows(self.n))
+        self._queries, self._edits = Memo(answers_of(self.n)), Memo(answers_of(self.n))
 
     @property
     def nbytes(self) -> int:

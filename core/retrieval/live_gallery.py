@@ -1,23 +1,20 @@
 """A gallery as the live engine reads it: rows, codes and decoder where the sums are made, and what neurons do to it."""
 
-import threading
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sparse
 
 from core.config import InputError, Progress
+from core.memo import Memo
 from core.readout import ReadoutArrays
 from core.retrieval.geometry import Geometry, Pooled, Residual
 from core.retrieval.host import Host
-from core.retrieval.kept import Kept, kept_rows
+from core.retrieval.remembered import answers_of
 from core.retrieval.sums import Base, GallerySums
 from core.retrieval.switched import Column, Switched
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,12 +62,8 @@ class LiveGallery:
         self.geometry: Geometry = Pooled(x.shape[1]) if readout is None else Residual(readout)
         self.sums = GallerySums(x, self.pooled, self.codes, codes_by_row, self.W, self.b, self.geometry, lengths)
         self.on = on or Host()
-        self._lock = threading.Lock()
-        self._bases, self._sets = Kept[Base](2), Kept[Switched](kept_rows(self.n) // 4)
-        self._directions: dict[int, Direction] = {}
-        self._columns: dict[int, Column] = {}
-        self._decoded: dict[int, Any] = {}
-        self._along_pooled: dict[int, Any] = {}
+        self._bases, self._sets = Memo(2), Memo(answers_of(self.n) // 4)
+        self._directions, self._columns, self._decoded, self._along_pooled = Memo(), Memo(), Memo(), Memo()
 
     @cached_property
     def rows_x(self) -> Any:
@@ -105,7 +98,7 @@ class LiveGallery:
             w = self.W[j][None]
             return Direction(self.geometry.cross(w)[:, 0], self.geometry.push(w)[0])
 
-        return self._of_neuron(self._directions, j, make)
+        return self._directions(j, make)
 
     def crosses(self, neurons: np.ndarray) -> np.ndarray:
         """Cross vectors of a set (forms, S, d_in); no form of an empty set."""
@@ -123,7 +116,7 @@ class LiveGallery:
             crosses = self.on.times(self.rows_x, self.direction(j).cross, rows)
             return Column(rows, values, crosses * values)
 
-        return self._of_neuron(self._columns, j, make)
+        return self._columns(j, make)
 
     def switched(self, neurons: np.ndarray) -> Switched:
         """Sums over the codes of a set of neurons, remembered whatever their strengths."""
@@ -138,9 +131,7 @@ class LiveGallery:
     def _pooled_along(self, j: int) -> Any:
         """Stored pooled embedding . push(W_j) on the neuron's rows (m,); made when cosines are asked for."""
         push, rows = self.direction(j).pushed[None], self.column(j).rows
-        return self._of_neuron(
-            self._along_pooled, j, lambda: self.on.exact(self.on.times(self.rows_pooled, push, rows)[0])
-        )
+        return self._along_pooled(j, lambda: self.on.exact(self.on.times(self.rows_pooled, push, rows)[0]))
 
     def decoded_crosses(self, j: int) -> Any:
         """x_hat . cross(W_j) on the neuron's rows (forms, m); made at the first blend."""
@@ -149,13 +140,4 @@ class LiveGallery:
         def make() -> Any:
             return self.on.put((self.sums.codes_by_row[rows] @ (self.W @ cross.T) + cross @ self.b).T)
 
-        return self._of_neuron(self._decoded, j, make)
-
-    def _of_neuron(self, kept: dict[int, T], j: int, make: Callable[[], T]) -> T:
-        """What is kept of a neuron, from `make` where there is none yet; two threads may both make it."""
-        with self._lock:
-            if j in kept:
-                return kept[j]
-        made = make()
-        with self._lock:
-            return kept.setdefault(j, made)
+        return self._decoded(j, make)

@@ -7,8 +7,8 @@ import numpy as np
 import scipy.sparse as sparse
 
 from core.config import Progress
+from core.memo import Memo
 from core.retrieval.geometry import Geometry, Pooled
-from core.retrieval.kept import Kept
 from core.retrieval.products import blocks, each, in_precision, squared_lengths, times, working
 
 
@@ -67,8 +67,8 @@ class GallerySums:
         self.x, self.pooled, self.codes, self._by_row = x, pooled, codes, by_row
         self.W, self.b, self.geometry = W, b, geometry
         self._given_lengths = lengths
-        self._passes: Kept[Base] = Kept(2)
-        self._blends: Kept[Base] = Kept(1)
+        self._passes = Memo(2)
+        self._blends = Memo(1)
 
     @property
     def dtype(self) -> np.dtype:

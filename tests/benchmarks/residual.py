@@ -9,10 +9,10 @@ import numpy as np
 import scipy.sparse as sparse
 
 from core.config import Edit
-from core.gallery import unit_rows
 from core.interventions.neuron_edit import code_change
 from core.readout import ReadoutArrays
 from core.retrieval import FlatIndex, LiveEngine, LiveGallery, StoredIndex, blocks, same_ranking
+from core.units import unit_rows
 from tests.benchmarks.toggle import D_SAE, EACH, OTHERS, D, K, firing, measured, rates, timed
 
 D_MODEL = 768

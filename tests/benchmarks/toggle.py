@@ -13,10 +13,10 @@ import numpy as np
 import scipy.sparse as sparse
 
 from core.config import Edit
-from core.gallery import unit_rows
 from core.interventions.neuron_edit import code_change
 from core.metrics import RANKING_METRICS
 from core.retrieval import FlatIndex, LiveEngine, LiveGallery, Ranking, StoredIndex, best_rows, blocks, same_ranking
+from core.units import unit_rows
 
 D, D_SAE, L0, K = 512, 4096, 20, 1000
 OFTEN, SELDOM, EACH = 0.20, 0.05, 4

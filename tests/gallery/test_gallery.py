@@ -19,9 +19,10 @@ import pytest
 import scipy.sparse as sparse
 
 from core.config import Fingerprint, InputError
-from core.gallery import Gallery, import_gallery, open_gallery, parse_where, unit_rows
+from core.gallery import Gallery, import_gallery, open_gallery, parse_where
 from core.gallery import codes as codes_module
 from core.gallery.writing import About, finish_gallery
+from core.units import unit_rows
 
 N, D = 60, 8
 

@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.config import Edit, InputError
-from core.gallery import unit_rows
 from core.interventions import INTERVENTIONS, Material
 from core.readout import ReadoutArrays
 from core.retrieval import LiveEngine, LiveGallery, Ranking, best_rows, same_ranking, search
+from core.units import unit_rows
 
 N, D_IN, D, F, K = 150, 14, 10, 30, 40
 ATTACHES = ("pooled", "residual")
