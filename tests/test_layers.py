@@ -8,7 +8,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 FLOORS = [
     {"config"},
-    {"registry", "store", "readout", "cluster", "verdicts"},
+    {"registry", "store", "readout", "cluster", "verdicts", "memo", "units"},
     {"datasets", "backbones", "saes", "metrics", "prompts", "statistics", "retrieval", "projection", "figures"},
     {"gallery", "labelling"},
     {"training"},
@@ -33,7 +33,7 @@ ONE_MODULE = {
     "transformers": "core/backbones/hugging_face.py",
     "ray": "core/cluster.py",
     "sqlalchemy": "core/labelling/log.py",
-    "umap": "core/projection.py",
+    "umap": "core/projection/places.py",
 }
 PAGE_LINES = 120
 
