@@ -1,5 +1,6 @@
 """What the pages know about neurons: where they are found, how they fire for each group, and which to try first."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
     from core.gallery import Codes, Gallery
-    from core.neurons import Answers, Evidence, Lift, SocialNeurons
+    from core.neurons import Answers, Association, Evidence, Lift, SocialNeurons
     from core.saes.checkpoint import SAEFile
     from core.ui.session.uploads import Upload
 
