@@ -1,7 +1,7 @@
 """What the machine decided in an audit, before any statistics: which rows each arm retrieves for each prompt."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ import numpy as np
 
 from core.audit.sources import Sources
 from core.audit.spec import AuditSpec
-from core.config import InputError, NothingLeft, Side, digest_of
+from core.config import InputError, NothingLeft, Progress, Side, digest_of
 from core.edits.choosing import EditChoice, choose_edits
 from core.ranking.arms import EDITED, RANDOM_DRAWS, Arm, Edits, all_arms, both_arms, intervene
 from core.ranking.lists import ties_at
@@ -19,8 +19,6 @@ from core.ranking.request import RankRequest
 from core.ranking.rows import part_of
 from core.statistics import depth_for
 from core.store import atomic_file, read_arrays
-
-Progress = Callable[[int, int, str], None]
 
 STORED = ("arms", "rows", "rows_changed", "cosine", "spread", "ties")
 """Arrays of a stored ranking."""

@@ -1,17 +1,16 @@
 """A protocol with its columns, and the cell that it fills."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from core.benchmark.arms import ReadyArm
 from core.benchmark.world import World
-from core.config import InputError
+from core.config import InputError, Progress
 from core.registry import Registry
 from core.statistics import Band, Estimate
 
-Progress = Callable[[int, int, str], None]
 SCHEMA = 1
 
 

@@ -6,10 +6,10 @@ from typing import ClassVar
 import numpy as np
 
 from core.benchmark.arms import ReadyArm
-from core.benchmark.base import PROTOCOLS, Cell, Column, Progress, Protocol
+from core.benchmark.base import PROTOCOLS, Cell, Column, Protocol
 from core.benchmark.measures import cell_accuracies, world_attributes, worst_cell
 from core.benchmark.world import World
-from core.config import InputError, NothingLeft
+from core.config import InputError, NothingLeft, Progress
 from core.metrics import RANKING_METRICS
 from core.ranking.rows import Part
 from core.retrieval import best_rows, unit_query

@@ -1,13 +1,13 @@
 """Which neurons are switched: a choice that a specification can name, and the edit that each query gets from it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from core.config import Edit, Form, InputError, digest_of, one_of
+from core.config import Edit, Form, InputError, Progress, digest_of, one_of
 from core.edits.probe_set import ProbeSet, probe_set, unit_queries
 from core.edits.smallest import smallest_edit
 from core.neurons import RULES, Rule, social_neurons
@@ -15,8 +15,6 @@ from core.neurons.attribution import mean_contributions
 from core.ranking.queries import embed_texts
 from core.ranking.request import RankRequest
 from core.scene import Scene
-
-Progress = Callable[[int, int, str], None]
 
 MANNER = ("strength", "gamma", "form", "alpha")
 OWN: dict[str, tuple[str, ...]] = {

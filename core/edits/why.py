@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from core.config import NOTHING, Edit, InputError
+from core.config import NOTHING, Edit, InputError, Progress
 from core.edits.choosing import EditChoice, by_rule, query_vectors
 from core.edits.probe_set import ProbeSet, explained_set, probe_set
 from core.edits.smallest import SmallestEdit, smallest_edit
@@ -21,8 +21,6 @@ from core.ranking.rows import part_of
 from core.ranking.steps import rank
 from core.scene import Scene
 from core.statistics import Estimate, Lean
-
-Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import scipy.sparse as sparse
 
-from core.config import Edit, InputError, Side, digest_of
+from core.config import Edit, InputError, Progress, Side, digest_of
 from core.interventions import INTERVENTIONS, Intervention, matched_random_edits
 from core.interventions.base import NO_EDIT
 from core.interventions.reconstruction import reconstruction
@@ -20,7 +20,6 @@ from core.ranking.rows import part_of
 from core.ranking.shards import Shards
 from core.scene import Scene
 
-Progress = Callable[[int, int, str], None]
 Edits = Mapping[Side, Edit]
 
 ORIGINAL, EDITED, RECONSTRUCTION, PROJECTION = "original", "edited", "reconstruction only", "mean-difference projection"

@@ -1,12 +1,12 @@
 """Zero-shot classification before and after an edit: accuracy by cell, worst group, and how alike groups are served."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
-from core.config import InputError, NothingLeft
+from core.config import InputError, NothingLeft, Progress
 from core.ranking.arms import both_arms, intervene
 from core.ranking.queries import embed_texts
 from core.ranking.request import RankRequest
@@ -17,8 +17,6 @@ from core.statistics import Estimate
 from core.zeroshot import PromptSet, ZeroshotDifference, ZeroshotResult, class_embeddings, classify_items, evaluate
 from core.zeroshot import difference as accuracy_difference
 from core.zeroshot.parity import NAMES, ParityResult, parity, parity_change
-
-Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True, eq=False)

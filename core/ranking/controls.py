@@ -1,12 +1,12 @@
 """Beside every effect: the original, the SAE by itself, and random neurons of the same number and firing rate."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from core.config import Edit, InputError, Side
+from core.config import Edit, InputError, Progress, Side
 from core.metrics import RANKING_METRICS
 from core.metrics.base import count_groups
 from core.ranking.arms import (
@@ -39,7 +39,6 @@ from core.statistics import (
     with_null,
 )
 
-Progress = Callable[[int, int, str], None]
 MEAN_NULL_DRAWS = 200
 """Permutations behind the null band of a mean: all prompts are counted again in each."""
 

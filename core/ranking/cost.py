@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from core.config import InputError
+from core.config import InputError, Progress
 from core.ranking.arms import EDITED, ORIGINAL, arm_items, both_arms
 from core.ranking.leakage import LeakageCost, residual_leakage
 from core.ranking.queries import embed_texts
@@ -25,7 +25,6 @@ from core.zeroshot import (
     evaluate,
 )
 
-Progress = Callable[[int, int, str], None]
 ARMS = (ORIGINAL, EDITED)
 
 

@@ -1,10 +1,8 @@
 """Searched items under a neuron edit, answered by the live engine instead of a new index."""
 
-from collections.abc import Callable
-
 import numpy as np
 
-from core.config import Edit
+from core.config import Edit, Progress
 from core.gallery import unit_rows
 from core.interventions import INTERVENTIONS, Material
 from core.ranking.items import Items, baseline_items, engine_part, item_material
@@ -13,6 +11,7 @@ from core.retrieval import (
     FlatIndex,
     Index,
     LiveEngine,
+    LiveGallery,
     PartIndex,
     Ranking,
     StoredIndex,
@@ -22,23 +21,23 @@ from core.retrieval import (
 )
 from core.scene import Scene
 
-Progress = Callable[[int, int, str], None]
-
 
 def live_engine(material: Material, index: Index | None = None) -> LiveEngine:
     """The engine over the items of a material with codes; an index over the same items may know their lengths."""
     codes, arrays = material.require_codes(), material.sae.arrays()
     residual = material.attach == "residual"
     return LiveEngine(
-        material.x,
-        codes,
-        arrays["W_dec"],
-        arrays["b_dec"],
-        material.pooled if residual else None,
-        material.readout if residual else None,
-        index.lengths if isinstance(index, StoredIndex) else None,
-        material.codes_by_row,
-        place_for(material.x, material.pooled),
+        LiveGallery(
+            material.x,
+            codes,
+            arrays["W_dec"],
+            arrays["b_dec"],
+            material.pooled if residual else None,
+            material.readout if residual else None,
+            index.lengths if isinstance(index, StoredIndex) else None,
+            material.codes_by_row,
+            place_for(material.x, material.pooled),
+        )
     )
 
 

@@ -12,13 +12,13 @@ fail to show what a longer one shows: "no lean beyond chance" there is no eviden
 direction is.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from core.config import Attach, InputError
+from core.config import Attach, InputError, Progress
 from core.gallery import Gallery
 from core.gallery.perturbed import AS_IT_IS, PERTURBATIONS, ImageModel, Perturbation, perturbed, why_no_pictures
 from core.interventions import INTERVENTIONS
@@ -32,8 +32,6 @@ from core.ranking.variants import PromptRobustness, Robustness, Variant
 from core.scene import Scene
 from core.scene.texts import same_model, why_not_embedded
 from core.statistics import effect_of, exchange_of, lean_of
-
-Progress = Callable[[int, int, str], None]
 
 FACTORS = ((1, 4), (1, 2), (2, 1), (4, 1))
 """Multiples of k, as numerator and denominator."""

@@ -1,11 +1,10 @@
 """From a request to a result in six steps: rows, queries, items, arms, lists, and what is said beside them."""
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from core.config import NothingLeft
+from core.config import NothingLeft, Progress
 from core.ranking.arms import both_arms, intervene
 from core.ranking.fitting import Fitter
 from core.ranking.lists import compare, measured
@@ -23,7 +22,6 @@ from core.verdicts import ALL_RETRIEVED, clustered, most_retrieved
 if TYPE_CHECKING:
     from core.cluster import Cluster
 
-Progress = Callable[[int, int, str], None]
 
 MOST_OF_THEM = 0.5
 """From this share of the searched rows on, a list says more about the gallery than about the query."""

@@ -4,7 +4,7 @@ Only embeddings come from there, and which rows are searched: every number of th
 but for metrics that the second author has no formula of, which the verdict names.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy as np
 from core.audit.arms import Ranked, costed_prompt, request_for
 from core.audit.sources import Sources
 from core.audit.spec import AuditSpec
+from core.config import Progress
 from core.ranking.arms import EDITED, ORIGINAL, Arm, Edits, arm_items, both_arms
 from core.ranking.changes import list_change
 from core.ranking.measures import list_numbers, metrics_beside
@@ -37,8 +38,6 @@ __all__ = [
     "queries_of",
     "vectors_of",
 ]
-
-Progress = Callable[[int, int, str], None]
 
 
 def queries_of(scene: Scene, request: RankRequest, texts: Sequence[str]) -> Queries:
