@@ -8,12 +8,13 @@ import numpy as np
 import scipy.sparse as sparse
 
 from core.config import Attach, Edit, InputError, digest_of
-from core.gallery import Gallery, unit_rows
+from core.gallery import Gallery
 from core.interventions import INTERVENTIONS, Material
 from core.ranking.rows import Part
 from core.retrieval import FlatIndex, Index, LackingIndex, PartIndex, StoredIndex
 from core.saes.frozen import FrozenFile, FrozenSAE
 from core.scene import Scene
+from core.units import unit_rows
 
 if TYPE_CHECKING:
     from core.saes.checkpoint import SAEFile

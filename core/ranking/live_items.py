@@ -3,7 +3,6 @@
 import numpy as np
 
 from core.config import Edit, Progress
-from core.gallery import unit_rows
 from core.interventions import INTERVENTIONS, Material
 from core.ranking.items import Items, baseline_items, engine_part, item_material
 from core.ranking.rows import Part
@@ -20,6 +19,7 @@ from core.retrieval import (
     unit_query,
 )
 from core.scene import Scene
+from core.units import unit_rows
 
 
 def live_engine(material: Material, index: Index | None = None) -> LiveEngine:

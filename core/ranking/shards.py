@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from core.config import Edit
-from core.gallery import unit_rows
 from core.gallery.spreading import gallery_there
 from core.interventions import Material
 from core.ranking.items import Items, editable_at, encode, is_large
@@ -19,6 +18,7 @@ from core.retrieval import FlatIndex, LiveEngine, Ranking, StoredIndex
 from core.retrieval.shards import ShardedIndex
 from core.saes.frozen import FrozenFile
 from core.scene import Scene
+from core.units import unit_rows
 
 if TYPE_CHECKING:
     from core.cluster import Cluster, Held
