@@ -125,7 +125,7 @@ def ranked(spec: AuditSpec, sources: Sources, attribute: str, prompt: str, edits
         asked = arm.of(request)
         queries = embed_texts(scene, asked, [prompt])
         try:
-            items, vectors = intervene(scene, asked, queries)
+            items, vectors = intervene(scene, part, asked, queries)
         except NothingLeft as error:
             absent.append((arm.name, str(error)))
             continue

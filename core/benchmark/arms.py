@@ -127,7 +127,8 @@ class ReadyArm:
             request = replace(request, edits={} if edit is None else {scene.gallery.side: edit})
         queries = embed_texts(scene, request, texts)
         untouched = self.arm.choice is not None and edit is None
-        return intervene(scene, replace(request, method="identity") if untouched else request, queries)
+        asked = replace(request, method="identity") if untouched else request
+        return intervene(scene, part_of(scene, request), asked, queries)
 
     def part(self, scene: Scene | None = None, half: Half | None = None) -> Part:
         """Rows that this arm is measured on."""

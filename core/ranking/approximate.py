@@ -90,7 +90,7 @@ def approximate_rank(scene: Scene, request: RankRequest, ivf: GalleryIvf, probes
     index = IvfIndex(ivf.rows, ivf.lengths, ivf.inverted, probes, rows)
     nothing = np.zeros(0)
     items = Items(index, nothing.astype(np.int64), nothing, digest_of([part.digest, ivf.digest, probes]))
-    found = measured(scene, request, items, vector, every_score=False)
+    found = measured(scene, part, request, items, vector, every_score=False)
     recall = recall_of(ivf, probes, request.k)
     lists, looked_at = len(ivf.inverted), index.looked_at(vector)
     search = ApproximateSearch(lists, probes, looked_at, part.n, request.k, recall, ivf.about["queries"], ivf.digest)

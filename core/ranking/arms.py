@@ -16,7 +16,7 @@ from core.ranking.items import Items, baseline_items, edited_items, engine_part,
 from core.ranking.live_items import engine_for, live_items
 from core.ranking.queries import Queries
 from core.ranking.request import RankRequest
-from core.ranking.rows import part_of
+from core.ranking.rows import Part, part_of
 from core.ranking.shards import Shards
 from core.scene import Scene
 
@@ -99,6 +99,7 @@ def _codes(scene: Scene, request: RankRequest, queries: Callable[[], Queries], s
 
 def intervene(
     scene: Scene,
+    part: Part,
     request: RankRequest,
     queries: Queries,
     progress: Progress | None = None,
@@ -109,18 +110,22 @@ def intervene(
     The edit of the gallery's own side changes the items, a text edit of an image gallery changes the queries; methods
     without neurons change what they say they change, whatever the edits.
     """
-    vectors = queries.vectors(request.method, request.edits.get("text") if scene.gallery.side == "image" else None)
-    return arm_items(scene, request, progress, shards), vectors
+    items = arm_items(scene, part, request, progress, shards)
+    return items, queries.vectors(request.method, request.edits.get("text") if scene.gallery.side == "image" else None)
 
 
 def arm_items(
-    scene: Scene, request: RankRequest, progress: Progress | None = None, shards: Shards | None = None
+    scene: Scene,
+    part: Part,
+    request: RankRequest,
+    progress: Progress | None = None,
+    shards: Shards | None = None,
 ) -> Items:
     """The searched items under the request's method, remembered.
 
     With `shards` they stay where these are; InputError for a method that changes the items by more than an edit.
     """
-    gallery, part, method = scene.gallery, part_of(scene, request), request.method
+    gallery, method = scene.gallery, request.method
     if gallery.side == "text" and "image" in request.edits:
         raise InputError(f"gallery {gallery.name} holds captions, which an image SAE cannot edit; use a text SAE")
     baseline = baseline_items(scene, part) if shards is None else shards.items(None, part.digest)

@@ -137,11 +137,11 @@ def class_answers(
     progress: Progress | None = None,
 ) -> np.ndarray:
     """Class number of every searched row under the request's method."""
-    items = None
+    items, part = None, part_of(scene, request)
 
     def embed(texts: list[str]) -> np.ndarray:
         nonlocal items
-        items, vectors = intervene(scene, request, embed_texts(scene, request, texts), progress)
+        items, vectors = intervene(scene, part, request, embed_texts(scene, request, texts), progress)
         return vectors
 
     unit = class_embeddings(embed, prompts, classified)

@@ -202,7 +202,7 @@ class _AllPrompts:
     def __init__(self, scene: Scene, request: RankRequest, queries: Queries) -> None:
         self.scene, self.request, self.queries = scene, request, queries
         self.part = part_of(scene, request)
-        items, vectors = intervene(scene, Arm(ORIGINAL, "identity", {}).of(request), queries)
+        items, vectors = intervene(scene, self.part, Arm(ORIGINAL, "identity", {}).of(request), queries)
         self._original = self._searched(items, vectors)
         self.groups = self._leading()
 
@@ -214,7 +214,7 @@ class _AllPrompts:
     def arm(self, arm: Arm) -> ControlArm:
         """One arm on all prompts."""
         part, k = self.part, self.request.k
-        items, vectors = intervene(self.scene, arm.of(self.request), self.queries)
+        items, vectors = intervene(self.scene, part, arm.of(self.request), self.queries)
         rankings = self._original if arm.name == ORIGINAL else self._searched(items, vectors)
         values = RANKING_METRICS.get("max_skew")()(part.labels[rankings[:, :k]], part.target)
         points, moved, skew, change = self._estimates(rankings, values)

@@ -148,7 +148,7 @@ class _Sides:
     def __init__(self, scene: Scene, request: RankRequest, progress: Progress | None) -> None:
         self.scene, self.request, self.part = scene, request, part_of(scene, request)
         self._asked = {arm.name: arm.of(request) for arm in both_arms(request)}
-        self.items = {name: arm_items(scene, asked, progress) for name, asked in self._asked.items()}
+        self.items = {name: arm_items(scene, self.part, asked, progress) for name, asked in self._asked.items()}
 
     def embed(self, arm: str) -> Callable[[Sequence[str]], np.ndarray]:
         """Embeds texts as this arm does."""

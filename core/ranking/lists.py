@@ -9,7 +9,7 @@ from core.ranking.items import Items
 from core.ranking.measures import list_numbers
 from core.ranking.request import RankRequest
 from core.ranking.results import ArmResult, Difference, RankChange
-from core.ranking.rows import Part, part_of
+from core.ranking.rows import Part
 from core.retrieval import Ranking, ranks_of, unit_query
 from core.scene import Scene
 from core.statistics import Estimate, above_median, depth_for
@@ -20,13 +20,12 @@ SCORED_ROWS = 200_000
 
 
 def measured(
-    scene: Scene, request: RankRequest, items: Items, vector: np.ndarray, every_score: bool = True
+    scene: Scene, part: Part, request: RankRequest, items: Items, vector: np.ndarray, every_score: bool = True
 ) -> ArmResult:
     """Search the items and measure the top k; remembered, because the arm without edit repeats at every toggle.
 
     `every_score` says whether the items' index scores all of them, and not only those that it looked at.
     """
-    part = part_of(scene, request)
     items.require(request.k)
     vector = unit_query(vector, items.index.d)
     target = request.target if isinstance(request.target, str) else dict(request.target)
@@ -84,6 +83,7 @@ def compare(
     (items_before, vector_before), (items_after, vector_after) = arms
     tops = [arm.deep[: request.k] for arm in results]
     rankings = (before.deep, after.deep)
+    places = _places_before(before, tops[1], items_before, vector_before)
     change = list_change(
         before.numbers,
         after.numbers,
@@ -95,7 +95,6 @@ def compare(
         same=not len(items_after.changed) and np.array_equal(vector_before, vector_after),
     )
     old, new = set(before.ids), set(after.ids)
-    places = _places_before(before, tops[1], items_before, vector_before)
     cosines = items_after.cosines
     return Difference(
         change=change,

@@ -82,12 +82,12 @@ class _Question:
         scene = self.scene if gallery is None else self.scene.of(gallery)
         queries = embed_texts(scene, self.request, texts)
         self.notes.extend(queries.notes)
-        arms = both_arms(self.request)
+        arms, part = both_arms(self.request), part_of(scene, self.request)
         rows: dict[tuple[int, str], np.ndarray] = {}
         for number, arm in enumerate(arms):
-            items, vectors = intervene(scene, arm.of(self.request), queries)
+            items, vectors = intervene(scene, part, arm.of(self.request), queries)
             rows |= {(number, text): _searched(items, v, depth) for text, v in zip(texts, vectors, strict=True)}
-        return _Lists(part_of(scene, self.request), rows, len(arms) > 1)
+        return _Lists(part, rows, len(arms) > 1)
 
 
 def _searched(items: Items, vector: np.ndarray, depth: int) -> np.ndarray:

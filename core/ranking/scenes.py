@@ -9,7 +9,7 @@ import numpy as np
 from core.config import digest_of
 from core.ranking.items import Items
 from core.ranking.request import RankRequest
-from core.ranking.rows import part_of
+from core.ranking.rows import Part
 from core.scene import Scene
 from core.statistics import Estimate, sign_flips, wilson
 from core.store import array_digest
@@ -158,14 +158,16 @@ def scene_change(before: SceneGaps, after: SceneGaps, seed: int = 0) -> SceneArm
 # -- of a question ----------------------------------------------------------------------------------------------------
 
 
-def scenes_of(scene: Scene, request: RankRequest, arms: Sequence[tuple[Items, np.ndarray]]) -> Scenes | None:
+def scenes_of(
+    scene: Scene, part: Part, request: RankRequest, arms: Sequence[tuple[Items, np.ndarray]]
+) -> Scenes | None:
     """The scenes of a ranking's searched rows; None where the gallery keeps nothing together or has one group.
 
     Parameters
     ----------
     arms : items and query vector (d,) before and, with an edit, after.
     """
-    gallery, bench, part = scene.gallery, scene.bench, part_of(scene, request)
+    gallery, bench = scene.gallery, scene.bench
     every = gallery.clusters()
     if every is None or len(part.groups) < 2:
         return None

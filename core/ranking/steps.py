@@ -49,18 +49,18 @@ def rank(
     InputError : what was asked for does not fit together; the message names both sides.
     """
     part, query = part_of(scene, request), embed_query(scene, request)
-    arms, results, reason = [], [], None
+    arms, reason = [], None
     with spread(cluster, scene, part) as shards:
         for arm in both_arms(request):
             try:
-                items, vectors = intervene(scene, arm.of(request), query, progress, shards)
+                items, vectors = intervene(scene, part, arm.of(request), query, progress, shards)
             except NothingLeft as error:
                 reason = str(error)
                 break
             arms.append((items, vectors[0]))
-            results.append(measured(scene, request, items, vectors[0]))
+        results = [measured(scene, part, request, items, vector) for items, vector in arms]
         difference = compare(part, request, results, arms) if len(arms) > 1 else None
-        inside = scenes_of(scene, request, arms)
+        inside = scenes_of(scene, part, request, arms)
     notes = (*query.notes, *notes_of(part, query.fitter), *(n for items, _ in arms for n in items.note(request.method)))
     digests = digests_of(query.fitter, arms[0][1])
     return RankResult(request, part, digests, notes, *results, difference=difference, reason=reason, scenes=inside)

@@ -49,13 +49,14 @@ def answered(scene: Scene, asked: RankRequest, texts: Sequence[str]) -> tuple[Pa
     """Searched rows, items and query vectors (m, d) under a request's method; the original where it asks for none."""
     if not asked.intervenes:
         asked = replace(asked, method="identity")
-    items, vectors = intervene(scene, asked, embed_texts(scene, asked, texts))
-    return part_of(scene, asked), items, vectors
+    part = part_of(scene, asked)
+    return part, *intervene(scene, part, asked, embed_texts(scene, asked, texts))
 
 
 def searched(scene: Scene, asked: RankRequest) -> tuple[Part, Items]:
     """Searched rows and items under a request's method, without any query."""
-    return part_of(scene, asked), arm_items(scene, asked)
+    part = part_of(scene, asked)
+    return part, arm_items(scene, part, asked)
 
 
 def max_skews(request: StudyRequest, attribute: str, edits: Edits | None = None) -> np.ndarray:

@@ -53,7 +53,7 @@ def vectors_of(scene: Scene, request: RankRequest, texts: Sequence[str]) -> np.n
 
 def items_of(scene: Scene, request: RankRequest, progress: Progress | None = None) -> Index:
     """The searched items under the request's method, float32."""
-    return arm_items(scene, request, progress).index
+    return arm_items(scene, part_of(scene, request), request, progress).index
 
 
 @dataclass(frozen=True, eq=False)

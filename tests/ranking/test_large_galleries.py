@@ -82,7 +82,7 @@ def test_what_reads_the_edited_rows_themselves(stored, attach, half):
             stored()
         scene = Scene(IMAGES, saes)
         part = part_of(scene, asked)
-        items = {arm.name: arm_items(scene, arm.of(asked)) for arm in both_arms(asked)}
+        items = {arm.name: arm_items(scene, part, arm.of(asked)) for arm in both_arms(asked)}
         assert isinstance(items[ORIGINAL].index, (StoredIndex, PartIndex)) == large
         found.append((items[EDITED].index.unit, residual_leakage(IMAGES, part, items, "gender")))
     np.testing.assert_allclose(found[0][0], found[1][0], atol=1e-6)

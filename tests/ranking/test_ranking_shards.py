@@ -54,8 +54,8 @@ def test_shards_rank_as_one_engine_whatever_is_switched(gallery, sae_file, monke
                 alpha=0.5,
             )
             request = replace(asked, edits={"image": edit})
-            alone = arm_items(scene, request)
-            apart = arm_items(scene, request, shards=shards)
+            alone = arm_items(scene, part, request)
+            apart = arm_items(scene, part, request, shards=shards)
             query, k = rng.normal(size=8), int(rng.integers(1, part.n + 1))
             assert same_ranking(alone.index.search(query, k), apart.index.search(query, k), 1e-6)
             np.testing.assert_allclose(apart.index.scores(query), alone.index.scores(query), atol=1e-6)
@@ -69,7 +69,7 @@ def test_methods_that_look_at_all_items_are_refused(gallery):
         spread(Here(), scene, part_of(scene, request)) as shards,
         pytest.raises(InputError, match="mean-difference changes all items together"),
     ):
-        arm_items(scene, request, shards=shards)
+        arm_items(scene, part_of(scene, request), request, shards=shards)
 
 
 def test_a_worker_that_does_not_see_the_gallery_says_so(gallery):
