@@ -21,6 +21,7 @@ from core.ranking.measures import (
 from core.ranking.rows import Part
 from core.statistics import (
     MINIMUM_N,
+    NORMAL,
     Estimate,
     MeanEffect,
     MeanLean,
@@ -249,7 +250,7 @@ def _mean_cosine(found: Mapping[str, Ranked], arm: str, part: Part) -> dict[str,
     """Mean cosine of a row before and after, over rows and prompts; its interval is that of a mean over n rows."""
     moments = [(one.cosine[i], one.spread[i]) for one in found.values() for i in [one.arms.index(arm)]]
     mean, spread = np.mean(moments, axis=0).tolist()
-    half = 1.96 * spread / math.sqrt(part.n)
+    half = NORMAL * spread / math.sqrt(part.n)
     return number(Estimate(mean, max(mean - half, -1.0), min(mean + half, 1.0), part.n), NO_TARGET)
 
 

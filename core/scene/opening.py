@@ -51,7 +51,8 @@ def load_saes(gallery: Gallery, names: Sequence[str]) -> dict[Side, "SAEFile"]:
 
 def shipped_saes_for(gallery: Gallery, sides: Sequence[Side] = ("image", "text")) -> SAEs:
     """The SAEs that ship for some sides, where the gallery holds embeddings of the shipped model; else none."""
-    from core.saes.checkpoint import load_sae, shipped_saes
+    from core.saes.checkpoint import load_sae
+    from core.saes.folder import shipped_saes
 
     saes: dict[Side, SAEFile] = {}
     for side in sides:

@@ -12,7 +12,7 @@ from core.edits.choosing import EditChoice, choose_edits
 from core.figures import Picture, Series
 from core.neurons import codes_of, social_neurons
 from core.ranking import RankRequest, controls
-from core.statistics import CORRECTIONS, Lean, auc_estimate, corrected, lean_of, share_estimate
+from core.statistics import CORRECTIONS, NORMAL, Lean, auc_estimate, corrected, lean_of, share_estimate
 from core.statistics.paired import weighted_lists
 from core.store import read_json
 from core.studies.base import STUDIES, Study, StudyRequest, StudyResult
@@ -330,7 +330,7 @@ def interval_coverage(words: Words, k: int, seed: int) -> dict[str, Any]:
         truth = male[rows[:k]].mean()
         inside.append(np.mean([share.lo <= truth <= share.hi for share in shares]))
     share = np.array(inside)
-    half = 1.96 * share.std(ddof=1) / np.sqrt(len(share))
+    half = NORMAL * share.std(ddof=1) / np.sqrt(len(share))
     mean = float(share.mean())
     return {"share_interval": {"estimate": mean, "lo": mean - half, "hi": min(mean + half, 1.0), "n": len(share)}}
 

@@ -156,7 +156,7 @@ def ndkl_not_normalised(patch: Patch) -> None:
 
 
 def a_ninety_percent_interval(patch: Patch) -> None:
-    patch.setattr(core.statistics.exchange, "Z", 1.645)
+    patch.setattr(core.statistics.exchange, "NORMAL", 1.645)
 
 
 def worst_group_not_picked(patch: Patch) -> None:
