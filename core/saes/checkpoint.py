@@ -9,7 +9,7 @@ from typing import Any
 
 import safetensors.numpy
 
-from core.config import ASSETS, Fingerprint, InputError, digest_of
+from core.config import ASSETS, Attach, Fingerprint, InputError, Side, digest_of
 from core.saes.base import SAE, SAES, new_sae, sae_config
 from core.saes.config import SHAPE, SAEConfig, own_settings, shape_of
 from core.saes.exchange import read_foreign, source_name
@@ -38,12 +38,12 @@ class SAEFile:
     """Digest of the gallery it was trained on."""
 
     @property
-    def side(self) -> str | None:
+    def side(self) -> Side | None:
         """The tower it belongs to; None where the file does not say."""
         return self.fingerprint.side if self.fingerprint else None
 
     @property
-    def attach(self) -> str | None:
+    def attach(self) -> Attach | None:
         """The attach point it belongs to; None where the file does not say."""
         return self.fingerprint.attach if self.fingerprint else None
 

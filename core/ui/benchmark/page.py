@@ -4,6 +4,7 @@ import html
 import io
 import json
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -15,6 +16,7 @@ from core.ui.benchmark.studies import class_prompts_of, studies
 from core.ui.parts import charts, provenance
 from core.ui.parts.frame import guard
 from core.ui.session import cache, jobs, results
+from core.ui.session.choices import Choice
 from core.ui.session.state import AppState, get_state
 
 if TYPE_CHECKING:
@@ -52,17 +54,17 @@ def _methods(state: AppState, gallery: Gallery) -> None:
     names = sorted(PROTOCOLS, key=lambda name: (name != "default", name))
     titles = {name: PROTOCOLS.get(name).title for name in names}
     left, middle, depth, right = st.columns([1, 2.2, 0.55, 0.7], vertical_alignment="bottom")
-    protocol = left.selectbox("Protocol", names, format_func=titles.get, help=PROTOCOLS.get(names[0]).words)
+    protocol = left.selectbox("Protocol", names, format_func=titles.__getitem__, help=PROTOCOLS.get(names[0]).words)
     chosen = middle.multiselect(
         "Methods", arm_names(), format_func=lambda name: find_arm(name).title, placeholder="All methods"
     )
     k = depth.number_input("k", 1, gallery.n, _usual_k(gallery, protocol), help="How many are retrieved")
     go = right.button("Measure", key="benchmark-measure", type="primary", icon=":material/speed:", width="stretch")
     st.caption(f"{PROTOCOLS.get(protocol).words} Gallery: {gallery.name}.")
-    key = f"benchmark {protocol}"
+    measured: Choice[BenchmarkResult | None] = Choice(f"benchmark {protocol}", None)
     if go:
-        state.set_filter(key, _measure(state, gallery, protocol, int(k), chosen or arm_names()))
-    result = state.filters.get(key) or _shipped(state, gallery, protocol)
+        measured.put(state, _measure(state, gallery, protocol, int(k), chosen or arm_names()))
+    result = measured.of(state) or _shipped(state, gallery, protocol)
     if result is None:
         st.info(
             "Nothing is measured on this gallery yet. Choose methods, or leave the field empty for all, and measure."
@@ -130,7 +132,7 @@ def _measure(state: AppState, gallery: Gallery, protocol: str, k: int, methods: 
         for done, name in enumerate(methods):
             report(done, len(methods), name)
             parts = [protocol, world.digest, name]
-            cells.append(cache.result("benchmark", parts, lambda n=name: run_benchmark(protocol, [world], [n])))
+            cells.append(cache.result("benchmark", parts, partial(run_benchmark, protocol, [world], [name])))
     joined = [cell for result in cells for cell in result.cells]
     return type(cells[0])(protocol, tuple(joined), cells[0].settings)
 
@@ -178,7 +180,9 @@ def table_html(result: "BenchmarkResult") -> str:
                 continue
             mark = ' class="best"' if round(e.estimate, column.digits) == best[column.key] else ""
             said = _read(e.estimate, column.digits)
-            ends = "" if e.lo is None else f"{_read(e.lo, column.digits)} to {_read(e.hi, column.digits)}"
+            ends = (
+                "" if e.lo is None or e.hi is None else f"{_read(e.lo, column.digits)} to {_read(e.hi, column.digits)}"
+            )
             about = f"n = {e.n}" + (f"; a blind draw shows {e.null.lo:.2f} to {e.null.hi:.2f}" if e.null else "")
             numbers.append(f'<td title="{about}"><span{mark}>{said}</span><small>{ends}</small></td>')
         name = f'<td title="{html.escape(arm.words)}">{number}. {html.escape(arm.title)}</td>'

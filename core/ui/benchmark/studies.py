@@ -12,6 +12,7 @@ from core.gallery import Gallery
 from core.store import plain, read_json
 from core.ui.parts import charts, provenance
 from core.ui.session import cache, jobs, results
+from core.ui.session.choices import Choice
 from core.ui.session.state import AppState
 
 if TYPE_CHECKING:
@@ -38,12 +39,12 @@ def studies(state: AppState, gallery: Gallery) -> None:
     )
     go = right.button("Run", key="study-run", type="primary", icon=":material/science:", width="stretch")
     st.caption(f"{study.question} Neurons are found on the probe half, everything is measured on the evaluation half.")
-    key = f"study {name}"
+    done: Choice[StudyResult | None] = Choice(f"study {name}", None)
     if go:
-        state.set_filter(key, _run(state, gallery, name, tuple(chosen)))
-    found = state.filters.get(key)
-    if found is not None:
-        _show(name, found)
+        done.put(state, _run(state, gallery, name, tuple(chosen)))
+    result = done.of(state)
+    if result is not None:
+        _show(name, result)
 
 
 def _first(state: AppState, gallery: Gallery) -> list[str]:
@@ -97,7 +98,7 @@ def _show(name: str, found: "StudyResult") -> None:
     if found.notes:
         st.caption("  \n".join(f":material/info: {note}" for note in found.notes))
     st.dataframe(found.table, hide_index=True)
-    files = {
+    files: dict[str, tuple[str | bytes, str, str]] = {
         "CSV": (found.table.to_csv(index=False), "text/csv", "csv"),
         "SVG": (_svg(found), "image/svg+xml", "svg"),
         "JSON": (json.dumps(plain(found.to_json()), indent=2), "application/json", "json"),

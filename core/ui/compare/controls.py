@@ -51,8 +51,8 @@ def controls(question: results.Asked) -> None:
 
 def controls_said(found: ControlsResult) -> str:
     """What matched random neurons, the reconstruction and the projection do to the same lean. Markdown."""
-    draws, edit = len(found.random), found.chosen.points.estimate
-    as_small = sum(abs(arm.points.estimate) <= abs(edit) for arm in found.random)
+    leans, edit = [arm.points.estimate for arm in found.random], found.chosen.points.estimate
+    draws, as_small = len(leans), sum(abs(lean or 0.0) <= abs(edit or 0.0) for lean in leans)
     p = p_text(found.p_value, 1 / (1 + draws))
     return (
         f"Of {draws} random draws of neurons, matched in number and firing rate, {as_small} leave as small a lean of "

@@ -237,8 +237,9 @@ def representation(
 
 def named(lean: Lean, one: GroupLean | None) -> bool:
     """Whether a group by itself is beyond chance: the test of all groups rejects, and its own adjusted p does."""
-    tested = one is not None and not one.small and one.p_adjusted is not None
-    return bool(lean.beyond_chance) and tested and one.p_adjusted <= ALPHA
+    if one is None or one.small or one.p_adjusted is None:
+        return False
+    return bool(lean.beyond_chance) and one.p_adjusted <= ALPHA
 
 
 def _level(one: GroupLean | None) -> float | None:

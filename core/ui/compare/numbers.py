@@ -16,7 +16,8 @@ from core.ui.compare import lean_charts, performance
 from core.ui.parts import charts, provenance
 from core.ui.parts.wording import change, in_points, number, percent, ratio_text, share_text, signed, value
 from core.ui.session import results
-from core.ui.session.state import AppState, bind
+from core.ui.session.choices import Choice
+from core.ui.session.state import AppState
 from core.verdicts import added_up, p_text, points, target_name
 
 COLUMNS = (
@@ -26,6 +27,7 @@ COLUMNS = (
 UNKNOWN = "unknown"
 NARROW = "\u00a0"
 """Keeps an interval on one line of its cell."""
+CROSSED_WITH: Choice[str | None] = Choice("numbers-cross", None)
 MOST_CELLS = 120
 """Combinations up to which an intersection is drawn."""
 Rows = list[dict[str, str]]
@@ -205,15 +207,14 @@ def _intersection(state: AppState, question: results.Asked, found: RankResult) -
     others = [name for name in gallery.attributes if name != first]
     if not others:
         return
-    if state.filters.get("numbers-cross") not in others:
-        state.set_filter("numbers-cross", crossed[0] if crossed else others[0])
+    CROSSED_WITH.among(state, others if CROSSED_WITH.of(state) in others else [*crossed[:1], *others])
     title, which = st.columns([2.2, 1], vertical_alignment="center")
     title.markdown(
         f"**Combinations with {first}{', after the edit' if found.after else ''}** :small[:gray[ratio of retrieved to "
         "searched share; pale: no lean beyond chance by itself]]"
     )
-    which.selectbox("Cross with", others, label_visibility="collapsed", **bind("filters", "numbers-cross"))
-    second = state.filters["numbers-cross"]
+    which.selectbox("Cross with", others, label_visibility="collapsed", **CROSSED_WITH.mirrored(state))
+    second = CROSSED_WITH.among(state, others)
     number_of = len(gallery.groups(first)) * len(gallery.groups(second))
     if number_of > MOST_CELLS:
         st.caption(f"{first} and {second} have {number_of} combinations, too many to be drawn.")
@@ -276,7 +277,9 @@ def tidy(found: RankResult) -> str:
     for arm, given in (("before", found.before), ("after", found.after), ("difference", found.difference)):
         if given is None:
             continue
-        named = [("", name, e, None) for name, e in given.metrics.items()]
+        named: list[tuple[str, str, Estimate, float | None]] = [
+            ("", name, e, None) for name, e in given.metrics.items()
+        ]
         named += [(group, "share", e, None) for group, e in given.shares.items()]
         if isinstance(given, ArmResult):
             numbers = given.numbers

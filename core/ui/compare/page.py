@@ -1,6 +1,6 @@
 """Compare: a prompt before and after neurons are switched off, with what chance alone would show and what it costs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -24,10 +24,12 @@ from core.ui.compare import (
 )
 from core.ui.parts import charts, grids, provenance
 from core.ui.parts.frame import guard, unknown_words
+from core.ui.parts.switches import switch
 from core.ui.parts.wording import ITEM_NAMES, after_said, counted, effect_said, lean_p, percent, switched_words
 from core.ui.session import cache, probing, results
+from core.ui.session.choices import COMPARE_VIEW, SWITCH_SIDE, TAU, Choice
 from core.ui.session.jobs import progress
-from core.ui.session.state import OWN_TARGET, AppState, bind, get_state
+from core.ui.session.state import OWN_TARGET, AppState, get_state
 from core.verdicts import (
     ALL_RETRIEVED,
     away_words,
@@ -41,6 +43,9 @@ UPLOADS = 4
 """Uploads shown with a ranking; with the grids and the strips there are at most 60 pictures."""
 FULL_PRINT = 150
 """Letters on a line of small print that begins under the names of the groups."""
+SIDE_PLACES: dict[Side, str] = {"image": "In the pictures", "text": "In the prompt"}
+SHOWN_GROUP: Choice[str | None] = Choice("shown-group", None)
+"""Group whose pictures alone are shown; None: everybody's."""
 VIEWS: dict[str, str] = {
     "pictures": "Pictures",
     "numbers": "Numbers",
@@ -97,23 +102,13 @@ def _switches(state: AppState, question: results.Asked, attribute: str) -> None:
         for reason in reasons[1:]:
             st.caption(reason)
         return
-    if state.filters.get("switch-side") not in sides:
-        state.set_filter("switch-side", sides[0])
+    side = SWITCH_SIDE.among(state, sides)
     if len(sides) > 1:
-        names = {"image": "In the pictures", "text": "In the prompt"}
-        st.segmented_control(
-            "Neurons",
-            sides,
-            format_func=names.get,
-            required=True,
-            width="stretch",
-            label_visibility="collapsed",
-            **bind("filters", "switch-side"),
-        )
-    side: Side = state.filters["switch-side"]
+        side = switch(state, "Neurons", SWITCH_SIDE, {side: SIDE_PLACES[side] for side in sides}, width="stretch")
     sae = cache.current_sae(side, state)
+    assert sae is not None  # a side without one does not fit
     if side == question.gallery.side:
-        found, probe = probing.suggested(state, side, attribute, state.filters.get("tau", probing.TAU))
+        found, probe = probing.suggested(state, side, attribute, TAU.of(state))
         toggles.panel(side, found, probe.gallery, sae.sae.config.d_sae)
     else:
         toggles.panel(side, results.in_prompt(question, sae), None, sae.sae.config.d_sae)
@@ -132,18 +127,9 @@ def _outcome(state: AppState, question: results.Asked, attribute: str) -> tuple[
             line = found.reason.replace(state.query, grids.escape(state.query))
             st.info(f"{line}. There is no ranking after it.", icon=":material/info:")
         _shares(found, attribute)
-    views = [name for name in VIEWS if name != "scenes" or found.scenes is not None]
-    if state.filters.get("compare-view") not in views:
-        state.set_filter("compare-view", "pictures")
-    captions = question.gallery.kind == "captions"
-    view = st.segmented_control(
-        "Show",
-        views,
-        format_func=lambda name: "Captions" if name == "pictures" and captions else VIEWS[name],
-        required=True,
-        label_visibility="collapsed",
-        **bind("filters", "compare-view"),
-    )
+    views = {name: title for name, title in VIEWS.items() if name != "scenes" or found.scenes is not None}
+    views["pictures"] = "Captions" if question.gallery.kind == "captions" else VIEWS["pictures"]
+    view = switch(state, "Show", COMPARE_VIEW, views)
     if view == "numbers":
         numbers.view(state, question, found)
     elif view == "scenes":
@@ -221,7 +207,7 @@ def _shares(found: RankResult, attribute: str) -> None:
     """The demographics of the top k; a click on a group's row shows only that group's pictures."""
     state, part = get_state(), found.part
     arms = {"before": found.before.numbers.lean} | ({"after": found.after.numbers.lean} if found.after else {})
-    shown = state.filters.get("shown-group")
+    shown = SHOWN_GROUP.of(state)
     words = [
         f"{group} {percent(one.share.estimate)} {arm}"
         for arm, lean in arms.items()
@@ -250,7 +236,7 @@ def _take_bar() -> None:
     """A click on a row shows that group; a click on it again shows everybody."""
     state, points = get_state(), st.session_state["shares"]["selection"]["points"]
     group = points[0]["customdata"][0] if points else None
-    state.set_filter("shown-group", None if group == state.filters.get("shown-group") else group)
+    SHOWN_GROUP.put(state, None if group == SHOWN_GROUP.of(state) else group)
 
 
 # -- pictures ---------------------------------------------------------------------------------------------------------
@@ -262,7 +248,7 @@ Ranked = list[tuple[int, int]]
 def _pictures(state: AppState, gallery: Gallery, attribute: str, found: RankResult) -> None:
     """Before and after side by side, the same page of both rankings; the pages are turned below them."""
     shelf, pages = st.container(), st.container(horizontal=True, horizontal_alignment="right")
-    labels, shown = gallery.labels(attribute), state.filters.get("shown-group")
+    labels, shown = gallery.labels(attribute), SHOWN_GROUP.of(state)
     arms = {"before": _ranked(found.before)} | ({"after": _ranked(found.after)} if found.after else {})
     ranks = {name: {row: rank for rank, row in items} for name, items in arms.items()}
     if shown in found.part.groups:
@@ -275,7 +261,7 @@ def _pictures(state: AppState, gallery: Gallery, attribute: str, found: RankResu
             part = items[(page - 1) * size : page * size]
             _grid(gallery, part, labels, ranks.get("after" if name == "before" else "before"), name, found)
     if shown in found.part.groups:
-        st.button("Show every group", icon=":material/close:", on_click=state.set_filter, args=("shown-group", None))
+        st.button("Show every group", icon=":material/close:", on_click=SHOWN_GROUP.put, args=(state, None))
 
 
 def _uploads(state: AppState, question: results.Asked, found: RankResult) -> None:
@@ -320,7 +306,7 @@ def _title(state: AppState, name: str, found: RankResult, shown: str | None) -> 
 def _grid(
     gallery: Gallery,
     items: Ranked,
-    labels: Sequence[str | None],
+    labels: grids.Groups,
     other: Mapping[int, int] | None,
     arm: str,
     found: RankResult,

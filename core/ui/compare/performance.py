@@ -11,9 +11,13 @@ from core.ranking.performance import INTERVALS, MEASURES, TEXT
 from core.statistics import Estimate, RateChange, RateGap
 from core.ui.parts.wording import interval, percent, share_text
 from core.ui.session import results
-from core.ui.session.state import bind, get_state
+from core.ui.session.choices import Choice
+from core.ui.session.state import get_state
 
-COLUMN, VALUE, HELD = "relevant-column", "relevant-value", "relevant-word"
+COLUMN: Choice[str | None] = Choice("relevant-column", None)
+VALUE: Choice[str | None] = Choice("relevant-value", None)
+SAID = Choice("relevant-word", "")
+"""What makes an item relevant: a value of a column, or a word of its caption."""
 WORD = "a word of the caption"
 MEANING = {
     "precision": "of whom the list shows of a group, how many are relevant",
@@ -46,21 +50,18 @@ def _chosen(gallery: Gallery, found: RankResult) -> Mapping[str, str]:
         st.info("Nothing but the compared groups is known of these items, so nobody can be said to be relevant.")
         return {}
     left, right = st.columns(2)
-    if state.filters.get(COLUMN) not in columns:
-        state.set_filter(COLUMN, columns[0])
-        state.set_filter(VALUE, None)
-    column = left.selectbox(
-        "Relevant by", columns, format_func=lambda name: WORD if name == TEXT else name, **bind("filters", COLUMN)
+    column = COLUMN.among(state, columns)
+    left.selectbox(
+        "Relevant by", columns, format_func=lambda name: WORD if name == TEXT else name, **COLUMN.mirrored(state)
     )
+    value: str | None
     if column == TEXT:
-        if not isinstance(state.filters.get(HELD), str):
-            state.set_filter(HELD, "")
-        value = right.text_input("Word", placeholder="doctor", **bind("filters", HELD)).strip()
+        value = right.text_input("Word", placeholder="doctor", **SAID.mirrored(state)).strip()
     else:
         values = gallery.groups(column)
-        if state.filters.get(VALUE) not in values:
-            state.set_filter(VALUE, None)
-        value = right.selectbox("Value", values, index=None, placeholder="Choose", **bind("filters", VALUE))
+        if VALUE.of(state) not in values:
+            VALUE.put(state, None)
+        value = right.selectbox("Value", values, index=None, placeholder="Choose", **VALUE.mirrored(state))
     return {column: value} if value else {}
 
 

@@ -8,16 +8,18 @@ from core.ranking.robustness import Robustness, robustness
 from core.studies.robustness import picture, rows_of
 from core.ui.parts import charts, provenance
 from core.ui.session import cache, results
+from core.ui.session.choices import Choice
 from core.ui.session.jobs import Progress, progress
 from core.ui.session.state import get_state
 
-ASKED = "robustness-asked"
+ASKED: Choice[str | None] = Choice("robustness-asked", None)
+"""Digest of the question that was asked otherwise."""
 
 
 def view(question: results.Asked) -> None:
     """A button, because changed pictures are embedded at the first time; then figure, sentences and a table."""
     state, key = get_state(), digest_of(question.parts)
-    if state.filters.get(ASKED) != key:
+    if ASKED.of(state) != key:
         st.caption(
             "Asks the same question in other words, with a quarter to four times as many retrieved, and with pictures "
             "that are cropped, saved again and mirrored. Embedding the changed pictures takes a minute or two once."
@@ -26,8 +28,8 @@ def view(question: results.Asked) -> None:
             "Ask it otherwise",
             icon=":material/rule:",
             key="robustness-run",
-            on_click=state.set_filter,
-            args=(ASKED, key),
+            on_click=ASKED.put,
+            args=(state, key),
         )
         return
     with progress("Robustness") as report:

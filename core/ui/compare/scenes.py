@@ -23,8 +23,9 @@ def view(found: RankResult) -> None:
     first, second = inside.groups
     n, arm = len(inside.names), inside.after or inside.before
     often, ahead, behind = arm.ahead, first, second
-    if often.estimate < 0.5:
-        often, ahead, behind = Estimate(1 - often.estimate, 1 - often.hi, 1 - often.lo, often.n), second, first
+    if often.estimate is not None and often.estimate < 0.5:
+        lo, hi = (None if end is None else 1 - end for end in (often.hi, often.lo))
+        often, ahead, behind = Estimate(1 - often.estimate, lo, hi, often.n), second, first
     st.markdown(
         f"Inside {n:,} scenes that show both, **{ahead}** is nearer to the prompt than **{behind}** in "
         f"**{share_text(often)}**{' after the edit' if inside.after else ''} "

@@ -13,16 +13,19 @@ import streamlit as st
 from core.config import Edit
 from core.metrics import RANKING_METRICS, headline_metrics
 from core.ranking import Sweep, SweepPoint, sweep
+from core.ranking.sweep import Over
 from core.statistics import Estimate, Lean
 from core.ui.parts import charts, provenance
 from core.ui.parts.figures import AFTER, BAND, BEFORE, INK, TARGET, framed
+from core.ui.parts.switches import switch
 from core.ui.parts.wording import interval_of, number, percent, ratio_text, share_text
 from core.ui.session import cache, results
+from core.ui.session.choices import Choice
 from core.ui.session.jobs import Progress, progress
-from core.ui.session.state import bind, get_state
+from core.ui.session.state import get_state
 from core.verdicts import lean_phrase, p_text, target_name
 
-OVERS = {"strength": "Strength", "alpha": "Alpha", "k": "k"}
+OVERS: dict[Over, str] = {"strength": "Strength", "alpha": "Alpha", "k": "k"}
 MEANING = {
     "strength": "how strongly the neurons are switched: 0 not at all, 1 fully",
     "alpha": "share of the reconstruction in the blend form: 0 is the original",
@@ -37,6 +40,9 @@ COLUMNS = (
     *("lean_p", "leading_group", "cosine"),
 )
 SHARE = "share"
+OVER: Choice[Over] = Choice("sweep-over", "strength")
+SHOWN = Choice("sweep-shown", SHARE)
+"""What is drawn along it: the share of one group, or a metric."""
 MOST_RUNS = 4
 """Stretches of equal verdict that are told one by one."""
 NOTHING = "Nothing is switched, so there is nothing to follow. Switch a neuron at the left."
@@ -48,26 +54,16 @@ def view(question: results.Asked) -> None:
         st.info(NOTHING)
         return
     state, metrics = get_state(), followable()
-    if state.filters.get("sweep-over") not in OVERS:
-        state.set_filter("sweep-over", "strength")
     scale, what = st.columns([2, 1], vertical_alignment="center")
-    if state.filters.get("sweep-shown") not in (SHARE, *metrics):
-        state.set_filter("sweep-shown", SHARE)
+    SHOWN.among(state, [SHARE, *metrics])
     with scale:
-        over = st.segmented_control(
-            "Along",
-            list(OVERS),
-            format_func=OVERS.get,
-            required=True,
-            label_visibility="collapsed",
-            **bind("filters", "sweep-over"),
-        )
+        over = switch(state, "Along", OVER, OVERS)
     shown = what.selectbox(
         "Show",
         [SHARE, *metrics],
         format_func=lambda name: metrics.get(name, "Share of the leading group"),
         label_visibility="collapsed",
-        **bind("filters", "sweep-shown"),
+        **SHOWN.mirrored(state),
     )
     with progress("Sweep") as report:
         found = swept(question, over, "max_skew" if shown == SHARE else shown, report)
@@ -149,7 +145,7 @@ def _words(found: Sweep, shown: str) -> str:
     )
 
 
-def swept(question: results.Asked, over: str, metric: str = "max_skew", report: Progress | None = None) -> Sweep:
+def swept(question: results.Asked, over: Over, metric: str = "max_skew", report: Progress | None = None) -> Sweep:
     """The sweep of a question, kept; where the slider stands along the scale itself makes no difference to it."""
     request = replace(question.request, edits={s: _at_the_end(e, over) for s, e in question.request.edits.items()})
     if over == "k":
@@ -189,17 +185,18 @@ def share_figure(found: Sweep, now: float | None) -> go.Figure:
     made, group = go.Figure(), followed(found)
     name = found.points[0].groups[group]
     pairs = [(point, point.lean_before.groups[group], point.lean_after.groups[group]) for point in found.points]
-    pairs = [pair for pair in pairs if None not in (pair[1].share.estimate, pair[2].share.estimate)]
+    pairs = [pair for pair in pairs if pair[1].share.estimate is not None and pair[2].share.estimate is not None]
     _strip(made, [(point.value, after.share) for point, _, after in pairs])
     base = [before.base_share for _, before, _ in pairs[:1]]
     target = [share for share in (found.target[group],) if base and abs(share - base[0]) > 1e-9]
     level(made, base, INK, "searched share" if target else "searched share = target", "dash")
     level(made, target, TARGET, target_name(found.request.target), "solid")
     for arm, colour, at in (("before", BEFORE, 1), ("after", AFTER, 2)):
-        leans = [point.lean_before if at == 1 else point.lean_after for point, *_ in pairs]
+        leans = [point.lean_before if arm == "before" else point.lean_after for point, *_ in pairs]
+        shown = [before if arm == "before" else after for _, before, after in pairs]
         made.add_scatter(
             x=[point.value for point, *_ in pairs],
-            y=[pair[at].share.estimate for pair in pairs],
+            y=[lean.share.estimate for lean in shown],
             mode="lines+markers",
             legendrank=at,
             line={"color": colour, "width": 2},
@@ -211,10 +208,10 @@ def share_figure(found: Sweep, now: float | None) -> go.Figure:
             },
             name=arm,
             hovertext=[
-                f"{arm}, {found.over} {pair[0].value:g}: {name} {share_text(pair[at].share)}, "
-                f"{ratio_text(pair[at].ratio)} times its searched share, {_verdict(pair[0].groups, lean)} "
+                f"{arm}, {found.over} {point.value:g}: {name} {share_text(group_lean.share)}, "
+                f"{ratio_text(group_lean.ratio)} times its searched share, {_verdict(point.groups, lean)} "
                 f"({p_text(lean.p)})"
-                for pair, lean in zip(pairs, leans, strict=True)
+                for (point, *_), group_lean, lean in zip(pairs, shown, leans, strict=True)
             ],
             hoverinfo="text",
         )
@@ -222,7 +219,8 @@ def share_figure(found: Sweep, now: float | None) -> go.Figure:
         made.add_scatter(
             x=[None], y=[None], mode="markers", name=words, marker={"symbol": symbol, "color": INK, "size": 7}
         )
-    _here(made, found, now, [(point.value, after.share.estimate) for point, _, after in pairs], percent)
+    curve = [(point.value, after.share.estimate) for point, _, after in pairs if after.share.estimate is not None]
+    _here(made, found, now, curve, percent)
     made.update_yaxes(title={"text": f"share of {name}"}, rangemode="tozero", tickformat=".0%", fixedrange=True)
     return _framed(made, found)
 
@@ -259,7 +257,8 @@ def figure(found: Sweep, now: float | None) -> go.Figure:
             hovertext=[f"{name}, {found.over} {v:g}: {_value(e)}" for v, e in zip(values, estimates, strict=True)],
             hoverinfo="text",
         )
-    _here(made, found, now, [(point.value, point.after.estimate) for point in points], number)
+    curve = [(point.value, point.after.estimate) for point in points if point.after.estimate is not None]
+    _here(made, found, now, curve, number)
     title = RANKING_METRICS.get(found.metric).title
     made.update_yaxes(
         title={"text": title if found.over == "k" else f"{title}@{found.request.k}"},

@@ -1,27 +1,43 @@
 """Why this lean? The neurons that make a prompt prefer a group, and the smallest edit that ends it."""
 
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import streamlit as st
 
+from core.config import Side
 from core.edits import Confirmed, SmallestEdit, WhyResult
 from core.ranking import ArmResult, RankResult
 from core.ranking.measures import lean_json
 from core.ui.compare import why_charts, why_results
 from core.ui.parts import charts, grids, provenance
+from core.ui.parts.switches import switch
 from core.ui.parts.wording import in_points, interval_of, number, percent
 from core.ui.session import probing, results
+from core.ui.session.choices import Choice
 from core.ui.session.jobs import progress
-from core.ui.session.state import AppState, bind, get_state
+from core.ui.session.state import AppState, get_state
 from core.verdicts import lean_phrase, list_line, p_text, points, target_name
 
 STRIPS, STRIP = 3, 8
 """Neurons whose strongest items are shown, and how many items each."""
-TARGET_SKEW = 0.15
+SKEW_TARGET = Choice("why-target", 0.15)
+SCOPE = Choice("why-scope", "query")
 SCOPES = {"query": "For this prompt only", "list": "One edit for a list of prompts"}
-OWN_EDIT = "edit-of-prompt"
-"""Filter that names the prompt to which the switched set belongs, with the set's digest."""
+PROMPTS: Choice[str | None] = Choice("why-prompts", None)
+CLICKED: Choice[int | None] = Choice("why-neuron", None)
+
+
+class Picked(NamedTuple):
+    """A set that was switched for one prompt only."""
+
+    query: str
+    edit: str
+    """The set's digest."""
+    side: Side
+
+
+PICKED: Choice[Picked | None] = Choice("edit-of-prompt", None)
 
 
 def view(question: results.Asked) -> None:
@@ -62,24 +78,24 @@ def lean_said(found: WhyResult) -> str:
 
 def keep_to_its_prompt(state: AppState) -> None:
     """An edit that was picked for one prompt ends with that prompt: every other one sees the original gallery."""
-    own = state.filters.get(OWN_EDIT)
-    if own is None or own["query"] == state.query:
+    picked = PICKED.of(state)
+    if picked is None or picked.query == state.query:
         return
-    state.set_filter(OWN_EDIT, None)
-    edit = state.edits.get(own["side"])
-    if edit is not None and edit.digest == own["edit"]:
-        state.set_edit(own["side"], None)
-        st.info(f"The edit picked for “{own['query']}” was for that prompt only; this one is answered on the original.")
+    PICKED.put(state, None)
+    edit = state.edits.get(picked.side)
+    if edit is not None and edit.digest == picked.edit:
+        state.set_edit(picked.side, None)
+        st.info(f"The edit picked for “{picked.query}” was for that prompt only; this one is answered on the original.")
 
 
 def _take_neuron(state: AppState) -> None:
     points = st.session_state["why-pulls"]["selection"]["points"]
-    state.set_filter("why-neuron", points[0]["customdata"][0] if points else None)
+    CLICKED.put(state, points[0]["customdata"][0] if points else None)
 
 
 def _neurons(state: AppState, asked: why_results.Leaning, listed: list[int]) -> None:
     """Strongest items of the neuron that was clicked, or of the first few, with the way to their pages."""
-    clicked = state.filters.get("why-neuron")
+    clicked = CLICKED.of(state)
     shown = [clicked] if clicked in listed else listed[:STRIPS]
     for column, neuron in zip(st.columns(len(shown) or 1, gap="medium"), shown, strict=False):
         with column:
@@ -96,29 +112,19 @@ def _neurons(state: AppState, asked: why_results.Leaning, listed: list[int]) -> 
 def _search(state: AppState, asked: why_results.Leaning) -> None:
     """Target and scope, the path with its points, and what the picked one does on the evaluation half."""
     st.markdown("**The smallest edit** :small[:gray[searched on the probe half, confirmed on the evaluation half]]")
-    for name, value in (("why-scope", "query"), ("why-target", TARGET_SKEW)):
-        if state.filters.get(name) is None:
-            state.set_filter(name, value)
     left, right = st.columns([1, 1.2], gap="medium", vertical_alignment="bottom")
     with left:
-        st.slider("MaxSkew to get under", 0.02, 0.7, step=0.01, **bind("filters", "why-target"))
+        st.slider("MaxSkew to get under", 0.02, 0.7, step=0.01, **SKEW_TARGET.mirrored(state))
     with right:
-        st.segmented_control(
-            "Scope",
-            list(SCOPES),
-            format_func=SCOPES.get,
-            required=True,
-            label_visibility="collapsed",
-            **bind("filters", "why-scope"),
-        )
+        scope = switch(state, "Scope", SCOPE, SCOPES)
     prompts = None
-    if state.filters["why-scope"] == "list":
-        if state.filters.get("why-prompts") is None:
-            state.set_filter("why-prompts", state.query)
-        st.text_area("Prompts, one a line", height=110, **bind("filters", "why-prompts"))
-        prompts = why_results.prompts_of(state.filters["why-prompts"])
+    if scope == "list":
+        if PROMPTS.of(state) is None:
+            PROMPTS.put(state, state.query)
+        st.text_area("Prompts, one a line", height=110, **PROMPTS.mirrored(state))
+        prompts = why_results.prompts_of(PROMPTS.of(state) or "")
     with progress("Smallest edit") as report:
-        found = why_results.smallest(asked, prompts, report).under(state.filters["why-target"])
+        found = why_results.smallest(asked, prompts, report).under(SKEW_TARGET.of(state))
     picked = _picked(state, asked, found)
     provenance.chart(
         why_charts.path(found, picked),
@@ -183,8 +189,7 @@ def _switch(
     """Make a point of the path the switched set, for all prompts or for this one."""
     edit = found.points[place].edit
     state.set_edit(asked.side, edit)
-    own = {"query": state.query, "edit": edit.digest, "side": asked.side}
-    state.set_filter(OWN_EDIT, own if prompts is None and edit.neurons else None)
+    PICKED.put(state, Picked(state.query, edit.digest, asked.side) if prompts is None and edit.neurons else None)
 
 
 def _confirm(asked: why_results.Leaning, found: SmallestEdit, picked: int, prompts: list[str] | None) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import streamlit as st
 
-from core.config import HALVES, InputError
+from core.config import HALVES, Half, InputError
 from core.ui.data import sae_charts
 from core.ui.parts import provenance
 from core.ui.parts.charts import config
@@ -86,7 +86,7 @@ def _fitting(gallery: "Gallery") -> dict[str, str]:
     return found
 
 
-def _halves(gallery: "Gallery") -> list[str]:
+def _halves(gallery: "Gallery") -> list[Half]:
     """The halves that the gallery has."""
     there = gallery.info()["halves"]
     return [half for half in HALVES if half == "all" or there.get(half)]
@@ -105,7 +105,7 @@ def _references(gallery: "Gallery") -> list[str]:
     return found
 
 
-def _report(gallery: "Gallery", name: str, half: str, reference: str | None) -> "QualityReport":
+def _report(gallery: "Gallery", name: str, half: Half, reference: str | None) -> "QualityReport":
     """The report of one SAE, computed once for what it depends on."""
     from core.neurons.sae_quality import quality_report
 

@@ -7,13 +7,15 @@ from core.statistics import Estimate
 from core.ui.label.desk import Desk, guarded_key
 from core.ui.parts import grids
 from core.ui.parts.frame import guard
+from core.ui.parts.switches import switch
 from core.ui.parts.wording import number
 from core.ui.session import label_log, probing
-from core.ui.session.state import bind
+from core.ui.session.choices import Choice
 
 SHOWN = 8
 """Disputed neurons shown at once: with seven pictures each they stay below 60."""
 STRIP = 7
+LEVEL = Choice("agreement-level", "type")
 LEVELS = {"type": "Type", "category": "Type and attribute"}
 CATEGORIES = [(type, detail) for type in TYPES for detail in DETAILS.get(type, (None,))]
 
@@ -21,11 +23,7 @@ CATEGORIES = [(type, detail) for type in TYPES for detail in DETAILS.get(type, (
 def agreement_panel(desk: Desk) -> None:
     """Both coefficients with their intervals, then the disputed neurons with what each rater said."""
     standings = label_log.live(desk.sae).on(desk.gallery)
-    if desk.state.filters.get("agreement-level") not in LEVELS:
-        desk.state.set_filter("agreement-level", "type")
-    level = st.segmented_control(
-        "Agreement on", LEVELS, format_func=LEVELS.get, required=True, **bind("filters", "agreement-level")
-    )
+    level = switch(desk.state, "Agreement on", LEVEL, LEVELS, shown=True)
     found = agreement(standings.values(), by_attribute=level == "category")
     _coefficients(found)
     st.caption(

@@ -11,6 +11,7 @@ from core.ui.label.desk import Desk
 from core.ui.parts import grids
 from core.ui.parts.frame import guard
 from core.ui.session import cache, folders, label_log, links
+from core.ui.session.choices import SWITCH_SIDE
 from core.ui.session.state import AppState
 
 ANY = "any"
@@ -63,7 +64,7 @@ def _kept(desk: Desk) -> None:
 def use(state: AppState, desk: Desk, made: LabelSet) -> None:
     """Make the set the edit of its side."""
     state.set_edit(desk.side, Edit(made.neurons))
-    state.set_filter("switch-side", desk.side)
+    SWITCH_SIDE.put(state, desk.side)
     state.notice(f"Switched off: {grids.escape(made.name)}, version {made.version} (`{made.digest[:12]}`).")
 
 
@@ -86,9 +87,9 @@ def _files(desk: Desk) -> None:
             )
     given = st.file_uploader("Add labels from a file", ["csv", "json"], key="label-file")
     if given is not None and st.button("Add these labels", icon=":material/upload:"):
-        text = given.getvalue().decode("utf-8-sig", errors="replace")
+        content = given.getvalue().decode("utf-8-sig", errors="replace")
         read = parse_csv if given.name.lower().endswith(".csv") else parse_json
-        entries = read(text, given.name)
+        entries = read(content, given.name)
         added = label_log.log().extend(entries)
         st.info(f"{added:,} of {len(entries):,} events added; the others were there already.")
 
@@ -111,8 +112,8 @@ def _other_saes(desk: Desk) -> None:
     if not said:
         st.caption(f"No neuron of {grids.escape(theirs.name)} is labelled in this log.")
         return
-    decoders = [file.sae.W_dec.detach().cpu().numpy() for file in (theirs, desk.found.sae)]
-    matches = match_neurons(*decoders, sorted(said))
+    decoder, own_decoder = (file.sae.W_dec.detach().cpu().numpy() for file in (theirs, desk.found.sae))
+    matches = match_neurons(decoder, own_decoder, sorted(said))
     st.dataframe(
         [
             {"theirs": m.theirs, "said": said[m.theirs].said, "ours": m.ours, "cosine": m.cosine, "mutual": m.mutual}

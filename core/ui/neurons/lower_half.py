@@ -8,13 +8,17 @@ from core.ui.parts import charts, grids, provenance
 from core.ui.parts.frame import guard, guarded
 from core.ui.parts.wording import change, number, percent, value
 from core.ui.session import cache, probing
+from core.ui.session.choices import RATER, Choice
 from core.ui.session.jobs import progress
 from core.ui.session.prompts import suggestions
-from core.ui.session.state import AppState, bind, get_state
+from core.ui.session.state import AppState, get_state
 
 PROMPTS = 8
 """Prompts of the gallery that are tried first."""
 LONGEST_LIST = 40
+ASKED_OFF: Choice[tuple[Side, int] | None] = Choice("off-asked", None)
+"""Side and number of the neuron that is to be switched off for the list of prompts."""
+REFERENCE = Choice("reference", "none")
 OTHER = 6
 """Items of each grid of the other gallery: with the four grids above they stay below 60."""
 
@@ -28,7 +32,7 @@ def said_line(state: AppState, found: probing.Probe, neuron: int) -> str:
     standing = facts.standing(found, neuron)
     if standing is None or not (standing.labels or standing.decision):
         return " ".join(parts)
-    rater = state.filters.get("rater")
+    rater = RATER.of(state)
     if rater and rater not in standing.labels:
         return " ".join([*parts, f"Labelled by {len(standing.labels)}: hidden until you have labelled it."])
     decided = ", decided" if standing.decision else f", {len(standing.labels)} raters"
@@ -49,8 +53,8 @@ def switched_off(state: AppState, found: probing.Probe, side: Side, neuron: int,
         with st.form("off-prompts", border=False):
             text = st.text_area("Prompts, one a line", given, height=130, key=f"off-text-{gallery.digest[:8]}")
             if st.form_submit_button("Try them", type="primary"):
-                state.set_filter("off-asked", (side, neuron))
-        if state.filters.get("off-asked") != (side, neuron):
+                ASKED_OFF.put(state, (side, neuron))
+        if ASKED_OFF.of(state) != (side, neuron):
             return
         prompts = list(dict.fromkeys(" ".join(line.split()) for line in text.splitlines() if line.strip()))
         if not 0 < len(prompts) <= LONGEST_LIST:
@@ -84,9 +88,8 @@ def elsewhere(found: probing.Probe, neuron: int, attribute: str | None) -> None:
         st.caption("No other gallery here holds embeddings that this SAE reads, so it is shown on one gallery only.")
         return
     names = ["none", *others]
-    if state.filters.get("reference") not in names:
-        state.set_filter("reference", "none")
-    chosen = st.selectbox("Also show it on", names, width=320, **bind("filters", "reference"))
+    chosen = REFERENCE.among(state, names)
+    st.selectbox("Also show it on", names, width=320, **REFERENCE.mirrored(state))
     if chosen == "none":
         return
     with progress("Encoding the other gallery") as report:

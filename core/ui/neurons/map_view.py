@@ -10,10 +10,15 @@ from core.ui.neurons import map_charts, map_hover, maps, social
 from core.ui.parts import grids, provenance
 from core.ui.parts.charts import config
 from core.ui.parts.frame import guarded
+from core.ui.parts.switches import switch
 from core.ui.parts.wording import number, percent
 from core.ui.session import probing
-from core.ui.session.state import AppState, bind, get_state
+from core.ui.session.choices import Choice
+from core.ui.session.state import AppState, get_state
 
+KIND = Choice("map-kind", "neurons")
+COLOURED: Choice[str | None] = Choice("map-group", None)
+"""Group by which the points are coloured."""
 KINDS = {"neurons": "Neurons by what they write", "fired": "Neurons by what fires them", "items": "Items"}
 HOW = {
     "neurons": "decoder directions",
@@ -37,29 +42,19 @@ STAGE_NAMES = {
 def map_panel(found: probing.Probe, side: Side, attribute: str | None) -> None:
     """PCA at once, UMAP as soon as it is computed; selections beside."""
     state = get_state()
-    if state.filters.get("map-kind") not in KINDS:
-        state.set_filter("map-kind", "neurons")
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        kind = st.segmented_control(
-            "Map of",
-            KINDS,
-            format_func=KINDS.get,
-            required=True,
-            label_visibility="collapsed",
-            **bind("filters", "map-kind"),
-        )
+        kind = switch(state, "Map of", KIND, KINDS)
         group = None
         if attribute is not None and kind != "items":
             groups = found.gallery.groups(attribute)
-            if state.filters.get("map-group") not in groups:
-                state.set_filter("map-group", groups[0])
-            group = st.selectbox(
+            group = COLOURED.among(state, groups)
+            st.selectbox(
                 "Colour",
                 groups,
                 format_func=lambda name: f"Colour: {name}",
                 width=240,
                 label_visibility="collapsed",
-                **bind("filters", "map-group"),
+                **COLOURED.mirrored(state),
             )
     points = maps.POINTS[kind](found)
     if not len(points.numbers):

@@ -96,7 +96,7 @@ def landed(
 ) -> "tuple[list[Upload], np.ndarray]":
     """The session's uploads and where they land among the items; computed each time: uploads are never kept."""
     attach = found.sae.attach or "pooled"
-    uploads = [u for u in getattr(state.uploads, "items", []) if u.side == found.gallery.side]
+    uploads = probing.uploads_of(state, found.gallery.side)
     uploads = [u for u in uploads if attach in u.embeddings and len(u.embeddings[attach]) == points.x.shape[1]]
     if not uploads:
         return [], np.empty((0, 2))

@@ -12,10 +12,15 @@ from core.ui.neurons.map_view import map_panel
 from core.ui.neurons.search import search_panel
 from core.ui.parts import answers, charts, grids, provenance, sides
 from core.ui.parts.frame import guard
+from core.ui.parts.switches import switch
 from core.ui.parts.wording import percent
 from core.ui.session import links, probing
-from core.ui.session.state import AppState, bind, get_state
+from core.ui.session.choices import LABEL_TEST, LABEL_VIEW, ON_DESK, SWITCH_SIDE, Choice
+from core.ui.session.state import AppState, get_state
 
+VIEW = Choice("neurons-view", "social")
+TO_LABEL = Choice("go-label", False)
+"""Whether the page of Label is to be opened; callbacks run before a page can be changed."""
 VIEWS = {"social": "Social neurons", "map": "Map", "search": "Search"}
 EACH = 12
 """Items of each of the four grids: 48 pictures, and a row of uploads, stay below 60."""
@@ -42,17 +47,8 @@ def neurons() -> None:
 
 def _several(state: AppState, found: probing.Probe, side: Side, attribute: str | None) -> None:
     """The social neurons, all of them on a map, or what a search finds."""
-    if state.filters.get("neurons-view") not in VIEWS:
-        state.set_filter("neurons-view", "social")
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-        view = st.segmented_control(
-            "Show",
-            VIEWS,
-            format_func=VIEWS.get,
-            label_visibility="collapsed",
-            required=True,
-            **bind("filters", "neurons-view"),
-        )
+        view = switch(state, "Show", VIEW, VIEWS)
         sides.side_switch(state, side)
     if view == "map":
         map_panel(found, side, attribute)
@@ -104,8 +100,9 @@ def _head(state: AppState, found: probing.Probe, side: Side, neuron: int, attrib
         st.button("List", icon=":material/arrow_back:", on_click=state.open_neuron, args=(None, side))
         before, after = probing.living_neighbours(found, neuron)
         for label, icon, other in (("Previous", "chevron_left", before), ("Next", "chevron_right", after)):
-            go = {"on_click": state.open_neuron, "args": (other, side)}
-            st.button(label, icon=f":material/{icon}:", shortcut="Left" if label == "Previous" else "Right", **go)
+            shortcut = "Left" if label == "Previous" else "Right"
+            icon_name, where = f":material/{icon}:", (other, side)
+            st.button(label, icon=icon_name, shortcut=shortcut, on_click=state.open_neuron, args=where)
         st.button(
             "Random",
             icon=":material/shuffle:",
@@ -114,7 +111,8 @@ def _head(state: AppState, found: probing.Probe, side: Side, neuron: int, attrib
             args=(found, side, attribute),
         )
         st.button("Label", icon=":material/label:", key="label-this", on_click=_lay_on_desk, args=(state, neuron))
-        if state.filters.pop("go-label", False):
+        if TO_LABEL.of(state):
+            TO_LABEL.put(state, None)
             links.go("pages/label.py")
         st.space("stretch")
         key = f"switched-{side}-{neuron}"
@@ -123,7 +121,7 @@ def _head(state: AppState, found: probing.Probe, side: Side, neuron: int, attrib
         if st.button("Compare without it", type="primary", icon=":material/compare_arrows:"):
             if not state.is_switched(neuron, side):
                 state.toggle_neuron(neuron, side)
-            state.set_filter("switch-side", side)
+            SWITCH_SIDE.put(state, side)
             st.switch_page("pages/compare.py")
 
 
@@ -135,8 +133,10 @@ def _open_random(found: probing.Probe, side: Side, attribute: str | None) -> Non
 
 def _lay_on_desk(state: AppState, neuron: int) -> None:
     """Label this neuron next."""
-    for name, value in (("label-held", neuron), ("label-view", "label"), ("label-test", None), ("go-label", True)):
-        state.set_filter(name, value)
+    ON_DESK.put(state, neuron)
+    LABEL_VIEW.put(state, "label")
+    LABEL_TEST.put(state, None)
+    TO_LABEL.put(state, True)
 
 
 def _strongest(state: AppState, found: probing.Probe, side: Side, neuron: int, top: Shown) -> None:

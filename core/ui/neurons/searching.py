@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from core.config import InputError, Side
+from core.config import InputError
 from core.labelling import Standing
 from core.ui.session import cache, label_log, probing
 from core.ui.session.state import AppState
@@ -54,10 +54,6 @@ def on_upload(found: probing.Probe, upload: "Upload", most: int = MOST) -> Found
     from core.ui.session.uploads import strongest_neurons
 
     return strongest_neurons(upload, found.sae, most)
-
-
-def uploads_of(state: AppState, side: Side) -> "list[Upload]":
-    return [u for u in getattr(state.uploads, "items", []) if u.side == side]
 
 
 def on_caption(state: AppState, found: probing.Probe, text: str, most: int = MOST) -> Found:

@@ -8,17 +8,18 @@ from core.ui.parts import answer_words, grids
 from core.ui.parts.sides import SIDE_NAMES
 from core.ui.parts.wording import interval, percent
 from core.ui.session import cache, probing
+from core.ui.session.choices import TAU, Choice
 from core.ui.session.state import AppState, bind
 
 SHOWN = 4
 """Neurons with pictures for each group; the table has all of them."""
+TABLE_GROUP: Choice[str | None] = Choice("table-group", None)
 ROWS = 200
 """Lines of the table: the neurons that tell a group apart best."""
 
 
 def bar(state: AppState, found: probing.Probe, side: Side, attribute: str | None) -> None:
     """Attribute, tau, and the way to any neuron."""
-    state.filters.setdefault("tau", probing.TAU)
     what, tau, number = st.columns([1.2, 2, 1.2], gap="medium", vertical_alignment="bottom")
     if attribute is not None:
         bound = bind("attribute")
@@ -31,7 +32,7 @@ def bar(state: AppState, found: probing.Probe, side: Side, attribute: str | None
             step=0.05,
             help="Consistency and specificity: a neuron belongs to a group if it fires on at least this share of the "
             "group's items and on a smaller share of every other group's.",
-            **bind("filters", "tau"),
+            **TAU.mirrored(state),
         )
     size = found.sae.sae.config.d_sae
     key = "open-neuron"
@@ -71,7 +72,7 @@ def social(state: AppState, found: probing.Probe, side: Side, attribute: str | N
     if attribute is None:
         st.info("The probe gallery has no attribute, so no neuron can be tied to a group. Open a neuron by its number.")
         return
-    tau = float(state.filters["tau"])
+    tau = TAU.of(state)
     rule = probing.social(found, attribute, tau)
     for group, neurons in rule.groups.items():
         st.markdown(f"#### {group} :small[:gray[n = {neurons.n:,}]]")
@@ -152,9 +153,8 @@ def _table(state: AppState, found: probing.Probe, side: Side, attribute: str) ->
     """All neurons by how well they tell a group apart; a click on a line opens the neuron."""
     with st.expander(f"All neurons by how well they tell {attribute} apart", icon=":material/table_rows:"):
         groups = found.gallery.groups(attribute)
-        if state.filters.get("table-group") not in groups:
-            state.set_filter("table-group", groups[0])
-        group = st.selectbox("Group", groups, **bind("filters", "table-group"))
+        group = TABLE_GROUP.among(state, groups)
+        st.selectbox("Group", groups, **TABLE_GROUP.mirrored(state))
         table = probing.ordered(found, attribute, group, ROWS)
         share = st.column_config.NumberColumn(format="percent")
         st.dataframe(

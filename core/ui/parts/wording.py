@@ -23,7 +23,7 @@ def percent(share: float, digits: int = 0) -> str:
 
 def interval(e: Estimate) -> str:
     """The 95 % interval of a share, in brackets, without the sign."""
-    return f"({percent(e.lo)[:-2]} to {percent(e.hi)[:-2]})"
+    return "" if e.lo is None or e.hi is None else f"({percent(e.lo)[:-2]} to {percent(e.hi)[:-2]})"
 
 
 def share_text(e: Estimate) -> str:
@@ -91,10 +91,10 @@ def effect_said(switched: str, difference: Mapping[str, Any], arms: tuple[Mappin
     """
     effect = difference["effect"]
     group = effect.get("group")
-    shares = [arm["shares"][group]["estimate"] if group else None for arm in arms]
+    before, after = (arm["shares"][group]["estimate"] if group else None for arm in arms)
     leads = effect.get("leading_after")
     follower = arms[1]["shares"][leads]["estimate"] if leads else None
-    said = effect_line(effect, *shares, target != "gallery", follower)
+    said = effect_line(effect, before, after, target != "gallery", follower)
     p = f" :small[:gray[({p_text(effect['p'], effect['p_smallest'])})]]" if "p" in effect else ""
     return f"With {switched}: **{said}**{p}"
 

@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
 Progress = Callable[[int, int, str], None]
 
-TAU = 0.5
-"""Share of a group's items that must fire for a suggested neuron, until the person chooses another."""
 PER_GROUP = 4
 """Suggested neurons for each group: the first few by mean activation."""
 MOST = 8
@@ -132,7 +130,8 @@ def shown_evidence(found: Probe, neuron: int, size: int = 12) -> "Evidence":
 def rates(found: Probe, neuron: int, attribute: str) -> dict[str, Estimate]:
     """Share of each group's items on which a neuron fires, with Wilson interval."""
     lines = _lines_of(found, neuron, attribute)
-    return {line.group: Estimate(line.rate, line.lo, line.hi, int(line.n)) for line in lines.itertuples()}
+    columns = (lines[name].tolist() for name in ("group", "rate", "lo", "hi", "n"))
+    return {group: Estimate(rate, lo, hi, int(n)) for group, rate, lo, hi, n in zip(*columns, strict=True)}
 
 
 def auc(found: Probe, neuron: int, attribute: str, group: str) -> float:
@@ -242,12 +241,17 @@ def together(found: Probe, neuron: int, most: int = 8) -> list[tuple[int, float]
     )
 
 
+def uploads_of(state: AppState, side: Side) -> "list[Upload]":
+    """The session's uploads that neurons of a side can fire on."""
+    return [] if state.uploads is None else [u for u in state.uploads.items if u.side == side]
+
+
 def upload_values(state: AppState, side: Side, sae: "SAEFile", neuron: int) -> "list[tuple[Upload, float]]":
     """Uploads of the session on which a neuron fires, with its value; computed each time: uploads are never kept."""
     from core.neurons import encode_rows
 
     attach = sae.attach or "pooled"
-    items = [u for u in getattr(state.uploads, "items", []) if u.side == side and attach in u.embeddings]
+    items = [u for u in uploads_of(state, side) if attach in u.embeddings]
     items = [u for u in items if len(u.embeddings[attach]) == sae.sae.config.d_in]
     if not items:
         return []

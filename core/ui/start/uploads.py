@@ -8,7 +8,8 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 from core.config import InputError
 from core.ui.parts import frame, grids
 from core.ui.session import cache, jobs, links
-from core.ui.session.state import bind, get_state
+from core.ui.session.choices import Choice
+from core.ui.session.state import get_state
 from core.ui.session.uploads import (
     CONSENT,
     Upload,
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from core.saes.checkpoint import SAEFile
 
 PAGE = 5
+"""Uploads on one page."""
+PAGE_SHOWN = Choice("uploads-page", 1)
 EXAMPLES = 3
 """Top items shown beside a neuron."""
 DRAWN = (
@@ -46,7 +49,7 @@ def forget() -> None:
     """Wipe everything that was uploaded in this session, the server's copies of the files included."""
     state = get_state()
     state.uploads = Uploads(round=get_uploads().round + 1)
-    state.set_filter("uploads-page", None)
+    PAGE_SHOWN.put(state, None)
     _empty_fields()
 
 
@@ -140,12 +143,12 @@ def results(uploads: Uploads) -> None:
         st.caption(DRAWN)
     newest, state = uploads.items[::-1], get_state()
     count = grids.pages(len(newest), PAGE)
-    number = min(state.filters.get("uploads-page") or 1, count)
+    number = min(PAGE_SHOWN.of(state), count)
     for place, upload in enumerate(newest[(number - 1) * PAGE : number * PAGE]):
         _one(upload, gallery, place)
     if count > 1:
-        state.set_filter("uploads-page", number)
-        st.pagination(count, **bind("filters", "uploads-page"))
+        PAGE_SHOWN.put(state, number)
+        st.pagination(count, **PAGE_SHOWN.mirrored(state))
     st.caption("Uploads have no groups. Neurons and neighbours describe what the model reacts to, not who somebody is.")
 
 

@@ -14,6 +14,7 @@ from core.neurons import neurons_towards
 from core.ui.neurons import facts, map_hover, maps, searching
 from core.ui.parts import grids
 from core.ui.session import cache, label_log, probing
+from core.ui.session.choices import TAU
 from core.ui.session.state import KEY
 from tests.test_pages import chosen, texts
 from tests.ui.world import SmallModel, make_world
@@ -121,7 +122,7 @@ def test_search_by_label_and_by_two_attributes(world: dict[str, str]) -> None:
     assert "raters 3" in fine(page)
     assert list(searching.labelled(probe)) == ["context"]
     both = fine(opened(world, "searched", **{"neurons-view": "search", "search-way": "overlap"}))
-    shared = searching.overlaps(probe, "gender", "age", probing.TAU)
+    shared = searching.overlaps(probe, "gender", "age", TAU.first)
     assert (f"{shared[0][1]} · {shared[0][2]}" if shared else "no neuron serves both") in both
 
 
