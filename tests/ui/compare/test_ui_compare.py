@@ -2,7 +2,6 @@
 
 import csv
 import io
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,21 +16,11 @@ from core.ui.session import cache, probing, results
 from core.ui.session.state import KEY, TARGETS, AppState
 from core.ui.session.uploads import Upload, Uploads
 from core.verdicts import NO_CHANGE, list_line
-from tests.ui.world import D_SAE, SmallModel, make_world
+from tests.ui.world import D_SAE, SmallModel
+
+pytestmark = pytest.mark.usefixtures("small_model")
 
 ROOT = Path(__file__).resolve().parents[3]
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    return make_world(tmp_path_factory.mktemp("world"))
-
-
-@pytest.fixture(autouse=True)
-def small_model(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(cache, "backbone", lambda *args, **kwargs: SmallModel())
-    yield
-    cache._results().clear()
 
 
 def chosen(world: dict[str, str], **choices: object) -> AppState:

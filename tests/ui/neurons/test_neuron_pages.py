@@ -1,6 +1,5 @@
 """Neurons: map, search and a neuron's page, for pictures and for captions alike."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -8,34 +7,19 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core import projection
-from core.config import HOME_VARIABLE, InputError
+from core.config import InputError
 from core.labelling import LabelEvent
 from core.neurons import neurons_towards
 from core.ui.neurons import facts, map_hover, maps, searching
 from core.ui.parts import grids
-from core.ui.session import cache, label_log, probing
+from core.ui.session import label_log, probing
 from core.ui.session.choices import TAU
 from core.ui.session.state import KEY
-from tests.test_pages import chosen, texts
-from tests.ui.world import SmallModel, make_world
+from tests.ui.test_pages import chosen, texts
+from tests.ui.world import SmallModel
 
 ROOT = Path(__file__).resolve().parents[3]
 SIDES = ["searched", "captions"]
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    return make_world(tmp_path_factory.mktemp("neurons-world"))
-
-
-@pytest.fixture(autouse=True)
-def alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
-    monkeypatch.setattr(cache, "backbone", lambda *args, **kwargs: SmallModel())
-    monkeypatch.setattr(projection, "start", lambda *args, **kwargs: None)
-    monkeypatch.setattr(projection, "running", lambda folder: True)
-    yield
-    cache._results().clear()
 
 
 def opened(world: dict[str, str], gallery: str, neuron: int | None = None, **filters: object) -> AppTest:
