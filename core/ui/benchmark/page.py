@@ -145,10 +145,10 @@ def _shipped(state: AppState, gallery: Gallery, protocol: str) -> "BenchmarkResu
     chosen = {side: cache.sae_card(name).digest for side, name in state.saes.items()}
     loaded = {"gallery": gallery.digest, "attribute": attribute, "where": dict(state.where), "saes": chosen}
     for path in sorted(SHIPPED.glob("*.json")):
-        found = BenchmarkResult.load(path)
-        said = found.settings.get(gallery.name, {})
-        if found.protocol == protocol and loaded == {name: said.get(name) for name in loaded}:
-            return found
+        kept = BenchmarkResult.load(path)
+        settings = kept.settings.get(gallery.name, {})
+        if kept.protocol == protocol and loaded == {name: settings.get(name) for name in loaded}:
+            return kept
     return None
 
 
@@ -179,12 +179,12 @@ def table_html(result: "BenchmarkResult") -> str:
                 numbers.append(f'<td class="none" title="{html.escape(e.reason or "")}">not computed</td>')
                 continue
             mark = ' class="best"' if round(e.estimate, column.digits) == best[column.key] else ""
-            said = _read(e.estimate, column.digits)
+            value = _read(e.estimate, column.digits)
             ends = (
                 "" if e.lo is None or e.hi is None else f"{_read(e.lo, column.digits)} to {_read(e.hi, column.digits)}"
             )
             about = f"n = {e.n}" + (f"; a blind draw shows {e.null.lo:.2f} to {e.null.hi:.2f}" if e.null else "")
-            numbers.append(f'<td title="{about}"><span{mark}>{said}</span><small>{ends}</small></td>')
+            numbers.append(f'<td title="{about}"><span{mark}>{value}</span><small>{ends}</small></td>')
         name = f'<td title="{html.escape(arm.words)}">{number}. {html.escape(arm.title)}</td>'
         rows.append(f"<tr>{name}{''.join(numbers)}</tr>")
     return f'<table class="bench"><thead><tr><th>Method</th>{heads}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
@@ -202,14 +202,14 @@ def numbered(result: "BenchmarkResult") -> list["Cell"]:
 def _best(cells: Sequence["Cell"], column: "Column") -> float | None:
     """The best number of a column; None where the untouched model already has it, which is no merit of a method."""
     numbers = {cell.arm: cell.values[column.key].estimate for cell in cells}
-    found = {arm: round(value, column.digits) for arm, value in numbers.items() if value is not None}
-    if not found:
+    rounded = {arm: round(value, column.digits) for arm, value in numbers.items() if value is not None}
+    if not rounded:
         return None
     worth = {"lower": lambda value: value, "higher": lambda value: -value}.get(
         column.better, lambda value: abs(value - 0.5)
     )
-    best = min(found.values(), key=worth)
-    return None if best == found.get("identity") else best
+    best = min(rounded.values(), key=worth)
+    return None if best == rounded.get("identity") else best
 
 
 def _read(value: float, digits: int) -> str:
@@ -219,14 +219,14 @@ def _read(value: float, digits: int) -> str:
 
 def _refused(result: "BenchmarkResult") -> None:
     """What the numbers are measured at, methods that lack something, and what is to be noted about the others."""
-    cells, said = result.cells, next(iter(result.settings.values()), {})
+    cells, settings = result.cells, next(iter(result.settings.values()), {})
     lines = [f"{cell.arm}: {cell.refused}" for cell in cells if cell.refused]
     lines += [f"{cell.arm}: {note}" for cell in cells for note in cell.notes]
     lines += not_computed(result)
     known = next((c.values for c in cells if not c.refused), {})
     band = next((e.null for e in known.values() if e.null is not None), None)
     if known:
-        words = f"Measured at k = {said.get('k')}, target {said.get('target')}, {said.get('half')} half. "
+        words = f"Measured at k = {settings.get('k')}, target {settings.get('target')}, {settings.get('half')} half. "
         words += "Numbers are followed by their 95 % interval; point at one for its n."
         if band is not None:
             words += f" For orientation: blind draws of the same rows show {band.lo:.2f} to "

@@ -88,30 +88,30 @@ def _run(state: AppState, gallery: Gallery, name: str, attributes: tuple[str, ..
         return STUDIES.get(name)()(_request(state, gallery, name, attributes), report)
 
 
-def _show(name: str, found: "StudyResult") -> None:
+def _show(name: str, result: "StudyResult") -> None:
     """Figure, table, notes and the three files."""
     provenance.chart(
-        charts.picture(found.picture), config=charts.config(name), alt=found.picture.alt or found.picture.title
+        charts.picture(result.picture), config=charts.config(name), alt=result.picture.alt or result.picture.title
     )
-    if found.picture.notes:
-        st.caption(found.picture.notes)
-    if found.notes:
-        st.caption("  \n".join(f":material/info: {note}" for note in found.notes))
-    st.dataframe(found.table, hide_index=True)
+    if result.picture.notes:
+        st.caption(result.picture.notes)
+    if result.notes:
+        st.caption("  \n".join(f":material/info: {note}" for note in result.notes))
+    st.dataframe(result.table, hide_index=True)
     files: dict[str, tuple[str | bytes, str, str]] = {
-        "CSV": (found.table.to_csv(index=False), "text/csv", "csv"),
-        "SVG": (_svg(found), "image/svg+xml", "svg"),
-        "JSON": (json.dumps(plain(found.to_json()), indent=2), "application/json", "json"),
+        "CSV": (result.table.to_csv(index=False), "text/csv", "csv"),
+        "SVG": (_svg(result), "image/svg+xml", "svg"),
+        "JSON": (json.dumps(plain(result.to_json()), indent=2), "application/json", "json"),
     }
     for column, (title, (text, mime, ending)) in zip(st.columns([1, 1, 1, 4]), files.items(), strict=False):
         column.download_button(title, text, f"{name}.{ending}", mime, icon=":material/download:", width="stretch")
 
 
-def _svg(found: "StudyResult") -> bytes:
+def _svg(result: "StudyResult") -> bytes:
     """The figure as it is drawn on paper."""
     from core.figures import draw_svg
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "figure.svg"
-        draw_svg(found.picture, path)
+        draw_svg(result.picture, path)
         return path.read_bytes()

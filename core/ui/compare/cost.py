@@ -23,28 +23,30 @@ def cost(question: results.Asked) -> None:
         st.info("Nothing is switched, so nothing is lost. Switch a neuron at the left.")
         return
     with progress("What it costs") as report:
-        found = results.cost(question, report)
+        result = results.cost(question, report)
     moved, cosine, explicit = st.columns(3)
-    moved.metric("Items moved", percent(found.rows_changed / found.n), help=f"{found.rows_changed:,} of {found.n:,}")
-    cosine.metric("Mean cosine to the original", f"{found.cosine_mean:.3f}", help="1: nothing moved")
-    explicit.metric("Smallest cosine", f"{found.cosine_min:.3f}")
+    moved.metric(
+        "Items moved", percent(result.rows_changed / result.n), help=f"{result.rows_changed:,} of {result.n:,}"
+    )
+    cosine.metric("Mean cosine to the original", f"{result.cosine_mean:.3f}", help="1: nothing moved")
+    explicit.metric("Smallest cosine", f"{result.cosine_min:.3f}")
     attribute = question.request.attribute
     st.markdown("**Other attributes** :small[:gray[share recognised right by class prompts, with 95 % interval]]")
-    right = {a: (c.before, c.after) for a, c in found.zeroshot.items() if c.before and c.after}
+    right = {a: (c.before, c.after) for a, c in result.zeroshot.items() if c.before and c.after}
     accuracies = {a: (before.accuracy, after.accuracy) for a, (before, after) in right.items()}
     _dumbbells(accuracies, "cost-attributes", "Accuracy before and after")
-    for name, c in found.zeroshot.items():
+    for name, c in result.zeroshot.items():
         if c.reason:
             st.caption(f"{name}: {c.reason}")
-    if not found.zeroshot:
+    if not result.zeroshot:
         st.caption("No attribute of this gallery besides the edited one has class prompts.")
     st.markdown(
         f"**Queries that name a {attribute}** :small[:gray[AUC: 100 % finds that group first, 50 % is guessing]]"
     )
-    _dumbbells({q: (c.before, c.after) for q, c in found.explicit.items()}, "cost-explicit", "AUC before and after")
-    if not found.explicit:
+    _dumbbells({q: (c.before, c.after) for q, c in result.explicit.items()}, "cost-explicit", "AUC before and after")
+    if not result.explicit:
         st.caption(f"There are no class prompts for {attribute}, so no query names its groups.")
-    left = found.leakage
+    left = result.leakage
     st.markdown(
         f"**Is {attribute} gone?** :small[:gray[AUC of a linear probe that reads it off the items, cross-validated; "
         "50 % is guessing]]"

@@ -33,17 +33,17 @@ def view(question: results.Asked) -> None:
         )
         return
     with progress("Robustness") as report:
-        found = asked(question, report)
-    request, one = question.request, found.prompts[0]
+        result = asked(question, report)
+    request, prompt = question.request, result.prompts[0]
     part = "".join(f", {column} = {value}" for column, value in request.where.items())
     what = f"{request.attribute} in gallery {question.gallery.name}{part}"
-    drawn = picture(found, what, request.k, request.intervenes)
+    drawn = picture(result, what, request.k, request.intervenes)
     provenance.chart(charts.picture(drawn), key="robustness", config=charts.config("robustness"), alt=drawn.alt)
-    st.markdown("  \n".join(one.sentences()))
+    st.markdown("  \n".join(prompt.sentences()))
     st.caption(drawn.notes)
-    for note in found.notes:
+    for note in result.notes:
         st.caption(f":material/info: {note}")
-    table = pd.DataFrame(list(rows_of(found)))
+    table = pd.DataFrame(list(rows_of(result)))
     with st.expander("Every variant", icon=":material/table:"):
         st.dataframe(table, hide_index=True)
         st.download_button(

@@ -29,12 +29,12 @@ SETTINGS_OF: dict[Side, Choice[Edit | None]] = {side: Choice(f"settings-{side}",
 SETTINGS = ("strength", "gamma", "form", "alpha")
 
 
-def panel(side: Side, found: list[Suggestion], probe: Gallery | None, size: int) -> None:
+def panel(side: Side, suggestions: list[Suggestion], probe: Gallery | None, size: int) -> None:
     """One switch a neuron, then how strongly and in which form; a click changes the edit before the page is drawn."""
     state = get_state()
     chosen = state.edits.get(side, Edit()).neurons
-    everything = tuple(s.neuron for s in found)
-    rule = tuple(s.neuron for s in found if s.specific) or everything
+    everything = tuple(s.neuron for s in suggestions)
+    rule = tuple(s.neuron for s in suggestions if s.specific) or everything
     with st.container(horizontal=True, gap="small"):
         st.button(
             "All off",
@@ -54,8 +54,8 @@ def panel(side: Side, found: list[Suggestion], probe: Gallery | None, size: int)
             key=f"original-{side}",
             help="Back to the model as it is",
         )
-    beside = min(STRIP_ITEMS, STRIPS // max(len(found), 1))
-    for suggestion in found:
+    beside = min(STRIP_ITEMS, STRIPS // max(len(suggestions), 1))
+    for suggestion in suggestions:
         with st.container(gap="xsmall"):
             _row(state, side, suggestion.neuron, suggestion.why)
             if probe is not None and suggestion.top:

@@ -44,36 +44,36 @@ def view(question: results.Asked) -> None:
     """Who pulls, drawn and shown; then the search."""
     state = get_state()
     asked = why_results.leaning(state, question)
-    found = why_results.why(asked)
-    explained = found.share_of(found.attribution.gap - found.attribution.rest)
+    why = why_results.why(asked)
+    explained = why.share_of(why.attribution.gap - why.attribution.rest)
     together = "there is no gap to explain" if explained is None else f"all explain {percent(explained)} of it"
     st.markdown(
-        f"On the probe half, “{grids.escape(state.query)}”: **{lean_said(found)}** "
-        f":small[:gray[(n = {found.n:,}, k = {found.k}, {p_text(found.lean.p, found.lean.smallest_p)})]]  \n"
-        f"The neurons below pull its score gap, the mean score of {found.group} minus that of everybody else, up or "
+        f"On the probe half, “{grids.escape(state.query)}”: **{lean_said(why)}** "
+        f":small[:gray[(n = {why.n:,}, k = {why.k}, {p_text(why.lean.p, why.lean.smallest_p)})]]  \n"
+        f"The neurons below pull its score gap, the mean score of {why.group} minus that of everybody else, up or "
         f"down; {together}."
     )
     provenance.chart(
-        why_charts.pulls(found),
+        why_charts.pulls(why),
         key="why-pulls",
         config=charts.config("why-this-lean"),
         on_select=partial(_take_neuron, state),
         selection_mode="points",
-        alt="; ".join(f"neuron {p.neuron}: {why_charts.signed_percent(p.share)} of the score gap" for p in found.pulls),
+        alt="; ".join(f"neuron {p.neuron}: {why_charts.signed_percent(p.share)} of the score gap" for p in why.pulls),
     )
-    order = "its decoder's part of the score, first order: a row's own scale is held" if found.first_order else "exact"
+    order = "its decoder's part of the score, first order: a row's own scale is held" if why.first_order else "exact"
     st.caption(
         f"Bars add up to the score gap, the difference of mean scores ({order}), with 95 % intervals. “off” is "
         "what switching that neuron alone closes when everything is ranked again. A click on a bar shows its items."
     )
-    _neurons(state, asked, [pull.neuron for pull in found.pulls])
+    _neurons(state, asked, [pull.neuron for pull in why.pulls])
     st.divider()
     _search(state, asked)
 
 
-def lean_said(found: WhyResult) -> str:
+def lean_said(why: WhyResult) -> str:
     """The lean of the probe rows in one sentence."""
-    return list_line(lean_json(tuple(found.group_counts), found.lean))
+    return list_line(lean_json(tuple(why.group_counts), why.lean))
 
 
 def keep_to_its_prompt(state: AppState) -> None:
@@ -102,8 +102,8 @@ def _neurons(state: AppState, asked: why_results.Leaning, listed: list[int]) -> 
             if st.button(f"Neuron {neuron}", key=f"why-open-{neuron}", icon=":material/open_in_new:", type="tertiary"):
                 state.open_neuron(neuron, asked.side)
                 st.switch_page("pages/neurons.py")
-            top = probing.shown_evidence(asked.found, neuron).top.rows[:STRIP]
-            grids.strip(asked.found.gallery, map(int, top), f"why-{neuron}", f"neuron {neuron}")
+            top = probing.shown_evidence(asked.probe, neuron).top.rows[:STRIP]
+            grids.strip(asked.probe.gallery, map(int, top), f"why-{neuron}", f"neuron {neuron}")
 
 
 # -- the smallest edit ------------------------------------------------------------------------------------------------
@@ -124,32 +124,32 @@ def _search(state: AppState, asked: why_results.Leaning) -> None:
         st.text_area("Prompts, one a line", height=110, **PROMPTS.mirrored(state))
         prompts = why_results.prompts_of(PROMPTS.of(state) or "")
     with progress("Smallest edit") as report:
-        found = why_results.smallest(asked, prompts, report).under(SKEW_TARGET.of(state))
-    picked = _picked(state, asked, found)
+        smallest = why_results.smallest(asked, prompts, report).under(SKEW_TARGET.of(state))
+    picked = _picked(state, asked, smallest)
     provenance.chart(
-        why_charts.path(found, picked),
+        why_charts.path(smallest, picked),
         key="why-path",
         config=charts.config("smallest-edit"),
-        on_select=partial(_take_point, state, asked, found, prompts),
+        on_select=partial(_take_point, state, asked, smallest, prompts),
         selection_mode="points",
         alt="; ".join(
-            f"{len(p.edit.neurons)} neurons: {p.expected:.2f} at cosine {p.cosine:.3f}" for p in found.points
+            f"{len(p.edit.neurons)} neurons: {p.expected:.2f} at cosine {p.cosine:.3f}" for p in smallest.points
         ),
     )
-    _offer(state, asked, found, prompts)
+    _offer(state, asked, smallest, prompts)
     if picked is not None:
-        _confirm(asked, found, picked, prompts)
+        _confirm(asked, smallest, picked, prompts)
 
 
-def _offer(state: AppState, asked: why_results.Leaning, found: SmallestEdit, prompts: list[str] | None) -> None:
+def _offer(state: AppState, asked: why_results.Leaning, smallest: SmallestEdit, prompts: list[str] | None) -> None:
     """The point that the target chooses, in words, and the button that switches it."""
-    point = found.point
+    point = smallest.point
     words = (
         f"{len(point.edit.neurons)} neurons bring the expected MaxSkew to {number(point.expected)} at cosine "
         f"{point.cosine:.3f}"
     )
-    if not found.reached:
-        words = f"No edit of at most {why_results.SIZE} neurons gets under {number(found.target_skew)}; {words}"
+    if not smallest.reached:
+        words = f"No edit of at most {why_results.SIZE} neurons gets under {number(smallest.target_skew)}; {words}"
     if point.explicit:
         words += "; AUC of " + ", ".join(
             f"“{query}” {percent(auc)}" for query, auc in zip(asked.explicit, point.explicit, strict=True)
@@ -160,41 +160,41 @@ def _offer(state: AppState, asked: why_results.Leaning, found: SmallestEdit, pro
         type="primary",
         icon=":material/toggle_on:",
         on_click=_switch,
-        args=(state, asked, found, found.chosen, prompts),
-        disabled=not point.edit.neurons or _picked(state, asked, found) == found.chosen,
+        args=(state, asked, smallest, smallest.chosen, prompts),
+        disabled=not point.edit.neurons or _picked(state, asked, smallest) == smallest.chosen,
         help="Another one: click on its point in the figure",
     )
     st.caption(
-        f"Every neuron moves towards its mean on the probe half by a strength of its own. {found.trials} edits were "
-        f"ranked on {found.n:,} probe rows; “expected” is the mean over resamples of them."
+        f"Every neuron moves towards its mean on the probe half by a strength of its own. {smallest.trials} edits were "
+        f"ranked on {smallest.n:,} probe rows; “expected” is the mean over resamples of them."
     )
 
 
-def _picked(state: AppState, asked: why_results.Leaning, found: SmallestEdit) -> int | None:
+def _picked(state: AppState, asked: why_results.Leaning, smallest: SmallestEdit) -> int | None:
     """The point of the path that is switched now."""
     edit = state.edits.get(asked.side)
-    return next((i for i, point in enumerate(found.points) if edit is not None and point.edit == edit), None)
+    return next((i for i, point in enumerate(smallest.points) if edit is not None and point.edit == edit), None)
 
 
-def _take_point(state: AppState, asked: why_results.Leaning, found: SmallestEdit, prompts: list[str] | None) -> None:
+def _take_point(state: AppState, asked: why_results.Leaning, smallest: SmallestEdit, prompts: list[str] | None) -> None:
     points: list[dict[str, Any]] = st.session_state["why-path"]["selection"]["points"]
     places = [point["customdata"][0] for point in points if point.get("customdata")]
     if places:
-        _switch(state, asked, found, int(places[0]), prompts)
+        _switch(state, asked, smallest, int(places[0]), prompts)
 
 
 def _switch(
-    state: AppState, asked: why_results.Leaning, found: SmallestEdit, place: int, prompts: list[str] | None
+    state: AppState, asked: why_results.Leaning, smallest: SmallestEdit, place: int, prompts: list[str] | None
 ) -> None:
     """Make a point of the path the switched set, for all prompts or for this one."""
-    edit = found.points[place].edit
+    edit = smallest.points[place].edit
     state.set_edit(asked.side, edit)
     PICKED.put(state, Picked(state.query, edit.digest, asked.side) if prompts is None and edit.neurons else None)
 
 
-def _confirm(asked: why_results.Leaning, found: SmallestEdit, picked: int, prompts: list[str] | None) -> None:
+def _confirm(asked: why_results.Leaning, smallest: SmallestEdit, picked: int, prompts: list[str] | None) -> None:
     """The picked edit on rows that took no part in finding it, beside its rivals."""
-    edit = found.points[picked].edit
+    edit = smallest.points[picked].edit
     if not edit.neurons:
         return
     with progress("Evaluation half") as report:

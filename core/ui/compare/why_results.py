@@ -25,7 +25,7 @@ class Leaning:
     """A question about a lean: what is asked, where its neurons are looked for, and how answers are keyed."""
 
     question: results.Asked
-    found: probing.Probe
+    probe: probing.Probe
 
     @property
     def side(self) -> Side:
@@ -38,11 +38,11 @@ class Leaning:
 
     @cached_property
     def parts(self) -> list[Any]:
-        return [*self.question.parts[:1], self.question.parts[2], *self.found.parts, self.request.digest]
+        return [*self.question.parts[:1], self.question.parts[2], *self.probe.parts, self.request.digest]
 
     @property
     def saes(self) -> dict[Side, Any]:
-        return {self.side: self.found.sae}
+        return {self.side: self.probe.sae}
 
     @cached_property
     def explicit(self) -> dict[str, str]:
@@ -56,26 +56,26 @@ class Leaning:
             return {}
         named = {texts[0]: group for group, texts in prompts.prompts(attribute).items()}
         known = self.question.model is not None or all(gallery.prompt_embedding(q) is not None for q in named)
-        inside = set(self.found.gallery.groups(attribute))
+        inside = set(self.probe.gallery.groups(attribute))
         return {query: group for query, group in named.items() if group in inside} if known else {}
 
 
 def leaning(state: AppState, question: results.Asked) -> Leaning:
     """The question with its probe set; InputError in words where no SAE fits or there is no probe half."""
-    return Leaning(question, probing.probe(state, question.gallery.side))
+    return Leaning(question, probing.probe_of(state, question.gallery.side))
 
 
 def why(asked: Leaning) -> "WhyResult":
     """The lean of the prompt over the probe rows, neuron by neuron."""
     from core.edits import why as run
 
-    q, rows = asked.question, asked.found.rows
+    q, rows = asked.question, asked.probe.rows
     searched = len(q.gallery.rows(asked.request.half, asked.request.where))
     k = min(len(rows), max(1, round(asked.request.k * len(rows) / searched)))
-    request = replace(asked.request, half="probe", where=asked.found.where, k=k)
+    request = replace(asked.request, half="probe", where=asked.probe.where, k=k)
     bench = results.bench(q)
     return cache.result(
-        "why", [*asked.parts, TOP], lambda: run(asked.found.gallery, request, q.model, asked.saes, TOP, bench)
+        "why", [*asked.parts, TOP], lambda: run(asked.probe.gallery, request, q.model, asked.saes, TOP, bench)
     )
 
 
@@ -90,7 +90,7 @@ def smallest(asked: Leaning, prompts: Sequence[str] | None, progress: Progress |
         [*asked.parts, list(prompts or []), explicit, SIZE],
         lambda: find_smallest(
             q.gallery,
-            asked.found.gallery,
+            asked.probe.gallery,
             asked.request,
             0.0,
             SIZE,
@@ -114,7 +114,7 @@ def confirmed(asked: Leaning, edit: Edit, progress: Progress | None = None) -> "
         [*asked.parts, edit.digest, asked.explicit],
         lambda: confirm(
             q.gallery,
-            asked.found.gallery,
+            asked.probe.gallery,
             asked.request,
             edit,
             q.model,

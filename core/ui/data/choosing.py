@@ -144,8 +144,8 @@ def _model() -> None:
     for side in SIDES:
         for attach in ("pooled", "residual"):
             there = model.dims(side, attach) is not None
-            said = model.fingerprint(side, attach).describe() if there else model.why_not(side, attach)
-            lines[f"{side}, {attach}"] = said or "not there"
+            line = model.fingerprint(side, attach).describe() if there else model.why_not(side, attach)
+            lines[f"{side}, {attach}"] = line or "not there"
     words = model.known_words
     lines["Words"] = f"a closed list of {len(words)}" if words is not None else "open vocabulary"
     lines["Weights"] = f"`{model.weights_digest}`"

@@ -83,15 +83,15 @@ def _groups(state: AppState, book: PromptBook) -> None:
 
 
 def _paraphrases(state: AppState, book: PromptBook) -> None:
-    found = book.paraphrases
+    paraphrases = book.paraphrases
 
     def changed(lines: list[str]) -> PromptBook:
-        value = {**found.to_json(), "templates": lines}
-        return replace(book, paraphrases=type(found).from_json(value, found.name))
+        value = {**paraphrases.to_json(), "templates": lines}
+        return replace(book, paraphrases=type(paraphrases).from_json(value, paraphrases.name))
 
-    _lines("paraphrases", list(found.templates), changed)
+    _lines("paraphrases", list(paraphrases.templates), changed)
     if state.query:
-        st.caption("For the prompt on Compare: " + " · ".join(found.of(state.query)))
+        st.caption("For the prompt on Compare: " + " · ".join(paraphrases.of(state.query)))
 
 
 def _lists(state: AppState, book: PromptBook) -> None:

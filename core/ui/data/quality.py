@@ -74,7 +74,7 @@ def compare() -> None:
 
 def _fitting(gallery: "Gallery") -> dict[str, str]:
     """SAEs that read the gallery's items: name or folder -> digest. Folders that cannot be read are passed over."""
-    found, chosen = {}, get_state().saes.get(gallery.side)
+    saes, chosen = {}, get_state().saes.get(gallery.side)
     for name in dict.fromkeys([*([chosen] if chosen else []), *folders.known("saes")]):
         try:
             card = cache.sae_card(name)
@@ -82,8 +82,8 @@ def _fitting(gallery: "Gallery") -> dict[str, str]:
             continue
         other = card.fingerprint is not None and card.fingerprint.side != gallery.side
         if not other and fit.own_side(card, gallery) is None:
-            found[name] = card.digest
-    return found
+            saes[name] = card.digest
+    return saes
 
 
 def _halves(gallery: "Gallery") -> list[Half]:
@@ -94,15 +94,15 @@ def _halves(gallery: "Gallery") -> list[Half]:
 
 def _references(gallery: "Gallery") -> list[str]:
     """Galleries of as many items that another model embedded; whether the items are the same is seen when used."""
-    found = []
+    names = []
     for name in folders.known("galleries"):
         try:
             other = cache.gallery(name)
         except InputError:
             continue
         if other.n == gallery.n and other.fingerprint().weights != gallery.fingerprint().weights:
-            found.append(name)
-    return found
+            names.append(name)
+    return names
 
 
 def _report(gallery: "Gallery", name: str, half: Half, reference: str | None) -> "QualityReport":
@@ -212,8 +212,8 @@ def _gaps(report: "QualityReport") -> None:
             "pairs": gap.pairs,
             "sharing": gap.shared_pairs,
             **{
-                f"{name}, {space}": getattr(found, kind).estimate
-                for space, found in (("embeddings", gap.before), ("codes", gap.after))
+                f"{name}, {space}": getattr(similarity, kind).estimate
+                for space, similarity in (("embeddings", gap.before), ("codes", gap.after))
                 for name, kind in (("all pairs", "random"), ("sharing", "shared"))
             },
             "change of the gap": gap.change.estimate,

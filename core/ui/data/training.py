@@ -155,17 +155,17 @@ def _interrupted() -> None:
     from core.training import forget, interrupted
 
     folder = folders.OWN["saes"]
-    for found in interrupted(folder) if folder.is_dir() else []:
+    for left in interrupted(folder) if folder.is_dir() else []:
         with st.container(border=True, horizontal=True, vertical_alignment="center"):
-            steps = found.plan.get("training", {}).get("steps", 0)
-            st.markdown(f"**{plain(found.out.name)}** was interrupted at step {found.step:,} of {steps:,}")
-            if st.button("Go on", key=f"go-on-{found.out.name}", icon=":material/play_arrow:"):
+            steps = left.plan.get("training", {}).get("steps", 0)
+            st.markdown(f"**{plain(left.out.name)}** was interrupted at step {left.step:,} of {steps:,}")
+            if st.button("Go on", key=f"go-on-{left.out.name}", icon=":material/play_arrow:"):
                 with frame.guard():
-                    trainings().start(_again(found.out, dict(found.plan)), resume=True)
+                    trainings().start(_again(left.out, dict(left.plan)), resume=True)
                     st.rerun()
-            if st.button("Forget it", key=f"forget-{found.out.name}", icon=":material/delete:"):
+            if st.button("Forget it", key=f"forget-{left.out.name}", icon=":material/delete:"):
                 with frame.guard():
-                    forget(found.out)
+                    forget(left.out)
                     st.rerun()
 
 

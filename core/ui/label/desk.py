@@ -42,7 +42,7 @@ class Desk:
     """One rater at one SAE and one gallery."""
 
     state: AppState
-    found: probing.Probe
+    probe: probing.Probe
     side: Side
 
     @property
@@ -51,11 +51,11 @@ class Desk:
 
     @property
     def sae(self) -> str:
-        return self.found.sae.digest
+        return self.probe.sae.digest
 
     @property
     def gallery(self) -> str:
-        return self.found.gallery.digest
+        return self.probe.gallery.digest
 
     @cached_property
     def standings(self) -> dict[int, Standing]:
@@ -69,22 +69,22 @@ class Desk:
     def _order(self) -> list[int]:
         """The order does not move while somebody labels, but for disagreements, which are looked up anew."""
         order, seed = ORDER.of(self.state), _seed_of(self.rater)
-        attribute = self.state.attribute_in(self.found.gallery.attributes)
+        attribute = self.state.attribute_in(self.probe.gallery.attributes)
         if order == "disagreements":
             others = {j: _without(s, self.rater) for j, s in self.standings.items()}
-            return order_neurons(probing.living(self.found).tolist(), order, standings=others)
-        key = [*self.found.parts, attribute, order, seed]
+            return order_neurons(probing.living(self.probe).tolist(), order, standings=others)
+        key = [*self.probe.parts, attribute, order, seed]
         return cache.result("label-order", key, lambda: self._fixed_order(order, attribute, seed))
 
     def _fixed_order(self, order: str, attribute: str | None, seed: int) -> list[int]:
-        strength = None if attribute is None else probing.association(self.found, attribute).tolist()
-        return order_neurons(probing.living(self.found).tolist(), order, strength, seed=seed)
+        strength = None if attribute is None else probing.association(self.probe, attribute).tolist()
+        return order_neurons(probing.living(self.probe).tolist(), order, strength, seed=seed)
 
     @property
     def current(self) -> int | None:
         """The neuron on the desk: one that was asked for or brought back, else the first that waits."""
         laid = ON_DESK.of(self.state)
-        if laid is not None and 0 <= laid < self.found.sae.sae.config.d_sae:
+        if laid is not None and 0 <= laid < self.probe.sae.sae.config.d_sae:
             return laid
         return next(iter(self.queue.waiting), None)
 
@@ -143,9 +143,9 @@ class Desk:
         """Ask for predictions on items of the neuron that were not shown; says so where there are too few."""
         from core.neurons import prediction_test
 
-        shown = probing.shown_evidence(self.found, neuron, EACH)
+        shown = probing.shown_evidence(self.probe, neuron, EACH)
         seen = np.concatenate([part.rows for part in (shown.top, shown.middle, shown.firing, shown.silent)])
-        drawn = prediction_test(self.found.codes.csc, neuron, seen, self.found.rows, seed=secret_seed())
+        drawn = prediction_test(self.probe.codes.csc, neuron, seen, self.probe.rows, seed=secret_seed())
         LABEL_TEST.put(self.state, drawn)
 
     def finish_test(self, grades: list[int]) -> None:
@@ -158,7 +158,7 @@ class Desk:
         if test is None or label is None:
             return
         score = prediction_score(test.fires, grades)
-        items = self.found.gallery.item_ids(np.array(test.rows))
+        items = self.probe.gallery.item_ids(np.array(test.rows))
         score |= {"items": items, "grades": list(grades), "fires": list(test.fires)}
         label_log.log().add(self._event(test.neuron, "prediction", about=label.id, score=score))
         SCORE.put(self.state, score)
@@ -192,7 +192,7 @@ class Desk:
 
 def desk_of(state: AppState, side: Side) -> Desk:
     """The desk of this session; InputError where there are no codes to look at."""
-    return Desk(state, probing.probe(state, side), side)
+    return Desk(state, probing.probe_of(state, side), side)
 
 
 def presented(state: AppState, neuron: int) -> str:

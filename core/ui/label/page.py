@@ -135,7 +135,7 @@ def _name(state: AppState) -> None:
 
 
 def _neuron(desk: Desk, neuron: int) -> None:
-    found, shown = desk.found, probing.shown_evidence(desk.found, neuron, EACH)
+    probe, shown = desk.probe, probing.shown_evidence(desk.probe, neuron, EACH)
     share = percent(shown.n_firing / shown.n)
     _head(desk, f"Neuron {neuron}", f"fires on {shown.n_firing:,} of {shown.n:,} items ({share})")
     _type_keys(desk, neuron)
@@ -148,7 +148,7 @@ def _neuron(desk: Desk, neuron: int) -> None:
     ):
         for column, (title, part, key) in zip(st.columns(2, gap="medium"), pair, strict=True):
             with column:
-                _items(found, title, part, key)
+                _items(probe, title, part, key)
 
 
 def _known_key(desk: Desk, neuron: int) -> None:
@@ -168,18 +168,18 @@ def _known(desk: Desk, neuron: int) -> None:
     """What the gallery's labels say about the neuron on the desk, where it was asked for."""
     if ANSWERS_OF.of(desk.state) != neuron:
         return
-    attribute = desk.state.attribute_in(desk.found.gallery.attributes)
+    attribute = desk.state.attribute_in(desk.probe.gallery.attributes)
     lines = [
-        answers.said(desk.found, neuron, attribute) + answers.most_often(desk.found, neuron, attribute),
-        answers.others(desk.found, neuron),
+        answers.said(desk.probe, neuron, attribute) + answers.most_often(desk.probe, neuron, attribute),
+        answers.others(desk.probe, neuron),
     ]
     st.markdown("  \n".join(f":small[{line}]" for line in lines if line))
 
 
-def _items(found: probing.Probe, title: str, shown: Shown, key: str) -> None:
+def _items(probe: probing.Probe, title: str, shown: Shown, key: str) -> None:
     st.markdown(f":small[**{title}**]")
     captions = [f"{value:.2f}" for value in shown.values]
-    grids.grid(grids.tiles(found.gallery, map(int, shown.rows), captions), f"label-{key}", SIZE, "No such item.")
+    grids.grid(grids.tiles(probe.gallery, map(int, shown.rows), captions), f"label-{key}", SIZE, "No such item.")
 
 
 def _type_keys(desk: Desk, neuron: int) -> None:
@@ -248,8 +248,8 @@ def _last(desk: Desk) -> None:
     if entry.kind == "skip":
         st.caption(f"Neuron {entry.neuron} comes again at the end.")
         return
-    others = {n: said for n, said in desk.standings[entry.neuron].labels.items() if n != desk.rater}
-    listed = "; ".join(f"{grids.escape(name)}: {said.category}" for name, said in others.items())
+    others = {n: judged for n, judged in desk.standings[entry.neuron].labels.items() if n != desk.rater}
+    listed = "; ".join(f"{grids.escape(name)}: {judged.category}" for name, judged in others.items())
     score = SCORE.of(desk.state)
     tested = f" You predicted its items with AUC {score['auc']:.2f}." if score else ""
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
@@ -275,11 +275,11 @@ def _test(desk: Desk) -> None:
     test = desk.test
     assert test is not None
     label = desk.last
-    said = f"{label.category}" + (f", “{label.text}”" if label and label.text else "") if label else ""
-    about = f"you said {grids.escape(said)}; {len(test.rows)} items that you have not seen"
+    words = f"{label.category}" + (f", “{label.text}”" if label and label.text else "") if label else ""
+    about = f"you said {grids.escape(words)}; {len(test.rows)} items that you have not seen"
     _head(desk, f"Does neuron {test.neuron} fire?", about)
     st.caption("Keys: 1 surely not · 2 rather not · 3 rather yes · 4 surely · Backspace one back · Esc without a test.")
-    tiles = grids.tiles(desk.found.gallery, test.rows, [""] * len(test.rows))
+    tiles = grids.tiles(desk.probe.gallery, test.rows, [""] * len(test.rows))
     grades = prediction_board(f"{test.neuron}-{desk.last.id if desk.last else ''}", tiles)
     if grades is not None:
         guarded_key(desk.finish_test, grades) if grades else LABEL_TEST.put(desk.state, None)

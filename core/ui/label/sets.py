@@ -33,20 +33,20 @@ def _make(desk: Desk) -> None:
     type = st.selectbox("Type", TYPES, key="set-type")
     attribute = st.selectbox("Attribute", [ANY, *DETAILS.get(type, ())], key="set-attribute")
     least = int(st.number_input("Raters who must say so", 1, 20, value=2, key="set-least"))
-    said = None if attribute == ANY else attribute
+    detail = None if attribute == ANY else attribute
     standings = list(label_log.live(desk.sae).on(desk.gallery).values())
-    neurons = agreed_neurons(standings, type, said, least)
-    st.caption(f"{len(neurons)} neurons: {rule_text(type, said, least)}.")
-    suggested = f"{said or type}, agreed by {least}"
+    neurons = agreed_neurons(standings, type, detail, least)
+    st.caption(f"{len(neurons)} neurons: {rule_text(type, detail, least)}.")
+    suggested = f"{detail or type}, agreed by {least}"
     name = st.text_input("Name", suggested, key=f"set-name-{suggested}", max_chars=100)
     if st.button("Keep this set", type="primary", disabled=not neurons, icon=":material/bookmark_add:"):
-        rule = rule_text(type, said, least)
+        rule = rule_text(type, detail, least)
         label_log.log().save_set(LabelSet(name, desk.sae, neurons, rule, by=desk.rater, gallery=desk.gallery))
 
 
 def _kept(desk: Desk) -> None:
     kept = label_log.log().sets(desk.sae)
-    st.markdown(f"**Sets of {grids.escape(desk.found.sae.name)}**")
+    st.markdown(f"**Sets of {grids.escape(desk.probe.sae.name)}**")
     if not kept:
         st.caption("None yet.")
     for made in reversed(kept):
@@ -105,18 +105,24 @@ def _other_saes(desk: Desk) -> None:
     if other is None:
         return
     theirs = cache.sae(other)
-    mine, its = desk.found.sae.fingerprint, theirs.fingerprint
+    mine, its = desk.probe.sae.fingerprint, theirs.fingerprint
     if mine is None or its is None or mine != its:
         raise InputError(f"{theirs.name} was made for other embeddings: directions of the two cannot be compared.")
-    said = {s.neuron: s for s in label_log.live(theirs.digest).everywhere() if s.labels}
-    if not said:
+    labelled = {s.neuron: s for s in label_log.live(theirs.digest).everywhere() if s.labels}
+    if not labelled:
         st.caption(f"No neuron of {grids.escape(theirs.name)} is labelled in this log.")
         return
-    decoder, own_decoder = (file.sae.W_dec.detach().cpu().numpy() for file in (theirs, desk.found.sae))
-    matches = match_neurons(decoder, own_decoder, sorted(said))
+    decoder, own_decoder = (file.sae.W_dec.detach().cpu().numpy() for file in (theirs, desk.probe.sae))
+    matches = match_neurons(decoder, own_decoder, sorted(labelled))
     st.dataframe(
         [
-            {"theirs": m.theirs, "said": said[m.theirs].said, "ours": m.ours, "cosine": m.cosine, "mutual": m.mutual}
+            {
+                "theirs": m.theirs,
+                "said": labelled[m.theirs].said,
+                "ours": m.ours,
+                "cosine": m.cosine,
+                "mutual": m.mutual,
+            }
             for m in matches
         ],
         hide_index=True,
@@ -130,6 +136,6 @@ def _other_saes(desk: Desk) -> None:
         f"{grids.escape(desk.rater or 'you')}”, with the cosine, and never as yours."
     )
     if st.button("Add these as guesses", disabled=not sure or not desk.rater):
-        labels = {m.theirs: next(iter(said[m.theirs].labels.values())) for m in sure}
+        labels = {m.theirs: next(iter(labelled[m.theirs].labels.values())) for m in sure}
         made = guesses(labels, sure, desk.sae, desk.rater, desk.gallery)
         st.info(f"{label_log.log().extend(made)} guesses added.")

@@ -92,10 +92,10 @@ def _named_rows(figure: go.Figure, names: Sequence[str]) -> None:
 def pairs_of_dots(
     rows: Mapping[str, tuple[Estimate, Estimate]],
     names: tuple[str, str],
-    said: Callable[[Estimate], str],
+    hover: Callable[[Estimate], str],
     short: Callable[[Estimate], str],
 ) -> go.Figure:
-    """Two dots a row with their intervals; `said` is what pointing at one says, `short` stands beside the row."""
+    """Two dots a row with their intervals; `hover` is what pointing at one says, `short` stands beside the row."""
     figure = go.Figure()
     for arm, (name, colour, lift) in enumerate(zip(names, (BEFORE, AFTER), (-0.13, 0.13), strict=True)):
         drawn = [(i, pair[arm]) for i, pair in enumerate(rows.values()) if pair[arm].estimate is not None]
@@ -107,7 +107,7 @@ def pairs_of_dots(
             mode="markers",
             marker={"size": 12, "color": colour},
             cliponaxis=False,
-            hovertext=[f"{name}: {said(e)}" for _, e in drawn],
+            hovertext=[f"{name}: {hover(e)}" for _, e in drawn],
             hoverinfo="text",
         )
     for i, (first, second) in enumerate(rows.values()):

@@ -117,8 +117,8 @@ def _suggested(state: AppState, gallery: Gallery) -> list[str]:
 def _manner(state: AppState, gallery: Gallery, given: Mapping[str, Any]) -> dict[str, Any]:
     attributes = given.get("attributes") or [a for a in [state.attribute_in(gallery.attributes)] if a]
     offered = [*gallery.attributes, *(a for a in attributes if a not in gallery.attributes)]
-    own = state.own_targets if state.target == OWN_TARGET else state.target
-    target = given.get("target", own)
+    chosen = state.own_targets if state.target == OWN_TARGET else state.target
+    target = given.get("target", chosen)
     named = target if isinstance(target, str) else OWN_TARGET
     asked: dict[str, Any] = {
         "attributes": st.multiselect(
@@ -151,8 +151,8 @@ def _manner(state: AppState, gallery: Gallery, given: Mapping[str, Any]) -> dict
 
 def _possible(state: AppState, gallery: Gallery) -> list[str]:
     """Ways of switching that the chosen SAEs allow."""
-    found = [CHOSEN] if state.edits else []
-    return [*found, RULE, ATTRIBUTION] if gallery.side in state.saes else found
+    ways = [CHOSEN] if state.edits else []
+    return [*ways, RULE, ATTRIBUTION] if gallery.side in state.saes else ways
 
 
 def _way(given: Mapping[str, Any]) -> str:

@@ -216,5 +216,5 @@ def require_gallery(uploads: Uploads, gallery: "Gallery") -> str | None:
 
 def nearest_items(upload: Upload, index: "FlatIndex", most: int = 6) -> list[tuple[int, float]]:
     """Rows of a gallery most similar to an upload, with their cosine similarities, closest first."""
-    found = index.search(upload.embeddings["pooled"], min(most, index.n))
-    return [(int(row), float(score)) for row, score in zip(found.rows, found.scores, strict=True)]
+    nearest = index.search(upload.embeddings["pooled"], min(most, index.n))
+    return [(int(row), float(score)) for row, score in zip(nearest.rows, nearest.scores, strict=True)]

@@ -33,9 +33,9 @@ def _ask(state: AppState) -> None:
 
 
 def _see(state: AppState) -> None:
-    found = social_neurons(state)
+    neurons = social_neurons(state)
     state.set_attribute(ATTRIBUTE)
-    state.open_neuron(found[0], cache.current_gallery(state).side)
+    state.open_neuron(neurons[0], cache.current_gallery(state).side)
 
 
 def _switch(state: AppState) -> None:
@@ -88,10 +88,10 @@ def social_neurons(state: AppState) -> list[int]:
     if attribute is None:
         raise InputError(f"the gallery {probe.name} has no attributes, so that no neuron can be tied to a group")
     parts = [cache.stamp_of(probe), file.digest, attribute, TAU]
-    found = cache.result("tour neurons", parts, lambda: _find(probe, file, attribute))
-    if not found:
+    neurons = cache.result("tour neurons", parts, lambda: _find(probe, file, attribute))
+    if not neurons:
         raise InputError(f"no neuron of {file.name} fires for one group of {attribute} alone (tau {TAU}); see Neurons")
-    return list(found)
+    return list(neurons)
 
 
 def _find(probe: "Gallery", file: "SAEFile", attribute: str) -> tuple[int, ...]:

@@ -154,8 +154,8 @@ def results(uploads: Uploads) -> None:
 
 def _one(upload: Upload, gallery: "Gallery", place: int) -> None:
     with st.container(border=True):
-        own, neurons, near = st.columns([2, 5, 4], gap="small")
-        with own:
+        shown_itself, neurons, near = st.columns([2, 5, 4], gap="small")
+        with shown_itself:
             if upload.picture:
                 st.image(upload.picture, width=92, alt=f"Your upload {upload.name}")
             else:
@@ -170,8 +170,8 @@ def _one(upload: Upload, gallery: "Gallery", place: int) -> None:
         with near:
             st.markdown(f":small[Nearest in the gallery {grids.escape(gallery.name)}]")
             with frame.guard():
-                found = nearest_items(upload, cache.index(gallery))
-                shown = grids.tiles(gallery, [row for row, _ in found], [f"{score:.2f}" for _, score in found])
+                nearest = nearest_items(upload, cache.index(gallery))
+                shown = grids.tiles(gallery, [row for row, _ in nearest], [f"{score:.2f}" for _, score in nearest])
                 grids.grid(shown, f"upload-near-{place}", width=58)
 
 
@@ -180,11 +180,11 @@ def _neurons(upload: Upload, place: int) -> None:
     if file is None:
         st.caption(f"No SAE is chosen for the {upload.side} side.")
         return
-    found = strongest_neurons(upload, file)
-    if not found:
+    strongest = strongest_neurons(upload, file)
+    if not strongest:
         st.caption("No neuron fires on this upload.")
     shown = _examples(upload, file)
-    for neuron, value in found:
+    for neuron, value in strongest:
         button, top = st.columns([2, 3], gap="xsmall", vertical_alignment="center")
         label = f"Neuron {neuron}\u2002{value:.3g}"
         if button.button(label, key=f"upload-{place}-{neuron}", type="tertiary", help="Open the neuron's page"):

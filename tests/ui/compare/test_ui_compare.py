@@ -46,7 +46,7 @@ def said(test: AppTest) -> str:
 
 def busiest(world: dict[str, str], state: AppState) -> int:
     """The neuron that fires on most items of the probe set."""
-    found = probing.probe(state, "image")
+    found = probing.probe_of(state, "image")
     return int(np.diff(found.codes.csc.indptr).argmax())
 
 
@@ -270,7 +270,7 @@ def test_groups_without_a_neuron_are_named_with_what_to_try(world: dict[str, str
     state.set_filter("tau", 1.0)
     words = said(page("neurons", state))
     for group in ("Female", "Male"):
-        specific = probing.social(probing.probe(state, "image"), "gender", 1.0).groups[group].specific
+        specific = probing.social(probing.probe_of(state, "image"), "gender", 1.0).groups[group].specific
         assert specific or f"No neuron is {group}'s alone at τ = 1" in words
 
 
@@ -287,7 +287,7 @@ def test_a_neurons_page_shows_firing_and_silent_items(world: dict[str, str]) -> 
 
 def test_the_rates_on_the_page_are_counted_by_hand(world: dict[str, str]) -> None:
     state = chosen(world)
-    found, neuron = probing.probe(state, "image"), busiest(world, state)
+    found, neuron = probing.probe_of(state, "image"), busiest(world, state)
     fires = found.codes.csr[:, [neuron]].toarray()[:, 0] > 0
     labels = found.labels("gender")
     for group, e in probing.rates(found, neuron, "gender").items():
@@ -297,7 +297,7 @@ def test_the_rates_on_the_page_are_counted_by_hand(world: dict[str, str]) -> Non
 
 
 def test_going_on_and_back_returns_to_the_same_living_neuron(world: dict[str, str]) -> None:
-    found = probing.probe(chosen(world), "image")
+    found = probing.probe_of(chosen(world), "image")
     for neuron in probing.living(found):
         after = probing.living_neighbours(found, int(neuron))[1]
         assert probing.living_neighbours(found, after)[0] == neuron

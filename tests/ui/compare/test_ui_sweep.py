@@ -74,11 +74,11 @@ def test_the_metric_stays_selectable(world: dict[str, str], metric: str) -> None
     state.set_filter("sweep-shown", metric)
     shown = page("compare", state)
     assert not shown.exception and not shown.warning
-    assert sweep.swept(results.asked(state, "gender"), "strength", metric).metric == metric
+    assert sweep.sweep_of(results.asked(state, "gender"), "strength", metric).metric == metric
 
 
 def test_verdicts_are_told_in_stretches(world: dict[str, str]) -> None:
-    found = sweep.swept(results.asked(switched(world), "gender"), "strength")
+    found = sweep.sweep_of(results.asked(switched(world), "gender"), "strength")
     few, many = lean_of((50, 50), (11, 9)), lean_of((50, 50), (20, 0))
     points = [replace(point, lean_after=many if i < 30 else few) for i, point in enumerate(found.points)]
     told = sweep.verdicts_said(replace(found, points=tuple(points)))

@@ -85,7 +85,7 @@ def test_the_figure_is_ranked_with_intervals_from_a_half():
 
 
 def best(world: dict[str, str]) -> tuple[probing.Probe, int]:
-    found = probing.probe(chosen(world), "image")
+    found = probing.probe_of(chosen(world), "image")
     return found, probing.best(found, "gender", "Male", 1)[0]
 
 

@@ -42,7 +42,7 @@ def fine(page: AppTest) -> str:
 def found(world: dict[str, str], gallery: str) -> probing.Probe:
     state = chosen(world)
     state.choose_gallery(world[gallery])
-    return probing.probe(state, "text" if gallery == "captions" else "image")
+    return probing.probe_of(state, "text" if gallery == "captions" else "image")
 
 
 @pytest.mark.parametrize("gallery", SIDES)
