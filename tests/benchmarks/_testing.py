@@ -114,7 +114,7 @@ class Notes:
 
     def __init__(self, modules: dict[Path, str]) -> None:
         self.modules = {str(path): name for path, name in modules.items()}
-        self.found = Reached()
+        self.probe = Reached()
         self.hit: dict[str, set[int]] = {}
         self.of_fixture: dict[str, dict[str, set[int]]] = {}
 
@@ -136,8 +136,8 @@ class Notes:
             sys.settrace(None)
             for name in item.fixturenames:
                 self._add(self.of_fixture.get(name, {}))
-            self.found.seconds[item.nodeid] = time.perf_counter() - begun
-            self.found.lines[item.nodeid] = {name: sorted(lines) for name, lines in self.hit.items()}
+            self.probe.seconds[item.nodeid] = time.perf_counter() - begun
+            self.probe.lines[item.nodeid] = {name: sorted(lines) for name, lines in self.hit.items()}
 
     @pytest.hookimpl(wrapper=True)
     def pytest_fixture_setup(self, fixturedef: Any, request: Any) -> Any:
@@ -158,7 +158,7 @@ class Notes:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.failed:
-            self.found.failed.append(report.nodeid)
+            self.probe.failed.append(report.nodeid)
 
     def _enter(self, frame: Any, event: str, argument: Any) -> Any:
         name = self.modules.get(frame.f_code.co_filename)

@@ -1,5 +1,7 @@
 """What is asked: the prompt, whose shares are counted, how many are retrieved, and from which part of the gallery."""
 
+from typing import Any
+
 import streamlit as st
 
 from core.config import HALVES, digest_of
@@ -40,7 +42,7 @@ def bar(gallery: Gallery, attribute: str) -> None:
     target.selectbox(
         "Against",
         [*TARGETS, OWN_TARGET],
-        format_func=TARGET_CHOICES.get,
+        format_func=TARGET_CHOICES.__getitem__,
         help="The target: the shares that the result is compared with. Your choice: the lean does not depend on it",
         **bind("target"),
     )
@@ -70,7 +72,7 @@ def _own_target(state: AppState, gallery: Gallery, attribute: str) -> None:
         st.caption(f"Compared with: {listed} (table {digest_of(shares)[:8]}).")
 
 
-def _shown(name: str, value: object) -> dict[str, object]:
+def _shown(name: str, value: object) -> dict[str, Any]:
     """`bind` for a choice whose shown value may differ from the stored one (attribute not chosen yet, k above n)."""
     bound = bind(name)
     st.session_state[bound["key"]] = value
@@ -150,7 +152,7 @@ def _part(state: AppState, gallery: Gallery, attribute: str) -> None:
             st.selectbox(column, options, key=key, on_change=_take_where, args=(column, key))
         halves = [half for half in HALVES if half == "all" or gallery.manifest["split"].get("whole") is None]
         if len(halves) > 1:
-            st.segmented_control("Rows", halves, format_func=HALF_NAMES.get, required=True, **bind("half"))
+            st.segmented_control("Rows", halves, format_func=HALF_NAMES.__getitem__, required=True, **bind("half"))
 
 
 def _take_where(column: str, key: str) -> None:

@@ -25,7 +25,7 @@ class Place:
     after: int | None
 
 
-def places(state: AppState, question: Asked, found: "RankResult") -> list[Place]:
+def places(state: AppState, question: Asked, ranked: "RankResult") -> list[Place]:
     """Every upload that the question's model embedded, the nearest first."""
     uploads, model = state.uploads, question.scene.model
     if not uploads or model is None or uploads.weights != model.weights_digest:
@@ -33,8 +33,8 @@ def places(state: AppState, question: Asked, found: "RankResult") -> list[Place]
     items = [item for item in uploads.items if item.side == question.gallery.side]
     if not items:
         return []
-    scores = _scores(question, items, found)
-    arms = [found.before] + ([found.after] if found.after is not None else [])
+    scores = _scores(question, items, ranked)
+    arms = [ranked.before] + ([ranked.after] if ranked.after is not None else [])
     taken = [[_place(arm.scores, score) for score in by] for arm, by in zip(arms, scores, strict=False)]
     order = np.argsort(-scores[0], kind="stable")
     return [Place(items[i], taken[0][i], taken[-1][i] if len(arms) == 2 else None) for i in order]
@@ -45,7 +45,7 @@ def _place(ranked: np.ndarray, score: float) -> int | None:
     return place if place <= len(ranked) else None
 
 
-def _scores(question: Asked, items: "list[Upload]", found: "RankResult") -> list[np.ndarray]:
+def _scores(question: Asked, items: "list[Upload]", ranked: "RankResult") -> list[np.ndarray]:
     """Cosines of query and uploads (n,), without and (where there is a ranking after them) with the edits."""
     from core.interventions import INTERVENTIONS
     from core.interventions.base import NO_EDIT
@@ -56,7 +56,7 @@ def _scores(question: Asked, items: "list[Upload]", found: "RankResult") -> list
     query = embed_query(q.scene, q.request)
     pooled = np.stack([item.embeddings["pooled"] for item in items])
     plain = query.vectors("identity", None)[0]
-    if found.after is None:
+    if ranked.after is None:
         return [_cosines(pooled, plain)]
     edit, method = q.request.edits.get(q.gallery.side), INTERVENTIONS.get(q.request.method)
     after = pooled

@@ -26,7 +26,7 @@ class Leaning:
     """A question about a lean: what is asked, where its neurons are looked for, and how answers are keyed."""
 
     question: results.Asked
-    found: probing.Probe
+    probe: probing.Probe
 
     @property
     def side(self) -> Side:
@@ -39,14 +39,14 @@ class Leaning:
 
     @cached_property
     def parts(self) -> list[Any]:
-        return [*self.question.looked_at, *self.found.parts, self.request.digest]
+        return [*self.question.looked_at, *self.probe.parts, self.request.digest]
 
     @cached_property
     def scene(self) -> "Scene":
         """The question's scene with the SAE that explains and the probe rows that are looked at."""
-        found, scene = self.found, self.question.scene
-        probe = None if found.gallery is scene.gallery else found.gallery
-        return replace(scene, saes={self.side: found.sae}, other_probe=probe)
+        scene, gallery = self.question.scene, self.probe.gallery
+        other = None if gallery is scene.gallery else gallery
+        return replace(scene, saes={self.side: self.probe.sae}, other_probe=other)
 
     @cached_property
     def explicit(self) -> dict[str, str]:
@@ -57,23 +57,23 @@ class Leaning:
             return {}
         named = {texts[0]: group for group, texts in prompts.prompts(attribute).items()}
         known = self.question.scene.model is not None or all(gallery.prompt_embedding(q) is not None for q in named)
-        inside = set(self.found.gallery.groups(attribute))
+        inside = set(self.probe.gallery.groups(attribute))
         return {query: group for query, group in named.items() if group in inside} if known else {}
 
 
 def leaning(state: AppState, question: results.Asked) -> Leaning:
     """The question with its probe set; InputError in words where no SAE fits or there is no probe half."""
-    return Leaning(question, probing.probe(state, question.gallery.side))
+    return Leaning(question, probing.probe_of(state, question.gallery.side))
 
 
 def why(asked: Leaning) -> "WhyResult":
     """The lean of the prompt over the probe rows, neuron by neuron."""
     from core.edits import why as run
 
-    q, rows = asked.question, asked.found.rows
+    q, rows = asked.question, asked.probe.rows
     searched = len(q.gallery.rows(asked.request.half, asked.request.where))
     k = min(len(rows), max(1, round(asked.request.k * len(rows) / searched)))
-    request = replace(asked.request, half="probe", where=asked.found.where, k=k)
+    request = replace(asked.request, half="probe", where=asked.probe.where, k=k)
     return cache.result("why", [*asked.parts, TOP], lambda: run(asked.scene.at("probe"), request, TOP))
 
 

@@ -25,7 +25,7 @@ def new_gallery() -> None:
 
     kinds = offered()
     titles = {name: kind.title for name, kind in kinds.items()} | {IMPORT: EMBEDDINGS}
-    way = st.selectbox("Make it from", titles, format_func=titles.get)
+    way = st.selectbox("Make it from", titles, format_func=titles.__getitem__)
     needs = "Embeddings (.npy or .npz, one row an item)" if way == IMPORT else kinds[way].needs
     with st.form(f"make-{way}"):
         left, right = st.columns(2, gap="medium")
@@ -42,11 +42,11 @@ def new_gallery() -> None:
     if sent:
         with frame.guard(), _table(table_path, table_file) as table:
             out = new_folder("galleries", name)
-            said = {"licence": licence or None, "provenance": provenance or None}
+            about = {"licence": licence or None, "provenance": provenance or None}
             if way == IMPORT:
-                _import(source, table, out, said, more)
+                _import(source, table, out, about, more)
             else:
-                _build(way, source, table, out, said, more)
+                _build(way, source, table, out, about, more)
             get_state().choose_gallery(str(out))
             get_state().notice(f"The gallery {name} is made and chosen. Train an SAE on it, or choose one that fits.")
             st.rerun()
@@ -82,25 +82,36 @@ def _import_fields() -> dict:
     }
 
 
-def _build(way: str, source: str, table: Path | None, out: Path, said: dict, more: dict) -> None:
+def _build(way: str, source: str, table: Path | None, out: Path, about: dict, more: dict) -> None:
     from core.datasets import items_of
     from core.gallery import build_gallery
 
-    items = items_of(way, _given(source, "what the gallery is made from"), table, **said)
+    items = items_of(way, _given(source, "what the gallery is made from"), table, **about)
     model = cache.current_backbone()
     with jobs.progress("Embedding") as report:
         build_gallery(items, model, out, attaches=more["attaches"], progress=report)
 
 
-def _import(source: str, table: Path | None, out: Path, said: dict, more: dict) -> None:
+def _import(source: str, table: Path | None, out: Path, about: dict, more: dict) -> None:
     from core.gallery import import_gallery
 
     if table is None:
         raise InputError("no table was given; embeddings need one row of a table each: file or id, then attributes")
-    paths = {name: Path(more[name]).expanduser() if more[name] else None for name in ("images", "texts", "text_table")}
+    images, texts, text_table = (
+        Path(more[name]).expanduser() if more[name] else None for name in ("images", "texts", "text_table")
+    )
     with jobs.progress("Importing") as report:
-        embeddings = _given(source, "the embeddings")
-        import_gallery(embeddings, table, model_name=more["model_name"], out=out, progress=report, **paths, **said)
+        import_gallery(
+            _given(source, "the embeddings"),
+            table,
+            model_name=more["model_name"],
+            out=out,
+            progress=report,
+            images=images,
+            texts=texts,
+            text_table=text_table,
+            **about,
+        )
 
 
 def _given(path: str, what: str) -> Path:

@@ -151,8 +151,8 @@ def one_line(lines: Mapping[str, str]) -> str:
 
 
 def _cut(value: str) -> str:
-    text, found, digest = value.partition("digest ")
-    return f"{text}{digest[:SHORT]}" if found else text
+    text, there, digest = value.partition("digest ")
+    return f"{text}{digest[:SHORT]}" if there else text
 
 
 def strip(lines: Mapping[str, str], notes: Sequence[str] = ()) -> None:

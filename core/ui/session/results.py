@@ -146,8 +146,8 @@ def cost(question: Asked, progress: Progress | None = None) -> "CostResult":
 def in_prompt(question: Asked, sae: "SAEFile") -> list[Suggestion]:
     """The neurons that fire strongest on the prompt itself: what a text SAE can switch off in it."""
     parts = [*question.looked_at, sae.digest, question.request.query]
-    found = cache.result("prompt neurons", parts, lambda: _prompt_neurons(question, sae))
-    return [Suggestion(j, f"{value:.2f} on this prompt", ()) for j, value in found]
+    strongest = cache.result("prompt neurons", parts, lambda: _prompt_neurons(question, sae))
+    return [Suggestion(j, f"{value:.2f} on this prompt", ()) for j, value in strongest]
 
 
 def _prompt_neurons(question: Asked, sae: "SAEFile") -> list[tuple[int, float]]:
