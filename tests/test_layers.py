@@ -8,7 +8,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 FLOORS = [
     {"config"},
-    {"registry", "store", "readout", "cluster", "verdicts"},
+    {"registry", "store", "readout", "cluster", "verdicts", "tables"},
     {"datasets", "backbones", "saes", "metrics", "prompts", "statistics", "retrieval", "projection", "figures"},
     {"gallery", "labelling"},
     {"training"},
