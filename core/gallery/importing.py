@@ -11,16 +11,15 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from core.config import UNKNOWN, Fingerprint, InputError, Side, digest_of, one_of
+from core.config import UNKNOWN, Fingerprint, InputError, Progress, Side, digest_of, one_of
 from core.datasets.base import NOT_STATED
 from core.datasets.captions import COLUMNS
 from core.datasets.images import read_image, thumbnail_jpeg
 from core.datasets.picture_files import PictureFiles, plain_name, require_one_row_each
 from core.gallery.chunks import Chunk, KeptChunk, work_through
 from core.gallery.embedding_files import Rows, open_rows
-from core.gallery.gallery import Gallery, Progress
+from core.gallery.gallery import Gallery
 from core.gallery.together import require_together
-from core.gallery.units import BLOCK_ROWS, norms
 from core.gallery.writing import About, finish_gallery, summarised, write_frame, write_rows
 from core.store import PackedBlobs, publish, refuse_existing, resumable_folder
 from core.tables import (
@@ -33,6 +32,7 @@ from core.tables import (
     require_filled,
     require_unique,
 )
+from core.units import BLOCK_ROWS, norms
 
 CHUNK = 512
 """Pictures between two points at which an interrupted import can go on."""

@@ -12,8 +12,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from core.config import UNKNOWN, InputError
-from core.gallery.once import Once
 from core.gallery.together import Clusters, clusters_of
+from core.memo import Memo
 from core.tables import RESERVED
 
 CROSS = " x "
@@ -29,7 +29,7 @@ class Labels:
         self, path: Path, owner: str, together: str | None = None, others: Mapping[str, str] | None = None
     ) -> None:
         self._path, self._owner, self._together, self._others = path, owner, together, dict(others or {})
-        self._once = Once()
+        self._made = Memo()
         try:
             self.n = pq.read_metadata(path).num_rows
             self._names: list[str] = pq.read_schema(path).names
@@ -46,14 +46,14 @@ class Labels:
     @property
     def table(self) -> pd.DataFrame:
         """A copy of everything: id, file, text, half, then the attributes; NA is unknown."""
-        return self._once("table", lambda: pq.read_table(self._path).to_pandas()).copy(deep=False)
+        return self._made("table", lambda: pq.read_table(self._path).to_pandas()).copy(deep=False)
 
     def column(self, name: str) -> pa.Array | None:
         """One column as it is stored; None where the gallery has none of this name."""
         if name not in self._names:
             return None
         read = lambda: pq.read_table(self._path, columns=[name])[name].combine_chunks()  # noqa: E731
-        return self._once(("column", name), read)
+        return self._made(("column", name), read)
 
     def _there(self, name: str) -> pa.Array:
         """A column that the gallery has for certain."""
@@ -63,14 +63,14 @@ class Labels:
 
     def halves(self) -> np.ndarray:
         """ "probe" or "evaluation" for each item (n,)."""
-        return self._once("half", lambda: self._there("half").to_numpy(zero_copy_only=False))
+        return self._made("half", lambda: self._there("half").to_numpy(zero_copy_only=False))
 
     def clusters(self) -> Clusters | None:
         """Which items belong together; None where nothing says so."""
         together = self._together
         if together is None:
             return None
-        return self._once("clusters", lambda: clusters_of(self._there(together).to_pandas()))
+        return self._made("clusters", lambda: clusters_of(self._there(together).to_pandas()))
 
     def numbered(self, attribute: str) -> tuple[list[str], np.ndarray]:
         """Sorted groups of an attribute, and each item's place among them: int32 (n,), -1 unknown.
@@ -80,8 +80,8 @@ class Labels:
         """
         parts = self.components(attribute)
         if len(parts) == 1:
-            return self._once(("groups", attribute), lambda: self._number(attribute))
-        return self._once(("groups", attribute), lambda: crossed([self.numbered(part) for part in parts]))
+            return self._made(("groups", attribute), lambda: self._number(attribute))
+        return self._made(("groups", attribute), lambda: crossed([self.numbered(part) for part in parts]))
 
     def components(self, attribute: str) -> list[str]:
         """The attribute itself, or those that an intersection crosses; InputError where there is no such column."""
@@ -122,7 +122,7 @@ class Labels:
         """The group of every item (n,), dtype object; None where it is unknown."""
         groups, numbers = self.numbered(attribute)
         # The place -1 of an unknown item is the last entry: None.
-        return self._once(("labels", attribute), lambda: np.array([*groups, None], dtype=object)[numbers])
+        return self._made(("labels", attribute), lambda: np.array([*groups, None], dtype=object)[numbers])
 
     def counts(self, attribute: str, rows: np.ndarray | None) -> dict[str, int]:
         """Number of items of each group, then of "unknown", among `rows` (None: all); groups may have 0."""

@@ -7,9 +7,9 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from core.config import InputError
+from core.config import InputError, Progress
 from core.gallery.embedding_files import Rows, Stacked, open_rows
-from core.gallery.gallery import Gallery, Progress
+from core.gallery.gallery import Gallery
 from core.gallery.importing import as_items, import_rows, open_prompts
 from core.store import refuse_existing
 from core.tables import LeftOut, Table, read_table
