@@ -23,6 +23,7 @@ from core.gallery import (
 )
 from core.gallery.labels import GROUPS_SHOWN
 from core.gallery.together import require_together
+from core.gallery.writing import WAY
 from core.store import refuse_existing
 from core.tables import Regroup, left_out_lines, parse_bins
 
@@ -100,7 +101,7 @@ def build(
     for part in attaches:
         one_of(part, ATTACHES, "--attach")
     one_of(precision, TOWER_PRECISIONS, "--precision")
-    refuse_existing(out, replace)
+    refuse_existing(out, replace, WAY)
     regroup = _regroup(join, bins)
     items = items_of(kind, source, table, licence, provenance)
     regroup.applied(items.frame, items.source)  # before a model is loaded

@@ -19,8 +19,8 @@ from core.tables import (
 )
 from core.tables.delimited import decoded
 
-COLUMNS = ("text", "caption", "comment")
-"""Names of the column that holds the captions: ours, most people's, Flickr30k's."""
+COLUMNS = ("text", "caption", "comment", "prompt")
+"""Names of the column that holds the captions: ours, most people's, Flickr30k's, a prompt list's."""
 LINES = (".txt", ".token", ".lst")
 """Endings of text files with one caption a line."""
 TOKEN = re.compile(r"(\S+\.(?:jpe?g|png)#\d+)\t(.*)", re.IGNORECASE)

@@ -17,7 +17,7 @@ from core.gallery.embedding import Backbone, Job, embed_parts
 from core.gallery.gallery import Gallery
 from core.gallery.speed import EXACT, Speed
 from core.gallery.together import require_together
-from core.gallery.writing import About, finish_gallery, summarised, write_rows
+from core.gallery.writing import WAY, About, finish_gallery, summarised, write_rows
 from core.store import PackedBlobs, publish, refuse_existing, resumable_folder
 from core.tables import NO_REGROUP, Regroup
 
@@ -95,7 +95,7 @@ def build_gallery(
     if together is not None:
         require_together(items.frame, together, items.source)
     out = Path(out)
-    refuse_existing(out, replace)
+    refuse_existing(out, replace, WAY)
     if tokens < 0 or token_seed < 0:
         raise InputError(f"tokens were {tokens} with seed {token_seed}; expected whole numbers from 0")
     kept_places = {"pooled", *attaches, *(["residual"] if tokens else [])}

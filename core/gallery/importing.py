@@ -20,7 +20,7 @@ from core.gallery.chunks import Chunk, KeptChunk, work_through
 from core.gallery.embedding_files import Rows, open_rows
 from core.gallery.gallery import Gallery
 from core.gallery.together import require_together
-from core.gallery.writing import About, finish_gallery, summarised, write_frame, write_rows
+from core.gallery.writing import WAY, About, finish_gallery, summarised, write_frame, write_rows
 from core.store import PackedBlobs, publish, refuse_existing, resumable_folder
 from core.tables import (
     NO_REGROUP,
@@ -96,7 +96,7 @@ def import_gallery(
     out = Path(out)
     if not model_name.strip():
         raise InputError("the model name was empty; give the name of the model that made the embeddings")
-    refuse_existing(out, replace)
+    refuse_existing(out, replace, WAY)
     read = _items(Path(table), kind)
     rows = open_rows(embeddings, "embeddings", array)
     return import_rows(

@@ -11,6 +11,7 @@ from core.config import InputError, Progress
 from core.gallery.embedding_files import Rows, Stacked, open_rows
 from core.gallery.gallery import Gallery
 from core.gallery.importing import as_items, import_rows, open_prompts
+from core.gallery.writing import WAY
 from core.store import refuse_existing
 from core.tables import LeftOut, Table, read_table
 
@@ -51,7 +52,7 @@ def import_from(
     ------
     InputError : nothing that can be read there; shards that are missing or have other numbers of rows than their table.
     """
-    refuse_existing(Path(out), replace)
+    refuse_existing(Path(out), replace, WAY)
     path = Path(address).expanduser()
     if path.is_dir():
         rows, read = _shards(path, kind)

@@ -13,7 +13,7 @@ from core.gallery.embedding_files import open_rows
 from core.gallery.gallery import Gallery
 from core.gallery.importing import copy_rows, open_prompts
 from core.gallery.together import require_together
-from core.gallery.writing import About, finish_gallery
+from core.gallery.writing import WAY, About, finish_gallery
 from core.store import publish, read_array, refuse_existing, resumable_folder
 from core.tables import NO_REGROUP, Regroup, Table, attribute_columns, read_table, require_unique
 
@@ -63,7 +63,7 @@ def import_sem(
     root, out = Path(root), Path(out)
     if not root.is_dir():
         raise InputError(f"{root} is no folder; expected metadata.feather and CLIP_<model>_embeddings.npy")
-    refuse_existing(out, replace)
+    refuse_existing(out, replace, WAY)
     path = _embeddings(root, model_name)
     model = _model(path)
     read = _metadata(root / "metadata.feather")

@@ -23,6 +23,9 @@ from core.gallery.together import Clusters, require_together, split_together
 from core.store import file_digest, write_json
 from core.tables import LeftOut, attribute_columns, label_notes, not_groups
 
+WAY = ", or replace it with --replace"
+"""What follows "choose another name" where a gallery is there already."""
+
 LIBRARIES = ("numpy", "pillow", "pyarrow", "pandas", "torch", "open_clip_torch", "transformers")
 
 

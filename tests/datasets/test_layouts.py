@@ -105,7 +105,7 @@ def test_captions_of_a_text_file_with_a_table_beside(tmp_path: Path) -> None:
 
 def test_captions_that_cannot_be_used(tmp_path: Path) -> None:
     for text, reason in {
-        "name\nx\n": "no column 'text' or 'caption' or 'comment'",
+        "name\nx\n": "no column 'text' or 'caption' or 'comment' or 'prompt'",
         "text,g\n,a\n,b\n": "no item that can be used",
         "id,text\n1,a\n1,b\n": "again in row 2",
         "text,half\na,b\n": "'half' is taken",
