@@ -130,10 +130,15 @@ def _one_line(path: Path, expected: str) -> Iterator[None]:
 # --- whole or not there -----------------------------------------------------------------------------------------
 
 
-def refuse_existing(target: Path, replace: bool = False) -> None:
-    """InputError where `target` is there and must not be replaced."""
+def refuse_existing(target: Path, replace: bool = False, way: str = "") -> None:
+    """InputError where `target` is there and must not be replaced.
+
+    Parameters
+    ----------
+    way : how it could be replaced, in words that follow "choose another name".
+    """
     if not replace and os.path.lexists(target):
-        raise InputError(f"{target} exists already; choose another name, or ask for it to be replaced")
+        raise InputError(f"{target} exists already; choose another name{way}")
 
 
 def _make_parent(target: Path) -> None:

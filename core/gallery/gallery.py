@@ -31,6 +31,7 @@ from core.gallery.labels import Labels
 from core.memo import Memo
 from core.readout import ReadoutArrays
 from core.store import PackedBlobs, read_json
+from core.tables import LeftOut, left_out_of
 from core.units import unit_rows
 
 SHIPPED = ("default", "default-probe", "default-attire", "default-captions")
@@ -81,7 +82,9 @@ class Gallery:
         self._made = Memo()
         try:
             check_sizes(self.path, self._manifest)
-            self._labels = Labels(self.path / "attributes.parquet", f"gallery {self.name}", self.together)
+            self._labels = Labels(
+                self.path / "attributes.parquet", f"gallery {self.name}", self.together, self.not_groups
+            )
             self._check_shapes()
         except (KeyError, TypeError, AttributeError) as error:
             raise InputError(
@@ -128,6 +131,19 @@ class Gallery:
         return list(self._labels.attributes)
 
     @property
+    def not_groups(self) -> dict[str, str]:
+        """Columns of the table that are no attributes (names, texts, numbers), and why."""
+        return dict(self._manifest.get("not_groups", {}))
+
+    @property
+    def left_out(self) -> tuple[LeftOut, ...]:
+        """What was given and is not in the gallery, by name; of older galleries what they list."""
+        listed = self._manifest.get("left_out")
+        if listed is None:
+            return tuple(LeftOut.of(line.split(" ")[0], line) for line in self._manifest.get("problems", []))
+        return left_out_of(listed)
+
+    @property
     def together(self) -> str | None:
         """Column by which items belong together (a scene, a person) and stay in one half; None where there is none."""
         return (self._manifest["split"].get("together") or {}).get("column")
@@ -157,7 +173,9 @@ class Gallery:
             "fingerprints": self.manifest["fingerprints"],
             "prompts": len(self.prompts),
             "notes": self.manifest.get("notes", []),
-            "problems": self.manifest.get("problem_count", 0),
+            "problems": len(self.left_out),
+            "left_out": [one.to_json() for one in self.left_out],
+            "not_groups": self.not_groups,
         }
 
     # --- items --------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import pandas as pd
 import scipy.sparse as sparse
 
 from core.config import InputError
-from core.datasets.tables import RESERVED
+from core.tables import RESERVED
 
 PASSES = 5
 """Rounds of moving single clusters to the other half; later ones hardly ever find anything left to do."""

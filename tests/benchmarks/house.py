@@ -3,8 +3,8 @@
 The trip is what really runs: `rank` of one prompt on the default gallery with a switched neuron, twice, the second one
 looked at. Listed are the functions of core that are given the question or what has been made of it (request, queries,
 items, lists), in the order in which they are entered; what these do by themselves (a method without such a thing among
-its parameters) is no stop, nor is what remembers results. A stay is an unbroken run of stops in one module, and a return is a stay in a module that
-had been left.
+its parameters) is no stop, nor is what remembers results. A stay is an unbroken run of stops in one module, a return is
+a stay in a module that had been left.
 """
 
 import ast

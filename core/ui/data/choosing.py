@@ -3,6 +3,7 @@
 import streamlit as st
 
 from core.config import SIDES, InputError, Side
+from core.tables import left_out_lines
 from core.ui.parts import facts, frame
 from core.ui.parts.grids import escape as plain
 from core.ui.session import cache, folders, jobs
@@ -122,8 +123,10 @@ def _gallery() -> None:
         "Folder": str(gallery.path),
     }
     facts.pairs(lines)
-    for line in [*about["notes"], *([f"{about['problems']} items could not be used"] if about["problems"] else [])]:
+    for line in (*left_out_lines(gallery.left_out), *about["notes"]):
         st.caption(plain(line))
+    for column, why in about["not_groups"].items():
+        st.caption(plain(f"not groups: {column} ({why})"))
     if st.button("Compare all digests", icon=":material/fact_check:", help="Reads every file of the gallery"):
         with jobs.progress("Comparing") as report:
             wrong = gallery.check(report)

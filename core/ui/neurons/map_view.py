@@ -141,6 +141,17 @@ def _item_figure(state: AppState, probe: probing.Probe, points: maps.Points, pla
     return map_charts.items(points.numbers, places, groups, [u.name for u in uploads], where)
 
 
+def _trust_text(made: projection.Projection) -> str:
+    if made.trustworthiness is None or made.pca_trustworthiness is None:
+        fewest = 2 * made.n_neighbors + 2
+        return f"Trustworthiness: not computed, it needs {fewest} points ({made.n_neighbors} neighbours)."
+    return (
+        f"Trustworthiness {number(made.trustworthiness)} "
+        f"({made.n_neighbors} neighbours), PCA's {number(made.pca_trustworthiness)}; 1: whatever is near on the map is "
+        "near in truth."
+    )
+
+
 def _trust(made: projection.Projection | None, n: int, kind: str) -> None:
     """How far the map can be trusted, beside PCA."""
     size = "Uploads land among the items that they resemble most. " if kind == "items" else "Size: firing rate. "
@@ -149,11 +160,9 @@ def _trust(made: projection.Projection | None, n: int, kind: str) -> None:
         return
     st.caption(
         f"By UMAP of {HOW[kind]}, {n:,} {_what(kind)}, seed {made.seed}. "
-        f"Trustworthiness {number(made.trustworthiness)} "
-        f"({made.n_neighbors} neighbours), PCA's {number(made.pca_trustworthiness)}; 1: whatever is near on the map is "
-        f"near in truth. {size}Distances across the map mean little."
+        f"{_trust_text(made)} {size}Distances across the map mean little."
     )
-    if kind == "neurons" and made.nearest_cosine < NEAR:
+    if kind == "neurons" and made.nearest_cosine is not None and made.nearest_cosine < NEAR:
         st.caption(
             f"These directions hardly resemble each other (median cosine to the nearest: {number(made.nearest_cosine)}"
             f"), so that no map of them says much. **{KINDS['fired']}** shows what belongs together."

@@ -5,15 +5,14 @@ embedding of each is kept.
 """
 
 import hashlib
-import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import pandas as pd
 
 from core.config import ATTACHES, UNKNOWN, Attach, InputError, Progress, Side
+from core.datasets.captions import captions_of
 from core.datasets.images import read_image, thumbnail_jpeg
 
 if TYPE_CHECKING:
@@ -34,7 +33,6 @@ MOST = 1000
 """Uploads a session may hold."""
 CHUNK_ITEMS, CHUNK_PIXELS = 32, 40_000_000
 """Pictures decoded at once: the smaller of a batch for the model and about 120 MB."""
-CAPTION_COLUMNS = ("text", "caption", "prompt")
 CAPTION_CHARACTERS = 1000
 
 
@@ -168,24 +166,13 @@ def _attaches(model: "Backbone", side: Side) -> tuple[Attach, ...]:
     return tuple(attach for attach in ATTACHES if model.dims(side, attach) is not None)
 
 
-def captions_in(name: str, content: bytes) -> list[str]:
-    """Captions of an uploaded file: one a line, or the column text, caption or prompt of a CSV or TSV table."""
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise InputError(f"{name} is not UTF-8 text; save it as a UTF-8 text file or table") from None
-    if "\0" in text:
-        raise InputError(f"{name} is no text file; expected captions, one a line, or a CSV table")
-    if not name.lower().endswith((".csv", ".tsv")):
-        return [line.strip() for line in text.splitlines() if line.strip()]
-    try:
-        table = pd.read_csv(io.StringIO(text), sep="\t" if name.lower().endswith(".tsv") else ",", dtype="str")
-    except (ValueError, pd.errors.ParserError) as error:
-        raise InputError(f"{name} cannot be read as a table ({str(error).splitlines()[0]})") from None
-    column = next((column for column in CAPTION_COLUMNS if column in table.columns), None)
-    if column is None:
-        raise InputError(f"{name} has no column {', '.join(CAPTION_COLUMNS)}; it has {', '.join(table.columns[:8])}")
-    return [caption.strip() for caption in table[column].dropna() if caption.strip()]
+def captions_in(name: str, content: bytes) -> tuple[list[str], list[str]]:
+    """Captions of an uploaded file, and a line for everything in it that is none or that a person should know.
+
+    Read as the captions of a gallery are (core.datasets.captions).
+    """
+    frame, notes, left_out = captions_of(content, name)
+    return frame["text"].tolist(), [*map(str, left_out), *notes]
 
 
 # -- what is told about an upload -------------------------------------------------------------------------------------

@@ -84,7 +84,7 @@ def _fields(uploads: Uploads) -> None:
         written = st.text_area("Captions, one a line", height=80, key=f"captions-{uploads.round}")
         tables = st.file_uploader(
             "Captions from files (text, CSV)",
-            type=["txt", "csv", "tsv"],
+            type=["txt", "csv", "tsv", "token", "jsonl", "parquet"],
             accept_multiple_files=True,
             key=f"tables-{uploads.round}",
         )
@@ -102,7 +102,9 @@ def _take(uploads: Uploads, pictures: list, written: str, tables: list) -> None:
     broken: list[str] = []
     for table in tables:
         try:
-            lines += captions_in(table.name, table.getvalue())
+            captions, said = captions_in(table.name, table.getvalue())
+            lines += captions
+            broken += said
         except InputError as error:
             broken.append(str(error))
     problems: list[str] = []
