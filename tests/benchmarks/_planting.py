@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Any
 
 FINENESS = re.compile(
-    r"DRAWS|SEED|GRID|LEVEL|CELLS|STEPS|PROPOSALS|SLACK|EQUAL|NEWTON|CONTRASTS|STEEPEST|^(draws|seed|level)$"
+    r"DRAWS|SEED|GRID|LEVEL|CELLS|STEPS|PROPOSALS|SLACK|EQUAL|NEWTON|CONTRASTS|STEEPEST|BLOCK|TREES|^(draws|seed|level)$"
 )
 """Names of constants and parameters that say how finely something is computed."""
 NO_FAULT = {"annotation", "returns", "decorator_list", "format_spec", "type_params"}
 FINE_KEYWORDS = {
     "axis",
+    "copy",
     "strict",
     "dtype",
     "maxsize",
@@ -152,9 +153,20 @@ def left_alone(parent: ast.AST, name: str, child: ast.AST) -> bool:
         return bool(FINENESS.search(names[parent.defaults.index(child)]))  # type: ignore[arg-type]
     if isinstance(parent, ast.Call) and called(parent) == "round":
         return child in parent.args[1:]
+    if isinstance(parent, ast.Call) and called(parent) == "default_rng":
+        return True
+    if wording(child):
+        return True
     if isinstance(child, ast.Raise | ast.Import | ast.ImportFrom | ast.JoinedStr | ast.Assert):
         return True
     return isinstance(parent, ast.Subscript) and name == "value" and isinstance(child, ast.Name)
+
+
+def wording(node: ast.AST) -> bool:
+    """Whether words are put together: joined, or said where there are none."""
+    if isinstance(node, ast.BoolOp):
+        return any(isinstance(value, ast.Constant) and isinstance(value.value, str) for value in node.values)
+    return isinstance(node, ast.Call) and called(node) == "join"
 
 
 def changes(slot: Slot) -> Iterator[ast.AST]:
