@@ -14,9 +14,10 @@ from core.interventions import prism as prism_module
 from core.interventions import sfid as sfid_module
 from core.interventions.bend import step1_rows
 from core.interventions.bendvlm import BendEvidence
+from core.interventions.neuron_edit import edit_tokens
 from core.interventions.prism import _pairs, train_prism
 from core.interventions.roboshot import _directions, _paired
-from core.interventions.sem_scores import ReLUEncoder
+from core.interventions.sem_scores import ReLUEncoder, SEMScores
 from core.interventions.sp_topk import group_spread
 from core.interventions.subspaces import remainder, row_space, unit, without
 from tests.interventions.test_contract import D, applied, evidence, material, rows, small_sae
@@ -105,7 +106,7 @@ def expected_sfid(x: np.ndarray, labels: np.ndarray, trees: int, m: int, unsure:
 
 
 @pytest.mark.parametrize(
-    ("trees", "unsure", "apart"), [(100, 0.7, 0.6), (3, 0.7, 0.6), (12, 0.75, 0.6), (100, 0.7, 40.0), (3, 0.7, 40.0)]
+    ("trees", "unsure", "apart"), [(100, 0.7, 0.6), (3, 0.7, 0.6), (12, 0.75, 0.6), (100, 0.7, 40.0), (20, 0.0, 0.6)]
 )
 def test_sfid_replaces_by_the_unclear_items(trees, unsure, apart, monkeypatch):
     """With few trees some items are never out of bag: they are no unclear ones; a border value is none either."""
@@ -181,6 +182,8 @@ def test_spread_is_0_where_a_column_does_not_vary_inside_the_groups():
     assert (group_spread(np.zeros((4, 2)), labels) == 0).all()
     three = group_spread(np.array([[0.0], [2.0], [5.0], [7.0], [1.0], [3.0]]), np.array([0, 0, 1, 1, 2, 2]))
     assert three[0] == pytest.approx(5.0)
+    wide = group_spread(np.array([[0.0, -900.0], [4.0, -900.02], [10.0, -800.0], [14.0, -800.02]]), labels)
+    assert wide.tolist() == [5.0, 0.0]
 
 
 def test_the_eight_neurons_of_the_largest_spread_are_selected():
@@ -196,6 +199,23 @@ def test_step_1_of_bendvlm_by_hand():
     found = step1_rows(np.array([[2.0, 0.0]]), [np.array([[3.0, 0.0], [0.0, 1.0], [0.0, -2.0]])])
     np.testing.assert_allclose(found, [[1, 0], [0.5, -0.5], [0.5, 0.5], [0, 1]])
     assert step1_rows(np.zeros((0, 2)), [np.eye(2)]).tolist() == [[0.5, -0.5]]
+
+
+def test_bendvlm_needs_two_group_prompts_and_two_labelled_items():
+    method = INTERVENTIONS.get("bendvlm")()
+    arrays = {"query_emb": rows(1, 0), "spurious_emb": rows(2, 1), "augmentation_emb": rows(2, 2)}
+    arrays |= {"ref_emb": rows(2, 3), "ref_label": np.array([0, 1]), "num_neighbors": np.array(1)}
+    assert method.on_arrays(arrays)["out"].shape == (1, D)
+    with pytest.raises(InputError, match="'spurious_emb' .* at least 2 rows"):
+        method.on_arrays(arrays | {"spurious_emb": rows(1, 1), "augmentation_emb": rows(1, 2)})
+    with pytest.raises(InputError, match="'ref_emb' .* at least 2 rows"):
+        method.on_arrays(arrays | {"ref_emb": rows(1, 3), "ref_label": np.array([0])})
+    with pytest.raises(InputError, match="at least two classes"):
+        method.on_arrays(arrays | {"ref_label": np.array([1, 1])})
+    with pytest.raises(InputError, match="2 labels"):
+        method.on_arrays(arrays | {"ref_label": np.array([0, 1, 1])})
+    with pytest.raises(InputError, match="2 rows, one for each query and group"):
+        method.on_arrays(arrays | {"augmentation_emb": rows(3, 2)})
 
 
 def test_neighbours_of_bendvlm_as_published():
@@ -226,10 +246,37 @@ def test_roboshot_pairs_rows_or_means():
     np.testing.assert_allclose(fitted.harmful @ fitted.harmful.T, V @ V.T, atol=1e-5)
 
 
+def test_roboshot_strengthens_the_differences_of_helpful_pairs():
+    bias, pairs = rows(4, 0), rows(4, 1)
+    texts = {"bias": Texts(bias, (2, 2)), "helpful": Texts(pairs, (2, 2))}
+    fitted = INTERVENTIONS.get("roboshot")().fit(Evidence(texts=texts))
+    V = row_space(np.stack([pairs[0] - pairs[1], pairs[2] - pairs[3]]))
+    np.testing.assert_allclose(fitted.helpful @ fitted.helpful.T, V @ V.T, atol=1e-5)
+
+
 def test_roboshot_refuses_what_are_no_pairs():
     arrays = {"image_emb": rows(2, 0), "harmful_emb": np.ones((1, 3, D)), "helpful_emb": np.ones((1, 2, D))}
     with pytest.raises(InputError, match=r"pairs \(n, 2, d\)"):
         INTERVENTIONS.get("roboshot")().on_arrays(arrays)
+
+
+def test_a_neuron_of_its_own_value_beside_one_that_is_switched_off():
+    """Values 0 and .7: rows where both are off get what the second is set to."""
+    m = material()
+    edit = Edit((3, 5), gammas=(0.0, 0.7), strengths=(1.0, 0.5))
+    z, W = m.codes.toarray(), m.sae.arrays()["W_dec"]
+    expected = m.pooled - np.outer(z[:, 3], W[3]) - np.outer(0.5 * (z[:, 5] - 0.7), W[5])
+    np.testing.assert_allclose(INTERVENTIONS.get("neuron-edit")()(m, edit), expected, atol=1e-5)
+
+
+def test_a_code_at_its_threshold_is_off_and_tokens_are_switched_off():
+    W = np.eye(2)
+    arrays = {"h": np.array([[2.0, 3.0]]), "sae_W_enc": W, "sae_b_enc": np.zeros(2), "sae_W_dec": W}
+    arrays |= {"sae_b_dec": np.zeros(2), "sae_threshold": np.array(2.0), "selected": np.zeros(0)}
+    arrays |= {"alpha": np.array(1.0), "gamma": np.array(0.0)}
+    assert INTERVENTIONS.get("neuron-edit")().on_arrays(arrays)["out"].tolist() == [[0.0, 3.0]]
+    h = np.array([[2.0, 3.0]])
+    assert edit_tokens(h, h, W, np.ones(2), np.array([1]), 0.5).tolist() == [[2.5, 2.0]]
 
 
 # ------------------------------------------------------------------------------------------ SEM, random neurons
@@ -241,6 +288,11 @@ def test_the_short_way_is_for_plain_relu_alone():
     own = np.maximum((x - sae["b_dec"]) @ sae["W_enc"] + sae["b_enc"], 0)
     np.testing.assert_allclose(encoder(x[0]), own[0], atol=1e-4)
     np.testing.assert_allclose(encoder.at(x, np.array([4, 1])), own[:, [4, 1]], atol=1e-4)
+
+
+def test_without_classes_there_is_no_bias_score():
+    found = SEMScores.of(np.abs(rows(5, 0)))
+    assert found.bias.shape == (D,) and (found.bias == 0).all()
 
 
 def test_random_neurons_are_among_the_16_of_the_nearest_rates():
