@@ -89,6 +89,8 @@ class Fault:
     change: str
     place: tuple[int, int]
     """Number of the slot in the tree, and of the change there."""
+    around: tuple[int, int] = (0, 0)
+    """First and last line of the function that holds it."""
 
     @property
     def key(self) -> str:
@@ -97,7 +99,9 @@ class Fault:
 
 def planted(path: Path, name: str) -> Iterator[Fault]:
     """Every fault of a file."""
-    for number, (slot, where) in enumerate(slots(ast.parse(path.read_text()))):
+    tree = ast.parse(path.read_text())
+    spans = dict(functions(tree))
+    for number, (slot, where) in enumerate(slots(tree)):
         for variant, new in enumerate(changes(slot)):
             parent, _, _, old = slot
             if ast.dump(new) == ast.dump(old):
@@ -105,7 +109,17 @@ def planted(path: Path, name: str) -> Iterator[Fault]:
             change = f"{ast.unparse(old)} -> {ast.unparse(new)}"
             if isinstance(parent, ast.expr | ast.keyword):
                 change += f" in {ast.unparse(parent)}"
-            yield Fault(name, old.lineno, where, change, (number, variant))  # type: ignore[attr-defined]
+            yield Fault(name, old.lineno, where, change, (number, variant), spans.get(where, (0, 0)))  # type: ignore[attr-defined]
+
+
+def functions(parent: ast.AST, where: str = "") -> Iterator[tuple[str, tuple[int, int]]]:
+    """Name and lines of every function of a tree."""
+    for child in ast.iter_child_nodes(parent):
+        named = isinstance(child, ast.FunctionDef | ast.ClassDef)
+        inside = f"{where}.{child.name}".strip(".") if named else where  # type: ignore[attr-defined]
+        if isinstance(child, ast.FunctionDef):
+            yield inside, (child.lineno, child.end_lineno or child.lineno)
+        yield from functions(child, inside)
 
 
 def with_fault(source: str, place: tuple[int, int]) -> ast.Module:

@@ -301,14 +301,17 @@ def _note(room: str, file: Path, out: Path) -> None:
 
 
 def choose(fault: Fault, reached: Reached) -> list[str]:
-    """Tests that reach the line of a fault; where none does (it is read when the module is imported), all of them.
+    """Tests that reach the line of a fault, else those that reach its function; all where it is in none, but in what
+    the module does when it is imported.
 
     Those of the module's own file first, quick ones before slow ones, and slow ones file by file: what they share is
     made once. As many as fit into BUDGET, and at least one.
     """
     own = f"_{fault.module.rpartition('.')[2]}"
     lines = {test: hit.get(fault.module, ()) for test, hit in reached.lines.items()}
-    tests = [test for test, hit in lines.items() if fault.line in hit] or list(lines)
+    first, last = fault.around
+    near = [test for test, hit in lines.items() if not last or any(first < line <= last for line in hit)]
+    tests = [test for test in near if fault.line in lines[test]] or near
 
     def place(test: str) -> tuple[bool, float, str, float]:
         seconds = reached.seconds[test]
