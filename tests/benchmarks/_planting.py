@@ -169,7 +169,7 @@ def left_alone(parent: ast.AST, name: str, child: ast.AST) -> bool:
         return child in parent.args[1:]
     if isinstance(parent, ast.Call) and called(parent) == "default_rng":
         return True
-    if wording(child):
+    if wording(child) or (isinstance(child, ast.Name) and child.id == "TYPE_CHECKING"):
         return True
     if isinstance(child, ast.Raise | ast.Import | ast.ImportFrom | ast.JoinedStr | ast.Assert):
         return True
