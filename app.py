@@ -2,7 +2,9 @@
 
 import streamlit as st
 
-from core.ui import frame, links, provenance, tour
+from core.ui.parts import frame, provenance
+from core.ui.session import links
+from core.ui.start import tour
 
 PAGES = [
     ("start", "Start", "home", "What is loaded, the guided demo, and your own faces or captions"),

@@ -1,7 +1,7 @@
 """Benchmark: methods x metrics on the chosen gallery, and the papers' studies."""
 
-from core.ui import frame
-from core.ui.benchmark_view import benchmark
+from core.ui.benchmark.page import benchmark
+from core.ui.parts import frame
 
 frame.through_app()
 benchmark()

@@ -1,7 +1,7 @@
 """Compare: a prompt, before and after neurons are switched off."""
 
-from core.ui import frame
-from core.ui.compare_view import compare
+from core.ui.compare.page import compare
+from core.ui.parts import frame
 
 frame.through_app()
 compare()

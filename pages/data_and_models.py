@@ -2,8 +2,9 @@
 
 import streamlit as st
 
-from core.ui import frame, grids, loading, making, prompt_editor, quality_view, training_view
-from core.ui.state import bind, get_state
+from core.ui.data import choosing, making, prompt_editor, quality, training
+from core.ui.parts import frame, grids
+from core.ui.session.state import bind, get_state
 
 VIEWS = {
     "choose": "Choose",
@@ -27,13 +28,13 @@ if view == "gallery":
         making.new_gallery()
 elif view == "sae":
     with frame.guard():
-        training_view.new_sae()
+        training.new_sae()
 elif view == "quality":
     with frame.guard():
-        quality_view.compare()
+        quality.compare()
 elif view == "prompts":
     with frame.guard():
         prompt_editor.editor()
 else:
-    loading.choose()
-    loading.describe()
+    choosing.choose()
+    choosing.describe()

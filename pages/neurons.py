@@ -1,7 +1,7 @@
 """Neurons: which of them carry an attribute, and what each answers to."""
 
-from core.ui import frame
-from core.ui.neuron_view import neurons
+from core.ui.neurons.page import neurons
+from core.ui.parts import frame
 
 frame.through_app()
 neurons()

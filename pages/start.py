@@ -2,8 +2,10 @@
 
 import streamlit as st
 
-from core.ui import cache, frame, grids, overview, tour, uploads_view
-from core.ui.state import bind, get_state
+from core.ui.parts import frame, grids
+from core.ui.session import cache
+from core.ui.session.state import bind, get_state
+from core.ui.start import overview, tour, uploads
 
 VIEWS = {"loaded": "The gallery", "uploads": "Your own"}
 TITLES = {"loaded": "Who appears when you ask for a doctor?", "uploads": "Your own faces and captions"}
@@ -25,7 +27,7 @@ with st.container(horizontal=True, horizontal_alignment="distribute", vertical_a
         **bind("filters", "start-view"),
     )
 if view == "uploads":
-    uploads_view.panel()
+    uploads.panel()
 else:
     st.markdown(
         "Ask a CLIP model for people, see the **neurons** that carry gender, race or age, **switch them off**, and "

@@ -15,8 +15,10 @@ from core.config import InputError
 from core.saes.checkpoint import sae_digest
 from core.store import file_digest
 from core.training import Trainer, train_sae
-from core.ui import cache, links, loading, overview, tour, training_jobs
-from core.ui.state import KEY, AppState
+from core.ui.data import training_jobs
+from core.ui.session import cache, folders, links
+from core.ui.session.state import KEY, AppState
+from core.ui.start import overview, tour
 from tests.ui.world import SmallModel, make_sae, make_world
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -169,7 +171,7 @@ def flip_one_activation(folder: Path) -> None:
 def number_page() -> None:
     import streamlit as st
 
-    from core.ui import cache
+    from core.ui.session import cache
 
     gallery, sae = cache.current_gallery(), cache.current_sae("image")
 
@@ -288,7 +290,7 @@ def test_what_is_loaded_is_described(world: dict[str, str]) -> None:
 
 
 def test_a_wrong_choice_changes_nothing(world: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loading, "known", lambda kind: ["/no/gallery/here"])
+    monkeypatch.setattr(folders, "known", lambda kind: ["/no/gallery/here"])
     data = page("pages/data_and_models.py", world).run()
     data.selectbox[0].set_value("/no/gallery/here")
     data.form_submit_button[0].click().run()
@@ -298,7 +300,7 @@ def test_a_wrong_choice_changes_nothing(world: dict[str, str], monkeypatch: pyte
 
 
 def test_an_sae_of_the_other_side_is_refused(world: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loading, "known", lambda kind: [world["text"]] if kind == "saes" else [])
+    monkeypatch.setattr(folders, "known", lambda kind: [world["text"]] if kind == "saes" else [])
     data = page("pages/data_and_models.py", world).run()
     data.selectbox[3].set_value(world["text"])
     data.form_submit_button[0].click().run()
@@ -346,7 +348,7 @@ def press(test: AppTest, label: str) -> AppTest:
 @pytest.fixture
 def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Folders of what is made here, and a server that trains nothing before and after."""
-    monkeypatch.setattr(loading, "OWN", {"galleries": tmp_path / "galleries", "saes": tmp_path / "saes"})
+    monkeypatch.setattr(folders, "OWN", {"galleries": tmp_path / "galleries", "saes": tmp_path / "saes"})
     yield tmp_path / "saes"
     training_jobs.trainings().ask("stopping")
     training_jobs.trainings().wait()
@@ -414,7 +416,7 @@ def test_a_training_that_cannot_be_is_one_line(world, own_folders, monkeypatch) 
 
 def test_saes_are_judged_side_by_side(world: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     second = make_sae(tmp_path / "second", cache.gallery(world["probe"]), seed=3)
-    monkeypatch.setattr(loading, "known", lambda kind: [world["image"], str(second.path), world["text"]])
+    monkeypatch.setattr(folders, "known", lambda kind: [world["image"], str(second.path), world["text"]])
     data = page("pages/data_and_models.py", world, **{"data-view": "quality"}).run()
     assert not data.exception and not data.warning
     assert data.multiselect[0].options == ["image", "second"], "the text SAE does not read pictures"

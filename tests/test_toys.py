@@ -22,8 +22,9 @@ from core.metrics import RANKING_METRICS
 from core.registry import Registry
 from core.saes.base import SAES
 from core.saes.checkpoint import load_sae
-from core.ui import cache, loading, training_jobs
-from core.ui.state import KEY, AppState
+from core.ui.data import training_jobs
+from core.ui.session import cache, folders
+from core.ui.session.state import KEY, AppState
 
 ROOT = Path(__file__).resolve().parent.parent
 TOYS = Path(__file__).resolve().parent / "toys"
@@ -219,7 +220,7 @@ def test_compare_shows_the_metric(made: Path) -> None:
 def test_data_and_models_offers_the_data_set_the_architecture_and_the_family(
     made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loading, "OWN", {"galleries": tmp_path / "galleries", "saes": tmp_path / "saes"})
+    monkeypatch.setattr(folders, "OWN", {"galleries": tmp_path / "galleries", "saes": tmp_path / "saes"})
     data = page("data_and_models", chosen(made, **{"data-view": "gallery"}))
     way = next(box for box in data.selectbox if box.label == "Make it from")
     assert {DATASETS.get(name).title for name in DATASETS} < set(way.options)

@@ -1,4 +1,4 @@
-"""CLIP, SigLIP and SigLIP 2 of transformers: `hf:OWNER/NAME` or `hf:FOLDER`. The only module that imports it."""
+"""CLIP, SigLIP and SigLIP 2 of transformers: `hf:OWNER/NAME` or `hf:FOLDER`. One of its two doors."""
 
 import importlib
 import json

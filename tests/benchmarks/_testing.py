@@ -33,10 +33,7 @@ from hypothesis import Phase, settings
 from tests.benchmarks._planting import Fault, with_fault
 
 ROOT = Path(__file__).resolve().parents[2]
-TESTS = {
-    "verify": ("verify", "report/test_verify.py"),
-    "neurons": ("neurons", "test_attribution.py", "test_neurons.py", "test_patches.py", "test_sae_quality.py"),
-}
+TESTS = {"verify": ("verify", "report/test_verify.py")}
 """Tests of a room other than those of the folder of its name."""
 WORKERS = len(os.sched_getaffinity(0))
 OUTSIDE = os.dup(2)

@@ -165,14 +165,15 @@ def test_the_command_line_refuses_in_one_line_and_leaves_nothing(hostile, tmp_pa
 
 
 def test_the_page_refuses_in_one_line_and_keeps_its_choice(hostile, monkeypatch):
-    from core.ui import cache, loading
-    from core.ui.state import AppState
+    from core.ui.data import choosing
+    from core.ui.session import cache
+    from core.ui.session.state import AppState
 
     state = AppState()
-    saes = {"image": str(hostile), "text": loading.NONE}
+    saes = {"image": str(hostile), "text": choosing.NONE}
     monkeypatch.setattr(cache, "gallery", lambda name: None)
     with pytest.raises(InputError) as refused:
-        loading._use(state, "default", loading.PARTNER, "default", saes, loading.BEST)
+        choosing._use(state, "default", choosing.PARTNER, "default", saes, choosing.BEST)
     assert "\n" not in str(refused.value) and hostile.name in str(refused.value)
     assert state == AppState()
 

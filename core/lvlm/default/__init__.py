@@ -1,0 +1,1 @@
+"""The large vision-language model of the offline default: its questions, words, training and files."""

@@ -1,0 +1,1 @@
+"""The page Benchmark: every method side by side, and the papers' studies."""

@@ -1,0 +1,319 @@
+"""Benchmark: every method side by side on the chosen gallery, what each does in words, and what others printed."""
+
+import html
+import io
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from core.config import ASSETS, InputError
+from core.gallery import Gallery
+from core.store import plain, read_json
+from core.ui.benchmark.studies import class_prompts_of, studies
+from core.ui.parts import charts, provenance
+from core.ui.parts.frame import guard
+from core.ui.session import cache, jobs, results
+from core.ui.session.state import AppState, get_state
+
+if TYPE_CHECKING:
+    from core.benchmark import BenchmarkResult, Cell, Column, World
+
+SHIPPED = ASSETS / "benchmarks"
+"""Results that come with the project, one JSON a shipped gallery and protocol."""
+STYLE = """<style>
+.bench{border-collapse:collapse;width:100%;font-size:.84rem;font-variant-numeric:tabular-nums}
+.bench th,.bench td{padding:.26rem .28rem;text-align:right;border-bottom:1px solid rgba(125,133,144,.28);
+vertical-align:top;line-height:1.25}
+.bench th:first-child,.bench td:first-child{text-align:left;max-width:12.5rem}
+.bench thead th{position:sticky;top:0;font-weight:600;vertical-align:bottom;border-bottom-width:2px}
+.bench small{opacity:.72;font-size:.7rem;white-space:nowrap;display:block}.bench .best{font-weight:700}
+.bench .none{opacity:.6;text-align:left}
+</style>"""
+
+
+def benchmark() -> None:
+    """The whole page."""
+    state, gallery = get_state(), cache.current_gallery()
+    st.html(STYLE)
+    st.title("Every method, side by side", anchor=False)
+    table, other = st.tabs(["Methods", "Studies"])
+    with table, guard():
+        _methods(state, gallery)
+    with other, guard():
+        studies(state, gallery)
+
+
+def _methods(state: AppState, gallery: Gallery) -> None:
+    """Choices, then the table and everything made of it."""
+    from core.benchmark import PROTOCOLS, arm_names, find_arm
+
+    names = sorted(PROTOCOLS, key=lambda name: (name != "default", name))
+    titles = {name: PROTOCOLS.get(name).title for name in names}
+    left, middle, depth, right = st.columns([1, 2.2, 0.55, 0.7], vertical_alignment="bottom")
+    protocol = left.selectbox("Protocol", names, format_func=titles.get, help=PROTOCOLS.get(names[0]).words)
+    chosen = middle.multiselect(
+        "Methods", arm_names(), format_func=lambda name: find_arm(name).title, placeholder="All methods"
+    )
+    k = depth.number_input("k", 1, gallery.n, _usual_k(gallery, protocol), help="How many are retrieved")
+    go = right.button("Measure", key="benchmark-measure", type="primary", icon=":material/speed:", width="stretch")
+    st.caption(f"{PROTOCOLS.get(protocol).words} Gallery: {gallery.name}.")
+    key = f"benchmark {protocol}"
+    if go:
+        state.set_filter(key, _measure(state, gallery, protocol, int(k), chosen or arm_names()))
+    result = state.filters.get(key) or _shipped(state, gallery, protocol)
+    if result is None:
+        st.info(
+            "Nothing is measured on this gallery yet. Choose methods, or leave the field empty for all, and measure."
+        )
+        return
+    if chosen:
+        result = _only(result, chosen)
+    if not result.cells:
+        st.info("None of these methods is in the table yet: measure them.")
+        return
+    if numbered(result):
+        st.html(table_html(result))
+    _refused(result)
+    if numbered(result):
+        _trade_off(result)
+    _explained([cell.arm for cell in result.cells])
+    _published(result, gallery)
+    _downloads(result, protocol)
+
+
+# -- measuring --------------------------------------------------------------------------------------------------------
+
+
+def _usual_k(gallery: Gallery, protocol: str) -> int:
+    """The protocol's k, or a quarter of the rows where the gallery is too small for it."""
+    from core.benchmark import PROTOCOLS
+
+    k = PROTOCOLS.get(protocol).defaults["k"]
+    return k if 2 * k <= gallery.n else max(1, gallery.n // 4)
+
+
+def _world(state: AppState, gallery: Gallery, protocol: str, k: int) -> "World":
+    """The chosen gallery, SAEs, attribute, part and half as a benchmark measures them."""
+    from core.benchmark.worlds import usual_world
+    from core.zeroshot import PromptSet
+
+    saes = {side: file for side in state.saes if (file := cache.current_sae(side, state)) is not None}
+    known = gallery.prompts if results.only_known_prompts(state, gallery) else None
+    return usual_world(
+        gallery,
+        protocol,
+        attribute=state.attribute_in(gallery.attributes),
+        saes=saes,
+        backbone=None if known else cache.current_backbone(state),
+        prompts=tuple(known) if known else _queries(gallery),
+        class_prompts=None if known else PromptSet.load(class_prompts_of(gallery)),
+        k=k,
+        where=dict(state.where),
+    )
+
+
+def _queries(gallery: Gallery) -> tuple[str, ...] | None:
+    """Occupations, for galleries without words of their own."""
+    from core.benchmark.worlds import is_shipped
+
+    return None if is_shipped(gallery) else tuple(read_json(ASSETS / "prompts" / "occupations.json")["prompts"])
+
+
+def _measure(state: AppState, gallery: Gallery, protocol: str, k: int, methods: Sequence[str]) -> "BenchmarkResult":
+    from core.benchmark import run_benchmark
+
+    with jobs.progress("Measuring") as report:
+        world = _world(state, gallery, protocol, k)
+        cells = []
+        for done, name in enumerate(methods):
+            report(done, len(methods), name)
+            parts = [protocol, world.digest, name]
+            cells.append(cache.result("benchmark", parts, lambda n=name: run_benchmark(protocol, [world], [n])))
+    joined = [cell for result in cells for cell in result.cells]
+    return type(cells[0])(protocol, tuple(joined), cells[0].settings)
+
+
+def _shipped(state: AppState, gallery: Gallery, protocol: str) -> "BenchmarkResult | None":
+    """The result that came with the project, where it is of exactly what is loaded."""
+    from core.benchmark import BenchmarkResult
+
+    attribute = state.attribute_in(gallery.attributes)
+    chosen = {side: cache.sae_card(name).digest for side, name in state.saes.items()}
+    loaded = {"gallery": gallery.digest, "attribute": attribute, "where": dict(state.where), "saes": chosen}
+    for path in sorted(SHIPPED.glob("*.json")):
+        found = BenchmarkResult.load(path)
+        said = found.settings.get(gallery.name, {})
+        if found.protocol == protocol and loaded == {name: said.get(name) for name in loaded}:
+            return found
+    return None
+
+
+def _only(result: "BenchmarkResult", names: Sequence[str]) -> "BenchmarkResult":
+    return type(result)(result.protocol, tuple(c for c in result.cells if c.arm in names), result.settings)
+
+
+# -- showing ----------------------------------------------------------------------------------------------------------
+
+
+def table_html(result: "BenchmarkResult") -> str:
+    """The table: a number with its interval below, the best of a column bold, methods without numbers left out."""
+    from core.benchmark import find_arm
+
+    shown = numbered(result)
+    heads = "".join(
+        f'<th title="{html.escape(c.words)}">{html.escape(c.title)}<small>{html.escape(c.better)}</small></th>'
+        for c in result.columns
+    )
+    best = {column.key: _best(shown, column) for column in result.columns}
+    rows = []
+    for number, cell in enumerate(shown, 1):
+        arm = find_arm(cell.arm)
+        numbers = []
+        for column in result.columns:
+            e = cell.values[column.key]
+            if e.estimate is None:
+                numbers.append(f'<td class="none" title="{html.escape(e.reason or "")}">not computed</td>')
+                continue
+            mark = ' class="best"' if round(e.estimate, column.digits) == best[column.key] else ""
+            said = _read(e.estimate, column.digits)
+            ends = "" if e.lo is None else f"{_read(e.lo, column.digits)} to {_read(e.hi, column.digits)}"
+            about = f"n = {e.n}" + (f"; a blind draw shows {e.null.lo:.2f} to {e.null.hi:.2f}" if e.null else "")
+            numbers.append(f'<td title="{about}"><span{mark}>{said}</span><small>{ends}</small></td>')
+        name = f'<td title="{html.escape(arm.words)}">{number}. {html.escape(arm.title)}</td>'
+        rows.append(f"<tr>{name}{''.join(numbers)}</tr>")
+    return f'<table class="bench"><thead><tr><th>Method</th>{heads}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
+
+
+def numbered(result: "BenchmarkResult") -> list["Cell"]:
+    """Cells with numbers, the untouched model first, then by rising skew: their order is their number."""
+    from core.benchmark import PROTOCOLS
+
+    key = PROTOCOLS.get(result.protocol).skew
+    shown = [cell for cell in result.cells if not cell.refused and cell.values[key].estimate is not None]
+    return sorted(shown, key=lambda cell: (cell.arm != "identity", cell.values[key].estimate, cell.arm))
+
+
+def _best(cells: Sequence["Cell"], column: "Column") -> float | None:
+    """The best number of a column; None where the untouched model already has it, which is no merit of a method."""
+    numbers = {cell.arm: cell.values[column.key].estimate for cell in cells}
+    found = {arm: round(value, column.digits) for arm, value in numbers.items() if value is not None}
+    if not found:
+        return None
+    worth = {"lower": lambda value: value, "higher": lambda value: -value}.get(
+        column.better, lambda value: abs(value - 0.5)
+    )
+    best = min(found.values(), key=worth)
+    return None if best == found.get("identity") else best
+
+
+def _read(value: float, digits: int) -> str:
+    """A number without the sign of a rounded zero."""
+    return f"{round(value, digits) + 0.0:.{digits}f}"
+
+
+def _refused(result: "BenchmarkResult") -> None:
+    """What the numbers are measured at, methods that lack something, and what is to be noted about the others."""
+    cells, said = result.cells, next(iter(result.settings.values()), {})
+    lines = [f"{cell.arm}: {cell.refused}" for cell in cells if cell.refused]
+    lines += [f"{cell.arm}: {note}" for cell in cells for note in cell.notes]
+    lines += not_computed(result)
+    known = next((c.values for c in cells if not c.refused), {})
+    band = next((e.null for e in known.values() if e.null is not None), None)
+    if known:
+        words = f"Measured at k = {said.get('k')}, target {said.get('target')}, {said.get('half')} half. "
+        words += "Numbers are followed by their 95 % interval; point at one for its n."
+        if band is not None:
+            words += f" For orientation: blind draws of the same rows show {band.lo:.2f} to "
+            words += f"{band.hi:.2f} in the first column (mean {band.mean:.2f})."
+        st.caption(words)
+    if lines:
+        with st.expander(f"{len(lines)} notes", icon=":material/info:", expanded=not known):
+            st.markdown("\n".join(f"- {line}" for line in lines))
+
+
+def not_computed(result: "BenchmarkResult") -> list[str]:
+    """One line for each reason why methods have no number in a column, naming both."""
+    why: dict[tuple[str, str], list[str]] = {}
+    for cell in result.cells:
+        for title, reason in result.missing(cell):
+            why.setdefault((title, reason), []).append(cell.arm)
+    return [f"{', '.join(arms)}: {title} not computed: {reason}" for (title, reason), arms in why.items()]
+
+
+def _trade_off(result: "BenchmarkResult") -> None:
+    """Gain against price, one point a method."""
+    from core.benchmark import PROTOCOLS, find_arm
+
+    protocol, columns = PROTOCOLS.get(result.protocol), {c.key: c for c in result.columns}
+    st.subheader("What balance costs", anchor=False)
+    price = st.selectbox(
+        "Price on the horizontal axis",
+        [key for key in columns if key != protocol.skew],
+        [key for key in columns if key != protocol.skew].index(protocol.cost),
+        format_func=lambda key: columns[key].title,
+        label_visibility="collapsed",
+    )
+    points = [
+        (f"{number}. {find_arm(cell.arm).title}", cell.values[price], cell.values[protocol.skew])
+        for number, cell in enumerate(numbered(result), 1)
+        if cell.values[price].estimate is not None
+    ]
+    st.caption("Each point is a method, by its number in the table; strokes are 95 % intervals.")
+    figure = charts.trade_off(points, columns[price].title, columns[protocol.skew].title)
+    provenance.chart(figure, config=charts.config("trade-off"))
+
+
+def _explained(arms: Sequence[str]) -> None:
+    """Each method in two sentences and one formula."""
+    from core.benchmark import find_arm
+    from core.interventions import INTERVENTIONS
+
+    st.subheader("What a method does", anchor=False)
+    name = st.selectbox("Method", arms, format_func=lambda a: find_arm(a).title, label_visibility="collapsed")
+    arm = find_arm(name)
+    method = INTERVENTIONS.get(arm.method)
+    words, formula = st.columns([1.2, 1])
+    words.markdown(method.plain)
+    if arm.choice is not None:
+        words.markdown(f"This arm {arm.words}. Neurons are found on the probe half alone.")
+    needs = ", ".join(method.needs.words()) or "nothing"
+    words.caption(f"Needs: {needs}. Costs: {method.cost}. Source: {method.paper}.")
+    formula.latex(method.formula)
+
+
+def _published(result: "BenchmarkResult", gallery: Gallery) -> None:
+    """Published numbers beside ours, from a table that the reader brings."""
+    from core.benchmark.published import beside, beside_table, read_published, same_backbone, same_data
+
+    with st.expander("Published numbers beside ours", icon=":material/compare:"):
+        data, model = same_data(gallery), same_backbone(gallery)
+        if data is None or model is None:
+            st.caption(
+                "Numbers are compared where data set and model are the same: CelebA, FairFace, UTKFace or Waterbirds "
+                "with OpenAI's ViT-B-16, ViT-L-14-336, RN50 or RN101. This gallery is of another data set or model."
+            )
+            return
+        given = st.file_uploader("Published results: dataset, setting, backbone, method, metric, mean, ci", "csv")
+        if given is None:
+            return
+        settings = result.settings.get(gallery.name, {})
+        table = read_published(io.BytesIO(given.getvalue()))
+        pairs = beside(result, [gallery], table, settings.get("attribute", ""), settings.get("k", 0))
+        if not pairs:
+            raise InputError(f"the table has no number of {data} with {model} in this setting")
+        st.dataframe(beside_table(pairs), hide_index=True)
+
+
+def _downloads(result: "BenchmarkResult", protocol: str) -> None:
+    """The table in three formats."""
+    files = {
+        "CSV": (result.table().to_csv(index=False), "text/csv", "csv"),
+        "LaTeX": (result.latex(), "text/x-tex", "tex"),
+        "JSON": (json.dumps(plain(result.to_json()), indent=2), "application/json", "json"),
+    }
+    for column, (name, (text, mime, ending)) in zip(st.columns([1, 1, 1, 4]), files.items(), strict=False):
+        column.download_button(
+            name, text, f"benchmark-{protocol}.{ending}", mime, icon=":material/download:", width="stretch"
+        )

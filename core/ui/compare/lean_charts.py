@@ -1,0 +1,267 @@
+"""Figures of a lean: who is retrieved beside who was searched, and how every combination of two attributes fares."""
+
+from collections.abc import Mapping, Sequence
+from math import log2
+
+import plotly.graph_objects as go
+
+from core.statistics import ALPHA, GroupLean, Lean
+from core.ui.parts.figures import (
+    AFTER,
+    BEFORE,
+    FAINT,
+    INK,
+    TARGET,
+    axis_end,
+    beside,
+    framed,
+    interval_bars,
+    percent_axis,
+)
+from core.ui.parts.wording import in_points, percent, ratio_text, share_text
+from core.verdicts import lean_verdict, p_text
+
+ROWS = {1: 32, 2: 40}
+"""Height of a group's row in pixels, by the number of lists."""
+LEAST = 80
+"""Least height of all rows: of a smaller plot plotly cuts the margins, and with them the small print."""
+BASE = "searched"
+"""Name of the strokes at the shares of the searched rows."""
+MARKS = {"before": "circle-open", "after": "circle"}
+CHOSEN = "rgba(125, 133, 144, 0.16)"
+CLEAR = "rgba(125, 133, 144, 0.0)"
+
+
+def demographics(
+    groups: Sequence[str],
+    arms: Mapping[str, Lean],
+    target: Sequence[float],
+    target_name: str,
+    chosen: str | None = None,
+) -> go.Figure:
+    """Share of each group among the retrieved rows with its interval, beside its share of the searched rows and the
+    target; the numbers at the right are the share and the representation ratio.
+
+    Parameters
+    ----------
+    arms : name of the list ("before", hollow, or "after", filled) -> its lean, groups in the order of `groups`.
+    target : target share of each group; the same as the searched shares where these are the target.
+    target_name : what the target is called, for example "even shares".
+    chosen : group whose pictures are shown; the other ones are drawn faint.
+    """
+    figure, height = go.Figure(), ROWS[min(len(arms), 2)]
+    first = next(iter(arms.values()))
+    base = [one.base_share for one in first.groups]
+    ends = [one.share.hi for lean in arms.values() for one in lean.groups if one.share.hi is not None]
+    top = axis_end([*ends, *base, *target])
+    _places_to_click(figure, groups, [_words(group, arms, i, target[i]) for i, group in enumerate(groups)], top, chosen)
+    same = max(abs(b - t) for b, t in zip(base, target, strict=True)) < 1e-9
+    _strokes(figure, groups, base, f"{BASE} = target" if same else BASE, INK, height * 0.62)
+    if not same:
+        _strokes(figure, groups, target, target_name, TARGET, height * 0.62)
+    lanes = {1: [0.0], 2: [0.2, -0.2]}[min(len(arms), 2)]
+    for (name, lean), lane, colour in zip(arms.items(), lanes, (BEFORE, AFTER), strict=False):
+        _dots(figure, groups, name, lean, colour, lane, chosen)
+        for i, one in enumerate(lean.groups):
+            beside(figure, i - lane, _beside(one), 0)
+    figure.update_yaxes(
+        tickmode="array",
+        tickvals=list(range(len(groups))),
+        ticktext=[f"{group}  " for group in groups],
+        range=[len(groups) - 0.5, -0.5],
+        fixedrange=True,
+        title=None,
+        zeroline=False,
+        showgrid=False,
+        tickfont={"size": 15, "color": INK},
+    )
+    percent_axis(figure, top)
+    figure.update_layout(clickmode="event+select", barmode="overlay", bargap=0.0)
+    # short names in small letters: four entries fit on one line of the plot beside its column of numbers
+    return framed(figure, 66 + max(height * len(groups), LEAST), right=240, left=names_width(groups)).update_layout(
+        legend={"font": {"size": 12}}
+    )
+
+
+def names_width(groups: Sequence[str]) -> int:
+    """Pixels left of the plot of `demographics`, enough for the longest name."""
+    return 16 + 8 * max(map(len, groups), default=0)
+
+
+def _beside(one: GroupLean) -> str:
+    """Share and ratio of a group, as short as a column beside the figure."""
+    if one.share.estimate is None or one.ratio.estimate is None:
+        return share_text(one.share)
+    return f"{share_text(one.share).rpartition(' of ')[0]}   × {ratio_text(one.ratio)}"
+
+
+def _words(group: str, arms: Mapping[str, Lean], at: int, asked: float) -> str:
+    """Everything about one group's row, for the pointer."""
+    lines = [f"<b>{group}</b>, target {percent(asked)}"]
+    for name, lean in arms.items():
+        one = lean.groups[at]
+        lines.append(
+            f"{name}: {one.retrieved:,} retrieved of {one.searched:,} searched, share {share_text(one.share)}<br>"
+            f"{ratio_text(one.ratio)} times its searched share, {in_points(one.points)} points, "
+            f"adjusted {p_text(one.p_adjusted)}"
+        )
+    return "<br>".join(lines)
+
+
+def _places_to_click(
+    figure: go.Figure, groups: Sequence[str], words: Sequence[str], top: float, chosen: str | None
+) -> None:
+    """A whole row answers the pointer, not the small marks alone."""
+    figure.add_bar(
+        orientation="h",
+        x=[top] * len(groups),
+        y=list(range(len(groups))),
+        width=1.0,
+        marker={"color": [CHOSEN if group == chosen else CLEAR for group in groups], "line": {"width": 0}},
+        selected={"marker": {"opacity": 1}},
+        unselected={"marker": {"opacity": 1}},
+        customdata=[[group] for group in groups],
+        hovertext=list(words),
+        hoverinfo="text",
+        showlegend=False,
+    )
+
+
+def _strokes(
+    figure: go.Figure, groups: Sequence[str], shares: Sequence[float], name: str, colour: str, height: float
+) -> None:
+    """One upright stroke a group."""
+    figure.add_scatter(
+        name=name,
+        x=list(shares),
+        y=list(range(len(groups))),
+        mode="markers",
+        marker={"symbol": "line-ns", "size": height, "line": {"width": 3, "color": colour}, "opacity": 1},
+        selected={"marker": {"opacity": 1}},
+        unselected={"marker": {"opacity": 1}},
+        customdata=[[group] for group in groups],
+        hovertext=[f"{group}, {name}: {percent(share)}" for group, share in zip(groups, shares, strict=True)],
+        hoverinfo="text",
+    )
+
+
+def _dots(
+    figure: go.Figure, groups: Sequence[str], name: str, lean: Lean, colour: str, lane: float, chosen: str | None
+) -> None:
+    """The shares of one list with their intervals, a little above or below the middle of their rows."""
+    drawn = [(i, g, one) for i, (g, one) in enumerate(zip(groups, lean.groups, strict=True)) if one.share.n]
+    figure.add_scatter(
+        name=name,
+        legendrank=1,
+        x=[one.share.estimate for _, _, one in drawn],
+        y=[i - lane for i, _, _ in drawn],
+        error_x=interval_bars([one.share for _, _, one in drawn], colour),
+        mode="markers",
+        marker={
+            "symbol": MARKS.get(name, "circle"),
+            "size": 11,
+            "color": colour,
+            "line": {"width": 2.5, "color": colour},
+            "opacity": [1.0 if chosen in (None, g) else 2 * FAINT for _, g, _ in drawn],
+        },
+        selected={"marker": {"opacity": 1}},
+        unselected={"marker": {"opacity": 1}},
+        cliponaxis=False,
+        customdata=[[g] for _, g, _ in drawn],
+        hovertext=[f"{g}, {name}: {share_text(one.share)}" for _, g, one in drawn],
+        hoverinfo="text",
+    )
+
+
+# -- combinations of two attributes -----------------------------------------------------------------------------------
+
+
+SCALE = ((0.0, "#d97f00"), (0.5, "rgba(125,133,144,0.10)"), (1.0, "#1f83c4"))
+"""Orange below, blue above: told apart with every common kind of colour vision, and every cell holds its number."""
+FURTHEST = 2.0
+"""Ends of the colours: a quarter of the searched share, or four times as much."""
+
+
+def representation(
+    lean: Lean, places: Mapping[tuple[str, str], int], rows: Sequence[str], columns: Sequence[str]
+) -> go.Figure:
+    """Representation ratio of every combination: 1 is as often as chance would. Cells whose lean is not beyond chance
+    are pale, those with too few searched rows to be interpreted are marked *, and nobody there is a dash.
+
+    Parameters
+    ----------
+    places : (row, column) -> place of the combination among the lean's groups; absent where nobody was searched.
+    """
+    cells = {(r, c): lean.groups[places[r, c]] if (r, c) in places else None for r in rows for c in columns}
+    strong = {cell: named(lean, one) for cell, one in cells.items()}
+    words = [[_of_cell(f"{r}, {c}", cells[r, c], strong[r, c]) for c in columns] for r in rows]
+    figure = go.Figure()
+    for kind, opacity in ((True, 0.78), (False, 0.22)):
+        figure.add_heatmap(
+            z=[[_level(cells[r, c]) if strong[r, c] == kind else None for c in columns] for r in rows],
+            x=list(columns),
+            y=list(rows),
+            hovertext=words,
+            hoverinfo="text",
+            colorscale=[list(stop) for stop in SCALE],
+            zmin=-FURTHEST,
+            zmax=FURTHEST,
+            showscale=False,
+            xgap=2,
+            ygap=2,
+            opacity=opacity,
+        )
+    notes = [
+        {
+            "x": c,
+            "y": r,
+            "text": f"<b>{_in_cell(one)}</b>" if strong[r, c] else _in_cell(one),
+            "showarrow": False,
+            "font": {"size": 14, "color": INK},
+        }
+        for (r, c), one in cells.items()
+    ]
+    framed(figure, 74 + 40 * len(rows), legend=False)
+    axis = {"fixedrange": True, "showgrid": False, "type": "category", "title": None}
+    figure.update_xaxes(
+        side="top",
+        tickfont={"size": 13, "color": INK},
+        tickvals=list(columns),
+        ticktext=[column.replace(" ", "<br>").replace("_", "<br>") for column in columns],
+        tickangle=0,
+        **axis,
+    )
+    figure.update_yaxes(autorange="reversed", ticksuffix="  ", tickfont={"size": 14, "color": INK}, **axis)
+    return figure.update_layout(margin={"t": 52, "b": 8}, annotations=notes)
+
+
+def named(lean: Lean, one: GroupLean | None) -> bool:
+    """Whether a group by itself is beyond chance: the test of all groups rejects, and its own adjusted p does."""
+    tested = one is not None and not one.small and one.p_adjusted is not None
+    return bool(lean.beyond_chance) and tested and one.p_adjusted <= ALPHA
+
+
+def _level(one: GroupLean | None) -> float | None:
+    """Colour of a cell: log2 of its ratio, cut to the ends of the scale."""
+    if one is None or one.ratio.estimate is None:
+        return None
+    return max(-FURTHEST, min(FURTHEST, log2(one.ratio.estimate))) if one.ratio.estimate > 0 else -FURTHEST
+
+
+def _in_cell(one: GroupLean | None) -> str:
+    if one is None or one.ratio.estimate is None:
+        return "–"
+    return f"{one.ratio.estimate:.2f}" + ("*" if one.small else "")
+
+
+def _of_cell(name: str, one: GroupLean | None, beyond: bool) -> str:
+    """Everything about one cell, for the pointer."""
+    if one is None or one.searched == 0:
+        return f"{name}: nobody was searched"
+    if one.ratio.estimate is None:
+        return f"{name}: {one.ratio.reason}"
+    few = ", too few searched rows to be interpreted" if one.small else f", {lean_verdict(beyond)}"
+    return (
+        f"<b>{name}</b>: {one.retrieved:,} retrieved of {one.searched:,} searched<br>{ratio_text(one.ratio)} times its "
+        f"searched share, adjusted {p_text(one.p_adjusted)}{few}"
+    )

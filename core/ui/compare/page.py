@@ -1,0 +1,330 @@
+"""Compare: a prompt before and after neurons are switched off, with what chance alone would show and what it costs."""
+
+from collections.abc import Mapping, Sequence
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from core.config import Side, digest_of
+from core.gallery import Gallery
+from core.ranking import ArmResult, RankResult
+from core.ui.compare import (
+    ask,
+    controls,
+    cost,
+    lean_charts,
+    method,
+    numbers,
+    robustness,
+    scenes,
+    sweep,
+    toggles,
+    upload_ranks,
+    why,
+)
+from core.ui.parts import charts, grids, provenance
+from core.ui.parts.frame import guard, unknown_words
+from core.ui.parts.wording import ITEM_NAMES, after_said, counted, effect_said, lean_p, percent, switched_words
+from core.ui.session import cache, probing, results
+from core.ui.session.jobs import progress
+from core.ui.session.state import OWN_TARGET, AppState, bind, get_state
+from core.verdicts import (
+    ALL_RETRIEVED,
+    away_words,
+    list_line,
+    most_retrieved,
+    target_name,
+    ties_line,
+)
+
+UPLOADS = 4
+"""Uploads shown with a ranking; with the grids and the strips there are at most 60 pictures."""
+FULL_PRINT = 150
+"""Letters on a line of small print that begins under the names of the groups."""
+VIEWS: dict[str, str] = {
+    "pictures": "Pictures",
+    "numbers": "Numbers",
+    "scenes": "Scenes",
+    "sweep": "Sweep",
+    "controls": "Controls",
+    "cost": "What it costs",
+    "why": "Why this lean?",
+    "robustness": "Robustness",
+}
+
+
+def compare() -> None:
+    """The whole page: the question, the switches beside the answer, and where the numbers come from."""
+    state, gallery = get_state(), cache.current_gallery()
+    attribute = state.attribute_in(gallery.attributes, gallery.components)
+    if attribute is None:
+        st.info("This gallery has no attribute, so there are no groups to count. Choose another in Data & models.")
+        return
+    st.html(grids.STYLE)
+    ask.bar(gallery, attribute)
+    if not state.query:
+        st.info("Type a prompt, for example “a photo of a doctor”.")
+        return
+    if state.target == OWN_TARGET and attribute not in state.own_targets:
+        st.info(f"Nothing is shown before the target of {attribute} is there: give its table above.")
+        return
+    why.keep_to_its_prompt(state)
+    question = results.asked(state, attribute)
+    if question.model is not None:
+        unknown_words(state.query)
+    switches, outcome = st.columns([1, 2.8], gap="medium")
+    with switches, guard():
+        reason = method.choice(state, question)
+        if reason is not None:
+            method.refusal(reason)
+            question = results.without_method(question)
+        elif results.needs_edit(question):
+            _switches(state, question, attribute)
+    notes: tuple[str, ...] = ()
+    with outcome, guard():
+        notes = _outcome(state, question, attribute)
+    provenance.strip(provenance.of(state, question), notes)
+
+
+# -- switches ---------------------------------------------------------------------------------------------------------
+
+
+def _switches(state: AppState, question: results.Asked, attribute: str) -> None:
+    """The neurons of one side; the other side is one click away where its SAE fits."""
+    sides, reasons = results.fitting(state, question)
+    if not sides:
+        st.info(f"{reasons[0]} Choose or train one in Data & models.", title="No neurons to switch")
+        for reason in reasons[1:]:
+            st.caption(reason)
+        return
+    if state.filters.get("switch-side") not in sides:
+        state.set_filter("switch-side", sides[0])
+    if len(sides) > 1:
+        names = {"image": "In the pictures", "text": "In the prompt"}
+        st.segmented_control(
+            "Neurons",
+            sides,
+            format_func=names.get,
+            required=True,
+            width="stretch",
+            label_visibility="collapsed",
+            **bind("filters", "switch-side"),
+        )
+    side: Side = state.filters["switch-side"]
+    sae = cache.current_sae(side, state)
+    if side == question.gallery.side:
+        found, probe = probing.suggested(state, side, attribute, state.filters.get("tau", probing.TAU))
+        toggles.panel(side, found, probe.gallery, sae.sae.config.d_sae)
+    else:
+        toggles.panel(side, results.in_prompt(question, sae), None, sae.sae.config.d_sae)
+
+
+# -- what is found ----------------------------------------------------------------------------------------------------
+
+
+def _outcome(state: AppState, question: results.Asked, attribute: str) -> tuple[str, ...]:
+    """Sentence and shares, always; below them the pictures, or one of the other views. Returns what to note."""
+    with progress("Ranking", at_once=False) as report:
+        found = results.ranking(question, report)
+    with st.container(gap="xsmall", key="sentence"):
+        _sentence(state, question.gallery, found)
+        if found.reason is not None:
+            line = found.reason.replace(state.query, grids.escape(state.query))
+            st.info(f"{line}. There is no ranking after it.", icon=":material/info:")
+        _shares(found, attribute)
+    views = [name for name in VIEWS if name != "scenes" or found.scenes is not None]
+    if state.filters.get("compare-view") not in views:
+        state.set_filter("compare-view", "pictures")
+    captions = question.gallery.kind == "captions"
+    view = st.segmented_control(
+        "Show",
+        views,
+        format_func=lambda name: "Captions" if name == "pictures" and captions else VIEWS[name],
+        required=True,
+        label_visibility="collapsed",
+        **bind("filters", "compare-view"),
+    )
+    if view == "numbers":
+        numbers.view(state, question, found)
+    elif view == "scenes":
+        scenes.view(found)
+    elif view == "controls":
+        controls.controls(question)
+    elif view == "cost":
+        cost.cost(question)
+    elif view == "sweep":
+        sweep.view(question)
+    elif view == "why":
+        why.view(question)
+    elif view == "robustness":
+        robustness.view(question)
+    else:
+        _pictures(state, question.gallery, attribute, found)
+        _uploads(state, question, found)
+    first = _first_notes(found)
+    return tuple(note for note in found.notes if note not in first)
+
+
+def _first_notes(found: RankResult) -> list[str]:
+    """Notes that decide how everything below is to be read: nearly all rows were retrieved, or scores are equal."""
+    k, n = found.request.k, found.part.n
+    long = [note for note in found.notes if note in (ALL_RETRIEVED, most_retrieved(k, n))]
+    arms = {"": found.before} if found.after is None else {"before: ": found.before, "after: ": found.after}
+    tied = [f"{name}{ties_line(arm.ties, k)}" for name, arm in arms.items() if arm.ties]
+    return [*long, *tied]
+
+
+def _sentence(state: AppState, gallery: Gallery, found: RankResult) -> None:
+    """Who the prompt prefers, what was done about it, and how far the result is from the target, in plain words."""
+    before, after, request = found.before, found.after, found.request
+    for note in _first_notes(found):
+        st.caption(f":material/info: {note}")
+    known = sum(one.retrieved for one in before.numbers.lean.groups)
+    if not known:
+        st.markdown(f"None of the {request.k} nearest has a known {request.attribute}.")
+        return
+    group, told = told_of(found), before.numbers.to_json()
+    retrieved = before.numbers.lean.groups[before.numbers.groups.index(group)].retrieved
+    count = counted(grids.escape(state.query), request.k, group, retrieved, known, ITEM_NAMES[gallery.kind])
+    away = away_words(told["distance"][group], request.target)
+    lines = [f"**{list_line(told)}**", f":small[{count}, {away}.]{lean_p(told)}"]
+    if after is not None and found.difference is not None:
+        arms = (told, after.numbers.to_json())
+        lines.append(effect_said(_switched(found), found.difference.change.to_json(), arms, request.target))
+        lines.append(f":small[{after_said(arms[1], group, request.target)}]")
+    st.markdown("  \n".join(lines).replace(" %", "\u00a0%"))
+    if before.unknown or (after and after.unknown):
+        unknown = f"{before.unknown}" + (f" before and {after.unknown} after" if after else "")
+        st.caption(f"Of the {request.k}, {unknown} have no known {request.attribute}: counted here, not in the shares.")
+
+
+def told_of(found: RankResult) -> str:
+    """The group that the sentences are about: the one that leads, that an effect is about, or that departs most."""
+    counts, effect = found.before.numbers, found.difference.effect if found.difference is not None else None
+    if counts.leading_group is not None:
+        return counts.leading_group
+    if effect is not None:
+        return counts.groups[effect.group]
+    return max(counts.groups, key=lambda group: counts.lean.groups[counts.groups.index(group)].departure)
+
+
+def _switched(found: RankResult) -> str:
+    """What was done, for the sentence: the neurons that were switched, or the method's name."""
+    answered_by, edits = found.request.method, found.request.edits
+    words = [
+        switched_words(e.neurons, e.strength, side, bool(e.gammas)) for side, e in sorted(edits.items()) if e.neurons
+    ]
+    return " and ".join(words) or results.method_title(answered_by)
+
+
+def _shares(found: RankResult, attribute: str) -> None:
+    """The demographics of the top k; a click on a group's row shows only that group's pictures."""
+    state, part = get_state(), found.part
+    arms = {"before": found.before.numbers.lean} | ({"after": found.after.numbers.lean} if found.after else {})
+    shown = state.filters.get("shown-group")
+    words = [
+        f"{group} {percent(one.share.estimate)} {arm}"
+        for arm, lean in arms.items()
+        for group, one in zip(part.groups, lean.groups, strict=True)
+        if one.share.estimate is not None
+    ]
+    provenance.chart(
+        lean_charts.demographics(
+            part.groups,
+            arms,
+            part.target.tolist(),
+            target_name(found.request.target),
+            shown if shown in part.groups else None,
+        ),
+        print_width=FULL_PRINT,
+        left=lean_charts.names_width(part.groups),
+        key="shares",
+        config=charts.config(f"shares-{attribute}"),
+        on_select=_take_bar,
+        selection_mode="points",
+        alt=f"Shares of {attribute} in the top {found.request.k}: {', '.join(words)}.",
+    )
+
+
+def _take_bar() -> None:
+    """A click on a row shows that group; a click on it again shows everybody."""
+    state, points = get_state(), st.session_state["shares"]["selection"]["points"]
+    group = points[0]["customdata"][0] if points else None
+    state.set_filter("shown-group", None if group == state.filters.get("shown-group") else group)
+
+
+# -- pictures ---------------------------------------------------------------------------------------------------------
+
+Ranked = list[tuple[int, int]]
+"""(rank, row) in ranking order."""
+
+
+def _pictures(state: AppState, gallery: Gallery, attribute: str, found: RankResult) -> None:
+    """Before and after side by side, the same page of both rankings; the pages are turned below them."""
+    shelf, pages = st.container(), st.container(horizontal=True, horizontal_alignment="right")
+    labels, shown = gallery.labels(attribute), state.filters.get("shown-group")
+    arms = {"before": _ranked(found.before)} | ({"after": _ranked(found.after)} if found.after else {})
+    ranks = {name: {row: rank for rank, row in items} for name, items in arms.items()}
+    if shown in found.part.groups:
+        arms = {name: [(rank, row) for rank, row in items if labels[row] == shown] for name, items in arms.items()}
+    size = grids.PAGE if len(arms) == 2 else 2 * grids.PAGE
+    page = _page(found, shown, grids.pages(max(map(len, arms.values())), size), pages)
+    for column, (name, items) in zip(shelf.columns(len(arms), gap="medium"), arms.items(), strict=True):
+        with column:
+            _title(state, name, found, shown)
+            part = items[(page - 1) * size : page * size]
+            _grid(gallery, part, labels, ranks.get("after" if name == "before" else "before"), name, found)
+    if shown in found.part.groups:
+        st.button("Show every group", icon=":material/close:", on_click=state.set_filter, args=("shown-group", None))
+
+
+def _uploads(state: AppState, question: results.Asked, found: RankResult) -> None:
+    """Where the session's uploads would stand, apart from the items that are counted."""
+    listed = upload_ranks.places(state, question, found)
+    if not listed:
+        return
+    k, both = found.request.k, found.after is not None
+    st.markdown("**Your uploads** :small[:gray[the place each would take; part of no share]]")
+
+    def place(at: int | None) -> str:
+        return f"{at}." if at else f"after {k}"
+
+    words = [
+        f"{place(p.before)} → {place(p.after)}" if both and (p.before or p.after) else place(p.before) for p in listed
+    ]
+    tiles = [grids.uploaded(p.upload.picture, p.upload.name, text) for p, text in zip(listed, words, strict=True)]
+    grids.grid(tiles[:UPLOADS], "uploads")
+
+
+def _page(found: RankResult, shown: str | None, total: int, pages: DeltaGenerator) -> int:
+    """The chosen page; another question begins at the first one, a switched neuron stays on it."""
+    if total == 1:
+        return 1
+    asked = [found.request.query, found.request.k, found.request.attribute, dict(found.request.where), shown]
+    with pages:
+        return st.pagination(total, max_visible_pages=3, key=f"page-{digest_of(asked)[:12]}")
+
+
+def _ranked(arm: ArmResult) -> Ranked:
+    return [(rank, int(row)) for rank, row in enumerate(arm.rows, 1)]
+
+
+def _title(state: AppState, name: str, found: RankResult, shown: str | None) -> None:
+    moved = ""
+    if found.difference is not None:
+        came = len(found.difference.entered)
+        moved = f" :small[:gray[{came} left]]" if name == "before" else f" :small[:gray[{came} new]]"
+    st.markdown(f"**{name.capitalize()}**{moved}" + (f" :small[only {shown}]" if shown else ""))
+
+
+def _grid(
+    gallery: Gallery,
+    items: Ranked,
+    labels: Sequence[str | None],
+    other: Mapping[int, int] | None,
+    arm: str,
+    found: RankResult,
+) -> None:
+    captions = [grids.ranked_caption(rank, row, labels, other, arm) for rank, row in items]
+    tiles = grids.tiles(gallery, [row for _, row in items], captions, labels)
+    grids.grid(tiles, arm, empty="None of this group among the nearest.")

@@ -1,0 +1,153 @@
+"""Neurons on switches: the suggested ones with the pictures that they answer to, any other by its number, and how."""
+
+from dataclasses import replace
+
+import streamlit as st
+
+from core.config import FORMS, Edit, Side
+from core.gallery import Gallery
+from core.ui.parts import grids
+from core.ui.session.probing import Suggestion
+from core.ui.session.state import AppState, get_state
+
+STRIP_ITEMS, STRIPS = 5, 24
+"""Pictures beside one neuron, and beside all of them together: with the two grids they stay below 60."""
+WHY = (
+    "“Specific”: fires on at least the share τ of that group and of no other, in the probe set. “Unsure”: so it is, "
+    "but the difference to the next group may be nothing. “AUC”: no neuron is specific for the group; this one tells "
+    "it apart best (0.5 tells nothing). Choose τ on Neurons."
+)
+FORM_NAMES = {"error-preserving": "Move only these neurons", "blend": "Blend with the reconstruction"}
+FORM_HELP = (
+    "Error-preserving: x′ = x − Σ (z − z′) · decoder row; what the SAE cannot explain stays untouched. "
+    "Blend: x′ = α · reconstruction + (1 − α) · x; α = 0 is the original."
+)
+SETTINGS = ("strength", "gamma", "form", "alpha")
+
+
+def panel(side: Side, found: list[Suggestion], probe: Gallery | None, size: int) -> None:
+    """One switch a neuron, then how strongly and in which form; a click changes the edit before the page is drawn."""
+    state = get_state()
+    chosen = state.edits.get(side, Edit()).neurons
+    everything = tuple(s.neuron for s in found)
+    rule = tuple(s.neuron for s in found if s.specific) or everything
+    with st.container(horizontal=True, gap="small"):
+        st.button(
+            "All off",
+            type="primary",
+            icon=":material/toggle_on:",
+            on_click=_switch,
+            args=(side, rule),
+            disabled=not rule or set(rule) <= set(chosen),
+            key=f"all-{side}",
+            help="Switches off every specific neuron below",
+        )
+        st.button(
+            "Original",
+            icon=":material/undo:",
+            on_click=state.clear_edits,
+            disabled=not state.edits,
+            key=f"original-{side}",
+            help="Back to the model as it is",
+        )
+    beside = min(STRIP_ITEMS, STRIPS // max(len(found), 1))
+    for suggestion in found:
+        with st.container(gap="xsmall"):
+            _row(state, side, suggestion.neuron, suggestion.why)
+            if probe is not None and suggestion.top:
+                key, what = f"{side}-{suggestion.neuron}", f"neuron {suggestion.neuron}"
+                grids.strip(probe, suggestion.top[:beside], key, what)
+    for neuron in chosen:
+        if neuron not in everything:
+            _row(state, side, neuron, "added by number")
+    _any_neuron(side, size)
+    _manner(state, side)
+
+
+def _row(state: AppState, side: Side, neuron: int, why: str) -> None:
+    key = f"switch-{side}-{neuron}"
+    # The stored edit is the truth; the widget mirrors it, so that "Original" and links move the switches too.
+    st.session_state[key] = state.is_switched(neuron, side)
+    st.toggle(f"**{neuron}** :small[:gray[{why}]]", key=key, on_change=_flip, args=(side, neuron), help=WHY)
+
+
+def _flip(side: Side, neuron: int) -> None:
+    """Take a neuron into the edit or out of it, with the strength and form last chosen."""
+    state = get_state()
+    now = state.edits.get(side)
+    if now is not None and (now.strengths or now.gammas):
+        state.set_edit(side, now.toggled(neuron))  # the other neurons keep strengths and values of their own
+    else:
+        _set(state, side, tuple(set(now.neurons if now else ()) ^ {neuron}))
+
+
+def _switch(side: Side, neurons: tuple[int, ...]) -> None:
+    state = get_state()
+    _set(state, side, tuple({*state.edits.get(side, Edit()).neurons, *neurons}))
+
+
+def _any_neuron(side: Side, size: int) -> None:
+    key = f"other-{side}"
+    st.number_input(
+        "Another neuron",
+        0,
+        size - 1,
+        value=None,
+        step=1,
+        key=key,
+        placeholder=f"0 to {size - 1:,}, then Enter",
+        on_change=_take_other,
+        args=(side, key),
+    )
+
+
+def _take_other(side: Side, key: str) -> None:
+    state, neuron = get_state(), st.session_state[key]
+    if neuron is not None:
+        _set(state, side, (*state.edits.get(side, Edit()).neurons, int(neuron)))
+        st.session_state[key] = None
+
+
+# -- how --------------------------------------------------------------------------------------------------------------
+
+
+def settings(state: AppState, side: Side) -> Edit:
+    """Strength and form that the next switched neuron gets: those of the edit, or the last ones chosen."""
+    return state.edits.get(side) or state.filters.get(f"settings-{side}") or Edit()
+
+
+def _set(state: AppState, side: Side, neurons: tuple[int, ...]) -> None:
+    now = settings(state, side)
+    state.set_edit(side, Edit(neurons, **{name: getattr(now, name) for name in SETTINGS}))
+
+
+def _manner(state: AppState, side: Side) -> None:
+    now = settings(state, side)
+    for name in SETTINGS:
+        st.session_state[f"{name}-{side}"] = getattr(now, name)
+    change = {"on_change": _take_manner, "args": (side,)}
+    st.slider(
+        "Strength",
+        0.0,
+        1.0,
+        step=0.05,
+        key=f"strength-{side}",
+        help="0 changes nothing, 1 sets the switched neurons to gamma",
+        **change,
+    )
+    with st.popover("Form", icon=":material/tune:", width="stretch"):
+        st.radio("How the embedding changes", FORMS, format_func=FORM_NAMES.get, key=f"form-{side}", **change)
+        st.caption(FORM_HELP)
+        st.slider("Alpha (blend)", 0.0, 1.0, step=0.05, key=f"alpha-{side}", disabled=now.form != "blend", **change)
+        st.number_input(
+            "Gamma", step=0.1, key=f"gamma-{side}", help="Value of a fully switched neuron; 0 is off", **change
+        )
+
+
+def _take_manner(side: Side) -> None:
+    state = get_state()
+    chosen = {name: st.session_state[f"{name}-{side}"] for name in SETTINGS}
+    now = state.edits.get(side, Edit())
+    state.set_filter(f"settings-{side}", Edit((), **chosen))
+    own_values = now.gammas if chosen["gamma"] == now.gamma else ()  # a gamma that is typed holds for all
+    state.set_edit(side, replace(now, gammas=own_values, **chosen))

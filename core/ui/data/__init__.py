@@ -1,0 +1,1 @@
+"""The page Data & models: choose, make, import and train, and judge what was made."""

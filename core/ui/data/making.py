@@ -1,0 +1,128 @@
+"""Building and importing galleries from the browser: forms, progress, and calm errors."""
+
+import re
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from core.config import ATTACHES, InputError
+from core.ui.parts import frame
+from core.ui.session import cache, folders, jobs
+from core.ui.session.state import get_state
+
+TABLES = ["csv", "tsv", "parquet", "feather"]
+IMPORT = "import"
+EMBEDDINGS = "Precomputed embeddings"
+
+
+def new_gallery() -> None:
+    """Every registered data set, and embeddings that exist already."""
+    from core.datasets import offered
+
+    kinds = offered()
+    titles = {name: kind.title for name, kind in kinds.items()} | {IMPORT: EMBEDDINGS}
+    way = st.selectbox("Make it from", titles, format_func=titles.get)
+    needs = "Embeddings (.npy or .npz, one row an item)" if way == IMPORT else kinds[way].needs
+    with st.form(f"make-{way}"):
+        left, right = st.columns(2, gap="medium")
+        with left:
+            source = st.text_input("Path on this server", placeholder=needs, help=needs)
+            st.caption(needs)
+            table_path, table_file = _table_fields() if way == IMPORT or kinds[way].takes_table else ("", None)
+            more = _import_fields() if way == IMPORT else _build_fields()
+        with right:
+            name = st.text_input("Name", value="my-gallery", help="The folder is galleries/NAME")
+            licence = st.text_input("Licence of the items", placeholder="in words")
+            provenance = st.text_area("Where items and labels come from", height=80, help=PROVENANCE_HELP)
+            sent = st.form_submit_button("Make the gallery", type="primary", icon=":material/database:")
+    if sent:
+        with frame.guard(), _table(table_path, table_file) as table:
+            out = new_folder("galleries", name)
+            said = {"licence": licence or None, "provenance": provenance or None}
+            if way == IMPORT:
+                _import(source, table, out, said, more)
+            else:
+                _build(way, source, table, out, said, more)
+            get_state().choose_gallery(str(out))
+            get_state().notice(f"The gallery {name} is made and chosen. Train an SAE on it, or choose one that fits.")
+            st.rerun()
+
+
+def _table_fields() -> tuple[str, Any]:
+    """An attribute table: where it lies on this server, or a file that is sent."""
+    path = st.text_input("Attribute table on this server (CSV, Parquet, Feather)", help=TABLE_HELP)
+    return path, st.file_uploader("or upload the table", type=TABLES)
+
+
+TABLE_HELP = "First column `file` or `id`; every other column is an attribute. Empty cells are unknown, and counted."
+PROVENANCE_HELP = (
+    "Who labelled the items, and whether groups are perceived or self-reported: it is shown with every number."
+)
+
+
+def _build_fields() -> dict:
+    attaches = st.pills("Attach points", ATTACHES, selection_mode="multi", default=["pooled"], help=ATTACH_HELP)
+    st.caption(f"Embedded with the chosen model, {get_state().model}.")
+    return {"attaches": attaches}
+
+
+ATTACH_HELP = "`residual` is what SAEs trained inside the model read; it doubles the size on disk."
+
+
+def _import_fields() -> dict:
+    return {
+        "model_name": st.text_input("Model that made them", placeholder="for example RN50:openai"),
+        "images": st.text_input("Folder of the pictures (optional)"),
+        "texts": st.text_input("Embeddings of known prompts (optional, .npy)"),
+        "text_table": st.text_input("Table of known prompts (optional, column prompt)"),
+    }
+
+
+def _build(way: str, source: str, table: Path | None, out: Path, said: dict, more: dict) -> None:
+    from core.datasets import items_of
+    from core.gallery import build_gallery
+
+    items = items_of(way, _given(source, "what the gallery is made from"), table, **said)
+    model = cache.current_backbone()
+    with jobs.progress("Embedding") as report:
+        build_gallery(items, model, out, attaches=more["attaches"], progress=report)
+
+
+def _import(source: str, table: Path | None, out: Path, said: dict, more: dict) -> None:
+    from core.gallery import import_gallery
+
+    if table is None:
+        raise InputError("no table was given; embeddings need one row of a table each: file or id, then attributes")
+    paths = {name: Path(more[name]).expanduser() if more[name] else None for name in ("images", "texts", "text_table")}
+    with jobs.progress("Importing") as report:
+        embeddings = _given(source, "the embeddings")
+        import_gallery(embeddings, table, model_name=more["model_name"], out=out, progress=report, **paths, **said)
+
+
+def _given(path: str, what: str) -> Path:
+    if not path.strip():
+        raise InputError(f"the path of {what} is empty; type where it is on this server")
+    return Path(path.strip()).expanduser()
+
+
+def new_folder(kind: str, name: str) -> Path:
+    """Folder of something new; InputError where the name is no plain folder name."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,80}", name):
+        raise InputError(f"the name was {name!r}; expected letters, digits, blanks, dots, hyphens or underscores")
+    return folders.OWN[kind] / name
+
+
+@contextmanager
+def _table(path: str, file) -> Iterator[Path | None]:
+    """The attribute table as a path; an uploaded one lies in a temporary folder while it is read."""
+    if file is None:
+        yield Path(path.strip()).expanduser() if path.strip() else None
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / Path(file.name).name
+        copy.write_bytes(file.getvalue())
+        yield copy

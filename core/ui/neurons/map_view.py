@@ -1,0 +1,208 @@
+"""The map: neurons that write alike lie together; what is selected is shown with its pictures."""
+
+import numpy as np
+import streamlit as st
+
+from core import projection
+from core.config import Side
+from core.report.words import p_text
+from core.ui.neurons import map_charts, map_hover, maps, social
+from core.ui.parts import grids, provenance
+from core.ui.parts.charts import config
+from core.ui.parts.frame import guarded
+from core.ui.parts.wording import number, percent
+from core.ui.session import probing
+from core.ui.session.state import AppState, bind, get_state
+
+KINDS = {"neurons": "Neurons by what they write", "fired": "Neurons by what fires them", "items": "Items"}
+HOW = {
+    "neurons": "decoder directions",
+    "fired": "the centre of the items that fire each",
+    "items": "embeddings",
+}
+STRIPS, STRIP = 8, 6
+"""Selected neurons shown, and pictures of each: below 60 together."""
+ITEMS = 24
+NEAR = 0.4
+"""Median cosine to the nearest direction below which a map of directions is of little use."""
+STAGE_NAMES = {
+    "waiting": "waiting for its turn",
+    "loading": "loading UMAP, which takes some seconds the first time",
+    "placing": "placing the points",
+    "checking": "checking how far the map can be trusted",
+    "done": "done",
+}
+
+
+def map_panel(found: probing.Probe, side: Side, attribute: str | None) -> None:
+    """PCA at once, UMAP as soon as it is computed; selections beside."""
+    state = get_state()
+    if state.filters.get("map-kind") not in KINDS:
+        state.set_filter("map-kind", "neurons")
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        kind = st.segmented_control(
+            "Map of",
+            KINDS,
+            format_func=KINDS.get,
+            required=True,
+            label_visibility="collapsed",
+            **bind("filters", "map-kind"),
+        )
+        group = None
+        if attribute is not None and kind != "items":
+            groups = found.gallery.groups(attribute)
+            if state.filters.get("map-group") not in groups:
+                state.set_filter("map-group", groups[0])
+            group = st.selectbox(
+                "Colour",
+                groups,
+                format_func=lambda name: f"Colour: {name}",
+                width=240,
+                label_visibility="collapsed",
+                **bind("filters", "map-group"),
+            )
+    points = maps.POINTS[kind](found)
+    if not len(points.numbers):
+        st.info("No neuron of this SAE fires on the probe set, so there is nothing to place.")
+        return
+    if maps.finished(points) is None:
+        projection.start(points.folder, points.x)
+    _drawn(found, side, attribute, group, kind)
+    map_hover.card(found, kind)
+    if maps.finished(points) is None:
+        _waiting(points.folder.name, kind)
+
+
+@st.fragment(run_every=1.0)
+@guarded
+def _waiting(name: str, kind: str) -> None:
+    """How far UMAP is; the page is drawn anew once it is there."""
+    folder = maps.own_folder() / "maps" / name
+    stage = projection.stage(folder) or "waiting"
+    if stage == "done":
+        st.rerun()
+    if not projection.running(folder):
+        st.caption(":orange[UMAP could not be computed; the map by PCA stays. Details are in the folder of the map.]")
+        return
+    share = projection.STAGES.index(stage) / (len(projection.STAGES) - 1)
+    st.progress(share, text=f"UMAP of the {_what(kind)}: {STAGE_NAMES[stage]}. Until then the map is by PCA.")
+
+
+@st.fragment
+@guarded
+def _drawn(found: probing.Probe, side: Side, attribute: str | None, group: str | None, kind: str) -> None:
+    """The figure and what is selected in it: a click or a lasso runs only this."""
+    state = get_state()
+    points = maps.POINTS[kind](found)
+    made = maps.finished(points)
+    places = maps.pca(points) if made is None else made.places
+    left, right = st.columns([1.7, 1], gap="medium")
+    with left, st.container(key=map_hover.PLOT):
+        figure = (
+            _neuron_figure(found, points, places, attribute, group)
+            if kind != "items"
+            else _item_figure(state, found, points, places, attribute)
+        )
+        chosen = provenance.chart(
+            figure,
+            key=f"map-{kind}-{'pca' if made is None else 'umap'}",
+            on_select="rerun",
+            selection_mode=("points", "lasso", "box"),
+            config=map_charts.tools(config(f"map-{kind}")),
+            alt=f"Map of {len(points.numbers):,} {_what(kind)}: those that resemble each other lie together.",
+        )
+        _trust(made, len(points.numbers), kind)
+    selected = [int(p["customdata"][0]) for p in chosen["selection"]["points"] if p.get("customdata")]
+    with right:
+        if kind != "items":
+            _neurons(state, found, side, selected, attribute, group)
+        else:
+            _items(found, selected)
+
+
+def _what(kind: str) -> str:
+    return "items" if kind == "items" else "neurons"
+
+
+def _neuron_figure(
+    found: probing.Probe, points: maps.Points, places: np.ndarray, attribute: str | None, group: str | None
+):
+    if attribute is None or group is None:
+        rate = np.diff(found.codes.csc.indptr)[points.numbers] / found.gallery.n
+        return map_charts.neurons(points.numbers, places, rate, np.zeros(len(rate)), None, "")
+    shown = maps.association(found, points.numbers, attribute, group)
+    hover = [
+        f"neuron {j}<br>fires on {percent(r)}<br>AUC for {group} {a:.2f}, adjusted {p_text(p)}"
+        for j, r, a, p in zip(points.numbers, shown["rate"], shown["auc"], shown["p"], strict=True)
+    ]
+    return map_charts.neurons(points.numbers, places, shown["rate"], shown["sign"], hover, group)
+
+
+def _item_figure(state: AppState, found: probing.Probe, points: maps.Points, places: np.ndarray, attribute: str | None):
+    groups = ["all"] * len(points.numbers)
+    if attribute is not None:
+        groups = [group or "unknown" for group in found.labels(attribute)[points.numbers]]
+    uploads, where = maps.landed(state, found, points, places)
+    return map_charts.items(points.numbers, places, groups, [u.name for u in uploads], where)
+
+
+def _trust(made: projection.Projection | None, n: int, kind: str) -> None:
+    """How far the map can be trusted, beside PCA."""
+    size = "Uploads land among the items that they resemble most. " if kind == "items" else "Size: firing rate. "
+    if made is None:
+        st.caption(f"By PCA of {HOW[kind]}, {n:,} {_what(kind)}. {size}")
+        return
+    st.caption(
+        f"By UMAP of {HOW[kind]}, {n:,} {_what(kind)}, seed {made.seed}. "
+        f"Trustworthiness {number(made.trustworthiness)} "
+        f"({made.n_neighbors} neighbours), PCA's {number(made.pca_trustworthiness)}; 1: whatever is near on the map is "
+        f"near in truth. {size}Distances across the map mean little."
+    )
+    if kind == "neurons" and made.nearest_cosine < NEAR:
+        st.caption(
+            f"These directions hardly resemble each other (median cosine to the nearest: {number(made.nearest_cosine)}"
+            f"), so that no map of them says much. **{KINDS['fired']}** shows what belongs together."
+        )
+
+
+def _neurons(
+    state: AppState, found: probing.Probe, side: Side, selected: list[int], attribute: str | None, group: str | None
+) -> None:
+    if not selected:
+        st.caption("Click a neuron, or take the lasso above the map for several: their pictures show here.")
+        return
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(f"**{len(selected):,} selected**", width="content")
+        st.button(
+            "Switch them off",
+            icon=":material/toggle_off:",
+            on_click=_switch,
+            args=(state, side, tuple(selected)),
+            help="Adds them to what is switched off on Compare",
+        )
+    for neuron in selected[:STRIPS]:
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            if st.button(f"**{neuron}**", key=f"map-open-{neuron}"):
+                state.open_neuron(neuron, side)
+                st.rerun()
+            top = probing.shown_evidence(found, neuron).top.rows[:STRIP]
+            grids.strip(found.gallery, map(int, top), f"map-{neuron}", f"neuron {neuron}")
+        if attribute is not None and group is not None:
+            st.caption(social.rates_text(found, attribute, group, neuron))
+    if len(selected) > STRIPS:
+        st.caption(f"and {len(selected) - STRIPS:,} more")
+
+
+def _switch(state: AppState, side: Side, neurons: tuple[int, ...]) -> None:
+    for neuron in neurons:
+        if not state.is_switched(neuron, side):
+            state.toggle_neuron(neuron, side)
+
+
+def _items(found: probing.Probe, selected: list[int]) -> None:
+    if not selected:
+        st.caption("Click an item, or take the lasso above the map for several.")
+        return
+    shown = selected[:ITEMS]
+    st.markdown(f"**{len(selected):,} selected**")
+    grids.grid(grids.tiles(found.gallery, shown, [""] * len(shown)), "map-items", 56)

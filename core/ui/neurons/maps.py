@@ -1,0 +1,103 @@
+"""What the map of neurons, or of items, shows: places, sizes, colours; computed once and kept by digest."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from core import projection
+from core.config import own_folder
+from core.ui.session import cache, probing
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from core.ui.session.state import AppState
+    from core.ui.session.uploads import Upload
+
+ITEMS = 4000
+"""Items on the map of items; of more, as many are drawn at random."""
+
+
+@dataclass(frozen=True)
+class Points:
+    """What lies on a map: numbers (of neurons, or rows of items), and what the places are computed from."""
+
+    numbers: np.ndarray
+    x: np.ndarray
+    folder: "Path"
+
+
+def neuron_points(found: probing.Probe) -> Points:
+    """Decoder directions of the living neurons."""
+
+    def compute() -> Points:
+        alive = probing.living(found)
+        return _points(alive, found.sae.sae.W_dec.detach().cpu().numpy()[alive])
+
+    return cache.result("map-neurons", found.parts, compute)
+
+
+def fired_points(found: probing.Probe) -> Points:
+    """What fires each living neuron: the centre of its items in the probe set, at the SAE's attach point."""
+    from core.neurons import firing_centres
+
+    def compute() -> Points:
+        alive, x = probing.living(found), found.gallery.embeddings(found.sae.attach or "pooled")
+        return _points(alive, firing_centres(found.codes.csr, x, found.rows, alive).astype(np.float32))
+
+    return cache.result("map-fired", found.parts, compute)
+
+
+def item_points(found: probing.Probe) -> Points:
+    """Embeddings of the items of the probe set at the SAE's attach point."""
+
+    def compute() -> Points:
+        rows = found.rows
+        if len(rows) > ITEMS:
+            rows = np.sort(np.random.default_rng(0).choice(rows, ITEMS, replace=False))
+        return _points(rows, np.array(found.gallery.embeddings(found.sae.attach or "pooled")[rows], dtype=np.float32))
+
+    return cache.result("map-items", found.parts, compute)
+
+
+POINTS = {"neurons": neuron_points, "fired": fired_points, "items": item_points}
+"""What lies on each map: neurons by what they write, neurons by what fires them, items."""
+
+
+def _points(numbers: np.ndarray, x: np.ndarray) -> Points:
+    return Points(numbers, x, own_folder() / "maps" / projection.map_digest(x)[:24])
+
+
+def pca(points: Points) -> np.ndarray:
+    return cache.result("map-pca", str(points.folder), lambda: projection.pca_places(points.x))
+
+
+def finished(points: Points) -> projection.Projection | None:
+    """The UMAP map, where it is there."""
+    return projection.read_map(points.folder)
+
+
+def association(found: probing.Probe, numbers: np.ndarray, attribute: str, group: str) -> dict[str, np.ndarray]:
+    """For each neuron: `sign` = 2 AUC - 1 for the group in [-1, 1], `rate` of all items, `p` adjusted."""
+    table = probing.statistics(found, attribute)
+    own = table[table["group"] == group].set_index("neuron").loc[numbers]
+    fired = np.diff(found.codes.csc.indptr)[numbers] / found.gallery.n
+    return {
+        "sign": np.nan_to_num(2 * own["auc"].to_numpy() - 1),
+        "auc": own["auc"].to_numpy(),
+        "p": own["p_adjusted"].to_numpy(),
+        "rate": fired,
+    }
+
+
+def landed(
+    state: "AppState", found: probing.Probe, points: Points, places: np.ndarray
+) -> "tuple[list[Upload], np.ndarray]":
+    """The session's uploads and where they land among the items; computed each time: uploads are never kept."""
+    attach = found.sae.attach or "pooled"
+    uploads = [u for u in getattr(state.uploads, "items", []) if u.side == found.gallery.side]
+    uploads = [u for u in uploads if attach in u.embeddings and len(u.embeddings[attach]) == points.x.shape[1]]
+    if not uploads:
+        return [], np.empty((0, 2))
+    return uploads, projection.place_among(points.x, places, np.stack([u.embeddings[attach] for u in uploads]))

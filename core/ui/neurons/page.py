@@ -1,0 +1,204 @@
+"""Neurons: which of them carry an attribute, and what a single one answers to, with its silent items just as plain."""
+
+import secrets
+from collections.abc import Sequence
+
+import streamlit as st
+
+from core.config import InputError, Side
+from core.neurons import Shown
+from core.ui.neurons import facts, firing_charts, lower_half, social
+from core.ui.neurons.map_view import map_panel
+from core.ui.neurons.search import search_panel
+from core.ui.parts import answers, charts, grids, provenance, sides
+from core.ui.parts.frame import guard
+from core.ui.parts.wording import percent
+from core.ui.session import links, probing
+from core.ui.session.state import AppState, bind, get_state
+
+VIEWS = {"social": "Social neurons", "map": "Map", "search": "Search"}
+EACH = 12
+"""Items of each of the four grids: 48 pictures, and a row of uploads, stay below 60."""
+
+SIX = 69
+"""Pixels of a picture, so that half a page on a projector holds two full rows of six."""
+
+
+def neurons() -> None:
+    """The whole page: the list for an attribute, or one neuron where one is open."""
+    state = get_state()
+    st.html(grids.STYLE)
+    side = sides.side_of(state)
+    if side is None:
+        return
+    found = sides.open_probe(state, side)
+    attribute = state.attribute_in(found.gallery.attributes)
+    social.bar(state, found, side, attribute)
+    if state.neuron is None or state.neuron_side != side:
+        _several(state, found, side, attribute)
+    else:
+        one(state, found, side, state.neuron, attribute)
+
+
+def _several(state: AppState, found: probing.Probe, side: Side, attribute: str | None) -> None:
+    """The social neurons, all of them on a map, or what a search finds."""
+    if state.filters.get("neurons-view") not in VIEWS:
+        state.set_filter("neurons-view", "social")
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+        view = st.segmented_control(
+            "Show",
+            VIEWS,
+            format_func=VIEWS.get,
+            label_visibility="collapsed",
+            required=True,
+            **bind("filters", "neurons-view"),
+        )
+        sides.side_switch(state, side)
+    if view == "map":
+        map_panel(found, side, attribute)
+    elif view == "search":
+        search_panel(found, side)
+    else:
+        social.social(state, found, side, attribute)
+
+
+# -- one neuron -------------------------------------------------------------------------------------------------------
+
+
+def one(state: AppState, found: probing.Probe, side: Side, neuron: int, attribute: str | None) -> None:
+    """A neuron's page: what it fires on and what it does not, how often for which group, and its neighbours."""
+    if not 0 <= neuron < found.sae.sae.config.d_sae:
+        raise InputError(f"the SAE {found.sae.name} has neurons 0 to {found.sae.sae.config.d_sae - 1}, not {neuron}")
+    shown = probing.shown_evidence(found, neuron, EACH)
+    _head(state, found, side, neuron, attribute)
+    share = f"{shown.n_firing:,} of {shown.n:,} items ({percent(shown.n_firing / shown.n)})"
+    st.markdown(
+        answers.said(found, neuron, attribute) + f"  \nFires on {share} of the probe set "
+        f"**{found.gallery.name}**." + answers.most_often(found, neuron, attribute) + "  \n"
+        f":small[{lower_half.said_line(state, found, neuron)}]"
+    )
+    left, right = st.columns([1.25, 1], gap="medium")
+    with left:
+        _strongest(state, found, side, neuron, shown.top)
+        _items(found, "Does not fire on", "drawn at random from the silent items", shown.silent, "silent")
+    with right, guard():
+        answers.panel(found, neuron)
+        if attribute is not None:
+            _groups(found, neuron, attribute)
+    # captions are long: side by side they end where the figures do
+    under = [left, left] if found.gallery.kind == "images" else st.columns(2, gap="medium")
+    with under[0]:
+        _items(found, "Fires as usual on", "around the median of the values above 0", shown.middle, "middle")
+    with under[1]:
+        _items(found, "Fires on, at random", "drawn from all items on which it fires", shown.firing, "firing")
+    _neighbours(state, found, side, neuron)
+    lower_half.switched_off(state, found, side, neuron, attribute)
+    lower_half.heat_map(state, found, neuron)
+    lower_half.elsewhere(found, neuron, attribute)
+
+
+def _head(state: AppState, found: probing.Probe, side: Side, neuron: int, attribute: str | None) -> None:
+    """Name, way to the others, and the switch."""
+    with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
+        st.subheader(f"Neuron {neuron}", anchor=False, width="content")
+        st.button("List", icon=":material/arrow_back:", on_click=state.open_neuron, args=(None, side))
+        before, after = probing.living_neighbours(found, neuron)
+        for label, icon, other in (("Previous", "chevron_left", before), ("Next", "chevron_right", after)):
+            go = {"on_click": state.open_neuron, "args": (other, side)}
+            st.button(label, icon=f":material/{icon}:", shortcut="Left" if label == "Previous" else "Right", **go)
+        st.button(
+            "Random",
+            icon=":material/shuffle:",
+            help="A neuron that tells a group apart, neither rare nor always on",
+            on_click=_open_random,
+            args=(found, side, attribute),
+        )
+        st.button("Label", icon=":material/label:", key="label-this", on_click=_lay_on_desk, args=(state, neuron))
+        if state.filters.pop("go-label", False):
+            links.go("pages/label.py")
+        st.space("stretch")
+        key = f"switched-{side}-{neuron}"
+        st.session_state[key] = state.is_switched(neuron, side)
+        st.toggle("Switched off", key=key, on_change=state.toggle_neuron, args=(neuron, side))
+        if st.button("Compare without it", type="primary", icon=":material/compare_arrows:"):
+            if not state.is_switched(neuron, side):
+                state.toggle_neuron(neuron, side)
+            state.set_filter("switch-side", side)
+            st.switch_page("pages/compare.py")
+
+
+def _open_random(found: probing.Probe, side: Side, attribute: str | None) -> None:
+    worth = facts.interesting(found, attribute)
+    if len(worth):
+        get_state().open_neuron(int(worth[secrets.randbelow(len(worth))]), side)
+
+
+def _lay_on_desk(state: AppState, neuron: int) -> None:
+    """Label this neuron next."""
+    for name, value in (("label-held", neuron), ("label-view", "label"), ("label-test", None), ("go-label", True)):
+        state.set_filter(name, value)
+
+
+def _strongest(state: AppState, found: probing.Probe, side: Side, neuron: int, top: Shown) -> None:
+    """The strongest items, with the session's uploads among them by their own values."""
+    tiles = list(zip(top.values, _tiles(found, top), strict=True))
+    uploads = probing.upload_values(state, side, found.sae, neuron)
+    tiles += [(value, grids.uploaded(item.picture, item.name, f"{value:.2f}")) for item, value in uploads]
+    tiles.sort(key=lambda pair: -pair[0])
+    st.markdown("**Fires most on**" + (" :small[:gray[with your uploads]]" if uploads else ""))
+    grids.grid([tile for _, tile in tiles[: EACH + len(uploads)]], "top", empty="It never fires on the probe set.")
+
+
+def _items(found: probing.Probe, title: str, how: str, shown: Shown, key: str) -> None:
+    st.markdown(f"**{title}** :small[:gray[{how}]]")
+    grids.grid(_tiles(found, shown), key, width=SIX, empty="No such item in the probe set.")
+
+
+def _tiles(found: probing.Probe, shown: Shown) -> list[grids.Tile]:
+    """Items with the neuron's value under each; groups stay out of sight, so that the eye judges the pictures."""
+    return grids.tiles(found.gallery, map(int, shown.rows), [f"{value:.2f}" for value in shown.values])
+
+
+def _groups(found: probing.Probe, neuron: int, attribute: str) -> None:
+    """How often and how strongly it fires, group by group."""
+    rates = probing.rates(found, neuron, attribute)
+    st.markdown(f"**How often it fires** :small[:gray[by {attribute}, with 95 % interval]]")
+    words = ", ".join(f"{group} {percent(e.estimate)}" for group, e in rates.items() if e.estimate is not None)
+    provenance.chart(
+        firing_charts.rates(rates),
+        provenance.NARROW,
+        key="rates",
+        config=charts.config(f"neuron-{neuron}-rates"),
+        alt=f"Firing rates: {words}.",
+    )
+    edges, shares = probing.activations(found, neuron, attribute)
+    if len(edges):
+        st.markdown("**How strongly it fires** :small[:gray[share of each group, silent items left out]]")
+        provenance.chart(
+            firing_charts.activation_histogram(edges, shares),
+            provenance.NARROW,
+            key="activations",
+            config=charts.config(f"neuron-{neuron}-activations"),
+            alt="Histogram of the activations above 0 for each group.",
+        )
+
+
+def _neighbours(state: AppState, found: probing.Probe, side: Side, neuron: int) -> None:
+    """Neurons that write alike, and neurons that fire on the same items; a click opens one."""
+    for title, how, listed in (
+        ("Write alike", "cosine of the decoder directions", probing.alike(found, neuron)),
+        ("Fire together", "items on which both fire ÷ items on which either fires", probing.together(found, neuron)),
+    ):
+        st.markdown(f"**{title}** :small[:gray[{how}]]")
+        _chips(state, side, listed, title)
+
+
+def _chips(state: AppState, side: Side, listed: Sequence[tuple[int, float]], key: str) -> None:
+    with st.container(horizontal=True, gap="small"):
+        for other, score in listed:
+            st.button(
+                f"{other} :small[:gray[{score:.2f}]]".replace("-", "−"),
+                key=f"{key}-{other}",
+                on_click=state.open_neuron,
+                args=(other, side),
+            )

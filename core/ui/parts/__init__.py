@@ -1,0 +1,1 @@
+"""What all pages draw with: the frame, figures, grids, words, and where numbers come from."""

@@ -1,0 +1,242 @@
+"""Figures of the pages. Plain numbers in, plotly figures out; text and background follow the app's theme.
+
+Colour never carries meaning alone: before is grey and after is blue, the target is an orange line, and every number
+is printed beside its mark. Bars are pale with a solid interval of the same hue, which reads on light and on dark.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import plotly.graph_objects as go
+
+from core.statistics import Estimate
+from core.ui.parts import robustness_charts
+from core.ui.parts.figures import AFTER, BEFORE, INK, TARGET, TITLED, beside, framed, interval_bars
+from core.ui.parts.wording import in_points, percent, share_text
+from core.verdicts import points
+
+
+def config(name: str) -> dict[str, Any]:
+    """Toolbar of a figure: one click saves a vector image named `name`; no logo, no zoom by accident."""
+    return {
+        "displaylogo": False,
+        "scrollZoom": False,
+        "toImageButtonOptions": {"format": "svg", "filename": name, "scale": 2},
+        "modeBarButtonsToRemove": ["select2d", "lasso2d", "zoom2d", "pan2d", "autoScale2d", "zoomIn2d", "zoomOut2d"],
+    }
+
+
+def controls(arms: Mapping[str, Estimate], draws: Sequence[float], title: str) -> go.Figure:
+    """A difference of shares for each arm with its interval, with the draws of random neurons as strokes.
+
+    Parameters
+    ----------
+    arms : name -> lean in points, in reading order, the edit itself last; arms that could not be computed are left
+        out.
+    draws : the same number of each random draw.
+    title : what is drawn.
+    """
+    figure = go.Figure()
+    known = {name: e for name, e in arms.items() if e.estimate is not None}
+    rows = list(known) + ([f"{len(draws)} draws of random neurons"] if draws else [])
+    for row, (name, e) in enumerate(known.items()):
+        colour = AFTER if name == list(arms)[-1] else BEFORE
+        figure.add_scatter(
+            x=[100 * e.estimate],
+            y=[row],
+            error_x=_spread([hundredfold(e)]) | {"color": colour, "thickness": 2.5, "width": 5},
+            mode="markers",
+            marker={"size": 13, "color": colour},
+            hovertext=[f"{name}: {in_points(e)} points"],
+            hoverinfo="text",
+            showlegend=False,
+        )
+        beside(figure, row, in_points(e))
+    if draws:
+        figure.add_scatter(
+            x=[100 * value for value in draws],
+            y=[len(known)] * len(draws),
+            mode="markers",
+            marker={"symbol": "line-ns", "size": 20, "line": {"width": 2, "color": BEFORE}},
+            hovertext=[f"random neurons: {points(value)} points" for value in draws],
+            hoverinfo="text",
+            showlegend=False,
+        )
+        beside(figure, len(known), f"{points(min(draws))} to {points(max(draws))}")
+    figure.add_vline(x=0, line={"color": INK, "width": 1.5, "dash": "dot"})
+    figure.update_xaxes(title={"text": title, "font": {"size": 14}}, tickformat="+.0%", fixedrange=True, zeroline=False)
+    _named_rows(figure, rows)
+    return framed(figure, 70 + 34 * len(rows), right=120, legend=False).update_layout(margin={"b": TITLED})
+
+
+def hundredfold(e: Estimate) -> Estimate:
+    """A difference of shares in points."""
+    ends = [None if end is None else 100 * end for end in (e.estimate, e.lo, e.hi)]
+    return Estimate(*ends, e.n)
+
+
+def _named_rows(figure: go.Figure, names: Sequence[str]) -> None:
+    """Rows at 0, 1, 2... from the top, with their names at the left."""
+    figure.update_yaxes(
+        tickmode="array",
+        tickvals=list(range(len(names))),
+        ticktext=[f"{name}  " for name in names],
+        range=[len(names) - 0.4, -0.6],
+        fixedrange=True,
+        title=None,
+        zeroline=False,
+        tickfont={"size": 14, "color": INK},
+    )
+
+
+def pairs_of_dots(
+    rows: Mapping[str, tuple[Estimate, Estimate]],
+    names: tuple[str, str],
+    said: Callable[[Estimate], str],
+    short: Callable[[Estimate], str],
+) -> go.Figure:
+    """Two dots a row with their intervals; `said` is what pointing at one says, `short` stands beside the row."""
+    figure = go.Figure()
+    for arm, (name, colour, lift) in enumerate(zip(names, (BEFORE, AFTER), (-0.13, 0.13), strict=True)):
+        drawn = [(i, pair[arm]) for i, pair in enumerate(rows.values()) if pair[arm].estimate is not None]
+        figure.add_scatter(
+            name=name,
+            x=[e.estimate for _, e in drawn],
+            y=[i + lift for i, _ in drawn],
+            error_x=interval_bars([e for _, e in drawn], colour),
+            mode="markers",
+            marker={"size": 12, "color": colour},
+            cliponaxis=False,
+            hovertext=[f"{name}: {said(e)}" for _, e in drawn],
+            hoverinfo="text",
+        )
+    for i, (first, second) in enumerate(rows.values()):
+        beside(figure, i, f"{short(first)} → {short(second)}")
+    _named_rows(figure, list(rows))
+    return figure
+
+
+def before_after(rows: Mapping[str, tuple[Estimate, Estimate]], low: float = 0.0) -> go.Figure:
+    """Two dots a row, before and after, with their intervals: what the edit cost.
+
+    Parameters
+    ----------
+    rows : what is measured -> (before, after), each a share or a probability in [0, 1].
+    low : left end of the axis.
+    """
+    figure = pairs_of_dots(rows, ("before", "after"), share_text, _cost)
+    figure.update_xaxes(range=[low, 1], tickformat=".0%", fixedrange=True, title=None, zeroline=False)
+    return framed(figure, 74 + 44 * len(rows), right=140)
+
+
+def _cost(e: Estimate) -> str:
+    return "none" if e.estimate is None else percent(e.estimate, 1)
+
+
+def trade_off(points: Sequence[tuple[str, Estimate, Estimate]], cost: str, skew: str) -> go.Figure:
+    """Skew (up) against cost (along), one named point a method, with both intervals.
+
+    Parameters
+    ----------
+    points : (name, cost, skew) of each method; the name begins with the number that stands beside its point.
+    """
+    figure = go.Figure(
+        go.Scatter(
+            x=[e.estimate for _, e, _ in points],
+            y=[e.estimate for *_, e in points],
+            error_x=_spread([e for _, e, _ in points]),
+            error_y=_spread([e for *_, e in points]),
+            text=[name.split(".")[0] for name, *_ in points],
+            customdata=[name for name, *_ in points],
+            mode="markers+text",
+            textposition="top right",
+            marker={"size": 9, "color": AFTER},
+            textfont={"size": 13},
+            hovertemplate="%{customdata}<br>" + cost + " %{x:.3f}<br>" + skew + " %{y:.3f}<extra></extra>",
+        )
+    )
+    framed(figure, 460, legend=False)
+    figure.update_layout(margin={"b": TITLED})
+    figure.update_xaxes(title=cost, fixedrange=True, zeroline=False)
+    figure.update_yaxes(title=skew, fixedrange=True, rangemode="tozero")
+    return figure
+
+
+def picture(of: Any) -> go.Figure:
+    """A study's figure (core.figures.Picture) for the screen."""
+    if of.kind == "cells":
+        return _cells(of)
+    if of.kind == "rows":
+        return robustness_charts.rows(of)
+    figure = go.Figure()
+    colours = (AFTER, TARGET, "#2e6b47", "#9a5bb5", BEFORE, "#c0504d", "#5f6b2f", "#00798c")
+    for place, series in enumerate(of.series):
+        colour = colours[place % len(colours)]
+        ends = {"array": _minus(series.hi, series.y), "arrayminus": _minus(series.y, series.lo)} if series.lo else None
+        error = {"type": "data", **ends, "color": colour, "thickness": 1.6, "width": 4} if ends else None
+        if of.kind == "bars":
+            figure.add_bar(
+                x=series.y,
+                y=series.x,
+                orientation="h",
+                name=series.name,
+                error_x=error,
+                marker_color=colour,
+                opacity=0.7,
+            )
+        else:
+            mode = "lines+markers" if of.kind == "lines" else "markers"
+            figure.add_scatter(
+                x=series.x,
+                y=series.y,
+                error_y=error,
+                name=series.name,
+                mode=mode,
+                marker_color=colour,
+                hovertext=list(series.names) or None,
+            )
+    rows = sum(len(series.x) for series in of.series)
+    framed(figure, max(260, 90 + 26 * rows) if of.kind == "bars" else 400, legend=len(of.series) > 1)
+    figure.update_layout(margin={"b": TITLED})
+    if of.kind == "bars":
+        figure.update_yaxes(autorange="reversed", fixedrange=True)
+        figure.update_xaxes(title=of.y_label, fixedrange=True)
+    else:
+        figure.update_xaxes(title=of.x_label, fixedrange=True)
+        figure.update_yaxes(title=of.y_label, fixedrange=True)
+    return figure
+
+
+def _cells(of: Any) -> go.Figure:
+    """Rows and columns of numbers, each written in its cell; the colour repeats it."""
+    numbers = [list(series.y) for series in of.series]
+    largest = max((abs(v) for row in numbers for v in row if v is not None), default=1.0) or 1.0
+    words = [["–" if v is None else f"{v:+.3f}" for v in row] for row in numbers]
+    figure = go.Figure(
+        go.Heatmap(
+            z=numbers,
+            x=list(of.series[0].x),
+            y=[series.name for series in of.series],
+            text=words,
+            texttemplate="%{text}",
+            colorscale=[[0, "#1f83c4"], [0.5, "rgba(125,133,144,0.12)"], [1, "#d97f00"]],
+            zmin=-largest,
+            zmax=largest,
+            showscale=False,
+        )
+    )
+    framed(figure, 120 + 52 * len(of.series), legend=False, left=60)
+    figure.update_xaxes(title=of.x_label, side="top", fixedrange=True)
+    figure.update_yaxes(title=of.y_label, autorange="reversed", fixedrange=True)
+    return figure
+
+
+def _spread(estimates: Sequence[Estimate]) -> dict[str, Any]:
+    """Intervals of estimates of which some may have none."""
+    up = [0.0 if e.hi is None else max(e.hi - e.estimate, 0.0) for e in estimates]
+    down = [0.0 if e.lo is None else max(e.estimate - e.lo, 0.0) for e in estimates]
+    return {"type": "data", "array": up, "arrayminus": down, "color": BEFORE, "thickness": 1.2, "width": 3}
+
+
+def _minus(a: Sequence[float | None], b: Sequence[float | None]) -> list[float]:
+    return [0.0 if x is None or y is None else max(x - y, 0.0) for x, y in zip(a, b, strict=True)]

@@ -1,0 +1,237 @@
+"""What sessions share: opened galleries, models and SAEs, and results of pure steps. Keys are contents, never arrays.
+
+Nothing that was uploaded may enter here: uploads live in their session (core.ui.session.uploads) and go with it.
+"""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import streamlit as st
+
+from core.config import ASSETS, Fingerprint, InputError, Side, digest_of
+from core.memo import Memo
+from core.saes.config import shape_of
+from core.store import read_json
+from core.ui.session.state import AppState, get_state
+
+if TYPE_CHECKING:
+    from core.backbones.base import Backbone
+    from core.gallery import Codes, Gallery
+    from core.retrieval import FlatIndex
+    from core.saes.checkpoint import SAEFile
+
+T = TypeVar("T")
+
+GALLERIES, BACKBONES, SAE_FILES, RESULTS = 8, 2, 8, 256
+"""Entries kept of each kind; the oldest goes when one more comes."""
+
+
+# -- results by digest ------------------------------------------------------------------------------------------------
+
+
+@st.cache_resource(show_spinner=False)
+def _results() -> Memo:
+    return Memo(RESULTS)
+
+
+def result(step: str, parts: Any, compute: Callable[[], T]) -> T:
+    """The result of a pure step, computed once for the same `parts` in this process.
+
+    Parameters
+    ----------
+    step : name of the step, for example "rank".
+    parts : all that the result depends on, as JSON values: digests and stamps of what is loaded (`stamp_of`), the
+        request's own digest, numbers, names. An array or a frame is refused (TypeError): use its digest.
+    compute : makes the result; runs at most once at a time for the same parts.
+    """
+    return _results()(digest_of([step, parts]), compute)
+
+
+# -- folders ----------------------------------------------------------------------------------------------------------
+
+
+def resolve(kind: str, name: str) -> Path:
+    """Folder of a shipped name ("galleries", "saes" or "models" under assets) or of a typed path."""
+    shipped = ASSETS / kind / name
+    if name and "/" not in name and not name.startswith(".") and shipped.is_dir():
+        return shipped
+    path = Path(name).expanduser()
+    if not name or not path.is_dir():
+        names = ", ".join(shipped_names(kind)) or "none is installed"
+        raise InputError(f"{name!r} is not here; expected a shipped name ({names}) or the path of a folder")
+    return path.resolve()
+
+
+def shipped_names(kind: str) -> list[str]:
+    """Names under assets/<kind>, "default" first."""
+    folder = ASSETS / kind
+    names = [p.name for p in folder.iterdir() if p.is_dir() and p.name[0] != "."] if folder.is_dir() else []
+    return sorted(names, key=lambda name: (name != "default", name))
+
+
+def stamp(folder: Path) -> str:
+    """Digest (16 hex digits) of a folder's small JSON files by content and of all its files by size and time.
+
+    Changes whenever a file of the folder is replaced or written to, codes included, without reading the big ones.
+    Looks no deeper than codes/<SAE>/, so that a wrongly typed path is never walked through.
+    """
+    seen = hashlib.sha256()
+    for path in sorted([*folder.glob("*"), *folder.glob("codes/*/*")]):
+        if path.is_file():
+            status = path.stat()
+            seen.update(f"{path.relative_to(folder)}|{status.st_size}|{status.st_mtime_ns}\n".encode())
+            if path.suffix == ".json" and status.st_size < 1_000_000:
+                seen.update(path.read_bytes())
+    return seen.hexdigest()[:16]
+
+
+def stamp_of(thing: "Gallery | SAEFile") -> str:
+    """The stamp under which an opened gallery or SAE stands for in the `parts` of a result."""
+    return f"{thing.digest[:16]}-{stamp(Path(thing.path)) if thing.path else 'memory'}"
+
+
+@dataclass(frozen=True)
+class SAECard:
+    """What an SAE is, without its weights: enough for the frame and for links."""
+
+    name: str
+    digest: str
+    arch: str
+    d_in: int
+    d_sae: int
+    k: int
+    fingerprint: Fingerprint | None
+    """None where the file does not tell what it was trained on."""
+    quality: dict[str, Any] = field(default_factory=dict)
+
+
+# -- what is opened ---------------------------------------------------------------------------------------------------
+
+
+@st.cache_resource(max_entries=GALLERIES, show_spinner="Opening the gallery")
+def _gallery(path: str, stamped: str) -> "Gallery":
+    from core.gallery import open_gallery
+
+    return open_gallery(path)
+
+
+@st.cache_resource(max_entries=SAE_FILES, show_spinner="Opening the SAE")
+def _sae(path: str, stamped: str) -> "SAEFile":
+    from core.saes.checkpoint import load_sae
+
+    return load_sae(path)
+
+
+@st.cache_resource(max_entries=BACKBONES, show_spinner="Loading the model")
+def _backbone(model: str, pretrained: str | None, device: str | None, stamped: str) -> "Backbone":
+    from core.backbones.base import load_model
+
+    return load_model(model, pretrained, device=device)
+
+
+def gallery(name: str) -> "Gallery":
+    """The gallery of a shipped name or folder; opened again when anything in its folder changed."""
+    path = resolve("galleries", name)
+    if not (path / "manifest.json").is_file():
+        raise InputError(f"{path} is a folder but no gallery (it has no manifest.json): build or import one first")
+    return _gallery(str(path), stamp(path))
+
+
+def sae(name: str) -> "SAEFile":
+    """The SAE of a shipped name or folder (or single weights file); opened again when it changed."""
+    single = Path(name).expanduser()
+    if single.is_file():
+        status = single.stat()
+        return _sae(str(single.resolve()), f"{status.st_size}-{status.st_mtime_ns}")
+    path = resolve("saes", name)
+    return _sae(str(path), stamp(path))
+
+
+@st.cache_resource(max_entries=4 * SAE_FILES, show_spinner=False)
+def _card(path: str, stamped: str) -> SAECard | None:
+    """The card of an SAE folder of ours from its small file alone; None for folders that this file does not explain."""
+    document = Path(path) / "config.json"
+    about = read_json(document) if document.is_file() else {}
+    try:
+        shape = shape_of(about["config"])
+        digest = digest_of({"schema": about["schema"], "weights": about["weights"], "config": about["config"]})
+        stored = about.get("fingerprint")
+        fingerprint = Fingerprint.from_json(stored) if stored else None
+    except (KeyError, TypeError, InputError):
+        return None  # loading it whole says better what is wrong
+    name, quality = about.get("name") or Path(path).name, about.get("quality") or {}
+    return SAECard(name, digest, shape.arch, shape.d_in, shape.d_sae, shape.k, fingerprint, quality)
+
+
+def sae_card(name: str) -> SAECard:
+    """What the SAE of a shipped name or folder is. Does not load torch, so that the frame stays quick."""
+    folder = Path(name).expanduser() if Path(name).expanduser().is_file() else resolve("saes", name)
+    card = _card(str(folder), stamp(folder)) if folder.is_dir() else None
+    if card is not None:
+        return card
+    file = sae(name)
+    shape, quality = file.sae.config, dict(file.quality or {})
+    return SAECard(file.name, file.digest, shape.arch, shape.d_in, shape.d_sae, shape.k, file.fingerprint, quality)
+
+
+def backbone(model: str, pretrained: str | None = None, device: str | None = None) -> "Backbone":
+    """The model that encodes prompts and uploads. The first call imports torch: ask only where something is encoded."""
+    from core.backbones.base import family_of
+
+    folder = family_of(model).folder(model) or ASSETS / "models" / model
+    return _backbone(model, pretrained, device, stamp(folder) if folder.is_dir() else "")
+
+
+# -- what the session has chosen --------------------------------------------------------------------------------------
+
+
+def current_gallery(state: AppState | None = None) -> "Gallery":
+    """The gallery that is searched."""
+    return gallery((state or get_state()).gallery)
+
+
+def current_probe(state: AppState | None = None) -> "Gallery":
+    """The gallery in which neurons are found: the chosen one, the partner that the gallery names, or itself.
+
+    Where it is the gallery itself, use its probe half (`rows("probe")`).
+    """
+    state = state or get_state()
+    searched = current_gallery(state)
+    partner = state.probe or searched.manifest.get("probe_gallery")
+    return gallery(partner) if partner else searched
+
+
+def current_sae(side: Side, state: AppState | None = None) -> "SAEFile | None":
+    """The SAE of one side, None where none is chosen."""
+    name = (state or get_state()).saes.get(side)
+    return sae(name) if name else None
+
+
+def current_backbone(state: AppState | None = None) -> "Backbone":
+    state = state or get_state()
+    return backbone(state.model, state.pretrained, state.device)
+
+
+def index(of: "Gallery") -> "FlatIndex":
+    """The exact search index over a gallery's items."""
+    return _index(str(of.path), stamp(of.path), of)
+
+
+@st.cache_resource(max_entries=2, show_spinner=False)
+def _index(path: str, stamped: str, _gallery: "Gallery") -> "FlatIndex":
+    from core.retrieval import FlatIndex
+
+    return FlatIndex(_gallery.unit())
+
+
+def codes(of: "Gallery", by: "SAEFile", progress: Callable[[int, int, str], None] | None = None) -> "Codes":
+    """Sparse codes of a gallery under an SAE: the stored ones, else computed and stored in the gallery's folder."""
+    stored = of.codes(by.digest)
+    if stored is not None:
+        return stored
+    from core.neurons import encode_gallery
+
+    return result("codes", [of.digest, by.digest], lambda: encode_gallery(of, by, progress=progress))
