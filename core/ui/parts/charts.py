@@ -64,7 +64,7 @@ def controls(arms: Mapping[str, Estimate], draws: Sequence[float], title: str) -
         )
         beside(figure, len(known), f"{points(min(draws))} to {points(max(draws))}")
     figure.add_vline(x=0, line={"color": INK, "width": 1.5, "dash": "dot"})
-    figure.update_xaxes(title={"text": title, "font": {"size": 14}}, tickformat="+.0%", fixedrange=True, zeroline=False)
+    figure.update_xaxes(title={"text": title, "font": {"size": 14}}, tickformat="+.0f", fixedrange=True, zeroline=False)
     named_rows(figure, rows)
     return framed(figure, 70 + 34 * len(rows), right=120, legend=False).update_layout(margin={"b": TITLED})
 
