@@ -16,6 +16,7 @@ from core.ui.parts.figures import (
     beside,
     framed,
     interval_bars,
+    named_rows,
     percent_axis,
 )
 from core.ui.parts.wording import in_points, percent, ratio_text, share_text
@@ -62,21 +63,12 @@ def demographics(
     if not same:
         _strokes(figure, groups, target, target_name, TARGET, height * 0.62)
     lanes = {1: [0.0], 2: [0.2, -0.2]}[min(len(arms), 2)]
-    for (name, lean), lane, colour in zip(arms.items(), lanes, (BEFORE, AFTER), strict=False):
-        _dots(figure, groups, name, lean, colour, lane, chosen)
+    for (name, lean), lane in zip(arms.items(), lanes, strict=False):
+        _dots(figure, groups, name, lean, lane, chosen)
         for i, group_lean in enumerate(lean.groups):
             beside(figure, i - lane, _beside(group_lean), 0)
-    figure.update_yaxes(
-        tickmode="array",
-        tickvals=list(range(len(groups))),
-        ticktext=[f"{group}  " for group in groups],
-        range=[len(groups) - 0.5, -0.5],
-        fixedrange=True,
-        title=None,
-        zeroline=False,
-        showgrid=False,
-        tickfont={"size": 15, "color": INK},
-    )
+    named_rows(figure, groups, room=0.5, size=15)
+    figure.update_yaxes(showgrid=False)
     percent_axis(figure, top)
     figure.update_layout(clickmode="event+select", barmode="overlay", bargap=0.0)
     # short names in small letters: four entries fit on one line of the plot beside its column of numbers
@@ -148,10 +140,9 @@ def _strokes(
     )
 
 
-def _dots(
-    figure: go.Figure, groups: Sequence[str], name: str, lean: Lean, colour: str, lane: float, chosen: str | None
-) -> None:
+def _dots(figure: go.Figure, groups: Sequence[str], name: str, lean: Lean, lane: float, chosen: str | None) -> None:
     """The shares of one list with their intervals, a little above or below the middle of their rows."""
+    colour = AFTER if name == "after" else BEFORE
     drawn = [
         (i, g, group_lean)
         for i, (g, group_lean) in enumerate(zip(groups, lean.groups, strict=True))

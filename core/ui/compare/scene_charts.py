@@ -6,7 +6,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from core.statistics import Estimate
-from core.ui.parts.figures import AFTER, BEFORE, FAINT, INK, TITLED, beside, framed, interval_bars
+from core.ui.parts.figures import AFTER, BEFORE, FAINT, INK, TITLED, beside, framed, interval_bars, named_rows
 
 ROW = 96
 """Pixels of a row of dots."""
@@ -70,15 +70,7 @@ def scenes(
         zeroline=False,
         fixedrange=True,
     )
-    figure.update_yaxes(
-        tickmode="array",
-        tickvals=list(range(len(gaps))),
-        ticktext=[f"{arm}  " for arm in gaps],
-        range=[len(gaps) - 0.55, -0.45],
-        fixedrange=True,
-        zeroline=False,
-        showgrid=False,
-        tickfont={"size": 15, "color": INK},
-    )
+    named_rows(figure, list(gaps), room=0.45, size=15)
+    figure.update_yaxes(showgrid=False)
     framed(figure, 66 + ROW * len(gaps), right=74, legend=False)
     return figure.update_layout(margin={"b": TITLED})

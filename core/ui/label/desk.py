@@ -186,7 +186,7 @@ class Desk:
     def _clear(self, held: int | None = None) -> None:
         """An empty desk for the next neuron."""
         for choice in (TEXT, CONFIDENCE, CONFOUND, PRESENTED, LAST, LABEL_TEST, SCORE):
-            self.state.set_filter(choice.name, None)
+            choice.put(self.state, None)
         ON_DESK.put(self.state, held)
 
 

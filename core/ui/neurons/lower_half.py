@@ -1,8 +1,11 @@
 """The lower half of a neuron's page: what is said about it, what switching it off does, and how it is elsewhere."""
 
+from collections.abc import Mapping
+
 import streamlit as st
 
 from core.config import InputError, Side
+from core.statistics import Estimate
 from core.ui.neurons import facts, firing_charts, map_charts
 from core.ui.parts import charts, grids, provenance
 from core.ui.parts.frame import guard, guarded
@@ -112,14 +115,15 @@ def elsewhere(probe: probing.Probe, neuron: int, attribute: str | None) -> None:
             return
         rates = probing.rates(there, neuron, counted)
         st.markdown(f"**How often it fires there** :small[:gray[by {counted}]]")
-        words = ", ".join(f"{group} {percent(e.estimate)}" for group, e in rates.items() if e.estimate is not None)
-        provenance.chart(
-            firing_charts.rates(rates),
-            provenance.NARROW,
-            key="elsewhere-rates",
-            config=charts.config(f"neuron-{neuron}-elsewhere"),
-            alt=f"Firing rates there: {words}.",
-        )
+        rates_chart(rates, "elsewhere-rates", f"neuron-{neuron}-elsewhere", "Firing rates there")
+
+
+def rates_chart(rates: Mapping[str, Estimate], key: str, name: str, what: str) -> None:
+    """How often a neuron fires on each group, drawn; `name` is that of the file that the figure is saved as."""
+    words = ", ".join(f"{group} {percent(e.estimate)}" for group, e in rates.items() if e.estimate is not None)
+    provenance.chart(
+        firing_charts.rates(rates), provenance.NARROW, key=key, config=charts.config(name), alt=f"{what}: {words}."
+    )
 
 
 @st.fragment

@@ -38,7 +38,7 @@ def neurons() -> None:
         return
     probe = sides.open_probe(state, side)
     attribute = state.attribute_in(probe.gallery.attributes)
-    social.bar(state, probe, side, attribute)
+    social.bar(state, probe, attribute)
     if state.neuron is None or state.neuron_side != side:
         _several(state, probe, side, attribute)
     else:
@@ -55,7 +55,7 @@ def _several(state: AppState, probe: probing.Probe, side: Side, attribute: str |
     elif view == "search":
         search_panel(probe, side)
     else:
-        social.social(state, probe, side, attribute)
+        social.social(state, probe, attribute)
 
 
 # -- one neuron -------------------------------------------------------------------------------------------------------
@@ -163,14 +163,7 @@ def _groups(probe: probing.Probe, neuron: int, attribute: str) -> None:
     """How often and how strongly it fires, group by group."""
     rates = probing.rates(probe, neuron, attribute)
     st.markdown(f"**How often it fires** :small[:gray[by {attribute}, with 95 % interval]]")
-    words = ", ".join(f"{group} {percent(e.estimate)}" for group, e in rates.items() if e.estimate is not None)
-    provenance.chart(
-        firing_charts.rates(rates),
-        provenance.NARROW,
-        key="rates",
-        config=charts.config(f"neuron-{neuron}-rates"),
-        alt=f"Firing rates: {words}.",
-    )
+    lower_half.rates_chart(rates, "rates", f"neuron-{neuron}-rates", "Firing rates")
     edges, shares = probing.activations(probe, neuron, attribute)
     if len(edges):
         st.markdown("**How strongly it fires** :small[:gray[share of each group, silent items left out]]")

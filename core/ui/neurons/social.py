@@ -18,7 +18,7 @@ ROWS = 200
 """Lines of the table: the neurons that tell a group apart best."""
 
 
-def bar(state: AppState, probe: probing.Probe, side: Side, attribute: str | None) -> None:
+def bar(state: AppState, probe: probing.Probe, attribute: str | None) -> None:
     """Attribute, tau, and the way to any neuron."""
     what, tau, number = st.columns([1.2, 2, 1.2], gap="medium", vertical_alignment="bottom")
     if attribute is not None:
@@ -45,13 +45,14 @@ def bar(state: AppState, probe: probing.Probe, side: Side, attribute: str | None
         key=key,
         placeholder=f"0 to {size - 1:,}",
         on_change=_open,
-        args=(state, side, key),
+        args=(state, probe.gallery.side, key),
     )
     part = ", ".join(f"{column} = {value}" for column, value in probe.where.items())
     # Neurons and measurement should not share items; a gallery split in itself shares them while all rows are ranked.
     shared = state.half != "evaluation" and probe.gallery.digest == cache.current_gallery(state).digest
     st.caption(
-        f"{SIDE_NAMES[side]} of **{probe.sae.name}**, found on {len(probe.rows):,} items of **{probe.gallery.name}**"
+        f"{SIDE_NAMES[probe.gallery.side]} of **{probe.sae.name}**, found on {len(probe.rows):,} items of "
+        f"**{probe.gallery.name}**"
         + (f", only {part}" if part else "")
         + (
             ". Compare ranks these items too while it searches all rows; its evaluation half keeps them apart."
@@ -67,7 +68,7 @@ def _open(state: AppState, side: Side, key: str) -> None:
         st.session_state[key] = None
 
 
-def social(state: AppState, probe: probing.Probe, side: Side, attribute: str | None) -> None:
+def social(state: AppState, probe: probing.Probe, attribute: str | None) -> None:
     """Every group with its neurons; the empty ones are named, with what to try."""
     if attribute is None:
         st.info("The probe gallery has no attribute, so no neuron can be tied to a group. Open a neuron by its number.")
@@ -77,16 +78,16 @@ def social(state: AppState, probe: probing.Probe, side: Side, attribute: str | N
     for group, neurons in rule.groups.items():
         st.markdown(f"#### {group} :small[:gray[n = {neurons.n:,}]]")
         if neurons.specific:
-            _found(state, probe, side, attribute, group, neurons.specific, tau)
+            _several(state, probe, attribute, group, neurons.specific, tau)
         else:
-            _none(state, probe, side, attribute, group, tau, len(neurons.effective))
+            _none(state, probe, attribute, group, tau, len(neurons.effective))
     if rule.unknown:
         st.caption(f"{rule.unknown:,} items have no known {attribute} and take no part.")
-    _table(state, probe, side, attribute)
+    _table(state, probe, attribute)
 
 
-def _found(
-    state: AppState, probe: probing.Probe, side: Side, attribute: str, group: str, specific: tuple[int, ...], tau: float
+def _several(
+    state: AppState, probe: probing.Probe, attribute: str, group: str, specific: tuple[int, ...], tau: float
 ) -> None:
     count = "1 neuron fires" if len(specific) == 1 else f"{len(specific)} neurons fire"
     lifts = [probing.lift(probe, neuron, attribute, group) for neuron in specific]
@@ -96,16 +97,14 @@ def _found(
     st.caption(f"{count} on at least {percent(tau)} of {group} and on no other group as often; strongest first.{doubt}")
     for column, neuron in zip(st.columns(2, gap="medium") * 2, specific[:SHOWN], strict=False):
         with column:
-            card(state, probe, side, attribute, group, neuron)
+            card(state, probe, attribute, group, neuron)
     if len(specific) > SHOWN:
         with st.container(horizontal=True, gap="small"):
             for neuron in specific[SHOWN:20]:
-                open_button(state, side, neuron, f"{group}-more")
+                open_button(state, probe.gallery.side, neuron, f"{group}-more")
 
 
-def _none(
-    state: AppState, probe: probing.Probe, side: Side, attribute: str, group: str, tau: float, effective: int
-) -> None:
+def _none(state: AppState, probe: probing.Probe, attribute: str, group: str, tau: float, effective: int) -> None:
     """Why a group has no neuron of its own at this tau, and what would show one."""
     shared = f"{effective} fire that often, but for another group too" if effective else "none fires that often"
     lower = probing.tau_that_finds(probe, attribute, group)
@@ -114,14 +113,14 @@ def _none(
     best = probing.best(probe, attribute, group, 2)
     for column, neuron in zip(st.columns(2, gap="medium"), best, strict=False):
         with column:
-            card(state, probe, side, attribute, group, neuron)
+            card(state, probe, attribute, group, neuron)
 
 
-def card(state: AppState, probe: probing.Probe, side: Side, attribute: str, group: str, neuron: int) -> None:
+def card(state: AppState, probe: probing.Probe, attribute: str, group: str, neuron: int) -> None:
     """One neuron: its strongest items, how often it fires for the group and elsewhere, and the way to its page."""
     with st.container(border=True, gap="xsmall"):
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            open_button(state, side, neuron, group)
+            open_button(state, probe.gallery.side, neuron, group)
             st.markdown(f":small[{rates_text(probe, attribute, group, neuron)}]", width="stretch")
         st.markdown(f":small[{answers_text(probe, attribute, group, neuron)}]")
         top = probing.shown_evidence(probe, neuron).top.rows[:7]
@@ -149,7 +148,7 @@ def answers_text(probe: probing.Probe, attribute: str, group: str, neuron: int) 
     return answer_words.sentence(probing.answers(probe, neuron), components, named_group(attribute, group), auc)
 
 
-def _table(state: AppState, probe: probing.Probe, side: Side, attribute: str) -> None:
+def _table(state: AppState, probe: probing.Probe, attribute: str) -> None:
     """All neurons by how well they tell a group apart; a click on a line opens the neuron."""
     with st.expander(f"All neurons by how well they tell {attribute} apart", icon=":material/table_rows:"):
         groups = probe.gallery.groups(attribute)
@@ -160,7 +159,7 @@ def _table(state: AppState, probe: probing.Probe, side: Side, attribute: str) ->
         st.dataframe(
             table,
             key="all-neurons",
-            on_select=lambda: _take_line(state, probe, side, attribute, group),
+            on_select=lambda: _take_line(state, probe, attribute, group),
             selection_mode="single-row",
             hide_index=True,
             height=320,
@@ -174,7 +173,9 @@ def _table(state: AppState, probe: probing.Probe, side: Side, attribute: str) ->
         )
 
 
-def _take_line(state: AppState, probe: probing.Probe, side: Side, attribute: str, group: str) -> None:
+def _take_line(state: AppState, probe: probing.Probe, attribute: str, group: str) -> None:
     lines = st.session_state["all-neurons"]["selection"]["rows"]
     if lines:
-        state.open_neuron(int(probing.ordered(probe, attribute, group, ROWS)["neuron"].iloc[lines[0]]), side)
+        state.open_neuron(
+            int(probing.ordered(probe, attribute, group, ROWS)["neuron"].iloc[lines[0]]), probe.gallery.side
+        )

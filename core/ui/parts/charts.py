@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 
 from core.statistics import Estimate
 from core.ui.parts import robustness_charts
-from core.ui.parts.figures import AFTER, BEFORE, INK, TARGET, TITLED, beside, framed, interval_bars
+from core.ui.parts.figures import AFTER, BEFORE, INK, TARGET, TITLED, beside, framed, interval_bars, named_rows
 from core.ui.parts.wording import in_points, percent, share_text
 from core.verdicts import points
 
@@ -64,8 +64,8 @@ def controls(arms: Mapping[str, Estimate], draws: Sequence[float], title: str) -
         )
         beside(figure, len(known), f"{points(min(draws))} to {points(max(draws))}")
     figure.add_vline(x=0, line={"color": INK, "width": 1.5, "dash": "dot"})
-    figure.update_xaxes(title={"text": title, "font": {"size": 14}}, tickformat="+.0%", fixedrange=True, zeroline=False)
-    _named_rows(figure, rows)
+    figure.update_xaxes(title={"text": title, "font": {"size": 14}}, tickformat="+.0f", fixedrange=True, zeroline=False)
+    named_rows(figure, rows)
     return framed(figure, 70 + 34 * len(rows), right=120, legend=False).update_layout(margin={"b": TITLED})
 
 
@@ -73,20 +73,6 @@ def hundredfold(e: Estimate) -> Estimate:
     """A difference of shares in points."""
     estimate, lo, hi = (None if end is None else 100 * end for end in (e.estimate, e.lo, e.hi))
     return Estimate(estimate, lo, hi, e.n)
-
-
-def _named_rows(figure: go.Figure, names: Sequence[str]) -> None:
-    """Rows at 0, 1, 2... from the top, with their names at the left."""
-    figure.update_yaxes(
-        tickmode="array",
-        tickvals=list(range(len(names))),
-        ticktext=[f"{name}  " for name in names],
-        range=[len(names) - 0.4, -0.6],
-        fixedrange=True,
-        title=None,
-        zeroline=False,
-        tickfont={"size": 14, "color": INK},
-    )
 
 
 def pairs_of_dots(
@@ -112,7 +98,7 @@ def pairs_of_dots(
         )
     for i, (first, second) in enumerate(rows.values()):
         beside(figure, i, f"{short(first)} → {short(second)}")
-    _named_rows(figure, list(rows))
+    named_rows(figure, list(rows))
     return figure
 
 
