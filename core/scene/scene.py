@@ -53,19 +53,22 @@ class Scene:
 
     def probe_rows(self, where: Mapping[str, str] | None = None) -> np.ndarray:
         """Rows of `probe`, restricted to a part; InputError where it is of another model or has no such rows."""
-        if not self.has_own_probe:
-            mine, theirs = (g.fingerprint("pooled") for g in (self.gallery, self.probe))
-            mine.require_match(theirs, f"gallery {self.gallery.name!r}", f"the probe set {self.probe.name!r}")
-        whole = is_whole(self.probe) and not self.has_own_probe
-        return self.probe.rows("all" if whole else "probe", where or {})
+        return self.at("probe").gallery.rows("probe", where or {})
 
     def half(self, half: Half) -> Half:
         """The half as this gallery has it: a gallery that is wholly one half is measured whole."""
         return "all" if is_whole(self.gallery) else half
 
     def at(self, half: Half) -> "Scene":
-        """The scene whose gallery holds a half: the probe gallery for the probe half of one that has a partner."""
-        return self if half != "probe" or self.has_own_probe else self.of(self.probe)
+        """The scene whose gallery holds a half: the probe gallery for the probe half of one that has a partner.
+
+        InputError where that was embedded by another model.
+        """
+        if half != "probe" or self.has_own_probe:
+            return self
+        mine, theirs = (g.fingerprint("pooled") for g in (self.gallery, self.probe))
+        mine.require_match(theirs, f"gallery {self.gallery.name!r}", f"the probe set {self.probe.name!r}")
+        return self.of(self.probe)
 
     def of(self, gallery: Gallery) -> "Scene":
         """The same SAEs, model and memory with another gallery."""
