@@ -87,10 +87,10 @@ def leakage_estimate(x: np.ndarray, labels: np.ndarray, seed: int = 0) -> Estima
     """
     labels = np.unique(labels, return_inverse=True)[1]
     try:
-        found = _cross_validated(x, labels, seed)[0]
+        mean = _cross_validated(x, labels, seed)[0]
     except InputError as error:
         return Estimate.missing(str(error))
-    return _estimate(found, len(labels))
+    return _estimate(mean, len(labels))
 
 
 def leakage(
@@ -218,5 +218,5 @@ def _inflation(value: float, d: int, n_pos: int, n_neg: int, folds: int) -> floa
     return 2 - known**2
 
 
-def _estimate(found: Area, n: int) -> Estimate:
-    return Estimate(found.value, found.lo, found.hi, n)
+def _estimate(whole: Area, n: int) -> Estimate:
+    return Estimate(whole.value, whole.lo, whole.hi, n)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
     from core.gallery import Codes, Gallery
-    from core.neurons import Answers, Association, Evidence, Lift, SocialNeurons
+    from core.neurons import Answers, Association, Examples, Lift, SocialNeurons
     from core.saes.checkpoint import SAEFile
     from core.ui.session.uploads import Upload
 
@@ -112,12 +112,12 @@ def tau_that_finds(found: Probe, attribute: str, group: str) -> float | None:
     return None
 
 
-def shown_evidence(found: Probe, neuron: int, size: int = 12) -> "Evidence":
+def shown_evidence(found: Probe, neuron: int, size: int = 12) -> "Examples":
     """Top, middle, random firing and silent items of a neuron in the probe set."""
-    from core.neurons import evidence
+    from core.neurons import examples_of
 
-    def compute() -> "Evidence":
-        return evidence(found.codes.csc, neuron, size, size, size, 0, size, found.rows)
+    def compute() -> "Examples":
+        return examples_of(found.codes.csc, neuron, size, size, size, 0, size, found.rows)
 
     return cache.result("evidence", [*found.parts, neuron, size], compute)
 
