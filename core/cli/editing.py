@@ -63,8 +63,7 @@ def chosen_edits(
 
 def shipped_sae(gallery: Gallery, side: Side) -> dict[Side, "SAEFile"]:
     """The SAE that ships for a side, where the gallery holds embeddings of the shipped model; else none."""
-    from core.saes.checkpoint import load_sae
-    from core.saes.folder import shipped_saes
+    from core.saes.checkpoint import load_sae, shipped_saes
 
     name = f"default-{side}"
     if name not in shipped_saes():

@@ -168,11 +168,16 @@ class Gallery:
         return self._labels.table
 
     def item_id(self, i: int) -> str:
-        return self._labels.known_column("id")[int(i)].as_py()
+        return self._ids()[int(i)].as_py()
 
     def item_ids(self, rows: np.ndarray) -> list[str]:
         """The ids of several rows at once."""
-        return self._labels.known_column("id").take(pa.array(np.asarray(rows, dtype=np.int64))).to_pylist()
+        return self._ids().take(pa.array(np.asarray(rows, dtype=np.int64))).to_pylist()
+
+    def _ids(self) -> pa.Array:
+        ids = self._labels.column("id")
+        assert ids is not None, "every gallery has ids"
+        return ids
 
     def text(self, i: int) -> str:
         """The caption of item i; "" for an image."""

@@ -53,22 +53,15 @@ class Labels:
         read = lambda: pq.read_table(self._path, columns=[name])[name].combine_chunks()  # noqa: E731
         return self._made(("column", name), read)
 
-    def known_column(self, name: str) -> pa.Array:
-        """A column that every gallery has, or that was found among its names."""
-        column = self.column(name)
-        assert column is not None, f"{self._path} has no column {name!r}"
-        return column
-
     def halves(self) -> np.ndarray:
         """ "probe" or "evaluation" for each item (n,)."""
-        return self._made("half", lambda: self.known_column("half").to_numpy(zero_copy_only=False))
+        return self._made("half", lambda: self.column("half").to_numpy(zero_copy_only=False))
 
     def clusters(self) -> Clusters | None:
         """Which items belong together; None where nothing says so."""
-        together = self._together
-        if together is None:
+        if self._together is None:
             return None
-        return self._made("clusters", lambda: clusters_of(self.known_column(together).to_pandas()))
+        return self._made("clusters", lambda: clusters_of(self.column(self._together).to_pandas()))
 
     def numbered(self, attribute: str) -> tuple[list[str], np.ndarray]:
         """Sorted groups of an attribute, and each item's place among them: int32 (n,), -1 unknown.
@@ -107,7 +100,7 @@ class Labels:
         return sorted({CROSS.join(cell) for cell in every} - present)
 
     def _number(self, attribute: str) -> tuple[list[str], np.ndarray]:
-        column = self.known_column(attribute)
+        column = self.column(attribute)
         groups = sorted(pc.unique(column.drop_null()).to_pylist())
         place = pc.index_in(column, value_set=pa.array(groups, column.type))
         numbers = place.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int32)

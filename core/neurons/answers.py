@@ -300,16 +300,16 @@ def _ranks(values: np.ndarray) -> tuple[np.ndarray, float]:
 
 
 def _association(block: _Tested, g: int, values: np.ndarray, adjusted: float) -> Association:
-    inside, own = block.inside(g), values[block.known]
+    inside, of_known = block.inside(g), values[block.known]
     return Association(
         attribute=block.attribute,
         group=block.groups[g],
-        auc=auc_estimate(own, inside),
+        auc=auc_estimate(of_known, inside),
         p=float(block.p[g]),
         p_adjusted=adjusted,
         n=int(block.n[g]),
-        rate=float((own[inside] != 0).mean()),
-        other_rate=float((own[~inside] != 0).mean()),
+        rate=float((of_known[inside] != 0).mean()),
+        other_rate=float((of_known[~inside] != 0).mean()),
     )
 
 

@@ -111,8 +111,8 @@ def social_neurons(
     groups = {}
     for g, name in enumerate(names):
         means = sums[g] / sizes[g]
-        own = np.flatnonzero(specific[g])
-        ranked = own[np.argsort(-means[own], kind="stable")]
+        neurons = np.flatnonzero(specific[g])
+        ranked = neurons[np.argsort(-means[neurons], kind="stable")]
         groups[name] = GroupNeurons(
             n=int(sizes[g]),
             least=int(least[g]),

@@ -33,12 +33,12 @@ def find_weights(path: Path) -> Path:
         steps = [file for file in folder.glob("checkpoints/ae_*.pt") if file.stem[3:].isdigit()]
         if steps:
             return max(steps, key=lambda file: int(file.stem[3:]))
-    files = [file for file in sorted(path.iterdir()) if file.is_file() and _kind(file)] if path.is_dir() else []
-    if len(files) == 1:
-        return files[0]
-    if not files:
+    found = [file for file in sorted(path.iterdir()) if file.is_file() and _kind(file)] if path.is_dir() else []
+    if len(found) == 1:
+        return found[0]
+    if not found:
         raise InputError(f"{path} is no SAE folder: it holds no weights (.safetensors, or a PyTorch file)")
-    raise InputError(f"{path} holds several files of weights, {', '.join(f.name for f in files)}; name one of them")
+    raise InputError(f"{path} holds several files of weights, {', '.join(f.name for f in found)}; name one of them")
 
 
 def open_source(weights: Path, arch: str | None = None) -> Source:
@@ -86,8 +86,8 @@ def source_name(weights: Path) -> str:
     folder = weights.parent.parent if weights.parent.name == "checkpoints" else weights.parent
     if folder.name.startswith("trainer_"):
         return folder.parent.name
-    named = weights.stem not in ("ae", "sae_weights") and weights.parent == folder
-    return weights.stem if named else folder.name
+    own = weights.stem not in ("ae", "sae_weights") and weights.parent == folder
+    return weights.stem if own else folder.name
 
 
 def export_sae(sae: SAE, form: str, out: Path) -> list[Path]:
@@ -140,8 +140,8 @@ def _settings(weights: Path) -> dict[str, Any]:
     folders = [weights.parent, *([weights.parent.parent] if weights.parent.name == "checkpoints" else [])]
     for path in (folder / name for folder in folders for name in SETTINGS):
         if path.is_file():
-            settings = read_json(path)
-            if not isinstance(settings, dict):
+            said = read_json(path)
+            if not isinstance(said, dict):
                 raise InputError(f"{path} holds no JSON object; copy the SAE again")
-            return settings
+            return said
     return {}

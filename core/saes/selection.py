@@ -112,7 +112,7 @@ class SelectionSAE(SAE):
     def _aux(
         self, centred: Tensor, missed: Tensor, dead: Tensor, weight: float, gradient: NeuronGradients, share: Share
     ) -> Tensor:
-        """L_aux () of x_hat - x = `missed`, 0 where it is undefined; its `weight` fold gradients are added to `gradient`."""
+        """L_aux () of x_hat - x = `missed`, 0 where it is undefined; `gradient` gets `weight` times its gradients."""
         most = min(self.config.d_in // 2, len(dead))
         spread = share.mean((missed - share.mean(missed)).square().sum(dim=1)) if most and weight else None
         if spread is None or not spread > 0:

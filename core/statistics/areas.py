@@ -125,10 +125,12 @@ def mean_area(areas: Sequence[Area]) -> Area:
     mean is sqrt(sum_gh r_gh d_g d_h) / G from its own; r = 1 where the parts of one do not vary, which is the widest.
     Source: Zou 2007, the square-and-add of dependent limits.
     """
-    value = float(np.mean([one.value for one in areas]))
-    parts = np.array([one.parts for one in areas])
+    value = float(np.mean([each.value for each in areas]))
+    parts = np.array([each.parts for each in areas])
     related = correlation(parts)
-    gaps = [np.array(side) for side in zip(*((one.value - one.lo, one.hi - one.value) for one in areas), strict=True)]
+    gaps = [
+        np.array(side) for side in zip(*((each.value - each.lo, each.hi - each.value) for each in areas), strict=True)
+    ]
     down, up = (math.sqrt(max(float(gap @ related @ gap), 0.0)) / len(areas) for gap in gaps)
     return Area(value, max(value - down, 0.0), min(value + up, 1.0), parts.mean(axis=0))
 

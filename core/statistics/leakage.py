@@ -111,7 +111,7 @@ def leakage(
     n = len(labels)
     change = 0.0
     if not np.array_equal(old_scores, new_scores):
-        halves = [(one.hi - one.lo) / 2 for one in (old, new)]
+        halves = [(estimate.hi - estimate.lo) / 2 for estimate in (old, new)]
         related = correlation(np.array([old.parts, new.parts]), undefined=0.0)[0, 1]
         change = math.sqrt(max(halves[0] ** 2 + halves[1] ** 2 - 2 * related * halves[0] * halves[1], 0.0))
     value = new.value - old.value
@@ -179,8 +179,8 @@ def _probe(train: np.ndarray, labels: np.ndarray, test: np.ndarray, groups: list
 
 def _areas(scores: np.ndarray, labels: np.ndarray) -> list[Area]:
     groups = [1] if scores.shape[1] == 1 else range(scores.shape[1])
-    found = [area(scores[:, column], labels == group) for column, group in enumerate(groups)]
-    return [one for one in found if one is not None]
+    areas = [area(scores[:, column], labels == group) for column, group in enumerate(groups)]
+    return [each for each in areas if each is not None]
 
 
 def _cross_validated(x: np.ndarray, labels: np.ndarray, seed: int) -> tuple[Area, np.ndarray]:

@@ -14,14 +14,13 @@ from core.gallery import Gallery, open_gallery
 from core.interventions import INTERVENTIONS, Material
 from core.interventions.bend import equalised
 from core.interventions.sp_topk import group_spread
-from core.interventions.subspaces import mean_differences, remainder, without
+from core.interventions.subspaces import mean_differences, remainder, unit, without
 from core.ranking import Bench, RankRequest
 from core.ranking.material import edited_items
 from core.ranking.results import ArmResult, RankResult
 from core.retrieval import FlatIndex, LackingIndex
 from core.saes.checkpoint import load_sae
 from core.statistics import held_out_leakage, telling
-from core.units import unit
 from core.zeroshot import PromptSet, class_embeddings
 
 SIZE = 1e-6
