@@ -178,7 +178,7 @@ def _opened(name: str, where: str, dtype: torch.dtype, device: torch.device) -> 
         )
     if getattr(processor, "chat_template", None) is None:
         raise InputError(
-            f"model {name}: its processor has no chat template, so nobody knows how it is asked; add chat_template.jinja"
+            f"model {name}: its processor has no chat template, so nobody knows how to ask it; add chat_template.jinja"
         )
     return model, processor
 
