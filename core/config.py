@@ -4,7 +4,7 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -29,6 +29,8 @@ FORMS: tuple[Form, ...] = ("error-preserving", "blend")
 
 UNKNOWN = "unknown"
 
+Progress = Callable[[int, int, str], None]
+"""How far a long computation is, for whoever waits: done, of how many, what is being done."""
 
 NOTHING = 1e-4
 """Share of a length below which what a method leaves of an embedding has no direction that anybody should read.

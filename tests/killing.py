@@ -1,4 +1,4 @@
-"""Trains a small SAE in processes that are killed without warning; run by tests/test_training.py in its own process."""
+"""Trains a small SAE in processes that are killed without warning; run by tests/training/test_training.py beside it."""
 
 import os
 import signal

@@ -1,6 +1,7 @@
 """The house stands: imports run downwards, streamlit stays in the views, heavy libraries have one door, thin pages."""
 
 import ast
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 FLOORS = [
     {"config"},
-    {"registry", "store", "readout", "cluster", "verdicts"},
+    {"registry", "store", "readout", "cluster", "verdicts", "memo", "units"},
     {"datasets", "backbones", "saes", "metrics", "prompts", "statistics", "retrieval", "projection", "figures"},
     {"gallery", "labelling"},
     {"training"},
@@ -33,8 +34,15 @@ ONE_MODULE = {
     "open_clip": "core/backbones/open_clip_models.py",
     "ray": "core/cluster.py",
     "sqlalchemy": "core/labelling/log.py",
-    "umap": "core/projection.py",
+    "umap": "core/projection/places.py",
 }
+UI_BELOW_THE_PAGES = ("session", "parts")
+"""Rooms of core/ui that every page's room may use, from below; session remembers, parts draw what is remembered."""
+CIRCLES: set[frozenset[str]] = {
+    frozenset({"core.benchmark.arms", "core.benchmark.base"}),
+    frozenset({f"core.ranking.{name}" for name in ("material", "measures", "results", "scenes")}),
+}
+"""Modules that still import one another; a new circle fails, and so does one that is gone but stands here."""
 TWO_DOORS = {"transformers": ("core/backbones/hugging_face.py", "core/lvlm/library.py")}
 """Models of pictures and texts side by side, and models that answer, share nothing but the library."""
 PAGE_LINES = 120
@@ -44,15 +52,15 @@ def sources() -> list[Path]:
     return [ROOT / "app.py", *sorted((ROOT / "pages").rglob("*.py")), *sorted((ROOT / "core").rglob("*.py"))]
 
 
-def imports(path: Path) -> set[str]:
-    """Dotted names that a file imports, at any depth."""
+def imports(path: Path, rooms: bool = True) -> set[str]:
+    """Dotted names that a file imports, at any depth; with `rooms` also what each is imported from."""
     found: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text(), str(path))):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: relative import; name the room"
-            found |= {f"{node.module}.{alias.name}" for alias in node.names} | {str(node.module)}
+            found |= {f"{node.module}.{alias.name}" for alias in node.names} | ({str(node.module)} if rooms else set())
     return found
 
 
@@ -77,6 +85,52 @@ def test_imports_run_downwards(path: Path) -> None:
             pytest.fail(f"{named(path)} imports {name}: core never looks up to the pages")
         if parts[0] == "core" and len(parts) > 1 and parts[1] in FLOOR and parts[1] != here:
             assert FLOOR[parts[1]] < FLOOR[here], f"{named(path)} imports {name}, which is not below it"
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "core" / "ui").rglob("*.py")), ids=named)
+def test_the_pages_rooms_know_what_is_below_them_and_not_one_another(path: Path) -> None:
+    *_, here = path.relative_to(ROOT / "core").parent.parts
+    known = {room.name for room in (ROOT / "core" / "ui").iterdir() if (room / "__init__.py").is_file()}
+    order = [*UI_BELOW_THE_PAGES, here]
+    below = set() if here == "ui" else set(order[: order.index(here)])
+    for name in imports(path):
+        parts = name.split(".")
+        if parts[:2] == ["core", "ui"] and len(parts) > 2 and parts[2] != here:
+            assert parts[2] in known, f"{named(path)} imports {name}: every module of core/ui stands in a room"
+            assert parts[2] in below, f"{named(path)} imports {name}, which is not below core/ui/{here}"
+
+
+def dotted(path: Path) -> str:
+    """Name of a module; a room's own is that of its folder."""
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def circles(graph: Mapping[str, set[str]]) -> set[frozenset[str]]:
+    """The groups of nodes that reach one another, however long the way."""
+    reached = {node: set(nodes) for node, nodes in graph.items()}
+    changed = True
+    while changed:
+        changed = False
+        for nodes in reached.values():
+            more = set().union(*(reached[node] for node in nodes)) - nodes
+            nodes |= more
+            changed |= bool(more)
+    return {frozenset(one for one in reached[node] if node in reached[one]) for node in graph if node in reached[node]}
+
+
+def test_circles_are_found() -> None:
+    graph = {"a": {"b"}, "b": {"c"}, "c": {"b", "d"}, "d": set(), "e": {"f", "a"}, "f": {"e"}, "g": {"e", "c"}}
+    assert circles(graph) == {frozenset("bc"), frozenset("ef")}
+
+
+def test_no_modules_import_one_another() -> None:
+    """At any depth, for types too: two modules that need each other are one, or lack a third below both."""
+    modules = {dotted(path): path for path in sources() if path.is_relative_to(ROOT / "core")}
+    graph = {}
+    for module, path in modules.items():
+        names = {name if name in modules else name.rpartition(".")[0] for name in imports(path, rooms=False)}
+        graph[module] = (names & modules.keys()) - {module}
+    assert circles(graph) == CIRCLES
 
 
 @pytest.mark.parametrize("path", sources(), ids=named)

@@ -7,10 +7,11 @@ import numpy as np
 import torch
 
 from core.config import Fingerprint, digest_of
-from core.gallery import Codes, unit_rows
+from core.gallery import Codes
 from core.readout import ReadoutArrays
 from core.saes.base import new_sae, sae_config
 from core.saes.checkpoint import SAEFile
+from core.units import unit_rows
 
 N, D_MODEL, D, F = 400, 16, 12, 48
 GROUPS = ["Female", "Male"]

@@ -1,7 +1,7 @@
 """What the machine decided in an audit, before any statistics: which rows each arm retrieves for each prompt."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ import numpy as np
 
 from core.audit.sources import Sources
 from core.audit.spec import AuditSpec
-from core.config import Edit, InputError, NothingLeft, Side, digest_of
+from core.config import Edit, InputError, NothingLeft, Progress, Side, digest_of
 from core.edits.choosing import EditChoice, choose_edits
 from core.interventions import matched_random_edits
 from core.ranking.bench import Bench
@@ -22,7 +22,6 @@ from core.ranking.steps import intervene, ties_at
 from core.statistics import depth_for
 from core.store import atomic_file, read_arrays
 
-Progress = Callable[[int, int, str], None]
 Edits = Mapping[Side, Edit]
 
 ORIGINAL, CHOSEN, RECONSTRUCTION, PROJECTION = "original", "edited", "reconstruction only", "mean-difference projection"

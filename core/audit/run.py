@@ -1,7 +1,7 @@
 """An audit from the first picture to the last number: six steps, each of them a function that can be read alone."""
 
 import platform
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -12,7 +12,7 @@ from core.audit.findings import findings
 from core.audit.numbers import NO_TARGET, arm_numbers, part_numbers, prompt_numbers
 from core.audit.sources import Sources, open_sources
 from core.audit.spec import AuditSpec
-from core.config import VERSION, InputError
+from core.config import VERSION, InputError, Progress
 from core.interventions import INTERVENTIONS
 from core.ranking.bench import Bench
 from core.ranking.cost import utility_cost
@@ -24,7 +24,6 @@ from core.verdicts import ALL_RETRIEVED, most_retrieved
 if TYPE_CHECKING:
     from core.backbones.base import Backbone
 
-Progress = Callable[[int, int, str], None]
 SOFTWARE = ("numpy", "scipy", "pandas", "pyarrow", "faiss-cpu", "torch", "open_clip_torch", "safetensors")
 
 

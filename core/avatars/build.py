@@ -17,13 +17,12 @@ import numpy as np
 
 from core.avatars import captions, drawing, galleries, pictures, world
 from core.avatars.clip_training import PIXEL_MEAN, PIXEL_STD, ClipTraining, ClipTrainingConfig, train_clip
-from core.avatars.pictures import Progress
 from core.avatars.prompts import PROMPT_SETS
 from core.avatars.sae_choice import Judge
 from core.avatars.world import Avatar
 from core.backbones.base import Backbone
 from core.backbones.open_clip_models import DEFAULT, LOCAL, load_backbone, save_clip
-from core.config import ASSETS, ATTACHES, Attach, Side, digest_of
+from core.config import ASSETS, ATTACHES, Attach, Progress, Side, digest_of
 from core.gallery import Gallery, build_gallery, open_gallery
 from core.neurons import encode_gallery
 from core.saes.base import sae_config

@@ -23,10 +23,10 @@ from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from core.avatars.captions import caption, vocabulary_words
-from core.avatars.pictures import Progress
 from core.avatars.world import NEUTRAL, Avatar
 from core.backbones.open_clip_models import bpe_encode, new_clip
 from core.backbones.vocabulary import CompactVocabulary
+from core.config import Progress
 
 PROMINENCE = {
     "gender": 1.7,

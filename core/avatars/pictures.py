@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from os import cpu_count
 
@@ -11,8 +11,8 @@ import numpy as np
 
 from core.avatars.drawing import draw
 from core.avatars.world import Avatar
+from core.config import Progress
 
-Progress = Callable[[int, int, str], None]
 _CHUNK = 500
 
 

@@ -9,11 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-
-def unit(rows: np.ndarray) -> np.ndarray:
-    """Rows scaled to length 1."""
-    rows = np.asarray(rows, dtype=np.float64)
-    return rows / np.linalg.norm(rows, axis=-1, keepdims=True)
+from core.units import unit
 
 
 def standardised_gaps(scores: np.ndarray, is_first: np.ndarray) -> np.ndarray:

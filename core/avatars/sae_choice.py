@@ -20,6 +20,7 @@ from core.interventions.base import Material
 from core.interventions.neuron_edit import NeuronEdit
 from core.neurons import encode_rows, social_neurons
 from core.saes.base import SAE
+from core.units import unit
 from core.zeroshot import PromptSet, class_embeddings
 
 TAU = 0.5
@@ -57,7 +58,7 @@ class Judge:
         self.x = np.asarray(gallery.embeddings(attach), dtype=np.float32)
         self.readout = gallery.readout() if attach == "residual" else None
         self.gender = gallery.labels(EDITED)
-        self.words = planted.unit(embed([prompt_for(word) for word in REFERENCE_WORDS]))
+        self.words = unit(embed([prompt_for(word) for word in REFERENCE_WORDS]))
         self.classes = {name: class_embeddings(embed, prompts, name) for name in ATTRIBUTES if name != EDITED}
         self.labels = {
             name: np.array([prompts.groups(name).index(label) for label in gallery.labels(name)])
@@ -71,7 +72,7 @@ class Judge:
         edit = Edit(tuple(j for neurons in chosen.values() for j in neurons))
         material = Material("image", self.pooled, self.attach, self.x, codes.tocsc(), sae, self.readout)
         edited = NeuronEdit()(material, edit)
-        scores = planted.unit(edited) @ self.words.T
+        scores = unit(edited) @ self.words.T
         after = self._accuracies(edited)
         return Judgement(
             groups=sum(bool(neurons) for neurons in chosen.values()),

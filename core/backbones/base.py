@@ -9,14 +9,13 @@ import numpy as np
 import torch
 
 from core.backbones.token_draw import TokenDraw
-from core.config import Attach, Fingerprint, Side, TowerPrecision
+from core.config import Attach, Fingerprint, Progress, Side, TowerPrecision
 from core.readout import ReadoutArrays
 from core.registry import Registry
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-Progress = Callable[[int, int, str], None]
 """Called with (done, total, what)."""
 
 

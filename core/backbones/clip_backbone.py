@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from core.backbones.base import Backbone, Progress
+from core.backbones.base import Backbone
 from core.backbones.token_draw import TokenDraw
 from core.backbones.tokens import Tokens
 from core.backbones.towers import Found, Tower, image_tower, text_tower
@@ -23,6 +23,7 @@ from core.config import (
     Attach,
     Fingerprint,
     InputError,
+    Progress,
     Side,
     TowerPrecision,
     digest_of,

@@ -1,12 +1,12 @@
 """What a benchmark measures on: a world (gallery, model, SAEs), a protocol with its columns, and the cell it fills."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from core.config import HALVES, Half, InputError, Side, digest_of, one_of
+from core.config import HALVES, Half, InputError, Progress, Side, digest_of, one_of
 from core.gallery import Gallery, open_gallery
 from core.metrics.targets import Target
 from core.ranking import Bench, RankRequest
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from core.benchmark.arms import ReadyArm
     from core.saes.checkpoint import SAEFile
 
-Progress = Callable[[int, int, str], None]
 SCHEMA = 1
 
 

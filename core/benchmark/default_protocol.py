@@ -3,7 +3,7 @@
 from typing import Any, ClassVar
 
 from core.benchmark.arms import ReadyArm
-from core.benchmark.base import PROTOCOLS, Cell, Column, Progress, Protocol, World
+from core.benchmark.base import PROTOCOLS, Cell, Column, Protocol, World
 from core.benchmark.measures import (
     accuracy,
     drift,
@@ -15,7 +15,7 @@ from core.benchmark.measures import (
     rankings,
     world_attributes,
 )
-from core.config import ASSETS, InputError
+from core.config import ASSETS, InputError, Progress
 from core.gallery import Gallery, open_gallery
 from core.statistics import Estimate
 from core.store import read_json

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from core.benchmark.arms import Arm, find_arm
-from core.benchmark.base import PROTOCOLS, SCHEMA, Cell, Progress, Protocol, World
+from core.benchmark.base import PROTOCOLS, SCHEMA, Cell, Protocol, World
 from core.benchmark.results import RESULT, BenchmarkResult
-from core.config import InputError, digest_of
+from core.config import InputError, Progress, digest_of
 from core.store import plain, read_json, write_json
 
 CELLS = "cells"

@@ -6,9 +6,9 @@ from typing import ClassVar
 import numpy as np
 
 from core.benchmark.arms import ReadyArm
-from core.benchmark.base import PROTOCOLS, Cell, Column, Progress, Protocol, World
+from core.benchmark.base import PROTOCOLS, Cell, Column, Protocol, World
 from core.benchmark.measures import cell_accuracies, world_attributes, worst_cell
-from core.config import InputError, NothingLeft
+from core.config import InputError, NothingLeft, Progress
 from core.metrics import RANKING_METRICS
 from core.ranking.results import Part
 from core.retrieval import best_rows, unit_query

@@ -7,10 +7,10 @@ import pkgutil
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from pathlib import Path
 
 import typer
 
-import core.cli
 from core.config import InputError
 
 BAD_INPUT, INTERRUPTED = 2, 130
@@ -27,7 +27,7 @@ app = typer.Typer(
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb and return its exit code: 0 done, 1 a check said no, 2 bad input (one line on standard error)."""
-    for module in pkgutil.iter_modules(core.cli.__path__):
+    for module in pkgutil.iter_modules([str(Path(__file__).parent)]):
         importlib.import_module(f"core.cli.{module.name}")
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
     try:

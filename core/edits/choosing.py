@@ -1,13 +1,13 @@
 """Which neurons are switched: a choice that a specification can name, and the edit that each query gets from it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from core.config import Edit, Form, InputError, digest_of, one_of
+from core.config import Edit, Form, InputError, Progress, digest_of, one_of
 from core.edits.probe_set import ProbeSet, probe_set, unit_queries
 from core.edits.smallest import smallest_edit
 from core.gallery import Gallery
@@ -20,7 +20,6 @@ from core.ranking.request import RankRequest
 if TYPE_CHECKING:
     from core.backbones.base import Backbone
 
-Progress = Callable[[int, int, str], None]
 
 MANNER = ("strength", "gamma", "form", "alpha")
 OWN: dict[str, tuple[str, ...]] = {

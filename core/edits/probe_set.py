@@ -20,6 +20,7 @@ from core.ranking.results import Part
 from core.readout import ReadoutArrays
 from core.retrieval import LiveEngine, best_rows, blocks, squared_lengths, times, unit_query
 from core.statistics import Lean, depth_for, lean_of
+from core.units import unit
 
 RESAMPLES = 100
 """Resamples of the probe rows over which skew is averaged in a search."""
@@ -172,4 +173,4 @@ def unit_queries(vectors: np.ndarray, d: int) -> np.ndarray:
     rows = np.atleast_2d(np.asarray(vectors, dtype=np.float64))
     for row in rows:
         unit_query(row, d)  # refuses what has no direction
-    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    return unit(rows)

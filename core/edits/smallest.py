@@ -1,19 +1,17 @@
 """The smallest edit: which few neurons, and how strongly, bring a query's skew under a target at the least drift."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from core.config import Edit, InputError
+from core.config import Edit, InputError, Progress
 from core.edits.probe_set import ProbeSet
 from core.edits.score_gap import ScoreGap, least_drift, score_gap_of
 from core.metrics import RANKING_METRICS
 from core.statistics import Band, auc, null_band
-
-Progress = Callable[[int, int, str], None]
 
 PRICES = np.geomspace(0.15, 4.0, 20)
 """Points of a path: what closing the whole gap is worth, in units of what it would cost without limits."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from core.config import NOTHING, Edit, InputError
+from core.config import NOTHING, Edit, InputError, Progress
 from core.edits.choosing import EditChoice, by_rule, query_vectors
 from core.edits.probe_set import ProbeSet, explained_set, probe_set
 from core.edits.smallest import SmallestEdit, smallest_edit
@@ -24,8 +24,6 @@ from core.statistics import Estimate, Lean
 
 if TYPE_CHECKING:
     from core.backbones.base import Backbone
-
-Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,6 @@ from core.gallery.sem_layout import import_sem
 from core.gallery.speed import Speed
 from core.gallery.split import split_halves
 from core.gallery.synthetic import synth_gallery
-from core.gallery.units import unit_rows
 
 __all__ = [
     "Codes",
@@ -26,5 +25,4 @@ __all__ = [
     "parse_where",
     "split_halves",
     "synth_gallery",
-    "unit_rows",
 ]

@@ -7,12 +7,12 @@ from typing import Any, Literal
 
 import numpy as np
 
-from core.config import ATTACHES, Attach, InputError, digest_of, one_of
+from core.config import ATTACHES, Attach, InputError, Progress, digest_of, one_of
 from core.datasets.base import ItemTable, locate
 from core.datasets.images import ReadImage
 from core.gallery.chunks import Chunk, KeptChunk, work_through
 from core.gallery.embedding import Backbone, Job, embed_parts
-from core.gallery.gallery import Gallery, Progress
+from core.gallery.gallery import Gallery
 from core.gallery.speed import EXACT, Speed
 from core.gallery.together import require_together
 from core.gallery.writing import About, finish_gallery, summarised, write_rows

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sparse
 
-from core.config import InputError
+from core.config import InputError, Progress
 from core.store import atomic_folder, file_digest, read_json, write_json
 
 PARTS = ("data", "indices", "indptr")
@@ -19,8 +19,6 @@ NAME_LENGTH = 16
 
 BLOCK_CODES = 1 << 22
 """Codes sorted by neuron at a time: together with their sorted copy some 100 MB."""
-
-Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,10 @@ import numpy as np
 from PIL import Image
 
 from core.backbones.token_draw import TokenDraw
-from core.config import Attach, Fingerprint, InputError, Side, digest_of
+from core.config import Attach, Fingerprint, InputError, Progress, Side, digest_of
 from core.datasets.base import ItemTable, locate
 from core.datasets.images import PixelBudget, ReadImage, read_image, thumbnail_jpeg
 from core.gallery.chunks import Chunk
-from core.gallery.gallery import Progress
 from core.gallery.speed import EXACT, GAP, Speed
 from core.readout import ReadoutArrays
 

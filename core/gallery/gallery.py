@@ -1,7 +1,7 @@
 """Reading a gallery: opened by its manifest alone, everything else is mapped or read when it is asked for."""
 
 import copy
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -12,18 +12,27 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import scipy.sparse as sparse
 
-from core.config import ASSETS, ATTACHES, HALVES, Attach, Fingerprint, Half, InputError, Side, digest_of, one_of
-from core.gallery.codes import Codes, check_codes, open_codes, write_codes
-from core.gallery.ivf import check_ivf
+from core.config import (
+    ASSETS,
+    ATTACHES,
+    HALVES,
+    Attach,
+    Fingerprint,
+    Half,
+    InputError,
+    Progress,
+    Side,
+    digest_of,
+    one_of,
+)
+from core.gallery.checking import changed_files, check_sizes
+from core.gallery.codes import Codes, open_codes, write_codes
 from core.gallery.labels import Labels
-from core.gallery.once import Once
-from core.gallery.units import unit_rows
+from core.memo import Memo
 from core.readout import ReadoutArrays
-from core.store import PackedBlobs, file_digest, read_json
+from core.store import PackedBlobs, read_json
+from core.units import unit_rows
 
-Progress = Callable[[int, int, str], None]
-
-SCHEMA = 1
 SHIPPED = ("default", "default-probe", "default-attire", "default-captions")
 IDENTITY = (
     "attributes.parquet",
@@ -69,9 +78,9 @@ class Gallery:
     def __init__(self, path: Path) -> None:
         self.path = Path(path)
         self._manifest = read_json(self.path / "manifest.json")
-        self._once = Once()
+        self._made = Memo()
         try:
-            self._check_sizes()
+            check_sizes(self.path, self._manifest)
             self._labels = Labels(self.path / "attributes.parquet", f"gallery {self.name}", self.together)
             self._check_shapes()
         except (KeyError, TypeError, AttributeError) as error:
@@ -172,7 +181,7 @@ class Gallery:
 
     def thumb(self, i: int) -> bytes:
         """A small JPEG of item i; b"" where there is none."""
-        return self._once("thumbs", lambda: PackedBlobs.open(self.path, "thumbs"))[int(i)] if self.has_thumbs else b""
+        return self._made("thumbs", lambda: PackedBlobs.open(self.path, "thumbs"))[int(i)] if self.has_thumbs else b""
 
     @property
     def has_thumbs(self) -> bool:
@@ -244,7 +253,7 @@ class Gallery:
     def embeddings(self, attach: Attach = "pooled") -> np.ndarray:
         """Embeddings (n, d) as they were stored, memory-mapped, read-only."""
         self._require(attach)
-        return self._once(attach, lambda: self._map(f"{attach}.npy"))
+        return self._made(attach, lambda: self._map(f"{attach}.npy"))
 
     @property
     def has_tokens(self) -> bool:
@@ -254,7 +263,7 @@ class Gallery:
     def tokens(self) -> np.ndarray:
         """Random tokens after the last block (n * per_item, d_model), item after item, memory-mapped, read-only."""
         each = self.token_settings()["per_item"]
-        kept = self._once("tokens", lambda: self._map("tokens.npy"))
+        kept = self._made("tokens", lambda: self._map("tokens.npy"))
         return kept.reshape(self.n * each, -1)
 
     def token_settings(self) -> dict[str, int]:
@@ -268,26 +277,25 @@ class Gallery:
     def unit(self, rows: np.ndarray | None = None) -> np.ndarray:
         """Pooled embeddings divided by their length, float32 (n, d); do not write into it, it may be shared."""
         pooled = self.embeddings("pooled")
-        few = rows is not None and len(rows) < self.n // 10 and "unit" not in self._once
+        few = rows is not None and len(rows) < self.n // 10 and "unit" not in self._made
         if few or pooled.size * 4 > UNIT_BYTES:
             return unit_rows(pooled if rows is None else pooled[rows])
-        whole = self._once("unit", lambda: unit_rows(pooled))
+        whole = self._made("unit", lambda: unit_rows(pooled))
         return whole if rows is None else whole[rows]
 
     def readout(self) -> ReadoutArrays | None:
         """The map from residual to pooled embeddings; None where the gallery has no residuals."""
         if not self._has_file("readout.npz"):
             return None
-        return self._once("readout", lambda: ReadoutArrays.load(self.path / "readout.npz"))
+        return self._made("readout", lambda: ReadoutArrays.load(self.path / "readout.npz"))
 
     def codes(self, sae_digest: str) -> Codes | None:
         """Stored codes of the SAE with this digest, memory-mapped; None where there are none."""
         key = ("codes", sae_digest)
-        with self._once.lock:
-            found = self._once(key, lambda: open_codes(self.path, sae_digest, self.n))
-            if found is None:
-                self._once.forget(key)  # they may be written by then
-        return found
+        codes = self._made(key, lambda: open_codes(self.path, sae_digest, self.n))
+        if codes is None:
+            self._made.forget(key)  # they may be written by then
+        return codes
 
     def write_codes(
         self,
@@ -307,9 +315,8 @@ class Gallery:
                 )
             codes, d_sae = [codes], codes.shape[1]
         write_codes(self.path, sae_digest, codes, (self.n, d_sae), progress)
-        with self._once.lock:
-            self._once.forget(("codes", sae_digest))
-            written = self.codes(sae_digest)
+        self._made.forget(("codes", sae_digest))
+        written = self.codes(sae_digest)
         assert written is not None, "codes were written and are not there"
         return written
 
@@ -325,7 +332,7 @@ class Gallery:
         """The table that came with the known prompts (column `prompt` and whatever else it had)."""
         if not self._has_file("prompts.parquet"):
             return pd.DataFrame({"prompt": pd.Series(dtype="str")})
-        read = self._once("prompts", lambda: pq.read_table(self.path / "prompts.parquet").to_pandas())
+        read = self._made("prompts", lambda: pq.read_table(self.path / "prompts.parquet").to_pandas())
         return read.copy(deep=False)
 
     def prompt_embedding(self, text: str) -> np.ndarray | None:
@@ -333,7 +340,7 @@ class Gallery:
         row = self._prompt_rows.get(text)
         if row is None:
             return None
-        return np.array(self._once("prompts.npy", lambda: self._map("prompts.npy"))[row], dtype=np.float32)
+        return np.array(self._made("prompts.npy", lambda: self._map("prompts.npy"))[row], dtype=np.float32)
 
     @cached_property
     def _prompt_rows(self) -> dict[str, int]:
@@ -343,32 +350,7 @@ class Gallery:
 
     def check(self, progress: Progress | None = None) -> list[str]:
         """Compare every file with its digest; one line for each that differs, an empty list where all is well."""
-        wrong, files = [], self._manifest["files"]
-        for done, (name, said) in enumerate(sorted(files.items())):
-            if progress:
-                progress(done, len(files), name)
-            path = self.path / name
-            if not path.is_file():
-                wrong.append(f"{name} is missing")
-            elif file_digest(path) != said["sha256"]:
-                wrong.append(f"{name} was changed after it was written")
-        wrong += check_codes(self.path) + check_ivf(self.path)
-        if progress:
-            progress(len(files), len(files), "done")
-        return wrong
-
-    def _check_sizes(self) -> None:
-        """InputError unless the manifest is of this schema and its files are there with the sizes that it says."""
-        if self._manifest["schema"] != SCHEMA:
-            raise InputError(f"{self.path} has schema {self._manifest['schema']}; this version reads schema {SCHEMA}")
-        for key in ("name", "kind", "n", "fingerprints", "split"):
-            self._manifest[key]  # KeyError names what is missing
-        for name, said in self._manifest["files"].items():
-            path = self.path / name
-            size = path.stat().st_size if path.is_file() else None
-            if size != said["bytes"]:
-                got = "is missing" if size is None else f"has {size} bytes"
-                raise InputError(f"{path} {got}; the manifest says {said['bytes']} bytes: copy or make it again")
+        return changed_files(self.path, self._manifest["files"], progress)
 
     def _check_shapes(self) -> None:
         """InputError unless table and arrays have the shapes that the manifest says."""
@@ -376,16 +358,13 @@ class Gallery:
             raise InputError(
                 f"{self.path / 'attributes.parquet'} has {self._labels.n} rows; the manifest says {self.n}"
             )
-        for attach, said in self._manifest["fingerprints"].items():
-            shape = self._map(f"{attach}.npy").shape
-            if shape != (self.n, said["d"]):
-                raise InputError(f"{self.path / attach}.npy has shape {shape}; the manifest says {(self.n, said['d'])}")
-
+        widths = {f"{attach}.npy": about["d"] for attach, about in self._manifest["fingerprints"].items()}
         if self.has_tokens:
-            shape = self._map("tokens.npy").shape
-            expected = (self.n, self.token_settings()["per_item"] * self._manifest["fingerprints"]["residual"]["d"])
-            if shape != expected:
-                raise InputError(f"{self.path / 'tokens.npy'} has shape {shape}; the manifest says {expected}")
+            widths["tokens.npy"] = self.token_settings()["per_item"] * self._manifest["fingerprints"]["residual"]["d"]
+        for name, width in widths.items():
+            shape = self._map(name).shape
+            if shape != (self.n, width):
+                raise InputError(f"{self.path / name} has shape {shape}; the manifest says {(self.n, width)}")
 
     # --- private ------------------------------------------------------------------------------------------------
 

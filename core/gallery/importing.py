@@ -10,16 +10,16 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from core.config import UNKNOWN, Fingerprint, InputError, digest_of, one_of
+from core.config import UNKNOWN, Fingerprint, InputError, Progress, digest_of, one_of
 from core.datasets.base import NOT_STATED, locate
 from core.datasets.images import read_image, thumbnail_jpeg
 from core.datasets.tables import attribute_columns, read_table, require_filled, require_unique
 from core.gallery.chunks import Chunk, KeptChunk, work_through
-from core.gallery.gallery import Gallery, Progress
+from core.gallery.gallery import Gallery
 from core.gallery.together import require_together
-from core.gallery.units import BLOCK_ROWS, norms
 from core.gallery.writing import About, finish_gallery, summarised, write_frame, write_rows
 from core.store import BROKEN_ARRAY, PackedBlobs, publish, resumable_folder
+from core.units import BLOCK_ROWS, norms
 
 CHUNK = 512
 """Pictures between two points at which an interrupted import can go on."""

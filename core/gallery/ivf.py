@@ -1,26 +1,19 @@
 """A gallery's inverted file on disk: made in resumable steps, bound to the gallery, opened with its measured recall."""
 
 import shutil
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from core.config import InputError, digest_of
-from core.gallery.units import unit_rows
-from core.retrieval import InvertedLists, Recall, best_rows, blocks, squared_lengths, times
+from core.config import InputError, Progress, digest_of
+from core.gallery.gallery import Gallery
+from core.gallery.ivf_files import ARRAYS, FOLDER, MANIFEST, SCHEMA, GalleryIvf, read_ivf
+from core.retrieval import InvertedLists, best_rows, blocks, squared_lengths, times
 from core.retrieval.nearest import Centres, k_means
 from core.store import array_digest, atomic_file, file_digest, publish, read_json, resumable_folder, write_json
+from core.units import unit_rows
 
-if TYPE_CHECKING:
-    from core.gallery.gallery import Gallery
-
-Progress = Callable[[int, int, str], None]
-FOLDER, MANIFEST, SCHEMA = "ivf", "ivf.json", 1
-ARRAYS = ("centres", "members", "starts", "queries", "exact_lists", "lengths", "rows")
 SAMPLE = 64
 """Rows a list, drawn at random, of which the centres are found."""
 CHUNK = 1 << 17
@@ -31,26 +24,8 @@ SCORES_BYTES = 1 << 28
 """Scores of all rows that are held at once while recall is measured."""
 
 
-@dataclass(frozen=True, eq=False)
-class GalleryIvf:
-    """An opened inverted file of a gallery."""
-
-    inverted: InvertedLists
-    rows: np.ndarray
-    """The embeddings as the gallery stores them, in the order of the lists (n, d), memory-mapped."""
-    lengths: np.ndarray
-    """L2 lengths of these rows (n,), float32."""
-    recall: Recall
-    about: dict[str, Any]
-    """Its manifest."""
-
-    @cached_property
-    def digest(self) -> str:
-        return digest_of(self.about["files"])
-
-
 def build_ivf(
-    gallery: "Gallery",
+    gallery: Gallery,
     lists: int | None = None,
     seed: int = 0,
     queries: np.ndarray | None = None,
@@ -107,43 +82,9 @@ def build_ivf(
     return open_ivf(gallery)
 
 
-def open_ivf(gallery: "Gallery") -> GalleryIvf:
-    """The inverted file in a gallery's folder, memory-mapped.
-
-    InputError where there is none, where it was made of other embeddings than the gallery's, or is not whole.
-    """
-    folder = gallery.path / FOLDER
-    make = f"make it with: gallery index {gallery.path}"
-    if not (folder / MANIFEST).is_file():
-        raise InputError(f"gallery {gallery.name} has no IVF index; {make}, or use the exact index (flat)")
-    about = read_json(folder / MANIFEST)
-    if not isinstance(about, dict) or about.get("schema") != SCHEMA:
-        raise InputError(f"{folder / MANIFEST} is of another version than {SCHEMA}; {make} again")
-    if about.get("gallery") != gallery.digest:
-        raise InputError(
-            f"{folder} indexes a gallery with digest {str(about.get('gallery'))[:16]}, this one has "
-            f"{gallery.digest[:16]}: it is stale or of another gallery; {make} again"
-        )
-    arrays = {}
-    for name in ARRAYS:
-        path = folder / f"{name}.npy"
-        said = about["files"].get(path.name, {}).get("bytes")
-        if not path.is_file() or path.stat().st_size != said:
-            raise InputError(f"{path} is missing or has not the {said} bytes that {MANIFEST} says; {make} again")
-        arrays[name] = np.load(path, mmap_mode="r", allow_pickle=False)
-    inverted = InvertedLists(np.asarray(arrays["centres"]), arrays["members"], np.asarray(arrays["starts"]))
-    recall = Recall(np.asarray(arrays["queries"]), np.asarray(arrays["exact_lists"]))
-    return GalleryIvf(inverted, arrays["rows"], np.asarray(arrays["lengths"]), recall, about)
-
-
-def check_ivf(gallery: Path) -> list[str]:
-    """One line for every file of an inverted file whose bytes are not those that were written."""
-    folder = gallery / FOLDER
-    if not (folder / MANIFEST).is_file():
-        return []
-    files = read_json(folder / MANIFEST)["files"]
-    wrong = [n for n, said in files.items() if not (folder / n).is_file() or file_digest(folder / n) != said["sha256"]]
-    return [f"{FOLDER}/{name} is missing or was changed after it was written" for name in wrong]
+def open_ivf(gallery: Gallery) -> GalleryIvf:
+    """The inverted file of a gallery; InputError as `read_ivf`."""
+    return read_ivf(gallery.path, gallery.name, gallery.digest)
 
 
 def default_lists(n: int) -> int:
@@ -151,7 +92,7 @@ def default_lists(n: int) -> int:
     return min(n, 1 << max(0, round(np.log2(n) / 2)))
 
 
-def _queries(gallery: "Gallery", seed: int, given: np.ndarray | None) -> tuple[np.ndarray, str]:
+def _queries(gallery: Gallery, seed: int, given: np.ndarray | None) -> tuple[np.ndarray, str]:
     """Queries on which recall is measured (m, d), float32, and what they are, in words."""
     rng, d = np.random.default_rng([seed, 1]), gallery.embeddings("pooled").shape[1]
     if given is not None:

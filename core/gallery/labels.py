@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 
 from core.config import UNKNOWN, InputError
 from core.datasets.tables import RESERVED
-from core.gallery.once import Once
 from core.gallery.together import Clusters, clusters_of
+from core.memo import Memo
 
 CROSS = " x "
 """Between the attributes of an intersection and between its groups: "gender x race", "Female x White"."""
@@ -27,7 +27,7 @@ class Labels:
 
     def __init__(self, path: Path, owner: str, together: str | None = None) -> None:
         self._path, self._owner, self._together = path, owner, together
-        self._once = Once()
+        self._made = Memo()
         try:
             self.n = pq.read_metadata(path).num_rows
             self._names: list[str] = pq.read_schema(path).names
@@ -44,24 +44,24 @@ class Labels:
     @property
     def table(self) -> pd.DataFrame:
         """A copy of everything: id, file, text, half, then the attributes; NA is unknown."""
-        return self._once("table", lambda: pq.read_table(self._path).to_pandas()).copy(deep=False)
+        return self._made("table", lambda: pq.read_table(self._path).to_pandas()).copy(deep=False)
 
     def column(self, name: str) -> pa.Array | None:
         """One column as it is stored; None where the gallery has none of this name."""
         if name not in self._names:
             return None
         read = lambda: pq.read_table(self._path, columns=[name])[name].combine_chunks()  # noqa: E731
-        return self._once(("column", name), read)
+        return self._made(("column", name), read)
 
     def halves(self) -> np.ndarray:
         """ "probe" or "evaluation" for each item (n,)."""
-        return self._once("half", lambda: self.column("half").to_numpy(zero_copy_only=False))
+        return self._made("half", lambda: self.column("half").to_numpy(zero_copy_only=False))
 
     def clusters(self) -> Clusters | None:
         """Which items belong together; None where nothing says so."""
         if self._together is None:
             return None
-        return self._once("clusters", lambda: clusters_of(self.column(self._together).to_pandas()))
+        return self._made("clusters", lambda: clusters_of(self.column(self._together).to_pandas()))
 
     def numbered(self, attribute: str) -> tuple[list[str], np.ndarray]:
         """Sorted groups of an attribute, and each item's place among them: int32 (n,), -1 unknown.
@@ -71,8 +71,8 @@ class Labels:
         """
         parts = self.components(attribute)
         if len(parts) == 1:
-            return self._once(("groups", attribute), lambda: self._number(attribute))
-        return self._once(("groups", attribute), lambda: crossed([self.numbered(part) for part in parts]))
+            return self._made(("groups", attribute), lambda: self._number(attribute))
+        return self._made(("groups", attribute), lambda: crossed([self.numbered(part) for part in parts]))
 
     def components(self, attribute: str) -> list[str]:
         """The attribute itself, or those that an intersection crosses; InputError where there is no such column."""
@@ -111,7 +111,7 @@ class Labels:
         """The group of every item (n,), dtype object; None where it is unknown."""
         groups, numbers = self.numbered(attribute)
         # The place -1 of an unknown item is the last entry: None.
-        return self._once(("labels", attribute), lambda: np.array([*groups, None], dtype=object)[numbers])
+        return self._made(("labels", attribute), lambda: np.array([*groups, None], dtype=object)[numbers])
 
     def counts(self, attribute: str, rows: np.ndarray | None) -> dict[str, int]:
         """Number of items of each group, then of "unknown", among `rows` (None: all); groups may have 0."""

@@ -10,11 +10,11 @@ from typing import Protocol
 import numpy as np
 from PIL import Image, ImageOps
 
-from core.config import Attach, InputError, digest_of, own_folder
+from core.config import Attach, InputError, Progress, digest_of, own_folder
 from core.datasets.images import read_image
 from core.gallery.codes import Codes
 from core.gallery.embedding import WORKERS
-from core.gallery.gallery import Gallery, Progress
+from core.gallery.gallery import Gallery
 from core.store import atomic_folder, read_array
 
 AS_IT_IS = "picture as it is"
@@ -90,7 +90,7 @@ class PerturbedGallery(Gallery):
         """Embeddings (n, d) of the changed pictures, float32, read-only."""
         self._require(attach)
         path = self._folder / f"{attach}.npy"
-        return self._once(f"changed {attach}", lambda: read_array(path, f"embeddings ({self.n}, d)"))
+        return self._made(f"changed {attach}", lambda: read_array(path, f"embeddings ({self.n}, d)"))
 
     def codes(self, sae_digest: str) -> Codes | None:
         """None: stored codes are of the pictures as they were."""

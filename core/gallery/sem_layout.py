@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from core.config import Fingerprint, InputError
+from core.config import Fingerprint, InputError, Progress
 from core.datasets.base import NOT_STATED
 from core.datasets.tables import attribute_columns, read_table, require_unique
 from core.datasets.utkface import age_band
-from core.gallery.gallery import Gallery, Progress
+from core.gallery.gallery import Gallery
 from core.gallery.importing import copy_rows, open_prompts, open_rows
 from core.gallery.together import require_together
 from core.gallery.writing import About, finish_gallery, write_frame

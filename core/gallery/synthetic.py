@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from core.config import Fingerprint, InputError, digest_of
-from core.gallery.gallery import Gallery, Progress
-from core.gallery.units import BLOCK_ROWS
+from core.config import Fingerprint, InputError, Progress, digest_of
+from core.gallery.gallery import Gallery
 from core.gallery.writing import About, finish_gallery, write_rows
 from core.store import publish, resumable_folder
+from core.units import BLOCK_ROWS
 
 ATTRIBUTES = {"gender": {"Female": 0.45, "Male": 0.55}, "age": {"young": 0.5, "middle": 0.3, "old": 0.2}}
 MISSING = 0.02

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from core.config import Fingerprint, InputError
 from core.datasets.base import NOT_STATED
 from core.datasets.tables import attribute_columns
-from core.gallery.gallery import SCHEMA
+from core.gallery.checking import SCHEMA
 from core.gallery.split import split_halves
 from core.gallery.together import Clusters, require_together, split_together
 from core.store import file_digest, write_json

@@ -9,7 +9,8 @@ from itertools import combinations
 
 import numpy as np
 
-from core.interventions.subspaces import remainder, row_space, unit
+from core.interventions.subspaces import remainder, row_space
+from core.units import unit
 
 NEIGHBOURS = {2: 100}
 NEIGHBOURS_ELSE = 10

@@ -9,7 +9,8 @@ from core.config import Edit
 from core.interventions.arrays import Reader
 from core.interventions.base import INTERVENTIONS, NO_EDIT, Arrays, Evidence, Intervention, Material, Needs
 from core.interventions.bend import NEIGHBOURS, NEIGHBOURS_ELSE, equalised, prototypes, step1_rows
-from core.interventions.subspaces import row_space, unit, without
+from core.interventions.subspaces import row_space, without
+from core.units import unit
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,7 +9,8 @@ import numpy as np
 from core.config import Edit
 from core.interventions.arrays import Reader
 from core.interventions.base import INTERVENTIONS, NO_EDIT, Arrays, Evidence, Intervention, Material, Needs
-from core.interventions.subspaces import remainder, row_space, unit
+from core.interventions.subspaces import remainder, row_space
+from core.units import unit
 
 LAMBDA = 1000.0
 """Weight of the calibration in the published runs."""

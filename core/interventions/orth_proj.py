@@ -7,7 +7,8 @@ import numpy as np
 from core.config import Edit
 from core.interventions.arrays import Reader
 from core.interventions.base import INTERVENTIONS, NO_EDIT, Arrays, Evidence, Intervention, Material, Needs
-from core.interventions.subspaces import row_space, unit, without
+from core.interventions.subspaces import row_space, without
+from core.units import unit
 
 
 @INTERVENTIONS.register("orth-proj")

@@ -7,7 +7,8 @@ import numpy as np
 
 from core.config import Edit, InputError
 from core.interventions.base import INTERVENTIONS, NO_EDIT, Evidence, Intervention, Material, Needs
-from core.interventions.subspaces import remainder, unit
+from core.interventions.subspaces import remainder
+from core.units import unit
 
 MARGIN = 0.5
 STEPS, RATE = 300, 4e-3

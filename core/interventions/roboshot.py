@@ -9,7 +9,8 @@ import numpy as np
 from core.config import Edit
 from core.interventions.arrays import Reader
 from core.interventions.base import INTERVENTIONS, NO_EDIT, Arrays, Evidence, Intervention, Material, Needs
-from core.interventions.subspaces import remainder, row_space, unit, without
+from core.interventions.subspaces import remainder, row_space, without
+from core.units import unit
 
 LEAST = 5e-3
 """Singular values below this share of the largest give no direction. The embeddings that are subtracted are known to

@@ -6,7 +6,8 @@ import numpy as np
 
 from core.config import Edit
 from core.interventions.base import INTERVENTIONS, NO_EDIT, Evidence, Intervention, Material, Needs
-from core.interventions.subspaces import remainder, unit
+from core.interventions.subspaces import remainder
+from core.units import unit
 
 MOST_COLUMNS, OF_COLUMNS = 50, 512
 """50 columns are replaced in the published runs on embeddings of 512; narrower ones lose the same share."""

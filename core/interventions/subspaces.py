@@ -1,15 +1,9 @@
-"""Directions and what is left without them: bases cut at numerical rank, projections, unit rows."""
+"""Directions and what is left without them: bases cut at numerical rank, projections."""
 
 import numpy as np
 
 from core.config import NOTHING
-
-
-def unit(x: np.ndarray) -> np.ndarray:
-    """Rows divided by their length, float64; a row of zeros stays zero."""
-    x = np.asarray(x, dtype=np.float64)
-    length = np.linalg.norm(x, axis=-1, keepdims=True)
-    return x / np.where(length > 0, length, 1.0)
+from core.units import unit
 
 
 def row_space(rows: np.ndarray, eps: float = float(np.finfo(np.float32).eps)) -> np.ndarray:

@@ -7,6 +7,7 @@ import numpy as np
 
 from core.config import InputError, digest_of
 from core.labelling.events import LabelEvent
+from core.units import unit
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ def match_neurons(theirs: np.ndarray, ours: np.ndarray, neurons: list[int]) -> l
             f"the other SAE writes {theirs.shape[1]} numbers and this one {ours.shape[1]}; only SAEs of the same model "
             "and attach point can be matched"
         )
-    a, b = _unit(theirs), _unit(ours)
+    a, b = unit(theirs), unit(ours)
     found = []
     for j in neurons:
         cosines = b @ a[j]
@@ -67,9 +68,3 @@ def guesses(
             )
         )
     return made
-
-
-def _unit(rows: np.ndarray) -> np.ndarray:
-    rows = np.asarray(rows, dtype=np.float64)
-    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-    return np.divide(rows, lengths, out=np.zeros_like(rows), where=lengths > 0)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import scipy.sparse as sparse
 
-from core.config import InputError
+from core.config import InputError, Progress
 
 if TYPE_CHECKING:
     import torch
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from core.gallery import Codes, Gallery
     from core.saes.base import SAE
     from core.saes.checkpoint import SAEFile
-    from core.saes.quality import Progress
 
 DENSE_NUMBERS = 1 << 25
 """Most numbers of a dense block of codes held at once (128 MiB)."""
@@ -26,7 +25,7 @@ def encode_rows(
     x: np.ndarray,
     sae: "SAE",
     batch: int | None = None,
-    progress: "Progress | None" = None,
+    progress: Progress | None = None,
     rows: np.ndarray | None = None,
 ) -> sparse.csr_matrix:
     """Codes z (n, F) float32 of raw embeddings x (n, d), or of x[rows], by the architecture's inference rule.
@@ -41,7 +40,7 @@ def encoded_blocks(
     x: np.ndarray,
     sae: "SAE",
     batch: int | None = None,
-    progress: "Progress | None" = None,
+    progress: Progress | None = None,
     rows: np.ndarray | None = None,
     cluster: "Cluster | None" = None,
 ) -> Iterator[sparse.csr_matrix]:
@@ -87,7 +86,7 @@ def encode_gallery(
     gallery: "Gallery",
     sae_file: "SAEFile",
     batch: int | None = None,
-    progress: "Progress | None" = None,
+    progress: Progress | None = None,
     cluster: "Cluster | None" = None,
 ) -> "Codes":
     """Encode all of a gallery's embeddings at the SAE's attach point, store the codes in the gallery, and open them.
@@ -102,7 +101,7 @@ def encode_gallery(
     return gallery.write_codes(sae_file.digest, blocks, sae_file.sae.config.d_sae, progress)
 
 
-def codes_of(gallery: "Gallery", sae_file: "SAEFile", progress: "Progress | None" = None) -> "Codes":
+def codes_of(gallery: "Gallery", sae_file: "SAEFile", progress: Progress | None = None) -> "Codes":
     """The stored codes of a gallery, encoded first where there are none yet."""
     stored = gallery.codes(sae_file.digest)
     return encode_gallery(gallery, sae_file, progress=progress) if stored is None else stored

@@ -9,6 +9,7 @@ import numpy as np
 import scipy.sparse as sparse
 
 from core.statistics import Estimate
+from core.units import unit
 
 ROWS = 16_384
 """Rows read at a time."""
@@ -97,29 +98,29 @@ def _cosines(
     n, sums = len(active), None
     parts = [slice(start, min(start + ROWS, n)) for start in range(0, n, ROWS)]
     for here in parts:
-        unit = _unit(rows_of(active[here]))
+        rows = _unit_rows(rows_of(active[here]))
         member = sparse.csr_matrix((np.ones(len(number[here])), (number[here], np.arange(len(number[here])))))
-        member.resize(len(sizes), unit.shape[0])
-        found = member @ unit
-        found = found.toarray() if sparse.issparse(found) else found
-        sums = found if sums is None else sums + found
+        member.resize(len(sizes), rows.shape[0])
+        summed = member @ rows
+        summed = summed.toarray() if sparse.issparse(summed) else summed
+        sums = summed if sums is None else sums + summed
     assert sums is not None, "there are items"
-    own, everyone = np.empty(n), np.empty(n)
+    same, everyone = np.empty(n), np.empty(n)
     whole = sums.sum(axis=0)
     for here in parts:
-        unit = _unit(rows_of(active[here]))
-        own[here], everyone[here] = _row_dots(unit, sums, number[here]), unit @ whole
+        rows = _unit_rows(rows_of(active[here]))
+        same[here], everyone[here] = _row_dots(rows, sums, number[here]), rows @ whole
     # Twice the sum over pairs, whole and without item i: ||T - e_i||^2 - (n - 1) = ||T||^2 - n - 2 (T . e_i - 1).
     random, shared = float(whole @ whole) - n, float(np.square(sums).sum()) - n
-    random_without, shared_without = random - 2 * (everyone - 1), shared - 2 * (own - 1)
+    random_without, shared_without = random - 2 * (everyone - 1), shared - 2 * (same - 1)
     pairs, shared_pairs = n * (n - 1), float((sizes * (sizes - 1)).sum())
     without = shared_pairs - 2 * (sizes[number] - 1)
     means = random_without / ((n - 1) * (n - 2))
     shared_means = np.divide(shared_without, without, out=np.full(n, np.nan), where=without > 0)
     at = (random / pairs, shared / shared_pairs)
     gaps = shared_means - means
-    found = PairCosines(_jackknifed(at[0], means), _jackknifed(at[1], shared_means), _jackknifed(at[1] - at[0], gaps))
-    return found, gaps
+    cosines = PairCosines(_jackknifed(at[0], means), _jackknifed(at[1], shared_means), _jackknifed(at[1] - at[0], gaps))
+    return cosines, gaps
 
 
 def _jackknifed(value: float, without: np.ndarray) -> Estimate:
@@ -131,17 +132,17 @@ def _jackknifed(value: float, without: np.ndarray) -> Estimate:
     return Estimate(value, value - half, value + half, n)
 
 
-def _unit(x: sparse.csr_matrix | np.ndarray) -> sparse.csr_matrix | np.ndarray:
+def _unit_rows(x: sparse.csr_matrix | np.ndarray) -> sparse.csr_matrix | np.ndarray:
     """Rows divided by their length."""
     if not sparse.issparse(x):
-        return x / np.linalg.norm(x, axis=1, keepdims=True)
+        return unit(x)
     length = np.sqrt(np.asarray(x.power(2).sum(axis=1)).ravel())
     return sparse.csr_matrix(sparse.diags(1 / length) @ x)
 
 
-def _row_dots(unit: sparse.csr_matrix | np.ndarray, sums: np.ndarray, number: np.ndarray) -> np.ndarray:
+def _row_dots(rows: sparse.csr_matrix | np.ndarray, sums: np.ndarray, number: np.ndarray) -> np.ndarray:
     """e_i . T of its own group, for each row."""
-    if not sparse.issparse(unit):
-        return np.einsum("bd,bd->b", unit, sums[number])
-    row = np.repeat(np.arange(unit.shape[0]), np.diff(unit.indptr))
-    return np.bincount(row, weights=unit.data * sums[number[row], unit.indices], minlength=unit.shape[0])
+    if not sparse.issparse(rows):
+        return np.einsum("bd,bd->b", rows, sums[number])
+    place = np.repeat(np.arange(rows.shape[0]), np.diff(rows.indptr))
+    return np.bincount(place, weights=rows.data * sums[number[place], rows.indices], minlength=rows.shape[0])

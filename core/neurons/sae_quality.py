@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import scipy.sparse as sparse
 
-from core.config import Half, InputError
+from core.config import Half, InputError, Progress
 from core.neurons.encoding import codes_of
 from core.neurons.pair_cosines import SimilarityGap, similarity_gap
 from core.saes.base import SAES
 from core.saes.monosemanticity import mean_cosine, monosemanticity
-from core.saes.quality import Progress, Quality, ReconstructionSums
+from core.saes.quality import Quality, ReconstructionSums
 
 if TYPE_CHECKING:
     from core.gallery import Gallery

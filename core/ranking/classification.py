@@ -1,12 +1,12 @@
 """Zero-shot classification before and after an edit: accuracy by cell, worst group, and how alike groups are served."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from core.config import InputError, NothingLeft
+from core.config import InputError, NothingLeft, Progress
 from core.gallery import Gallery
 from core.ranking.bench import Bench
 from core.ranking.material import SAEs, embed_texts, select_part
@@ -20,8 +20,6 @@ from core.zeroshot.parity import NAMES, ParityResult, parity, parity_change
 
 if TYPE_CHECKING:
     from core.backbones.base import Backbone
-
-Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True, eq=False)

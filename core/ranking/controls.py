@@ -1,12 +1,12 @@
 """Beside every effect: the original, the SAE by itself, and random neurons of the same number and firing rate."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from core.config import Edit, InputError, Side
+from core.config import Edit, InputError, Progress, Side
 from core.gallery import Gallery
 from core.interventions import matched_random_edits
 from core.metrics import RANKING_METRICS
@@ -30,7 +30,6 @@ from core.statistics import (
 if TYPE_CHECKING:
     from core.backbones.base import Backbone
 
-Progress = Callable[[int, int, str], None]
 PROJECTION, PROJECTION_METHOD = "mean-difference projection", "mean-difference"
 MEAN_NULL_DRAWS = 200
 """Permutations behind the null band of a mean: all prompts are counted again in each."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from core.config import InputError
+from core.config import InputError, Progress
 from core.gallery import Gallery
 from core.ranking.bench import Bench
 from core.ranking.leakage import LeakageCost, residual_leakage
@@ -28,7 +28,6 @@ from core.zeroshot import (
 if TYPE_CHECKING:
     from core.backbones.base import Backbone
 
-Progress = Callable[[int, int, str], None]
 ARMS = ("before", "after")
 
 

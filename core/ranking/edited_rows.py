@@ -1,16 +1,13 @@
 """Items of a large gallery after a method that moves all of them: worked out block by block when they are read."""
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from core.config import Edit
+from core.config import Edit, Progress
 from core.interventions import INTERVENTIONS, Material
 from core.ranking.material import Items, items_of, refuse_infinite
 from core.retrieval import Index, StoredIndex, passes
-
-Progress = Callable[[int, int, str], None]
 
 
 class EditedRows:

@@ -1,12 +1,11 @@
 """Searched items under a neuron edit, answered by the live engine instead of a new index."""
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from core.config import Edit
-from core.gallery import Gallery, unit_rows
+from core.config import Edit, Progress
+from core.gallery import Gallery
 from core.interventions import INTERVENTIONS, Material
 from core.ranking.bench import Bench
 from core.ranking.material import Items, baseline_items, engine_part, item_material
@@ -15,6 +14,7 @@ from core.retrieval import (
     FlatIndex,
     Index,
     LiveEngine,
+    LiveGallery,
     PartIndex,
     Ranking,
     StoredIndex,
@@ -22,11 +22,10 @@ from core.retrieval import (
     place_for,
     unit_query,
 )
+from core.units import unit_rows
 
 if TYPE_CHECKING:
     from core.saes.checkpoint import SAEFile
-
-Progress = Callable[[int, int, str], None]
 
 
 def live_engine(material: Material, index: Index | None = None) -> LiveEngine:
@@ -34,15 +33,17 @@ def live_engine(material: Material, index: Index | None = None) -> LiveEngine:
     codes, arrays = material.require_codes(), material.sae.arrays()
     residual = material.attach == "residual"
     return LiveEngine(
-        material.x,
-        codes,
-        arrays["W_dec"],
-        arrays["b_dec"],
-        material.pooled if residual else None,
-        material.readout if residual else None,
-        index.lengths if isinstance(index, StoredIndex) else None,
-        material.codes_by_row,
-        place_for(material.x, material.pooled),
+        LiveGallery(
+            material.x,
+            codes,
+            arrays["W_dec"],
+            arrays["b_dec"],
+            material.pooled if residual else None,
+            material.readout if residual else None,
+            index.lengths if isinstance(index, StoredIndex) else None,
+            material.codes_by_row,
+            place_for(material.x, material.pooled),
+        )
     )
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import scipy.sparse as sparse
 
 from core.config import UNKNOWN, Attach, Edit, InputError, NothingLeft, digest_of
-from core.gallery import Gallery, unit_rows
+from core.gallery import Gallery
 from core.interventions import INTERVENTIONS, QUERY_ROLES, Material
 from core.interventions.base import NO_EDIT, ROLE_WORDS, lacking
 from core.metrics import target_distribution
@@ -21,6 +21,7 @@ from core.ranking.texts import query_embedding, text_embeddings
 from core.retrieval import FlatIndex, Index, LackingIndex, PartIndex, StoredIndex
 from core.saes.frozen import FrozenSAE
 from core.store import array_digest
+from core.units import unit_rows
 
 if TYPE_CHECKING:
     from core.backbones.base import Backbone

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from core.config import Attach, InputError
+from core.config import Attach, InputError, Progress
 from core.gallery import Gallery
 from core.gallery.perturbed import AS_IT_IS, PERTURBATIONS, Perturbation, perturbed, why_no_pictures
 from core.interventions import INTERVENTIONS
@@ -28,7 +28,7 @@ from core.ranking.evidence import Fitter, SAEs, sae_of
 from core.ranking.material import Items, embed_texts, select_part
 from core.ranking.request import RankRequest
 from core.ranking.results import Part
-from core.ranking.steps import Progress, intervene
+from core.ranking.steps import intervene
 from core.ranking.texts import same_model, why_not_embedded
 from core.statistics import ALPHA, Effect, Lean, effect_of, exchange_of, lean_of
 from core.verdicts import LEAN_CHANGE_WORDS, LEAN_WORDS, lean_verdict

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from core.config import Edit
-from core.gallery import Gallery, unit_rows
+from core.gallery import Gallery
 from core.gallery.spreading import gallery_there
 from core.interventions import Material
 from core.ranking.evidence import SAEs
@@ -18,6 +18,7 @@ from core.ranking.material import Items, editable_at, encode, is_large
 from core.ranking.results import Part
 from core.retrieval import FlatIndex, LiveEngine, Ranking, StoredIndex
 from core.retrieval.shards import ShardedIndex
+from core.units import unit_rows
 
 if TYPE_CHECKING:
     from core.cluster import Cluster, Held

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from core.config import Edit, InputError, NothingLeft, digest_of
+from core.config import Edit, InputError, NothingLeft, Progress, digest_of
 from core.gallery import Gallery
 from core.interventions import INTERVENTIONS, Intervention
 from core.interventions.base import NO_EDIT
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from core.backbones.base import Backbone
     from core.cluster import Cluster
 
-Progress = Callable[[int, int, str], None]
 
 LIVE: dict[str, Callable[[Edit], Edit]] = {"neuron-edit": lambda edit: edit, "reconstruction-only": reconstruction}
 """Methods that the live engine answers, and the edit of neurons that each of them is."""

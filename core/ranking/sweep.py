@@ -1,12 +1,12 @@
 """A number of the ranking along a scale: what each strength, each alpha or each k would show, from the live engine."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from core.config import Edit, InputError, Side, one_of
+from core.config import Edit, InputError, Progress, Side, one_of
 from core.gallery import Gallery
 from core.metrics import RANKING_METRICS
 from core.ranking.bench import Bench
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 Over = Literal["strength", "alpha", "k"]
 OVERS: tuple[Over, ...] = ("strength", "alpha", "k")
 METHOD = "neuron-edit"
-Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,13 @@ from core.retrieval.flat import (
     search,
     unit_query,
 )
-from core.retrieval.host import Host, place_for
+from core.retrieval.host import Host
 from core.retrieval.ivf import InvertedLists, IvfIndex, Recall
 from core.retrieval.lacking import LackingIndex
 from core.retrieval.live import LiveEngine
 from core.retrieval.live_edit import LiveEdit
+from core.retrieval.live_gallery import LiveGallery
+from core.retrieval.place import place_for
 from core.retrieval.products import blocks, passes, squared_lengths, times
 from core.retrieval.stored import PartIndex, StoredIndex
 
@@ -29,6 +31,7 @@ __all__ = [
     "LackingIndex",
     "LiveEdit",
     "LiveEngine",
+    "LiveGallery",
     "PartIndex",
     "Ranking",
     "Recall",

@@ -7,8 +7,9 @@ from typing import Protocol
 import numpy as np
 
 from core.config import InputError
-from core.retrieval.kept import Kept, kept_arrays
+from core.memo import Memo
 from core.retrieval.nearest import flat_index, rows_of
+from core.retrieval.remembered import arrays_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +54,7 @@ class FlatIndex:
             raise InputError(f"embeddings of shape {unit.shape} were given to search in; expected (n, d), n >= 1")
         self.n, self.d = unit.shape
         self._index = flat_index(unit)
-        self._scores: Kept[np.ndarray] = Kept(kept_arrays(self.n))
+        self._scores = Memo(arrays_of(self.n))
 
     @cached_property
     def unit(self) -> np.ndarray:

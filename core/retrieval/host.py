@@ -1,16 +1,12 @@
 """Where the live engine makes its sums over rows: in memory, by numpy and scipy. `on_device` is the same on a GPU."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from core.retrieval.products import Rows, times
 from core.retrieval.switched import Column, Switched
-
-GPU_DRIVER = Path("/dev/nvidiactl")
-"""There where the driver of a GPU is: asked before torch, which takes seconds to load."""
 
 
 class Host:
@@ -46,12 +42,3 @@ class Host:
     def switched(self, columns: Sequence[Column], n: int) -> Switched:
         """Sums over the codes of a set of neurons."""
         return Switched(columns, n)
-
-
-def place_for(*embeddings: Rows) -> Host:
-    """A GPU that has room for these embeddings, else memory."""
-    if GPU_DRIVER.exists() and all(isinstance(x, np.ndarray) for x in embeddings):
-        from core.retrieval.on_device import device_for
-
-        return device_for(*embeddings) or Host()
-    return Host()

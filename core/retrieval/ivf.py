@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from core.config import InputError
+from core.memo import Memo
 from core.retrieval.flat import Ranking, require_k, unit_query
-from core.retrieval.kept import Kept
 from core.retrieval.products import each, in_precision
 
 
@@ -106,7 +106,7 @@ class IvfIndex:
         self._listed, self._lengths, self._part = listed, lengths, part
         self.inverted, self.probes = inverted, probes
         self.n, self.d = len(listed) if part is None else len(part), listed.shape[1]
-        self._found: Kept[tuple[np.ndarray, np.ndarray]] = Kept(4)
+        self._found = Memo(4)
 
     nbytes = 0
 

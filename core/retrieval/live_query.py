@@ -1,14 +1,11 @@
 """One query under any edit: its inner products with the gallery and the decoder, each made when first needed."""
 
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from core.retrieval.flat import best_rows, unit_query
-
-if TYPE_CHECKING:
-    from core.retrieval.live import LiveEngine
+from core.retrieval.live_gallery import LiveGallery
 
 LEADERS = 4096
 """First rows of the unedited ranking that are looked at for those that an edit leaves alone."""
@@ -25,55 +22,55 @@ class LiveQuery:
 
     def __init__(
         self,
-        engine: "LiveEngine",
+        gallery: LiveGallery,
         vector: np.ndarray,
         base: np.ndarray | None = None,
         products: np.ndarray | None = None,
     ) -> None:
-        unit_query(vector, engine.pooled.shape[1])  # refuses what has no direction
+        unit_query(vector, gallery.pooled.shape[1])  # refuses what has no direction
         q = np.asarray(vector, dtype=np.float64).reshape(-1)
-        self._engine, self.q, self._base, self._given = engine, q / np.linalg.norm(q), base, products
-        self.offset = float(self.q @ engine.geometry.offset)
+        self._gallery, self.q, self._base, self._given = gallery, q / np.linalg.norm(q), base, products
+        self.offset = float(self.q @ gallery.geometry.offset)
         """q . offset."""
-        self.pulled = engine.geometry.pull(self.q[None])[0]
+        self.pulled = gallery.geometry.pull(self.q[None])[0]
         self._leaders = np.zeros(0, dtype=np.int64)
 
     @cached_property
     def neurons(self) -> np.ndarray:
         """q . push(W_j) of every neuron (F,)."""
-        return self._engine.W @ self.pulled
+        return self._gallery.W @ self.pulled
 
     @cached_property
     def plain(self) -> np.ndarray:
         """Cosine with every stored row (n,), of the embeddings' precision; the scores that were given, if any."""
-        engine = self._engine
+        gallery = self._gallery
         if self._base is not None:
-            return engine.on.put(self._base)
-        return engine.on.narrowed(self._products / engine.pooled_lengths, engine.sums.dtype)
+            return gallery.on.put(self._base)
+        return gallery.on.narrowed(self._products / gallery.pooled_lengths, gallery.sums.dtype)
 
     @cached_property
     def _products(self) -> np.ndarray:
         """q . stored pooled embedding of every row (n,)."""
-        engine = self._engine
-        return engine.on.times(engine.rows_pooled, self.q[None])[0] if self._given is None else self._given
+        gallery = self._gallery
+        return gallery.on.times(gallery.rows_pooled, self.q[None])[0] if self._given is None else self._given
 
     @cached_property
     def stored(self) -> np.ndarray:
         """q . push(x) of every row (n,)."""
-        engine = self._engine
-        if engine.pooled is engine.x:
-            return self._products if self._base is None else self.plain * engine.pooled_lengths
-        if engine.sums.stored().agree:
+        gallery = self._gallery
+        if gallery.pooled is gallery.x:
+            return self._products if self._base is None else self.plain * gallery.pooled_lengths
+        if gallery.sums.stored().agree:
             # x' = push(x) / scale + offset is what was stored, and its product with q is known
-            along = self.plain * engine.pooled_lengths - self.offset
-            return along * engine.on.put(engine.geometry.scales(engine.sums.stored().squares))
-        return engine.on.times(engine.rows_x, self.pulled[None])[0]
+            along = self.plain * gallery.pooled_lengths - self.offset
+            return along * gallery.on.put(gallery.geometry.scales(gallery.sums.stored().squares))
+        return gallery.on.times(gallery.rows_x, self.pulled[None])[0]
 
     @cached_property
     def decoded(self) -> np.ndarray:
         """q . push(x_hat) of every row (n,)."""
-        engine = self._engine
-        return engine.on.put(engine.codes @ self.neurons + float(engine.b @ self.pulled))
+        gallery = self._gallery
+        return gallery.on.put(gallery.codes @ self.neurons + float(gallery.b @ self.pulled))
 
     def along(self, alpha: float) -> np.ndarray:
         """q . push(B) of every row (n,)."""
@@ -81,8 +78,8 @@ class LiveQuery:
 
     def leaders(self, count: int) -> np.ndarray:
         """At least `count` first rows of the unedited ranking (all, where there are no more), best first."""
-        found = self._leaders
-        if len(found) < min(count, len(self.plain)):
-            found = best_rows(self.plain, min(max(count, LEADERS), len(self.plain)))
-            self._leaders = found
-        return found
+        leaders = self._leaders
+        if len(leaders) < min(count, len(self.plain)):
+            leaders = best_rows(self.plain, min(max(count, LEADERS), len(self.plain)))
+            self._leaders = leaders
+        return leaders

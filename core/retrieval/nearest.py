@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from core.retrieval.products import Progress
+from core.config import Progress
 
 ROUNDS = 10
 """Rounds of k-means: later ones hardly move a centre."""

@@ -7,7 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
-Progress = Callable[[int, int, str], None]
+from core.config import Progress
 
 BLOCK_BYTES = 1 << 22
 """Rows worked on at a time: they stay in the processor's cache while all vectors pass over them."""

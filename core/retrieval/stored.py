@@ -5,9 +5,10 @@ from functools import cached_property
 import numpy as np
 
 from core.config import InputError
+from core.memo import Memo
 from core.retrieval.flat import Ranking, best_ranking, unit_query
-from core.retrieval.kept import KEPT_BYTES, Kept, kept_arrays
 from core.retrieval.products import Rows, squared_lengths, times, working
+from core.retrieval.remembered import SCORES_BYTES, arrays_of
 
 
 class StoredIndex:
@@ -26,12 +27,12 @@ class StoredIndex:
             raise InputError(f"embeddings of shape {x.shape} were given to search in; expected (n, d), n >= 1")
         self._x, self._given_lengths = x, lengths
         self.n, self.d = x.shape
-        self._scores: Kept[np.ndarray] = Kept(kept_arrays(self.n))
+        self._scores = Memo(arrays_of(self.n))
 
     @property
     def nbytes(self) -> int:
         """Memory that the index takes: its rows where they are not mapped, lengths and scores."""
-        return (0 if isinstance(self._x, np.memmap) else self._x.nbytes) + 4 * self.n + KEPT_BYTES
+        return (0 if isinstance(self._x, np.memmap) else self._x.nbytes) + 4 * self.n + SCORES_BYTES
 
     @cached_property
     def lengths(self) -> np.ndarray:
@@ -76,12 +77,12 @@ class PartIndex:
     def __init__(self, whole: StoredIndex, rows: np.ndarray) -> None:
         self.whole, self.rows = whole, rows
         self.n, self.d = len(rows), whole.d
-        self._scores: Kept[np.ndarray] = Kept(kept_arrays(self.n))
+        self._scores = Memo(arrays_of(self.n))
 
     @property
     def nbytes(self) -> int:
         """Memory that the part takes beside the whole."""
-        return self.rows.nbytes + KEPT_BYTES
+        return self.rows.nbytes + SCORES_BYTES
 
     def scores(self, query: np.ndarray) -> np.ndarray:
         """Cosine of every row of the part with the query, float32 (n,); remembered."""

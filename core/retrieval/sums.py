@@ -6,9 +6,10 @@ from functools import cached_property
 import numpy as np
 import scipy.sparse as sparse
 
+from core.config import Progress
+from core.memo import Memo
 from core.retrieval.geometry import Geometry, Pooled
-from core.retrieval.kept import Kept
-from core.retrieval.products import Progress, blocks, each, in_precision, squared_lengths, times, working
+from core.retrieval.products import blocks, each, in_precision, squared_lengths, times, working
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,7 +20,7 @@ class Base:
     """The geometry's forms (forms, n)."""
     along_offset: np.ndarray
     """push(B) . offset (n,)."""
-    own: np.ndarray
+    along_stored: np.ndarray
     """push(B) . stored pooled embedding (n,): what cosines before and after are made of."""
 
 
@@ -66,8 +67,8 @@ class GallerySums:
         self.x, self.pooled, self.codes, self._by_row = x, pooled, codes, by_row
         self.W, self.b, self.geometry = W, b, geometry
         self._given_lengths = lengths
-        self._passes: Kept[Base] = Kept(2)
-        self._blends: Kept[Base] = Kept(1)
+        self._passes = Memo(2)
+        self._blends = Memo(1)
 
     @property
     def dtype(self) -> np.dtype:
@@ -100,7 +101,7 @@ class GallerySums:
         return Base(
             keep**2 * ours.squares + 2 * alpha * keep * theirs.between + alpha**2 * theirs.squares,
             keep * ours.along_offset + alpha * theirs.along_offset,
-            keep * ours.own + alpha * theirs.own,
+            keep * ours.along_stored + alpha * theirs.along_stored,
         )
 
     def stored(self, progress: Progress | None = None) -> _Stored:

@@ -4,6 +4,7 @@ import numpy as np
 import scipy.sparse as sparse
 
 from core.config import NOTHING
+from core.units import unit
 
 ROWS = 16_384
 """Rows whose embeddings are read at a time."""
@@ -71,7 +72,7 @@ def _weighted_sums(
     for start in range(0, n, ROWS):
         here = slice(start, min(start + ROWS, n))
         part = np.asarray(embeddings[here] if rows is None else embeddings[rows[here]], dtype=np.float64)
-        unit = part / np.maximum(np.linalg.norm(part, axis=1, keepdims=True), np.finfo(np.float64).tiny)
-        pulled += z[here].astype(np.float64).T @ unit
-        everything += unit.sum(axis=0)
+        directions = unit(part)
+        pulled += z[here].astype(np.float64).T @ directions
+        everything += directions.sum(axis=0)
     return pulled, everything

@@ -1,18 +1,19 @@
 """How well an SAE reconstructs, and how sparsely: one definition for each number, sums in float64."""
 
 import mmap
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from core.config import Progress
 
 if TYPE_CHECKING:
     import torch
 
     from core.saes.base import SAE
 
-Progress = Callable[[int, int, str], None]
 
 EQUAL = 1e-12
 """Share of their length by which rows may differ and be equal: what is left of a sum in float64."""

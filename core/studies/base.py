@@ -1,7 +1,7 @@
 """What a study is: a question about a gallery and its model, answered by one table and one figure."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import pandas as pd
 
-from core.config import HALVES, Edit, Half, InputError, Side, one_of
+from core.config import HALVES, Edit, Half, InputError, Progress, Side, one_of
 from core.figures import Picture, draw_svg
 from core.gallery import Gallery, open_gallery
 from core.gallery.labels import CROSS
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from core.backbones.base import Backbone
     from core.saes.checkpoint import SAEFile
 
-Progress = Callable[[int, int, str], None]
 SCHEMA = 1
 
 

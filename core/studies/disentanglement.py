@@ -7,12 +7,12 @@ from typing import ClassVar
 import numpy as np
 import pandas as pd
 
-from core.config import InputError
+from core.config import InputError, Progress
 from core.figures import Picture, Series
 from core.neurons import codes_of
 from core.statistics import telling
 from core.studies.arms import ask
-from core.studies.base import STUDIES, Progress, Study, StudyRequest, StudyResult
+from core.studies.base import STUDIES, Study, StudyRequest, StudyResult
 
 FOLDS, FOLD_SEED = 5, 42
 

@@ -5,11 +5,11 @@ from typing import ClassVar
 
 import pandas as pd
 
-from core.config import InputError
+from core.config import InputError, Progress
 from core.figures import Picture, Series
 from core.statistics import held_out_leakage
 from core.studies.arms import ask, rule_edit, searched, with_edit
-from core.studies.base import STUDIES, Progress, Study, StudyRequest, StudyResult
+from core.studies.base import STUDIES, Study, StudyRequest, StudyResult
 
 
 @STUDIES.register("leakage")

@@ -6,8 +6,8 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 
-from core.avatars.planted import spearman, standardised_gaps, unit
-from core.config import ASSETS, Half, InputError
+from core.avatars.planted import spearman, standardised_gaps
+from core.config import ASSETS, Half, InputError, Progress
 from core.edits.choosing import EditChoice, choose_edits
 from core.figures import Picture, Series
 from core.neurons import codes_of, social_neurons
@@ -15,7 +15,8 @@ from core.ranking import RankRequest, controls
 from core.statistics import CORRECTIONS, Lean, auc_estimate, corrected, lean_of, share_estimate
 from core.statistics.paired import weighted_lists
 from core.store import read_json
-from core.studies.base import STUDIES, Progress, Study, StudyRequest, StudyResult
+from core.studies.base import STUDIES, Study, StudyRequest, StudyResult
+from core.units import unit
 
 LEANS = {"gender": "p_male", "age": "age", "skin": "skin"}
 """Planted attributes, and where the table of words keeps them."""

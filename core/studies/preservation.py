@@ -7,11 +7,12 @@ from typing import ClassVar
 import numpy as np
 import pandas as pd
 
-from core.config import InputError
+from core.config import InputError, Progress
 from core.figures import Picture, Series
 from core.statistics import Estimate, mean_of
 from core.studies.arms import answered, ask
-from core.studies.base import STUDIES, Progress, Study, StudyRequest, StudyResult
+from core.studies.base import STUDIES, Study, StudyRequest, StudyResult
+from core.units import unit
 
 COSINE = (-math.inf, 1.0)
 """What a cosine can be; the untouched arm's may all be 1."""
@@ -37,13 +38,13 @@ class Preservation(Study):
         (attribute,) = request.attributes[:1] or ("gender",)
         said = {gender: [gendered(prompt, gender) for prompt in prompts] for gender in GENDERS}
         plain = ask(request, attribute)
-        neutral = _unit(answered(request, plain, prompts, "identity")[2])
+        neutral = unit(answered(request, plain, prompts, "identity")[2])
         rows = []
         for done, (arm, edits, method) in enumerate(_arms(request)):
             if progress:
                 progress(done, 2, arm)
             asked = ask(request, attribute, edits, method)
-            vectors = {g: _unit(answered(request, asked, texts, method)[2]) for g, texts in said.items()}
+            vectors = {g: unit(answered(request, asked, texts, method)[2]) for g, texts in said.items()}
             kept = np.mean([np.einsum("ij,ij->i", vectors[g], neutral) for g in GENDERS], axis=0)
             alike = np.einsum("ij,ij->i", vectors["male"], vectors["female"])
             for measure, values in (("content preservation", kept), ("bias neutralisation", alike)):
@@ -77,8 +78,3 @@ def gendered(prompt: str, gender: str) -> str:
 
 def _columns(estimate: Estimate) -> dict[str, float | int | None]:
     return {"cosine": estimate.estimate, "cosine_lo": estimate.lo, "cosine_hi": estimate.hi, "n": estimate.n}
-
-
-def _unit(x: np.ndarray) -> np.ndarray:
-    x = np.asarray(x, dtype=np.float64)
-    return x / np.linalg.norm(x, axis=1, keepdims=True)

@@ -6,12 +6,13 @@ from typing import Any, ClassVar
 
 import pandas as pd
 
+from core.config import Progress
 from core.figures import Picture, Series
 from core.gallery.perturbed import AS_IT_IS
 from core.ranking.robustness import KINDS, PromptRobustness, Robustness, Variant, robustness
 from core.statistics import Estimate, Lean
 from core.studies.arms import ask
-from core.studies.base import STUDIES, Progress, Study, StudyRequest, StudyResult
+from core.studies.base import STUDIES, Study, StudyRequest, StudyResult
 
 NOTES = (
     "filled: the prompt as it was asked, with its 95 % interval; open: one thing changed. Right of 1 the group is "

@@ -4,11 +4,12 @@ from typing import ClassVar
 
 import pandas as pd
 
+from core.config import Progress
 from core.figures import Picture, Series
 from core.neurons import codes_of
 from core.neurons.pair_cosines import similarity_gap
 from core.studies.arms import ask
-from core.studies.base import STUDIES, Progress, Study, StudyRequest, StudyResult
+from core.studies.base import STUDIES, Study, StudyRequest, StudyResult
 
 
 @STUDIES.register("similarity-gap")

@@ -6,13 +6,13 @@ from typing import ClassVar
 import numpy as np
 import pandas as pd
 
-from core.config import Edit, InputError
+from core.config import Edit, InputError, Progress
 from core.figures import Picture, Series
 from core.ranking.classification import class_answers
 from core.ranking.material import select_part
 from core.statistics import mean_of
 from core.studies.arms import MAX_SKEW, ask, max_skews, rule_edit, with_edit
-from core.studies.base import STUDIES, Progress, Study, StudyRequest, StudyResult
+from core.studies.base import STUDIES, Study, StudyRequest, StudyResult
 
 ALPHAS = tuple(round(a, 1) for a in np.arange(0.0, 1.01, 0.1))
 

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from core.config import Attach, Half, InputError
+from core.config import Attach, Half, InputError, Progress
 from core.saes.checkpoint import SAEFile, load_sae
 from core.saes.config import SAEConfig
-from core.saes.quality import Progress
 from core.training.config import TrainingConfig
 from core.training.loop import OnLook, OnStep, train_sae
 from core.training.steps import CurvePoint

@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from core.config import Fingerprint, InputError, digest_of
+from core.config import Fingerprint, InputError, Progress, digest_of
 from core.saes.base import SAE, new_sae
 from core.saes.checkpoint import save_sae
 from core.saes.config import SAEConfig
-from core.saes.quality import Progress, quality
+from core.saes.quality import quality
 from core.store import publish
 from core.training.config import TrainingConfig
 from core.training.rows import Batches

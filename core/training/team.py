@@ -11,9 +11,8 @@ import torch.distributed as distributed
 from torch import Tensor
 
 from core.cluster import RETRIES, Cluster, Held, WorkerLost
-from core.config import InputError
+from core.config import InputError, Progress
 from core.saes.config import SAEConfig
-from core.saes.quality import Progress
 from core.saes.shares import PartShare
 from core.training.config import TrainingConfig
 from core.training.rows import Batches

@@ -4,7 +4,7 @@ Only embeddings come from there, and which rows are searched: every number of th
 but for metrics that the second author has no formula of, which the verdict names.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy as np
 from core.audit.arms import CHOSEN, ORIGINAL, Edits, Ranked, request_for
 from core.audit.sources import Sources
 from core.audit.spec import AuditSpec
+from core.config import Progress
 from core.ranking.bench import Bench
 from core.ranking.material import Queries, embed_texts, select_part
 from core.ranking.measures import list_change, list_numbers, metrics_beside
@@ -35,8 +36,6 @@ __all__ = [
     "side_effects",
     "vectors_of",
 ]
-
-Progress = Callable[[int, int, str], None]
 
 
 def part_of(sources: Sources, request: RankRequest, bench: Bench) -> Part:

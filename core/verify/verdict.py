@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ from core.audit.recorded_texts import RecordedTexts
 from core.audit.run import AuditResult
 from core.audit.sources import Sources, probe_of, sources_of
 from core.audit.spec import AuditSpec
-from core.config import VERSION, InputError
+from core.config import VERSION, InputError, Progress
 from core.gallery import Gallery, open_gallery
 from core.report import ReportOptions, read_report, rendered, report_document
 from core.report.document import SCHEMA
@@ -32,7 +32,6 @@ from core.verify.rankings import Rankings, wrong_codes
 if TYPE_CHECKING:
     from core.labelling import LabelSet
 
-Progress = Callable[[int, int, str], None]
 ANSWERS = "lvlm"
 """Kind of a manifest whose report is of answers."""
 EQUAL = 1e-9

@@ -8,8 +8,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from core.config import ASSETS, NOTHING, InputError, digest_of
+from core.config import ASSETS, NOTHING, InputError, Progress, digest_of
 from core.retrieval import Index
+from core.units import unit
 
 Embed = Callable[[list[str]], np.ndarray]
 """Takes texts to embeddings (n, d), un-normalised."""
@@ -17,7 +18,6 @@ REQUIRED, OPTIONAL = {"schema", "templates", "attributes"}, {"name", "descriptio
 CHUNK = 65_536
 BLOCK = 16_384
 """Items of an index that are normalised at a time: 16,384 x 1,024 float32 are 64 MB."""
-Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True)
@@ -115,14 +115,14 @@ def class_embeddings(embed: Embed, prompts: PromptSet, attribute: str) -> np.nda
     The normalised mean of the group's normalised prompt embeddings (the prompt ensemble of Radford et al. 2021).
     """
     by_group = prompts.prompts(attribute)
-    rows = _unit(embed([prompt for group in by_group.values() for prompt in group]))
+    rows = unit(embed([prompt for group in by_group.values() for prompt in group]))
     ends = np.cumsum([len(group) for group in by_group.values()])
     means = np.stack([part.mean(axis=0) for part in np.split(rows, ends[:-1])])
     nowhere = np.linalg.norm(means, axis=1) < NOTHING
     if nowhere.any():
         group = list(by_group)[int(nowhere.argmax())]
         raise InputError(f"the class prompts of {group} point in opposite directions and have no mean; give others")
-    return _unit(means).astype(np.float32)
+    return unit(means).astype(np.float32)
 
 
 def classify(x: np.ndarray, class_unit: np.ndarray) -> np.ndarray:
@@ -145,11 +145,6 @@ def classify_items(index: Index, class_unit: np.ndarray, progress: Progress | No
         if progress is not None:
             progress(min(start + BLOCK, index.n), index.n, "classifying every item")
     return np.concatenate(parts)
-
-
-def _unit(x: np.ndarray) -> np.ndarray:
-    x = np.asarray(x, dtype=np.float64)
-    return x / np.maximum(np.linalg.norm(x, axis=-1, keepdims=True), 1e-12)
 
 
 def _object(value: Any, what: str) -> dict[str, Any]:

@@ -9,10 +9,10 @@ import numpy as np
 import scipy.sparse as sparse
 
 from core.config import Edit
-from core.gallery import unit_rows
 from core.interventions.neuron_edit import code_change
 from core.readout import ReadoutArrays
-from core.retrieval import FlatIndex, LiveEngine, StoredIndex, blocks, same_ranking
+from core.retrieval import FlatIndex, LiveEngine, LiveGallery, StoredIndex, blocks, same_ranking
+from core.units import unit_rows
 from tests.benchmarks.toggle import D_SAE, EACH, OTHERS, D, K, firing, measured, rates, timed
 
 D_MODEL = 768
@@ -26,7 +26,7 @@ def run(n: int = 100_000, runs: int = 15) -> dict[str, Any]:
     """
     x, pooled, codes, W_dec, readout, labels, query = material(n)
     stored = StoredIndex(pooled)
-    engine = LiveEngine(x, codes, W_dec, np.zeros(D_MODEL), pooled, readout, stored.lengths)
+    engine = LiveEngine(LiveGallery(x, codes, W_dec, np.zeros(D_MODEL), pooled, readout, stored.lengths))
     base = stored.scores(query)
     first, _ = timed(lambda: engine.search(query, K, Edit((0,)), base))
     for j in range(1, 2 * EACH):

@@ -13,10 +13,10 @@ import numpy as np
 import scipy.sparse as sparse
 
 from core.config import Edit
-from core.gallery import unit_rows
 from core.interventions.neuron_edit import code_change
 from core.metrics import RANKING_METRICS
-from core.retrieval import FlatIndex, LiveEngine, Ranking, StoredIndex, best_rows, blocks, same_ranking
+from core.retrieval import FlatIndex, LiveEngine, LiveGallery, Ranking, StoredIndex, best_rows, blocks, same_ranking
+from core.units import unit_rows
 
 D, D_SAE, L0, K = 512, 4096, 20, 1000
 OFTEN, SELDOM, EACH = 0.20, 0.05, 4
@@ -47,7 +47,7 @@ def _measure(
 ) -> dict[str, Any]:
     n, stored = len(x), StoredIndex(x)
     opening, _ = timed(lambda: stored.search(query, K))
-    engine = LiveEngine(x, codes, W_dec, np.zeros(D), lengths=stored.lengths)
+    engine = LiveEngine(LiveGallery(x, codes, W_dec, np.zeros(D), lengths=stored.lengths))
     base = stored.scores(query)
     first = [timed(lambda j=j: engine.search(query, K, Edit((j,)), base))[0] for j in range(2 * EACH)]
     pairs = list(itertools.product(range(EACH), range(EACH, 2 * EACH)))[:runs]

@@ -329,7 +329,7 @@ def test_hugging_face_without_content(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_an_official_split_is_the_gallerys_split(fairface: Path, tmp_path: Path) -> None:
     from core.gallery import build_gallery
-    from tests.test_gallery_building import FakeBackbone
+    from tests.gallery.test_building import FakeBackbone
 
     gallery = build_gallery(read("fairface", fairface), FakeBackbone(), tmp_path / "gallery")
     halves = dict(zip(gallery.table["id"], gallery.table["half"], strict=True))

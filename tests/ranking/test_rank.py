@@ -9,10 +9,11 @@ import scipy.sparse as sparse
 
 from core import ranking
 from core.config import Edit, InputError
-from core.gallery import Codes, unit_rows
+from core.gallery import Codes
 from core.ranking import Bench, RankRequest
 from core.retrieval import same_ranking, search
 from core.statistics import biased_means
+from core.units import unit_rows
 from tests.tiny import (
     CAPTIONS,
     GROUPS,

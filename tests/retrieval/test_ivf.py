@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from core.config import InputError
-from core.gallery import unit_rows
 from core.retrieval import InvertedLists, IvfIndex, Recall, StoredIndex, best_rows, same_ranking
 from core.retrieval.nearest import Centres, k_means
+from core.units import unit_rows
 
 N, D, LISTS = 900, 12, 16
 

@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.config import Edit, InputError
-from core.gallery import unit_rows
 from core.interventions import INTERVENTIONS, Material
 from core.readout import ReadoutArrays
-from core.retrieval import LiveEngine, Ranking, best_rows, same_ranking, search
+from core.retrieval import LiveEngine, LiveGallery, Ranking, best_rows, same_ranking, search
+from core.units import unit_rows
 
 N, D_IN, D, F, K = 150, 14, 10, 30, 40
 ATTACHES = ("pooled", "residual")
@@ -46,7 +46,7 @@ def make(attach: str, dtype: type = np.float64, seed: int = 0, store: type | Non
 
 def engine(m: Material) -> LiveEngine:
     pooled = m.pooled if m.attach == "residual" else None
-    return LiveEngine(m.x, m.codes, m.sae.W_dec.numpy(), m.sae.b_dec.numpy(), pooled, m.readout)
+    return LiveEngine(LiveGallery(m.x, m.codes, m.sae.W_dec.numpy(), m.sae.b_dec.numpy(), pooled, m.readout))
 
 
 def brute(m: Material, query: np.ndarray, edit: Edit) -> np.ndarray:
@@ -149,7 +149,9 @@ def test_leaders_that_all_change_make_room_for_more(monkeypatch, neuron):
 
 def test_given_lengths_are_used():
     m = MATERIALS["pooled", 0]
-    given = LiveEngine(m.x, m.codes, m.sae.W_dec.numpy(), m.sae.b_dec.numpy(), lengths=np.linalg.norm(m.x, axis=1))
+    given = LiveEngine(
+        LiveGallery(m.x, m.codes, m.sae.W_dec.numpy(), m.sae.b_dec.numpy(), lengths=np.linalg.norm(m.x, axis=1))
+    )
     query, edit = np.ones(D), Edit((1, 3), 0.7)
     np.testing.assert_allclose(given.scores(query, edit), brute(m, query, edit), atol=1e-12)
 
@@ -222,7 +224,7 @@ def test_stored_embeddings_say_what_the_readout_would(monkeypatch):
     monkeypatch.setattr(ReadoutArrays, "linear", lambda self, x: pushed.append(len(x)) or linear(self, x))
     for key, product in ((("residual", 0), False), (("residual", 2), True)):
         pushed.clear()
-        stored = engine(MATERIALS[key]).sums.stored()
+        stored = engine(MATERIALS[key]).gallery.sums.stored()
         assert stored.agree is not product and (N in pushed) is product
 
 
@@ -231,13 +233,15 @@ def test_a_row_of_which_nearly_nothing_is_left():
     rng, W = np.random.default_rng(0), np.eye(6, dtype=np.float32)
     x = np.abs(rng.normal(size=(8, 6))).astype(np.float32)
     x[0] = [1.0, 0, 0, 0, 0, 1e-3]
-    live = LiveEngine(x, sparse.csc_matrix(np.maximum(x, 0) * (np.arange(6) < 5)), W, np.zeros(6, dtype=np.float32))
+    live = LiveEngine(
+        LiveGallery(x, sparse.csc_matrix(np.maximum(x, 0) * (np.arange(6) < 5)), W, np.zeros(6, dtype=np.float32))
+    )
     np.testing.assert_allclose(live.edited(Edit((0,))).lengths[0], 1e-3, rtol=1e-3)
     for left in (9e-5, 0.0):
         x[0, 5] = left
         codes = sparse.csc_matrix(x * (np.arange(6) < 5))
         with pytest.raises(InputError, match=r"leaves nothing of some items \(1 of 8\)"):
-            LiveEngine(x, codes, W, np.zeros(6, dtype=np.float32)).edited(Edit((0,)))
+            LiveEngine(LiveGallery(x, codes, W, np.zeros(6, dtype=np.float32))).edited(Edit((0,)))
 
 
 def test_best_rows_breaks_ties_by_row():
@@ -256,4 +260,4 @@ def test_refused():
         live.scores(np.ones(3))
     with pytest.raises(InputError, match="the readout"):
         m = make("residual")
-        LiveEngine(m.x, m.codes, m.sae.W_dec.numpy(), m.sae.b_dec.numpy(), None, m.readout)
+        LiveEngine(LiveGallery(m.x, m.codes, m.sae.W_dec.numpy(), m.sae.b_dec.numpy(), None, m.readout))

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from core.config import Edit, InputError
 from core.interventions import Material
-from core.retrieval import LiveEngine, Ranking, same_ranking
-from core.retrieval.host import Host, place_for
+from core.retrieval import LiveEngine, LiveGallery, Ranking, same_ranking
+from core.retrieval.host import Host
 from core.retrieval.on_device import Device, device_for
+from core.retrieval.place import place_for
 from tests.retrieval.test_live import ANY, ENGINES, MATERIALS, STORED, D, N, brute, edits
 
 PLACES = [
@@ -23,7 +24,7 @@ PLACES = [
 def engine(m: Material, device: str) -> LiveEngine:
     pooled = m.pooled if m.attach == "residual" else None
     arrays = m.sae.arrays()
-    return LiveEngine(m.x, m.codes, arrays["W_dec"], arrays["b_dec"], pooled, m.readout, on=Device(device))
+    return LiveEngine(LiveGallery(m.x, m.codes, arrays["W_dec"], arrays["b_dec"], pooled, m.readout, on=Device(device)))
 
 
 @pytest.fixture(scope="module", params=PLACES)
@@ -68,7 +69,7 @@ def test_ties_and_several_queries(engines):
 
 def test_a_row_of_which_nothing_is_left_is_said(engines):
     x = np.eye(6)[:4]
-    live = LiveEngine(x, sparse.csc_matrix(x), np.eye(6), np.zeros(6), on=engines["pooled", 0].on)
+    live = LiveEngine(LiveGallery(x, sparse.csc_matrix(x), np.eye(6), np.zeros(6), on=engines["pooled", 0].on))
     with pytest.raises(InputError, match="leaves nothing of some items"):
         live.edited(Edit((0,)))
 

@@ -5,11 +5,10 @@ import pytest
 import scipy.sparse as sparse
 
 from core.config import InputError
-from core.gallery import unit_rows
 from core.retrieval import PartIndex, StoredIndex, same_ranking, search
-from core.retrieval.kept import Kept
 from core.retrieval.products import each, squared_lengths, times, widened
 from core.retrieval.switched import Column, Switched
+from core.units import unit_rows
 
 N, D = 3000, 24
 
@@ -115,15 +114,6 @@ def test_sums_over_a_set_of_neurons():
     np.testing.assert_array_equal(found.codes_of(np.arange(n)), z)
     nothing = Switched([], n)
     assert sparse.issparse(nothing.codes) and len(nothing.sums(np.zeros(0))) == 0
-
-
-def test_the_oldest_are_forgotten():
-    kept, made = Kept(2), []
-    for key in "abaca":
-        kept(key, lambda key=key: made.append(key) or key)
-    assert made == ["a", "b", "c"]
-    kept("b", lambda: made.append("b"))
-    assert made == ["a", "b", "c", "b"]
 
 
 @pytest.mark.parametrize("at_once", [1, 3])

@@ -3,12 +3,12 @@
 import pandas as pd
 import streamlit as st
 
-from core.config import digest_of
+from core.config import Progress, digest_of
 from core.ranking.robustness import Robustness, robustness
 from core.studies.robustness import picture, rows_of
 from core.ui.parts import charts, provenance
 from core.ui.session import cache, results
-from core.ui.session.jobs import Progress, progress
+from core.ui.session.jobs import progress
 from core.ui.session.state import get_state
 
 ASKED = "robustness-asked"

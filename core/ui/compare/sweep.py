@@ -10,7 +10,7 @@ import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
-from core.config import Edit
+from core.config import Edit, Progress
 from core.metrics import RANKING_METRICS, headline_metrics
 from core.ranking import Sweep, SweepPoint, sweep
 from core.statistics import Estimate, Lean
@@ -18,7 +18,7 @@ from core.ui.parts import charts, provenance
 from core.ui.parts.figures import AFTER, BAND, BEFORE, INK, TARGET, framed
 from core.ui.parts.wording import interval_of, number, percent, ratio_text, share_text
 from core.ui.session import cache, results
-from core.ui.session.jobs import Progress, progress
+from core.ui.session.jobs import progress
 from core.ui.session.state import bind, get_state
 from core.verdicts import lean_phrase, p_text, target_name
 

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from core.config import Edit
-from core.interventions.subspaces import unit
 from core.retrieval import unit_query
 from core.ui.session.results import Asked, bench
 from core.ui.session.state import AppState
+from core.units import unit
 
 if TYPE_CHECKING:
     from core.ranking import RankResult

@@ -1,11 +1,11 @@
 """What the view "Why this lean?" asks of the orchestrators; every answer is kept by all that it depends on."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from core.config import Edit, InputError, Side
+from core.config import Edit, InputError, Progress, Side
 from core.ui.session import cache, probing, results
 from core.ui.session.state import AppState
 
@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from core.edits import Confirmed, SmallestEdit, WhyResult
     from core.ranking import RankRequest
 
-Progress = Callable[[int, int, str], None]
 
 TOP = 10
 """Neurons whose pull is drawn."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from core.config import Edit, InputError, Side
+from core.config import Edit, InputError, Progress, Side
 from core.labelling import Standing
 from core.ui.session import cache, fit, folders, label_log, probing, results
 from core.ui.session.state import AppState
@@ -38,7 +38,7 @@ def monosemanticity(found: probing.Probe, neuron: int) -> tuple[float, float] | 
 
 
 def switched_off(
-    state: AppState, side: Side, neuron: int, attribute: str, prompts: Sequence[str], progress: probing.Progress
+    state: AppState, side: Side, neuron: int, attribute: str, prompts: Sequence[str], progress: Progress
 ) -> "dict[str, RankResult]":
     """Each prompt before and after this one neuron is off, by the same path as Compare."""
     found = {}
@@ -63,7 +63,7 @@ def references(found: probing.Probe) -> "dict[str, Gallery]":
     return fitting
 
 
-def elsewhere(found: probing.Probe, gallery: "Gallery", progress: probing.Progress) -> probing.Probe:
+def elsewhere(found: probing.Probe, gallery: "Gallery", progress: Progress) -> probing.Probe:
     """The same neurons looked at on another gallery, all its items."""
     codes = cache.codes(gallery, found.sae, progress)
     return probing.Probe(gallery, found.sae, codes, gallery.rows("all"), {})

@@ -4,8 +4,6 @@ Nothing that was uploaded may enter here: uploads live in their session (core.ui
 """
 
 import hashlib
-import threading
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import streamlit as st
 
 from core.config import ASSETS, Fingerprint, InputError, Side, digest_of
+from core.memo import Memo
 from core.saes.config import shape_of
 from core.store import read_json
 from core.ui.session.state import AppState, get_state
@@ -33,51 +32,6 @@ GALLERIES, BACKBONES, SAE_FILES, RESULTS = 8, 2, 8, 256
 # -- results by digest ------------------------------------------------------------------------------------------------
 
 
-class Memo:
-    """Results of pure functions by digest: at most `entries` of them, the least recently used goes first.
-
-    Several sessions that ask for the same result at once wait for one computation. An error is not kept: the next
-    one who asks tries again. Values are shared between sessions and must not be changed.
-    """
-
-    def __init__(self, entries: int) -> None:
-        self._entries = entries
-        self._values: OrderedDict[str, Any] = OrderedDict()
-        self._running: dict[str, threading.Lock] = {}
-        self._lock = threading.Lock()
-
-    def __len__(self) -> int:
-        return len(self._values)
-
-    def get(self, key: str, compute: Callable[[], T]) -> T:
-        """The kept value of `key`, or that of `compute()`."""
-        with self._lock:
-            if key in self._values:
-                self._values.move_to_end(key)
-                return self._values[key]
-            running = self._running.setdefault(key, threading.Lock())
-        with running:
-            with self._lock:
-                if key in self._values:
-                    return self._values[key]
-            try:
-                value = compute()
-            except BaseException:
-                with self._lock:
-                    self._running.pop(key, None)
-                raise
-            with self._lock:
-                self._values[key] = value
-                self._running.pop(key, None)
-                while len(self._values) > self._entries:
-                    self._values.popitem(last=False)
-            return value
-
-    def clear(self) -> None:
-        with self._lock:
-            self._values.clear()
-
-
 @st.cache_resource(show_spinner=False)
 def _results() -> Memo:
     return Memo(RESULTS)
@@ -93,7 +47,7 @@ def result(step: str, parts: Any, compute: Callable[[], T]) -> T:
         request's own digest, numbers, names. An array or a frame is refused (TypeError): use its digest.
     compute : makes the result; runs at most once at a time for the same parts.
     """
-    return _results().get(digest_of([step, parts]), compute)
+    return _results()(digest_of([step, parts]), compute)
 
 
 # -- folders ----------------------------------------------------------------------------------------------------------

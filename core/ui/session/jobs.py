@@ -1,12 +1,12 @@
 """Long work in view of the person who started it: a progress bar, then a result or one calm line."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import streamlit as st
 
-Progress = Callable[[int, int, str], None]
+from core.config import Progress
 
 REDRAW_SECONDS = 0.15
 """Least time between two drawings of a bar: more often costs more than the work of small steps."""

@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 import streamlit as st
 
 from core.config import HALVES, SIDES, Edit, InputError, Side, one_of
+from core.memo import Memo
 from core.ui.session import cache
 from core.ui.session.state import OWN_TARGET, TARGETS, AppState, get_state
 
@@ -41,8 +42,8 @@ class Loaders:
 
 
 @st.cache_resource(show_spinner=False)
-def _large_edits() -> cache.Memo:
-    return cache.Memo(64)
+def _large_edits() -> Memo:
+    return Memo(64)
 
 
 # -- choices to parameters --------------------------------------------------------------------------------------------
@@ -94,7 +95,7 @@ def _with_digest(name: str, load: Callable[[str], Any]) -> str:
 def _edit_text(edit: Edit) -> str:
     """`3,17;strength=0.5`: the neurons, then what differs from switching them off."""
     if len(edit.neurons) > INLINE or edit.strengths or edit.gammas:
-        _large_edits().get(edit.digest[:16], lambda: edit)
+        _large_edits()(edit.digest[:16], lambda: edit)
         return f"digest={edit.digest[:16]}"
     text, plain = ",".join(map(str, edit.neurons)), Edit()
     for name in ("strength", "gamma", "form", "alpha"):
@@ -242,7 +243,7 @@ def _read_method(value: str, state: AppState, loaders: Loaders) -> None:
 
 def _edit_of(text: str) -> Edit:
     if text.startswith("digest="):
-        return _large_edits().get(text.removeprefix("digest="), _edit_is_gone)
+        return _large_edits()(text.removeprefix("digest="), _edit_is_gone)
     neurons, *settings = text.split(";")
     if not re.fullmatch(r"(\d+(,\d+)*)?", neurons):
         raise InputError("expected neurons as numbers with commas")

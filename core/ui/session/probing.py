@@ -1,19 +1,13 @@
 """What the pages know about neurons: where they are found, how they fire for each group, and which to try first."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from core.neurons import Answers, Association, Lift
-    from core.statistics import Estimate
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from core.config import InputError, Side
+from core.config import InputError, Progress, Side
 from core.statistics import Estimate
 from core.ui.session import cache, fit
 from core.ui.session.state import AppState
@@ -22,11 +16,10 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
     from core.gallery import Codes, Gallery
-    from core.neurons import Answers, Evidence, Lift, SocialNeurons
+    from core.neurons import Answers, Association, Evidence, Lift, SocialNeurons
     from core.saes.checkpoint import SAEFile
     from core.ui.session.uploads import Upload
 
-Progress = Callable[[int, int, str], None]
 
 TAU = 0.5
 """Share of a group's items that must fire for a suggested neuron, until the person chooses another."""

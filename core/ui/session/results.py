@@ -1,13 +1,12 @@
 """What Compare asks of the orchestrators, once for the same question: an answer's key is all that it depends on."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from core.config import InputError, Side
+from core.config import InputError, Progress, Side
 from core.ui.session import cache, fit
 from core.ui.session.probing import MOST, Suggestion
 from core.ui.session.state import AppState, get_state
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
     from core.ranking import Bench, ControlsResult, CostResult, RankRequest, RankResult
     from core.saes.checkpoint import SAEFile
 
-Progress = Callable[[int, int, str], None]
 
 OF_EVIDENCE = ("query", "query_embedding", "attribute", "where", "prompts", "probe")
 """Parts of a request that decide what methods can be fitted on."""

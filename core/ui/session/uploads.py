@@ -6,14 +6,14 @@ embedding of each is kept.
 
 import hashlib
 import io
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pandas as pd
 
-from core.config import ATTACHES, UNKNOWN, Attach, InputError, Side
+from core.config import ATTACHES, UNKNOWN, Attach, InputError, Progress, Side
 from core.datasets.images import read_image, thumbnail_jpeg
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from core.retrieval import FlatIndex
     from core.saes.checkpoint import SAEFile
 
-Progress = Callable[[int, int, str], None]
 
 CONSENT = (
     "Your files are read in this server's memory, for this browser session only. They are never written to disk, "

@@ -1,72 +1,13 @@
-"""Shared results are computed once, kept within bounds, and never outlive what they were computed from."""
+"""Shared results never outlive what they were computed from."""
 
 import os
-import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from core.config import InputError
-from core.ui.session.cache import Memo, resolve, stamp
-
-
-def test_one_computation_for_many_who_ask_at_once() -> None:
-    memo, calls, together = Memo(4), [], threading.Barrier(16)
-    seen: list[int] = []
-
-    def compute() -> int:
-        calls.append(1)
-        threading.Event().wait(0.05)
-        return 7
-
-    def ask() -> None:
-        together.wait()
-        seen.append(memo.get("key", compute))
-
-    threads = [threading.Thread(target=ask) for _ in range(16)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert (len(calls), seen) == (1, [7] * 16)
-
-
-def test_the_least_recently_used_goes_first() -> None:
-    memo = Memo(2)
-    for key in ("a", "b", "a", "c"):
-        memo.get(key, lambda key=key: key)
-    assert len(memo) == 2
-    assert memo.get("a", lambda: "again") == "a"
-    assert memo.get("b", lambda: "again") == "again"
-
-
-def test_an_error_is_not_kept_and_blocks_nobody() -> None:
-    memo = Memo(2)
-
-    def fail() -> int:
-        raise InputError("not now")
-
-    for _ in range(2):
-        with pytest.raises(InputError):
-            memo.get("key", fail)
-    assert memo.get("key", lambda: 1) == 1
-
-
-def test_different_keys_do_not_wait_for_each_other() -> None:
-    memo, inside, done = Memo(4), threading.Event(), threading.Event()
-
-    def slow() -> int:
-        inside.set()
-        assert done.wait(5)
-        return 1
-
-    thread = threading.Thread(target=lambda: memo.get("slow", slow))
-    thread.start()
-    assert inside.wait(5)
-    assert memo.get("fast", lambda: 2) == 2
-    done.set()
-    thread.join()
+from core.ui.session.cache import resolve, stamp
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from core.config import InputError
 from core.gallery import import_gallery, open_gallery
 from core.gallery.importing import copy_rows
 
-REAL = Path(__file__).resolve().parent.parent.parent / "shared" / "data" / "fairface_rn50"
+REAL = Path(__file__).resolve().parents[3] / "shared" / "data" / "fairface_rn50"
 N, D = 12, 6
 
 

@@ -1,4 +1,4 @@
-"""Rows of length one, the same bits however many rows are normalised at once."""
+"""Rows of length one: float32 with the same bits however many are normalised at once, or float64."""
 
 import numpy as np
 
@@ -32,3 +32,10 @@ def unit_rows(x: np.ndarray) -> np.ndarray:
             raise InputError(f"row {start + int((~(length > 0)).argmax())} is zero or not finite: it has no direction")
         block /= length[:, None]
     return unit
+
+
+def unit(x: np.ndarray) -> np.ndarray:
+    """Rows (n, d), or one (d,), divided by their length, float64; a row of zeros stays zero."""
+    x = np.asarray(x, dtype=np.float64)
+    length = np.linalg.norm(x, axis=-1, keepdims=True)
+    return x / np.where(length > 0, length, 1.0)

@@ -17,7 +17,7 @@ from core.gallery import Speed, build_gallery, embedding
 from core.gallery.chunks import Chunk
 from core.gallery.embedding import Job, embed_parts
 from tests.backbones import tiny_clip
-from tests.test_gallery_building import FakeBackbone, items_of, make_faces
+from tests.gallery.test_building import FakeBackbone, items_of, make_faces
 
 PARTS = [range(start, start + 8) for start in range(0, 40, 8)]
 

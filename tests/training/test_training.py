@@ -24,7 +24,7 @@ from core.training import (
 )
 from core.training.config import TrainingConfig, suggested_training
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 CONFIG = sae_config("matryoshka-batch-topk", 8, 24, 3)
 SHORT = TrainingConfig(steps=30, batch=16, dead_after=100, threshold_start=5)
 

@@ -19,9 +19,10 @@ import pytest
 import scipy.sparse as sparse
 
 from core.config import Fingerprint, InputError
-from core.gallery import Gallery, import_gallery, open_gallery, parse_where, unit_rows
+from core.gallery import Gallery, import_gallery, open_gallery, parse_where
 from core.gallery import codes as codes_module
 from core.gallery.writing import About, finish_gallery
+from core.units import unit_rows
 
 N, D = 60, 8
 
@@ -327,4 +328,4 @@ def test_a_million_items_open_without_their_embeddings(tmp_path: Path, monkeypat
 def test_opening_imports_no_heavy_library() -> None:
     heavy = ("torch", "streamlit", "open_clip", "faiss", "umap")
     code = f"import core.gallery, sys; sys.exit(', '.join(m for m in {heavy!r} if m in sys.modules) or None)"
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).resolve().parent.parent)
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).resolve().parents[2])
