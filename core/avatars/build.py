@@ -11,6 +11,7 @@ import inspect
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
@@ -335,6 +336,7 @@ def build_default(
     resume: bool = False,
     progress: Progress | None = None,
     plan: Plan | None = None,
+    more: Callable[[DefaultBuild], Iterator[Part]] | None = None,
 ) -> None:
     """Build everything under `out` that the offline default needs.
 
@@ -345,13 +347,15 @@ def build_default(
     resume : keep finished parts made by the same code from the same seed, and go on with interrupted ones; False
         builds everything anew.
     progress : called with done and total of each stage, and "PART, what is being done".
+    more : further parts, made from those of the build, by rooms above this one.
     """
     build = DefaultBuild(out, seed, plan or Plan())
     record_path = build.out / RECORD
     record = read_json(record_path)["parts"] if resume and record_path.exists() else {}
     if not resume:
-        shutil.rmtree(partial_folder(build.out / "models" / "default"))
-    for part in build.parts():
+        for unfinished in (build.out / "models").glob(".*.partial"):
+            shutil.rmtree(unfinished)
+    for part in chain(build.parts(), more(build) if more else ()):
         if record.get(part.name) == part.key and part.target.exists():
             continue
         part.make(_named(progress, part.name))
