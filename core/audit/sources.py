@@ -48,9 +48,9 @@ def open_sources(spec: AuditSpec, backbone: "Backbone | None" = None) -> Sources
         for one in {id(g): g for g in (gallery, probe_of(gallery))}.values():
             _store_codes(one, sae)
     if backbone is None and _needs_encoder(spec, gallery):
-        from core.backbones.base import load_model
+        from core.ranking.texts import gallery_model
 
-        backbone = load_model(spec.model or gallery.fingerprint("pooled").model)
+        backbone = gallery_model(gallery, spec.model)
     texts = RecordingTexts(backbone) if backbone is not None else None
     return sources_of(gallery, probe_of(gallery), sae, texts, _label_set(spec, sae))
 

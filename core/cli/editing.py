@@ -116,6 +116,6 @@ def text_model(gallery: Gallery, texts: Sequence[str], model: str | None, pretra
     known = model is None and all(gallery.prompt_embedding(text) is not None for text in texts)
     if known or (model is None and gallery.prompts):
         return None
-    from core.backbones.base import load_model
+    from core.ranking.texts import gallery_model
 
-    return load_model(model or gallery.fingerprint("pooled").model, pretrained)
+    return gallery_model(gallery, model, pretrained)

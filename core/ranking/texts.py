@@ -36,8 +36,8 @@ def text_embeddings(
     if backbone is not None:
         try:
             unsure = same_model(gallery, backbone)
-        except InputError as error:
-            refusal = str(error)
+        except InputError:
+            refusal = no_text_encoder(gallery, f"the model at hand, {backbone.name}, is another one")
         else:
             key = ("texts", backbone.weights_digest, digest_of([list(texts), *attaches]))
             found = bench.remember(key, lambda: backbone.encode_texts(list(texts), attaches))
@@ -61,8 +61,8 @@ def why_not_embedded(
         try:
             same_model(gallery, backbone)
             return None
-        except InputError as error:
-            refusal = str(error)
+        except InputError:
+            refusal = no_text_encoder(gallery, f"the model at hand, {backbone.name}, is another one")
     strange = [text for text in texts if gallery.prompt_embedding(text) is None]
     if attaches == ("pooled",) and not strange:
         return None
@@ -93,7 +93,7 @@ def _about_words(text: str, backbone: "Backbone") -> list[str]:
 
 def _cannot_embed(strange: list[str], attaches: tuple[Attach, ...], gallery: Gallery) -> str:
     if not gallery.prompts:
-        return f"no text model is loaded and gallery {gallery.name} has no known prompts; load the gallery's model"
+        return no_text_encoder(gallery)
     if not strange:
         return (
             "the embeddings of known prompts are known at the pooled attach point only, and the text SAE edits "
@@ -101,4 +101,36 @@ def _cannot_embed(strange: list[str], attaches: tuple[Attach, ...], gallery: Gal
         )
     prompts = list(gallery.prompts)
     near = difflib.get_close_matches(strange[0], prompts, n=5, cutoff=0.3) or prompts[:5]
-    return f"no text model is loaded and {strange[0]!r} is not among the known prompts; near ones: {'; '.join(near)}"
+    why = f"{strange[0]!r} is not among its known prompts; near ones: {', '.join(near)}"
+    return no_text_encoder(gallery, why)
+
+
+def no_text_encoder(gallery: Gallery, why: str = "") -> str:
+    """What is said everywhere where a prompt meets a gallery whose text encoder is not here, with the three ways out.
+
+    Parameters
+    ----------
+    why : what was tried, in words.
+    """
+    name = gallery.fingerprint("pooled").model
+    return (
+        f"no text encoder of gallery {gallery.name} is here, which {name!r} embedded{f': {why}' if why else ''}; "
+        "choose that model with its weights (--model NAME:WEIGHTS, a download or a file put where its message says), or "
+        "import the gallery with embeddings of known prompts (--texts with --text-table), or give the embedding of "
+        "the query (--query-embedding)"
+    )
+
+
+def gallery_model(gallery: Gallery, model: str | None = None, pretrained: str | None = None) -> "Backbone":
+    """The text encoder of a gallery: the named model, else the one that the gallery says.
+
+    InputError : it cannot be loaded; names the ways out.
+    """
+    from core.backbones.base import load_model
+
+    if model is not None:
+        return load_model(model, pretrained)
+    try:
+        return load_model(gallery.fingerprint("pooled").model, pretrained)
+    except InputError as error:
+        raise InputError(no_text_encoder(gallery, str(error))) from None

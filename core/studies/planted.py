@@ -127,9 +127,9 @@ def with_model(request: StudyRequest) -> StudyRequest:
     from core.saes.checkpoint import load_sae
 
     if request.backbone is None:
-        from core.backbones.base import load_model
+        from core.ranking.texts import gallery_model
 
-        request = replace(request, backbone=load_model(request.gallery.fingerprint("pooled").model))
+        request = replace(request, backbone=gallery_model(request.gallery))
     side = request.gallery.side
     return request if side in request.saes else replace(request, saes={**request.saes, side: load_sae(DEFAULT_SAE)})
 

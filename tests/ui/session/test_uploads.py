@@ -119,7 +119,7 @@ def test_captions_of_a_file(name: str, content: bytes, captions: list[str], said
 
 
 def test_a_caption_with_a_comma_loses_nothing() -> None:
-    with pytest.raises(InputError, match="row 1 .line 2. has 2 cells, the header has 1"):
+    with pytest.raises(InputError, match=r"row 1 .line 2. has 2 cells, the header has 1"):
         captions_in("captions.csv", b"caption\na photo of a doctor, smiling\n")
 
 
