@@ -112,12 +112,12 @@ def no_text_encoder(gallery: Gallery, why: str = "") -> str:
     ----------
     why : what was tried, in words.
     """
-    name = gallery.fingerprint("pooled").model
+    name, tried = gallery.fingerprint("pooled").model, f": {why}" if why else ""
     return (
-        f"no text encoder of gallery {gallery.name} is here, which {name!r} embedded{f': {why}' if why else ''}; "
-        "choose that model with its weights (--model NAME:WEIGHTS, a download or a file put where its message says), or "
-        "import the gallery with embeddings of known prompts (--texts with --text-table), or give the embedding of "
-        "the query (--query-embedding)"
+        f"no text encoder of gallery {gallery.name} is here, which {name!r} embedded{tried}; choose that model with "
+        "its weights (--model NAME:WEIGHTS, a download or a file put where its message says), or import the gallery "
+        "with embeddings of known prompts (--texts with --text-table), or give the embedding of the query "
+        "(--query-embedding)"
     )
 
 
