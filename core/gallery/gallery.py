@@ -393,7 +393,9 @@ class Gallery:
         try:
             return np.load(self.path / name, mmap_mode="r", allow_pickle=False)
         except (OSError, ValueError, EOFError) as error:
-            raise InputError(f"{self.path / name} cannot be read as an array ({error}); make it again") from None
+            raise InputError(
+                f"{self.path / name} cannot be read as an array: it is damaged or cut; make it again"
+            ) from None
 
     def _require(self, attach: Attach) -> None:
         if not self.has(attach):

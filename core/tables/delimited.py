@@ -42,7 +42,9 @@ def decoded(data: bytes, name: str) -> str:
     return text
 
 
-def read_delimited(text: str, name: str, separator: str | None = None, need: Sequence[str] = ()) -> Grid:
+def read_delimited(
+    text: str, name: str, separator: str | None = None, need: Sequence[str] = (), ours: bool = False
+) -> Grid:
     """A text table as a grid.
 
     Parameters
@@ -50,6 +52,7 @@ def read_delimited(text: str, name: str, separator: str | None = None, need: Seq
     separator : what stands between cells; None finds it in the header (commas where nothing speaks against them). A
         first line `sep=;` says it whatever is given.
     need : columns that help to tell which of two readings is meant; see `_shifted`.
+    ours : written by this app, which doubles quotation marks and means nothing by a backslash or an apostrophe.
 
     Raises
     ------
@@ -65,7 +68,7 @@ def read_delimited(text: str, name: str, separator: str | None = None, need: Seq
     if not header_line:
         raise InputError(f"{name} is empty; expected a table with a header")
     chosen = separator or _separator(header_line)
-    rows = _rows(text, name, chosen, skipped)
+    rows = _quoted_rows(text, chosen, skipped) if ours else _rows(text, name, chosen, skipped)
     header = next(rows)
     body = list(rows)
     notes = [] if chosen == "," or separator else [f"columns are separated by {SEPARATORS.get(chosen, chosen)}"]
