@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import torch
 
+from core.backbones.names import understood
 from core.backbones.token_draw import TokenDraw
 from core.config import Attach, Fingerprint, Progress, Side, TowerPrecision
 from core.readout import ReadoutArrays
@@ -186,8 +187,11 @@ def other_names() -> str:
 def load_model(
     name: str = "default", pretrained: str | None = None, device: str | torch.device | None = None
 ) -> Backbone:
-    """A model of any registered family by its name; see `Family.load`."""
-    return family_of(name).load(name, pretrained, device)
+    """A model of any registered family by its name, as people write it too ("ViT-B/32 (OpenAI)"); see `Family.load`."""
+    known = understood(name)
+    if pretrained and known != name:
+        known = known.partition(":")[0]
+    return family_of(known).load(known, pretrained, device)
 
 
 def model_hint() -> str:

@@ -93,8 +93,11 @@ def _opened(library: Any, name: str, where: str) -> tuple[Foreign, Any, dict[str
     except InputError:
         raise
     except Exception as error:  # transformers, its hub and safetensors each raise their own kinds
-        first = (str(error).strip() or type(error).__name__).replace("\n", " ")[:300]
-        raise InputError(f"model {name} could not be loaded: {first}") from error
+        if Path(where).is_dir():
+            why = "config, weights or tokenizer are missing, damaged, or do not fit each other: copy them again"
+        else:
+            why = "it is neither a folder here, nor in the library's cache, nor to be had from the hub: check the name"
+        raise InputError(f"model {name} could not be loaded; {why}") from error
 
 
 def _preprocessing(name: str, where: str, model: Foreign) -> dict[str, Any]:

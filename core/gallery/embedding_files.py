@@ -4,6 +4,7 @@ Every kind ends in rows (n, d) and, where the file has them, the ids that say wh
 """
 
 import re
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -14,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from core.config import InputError
-from core.store import BROKEN_ARRAY
+from core.store import BROKEN_ARRAY, broken_array
 from core.tables import read_table
 from core.tables.columnar import open_arrow
 
@@ -118,29 +119,15 @@ def _checked(rows: Rows, what: str) -> Rows:
 
 def _numpy(path: Path, array: str | None) -> Rows:
     try:
-        loaded = np.load(path, mmap_mode="r", allow_pickle=False)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of headers that other programs wrote
+            loaded = np.load(path, mmap_mode="r", allow_pickle=False)
     except BROKEN_ARRAY as error:
-        raise InputError(f"{path} cannot be read as an array ({_reason(path, error)}); {EXPECTED}") from None
+        raise InputError(f"{path} cannot be read as an array ({broken_array(path, error)}); {EXPECTED}") from None
     if isinstance(loaded, np.ndarray):
         return Rows(loaded, path.name)
     with loaded:
         return _of_arrays({name: _Member(loaded, name, path) for name in loaded.files}, path, array)
-
-
-def _reason(path: Path, error: Exception) -> str:
-    """Why NumPy cannot read a file, in words; its own advice is to load what could run code."""
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    with open(path, "rb") as file:
-        start = file.read(6)
-    if not start:
-        return "it is empty"
-    if start == b"\x93NUMPY":
-        said = str(error)
-        return "it holds Python objects, not numbers" if "llow_pickle" in said else "it is damaged or cut"
-    if start.startswith(b"PK"):
-        return "it is damaged, or an archive of something else"
-    return "it is no NumPy file, whatever its name says"
 
 
 class _Member:
@@ -153,7 +140,7 @@ class _Member:
         try:
             return self._archive[self._name]
         except BROKEN_ARRAY as error:
-            why = "it holds Python objects, not numbers" if "llow_pickle" in str(error) else "it is damaged or cut"
+            why = broken_array(self._path, error)
             raise InputError(f"{self._path}: the array {self._name!r} cannot be read ({why}); save it again") from None
 
 

@@ -397,8 +397,10 @@ class Gallery:
     def _map(self, name: str) -> np.ndarray:
         try:
             return np.load(self.path / name, mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
-            raise InputError(f"{self.path / name} cannot be read as an array ({error}); make it again") from None
+        except (OSError, ValueError, EOFError):
+            raise InputError(
+                f"{self.path / name} cannot be read as an array: it is damaged or cut; make it again"
+            ) from None
 
     def _require(self, attach: Attach) -> None:
         if not self.has(attach):

@@ -33,8 +33,10 @@ class Labels:
         try:
             self.n = pq.read_metadata(path).num_rows
             self._names: list[str] = pq.read_schema(path).names
-        except (OSError, pa.ArrowException) as error:
-            raise InputError(f"{path} cannot be read as Parquet ({error}); make the gallery again") from None
+        except (OSError, pa.ArrowException):
+            raise InputError(
+                f"{path} cannot be read as Parquet: it is damaged or cut; make the gallery again"
+            ) from None
         if together is not None and together not in self._names:
             raise InputError(f"{path} has no column {together!r}, which the manifest names; make the gallery again")
 

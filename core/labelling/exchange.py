@@ -59,7 +59,9 @@ def parse_json(text: str, name: str) -> list[LabelEvent]:
     try:
         return _of_document(json.loads(text), name)
     except json.JSONDecodeError as error:
-        raise InputError(f"{name} is no JSON: {error.msg} at line {error.lineno}; export the labels again") from None
+        raise InputError(
+            f"{name} is no JSON: it is not well formed at line {error.lineno}; export the labels again"
+        ) from None
 
 
 def _of_document(value: Any, name: str) -> list[LabelEvent]:
@@ -70,7 +72,10 @@ def _of_document(value: Any, name: str) -> list[LabelEvent]:
 
 def parse_csv(text: str, name: str) -> list[LabelEvent]:
     """The events of a CSV with the columns of `to_csv`; columns that are not there take their defaults."""
-    grid = named(read_delimited(text, name), name)
+    try:
+        grid = named(read_delimited(text, name, ours=True), name)
+    except csv.Error:
+        raise InputError(f"{name} has a quotation mark that is not closed; export the labels again") from None
     lacking = [column for column in ("neuron", "rater", "sae") if column not in grid.names]
     if lacking:
         raise InputError(f"{name} has no column {', '.join(lacking)}; expected {', '.join(COLUMNS)}")

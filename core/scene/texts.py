@@ -9,6 +9,7 @@ import numpy as np
 from core.backbones.text_side import TextSide
 from core.config import UNKNOWN, Attach, InputError, digest_of
 from core.gallery import Gallery
+from core.scene.encoders import no_text_encoder
 from core.scene.scene import Scene
 
 
@@ -29,8 +30,8 @@ def text_embeddings(
     if model is not None:
         try:
             unsure = same_model(gallery, model)
-        except InputError as error:
-            refusal = str(error)
+        except InputError:
+            refusal = no_text_encoder(gallery, f"the model at hand, {model.name}, is another one")
         else:
             key = ("texts", model.weights_digest, digest_of([list(texts), *attaches]))
             embedded = scene.bench.remember(key, lambda: model.encode_texts(list(texts), attaches))
@@ -53,8 +54,8 @@ def why_not_embedded(scene: Scene, texts: Sequence[str], attaches: tuple[Attach,
         try:
             same_model(gallery, scene.model)
             return None
-        except InputError as error:
-            refusal = str(error)
+        except InputError:
+            refusal = no_text_encoder(gallery, f"the model at hand, {scene.model.name}, is another one")
     strange = [text for text in texts if gallery.prompt_embedding(text) is None]
     if attaches == ("pooled",) and not strange:
         return None
@@ -86,7 +87,7 @@ def _about_words(text: str, model: TextSide) -> list[str]:
 
 def _cannot_embed(strange: list[str], attaches: tuple[Attach, ...], gallery: Gallery) -> str:
     if not gallery.prompts:
-        return f"no text model is loaded and gallery {gallery.name} has no known prompts; load the gallery's model"
+        return no_text_encoder(gallery)
     if not strange:
         return (
             "the embeddings of known prompts are known at the pooled attach point only, and the text SAE edits "
@@ -94,4 +95,5 @@ def _cannot_embed(strange: list[str], attaches: tuple[Attach, ...], gallery: Gal
         )
     prompts = list(gallery.prompts)
     near = difflib.get_close_matches(strange[0], prompts, n=5, cutoff=0.3) or prompts[:5]
-    return f"no text model is loaded and {strange[0]!r} is not among the known prompts; near ones: {'; '.join(near)}"
+    why = f"{strange[0]!r} is not among its known prompts; near ones: {', '.join(near)}"
+    return no_text_encoder(gallery, why)

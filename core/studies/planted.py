@@ -12,6 +12,7 @@ from core.edits.choosing import EditChoice, choose_edits
 from core.figures import Picture, Series
 from core.neurons import codes_of, social_neurons
 from core.ranking import RankRequest, controls
+from core.scene.encoders import gallery_model
 from core.statistics import CORRECTIONS, NORMAL, Lean, auc_estimate, corrected, lean_of, share_estimate
 from core.statistics.paired import weighted_lists
 from core.store import read_json
@@ -128,9 +129,7 @@ def with_model(request: StudyRequest) -> StudyRequest:
 
     scene, side = request.scene, request.gallery.side
     if scene.model is None:
-        from core.backbones.base import load_model
-
-        scene = replace(scene, model=load_model(request.gallery.fingerprint("pooled").model))
+        scene = replace(scene, model=gallery_model(request.gallery))
     if side not in scene.saes:
         scene = replace(scene, saes={**scene.saes, side: load_sae(DEFAULT_SAE)})
     return replace(request, scene=scene)

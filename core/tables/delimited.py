@@ -42,7 +42,9 @@ def decoded(data: bytes, name: str) -> str:
     return text
 
 
-def read_delimited(text: str, name: str, separator: str | None = None, need: Sequence[str] = ()) -> Grid:
+def read_delimited(
+    text: str, name: str, separator: str | None = None, need: Sequence[str] = (), ours: bool = False
+) -> Grid:
     """A text table as a grid.
 
     Parameters
@@ -50,6 +52,7 @@ def read_delimited(text: str, name: str, separator: str | None = None, need: Seq
     separator : what stands between cells; None finds it in the header (commas where nothing speaks against them). A
         first line `sep=;` says it whatever is given.
     need : columns that help to tell which of two readings is meant; see `_shifted`.
+    ours : written by this app, which doubles quotation marks and means nothing by a backslash or an apostrophe.
 
     Raises
     ------
@@ -65,7 +68,7 @@ def read_delimited(text: str, name: str, separator: str | None = None, need: Seq
     if not header_line:
         raise InputError(f"{name} is empty; expected a table with a header")
     chosen = separator or _separator(header_line)
-    rows = _rows(text, name, chosen, skipped)
+    rows = _quoted_rows(text, chosen, skipped) if ours else _rows(text, name, chosen, skipped)
     header = next(rows)
     body = list(rows)
     notes = [] if chosen == "," or separator else [f"columns are separated by {SEPARATORS.get(chosen, chosen)}"]
@@ -86,7 +89,9 @@ def _rows(text: str, name: str, separator: str, skipped: int) -> Iterator[_Row]:
     """Rows with the line on which each begins; blank lines of a table of several columns are none."""
     quoted = separator != "\t" or _tabs_are_quoted(text)
     if not quoted:
-        yield from _plain_rows(text, separator, skipped)
+        plain = list(_plain_rows(text, separator, skipped))
+        _refuse_backslashes(plain, name, text)
+        yield from plain
         return
     try:
         found = list(_quoted_rows(text, separator, skipped))
@@ -163,6 +168,7 @@ def _first_strange(text: str, separator: str, skipped: int) -> tuple[int, str]:
 
 def _refuse_strange_quotes(rows: Sequence[_Row], name: str, separator: str, text: str) -> None:
     """InputError for cells that two programs would read differently."""
+    _refuse_backslashes(rows, name, text)
     if '"' not in text and "''" not in text:
         return
     width = len(rows[0].cells) if rows else 0
@@ -181,12 +187,19 @@ def _refuse_strange_quotes(rows: Sequence[_Row], name: str, separator: str, text
                     f"{name}: row {number} (line {row.line}) seems to be quoted by apostrophes ({_short(cell)}); "
                     'write the table with the quotation mark "'
                 )
-    if '\\"' in text and any('\\"' in cell for row in rows for cell in row.cells):
-        row, number = next((row, number) for number, row in enumerate(rows) if any('\\"' in cell for cell in row.cells))
-        raise InputError(
-            f"{name}: row {number} (line {row.line}) has a backslash before a quotation mark, which programs read in "
-            "different ways; write the table with quotation marks doubled"
-        )
+
+
+def _refuse_backslashes(rows: Sequence[_Row], name: str, text: str) -> None:
+    """InputError for a backslash that some programs write before what they do not want to be read as a mark."""
+    if "\\" not in text:
+        return
+    for number, row in enumerate(rows):
+        for cell in row.cells:
+            if cell.endswith("\\") or '\\"' in cell:
+                raise InputError(
+                    f"{name}: row {number} (line {row.line}) has a backslash before a separator, a quotation mark or "
+                    "the end of the line, which programs read in different ways; double quotation marks instead"
+                )
 
 
 def _tabs_are_quoted(text: str) -> bool:
@@ -221,12 +234,15 @@ def _grid(name: str, header: _Row, body: list[_Row], notes: list[str], need: Seq
     shifted = _shifted(names, body, need)
     if shifted:
         notes.append("the header has no name for the first cell of each row: it is taken as the row's name (R)")
+    # a surplus cell that is empty in some rows alone may be the last of a row that an unquoted separator shifted
+    widths = {len(row.cells) for row in body}
+    surplus = not shifted and len(widths) == 1 and not any("".join(row.cells[width:]).strip() for row in body)
     left_out: list[LeftOut] = []
     columns: list[list[str]] = [[] for _ in names]
     lines: list[int] = []
     for number, row in enumerate(body, 1):
         cells = row.cells[1:] if shifted else row.cells
-        if len(cells) > width and not any(cell.strip() for cell in cells[width:]):
+        if surplus:
             cells = cells[:width]
         if len(cells) != width:
             raise _of_other_width(name, number, row, width)

@@ -102,7 +102,7 @@ def named(grid: Grid, name: str) -> Grid:
 
     The first column may lack a name: it holds row numbers or names that spreadsheets and pandas write.
     """
-    names = [clean_text(str(one)) for one in grid.names]
+    names = [clean_text(str(one)).removeprefix('""') for one in grid.names]  # R's name of the row names
     keep = []
     for place, column in enumerate(names):
         if column and not column.startswith("Unnamed: "):

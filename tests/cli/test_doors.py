@@ -440,6 +440,43 @@ def test_clip_retrieval_shards_are_read_as_one(door: Door, tmp_path: Path) -> No
     assert "expected metadata_1.parquet" in door.refuses("import", "--from", root, "--model-name", "ViT-B/32")
 
 
+# --- models -----------------------------------------------------------------------------------------------------
+
+
+def test_without_a_text_encoder_the_three_ways_out_are_named(door: Door, tmp_path: Path) -> None:
+    x = embeddings(tmp_path, 40, 128)
+    labels = table(tmp_path, "id,gender\n" + "".join(f"{i},{'FM'[i % 2]}\n" for i in range(40)))
+    source = ["import", "--embeddings", x, "--table", labels, "--model-name"]
+    said = []
+    for model in ("ViT-B-32", "a model of ours", "default"):
+        door.opens(*source, model)
+        door.capsys.readouterr()
+        given = ["rank", "--gallery", f"{tmp_path}/gallery-{door.made}", "--query", "a doctor", "--attribute", "gender"]
+        code = main([*given, "--k", "5"])
+        err = door.capsys.readouterr().err
+        assert code == (0 if model == "default" else 2)
+        said += [err] if code else []
+    for line in said:
+        assert line.count("\n") == 1
+        assert all(way in line for way in ("no text encoder", "--model NAME:WEIGHTS", "--texts", "--query-embedding"))
+    given = ["rank", "--gallery", f"{tmp_path}/gallery-1", "--query", "a doctor", "--attribute", "gender", "--k", "5"]
+    small = embeddings(tmp_path, 41, 8)
+    labels = table(tmp_path, "id,gender\n" + "".join(f"{i},{'FM'[i % 2]}\n" for i in range(41)))
+    door.opens("import", "--embeddings", small, "--table", labels, "--model-name", "default")
+    given[2] = f"{tmp_path}/gallery-{door.made}"
+    assert main(given) == 2
+    assert "is another one" in (line := door.capsys.readouterr().err) and "--query-embedding" in line
+
+
+def test_a_folder_without_weights_is_one_line(door: Door, tmp_path: Path) -> None:
+    picture(tmp_path / "pics" / "a.jpg")
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "open_clip_config.json").write_text('{"model_cfg": {"embed_dim": 8}, "preprocess_cfg": {}}')
+    (tmp_path / "model" / "epoch_latest.pt").write_bytes(b"PK")
+    line = door.refuses("build", "--images", tmp_path / "pics", "--model", f"local-dir:{tmp_path}/model")
+    assert "has no weights; put open_clip_model.safetensors there" in line
+
+
 # --- what is there already --------------------------------------------------------------------------------------
 
 
