@@ -42,7 +42,8 @@ MEMORY = 2 << 30
 """Bytes that a child may hold at most."""
 FOREIGN = re.compile(
     r"Traceback|allow_pickle|pandas|pyarrow|Arrow|numpy|torch\.(?!save)|PIL|Pickl|sqlalchemy|sqlite3|HeaderToo"
-    r"|<class|object at 0x|codec can't|Expecting |invalid literal|could not convert|NoneType|KeyError|ValueError|unhashable"
+    r"|<class|object at 0x|codec can't|Expecting |invalid literal|could not convert|NoneType|KeyError|ValueError"
+    r"|unhashable"
 )
 """What only a library says."""
 N = 8
