@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 ROOT = Path(__file__).resolve().parent.parent
 ASSETS = ROOT / "assets"
@@ -79,10 +79,15 @@ def digest_of(value: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def one_of(value: str, allowed: tuple[str, ...], what: str) -> None:
-    """InputError unless `value` is among `allowed`."""
-    if value not in allowed:
-        raise InputError(f"{what} was {value!r}; expected one of {', '.join(allowed)}")
+Name = TypeVar("Name", bound=str)
+
+
+def one_of(value: str, allowed: tuple[Name, ...], what: str) -> Name:
+    """The one among `allowed` that `value` is; InputError where it is none of them."""
+    for name in allowed:
+        if name == value:
+            return name
+    raise InputError(f"{what} was {value!r}; expected one of {', '.join(allowed)}")
 
 
 @dataclass(frozen=True)

@@ -111,14 +111,6 @@ def load_backbone(
     return backbone
 
 
-def model_names() -> list[str]:
-    """open_clip model names for which trained weights are published."""
-    from open_clip import list_models, list_pretrained
-
-    published = {model for model, _ in list_pretrained()}
-    return [model for model in list_models() if model in published]
-
-
 def pretrained_tags(model: str) -> list[str]:
     """Names of the published weights of an open_clip model, best known first as open_clip lists them."""
     from open_clip import list_pretrained_tags_by_model

@@ -392,7 +392,7 @@ class Gallery:
     def _map(self, name: str) -> np.ndarray:
         try:
             return np.load(self.path / name, mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
+        except (OSError, ValueError, EOFError):
             raise InputError(
                 f"{self.path / name} cannot be read as an array: it is damaged or cut; make it again"
             ) from None

@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 
 from core.labelling.current import Standing
-from core.statistics import Estimate
+from core.statistics import DRAWS, LEVEL, Estimate
 
-DRAWS, LEVEL = 1000, 0.95
 NO_PAIRS = "no neuron was labelled by two raters"
 ONE_CATEGORY = "everybody always said the same: without a second category chance cannot be told from agreement"
 

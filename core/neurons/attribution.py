@@ -5,11 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy.sparse as sparse
-from scipy.special import stdtrit
 
 from core.config import InputError
 from core.neurons.matrices import AnyCodes, by_neuron
-from core.statistics import LEVEL, Estimate
+from core.statistics import Estimate, student
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +56,7 @@ class Attribution:
         """Student's interval with the smaller set's degrees of freedom: never too narrow for unequal variances."""
         if min(self.n) < 2:
             return Estimate(value, n=sum(self.n))
-        half = float(stdtrit(min(self.n) - 1, 0.5 + LEVEL / 2)) * error
+        half = student(min(self.n)) * error
         return Estimate(value, value - half, value + half, sum(self.n))
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sparse
 
-from core.statistics import Estimate
+from core.statistics import NORMAL, Estimate
 from core.units import unit
 
 ROWS = 16_384
@@ -128,7 +128,7 @@ def _jackknifed(value: float, without: np.ndarray) -> Estimate:
     n = len(without)
     if np.isnan(without).any():
         return Estimate.missing("all pairs that share a group share one item")
-    half = 1.96 * math.sqrt((n - 1) / n * float(np.square(without - without.mean()).sum()))
+    half = NORMAL * math.sqrt((n - 1) / n * float(np.square(without - without.mean()).sum()))
     return Estimate(value, value - half, value + half, n)
 
 

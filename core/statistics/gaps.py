@@ -28,7 +28,7 @@ import numpy as np
 from scipy.special import gammaln, ndtri, xlog1py, xlogy
 
 from core.config import InputError
-from core.statistics.estimates import DRAWS, LEVEL, Estimate, wilson
+from core.statistics.estimates import DRAWS, LEVEL, NORMAL, Estimate, wilson
 
 TWO_TAILS, GAP_TAILS, SMALLEST_TAILS = (0.025, 0.025), (0.03, 0.02), (0.025, 0.013)
 """Chance given to the end nearer to no difference and to the further one: of two groups, and of more, where the
@@ -171,7 +171,7 @@ class _Family:
         middle = _root(lambda d: larger(d) - 0.5, lo, observed)
         hi = _root(lambda d: EQUAL - smaller(d), observed, self.least + 1.0)
         if lucky:
-            hi = max(hi, observed + ndtri((1 + LEVEL) / 2) * self._errors(self.rates)[self._largest()])
+            hi = max(hi, observed + NORMAL * self._errors(self.rates)[self._largest()])
         return lo, middle, float(min(hi, self.least + 1.0))
 
     def _largest(self) -> int:

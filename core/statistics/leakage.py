@@ -50,17 +50,6 @@ def telling(x: np.ndarray, like: np.ndarray | None = None) -> np.ndarray:
     return x[:, varies] if varies.any() else x
 
 
-def macro_auc(scores: np.ndarray, labels: np.ndarray) -> tuple[float, np.ndarray]:
-    """Mean over groups of the AUC of each against all others, and what every row adds to its error (n,).
-
-    .5: nothing can be read, 1: everything. The sum of squares of the rows' parts is DeLong's variance, so that the
-    variance of a difference on the same rows is the sum of squares of the parts' difference. For scores of one probe;
-    scores of several folds are compared within a fold (`leakage_estimate`).
-    """
-    found = mean_area(_areas(scores, np.asarray(labels)))
-    return found.value, found.parts
-
-
 def leakage_estimate(x: np.ndarray, labels: np.ndarray, seed: int = 0) -> Estimate:
     """AUC of a cross-validated linear probe for the group, over several groups the mean, with a 95 % interval.
 

@@ -94,14 +94,6 @@ class Lean:
         return max(named, key=lambda g: self.groups[g].departure, default=None)
 
     @property
-    def trailing(self) -> int | None:
-        """The group that is retrieved more rarely than chance explains; see `leading`."""
-        if not self.beyond_chance:
-            return None
-        named = [g for g, one in enumerate(self.groups) if _named(one) and one.departure < 0]
-        return min(named, key=lambda g: self.groups[g].departure, default=None)
-
-    @property
     def worst_pair(self) -> tuple[int, int] | None:
         """The group that departs most upwards and the one that departs most downwards, in standard errors, of those
         that are large enough to be interpreted; whether that is beyond chance is another question. None: there is no

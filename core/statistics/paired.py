@@ -4,11 +4,9 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import ndtri
-from scipy.stats import t as student
 
 from core.statistics.bands import Metric
-from core.statistics.estimates import DRAWS, LEVEL, Estimate
+from core.statistics.estimates import DRAWS, LEVEL, Estimate, widening
 
 FEWEST = 5
 """Exchanged rows below which an interval is not widened further: with two rows it would be nine times as wide."""
@@ -28,8 +26,7 @@ class PairedDraws:
     @property
     def widening(self) -> float:
         """Factor for the deviations of a difference that rests on few rows: Student's quantile over the normal one."""
-        m = max(self.exchanged, FEWEST)
-        return float(student.ppf((1 + LEVEL) / 2, m - 1) / ndtri((1 + LEVEL) / 2) * math.sqrt(m / (m - 1)))
+        return widening(max(self.exchanged, FEWEST))
 
     def values(self, metric: Metric, target: np.ndarray) -> np.ndarray:
         """The metric before and after (2, draws) in every resample."""

@@ -10,6 +10,7 @@ from core.config import InputError
 from core.neurons import similarity_gap
 from core.neurons.sae_quality import QualityReport, quality_of_codes, quality_report, rate_histogram
 from core.saes.quality import Quality, quality
+from core.statistics import NORMAL
 from tests.tiny import IMAGES, dense_codes, sae_file
 
 
@@ -51,10 +52,10 @@ def test_gaps_are_the_means_over_every_pair_and_intervals_are_jackknifed(monkeyp
         without = [pair_means(*(np.delete(a[kept], i, axis=0) for a in (space, groups))) for i in range(len(kept))]
         gaps[name] = np.array([b - a for a, b in without])
         n = len(kept)
-        half = 1.96 * np.sqrt((n - 1) / n * np.square(gaps[name] - gaps[name].mean()).sum())
+        half = NORMAL * np.sqrt((n - 1) / n * np.square(gaps[name] - gaps[name].mean()).sum())
         assert cosines.gap.hi - cosines.gap.lo == pytest.approx(2 * half)
     difference = gaps["after"] - gaps["before"]
-    half = 1.96 * np.sqrt((n - 1) / n * np.square(difference - difference.mean()).sum())
+    half = NORMAL * np.sqrt((n - 1) / n * np.square(difference - difference.mean()).sum())
     assert found.change.hi - found.change.lo == pytest.approx(2 * half)
     assert found.change.estimate == pytest.approx(found.after.gap.estimate - found.before.gap.estimate)
 

@@ -32,7 +32,7 @@ def new_gallery() -> None:
 
     kinds = offered()
     titles = {name: kind.title for name, kind in kinds.items()} | {IMPORT: EMBEDDINGS}
-    way = st.selectbox("Make it from", titles, format_func=titles.get)
+    way = st.selectbox("Make it from", titles, format_func=titles.__getitem__)
     needs = (
         "Embeddings, one row an item (.npy, .npz, Parquet, CSV, safetensors, .pt, HDF5)"
         if way == IMPORT
@@ -54,10 +54,10 @@ def new_gallery() -> None:
     if sent:
         with frame.guard(), _table(table_path, table_file) as table:
             out = new_folder("galleries", name)
-            said = {"licence": licence or None, "provenance": provenance or None}
+            about = {"licence": licence or None, "provenance": provenance or None}
             refuse_existing(out)
             make = _import if way == IMPORT else partial(_build, way)
-            lost = len(make(source, table, out, said, more).left_out)
+            lost = len(make(source, table, out, about, more).left_out)
             get_state().choose_gallery(str(out))
             get_state().notice(
                 f"The gallery {name} is made and chosen. Train an SAE on it, or choose one that fits."
@@ -112,28 +112,40 @@ def _regroup(more: dict) -> "Regroup":
     return Regroup(tuple(join), tuple(parse_bins(one) for one in more.get("bins", "").split(";") if one.strip()))
 
 
-def _build(way: str, source: str, table: Path | None, out: Path, said: dict, more: dict) -> "Gallery":
+def _build(way: str, source: str, table: Path | None, out: Path, about: dict, more: dict) -> "Gallery":
     from core.datasets import items_of
     from core.gallery import build_gallery
 
     regroup = _regroup(more)
-    items = items_of(way, _given(source, "what the gallery is made from"), table, **said)
+    items = items_of(way, _given(source, "what the gallery is made from"), table, **about)
     regroup.applied(items.frame, items.source)  # before a model is loaded
     model = cache.current_backbone()
     with jobs.progress("Embedding") as report:
         return build_gallery(items, model, out, attaches=more["attaches"], regroup=regroup, progress=report)
 
 
-def _import(source: str, table: Path | None, out: Path, said: dict, more: dict) -> "Gallery":
+def _import(source: str, table: Path | None, out: Path, about: dict, more: dict) -> "Gallery":
     from core.gallery import import_gallery
 
     if table is None:
         raise InputError("no table was given; embeddings need one row of a table each: file or id, then attributes")
-    paths = {name: Path(more[name]).expanduser() if more[name] else None for name in ("images", "texts", "text_table")}
+    images, texts, text_table = (
+        Path(more[name]).expanduser() if more[name] else None for name in ("images", "texts", "text_table")
+    )
     with jobs.progress("Importing") as report:
-        embeddings, array = _given(source, "the embeddings"), more["array"].strip() or None
-        about: dict[str, Any] = {"model_name": more["model_name"], "out": out, "array": array, **paths, **said}
-        return import_gallery(embeddings, table, regroup=_regroup(more), progress=report, **about)
+        return import_gallery(
+            _given(source, "the embeddings"),
+            table,
+            model_name=more["model_name"],
+            out=out,
+            progress=report,
+            images=images,
+            texts=texts,
+            text_table=text_table,
+            array=more["array"].strip() or None,
+            regroup=_regroup(more),
+            **about,
+        )
 
 
 def _given(path: str, what: str) -> Path:

@@ -194,14 +194,14 @@ def current_gallery(state: AppState | None = None) -> "Gallery":
 
 
 def current_probe(state: AppState | None = None) -> "Gallery":
-    """The gallery in which neurons are found: the chosen one, the partner that the gallery names, or itself.
+    """The gallery in which neurons are found: the chosen one, else by the rule of `core.scene.Scene.probe`.
 
     Where it is the gallery itself, use its probe half (`rows("probe")`).
     """
+    from core.scene.scene import probe_of
+
     state = state or get_state()
-    searched = current_gallery(state)
-    partner = state.probe or searched.manifest.get("probe_gallery")
-    return gallery(partner) if partner else searched
+    return gallery(state.probe) if state.probe else probe_of(current_gallery(state), gallery)
 
 
 def current_sae(side: Side, state: AppState | None = None) -> "SAEFile | None":

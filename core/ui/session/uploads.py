@@ -57,6 +57,10 @@ class Upload:
         return "image" if self.kind == "image" else "text"
 
 
+Read = tuple[str, "Image", str, str | None]
+"""Name, picture, digest and note of a file that was read."""
+
+
 @dataclass
 class Uploads:
     """All uploads of a session, under one model."""
@@ -81,15 +85,16 @@ class Uploads:
     ) -> int:
         """Read, embed and keep pictures; returns how many are new. What cannot be read becomes a problem line."""
         self._begin(model)
-        before, waiting, pixels = len(self.items), [], 0
+        before, pixels = len(self.items), 0
+        waiting: list[Read] = []
         for done, (name, content) in enumerate(files):
             if progress:
                 progress(done, total, f"reading {name}")
-            found = self._read(name, content, {digest for _, _, digest, _ in waiting})
-            if found is None:
+            read = self._read(name, content, {digest for _, _, digest, _ in waiting})
+            if read is None:
                 continue
-            waiting.append(found)
-            pixels += found[1].width * found[1].height
+            waiting.append(read)
+            pixels += read[1].width * read[1].height
             if len(waiting) >= CHUNK_ITEMS or pixels >= CHUNK_PIXELS:
                 self._embed_images(waiting, model)
                 waiting, pixels = [], 0
@@ -106,13 +111,14 @@ class Uploads:
             fresh = fresh[: self._free]
         if not fresh:
             return 0
-        rows = model.encode_texts(fresh, attaches=_attaches(model, "text"), progress=progress)
+        attaches = _attaches(model, "text")
+        rows = model.encode_texts(fresh, attaches=attaches, progress=progress)
         for i, text in enumerate(fresh):
             note = "longer than the model reads: its end is cut" if model.truncated(text) else None
             unknown = model.unknown_words(text)
             if unknown:
                 note = f"the model does not know {', '.join(unknown[:4])}" + ("; " + note if note else "")
-            row = {attach: values[i] for attach, values in rows.items()}
+            row: dict[Attach, np.ndarray] = {attach: rows[attach][i] for attach in attaches}
             self.items.append(Upload(text, "caption", _digest(text.encode()), row, text=text, note=note))
         return len(fresh)
 
@@ -127,7 +133,7 @@ class Uploads:
         self.require(model)
         self.weights, self.problems = model.weights_digest, []
 
-    def _read(self, name: str, content: bytes, waiting: set[str]) -> tuple[str, "Image", str, str | None] | None:
+    def _read(self, name: str, content: bytes, waiting: set[str]) -> "Read | None":
         """Name, picture, digest and note of a file; None where it is no new picture."""
         digest = _digest(content)
         if self._known(digest) or digest in waiting:
@@ -142,12 +148,13 @@ class Uploads:
                 self.problems.append(str(error))
         return None
 
-    def _embed_images(self, waiting: Sequence[tuple[str, "Image", str, str | None]], model: "Backbone") -> None:
+    def _embed_images(self, waiting: Sequence["Read"], model: "Backbone") -> None:
         if not waiting:
             return
-        rows = model.encode_images([image for _, image, _, _ in waiting], attaches=_attaches(model, "image"))
+        attaches = _attaches(model, "image")
+        rows = model.encode_images([image for _, image, _, _ in waiting], attaches=attaches)
         for i, (name, image, digest, note) in enumerate(waiting):
-            row = {attach: values[i] for attach, values in rows.items()}
+            row: dict[Attach, np.ndarray] = {attach: rows[attach][i] for attach in attaches}
             self.items.append(Upload(name, "image", digest, row, thumbnail_jpeg(image), note=note))
 
 
@@ -196,5 +203,5 @@ def require_gallery(uploads: Uploads, gallery: "Gallery") -> str | None:
 
 def nearest_items(upload: Upload, index: "FlatIndex", most: int = 6) -> list[tuple[int, float]]:
     """Rows of a gallery most similar to an upload, with their cosine similarities, closest first."""
-    found = index.search(upload.embeddings["pooled"], min(most, index.n))
-    return [(int(row), float(score)) for row, score in zip(found.rows, found.scores, strict=True)]
+    nearest = index.search(upload.embeddings["pooled"], min(most, index.n))
+    return [(int(row), float(score)) for row, score in zip(nearest.rows, nearest.scores, strict=True)]

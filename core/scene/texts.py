@@ -7,86 +7,83 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from core.backbones.text_side import TextSide
 from core.config import UNKNOWN, Attach, InputError, digest_of
 from core.gallery import Gallery
-from core.ranking.bench import Bench
+from core.scene.scene import Scene
 
 if TYPE_CHECKING:
     from core.backbones.base import Backbone
 
 
-def query_embedding(text: str, backbone: "Backbone | None", gallery: Gallery) -> np.ndarray:
-    """Embedding (d,) of a prompt for searching this gallery, un-normalised where the model gives it so.
+def query_embedding(scene: Scene, text: str) -> np.ndarray:
+    """Embedding (d,) of a prompt for searching the scene's gallery, un-normalised where the model gives it so.
 
-    From the backbone where it is the gallery's model, else from the gallery's known prompts.
+    From the model where it is the gallery's, else from the gallery's known prompts.
     InputError that names near prompts where neither knows it.
     """
-    return text_embeddings([text], ("pooled",), gallery, backbone, Bench())[0]["pooled"][0]
+    return text_embeddings(scene, [text], ("pooled",))[0]["pooled"][0]
 
 
 def text_embeddings(
-    texts: Sequence[str],
-    attaches: tuple[Attach, ...],
-    gallery: Gallery,
-    backbone: "Backbone | None",
-    bench: Bench,
+    scene: Scene, texts: Sequence[str], attaches: tuple[Attach, ...]
 ) -> tuple[dict[Attach, np.ndarray], tuple[str, ...]]:
     """Embeddings (n, d) of texts at each attach point, and warnings about them."""
-    refusal = None
-    if backbone is not None:
+    gallery, model, refusal = scene.gallery, scene.model, None
+    if model is not None:
         try:
-            unsure = same_model(gallery, backbone)
+            unsure = same_model(gallery, model)
         except InputError:
-            refusal = no_text_encoder(gallery, f"the model at hand, {backbone.name}, is another one")
+            refusal = no_text_encoder(gallery, f"the model at hand, {model.name}, is another one")
         else:
-            key = ("texts", backbone.weights_digest, digest_of([list(texts), *attaches]))
-            found = bench.remember(key, lambda: backbone.encode_texts(list(texts), attaches))
-            notes = [note for text in texts for note in _about_words(text, backbone)]
+            key = ("texts", model.weights_digest, digest_of([list(texts), *attaches]))
+            embedded = scene.bench.remember(key, lambda: model.encode_texts(list(texts), attaches))
+            notes = [note for text in texts for note in _about_words(text, model)]
             if unsure:
                 notes.append(f"could not compare {', '.join(unsure)} of the text model and gallery {gallery.name}")
-            return found, tuple(dict.fromkeys(notes))
-    known = [gallery.prompt_embedding(text) for text in texts]
-    strange = [text for text, row in zip(texts, known, strict=True) if row is None]
+            return embedded, tuple(dict.fromkeys(notes))
+    rows = {text: gallery.prompt_embedding(text) for text in texts}
+    known = {text: row for text, row in rows.items() if row is not None}
+    strange = [text for text in rows if text not in known]
     if attaches == ("pooled",) and not strange:
-        return {"pooled": np.stack(known)}, ()
+        return {"pooled": np.stack([known[text] for text in texts])}, ()
     raise InputError(refusal or _cannot_embed(strange, attaches, gallery))
 
 
-def why_not_embedded(
-    texts: Sequence[str], attaches: tuple[Attach, ...], gallery: Gallery, backbone: "Backbone | None"
-) -> str | None:
+def why_not_embedded(scene: Scene, texts: Sequence[str], attaches: tuple[Attach, ...]) -> str | None:
     """Why `text_embeddings` would refuse these texts, without embedding any; None where it would not."""
-    refusal = None
-    if backbone is not None:
+    gallery, refusal = scene.gallery, None
+    if scene.model is not None:
         try:
-            same_model(gallery, backbone)
+            same_model(gallery, scene.model)
             return None
         except InputError:
-            refusal = no_text_encoder(gallery, f"the model at hand, {backbone.name}, is another one")
+            refusal = no_text_encoder(gallery, f"the model at hand, {scene.model.name}, is another one")
     strange = [text for text in texts if gallery.prompt_embedding(text) is None]
     if attaches == ("pooled",) and not strange:
         return None
     return refusal or _cannot_embed(strange, attaches, gallery)
 
 
-def same_model(gallery: Gallery, backbone: "Backbone") -> list[str]:
+def same_model(gallery: Gallery, model: TextSide) -> list[str]:
     """Names of what could not be compared; InputError where the text model is not the gallery's model.
 
     Treatment of the items (normalised, preprocessing) does not concern the query: scores are cosines.
     """
-    neutral = {"normalised": None, "preprocess": UNKNOWN}
-    mine = replace(backbone.fingerprint(gallery.side, "pooled"), **neutral)
-    theirs = replace(gallery.fingerprint("pooled"), **neutral)
-    unsure = mine.require_match(theirs, f"the text model {backbone.name!r}", f"gallery {gallery.name!r}")
-    return [name for name in unsure if name not in neutral]
+    mine, theirs = (
+        replace(one, normalised=None, preprocess=UNKNOWN)
+        for one in (model.fingerprint(gallery.side, "pooled"), gallery.fingerprint("pooled"))
+    )
+    unsure = mine.require_match(theirs, f"the text model {model.name!r}", f"gallery {gallery.name!r}")
+    return [name for name in unsure if name not in ("normalised", "preprocess")]
 
 
-def _about_words(text: str, backbone: "Backbone") -> list[str]:
+def _about_words(text: str, model: TextSide) -> list[str]:
     notes = []
-    unknown = backbone.unknown_words(text)
+    unknown = model.unknown_words(text)
     if unknown:
         notes.append(f"the model does not know: {', '.join(unknown)}; the ranking ignores what these words mean")
-    if backbone.truncated(text):
+    if model.truncated(text):
         notes.append("the query is longer than the model reads; its end is cut off")
     return notes
 
