@@ -240,8 +240,8 @@ def _grid(name: str, header: _Row, body: list[_Row], notes: list[str], need: Seq
     surplus = not shifted and len(widths) == 1 and not any("".join(row.cells[width:]).strip() for row in body)
     if surplus and widths == {width + 1} and _may_be_shifted(names, body, need):
         raise InputError(
-            f"{name} can be read in two ways: each row ends in an empty cell, or begins with a name that the header lacks "
-            f"({_short(body[0].cells[0])}); give every column a name, or take the last separator away"
+            f"{name} can be read in two ways: each row ends in an empty cell, or begins with a name that the header "
+            f"lacks ({_short(body[0].cells[0])}); give every column a name, or take the last separator away"
         )
     left_out: list[LeftOut] = []
     columns: list[list[str]] = [[] for _ in names]

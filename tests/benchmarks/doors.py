@@ -19,6 +19,7 @@ import resource
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 import traceback
 from collections import Counter
@@ -107,6 +108,16 @@ def _saved(frame: pd.DataFrame, how: str) -> bytes:
     if how == "jsonl":
         return frame.to_json(orient="records", lines=True).encode()
     frame.to_parquet(out) if how == "parquet" else frame.to_feather(out)
+    return out.getvalue()
+
+
+def _tar(files: dict[str, bytes]) -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as shard:
+        for name, data in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            shard.addfile(member, io.BytesIO(data))
     return out.getvalue()
 
 
@@ -283,6 +294,31 @@ def doors() -> tuple[Door, ...]:
                 *("--target", "{f}/t.csv"),
             ],
             spoiled=("t.csv",),
+        ),
+        Door(
+            "tar shards",
+            {
+                "w.tar": _tar(
+                    {f"{i}.{end}": data for i in range(N) for end, data in (("jpg", _jpeg(30 * i)), ("txt", b"a"))}
+                )
+            },
+            [*build, "--dataset", "webdataset", "--root", "{f}/w.tar"],
+        ),
+        Door(
+            "parquet with pictures",
+            {
+                "train.parquet": _saved(
+                    pd.DataFrame({"image": [_jpeg(30 * i) for i in range(N)], "g": list("FM") * 4}), "parquet"
+                )
+            },
+            [*build, "--dataset", "parquet-pictures", "--root", "{f}/train.parquet"],
+        ),
+        Door(
+            "imagefolder",
+            {**pictures, "metadata.csv": fairface.replace("file,", "file_name,", 1).encode()},
+            [*build, "--dataset", "imagefolder", "--root", "{f}"],
+            lambda f: _lines(f / "metadata.csv"),
+            ("metadata.csv",),
         ),
         Door("labels", {"l.csv": event.encode()}, ["labels", "import", "{f}/l.csv", "--log", "{f}/log.db"]),
         Door(
