@@ -6,6 +6,7 @@ import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -62,19 +63,16 @@ class Pictures:
 
 
 def prepare(model: Lvlm, images: Sequence[Image]) -> list[Pictures]:
-    """Pictures in chunks, each through the processor and the tower once.
+    """Pictures in chunks, in their order, each through the processor and the tower once.
 
     Pictures whose prompts differ in length (tiles) never share a chunk.
     """
     before, tail = model.prompt(MARK).split(MARK)
     made: list[Pictures] = []
-    waiting: dict[tuple, list[Image]] = {}
-    for image in images:
-        waiting.setdefault((image.size,) if _tiled(model) else (), []).append(image)
-    for group in waiting.values():
+    for _, run in groupby(images, key=lambda image: image.size if _tiled(model) else None):
+        group = list(run)
         for start in range(0, len(group), PICTURES_AT_ONCE):
-            part = group[start : start + PICTURES_AT_ONCE]
-            made.append(_prepared(model, part, before, tail))
+            made.append(_prepared(model, group[start : start + PICTURES_AT_ONCE], before, tail))
     return made
 
 

@@ -142,7 +142,8 @@ def facts(state: AppState, of: "Gallery", file: "SAEFile | None", own: "TokenEdi
     answering = model(state)
     lines = {
         "gallery": f"{of.name}, {of.n:,} items, `{of.digest[:8]}`",
-        "answers by": f"{answering.name} (weights `{answering.weights[:8]}`), read at {', '.join(answering.attachment.names)}",
+        "answers by": f"{answering.name} (weights `{answering.weights[:8]}`)",
+        "read at": ", ".join(answering.attachment.names),
     }
     if file is not None:
         lines["SAE"] = f"{file.name}, `{file.digest[:8]}`"
