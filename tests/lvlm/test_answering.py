@@ -25,6 +25,9 @@ class Letters:
     def encode(self, text: str, add_special_tokens: bool = False) -> list[int]:
         return [6 + ord(letter) % 80 for letter in text]
 
+    def __call__(self, texts: list[str], add_special_tokens: bool = False) -> dict[str, list[list[int]]]:
+        return {"input_ids": [self.encode(text) for text in texts]}
+
 
 QUESTIONS = [["is it?", "a much longer question?", "so?"], ["who?", "is this a dog or not?", "what"]]
 
