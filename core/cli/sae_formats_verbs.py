@@ -84,14 +84,15 @@ def export(
 
     file = load_sae(folder)
     written = export_sae(file.sae, form, out)
+    files = [str(path) for path in written]
     result = {
         "schema": 1,
         "format": form,
-        "files": [str(path) for path in written],
+        "files": files,
         "out": str(out),
         "digests": {"sae": file.digest},
     }
-    emit(result, as_json, lambda: iter([f"saved {', '.join(result['files'])}"]))
+    emit(result, as_json, lambda: iter([f"saved {', '.join(files)}"]))
 
 
 def _fingerprint(given: dict[str, str | None], d: int) -> Fingerprint | None:

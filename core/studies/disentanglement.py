@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -65,7 +65,8 @@ def disentanglement(features: np.ndarray, content: np.ndarray, bias: np.ndarray)
     per_fold = np.array(scores).T
     chance = 1.0 / len(np.unique(bias))
     means, errors = per_fold.mean(axis=1), per_fold.std(axis=1)
-    return Disentangled(*per_fold, chance, *score(means[1], errors[1], means[2], errors[2], chance))
+    d, error = score(means[1], errors[1], means[2], errors[2], chance)
+    return Disentangled(content=per_fold[0], bias=per_fold[1], leaked=per_fold[2], chance=chance, score=d, error=error)
 
 
 def score(bias: float, bias_error: float, leaked: float, leaked_error: float, chance: float) -> tuple[float, float]:
@@ -116,13 +117,13 @@ class Disentanglement(Study):
             "embeddings": lambda: telling(np.asarray(gallery.embeddings(attach)[kept], dtype=np.float64)),
             "SAE codes": lambda: telling(codes[:, active].toarray().astype(np.float64)),
         }
-        table = []
+        table: list[dict[str, Any]] = []
         for done, (space, features) in enumerate(spaces.items()):
             if progress:
                 progress(done, len(spaces), space)
             found = disentanglement(features(), main, second)
             accuracies = {"content": found.content, "bias": found.bias, "leaked": found.leaked}
-            row = {"space": space, "D": found.score, "D_lo": found.score - found.error}
+            row: dict[str, Any] = {"space": space, "D": found.score, "D_lo": found.score - found.error}
             row |= {"D_hi": found.score + found.error, "n": len(kept), "chance": found.chance}
             for name, values in accuracies.items():
                 row |= {f"accuracy_{name}": float(values.mean()), f"accuracy_{name}_sd": float(values.std())}
@@ -133,7 +134,7 @@ class Disentanglement(Study):
         series = Series("D", frame["space"].tolist(), *(frame[key].tolist() for key in ("D", "D_lo", "D_hi")))
         words = f"content {content}, bias {bias}; strokes: propagated deviation over {FOLDS} folds"
         picture = Picture(self.title, "bars", "", "D", (series,), words)
-        settings = {"study": "disentanglement", "content": content, "bias": bias, "half": asked.half}
+        settings: dict[str, Any] = {"study": "disentanglement", "content": content, "bias": bias, "half": asked.half}
         settings |= {"where": dict(request.where), "folds": FOLDS, "fold_seed": FOLD_SEED, **request.digests()}
         missing = int((~known).sum())
         notes = [f"{missing} rows have no label of both and are left out"] if missing else []
