@@ -101,7 +101,8 @@ def _fingerprint(given: dict[str, str | None], d: int) -> Fingerprint | None:
     if side is None or attach is None:
         return None
     treated = None if normalised is None else NORMALISED[normalised]
-    return Fingerprint(given["model"] or UNKNOWN, UNKNOWN, side, attach, d, normalised=treated)  # type: ignore[arg-type]
+    place = one_of(side, SIDES, "side"), one_of(attach, ATTACHES, "attach point")
+    return Fingerprint(given["model"] or UNKNOWN, UNKNOWN, *place, d, normalised=treated)
 
 
 def _warnings(unknown: list[str], fingerprint: Fingerprint | None) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -13,6 +13,9 @@ from core.neurons import codes_of
 from core.statistics import telling
 from core.studies.asking import ask
 from core.studies.base import STUDIES, Study, StudyRequest, StudyResult
+
+if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
 
 FOLDS, FOLD_SEED = 5, 42
 
@@ -81,7 +84,7 @@ def score(bias: float, bias_error: float, leaked: float, leaked_error: float, ch
     return 1.0 - ratio, abs(ratio) * math.hypot(leaked_error / over_leaked, bias_error / over_bias)
 
 
-def _probe(x: np.ndarray, y: np.ndarray):
+def _probe(x: np.ndarray, y: np.ndarray) -> "Pipeline":
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
@@ -89,7 +92,7 @@ def _probe(x: np.ndarray, y: np.ndarray):
     return make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)).fit(x, y)
 
 
-def _decisions(probe, x: np.ndarray) -> np.ndarray:
+def _decisions(probe: "Pipeline", x: np.ndarray) -> np.ndarray:
     said = probe.decision_function(x)
     return said[:, None] if said.ndim == 1 else said
 
