@@ -13,7 +13,7 @@ from core.cli.app import INTERRUPTED
 from core.cli.clusters import Ray, Workers, chosen_cluster
 from core.cli.output import Json, emit, progress_bar
 from core.cli.sae_verbs import verbs
-from core.config import ATTACHES, HALVES, SIDES, InputError, one_of
+from core.config import ATTACHES, HALVES, SIDES, Attach, InputError, Name, one_of
 from core.gallery import Gallery, open_gallery
 from core.saes.config import SUGGESTED
 
@@ -144,7 +144,7 @@ def _train(
     }
 
 
-def _parts(names: Sequence[str], side: str | None, attach: str, out: Path) -> list[tuple[Gallery, Any, Path]]:
+def _parts(names: Sequence[str], side: str | None, attach: str, out: Path) -> list[tuple[Gallery, Attach, Path]]:
     """Gallery, attach point and folder of every SAE to train, all checked before the first is trained.
 
     InputError where a side is asked for that no gallery has, or a gallery is of a side not asked for; where two
@@ -168,12 +168,9 @@ def _parts(names: Sequence[str], side: str | None, attach: str, out: Path) -> li
     return [(gallery, place, out / f"{gallery.side}-{place}") for gallery in galleries for place in attaches]
 
 
-def _listed(value: str, allowed: tuple[str, ...], option: str) -> list[str]:
+def _listed(value: str, allowed: tuple[Name, ...], option: str) -> list[Name]:
     """The parts of a comma list, each of them allowed and named once."""
-    parts = [part.strip() for part in value.split(",")]
-    for part in parts:
-        one_of(part, allowed, option)
-    return list(dict.fromkeys(parts))
+    return list(dict.fromkeys(one_of(part.strip(), allowed, option) for part in value.split(",")))
 
 
 def _set(given: list[str]) -> dict[str, str]:

@@ -63,7 +63,17 @@ def rank(
         inside = scenes_of(scene, part, request, arms)
     notes = (*query.notes, *notes_of(part, query.fitter), *(n for items, _ in arms for n in items.note(request.method)))
     digests = digests_of(query.fitter, arms[0][1])
-    return RankResult(request, part, digests, notes, *results, difference=difference, reason=reason, scenes=inside)
+    return RankResult(
+        request,
+        part,
+        digests,
+        notes,
+        before=results[0],
+        after=results[1] if len(results) > 1 else None,
+        difference=difference,
+        reason=reason,
+        scenes=inside,
+    )
 
 
 def notes_of(part: Part, fitter: Fitter) -> list[str]:

@@ -97,7 +97,7 @@ def towards(one: Mapping[str, Any], arm: str) -> str:
     if len(groups) != 2:
         return ""
     before, after = one["arms"]["original"]["words"], one["arms"][arm]["words"]
-    moved = {group: [] for group in groups}
+    moved: dict[str, list[float]] = {group: [] for group in groups}
     for word, own in before.items():
         for group in groups:
             a, b = own["groups"][group]["estimate"], after[word]["groups"][group]["estimate"]
