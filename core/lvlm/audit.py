@@ -12,6 +12,7 @@ import numpy as np
 from core.config import UNKNOWN, Edit, InputError
 from core.gallery import Gallery, open_gallery
 from core.interventions import matched_random_edits
+from core.interventions.neuron_edit import check_neurons
 from core.lvlm import doors
 from core.lvlm.ability import PUBLISHED, AbilitySet, published_set, shipped_set
 from core.lvlm.answering import Pictures, answers, prepare
@@ -26,7 +27,6 @@ from core.lvlm.questions import Question
 from core.lvlm.spec import LvlmSpec
 from core.lvlm.token_method import METHODS, Evidence, TokenEdit, TokenMethod
 from core.lvlm.vla_files import read_vla
-from core.store import array_digest
 
 if TYPE_CHECKING:
     from core.saes.checkpoint import SAEFile
@@ -142,6 +142,7 @@ def run_lvlm(
         seen = _words_asked(protocol, words, model, book)
         edit, said = choose(spec.edit, sae.sae, probe, seen, tokens, labelled, progress)
         notes += said
+        check_neurons(edit.edit, sae.sae.config.d_sae)
     arms, absent = arms_of(spec, model, sae, probe, edit, tokens)
     prob, right, lost = _answered(asked, ability, arms, folder, progress)
     kind_words = tuple(protocol.words(words))
@@ -334,11 +335,3 @@ def _words_asked(protocol: Any, words: Sequence[str], model: Lvlm, book: Book) -
     """One question a word, for choosing neurons."""
     closed = model.known_words is not None
     return [protocol.questions(word, 0, 0, book, closed)[0] for word in protocol.words(words)]
-
-
-def evidence_digest(evidence: AnswerEvidence) -> str:
-    """One number for all answers."""
-    import hashlib
-
-    parts = "".join(f"{name}{array_digest(value)}" for name, value in sorted(evidence.arrays().items()))
-    return hashlib.sha256(parts.encode()).hexdigest()
