@@ -24,6 +24,7 @@ from core.lvlm.numbers import numbers_of
 from core.lvlm.pictures import chosen_rows, pictures_of, probe_of
 from core.lvlm.protocol import PROTOCOLS
 from core.lvlm.questions import Question
+from core.lvlm.read_rows import READ, read_fingerprint
 from core.lvlm.spec import LvlmSpec
 from core.lvlm.token_method import METHODS, Evidence, TokenEdit, TokenMethod
 from core.lvlm.vla_files import read_vla
@@ -291,6 +292,9 @@ def require_fits(model: Lvlm, sae: SAEFile) -> None:
             "residual attach point or of read tokens"
         )
     width = read_width(model)
+    if sae.fingerprint is not None and sae.attach == READ:
+        sae.require(read_fingerprint(model, width), model.name)
+        return
     if wanted != width:
         raise InputError(
             f"the SAE {sae.name!r} reads {wanted} columns, but {model.name} reads tokens of {width}; choose another"
@@ -304,7 +308,7 @@ def require_fits(model: Lvlm, sae: SAEFile) -> None:
 
 def fit_notes(model: Lvlm, sae: SAEFile | None) -> list[str]:
     """What could not be compared between SAE and model."""
-    if sae is None or (sae.fingerprint and UNKNOWN not in (sae.fingerprint.weights, model.tower)):
+    if sae is None or sae.attach == READ or (sae.fingerprint and UNKNOWN not in (sae.fingerprint.weights, model.tower)):
         return []
     return [f"whether the SAE {sae.name!r} belongs to {model.name} could not be compared: weights are not known"]
 
