@@ -31,6 +31,8 @@ UNKNOWN = "unknown"
 
 Progress = Callable[[int, int, str], None]
 """How far a long computation is, for whoever waits: done, of how many, what is being done."""
+KEPT = "kept from an earlier run"
+"""How the report of what an earlier run had done ends: it took this run no time."""
 
 NOTHING = 1e-4
 """Share of a length below which what a method leaves of an embedding has no direction that anybody should read.

@@ -11,9 +11,9 @@ import numpy as np
 from PIL import Image
 
 from core.backbones.token_draw import TokenDraw
-from core.config import Attach, Fingerprint, InputError, Progress, Side, TowerPrecision, digest_of
+from core.config import KEPT, Attach, Fingerprint, InputError, Progress, Side, TowerPrecision, digest_of
 from core.datasets.base import ItemTable
-from core.datasets.images import PixelBudget, ReadImage, read_image, thumbnail_jpeg
+from core.datasets.images import PixelBudget, ReadImage, read_image
 from core.datasets.picture_files import locate
 from core.gallery.chunks import Chunk
 from core.gallery.speed import EXACT, GAP, Speed
@@ -29,9 +29,6 @@ READ_AHEAD = 2
 
 PIXEL_BUDGET = 256_000_000
 """Pixels of decoded pictures held at a time (768 MB as RGB): few very large pictures are decoded side by side."""
-
-KEPT = "kept from an earlier run"
-"""What a report of progress says where nothing had to be done."""
 
 T = TypeVar("T")
 
@@ -262,7 +259,7 @@ class _Readers:
             with self.budget.share() as take:
                 read = self._read(file, take)
                 into[...] = self.job.backbone.pixels(read.image)
-                return _Prepared(thumbnail_jpeg(read.image), read.note)
+                return _Prepared(read.thumbnail(), read.note)
         except InputError as error:
             return error
 
