@@ -44,7 +44,7 @@ def many(state: AppState, gallery: Gallery, attribute: str, file: "SAEFile | Non
             asked = tuple(dict.fromkeys(one.strip() for one in words.split(",") if one.strip()))
             _run(state, gallery, attribute, file, own, str(protocol), int(n), asked)
     made = state.filters.get(RESULT)
-    if made is not None:
+    if isinstance(made, dict):
         with guard():
             _show(gallery, made)
     with guard():
@@ -186,12 +186,12 @@ def _sweep(state: AppState, gallery: Gallery, attribute: str, file: "SAEFile | N
         return
     st.markdown("**Sweep: how much gap is left, and what it costs**")
     along = st.segmented_control(
-        "Along", list(ALONG), default="strength", format_func=ALONG.get, label_visibility="collapsed"
+        "Along", list(ALONG), default="strength", format_func=ALONG.__getitem__, label_visibility="collapsed"
     )
     if st.button("Sweep", icon=":material/show_chart:") and along:
         state.set_filter(SWEPT, _swept(state, gallery, attribute, file, own, along))
     found = state.filters.get(SWEPT)
-    if found:
+    if isinstance(found, dict):
         points = found["points"]
         figure = charts.sweep(
             [p.value for p in points], [p.gap for p in points], [p.ability for p in points], found["along"]

@@ -130,11 +130,18 @@ def by_rule(state: AppState, of: "Gallery", name: str, file: "SAEFile") -> tuple
 def edit(state: AppState, of: "Gallery", name: str, file: "SAEFile | None", neurons: Sequence[int]) -> "TokenEdit":
     """What is switched, as the page's controls say."""
     from core.lvlm.audit import own_tokens
-    from core.lvlm.token_method import TokenEdit
+    from core.lvlm.token_method import Hold, TokenEdit
 
-    hold = "probe mean" if state.filters.get("ask-hold", OFF) == HELD else "value"
+    hold: Hold = "probe mean" if state.filters.get("ask-hold", OFF) == HELD else "value"
     made = TokenEdit(Edit(tuple(neurons)), own_tokens(model(state), file), hold)
-    return replace(made, edit=replace(made.edit, strength=float(state.filters.get("ask-strength", 1.0))))
+    return replace(made, edit=replace(made.edit, strength=strength(state)))
+
+
+def strength(state: AppState) -> float:
+    """How far the neurons are switched, from 0 to 1, as the page's slider says."""
+    chosen = state.filters.get("ask-strength", 1.0)
+    assert isinstance(chosen, float), "a slider of floats keeps a float"
+    return chosen
 
 
 def facts(state: AppState, of: "Gallery", file: "SAEFile | None", own: "TokenEdit") -> dict[str, str]:
