@@ -91,6 +91,11 @@ class Texts:
         """Embeddings (n, d_in) at the SAE's attach point."""
         return self.pooled if self.at_sae is None else self.at_sae
 
+    @property
+    def labels(self) -> np.ndarray:
+        """Number of the block of each row (n,): its group, where there is a block for every group."""
+        return np.repeat(np.arange(len(self.sizes)), self.sizes)
+
     def blocks(self, at: Attach | Literal["x"] = "pooled") -> list[np.ndarray]:
         """The rows of each block; `at` "x" gives them at the SAE's attach point."""
         rows = self.x if at == "x" else self.pooled
@@ -127,6 +132,8 @@ class Evidence:
     """SAE of the side that the method changes."""
     missing: Mapping[str, str] = field(default_factory=dict)
     """Why a role or the references are not there."""
+    side: Side = "image"
+    """Of the searched items; queries are texts."""
 
     def text(self, role: Role) -> Texts:
         """The texts of a role; InputError saying what is missing and why."""
@@ -285,6 +292,10 @@ class Intervention(ABC):
 
     @abstractmethod
     def __call__(self, material: Material, edit: Edit = NO_EDIT, fitted: Any = None) -> np.ndarray: ...
+
+    def remarks(self, material: Material, fitted: Any = None) -> tuple[str, ...]:
+        """What people have to know of these rows besides the result, one line each: guarantees, rows that turn."""
+        return ()
 
     def on_arrays(self, arrays: Arrays) -> dict[str, np.ndarray]:
         """The method on bare arrays named as its paper's recorded values are; `out` is the result."""

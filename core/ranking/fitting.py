@@ -249,7 +249,8 @@ class Fitter:
             found, attach = plan.labelled, (sae.attach or "pooled") if sae and method.changes != "query" else "pooled"
             at = [found.gallery.embeddings(a)[found.rows] for a in ("pooled", attach)]
             references = References(np.asarray(at[0], dtype=np.float32), found.labels, np.asarray(at[1], np.float32))
-        return Evidence(self.request.attribute, self.groups, texts, references, sae.sae if sae else None, plan.missing)
+        numbers, side = sae.sae if sae else None, self.scene.gallery.side
+        return Evidence(self.request.attribute, self.groups, texts, references, numbers, plan.missing, side)
 
     def _texts(self, said: Said, method: Intervention) -> Texts:
         attaches = self.attaches(method)
