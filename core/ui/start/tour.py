@@ -51,8 +51,8 @@ def _cost(state: AppState) -> None:
 
 def _say(state: AppState) -> None:
     state.set_attribute(ATTRIBUTE)
-    state.set_filter("ask-question", SAID)
-    state.set_filter("ask-view", None)
+    ASK_QUESTION.put(state, SAID)
+    ASK_VIEW.put(state, None)
 
 
 def _upload(state: AppState) -> None:
