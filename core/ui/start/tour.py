@@ -9,7 +9,7 @@ import streamlit as st
 from core.config import Edit, InputError
 from core.ui.parts import frame
 from core.ui.session import cache, jobs, links
-from core.ui.session.choices import COMPARE_VIEW, START_VIEW, Choice
+from core.ui.session.choices import ASK_QUESTION, ASK_VIEW, COMPARE_VIEW, START_VIEW, Choice
 from core.ui.session.state import AppState, get_state
 
 if TYPE_CHECKING:
