@@ -186,13 +186,13 @@ class Edit:
         if neurons and neurons[0] < 0:
             raise InputError(f"neuron {neurons[0]} was given; neurons are numbered from 0")
         for name, low, high in (("strengths", 0.0, 1.0), ("gammas", -math.inf, math.inf)):
-            own = [float(value) for value in getattr(self, name)]
-            if own and (len(own) != len(given) or len(neurons) != len(given)):
-                raise InputError(f"{len(own)} {name} were given for {len(given)} neurons; expected one for each")
-            if not all(math.isfinite(value) and low <= value <= high for value in own):
-                raise InputError(f"{name} were {own}; expected {'numbers from 0 to 1' if high == 1 else 'finite'}")
-            by_neuron = dict(zip(given, own, strict=True)) if own else {}
-            object.__setattr__(self, name, tuple(by_neuron[j] for j in neurons) if own else ())
+            values = [float(value) for value in getattr(self, name)]
+            if values and (len(values) != len(given) or len(neurons) != len(given)):
+                raise InputError(f"{len(values)} {name} were given for {len(given)} neurons; expected one for each")
+            if not all(math.isfinite(value) and low <= value <= high for value in values):
+                raise InputError(f"{name} were {values}; expected {'numbers from 0 to 1' if high == 1 else 'finite'}")
+            by_neuron = dict(zip(given, values, strict=True)) if values else {}
+            object.__setattr__(self, name, tuple(by_neuron[j] for j in neurons) if values else ())
         object.__setattr__(self, "neurons", neurons)
         for name, low, high in (("strength", 0.0, 1.0), ("alpha", 0.0, 1.0), ("gamma", -math.inf, math.inf)):
             value = float(getattr(self, name))
@@ -211,7 +211,7 @@ class Edit:
     @property
     def each_strength(self) -> tuple[float, ...]:
         """s of every switched neuron, in the order of `neurons`."""
-        return tuple(self.strength * own for own in self.strengths or (1.0,) * len(self.neurons))
+        return tuple(self.strength * strength for strength in self.strengths or (1.0,) * len(self.neurons))
 
     @property
     def each_gamma(self) -> tuple[float, ...]:
@@ -220,21 +220,20 @@ class Edit:
 
     def toggled(self, neuron: int) -> "Edit":
         """The same edit without this neuron, or with it (at strength 1 and the common gamma); others keep their own."""
-        own = {name: dict(zip(self.neurons, getattr(self, name), strict=False)) for name in ("strengths", "gammas")}
         neurons = tuple(set(self.neurons) ^ {int(neuron)})
-        defaults = {"strengths": 1.0, "gammas": self.gamma}
-        kept = {
-            name: tuple(values.get(j, defaults[name]) for j in neurons) if values else ()
-            for name, values in own.items()
-        }
-        return replace(self, neurons=neurons, **kept)
+
+        def each(values: tuple[float, ...], otherwise: float) -> tuple[float, ...]:
+            by_neuron = dict(zip(self.neurons, values, strict=False))
+            return tuple(by_neuron.get(j, otherwise) for j in neurons) if values else ()
+
+        return replace(self, neurons=neurons, strengths=each(self.strengths, 1.0), gammas=each(self.gammas, self.gamma))
 
     def to_json(self) -> dict[str, Any]:
         """All settings; own strengths and gammas only where there are any."""
         value = {**asdict(self), "neurons": list(self.neurons)}
         for name in ("strengths", "gammas"):
-            own = list(value.pop(name))
-            value |= {name: own} if own else {}
+            values = list(value.pop(name))
+            value |= {name: values} if values else {}
         return value
 
     @property

@@ -30,8 +30,8 @@ def standardised_gaps(scores: np.ndarray, is_first: np.ndarray) -> np.ndarray:
 
 def ranks(values: Sequence[float]) -> np.ndarray:
     """Ranks from 1, ties share their mean rank."""
-    values = np.asarray(values, dtype=np.float64)
-    return np.array([(values < v).sum() + ((values == v).sum() + 1) / 2 for v in values])
+    x = np.asarray(values, dtype=np.float64)
+    return np.array([(x < v).sum() + ((x == v).sum() + 1) / 2 for v in x])
 
 
 def spearman(x: Sequence[float], y: Sequence[float]) -> float:

@@ -14,7 +14,7 @@ from urllib.request import getproxies
 
 import torch
 
-from core.backbones.base import BACKBONES, Backbone, Family, default_device, other_names
+from core.backbones.base import BACKBONES, Backbone, Family, Foreign, default_device, other_names
 from core.backbones.clip_backbone import ClipBackbone
 from core.backbones.tokens import CompactTokens, OpenTokens, Tokens
 from core.backbones.vocabulary import CompactVocabulary
@@ -245,8 +245,8 @@ def _tag_weights(whole: str, settings: Mapping[str, Any]) -> Path:
     url = settings.get("url", "")
     here = [placed / file for file in files]
     here += [Path.home() / ".cache" / "clip" / url.rpartition("/")[2]] if url else []
-    found = next((path for path in here if path.is_file()), None) or _cached(repository, files)
-    return found or _downloaded(whole, repository, files, placed)
+    weights = next((path for path in here if path.is_file()), None) or _cached(repository, files)
+    return weights or _downloaded(whole, repository, files, placed)
 
 
 def _cached(repository: str, files: Sequence[str]) -> Path | None:
@@ -255,8 +255,8 @@ def _cached(repository: str, files: Sequence[str]) -> Path | None:
     from huggingface_hub.errors import HFValidationError
 
     try:
-        found = (try_to_load_from_cache(repository, file) for file in files)
-        return next((Path(path) for path in found if isinstance(path, str)), None)
+        cached = (try_to_load_from_cache(repository, file) for file in files)
+        return next((Path(path) for path in cached if isinstance(path, str)), None)
     except HFValidationError:
         return None
 
@@ -290,7 +290,7 @@ def _reachable() -> bool:
     return True
 
 
-def _tokens(source: Source, model: torch.nn.Module, config: Mapping[str, Any]) -> Tokens:
+def _tokens(source: Source, model: Foreign, config: Mapping[str, Any]) -> Tokens:
     """The tokenizer that belongs to the model."""
     from open_clip import get_tokenizer
 
@@ -315,8 +315,8 @@ def _in_turn(steps: Sequence[Callable[[Any], Any]]) -> Callable[[Any], Any]:
 
 
 def _near(name: str, known: Sequence[str]) -> str:
-    found = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
-    return f"did you mean {', '.join(found)}? " if found else ""
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
+    return f"did you mean {', '.join(near)}? " if near else ""
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from tqdm import tqdm
 
-from core.config import KEPT
+from core.config import KEPT, Progress
 from core.store import plain
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output, nothing else.")]
@@ -28,7 +28,7 @@ def emit(document: Mapping[str, Any], as_json: bool, lines: Callable[[], Iterato
 
 
 @contextmanager
-def progress_bar() -> Iterator[Callable[[int, int, str], None]]:
+def progress_bar() -> Iterator[Progress]:
     """A `progress(done, total, what)` that draws on standard error, one bar for each stage named by `what`.
 
     Nothing is drawn of a stage that is over within BAR_DELAY, and an unfinished bar is wiped where the work fails: a

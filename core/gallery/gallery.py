@@ -153,8 +153,8 @@ class Gallery:
 
         An item without a value there has a number of its own.
         """
-        found = self._labels.clusters()
-        return None if found is None else found.numbers
+        clusters = self._labels.clusters()
+        return None if clusters is None else clusters.numbers
 
     def fingerprint(self, attach: Attach = "pooled") -> Fingerprint:
         """The model, place and treatment that the embeddings of `attach` came from."""
@@ -163,10 +163,10 @@ class Gallery:
 
     def info(self) -> dict[str, Any]:
         """What to know before any metric: counts, groups with unknowns, halves, fingerprints, provenance."""
-        said = ("schema", "name", "kind", "n", "licence", "provenance", "source", "split", "created_at", "software")
+        keys = ("schema", "name", "kind", "n", "licence", "provenance", "source", "split", "created_at", "software")
         halves = self._labels.halves()
         return {
-            **{key: self.manifest.get(key) for key in said},
+            **{key: self.manifest.get(key) for key in keys},
             "digest": self.digest,
             "attributes": {name: self.group_counts(name) for name in self.attributes},
             "halves": {half: int((halves == half).sum()) for half in ("probe", "evaluation")},
@@ -186,11 +186,16 @@ class Gallery:
         return self._labels.table
 
     def item_id(self, i: int) -> str:
-        return self._labels.column("id")[int(i)].as_py()
+        return self._ids()[int(i)].as_py()
 
     def item_ids(self, rows: np.ndarray) -> list[str]:
         """The ids of several rows at once."""
-        return self._labels.column("id").take(pa.array(np.asarray(rows, dtype=np.int64))).to_pylist()
+        return self._ids().take(pa.array(np.asarray(rows, dtype=np.int64))).to_pylist()
+
+    def _ids(self) -> pa.Array:
+        ids = self._labels.column("id")
+        assert ids is not None, "every gallery has ids"
+        return ids
 
     def text(self, i: int) -> str:
         """The caption of item i; "" for an image."""
@@ -326,12 +331,12 @@ class Gallery:
 
         They come as one matrix, or as blocks of consecutive rows that need not fit in memory together, with d_sae.
         """
-        if sparse.issparse(codes):
-            if codes.shape[0] != self.n:
-                raise InputError(
-                    f"codes of {codes.shape[0]} rows were given for the {self.n} items of gallery {self.name}"
-                )
-            codes, d_sae = [codes], codes.shape[1]
+        if d_sae is None:
+            matrix = sparse.csr_matrix(codes)
+            rows, d_sae = matrix.shape
+            if rows != self.n:
+                raise InputError(f"codes of {rows} rows were given for the {self.n} items of gallery {self.name}")
+            codes = [matrix]
         write_codes(self.path, sae_digest, codes, (self.n, d_sae), progress)
         self._made.forget(("codes", sae_digest))
         written = self.codes(sae_digest)

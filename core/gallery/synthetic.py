@@ -43,13 +43,14 @@ def synth_gallery(
     about = About(
         Path(out).name, "images", f"synthetic, n {n}, d {d}, seed {seed}", "CC0-1.0", "numbers drawn at random"
     )
-    model = {"weights": digest_of(["synthetic", d, seed]), "side": "image", "attach": "pooled", "d": d}
+    weights = digest_of(["synthetic", d, seed])
+    fingerprint = Fingerprint("synthetic", weights, side="image", attach="pooled", d=d, normalised=False)
     with resumable_folder(Path(out), replace) as workplace:
         folder = workplace / "assembled"
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
         write_rows(folder / "pooled.npy", _blocks(n, d, seed, numbers, progress), n, d, np.dtype(np.float32))
-        finish_gallery(folder, frame, about, {"pooled": Fingerprint("synthetic", **model, normalised=False)})
+        finish_gallery(folder, frame, about, {"pooled": fingerprint})
         publish(folder, Path(out), replace)
     return Gallery(Path(out))
 

@@ -204,22 +204,31 @@ def _repeated(pictures: Pictures, r: int, ids: torch.Tensor) -> dict[str, torch.
 
 
 def _of_one(features: Any, r: int, n: int) -> Any:
-    """Features of one of n pictures: a list, or rows of equal number."""
-    given = features.pooler_output
-    own = copy.copy(features)
-    own["pooler_output"] = [given[r]] if isinstance(given, list | tuple) else given.chunk(n)[r]
-    if features.get("deepstack_features") is not None:
-        own["deepstack_features"] = [one.chunk(n)[r] for one in features.deepstack_features]
-    return own
+    """Features of one of n pictures."""
+    return _each(features, lambda given: _part(given, r, n))
 
 
 def _times(features: Any, times: int) -> Any:
     """The features of one picture for as many questions."""
+    return _each(
+        features,
+        lambda given: (
+            type(given)(list(given) * times) if isinstance(given, list | tuple) else torch.cat([given] * times)
+        ),
+    )
+
+
+def _part(given: Any, r: int, n: int) -> Any:
+    """One picture's part of a list, or of rows of equal number."""
+    return type(given)([given[r]]) if isinstance(given, list | tuple) else given.chunk(n)[r]
+
+
+def _each(features: Any, change: Callable[[Any], Any]) -> Any:
+    """Features with `change` made of what is projected, and of what is carried around the tower's last layers."""
     own = copy.copy(features)
-    given = features.pooler_output
-    own["pooler_output"] = list(given) * times if isinstance(given, list | tuple) else torch.cat([given] * times)
+    own["pooler_output"] = change(features.pooler_output)
     if features.get("deepstack_features") is not None:
-        own["deepstack_features"] = [torch.cat([one] * times) for one in features.deepstack_features]
+        own["deepstack_features"] = [change(one) for one in features.deepstack_features]
     return own
 
 

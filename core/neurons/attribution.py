@@ -123,7 +123,7 @@ def mean_contributions(attributions: Sequence[Attribution]) -> np.ndarray:
     A neuron that pulls one query towards men and another towards women is positive for both where the first set is
     the group that each of them prefers.
     """
-    return np.mean([found.contributions for found in attributions], axis=0)
+    return np.mean([attribution.contributions for attribution in attributions], axis=0)
 
 
 def _scaled(csc: sparse.csc_matrix, rows: np.ndarray, weights: np.ndarray) -> sparse.csr_matrix:

@@ -127,7 +127,7 @@ def _load_ours(folder: Path) -> SAEFile:
     try:
         given = dict(document["config"])
         kind = SAES.get(shape_of(given).arch).Config
-        known = {*SHAPE, *(one.name for one in own_settings(kind))}
+        known = {*SHAPE, *(setting.name for setting in own_settings(kind))}
         surplus = sorted(set(given) - known - set(ONCE_OF_ALL))
         config = sae_config(**{key: value for key, value in given.items() if key in known}, stored=given)
         schema, weights = document["schema"], document["weights"]

@@ -16,7 +16,8 @@ CONFIG, WEIGHTS = "config.json", "weights.safetensors"
 
 
 class _Shaped(Protocol):
-    config: SAEConfig
+    @property
+    def config(self) -> SAEConfig: ...
 
 
 class MadeFor:

@@ -106,5 +106,5 @@ def _config_and_rule(given: Mapping[str, Any], named: str | None) -> tuple[SAECo
     from core.saes.base import SAES, sae_config
 
     kind = SAES.get(shape.arch)
-    own = {one.name: given[one.name] for one in own_settings(kind.Config) if one.name in given}
-    return sae_config(*(given[name] for name in SHAPE), stored=given, **own), _known(kind.rule, shape.arch)
+    settings = {setting.name: given[setting.name] for setting in own_settings(kind.Config) if setting.name in given}
+    return sae_config(*(given[name] for name in SHAPE), stored=given, **settings), _known(kind.rule, shape.arch)

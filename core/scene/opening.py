@@ -5,11 +5,10 @@ from typing import TYPE_CHECKING
 
 from core.config import InputError, Side
 from core.gallery import Gallery, open_gallery
+from core.scene.encoders import text_model
 from core.scene.scene import SAEs, Scene
-from core.scene.texts import gallery_model
 
 if TYPE_CHECKING:
-    from core.backbones.base import Backbone
     from core.saes.checkpoint import SAEFile
 
 
@@ -62,16 +61,3 @@ def shipped_saes_for(gallery: Gallery, sides: Sequence[Side] = ("image", "text")
             if file.fingerprint is not None and file.fingerprint.weights == gallery.fingerprint("pooled").weights:
                 saes[side] = file
     return saes
-
-
-def text_model(
-    gallery: Gallery, texts: Sequence[str], model: str | None = None, pretrained: str | None = None
-) -> "Backbone | None":
-    """The encoder of texts; None where the gallery knows their embeddings, or any embeddings of prompts at all.
-
-    A model that is asked for by name is always loaded.
-    """
-    known = all(gallery.prompt_embedding(text) is not None for text in texts)
-    if model is None and (known or gallery.prompts):
-        return None
-    return gallery_model(gallery, model, pretrained)

@@ -3,17 +3,14 @@
 import difflib
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from core.backbones.text_side import TextSide
 from core.config import UNKNOWN, Attach, InputError, digest_of
 from core.gallery import Gallery
+from core.scene.encoders import no_text_encoder
 from core.scene.scene import Scene
-
-if TYPE_CHECKING:
-    from core.backbones.base import Backbone
 
 
 def query_embedding(scene: Scene, text: str) -> np.ndarray:
@@ -100,34 +97,3 @@ def _cannot_embed(strange: list[str], attaches: tuple[Attach, ...], gallery: Gal
     near = difflib.get_close_matches(strange[0], prompts, n=5, cutoff=0.3) or prompts[:5]
     why = f"{strange[0]!r} is not among its known prompts; near ones: {', '.join(near)}"
     return no_text_encoder(gallery, why)
-
-
-def no_text_encoder(gallery: Gallery, why: str = "") -> str:
-    """What is said everywhere where a prompt meets a gallery whose text encoder is not here, with the three ways out.
-
-    Parameters
-    ----------
-    why : what was tried, in words.
-    """
-    name, tried = gallery.fingerprint("pooled").model, f": {why}" if why else ""
-    return (
-        f"no text encoder of gallery {gallery.name} is here, which {name!r} embedded{tried}; choose that model with "
-        "its weights (--model NAME:WEIGHTS, a download or a file put where its message says), or import the gallery "
-        "with embeddings of known prompts (--texts with --text-table), or give the embedding of the query "
-        "(--query-embedding)"
-    )
-
-
-def gallery_model(gallery: Gallery, model: str | None = None, pretrained: str | None = None) -> "Backbone":
-    """The text encoder of a gallery: the named model, else the one that the gallery says.
-
-    InputError : it cannot be loaded; names the ways out.
-    """
-    from core.backbones.base import load_model
-
-    if model is not None:
-        return load_model(model, pretrained)
-    try:
-        return load_model(gallery.fingerprint("pooled").model, pretrained)
-    except InputError as error:
-        raise InputError(no_text_encoder(gallery, str(error))) from None

@@ -63,8 +63,8 @@ def exchange_of(before: np.ndarray, after: np.ndarray, groups: np.ndarray, n_gro
     """
 
     def counted(rows: np.ndarray) -> tuple[int, ...]:
-        own = groups[rows]
-        return tuple(np.bincount(own[own >= 0], minlength=n_groups).tolist())
+        of_rows = groups[rows]
+        return tuple(np.bincount(of_rows[of_rows >= 0], minlength=n_groups).tolist())
 
     return Exchange(
         counted(np.setdiff1d(before, after)),

@@ -100,9 +100,9 @@ def over_prompts(
     deviation = shared
     if n > 1:
         total = shared.var(axis=0)
-        own = np.nanvar(noise, axis=0).sum(axis=0) / n**2
+        inside = np.nanvar(noise, axis=0).sum(axis=0) / n**2
         # rounded: the root makes much of the last digit where nothing is shared
-        kept = np.sqrt(np.clip(np.round(1.0 - own / np.where(total > 0, total, 1.0), 12), 0.0, 1.0))
+        kept = np.sqrt(np.clip(np.round(1.0 - inside / np.where(total > 0, total, 1.0), 12), 0.0, 1.0))
         deviation = widening(n) * _resampled_mean(observed, draws, seed) + kept * shared
     lo, hi = np.quantile(deviation, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
     mean = observed.mean(axis=0)

@@ -33,8 +33,8 @@ def mean_of(values: Sequence[float] | np.ndarray, within: tuple[float, float] = 
         lo, hi = (least + (most - least) * float(end) for end in share)
         return Estimate(mean, lo, hi, len(x))
     half = float(student(len(x)) * x.std(ddof=1) / np.sqrt(len(x)))
-    lo, hi = kept_within(mean, mean - half, mean + half, within)
-    return Estimate(mean, float(lo), float(hi), len(x))
+    ends = kept_within(mean, mean - half, mean + half, within)
+    return Estimate(mean, float(ends[0]), float(ends[1]), len(x))
 
 
 def kept_within(

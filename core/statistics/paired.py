@@ -50,11 +50,11 @@ def paired_draws(
     before, after = np.asarray(before), np.asarray(after)
     union, place = np.unique(np.concatenate([before, after]), return_inverse=True)
     weights = np.random.default_rng(seed).poisson(1.0, size=(draws, len(union)))
-    lists = (
+    first, second = (
         weighted_lists(groups[rows], weights[:, columns], k)
         for rows, columns in ((before, place[: len(before)]), (after, place[len(before) :]))
     )
-    return PairedDraws(*lists, len(np.setxor1d(before[:k], after[:k])), seed)
+    return PairedDraws(first, second, len(np.setxor1d(before[:k], after[:k])), seed)
 
 
 def resampled_counts(weights: np.ndarray, groups: np.ndarray, k: int, n_groups: int) -> np.ndarray:

@@ -12,7 +12,7 @@ from core.edits.choosing import EditChoice, choose_edits
 from core.figures import Picture, Series
 from core.neurons import codes_of, social_neurons
 from core.ranking import RankRequest, controls
-from core.scene.texts import gallery_model
+from core.scene.encoders import gallery_model
 from core.statistics import CORRECTIONS, NORMAL, Lean, auc_estimate, corrected, lean_of, share_estimate
 from core.statistics.paired import weighted_lists
 from core.store import read_json

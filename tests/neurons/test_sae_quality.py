@@ -82,6 +82,13 @@ def test_intervals_cover_the_gap_of_the_world_they_were_drawn_from():
     assert 0.90 <= hits / 300 <= 0.99, "observed .94"
 
 
+def test_pairs_that_all_share_one_item_have_no_interval():
+    x = np.random.default_rng(0).normal(size=(4, 6))
+    gap = similarity_gap("gender", x, sparse.csr_matrix(np.abs(x)), np.array([0, 0, 1, 2]), np.arange(4))
+    assert gap.before.gap.estimate is gap.after.gap.estimate is gap.change.estimate is None
+    assert "share one item" in gap.change.reason and gap.before.random.estimate is not None
+
+
 def test_no_shared_pair_is_said():
     x, z, _ = spaces()
     found = similarity_gap("id", x, sparse.csr_matrix(z), np.arange(70), np.arange(70))

@@ -102,7 +102,7 @@ def _neurons(state: AppState, asked: why_results.Leaning, listed: list[int]) -> 
             if st.button(f"Neuron {neuron}", key=f"why-open-{neuron}", icon=":material/open_in_new:", type="tertiary"):
                 state.open_neuron(neuron, asked.side)
                 st.switch_page("pages/neurons.py")
-            top = probing.shown_evidence(asked.probe, neuron).top.rows[:STRIP]
+            top = probing.shown_examples(asked.probe, neuron).top.rows[:STRIP]
             grids.strip(asked.probe.gallery, map(int, top), f"why-{neuron}", f"neuron {neuron}")
 
 

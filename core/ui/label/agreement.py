@@ -71,7 +71,7 @@ def _disputed(desk: Desk, neuron: int, standing: Standing) -> None:
             for rater, label in standing.labels.items()
         )
         st.markdown(f"**{neuron}** :small[{labels}]")
-        top = probing.shown_evidence(desk.probe, neuron).top.rows[:STRIP]
+        top = probing.shown_examples(desk.probe, neuron).top.rows[:STRIP]
         grids.strip(desk.probe.gallery, map(int, top), f"disputed-{neuron}", f"neuron {neuron}", width=52)
         options = [f"{type}: {detail}" if detail else type for type, detail in CATEGORIES]
         with st.container(horizontal=True, vertical_alignment="bottom"):

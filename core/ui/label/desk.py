@@ -143,7 +143,7 @@ class Desk:
         """Ask for predictions on items of the neuron that were not shown; says so where there are too few."""
         from core.neurons import prediction_test
 
-        shown = probing.shown_evidence(self.probe, neuron, EACH)
+        shown = probing.shown_examples(self.probe, neuron, EACH)
         seen = np.concatenate([part.rows for part in (shown.top, shown.middle, shown.firing, shown.silent)])
         drawn = prediction_test(self.probe.codes.csc, neuron, seen, self.probe.rows, seed=secret_seed())
         LABEL_TEST.put(self.state, drawn)

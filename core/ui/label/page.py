@@ -135,7 +135,7 @@ def _name(state: AppState) -> None:
 
 
 def _neuron(desk: Desk, neuron: int) -> None:
-    probe, shown = desk.probe, probing.shown_evidence(desk.probe, neuron, EACH)
+    probe, shown = desk.probe, probing.shown_examples(desk.probe, neuron, EACH)
     share = percent(shown.n_firing / shown.n)
     _head(desk, f"Neuron {neuron}", f"fires on {shown.n_firing:,} of {shown.n:,} items ({share})")
     _type_keys(desk, neuron)

@@ -97,7 +97,7 @@ def elsewhere(probe: probing.Probe, neuron: int, attribute: str | None) -> None:
         return
     with progress("Encoding the other gallery") as report:
         there = facts.elsewhere(probe, others[chosen], report)
-    shown = probing.shown_evidence(there, neuron, OTHER)
+    shown = probing.shown_examples(there, neuron, OTHER)
     st.markdown(
         f"On **{grids.escape(there.gallery.name)}** it fires on {percent(shown.n_firing / shown.n)} of {shown.n:,}."
     )
@@ -132,7 +132,7 @@ def heat_map(state: AppState, probe: probing.Probe, neuron: int) -> None:
     """Where in one of its strongest pictures the neuron fires, for SAEs of the residual attach point."""
     if probe.gallery.side != "image" or probe.sae.attach != "residual" or not probe.gallery.has_thumbs:
         return
-    top = [int(row) for row in probing.shown_evidence(probe, neuron).top.rows]
+    top = [int(row) for row in probing.shown_examples(probe, neuron).top.rows]
     if not top:
         return
     with st.expander("Where in a picture it fires", icon=":material/grid_on:"), guard():

@@ -189,7 +189,7 @@ def _neurons(
             if st.button(f"**{neuron}**", key=f"map-open-{neuron}"):
                 state.open_neuron(neuron, side)
                 st.rerun()
-            top = probing.shown_evidence(probe, neuron).top.rows[:STRIP]
+            top = probing.shown_examples(probe, neuron).top.rows[:STRIP]
             grids.strip(probe.gallery, map(int, top), f"map-{neuron}", f"neuron {neuron}")
         if attribute is not None and group is not None:
             st.caption(social.rates_text(probe, attribute, group, neuron))

@@ -65,7 +65,7 @@ def one(state: AppState, probe: probing.Probe, side: Side, neuron: int, attribut
     """A neuron's page: what it fires on and what it does not, how often for which group, and its neighbours."""
     if not 0 <= neuron < probe.sae.sae.config.d_sae:
         raise InputError(f"the SAE {probe.sae.name} has neurons 0 to {probe.sae.sae.config.d_sae - 1}, not {neuron}")
-    shown = probing.shown_evidence(probe, neuron, EACH)
+    shown = probing.shown_examples(probe, neuron, EACH)
     _head(state, probe, side, neuron, attribute)
     share = f"{shown.n_firing:,} of {shown.n:,} items ({percent(shown.n_firing / shown.n)})"
     st.markdown(

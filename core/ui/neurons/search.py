@@ -131,5 +131,5 @@ def _row(state: AppState, probe: probing.Probe, side: Side, neuron: int, text: s
     with st.container(border=True), st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         social.open_button(state, side, neuron, "search")
         st.markdown(f":small[**{text}**]{rates}", width=300)
-        top = probing.shown_evidence(probe, neuron).top.rows[:STRIP]
+        top = probing.shown_examples(probe, neuron).top.rows[:STRIP]
         grids.strip(probe.gallery, map(int, top), f"search-{neuron}", f"neuron {neuron}", width=52)

@@ -123,7 +123,7 @@ def card(state: AppState, probe: probing.Probe, attribute: str, group: str, neur
             open_button(state, probe.gallery.side, neuron, group)
             st.markdown(f":small[{rates_text(probe, attribute, group, neuron)}]", width="stretch")
         st.markdown(f":small[{answers_text(probe, attribute, group, neuron)}]")
-        top = probing.shown_evidence(probe, neuron).top.rows[:7]
+        top = probing.shown_examples(probe, neuron).top.rows[:7]
         grids.strip(probe.gallery, map(int, top), f"{group}-{neuron}", f"neuron {neuron}", width=52)
 
 

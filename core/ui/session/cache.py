@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import streamlit as st
 
-from core.config import ASSETS, Fingerprint, InputError, Side, digest_of
+from core.config import ASSETS, Fingerprint, InputError, Progress, Side, digest_of
 from core.memo import Memo
 from core.saes.config import shape_of
 from core.store import read_json
@@ -227,7 +227,7 @@ def _index(path: str, stamped: str, _gallery: "Gallery") -> "FlatIndex":
     return FlatIndex(_gallery.unit())
 
 
-def codes(of: "Gallery", by: "SAEFile", progress: Callable[[int, int, str], None] | None = None) -> "Codes":
+def codes(of: "Gallery", by: "SAEFile", progress: Progress | None = None) -> "Codes":
     """Sparse codes of a gallery under an SAE: the stored ones, else computed and stored in the gallery's folder."""
     stored = of.codes(by.digest)
     if stored is not None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
     from core.gallery import Codes, Gallery
-    from core.neurons import Answers, Association, Evidence, Lift, SocialNeurons
+    from core.neurons import Answers, Association, Examples, Lift, SocialNeurons
     from core.saes.checkpoint import SAEFile
     from core.ui.session.uploads import Upload
 
@@ -110,14 +110,14 @@ def tau_that_finds(probe: Probe, attribute: str, group: str) -> float | None:
     return None
 
 
-def shown_evidence(probe: Probe, neuron: int, size: int = 12) -> "Evidence":
+def shown_examples(probe: Probe, neuron: int, size: int = 12) -> "Examples":
     """Top, middle, random firing and silent items of a neuron in the probe set."""
-    from core.neurons import evidence
+    from core.neurons import examples_of
 
-    def compute() -> "Evidence":
-        return evidence(probe.codes.csc, neuron, size, size, size, 0, size, probe.rows)
+    def compute() -> "Examples":
+        return examples_of(probe.codes.csc, neuron, size, size, size, 0, size, probe.rows)
 
-    return cache.result("evidence", [*probe.parts, neuron, size], compute)
+    return cache.result("examples", [*probe.parts, neuron, size], compute)
 
 
 def rates(probe: Probe, neuron: int, attribute: str) -> dict[str, Estimate]:
@@ -273,7 +273,7 @@ def suggested(state: AppState, side: Side, attribute: str, tau: float) -> tuple[
             why.setdefault(j, (f"{group}, AUC {auc(probe, j, attribute, group):.2f}", False))
     suggestions = []
     for j, (words, specific) in list(why.items())[:MOST]:
-        top = shown_evidence(probe, j).top.rows[:STRIP]
+        top = shown_examples(probe, j).top.rows[:STRIP]
         suggestions.append(Suggestion(j, words, tuple(map(int, top)), specific))
     return suggestions, probe
 

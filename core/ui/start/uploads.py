@@ -214,6 +214,6 @@ def _examples(upload: Upload, file: "SAEFile") -> "tuple[Gallery, Codes] | None"
 
 def _top(codes: "Codes", neuron: int, most: int) -> list[int]:
     """Rows on which a neuron fires strongest."""
-    from core.neurons import evidence
+    from core.neurons import examples_of
 
-    return [int(row) for row in evidence(codes, neuron, most, 0, 0, n_random=0).top.rows]
+    return [int(row) for row in examples_of(codes, neuron, most, 0, 0, n_random=0).top.rows]

@@ -170,7 +170,7 @@ def test_what_a_point_is_comes_in_pictures_or_words(world: dict[str, str], galle
     probe = found(world, gallery)
     number = int(maps.POINTS[kind](probe).numbers[0])
     tiles = map_hover.tiles(probe, kind, number)
-    rows = [number] if kind == "items" else list(probing.shown_evidence(probe, number).top.rows)
+    rows = [number] if kind == "items" else list(probing.shown_examples(probe, number).top.rows)
     assert [tile.alt for tile in tiles] == [f"Item {probe.gallery.item_id(row)}" for row in rows[: len(tiles)]]
     assert len(tiles) == min(len(rows), 3 if gallery == "captions" else 6)
     assert all(tile.picture or tile.text for tile in tiles)
