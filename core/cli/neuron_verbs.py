@@ -54,7 +54,8 @@ def neurons(
     elif gallery and sae and neuron is not None:
         one_of(half, HALVES, "--half")
         found = _answers(gallery, sae, neuron, top, half, parse_where(where or []))
-        return emit(found, as_json, lambda: _answer_lines(found))
+        emit(found, as_json, lambda: _answer_lines(found))
+        return
     elif gallery and sae and attribute:
         one_of(half, HALVES, "--half")
         document = _of_gallery(gallery, sae, attribute, tau, rule or "at-least", half, parse_where(where or []))
@@ -67,6 +68,7 @@ def neurons(
 def _of_gallery(
     name: str, sae: str, attribute: str, tau: float, rule: Any, half: Any, where: dict[str, str]
 ) -> dict[str, Any]:
+    """Many parameters: the verb's options."""
     from core.neurons import best_neurons, codes_of, social_neurons
     from core.saes.checkpoint import load_sae
     from core.scene import open_scene
