@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -77,6 +77,12 @@ def plain(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
+
+
+def write_arrays(file: IO[bytes], arrays: Mapping[str, np.ndarray], compressed: bool = False) -> None:
+    """Write named arrays as .npz; no name may be `file` or `allow_pickle`, which are numpy's own."""
+    named: dict[str, Any] = dict(arrays)  # for the checker, which would take any of them for `allow_pickle`
+    (np.savez_compressed if compressed else np.savez)(file, **named)
 
 
 # --- whole or not there -----------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ import pandas as pd
 from core.config import UNKNOWN, Fingerprint, InputError, Progress, Side, digest_of, one_of
 from core.datasets.base import NOT_STATED
 from core.datasets.captions import COLUMNS
-from core.datasets.images import read_image, thumbnail_jpeg
+from core.datasets.images import read_image
 from core.datasets.picture_files import PictureFiles, plain_name, require_one_row_each
 from core.gallery.chunks import Chunk, KeptChunk, work_through
 from core.gallery.embedding_files import Rows, open_rows
@@ -422,7 +422,7 @@ def _thumbs(names: Sequence[str], root: Path) -> Chunk:
             return b"", None
         try:
             read = read_image(root / name, name)
-            return thumbnail_jpeg(read.image), read.note
+            return read.thumbnail(), read.note
         except InputError as error:
             return error
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import numpy as np
 
@@ -12,16 +12,16 @@ from core.gallery import Gallery, open_gallery
 from core.lvlm import doors
 from core.lvlm.answering import Pictures, answers, prepare
 from core.lvlm.book import Ability, Book, read_book
-from core.lvlm.models import Lvlm
-from core.lvlm.pictures import pictures_of
+from core.lvlm.layout import read_layout
+from core.lvlm.model import Lvlm
+from core.lvlm.pictures import opened, pictures_of
 from core.lvlm.protocol import draws, instructed, kind_of
 from core.lvlm.questions import Question, lettered
 
-if TYPE_CHECKING:
-    from PIL.Image import Image
-
 SHIPPED = "default"
 PICTURES = 60
+PUBLISHED = 200
+"""Questions asked of a published set."""
 WRONG = 2
 """Wrong options beside the right one, where there are as many."""
 
@@ -78,12 +78,18 @@ def _question(one: Ability, value: str, picture: int, seed: int, book: Book, clo
     return lettered(one.kind, text, shown, shown, shown.index(right))
 
 
-def own_set(model: Lvlm, images: Sequence[Image], rows: Sequence[Mapping[str, object]]) -> AbilitySet:
-    """A published set as `core.lvlm.layouts` reads it: one question a picture, behind letters."""
+def published_set(model: Lvlm, layout: str, root: Path, n: int = PUBLISHED) -> AbilitySet:
+    """A published set in its official layout, n questions evenly over its kinds, one a picture, behind letters."""
+    rows = read_layout(layout, root, n)
+    images = [
+        opened(one.picture if isinstance(one.picture, bytes) else one.picture.read_bytes(), one.question[:40])
+        for one in rows
+    ]
     book, closed = read_book(), model.known_words is not None
     questions = []
     for one in rows:
-        options = [str(option) for option in one["options"]]  # type: ignore[attr-defined]
-        text = instructed(str(one["question"]), book, "letter", closed)
-        questions.append([lettered(str(one["kind"]), text, options, options, int(one["right"]))])  # type: ignore[call-overload]
-    return AbilitySet(prepare(model, list(images)), questions, ("",))
+        text = instructed(one.question, book, "letter", closed)
+        made = lettered(one.kind, text, one.options, one.options, one.right)
+        model.require_known(made.text)
+        questions.append([made])
+    return AbilitySet(prepare(model, images), questions, (layout,))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from core.config import InputError
 from core.lvlm import doors
 from core.lvlm.attachment import split_inputs
 from core.lvlm.library import transformers
-from core.lvlm.models import Lvlm
+from core.lvlm.model import Lvlm
 from core.lvlm.questions import Question, answer_tokens
 from core.lvlm.scoring import Scores, score
 
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
 
 Progress = Callable[[int, int, str], None]
 MARK = "{question}"
-PICTURES_AT_ONCE = 8
-ROWS_AT_ONCE = 64
+PICTURES_AT_ONCE = 16
+ROWS_AT_ONCE = 256
 """Questions in one batch of the language model."""
 
 
@@ -61,20 +62,17 @@ class Pictures:
         return self.model.attachment.tokens(self.inputs, self.tower)
 
 
-def prepare(model: Lvlm, images: Sequence[Image], head: str = "") -> list[Pictures]:
-    """Pictures in chunks, each through the processor and the tower once.
+def prepare(model: Lvlm, images: Sequence[Image]) -> list[Pictures]:
+    """Pictures in chunks, in their order, each through the processor and the tower once.
 
     Pictures whose prompts differ in length (tiles) never share a chunk.
     """
     before, tail = model.prompt(MARK).split(MARK)
     made: list[Pictures] = []
-    waiting: dict[tuple, list[Image]] = {}
-    for image in images:
-        waiting.setdefault((image.size,) if _tiled(model) else (), []).append(image)
-    for group in waiting.values():
+    for _, run in groupby(images, key=lambda image: image.size if _tiled(model) else None):
+        group = list(run)
         for start in range(0, len(group), PICTURES_AT_ONCE):
-            part = group[start : start + PICTURES_AT_ONCE]
-            made.append(_prepared(model, part, before, tail))
+            made.append(_prepared(model, group[start : start + PICTURES_AT_ONCE], before, tail))
     return made
 
 
@@ -107,31 +105,38 @@ def logits(pictures: Pictures, questions: Sequence[Sequence[str]], edit: doors.E
     The edit is applied to what is read; projected features are computed once a picture. Where the family lets questions
     share a causal prefix, the picture's keys and values are computed once and repeated for its questions.
     """
-    tails = [[_ids(pictures, text) for text in row] for row in questions]
+    tails = _tails(pictures, questions)
     family = pictures.model.attachment.family
     way = _behind_prefix if family is not None and family.questions_share_a_prefix else _whole_prompts
     return way(pictures, tails, pictures.features(edit)).float().cpu().numpy()
 
 
-def _ids(pictures: Pictures, text: str) -> list[int]:
-    return pictures.model.tokenizer.encode(text + pictures.tail, add_special_tokens=False)
+def _tails(pictures: Pictures, questions: Sequence[Sequence[str]]) -> list[list[list[int]]]:
+    """Token numbers of every question and what follows it, all texts in one go."""
+    texts = [text + pictures.tail for row in questions for text in row]
+    ids = pictures.model.tokenizer(texts, add_special_tokens=False)["input_ids"]
+    per = len(questions[0])
+    return [ids[i : i + per] for i in range(0, len(ids), per)]
 
 
 def _behind_prefix(pictures: Pictures, tails: list[list[list[int]]], features: Any) -> torch.Tensor:
-    """Keys and values of the picture once, repeated for its questions."""
+    """Keys and values of the picture, and of what all questions begin with, once; repeated for the questions."""
     model = pictures.model.model
     n, q = len(tails), len(tails[0])
+    shared = _common_start([one for row in tails for one in row])
+    start_ids = torch.tensor([shared] * n, device=pictures.head.device, dtype=pictures.head.dtype)
+    head = torch.cat([pictures.head, start_ids], 1) if shared else pictures.head
+    tails = [[one[len(shared) :] for one in row] for row in tails]
     cache = transformers().DynamicCache(config=model.config.get_text_config())
-    ones = torch.ones_like(pictures.head)
-    text = _sized(pictures.text, pictures.head.shape)
+    ones = torch.ones_like(head)
     model(
-        input_ids=pictures.head,
+        input_ids=head,
         attention_mask=ones,
         mm_encoder_outputs={"image": features},
         cache=cache,
         use_cache=True,
         logits_to_keep=1,
-        **text,
+        **pictures.text,
     )
     found = []
     per = max(1, ROWS_AT_ONCE // n)
@@ -185,9 +190,13 @@ def _at_last(kept: torch.Tensor, last: torch.Tensor) -> torch.Tensor:
     return kept[torch.arange(len(last), device=last.device), place]
 
 
-def _sized(text: Mapping[str, torch.Tensor], shape: torch.Size) -> dict[str, torch.Tensor]:
-    """Inputs beside the tokens, cut to the head where they have a number for every token."""
-    return {k: v[:, : shape[1]] if k.endswith("token_type_ids") else v for k, v in text.items()}
+def _common_start(rows: list[list[int]]) -> list[int]:
+    """What all rows begin with; at least one number of each is left."""
+    first = min(rows, key=len)[:-1]
+    for at, token in enumerate(first):
+        if any(row[at] != token for row in rows):
+            return first[:at]
+    return first
 
 
 def _repeated(pictures: Pictures, r: int, ids: torch.Tensor) -> dict[str, torch.Tensor]:

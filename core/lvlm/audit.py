@@ -12,20 +12,23 @@ import numpy as np
 from core.config import UNKNOWN, Edit, InputError
 from core.gallery import Gallery, open_gallery
 from core.interventions import matched_random_edits
+from core.interventions.neuron_edit import check_neurons
 from core.lvlm import doors
-from core.lvlm.ability import AbilitySet, shipped_set
+from core.lvlm.ability import PUBLISHED, AbilitySet, published_set, shipped_set
 from core.lvlm.answering import Pictures, answers, prepare
-from core.lvlm.book import read_book
+from core.lvlm.book import Book, read_book
 from core.lvlm.choosing import Probe, choose
 from core.lvlm.evidence import EDIT, HELD, ORIGINAL, RANDOM, RECONSTRUCTION, AnswerEvidence
-from core.lvlm.models import Lvlm, load_lvlm
+from core.lvlm.model import Lvlm
+from core.lvlm.models import load_lvlm
 from core.lvlm.numbers import numbers_of
 from core.lvlm.pictures import chosen_rows, pictures_of, probe_of
 from core.lvlm.protocol import PROTOCOLS
 from core.lvlm.questions import Question
+from core.lvlm.read_rows import READ, read_fingerprint
 from core.lvlm.spec import LvlmSpec
 from core.lvlm.token_method import METHODS, Evidence, TokenEdit, TokenMethod
-from core.store import array_digest
+from core.lvlm.vla_files import read_vla
 
 if TYPE_CHECKING:
     from core.saes.checkpoint import SAEFile
@@ -78,9 +81,11 @@ class Asked:
         return np.concatenate(found)
 
 
-def ask_protocol(model: Lvlm, chunks: list[Pictures], protocol: str, words: Sequence[str], seed: int) -> Asked:
+def ask_protocol(
+    model: Lvlm, chunks: list[Pictures], protocol: str, words: Sequence[str], seed: int, book: Book | None = None
+) -> Asked:
     """The questions of a protocol about prepared pictures; InputError naming words that the model does not know."""
-    kind, book = PROTOCOLS.get(protocol)(), read_book()
+    kind, book = PROTOCOLS.get(protocol)(), book or read_book()
     closed, n = model.known_words is not None, sum(map(len, chunks))
     compared = kind.words(words)
     questions = [[one for word in compared for one in kind.questions(word, i, seed, book, closed)] for i in range(n)]
@@ -111,15 +116,23 @@ def run_lvlm(
             "belong together; build it with --together COLUMN"
         )
     model = model or load_lvlm(spec.model)
-    words = spec.words or model.planted
+    book, words = read_book(), spec.words or model.planted
+    if spec.questions:
+        given = spec.questions
+        book, values = read_vla(Path(given["folder"]), given["task"], given.get("split"))
+        words = spec.words or values
     if not words:
         raise InputError(
             f"words were not given; {spec.model} has no planted words of its own: name the words to ask about"
         )
     sae = _sae(spec, model)
     rows = chosen_rows(gallery, spec.attributes[0], spec.n, "evaluation", spec.where, spec.seed)
-    asked = ask_protocol(model, prepare(model, pictures_of(gallery, rows)), spec.protocol, words, spec.seed)
-    ability = shipped_set(model, seed=spec.seed)
+    asked = ask_protocol(model, prepare(model, pictures_of(gallery, rows)), spec.protocol, words, spec.seed, book)
+    if spec.ability:
+        root = Path(spec.ability["root"])
+        ability = published_set(model, spec.ability["layout"], root, spec.ability.get("n", PUBLISHED))
+    else:
+        ability = shipped_set(model, seed=spec.seed)
     probe_gallery, probe = _probe(spec, model, gallery)
     notes = [*model.notes, *fit_notes(model, sae)]
     edit = None
@@ -128,9 +141,10 @@ def run_lvlm(
         notes.append("the SAE was trained on the token that its tower pools: that token alone is edited")
     if spec.edit is not None:
         labelled = _labelled(spec, sae)
-        seen = _words_asked(protocol, words, model)
+        seen = _words_asked(protocol, words, model, book)
         edit, said = choose(spec.edit, sae.sae, probe, seen, tokens, labelled, progress)
         notes += said
+        check_neurons(edit.edit, sae.sae.config.d_sae)
     arms, absent = arms_of(spec, model, sae, probe, edit, tokens)
     prob, right, lost = _answered(asked, ability, arms, folder, progress)
     kind_words = tuple(protocol.words(words))
@@ -279,6 +293,9 @@ def require_fits(model: Lvlm, sae: SAEFile) -> None:
             "residual attach point or of read tokens"
         )
     width = read_width(model)
+    if sae.fingerprint is not None and sae.attach == READ:
+        sae.require(read_fingerprint(model, width), model.name)
+        return
     if wanted != width:
         raise InputError(
             f"the SAE {sae.name!r} reads {wanted} columns, but {model.name} reads tokens of {width}; choose another"
@@ -292,7 +309,7 @@ def require_fits(model: Lvlm, sae: SAEFile) -> None:
 
 def fit_notes(model: Lvlm, sae: SAEFile | None) -> list[str]:
     """What could not be compared between SAE and model."""
-    if sae is None or (sae.fingerprint and UNKNOWN not in (sae.fingerprint.weights, model.tower)):
+    if sae is None or sae.attach == READ or (sae.fingerprint and UNKNOWN not in (sae.fingerprint.weights, model.tower)):
         return []
     return [f"whether the SAE {sae.name!r} belongs to {model.name} could not be compared: weights are not known"]
 
@@ -319,15 +336,7 @@ def _labelled(spec: LvlmSpec, sae: SAEFile | None) -> Sequence[int] | None:
     return label_set(str(spec.edit.choice.label_set), sae.digest).neurons
 
 
-def _words_asked(protocol: Any, words: Sequence[str], model: Lvlm) -> list[Question]:
+def _words_asked(protocol: Any, words: Sequence[str], model: Lvlm, book: Book) -> list[Question]:
     """One question a word, for choosing neurons."""
-    book, closed = read_book(), model.known_words is not None
+    closed = model.known_words is not None
     return [protocol.questions(word, 0, 0, book, closed)[0] for word in protocol.words(words)]
-
-
-def evidence_digest(evidence: AnswerEvidence) -> str:
-    """One number for all answers."""
-    import hashlib
-
-    parts = "".join(f"{name}{array_digest(value)}" for name, value in sorted(evidence.arrays().items()))
-    return hashlib.sha256(parts.encode()).hexdigest()

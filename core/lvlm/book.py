@@ -36,12 +36,14 @@ class Book:
     adjectives: frozenset[str]
     words: tuple[str, ...]
     ability: tuple[Ability, ...]
+    bare: bool = False
+    """True where templates hold the word as it is, without an article of ours."""
 
     def phrase(self, word: str) -> str:
         """The word as it stands in a question: with its article unless it is an adjective."""
         from core.avatars.world import WORD_OF
 
-        if word in self.adjectives or (word in WORD_OF and WORD_OF[word].kind == "adjective"):
+        if self.bare or word in self.adjectives or (word in WORD_OF and WORD_OF[word].kind == "adjective"):
             return word
         return f"{'an' if word[0].lower() in 'aeiou' else 'a'} {word}"
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from core.config import InputError, digest_of
 from core.edits.choosing import EditChoice
-from core.lvlm.models import DEFAULT
+from core.lvlm.model import DEFAULT
 from core.lvlm.protocol import PROTOCOLS
 from core.lvlm.token_method import METHODS, Hold
 from core.store import read_json
@@ -71,6 +71,10 @@ class LvlmSpec:
     rivals: tuple[str, ...] = RIVALS
     draws: int = 10
     """Draws of random neurons, at least 10."""
+    questions: Mapping[str, str] = field(default_factory=dict)
+    """Folder, task and perhaps split of VLAGenderBias's own files, in place of our templates; words: its values."""
+    ability: Mapping[str, Any] = field(default_factory=dict)
+    """Layout, root and perhaps n of a published ability set, in place of ours."""
 
     def __post_init__(self) -> None:
         PROTOCOLS.get(self.protocol)
@@ -119,6 +123,11 @@ class LvlmSpec:
         where = given.get("where", {})
         if not isinstance(where, Mapping) or not all(isinstance(v, str) for v in where.values()):
             raise InputError(f"where was {where!r}; expected an object of column and value")
+        for key, needs, more in (
+            ("questions", ("folder", "task"), ("split",)),
+            ("ability", ("layout", "root"), ("n",)),
+        ):
+            _keys(given.get(key, {}), key, needs, more)
         if given.get("edit") is not None:
             given["edit"] = TokenEditChoice.from_json(given["edit"])
         return cls(**given)
@@ -141,11 +150,21 @@ class LvlmSpec:
             "n": self.n,
             "draws": self.draws,
             "seed": self.seed,
+            **({"questions": dict(self.questions)} if self.questions else {}),
+            **({"ability": dict(self.ability)} if self.ability else {}),
         }
 
     @property
     def digest(self) -> str:
         return digest_of(self.to_json())
+
+
+def _keys(value: Any, key: str, needs: tuple[str, ...], more: tuple[str, ...]) -> None:
+    """InputError unless an object is empty or has exactly the keys that it may have."""
+    if not isinstance(value, Mapping) or (value and not set(needs) <= set(value) <= {*needs, *more}):
+        raise InputError(
+            f"{key} was {value!r}; expected an object with {', '.join(needs)} and perhaps {', '.join(more)}"
+        )
 
 
 def _is_whole(value: Any, least: int) -> bool:

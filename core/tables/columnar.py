@@ -59,7 +59,9 @@ def _arrow(read: Callable[[Any], pa.Table], data: Any, name: str, kind: str) -> 
 def arrow_grid(table: pa.Table, name: str) -> Grid:
     """An Arrow table as a grid. Columns of lists, records and bytes hold no labels: they are left out, and said."""
     grid = Grid([], [])
-    for field, column in zip(table.schema, table.columns, strict=True):
+    index = _index(table.schema)
+    order = sorted(range(table.num_columns), key=lambda place: table.schema.names[place] not in index)  # index first
+    for field, column in ((table.schema.field(place), table.column(place)) for place in order):
         if field.name.startswith(INDEX):
             continue
         if _is_nested(field.type):
@@ -71,6 +73,15 @@ def arrow_grid(table: pa.Table, name: str) -> Grid:
     if not grid.names and table.num_columns:
         raise InputError(f"{name} has no column of plain values; expected one value a row")
     return grid
+
+
+def _index(schema: pa.Schema) -> list[str]:
+    """Columns that pandas kept as the index; it writes them behind all others."""
+    try:
+        said = json.loads((schema.metadata or {}).get(b"pandas", b"{}"))
+        return [one for one in said.get("index_columns", []) if isinstance(one, str)]
+    except (ValueError, AttributeError, TypeError):  # damaged, and of no consequence
+        return []
 
 
 def _is_bytes(kind: pa.DataType) -> bool:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from core.config import InputError
+from core.tables.columns import WORDS
 from core.tables.grid import Grid
 from core.tables.left_out import LeftOut
 
@@ -237,6 +238,11 @@ def _grid(name: str, header: _Row, body: list[_Row], notes: list[str], need: Seq
     # a surplus cell that is empty in some rows alone may be the last of a row that an unquoted separator shifted
     widths = {len(row.cells) for row in body}
     surplus = not shifted and len(widths) == 1 and not any("".join(row.cells[width:]).strip() for row in body)
+    if surplus and widths == {width + 1} and _may_be_shifted(names, body, need):
+        raise InputError(
+            f"{name} can be read in two ways: each row ends in an empty cell, or begins with a name that the header "
+            f"lacks ({_short(body[0].cells[0])}); give every column a name, or take the last separator away"
+        )
     left_out: list[LeftOut] = []
     columns: list[list[str]] = [[] for _ in names]
     lines: list[int] = []
@@ -282,16 +288,28 @@ def _shifted(names: Sequence[str], body: Sequence[_Row], need: Sequence[str]) ->
     firsts = [row.cells[0].strip() for row in body]
     if "" in firsts or len(set(firsts)) < len(firsts):
         return False
-    keys = [
-        place for place, name in enumerate(names) if name in ("id", "file", *need) and name not in ("text", "caption")
-    ]
-    if not keys:
+    key = _key(names, need)
+    if key is None:
         return _counted(firsts)
-    key = keys[0]
     right, left = ([row.cells[key + shift].strip() for row in body] for shift in (1, 0))
     if "" in right or len(set(right)) < len(right):
         return False
     return len(set(left)) < len(left) or len(body) > 2
+
+
+def _may_be_shifted(names: Sequence[str], body: Sequence[_Row], need: Sequence[str]) -> bool:
+    """Whether rows that end in an empty cell might as well begin with numbers as R's rows do."""
+    if [row.cells[0].strip() for row in body] != [str(number) for number in range(1, len(body) + 1)]:
+        return False
+    key = _key(names, need)
+    cells = [row.cells[(0 if key is None else key) + 1].strip() for row in body]
+    return "" not in cells and len(set(cells)) == len(cells)
+
+
+def _key(names: Sequence[str], need: Sequence[str]) -> int | None:
+    """Place of the column whose values name the rows; None where there is none."""
+    keys = (place for place, name in enumerate(names) if name in ("id", "file", *need))
+    return next((place for place in keys if names[place] not in WORDS), None)
 
 
 def _counted(names: Sequence[str]) -> bool:

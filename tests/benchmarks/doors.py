@@ -1,6 +1,7 @@
 """`doors`: files as people have them, damaged at random and given to every door of the command line.
 
-For each mutation: the verb ends with 0, or with 2 and one line that no library wrote; nothing lies under the final name
+The first mutations give every door every one of forty files that are something else than their name says. For each
+mutation: the verb ends with 0, or with 2 and one line that no library wrote; nothing lies under the final name
 of what was refused; and of what came in, every row, file and picture that was given is kept or named. The mutations
 run in forked children of one warm process, `real` of them through the command line itself.
 `python -m tests.benchmarks doors --number 10000 --seed 1`
@@ -18,11 +19,13 @@ import resource
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 import traceback
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -41,9 +44,8 @@ CHILD = 250
 MEMORY = 2 << 30
 """Bytes that a child may hold at most."""
 FOREIGN = re.compile(
-    r"Traceback|allow_pickle|pandas|pyarrow|Arrow|numpy|torch\.(?!save)|PIL|Pickl|sqlalchemy|sqlite3|HeaderToo"
-    r"|<class|object at 0x|codec can't|Expecting |invalid literal|could not convert|NoneType|KeyError|ValueError"
-    r"|unhashable"
+    r"Traceback|allow_pickle|pandas|pyarrow|Arrow|numpy|torch\.(?!save)|PIL|Pickl|sqlalchemy|sqlite3|HeaderToo|<class|"
+    r"object at 0x|codec can't|Expecting |invalid literal|could not convert|NoneType|KeyError|ValueError|unhashable"
 )
 """What only a library says."""
 N = 8
@@ -109,6 +111,16 @@ def _saved(frame: pd.DataFrame, how: str) -> bytes:
     return out.getvalue()
 
 
+def _tar(files: dict[str, bytes]) -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as shard:
+        for name, data in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            shard.addfile(member, io.BytesIO(data))
+    return out.getvalue()
+
+
 def _lines(path: Path) -> int | None:
     """Rows of a text table as the csv module counts them; None where quotation marks leave it open."""
     try:
@@ -129,7 +141,8 @@ def _files(folder: Path) -> int:
     return sum(path.is_file() and not path.name.startswith(".") for path in (folder / "pics").rglob("*"))
 
 
-def doors() -> list[Door]:
+@cache
+def doors() -> tuple[Door, ...]:
     """Every way in, with whole files."""
     rng = np.random.default_rng(0)
     x = rng.normal(size=(N, 8)).astype(np.float32)
@@ -160,7 +173,7 @@ def doors() -> list[Door]:
     event = "neuron,rater,sae,type\n" + "".join(f"{i},ann,{'a' * 64},social\n" for i in range(N))
     table = {"x.npy": _npy(x)}
     build = ["gallery", "build", "--out", "{out}"]
-    found = [
+    return [
         Door("captions csv", {"c.csv": captions.to_csv(index=False).encode()}, [*build, "--captions", "{f}/c.csv"]),
         Door(
             "captions, one column",
@@ -282,6 +295,31 @@ def doors() -> list[Door]:
             ],
             spoiled=("t.csv",),
         ),
+        Door(
+            "tar shards",
+            {
+                "w.tar": _tar(
+                    {f"{i}.{end}": data for i in range(N) for end, data in (("jpg", _jpeg(30 * i)), ("txt", b"a"))}
+                )
+            },
+            [*build, "--dataset", "webdataset", "--root", "{f}/w.tar"],
+        ),
+        Door(
+            "parquet with pictures",
+            {
+                "train.parquet": _saved(
+                    pd.DataFrame({"image": [_jpeg(30 * i) for i in range(N)], "g": list("FM") * 4}), "parquet"
+                )
+            },
+            [*build, "--dataset", "parquet-pictures", "--root", "{f}/train.parquet"],
+        ),
+        Door(
+            "imagefolder",
+            {**pictures, "metadata.csv": fairface.replace("file,", "file_name,", 1).encode()},
+            [*build, "--dataset", "imagefolder", "--root", "{f}"],
+            lambda f: _lines(f / "metadata.csv"),
+            ("metadata.csv",),
+        ),
         Door("labels", {"l.csv": event.encode()}, ["labels", "import", "{f}/l.csv", "--log", "{f}/log.db"]),
         Door(
             "sae of saelens",
@@ -302,7 +340,6 @@ def doors() -> list[Door]:
             ["sae", "import", "{f}/s", "--out", "{out}"],
         ),
     ]
-    return found
 
 
 def _with(command: list[str], name: str) -> list[str]:
@@ -371,7 +408,7 @@ def wrong_files() -> dict[str, bytes]:
         + b"\n",
         "npz": _npz(a=x, b=x),
         "npz empty": _npz(),
-        "zip": b"PK\x05\x06" + b"\0" * 18,
+        "zip": b"PK\x05\x06" + b"\0" * 16 + b"\x02\0hi",
         "gzip": b"\x1f\x8b\x08\0" + b"\0" * 30,
         "pickle": pickle.dumps({"a": 1}),
         "hostile pickle": b"cos\nsystem\n(S'true'\ntR.",
@@ -436,7 +473,9 @@ def one(door: Door, number: int, seed: int, folder: Path, wrong: list[bytes], re
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
     spoiled = draw.choice(door.spoiled or tuple(door.files))
-    (files / spoiled).write_bytes(damaged(door.files[spoiled], draw, wrong))
+    systematic = number < len(doors()) * len(wrong)
+    data = wrong[number // len(doors())] if systematic else damaged(door.files[spoiled], draw, wrong)
+    (files / spoiled).write_bytes(data)
     verb = [part.format(f=files, out=out) for part in door.command] + ["--json"]
     code, said, err = _real(verb) if real else _here(verb)
     fault = _fault(door, files, out, code, said, err)
@@ -462,7 +501,8 @@ def _here(verb: list[str]) -> tuple[int, str, str]:
 
 
 def _real(verb: list[str]) -> tuple[int, str, str]:
-    done = subprocess.run([sys.executable, "-m", "core", *verb], cwd=ROOT, capture_output=True, text=True, timeout=300)
+    command = [sys.executable, "-m", "core", *verb]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
     return done.returncode, done.stdout, done.stderr
 
 
@@ -495,7 +535,7 @@ def _fault(door: Door, files: Path, out: Path, code: int, said: str, err: str) -
 # --- many -------------------------------------------------------------------------------------------------------
 
 
-def _child(numbers: range, seed: int, places: list[Door], wrong: list[bytes], pipe: int) -> None:
+def _child(numbers: range, seed: int, places: Sequence[Door], wrong: list[bytes], pipe: int) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     base = Path("/dev/shm") if os.access("/dev/shm", os.W_OK) else None
     with tempfile.TemporaryDirectory(dir=base) as folder:
@@ -521,7 +561,7 @@ def run(number: int = 10000, seed: int = 1, n: int = 0) -> dict[str, Any]:
     model.encode_texts(["a doctor"])
     places, wrong, found = doors(), list(wrong_files().values()), Found()
     _here(["--help"])
-    with mock.patch.object(base, "load_model", lambda *a, **named: model):
+    with mock.patch.object(base, "load_model", return_value=model):
         for start in range(0, number, CHILD):
             numbers = range(start, min(start + CHILD, number))
             read, write = os.pipe()

@@ -13,7 +13,7 @@ from core.config import InputError
 from core.lvlm import answering
 from core.lvlm.answering import Pictures
 from core.lvlm.attachment import attach, split_inputs
-from core.lvlm.models import Lvlm
+from core.lvlm.model import Lvlm
 from core.lvlm.questions import answer_tokens
 
 
@@ -24,6 +24,9 @@ class Letters:
 
     def encode(self, text: str, add_special_tokens: bool = False) -> list[int]:
         return [6 + ord(letter) % 80 for letter in text]
+
+    def __call__(self, texts: list[str], add_special_tokens: bool = False) -> dict[str, list[list[int]]]:
+        return {"input_ids": [self.encode(text) for text in texts]}
 
 
 QUESTIONS = [["is it?", "a much longer question?", "so?"], ["who?", "is this a dog or not?", "what"]]

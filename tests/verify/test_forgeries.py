@@ -49,7 +49,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture()
+@pytest.fixture
 def copy(made: Path, tmp_path: Path) -> Path:
     for name in ("report", "gallery", "sae", "other"):
         shutil.copytree(made / name, tmp_path / name)
@@ -144,9 +144,7 @@ def test_another_prompts_embedding_is_found_by_the_model(doctor: tuple[AuditResu
     # without the model nothing contradicts it, and that is said
     unsure = verify(report, encode=False)
     assert unsure.equal and unsure.about is not None
-    assert any(
-        "was computed with those of the report" in line for line in unsure.sentences().__iter__().__next__().split("|")
-    ) or any("was computed with those of the report" in line for line in unsure.sentences())
+    assert any("was computed with those of the report" in line for line in unsure.sentences())
 
 
 def test_another_gallery_with_renewed_manifests_is_found(copy: Path) -> None:
