@@ -206,9 +206,9 @@ def test_bendvlm_needs_two_group_prompts_and_two_labelled_items():
     arrays = {"query_emb": rows(1, 0), "spurious_emb": rows(2, 1), "augmentation_emb": rows(2, 2)}
     arrays |= {"ref_emb": rows(2, 3), "ref_label": np.array([0, 1]), "num_neighbors": np.array(1)}
     assert method.on_arrays(arrays)["out"].shape == (1, D)
-    with pytest.raises(InputError, match="'spurious_emb' .* at least 2 rows"):
+    with pytest.raises(InputError, match=r"'spurious_emb' .* at least 2 rows"):
         method.on_arrays(arrays | {"spurious_emb": rows(1, 1), "augmentation_emb": rows(1, 2)})
-    with pytest.raises(InputError, match="'ref_emb' .* at least 2 rows"):
+    with pytest.raises(InputError, match=r"'ref_emb' .* at least 2 rows"):
         method.on_arrays(arrays | {"ref_emb": rows(1, 3), "ref_label": np.array([0])})
     with pytest.raises(InputError, match="at least two classes"):
         method.on_arrays(arrays | {"ref_label": np.array([1, 1])})

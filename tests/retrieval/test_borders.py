@@ -1,0 +1,197 @@
+"""Where the engine and the indexes change their way: nothing left, nearly nothing left, no direction, no memory."""
+
+import os
+
+import numpy as np
+import pytest
+import scipy.sparse as sparse
+import torch
+
+from core.config import Edit, InputError
+from core.readout import ReadoutArrays
+from core.retrieval import FlatIndex, LiveEngine, LiveGallery, PartIndex, StoredIndex, products, remembered
+from core.retrieval.lacking import LackingIndex
+from core.retrieval.on_device import Device, device_for
+from core.retrieval.remembered import answers_of, arrays_of
+from tests.retrieval.test_live import D_IN, MATERIALS, D, brute, engine, make
+
+# ------------------------------------------------------------------------------------------ what an edit changes
+
+
+def test_a_neuron_of_no_strength_changes_no_row():
+    m = MATERIALS["pooled", 0]
+    live = engine(m)
+    edit = Edit((1, 3), strengths=(1.0, 0.0))
+    rows = np.flatnonzero(m.codes.toarray()[:, 1])
+    np.testing.assert_array_equal(live.edited(edit).rows, rows)
+    assert not len(live.edited(Edit((1, 3), strength=0.0)).rows)
+    everybody = live.edited(Edit((1, 3), gamma=0.5, strengths=(0.0, 1.0)))
+    assert len(everybody.rows) == live.n and everybody.neurons.tolist() == [3]
+    other = engine(m).edited(Edit((1,), strength=0.0, form="blend", alpha=0.5))
+    assert len(other.rows) == live.n and not len(other.neurons)
+
+
+@pytest.mark.parametrize("blend", [False, True])
+@pytest.mark.parametrize("size", [1.0, 100.0])
+@pytest.mark.parametrize(("strength", "left"), [(1.0, 0.0), (0.95, 0.05)])
+def test_a_row_of_which_little_is_left_is_measured_anew(blend, size, strength, left):
+    """float32: the difference of squared lengths near each other would be noise."""
+    rng, W = np.random.default_rng(0), np.eye(6, dtype=np.float32)
+    x = np.abs(rng.normal(size=(8, 6))).astype(np.float32)
+    x[0] = [1.0, 0, 0, 0, 0, 1e-3]
+    x *= np.float32(size)
+    codes = sparse.csc_matrix(x * (np.arange(6) < (6 if blend else 5)))
+    live = LiveEngine(LiveGallery(x, codes, W, np.zeros(6, dtype=np.float32)))
+    form = {"form": "blend", "alpha": 1.0} if blend else {}
+    found = live.edited(Edit((0,), strength, **form))
+    expected = np.hypot(left, 1e-3) * size
+    assert found.lengths[list(found.rows).index(0)] == pytest.approx(expected, rel=3e-4)
+
+
+def test_a_residual_that_no_longer_varies_is_lost_though_it_has_an_offset():
+    """x' = offset for every row without variance: there is nothing of the row in it. The border is NOTHING of it."""
+    readout = ReadoutArrays(np.ones(3), np.array([1.0, 2.0, 0.5]), 1e-5, np.eye(3))
+    for size, left, lost in ((1.0, 0.0, True), (1000.0, 0.03, True), (1000.0, 0.3, False)):
+        w = np.array([[1.0, -1.0, 0.0]])
+        x = np.array([[5.0, 5.0, 5.0]]) + np.array([[size + left]]) * w + np.zeros((4, 3))
+        codes = sparse.csc_matrix(np.array([[size], [0.0], [0.0], [0.0]]))
+        live = LiveEngine(LiveGallery(x, codes, w, np.zeros(3), readout(x), readout))
+        if lost:
+            with pytest.raises(InputError, match=r"leaves nothing of some items \(1 of 4\)"):
+                live.edited(Edit((0,)))
+        else:
+            assert live.edited(Edit((0,))).rows.tolist() == [0]
+
+
+def test_cosines_where_the_offset_has_a_zero():
+    """One column of the projection is empty: nothing is added there, and something elsewhere."""
+    m = make("residual", seed=5)
+    projection = m.readout.projection.copy()
+    projection[:, 2] = 0.0
+    readout = ReadoutArrays(m.readout.ln_weight, m.readout.ln_bias, 1e-5, projection)
+    W, b = m.sae.W_dec.numpy(), m.sae.b_dec.numpy()
+    live = LiveEngine(LiveGallery(m.x, m.codes, W, b, readout(m.x), readout))
+    assert live.gallery.geometry.offset[2] == 0 and live.gallery.geometry.offset.any()
+    for edit in (Edit((1, 2)), Edit((1, 2), gamma=0.4), Edit((1,), form="blend", alpha=0.3)):
+        found, z = live.edited(edit), m.codes.toarray()
+        new = z.copy()
+        new[:, list(edit.neurons)] = edit.gamma
+        x = m.x - (z - new) @ W if edit.form != "blend" else edit.alpha * (new @ W + b) + (1 - edit.alpha) * m.x
+        before, after = readout(m.x), readout(x)
+        cosine = (before * after).sum(axis=1) / np.linalg.norm(before, axis=1) / np.linalg.norm(after, axis=1)
+        np.testing.assert_allclose(found.cosines, cosine[found.rows], atol=1e-12)
+
+
+def test_scores_that_were_given_belong_to_their_query_alone():
+    live, query = engine(MATERIALS["pooled", 0]), np.ones(D)
+    first, second = (np.random.default_rng(seed).random(live.n) for seed in (1, 2))
+    for base in (first, second, None, first):
+        expected = live.scores(query) if base is None else base
+        np.testing.assert_array_equal(live.scores(query, None, base), expected)
+        np.testing.assert_array_equal(live.search(query, live.n, None, base).rows, np.argsort(-expected, kind="stable"))
+
+
+def test_blends_between_and_at_their_ends():
+    m, query = MATERIALS["residual", 0], np.ones(D)
+    live = engine(m)
+    for alpha in (1.0, 0.25, 0.75, 0.5, 1.0):
+        edit = Edit((2, 5), 0.4, form="blend", alpha=alpha)
+        np.testing.assert_allclose(live.scores(query, edit), brute(m, query, edit), atol=1e-12)
+    assert m.x.shape[1] == D_IN
+
+
+# ------------------------------------------------------------------------------------------ memory
+
+
+def test_how_much_is_remembered(monkeypatch):
+    monkeypatch.setattr(remembered, "SCORES_BYTES", 4000)
+    monkeypatch.setattr(remembered, "LIVE_BYTES", 24_000)
+    assert [arrays_of(n) for n in (1, 10, 100, 400, 10_000)] == [64, 64, 10, 2, 2]
+    assert [answers_of(n) for n in (1, 10, 100, 250, 10_000)] == [64, 64, 10, 4, 4]
+
+
+def test_memory_that_is_said(tmp_path):
+    x = np.random.default_rng(0).normal(size=(20, 4)).astype(np.float32)
+    unit = x / np.linalg.norm(x, axis=1, keepdims=True)
+    assert FlatIndex(unit).nbytes == unit.nbytes
+    stored = StoredIndex(x)
+    np.save(tmp_path / "x.npy", x)
+    mapped = StoredIndex(np.load(tmp_path / "x.npy", mmap_mode="r"))
+    assert stored.nbytes - mapped.nbytes == x.nbytes
+    assert mapped.nbytes == 4 * 20 + remembered.SCORES_BYTES
+    part = PartIndex(stored, np.arange(5))
+    assert part.nbytes == 5 * 8 + remembered.SCORES_BYTES
+    assert LackingIndex(FlatIndex(unit), np.array([3])).nbytes == unit.nbytes + 8
+    live = engine(MATERIALS["pooled", 0])
+    assert live.nbytes == 40 * MATERIALS["pooled", 0].codes.nnz + 64 * live.n
+
+
+def test_scores_of_a_flat_index_are_remembered_and_cannot_be_written():
+    x = np.eye(5, 3, dtype=np.float32) + 1
+    index, query = FlatIndex(x / np.linalg.norm(x, axis=1, keepdims=True)), np.array([1.0, 2.0, 3.0])
+    assert index.scores(query) is index.scores(query * 3)
+    with pytest.raises(ValueError, match="read-only"):
+        index.scores(query)[0] = 1.0
+    with pytest.raises(InputError, match=r"shape \(0, 3\)"):
+        FlatIndex(np.zeros((0, 3)))
+
+
+def test_rows_without_a_direction_come_last():
+    x = np.array([[1.0, 0.0], [0.0, 0.0], [0.6, 0.8], [0.0, 0.0], [-1.0, 0.0]], dtype=np.float32)
+    index, query = LackingIndex(FlatIndex(x), np.array([1, 3])), np.array([1.0, 0.1])
+    scores = x @ (query / np.linalg.norm(query))
+    expected = np.where([0, 1, 0, 1, 0], -np.inf, scores).astype(np.float32)
+    np.testing.assert_allclose(index.scores(query), expected, atol=1e-6)
+    for k in (1, 2, 3, 4, 5):
+        found = index.search(query, k)
+        assert found.rows.tolist() == [0, 2, 4, 1, 3][:k]
+        np.testing.assert_allclose(found.scores, expected[found.rows], atol=1e-6)
+    np.testing.assert_array_equal(index.unit, x)
+    np.testing.assert_array_equal(index.unit_at(np.array([2])), x[[2]])
+    with pytest.raises(InputError, match="k was 6"):
+        index.search(query, 6)
+
+
+# ------------------------------------------------------------------------------------------ threads and devices
+
+
+@pytest.mark.parametrize(
+    ("cores", "asked", "threads"),
+    [(8, "", 8), (8, "3", 3), (2, "3", 2), (64, "", 16), (64, "40", 16), (8, "many", 8), (8, "0", 1), (1, "1", 1)],
+)
+def test_as_many_threads_as_there_are_cores_or_fewer(monkeypatch, cores, asked, threads):
+    monkeypatch.setenv("OMP_NUM_THREADS", asked)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(cores)), raising=False)
+    assert products.threads() == threads
+    monkeypatch.delattr(os, "sched_getaffinity")
+    monkeypatch.setattr(os, "cpu_count", lambda: cores)
+    assert products.threads() == threads
+    monkeypatch.setattr(os, "cpu_count", lambda: None)
+    assert products.threads() == 1
+
+
+def test_a_gpu_needs_room_for_the_embeddings_twice_over(monkeypatch):
+    x, other = np.zeros(10), np.zeros(6)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    for free, arrays, used in ((161, (x,), True), (160, (x,), False), (161, (x, x), True), (257, (x, other), True)):
+        monkeypatch.setattr(torch.cuda, "mem_get_info", lambda free=free: (free, 0))
+        assert (device_for(*arrays) is not None) is used
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (256, 0))
+    assert device_for(x, other) is None
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert device_for(x) is None
+
+
+def test_a_device_keeps_precision_and_adds_in_blocks(monkeypatch):
+    place, rng = Device("cpu"), np.random.default_rng(0)
+    monkeypatch.setattr("core.retrieval.on_device.BLOCK_BYTES", 200)
+    for dtype, atol in ((np.float16, 2e-2), (np.float32, 1e-5), (np.float64, 1e-12)):
+        x, vectors = rng.normal(size=(50, 6)).astype(dtype), rng.normal(size=(2, 6))
+        rows = place.rows(x)
+        np.testing.assert_array_equal(place.get(rows), x)
+        exact = vectors @ x.astype(np.float64).T
+        np.testing.assert_allclose(place.get(place.times(rows, vectors)), exact, atol=atol)
+        some = place.put(np.array([7, 3, 49]))
+        np.testing.assert_allclose(place.get(place.times(rows, vectors, some)), exact[:, [7, 3, 49]], atol=atol)
+    found, scores = place.best_rows(place.put(np.array([0.5, 0.9, 0.5, 0.1, 0.5])), 3)
+    assert found.tolist() == [1, 0, 2] and scores.tolist() == [0.9, 0.5, 0.5]
