@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from core.config import Edit, InputError
-from core.edits import EditChoice
-from core.edits.choosing import by_attribution, by_search
+from core.edits import EditChoice, choose_edits
+from core.edits.choosing import by_attribution, by_rule, by_search
 from core.edits.probe_set import explained_set, probe_set
 from core.edits.why import confirm, find_smallest, why
 from core.interventions import INTERVENTIONS
@@ -144,3 +144,15 @@ def test_the_probe_rows_k_is_at_least_one_and_at_most_all():
     for k, own in ((1, 1), (9999, 200)):
         asked = replace(REQUEST, k=k, half="all")
         assert probe_set(gallery, gallery, asked, saes, Bench()).k == own
+
+
+def test_neurons_are_found_in_the_probe_gallery_and_k_is_the_same_share_of_it():
+    gallery, partner = TinyGallery(), TinyGallery(n=120, seed=5)
+    saes, asked = {"image": sae_file("image", "pooled")}, replace(REQUEST, k=40)
+    found = probe_set(gallery, partner, asked, saes, Bench())
+    assert found.part.n == 60 and found.k == 12, "40 of 200 searched rows are a fifth"
+    choice = EditChoice("rule", tau=0.1, top=3)
+    given = (asked, [QUERY], TinyBackbone(), saes)
+    edits = choose_edits(gallery, partner, choice, *given)
+    assert edits[0] == choice.edit(by_rule(found, choice)[0])
+    assert edits[0] != choose_edits(partner, gallery, choice, *given)[0]
