@@ -25,6 +25,7 @@ class Reached:
     """What a run without a fault notes."""
 
     seconds: dict[str, float] = field(default_factory=dict)
+    """Of the processor: what else the machine does makes no test slow."""
     lines: dict[str, dict[str, list[int]]] = field(default_factory=dict)
     """Test -> module -> lines."""
     libraries: list[str] = field(default_factory=list)
@@ -64,7 +65,7 @@ class Notes:
                     if hasattr(value, "cache_clear"):
                         value.cache_clear()
         self.hit = {}
-        begun = time.perf_counter()
+        begun = time.process_time()
         threading.settrace(self._enter)
         sys.settrace(self._enter)
         try:
@@ -73,7 +74,7 @@ class Notes:
             sys.settrace(None)
             for name in item.fixturenames:
                 self._add(self.of_fixture.get(name, {}))
-            self.found.seconds[item.nodeid] = time.perf_counter() - begun
+            self.found.seconds[item.nodeid] = time.process_time() - begun
             self.found.lines[item.nodeid] = {name: sorted(lines) for name, lines in self.hit.items()}
 
     @pytest.hookimpl(wrapper=True)

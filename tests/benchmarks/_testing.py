@@ -32,7 +32,7 @@ from tests.benchmarks._reaching import WORKERS, Reached, file_of, tested, tests_
 OUTSIDE = os.dup(2)
 """Standard error, where tests are silent."""
 PATIENCE = 15.0
-"""Seconds beyond thrice what a test takes without a fault: then the fault is found."""
+"""Seconds of the processor beyond thrice what a test takes without a fault: then the fault is found."""
 NEEDS_IMPORT = 77
 """Exit code of a process in which a fault could not be planted, as it is in what a module does when imported."""
 BUDGET = 25.0
@@ -74,7 +74,7 @@ class Chosen:
         items[:] = sorted((item for item in items if item.nodeid in self.place), key=lambda i: self.place[i.nodeid])
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
-        signal.setitimer(signal.ITIMER_REAL, PATIENCE + 3 * self.seconds[nodeid])
+        limit(PATIENCE + 3 * self.seconds[nodeid])
 
 
 class Collected:
@@ -97,7 +97,7 @@ class Collected:
                 return NEEDS_IMPORT
             tests = choose(fault, self.reached)
             for test, after in zip(tests, [*tests[1:], None], strict=True):
-                signal.setitimer(signal.ITIMER_REAL, PATIENCE + 3 * self.reached.seconds[test])
+                limit(PATIENCE + 3 * self.reached.seconds[test])
                 following = items[after] if after else None
                 session.config.hook.pytest_runtest_protocol(item=items[test], nextitem=following)
                 if session.testsfailed:
@@ -199,7 +199,7 @@ def survive(room: str, faults: list[Fault], reached: Reached) -> list[Fault]:
 def imported_with(fault: Fault, reached: Reached) -> int:
     """pytest's exit code where the module is imported with the fault."""
     sys.meta_path.insert(0, Planter(fault))
-    signal.setitimer(signal.ITIMER_REAL, 4 * PATIENCE)
+    limit(4 * PATIENCE)
     tests = choose(fault, reached)
     files = list(dict.fromkeys(test.partition("::")[0] for test in tests))
     return tested(files, Chosen(tests, reached.seconds)) if tests else 0
@@ -248,6 +248,12 @@ def start(fault: Fault, work: Callable[[Fault], int], room: str) -> int:
     with suppress(OSError):
         os.setpgid(child, child)
     return child
+
+
+def limit(seconds: float) -> None:
+    """End this process after so many seconds of the processor, or where it waits for ever."""
+    signal.setitimer(signal.ITIMER_PROF, seconds)
+    signal.setitimer(signal.ITIMER_REAL, 20 * seconds)
 
 
 def say(text: str) -> None:
