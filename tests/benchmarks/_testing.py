@@ -158,8 +158,8 @@ def choose(fault: Fault, reached: Reached) -> list[str]:
     """Tests that reach the line of a fault, else those that reach its function; all where it is in none, but in what
     the module does when it is imported.
 
-    Those of the module's own file first, quick ones before slow ones, and slow ones file by file: what they share is
-    made once. As many as fit into BUDGET, and at least one.
+    Quick ones first, of these those of the module's own file; slow ones file by file: what they share is made once. As
+    many as fit into BUDGET, and at least one.
     """
     own = f"_{fault.module.rpartition('.')[2]}"
     lines = {test: hit.get(fault.module, ()) for test, hit in reached.lines.items()}
@@ -167,10 +167,10 @@ def choose(fault: Fault, reached: Reached) -> list[str]:
     near = [test for test, hit in lines.items() if not last or any(first < line <= last for line in hit)]
     tests = [test for test in near if fault.line in lines[test]] or near
 
-    def place(test: str) -> tuple[bool, float, str, float]:
-        seconds = reached.seconds[test]
-        file = test.partition("::")[0]
-        return not Path(file).stem.endswith(own), min(seconds, QUICK), file if seconds > QUICK else "", seconds
+    def place(test: str) -> tuple[bool, bool, float, str, float]:
+        seconds, file = reached.seconds[test], test.partition("::")[0]
+        slow = seconds > QUICK
+        return slow, not Path(file).stem.endswith(own), 0.0 if slow else seconds, file, seconds
 
     tests = sorted(tests, key=place)
     spent = accumulate(reached.seconds[test] for test in tests)
