@@ -26,9 +26,8 @@ def standard_error(a: np.ndarray, b: np.ndarray) -> float:
 def test_every_part_of_the_sum(scale: np.ndarray | None, masks: bool, made: type) -> None:
     sets = [np.isin(np.arange(30), rows) if masks else rows for rows in (FIRST, SECOND)]
     found = attribute(made(Z.astype(np.float32)), ALONG, SCORES, *sets, scale)
-    parts = (
-        Z.astype(np.float32).astype(np.float64) * ALONG * (1.0 if scale is None else scale)[..., None].reshape(-1, 1)
-    )
+    weight = np.ones(30) if scale is None else scale
+    parts = Z.astype(np.float32).astype(np.float64) * ALONG * weight[:, None]
     a, b = parts[FIRST], parts[SECOND]
     np.testing.assert_allclose(found.contributions, a.mean(axis=0) - b.mean(axis=0), atol=1e-12)
     errors = [standard_error(a[:, j], b[:, j]) for j in range(6)]

@@ -9,7 +9,18 @@ import torch
 
 from core.config import Edit, InputError
 from core.readout import ReadoutArrays
-from core.retrieval import FlatIndex, LiveEngine, LiveGallery, PartIndex, StoredIndex, products, remembered
+from core.retrieval import (
+    FlatIndex,
+    InvertedLists,
+    IvfIndex,
+    LiveEngine,
+    LiveGallery,
+    PartIndex,
+    StoredIndex,
+    nearest,
+    products,
+    remembered,
+)
 from core.retrieval.lacking import LackingIndex
 from core.retrieval.on_device import Device, device_for
 from core.retrieval.remembered import answers_of, arrays_of
@@ -98,6 +109,62 @@ def test_blends_between_and_at_their_ends():
         edit = Edit((2, 5), 0.4, form="blend", alpha=alpha)
         np.testing.assert_allclose(live.scores(query, edit), brute(m, query, edit), atol=1e-12)
     assert m.x.shape[1] == D_IN
+
+
+def test_a_residual_that_the_projection_does_not_see_is_lost():
+    """It still varies, but its embedding is the offset alone."""
+    readout = ReadoutArrays(np.ones(3), np.array([1.0, 2.0, 0.5]), 1e-5, np.array([[1.0], [-1.0], [0.0]]))
+    w = np.array([[1.0, -1.0, 0.0]])
+    x = np.array([[2.0, -2.0, 3.0], [1.0, 0.0, 3.0]])
+    codes = sparse.csc_matrix(np.array([[2.0], [0.0]]))
+    live = LiveEngine(LiveGallery(x, codes, w, np.zeros(3), readout(x), readout))
+    with pytest.raises(InputError, match=r"leaves nothing of some items \(1 of 2\)"):
+        live.edited(Edit((0,)))
+
+
+def test_a_changed_row_that_ties_with_the_last_unchanged_one_stands_by_its_number():
+    x = np.array([[3.0, 4.0, 12.0], [3.0, 4.0, 0.0], [0.0, 1.0, 0.0]])
+    codes = sparse.csc_matrix(np.array([[1.0], [0.0], [0.0]]))
+    live, query = LiveEngine(LiveGallery(x, codes, np.array([[0.0, 0.0, 12.0]]), np.zeros(3))), np.array([1.0, 0, 0])
+    assert live.search(query, 1).rows.tolist() == [1]
+    assert live.search(query, 1, Edit((0,))).rows.tolist() == [0]
+    assert live.search(query, 2, Edit((0,))).rows.tolist() == [0, 1]
+
+
+def test_ties_at_the_last_place_alone_take_the_lowest_row():
+    rows = np.repeat(np.eye(4, dtype=np.float32), 16, axis=0)
+    found = FlatIndex(rows).search(np.array([0.0, 1.0, 0.0, 0.0]), 17)
+    assert found.rows.tolist() == [*range(16, 32), 0]
+    found = FlatIndex(rows[::-1].copy()).search(np.array([0.0, 1.0, 0.0, 0.0]), 18)
+    assert found.rows.tolist() == [*range(32, 48), 0, 1]
+
+
+def test_a_part_that_ends_before_the_lists_do():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(40, 4)).astype(np.float32)
+    inverted = InvertedLists.of(x[:3] / np.linalg.norm(x[:3], axis=1, keepdims=True), rng.integers(0, 3, 40))
+    listed, part = x[inverted.members], np.arange(2, 20, 2)
+    index = IvfIndex(listed, np.linalg.norm(listed, axis=1), inverted, 3, part)
+    exact = StoredIndex(x[part])
+    query = rng.normal(size=4)
+    assert index.looked_at(query) == 9
+    assert index.search(query, 5).rows.tolist() == exact.search(query, 5).rows.tolist()
+
+
+def test_progress_is_counted():
+    said: list[int] = []
+    nearest.k_means(np.eye(8, dtype=np.float32), 3, 0, lambda done, of, what: said.append(done))
+    assert said == list(range(1, nearest.ROUNDS + 1))
+    said.clear()
+    parts = [slice(i, i + 2) for i in range(0, 10, 2)]
+    products.each(parts, lambda at: None, lambda done, of, what: said.append(done), "rows", 1)
+    assert said == [2, 4, 6, 8, 10]
+    assert products.blocks(3, 10**9) == [slice(0, 1), slice(1, 2), slice(2, 3)]
+    assert products.blocks(5, 4, 8, 64) == [slice(0, 2), slice(2, 4), slice(4, 5)]
+
+
+def test_short_rows_have_a_direction():
+    assert StoredIndex(np.array([[0.1, 0.0], [0.0, 0.2]])).search(np.array([0.0, 1.0]), 1).rows.tolist() == [1]
 
 
 # ------------------------------------------------------------------------------------------ memory
