@@ -7,10 +7,11 @@ import pytest
 
 from core.config import InputError
 from core.verify.own.accuracy import accuracy_document, answers_of
+from core.zeroshot import PromptSet, difference, evaluate
 from core.zeroshot import accuracy as module
-from core.zeroshot import difference, evaluate
-from core.zeroshot.accuracy import _correlation, _picked_difference, paired_share_difference
+from core.zeroshot.accuracy import _agreement, _correlation, _picked_difference, paired_share_difference
 from core.zeroshot.parity import NAMES, ParityResult, _redrawn, parity, parity_change, parity_differences
+from core.zeroshot.prompts import class_embeddings
 
 Documents = dict[str, dict]
 
@@ -163,3 +164,36 @@ def test_groups_without_rows_of_a_class_are_named() -> None:
     assert isinstance(found, ParityResult) and list(found.to_json()["parity_by_class"]) == ["a", "b"]
     document = found.to_json()
     assert document[NAMES[0]] == found.by_class["a"][0].to_json()
+
+
+def test_other_cells_are_not_related_and_one_number_alone_has_no_change() -> None:
+    labels = ["a"] * 10 + ["b"] * 10
+    first, second = np.zeros(20, int), np.ones(20, int)
+    before, after = (evaluate(given, labels, ["a", "b"], "x") for given in (first, second))
+    assert (before.worst_group, after.worst_group) == ("b", "a")
+    assert _agreement(before, after, 20, 0) == (0.0, 0.0) != _agreement(before, before, 20, 0)
+    plain = paired_share_difference(np.ones(5, bool), np.ones(5, bool))
+    for pair in ((before.worst, plain), (plain, before.worst)):
+        assert _picked_difference(*pair, 0.0, 9).to_json() == {"estimate": 0.0, "lo": 0.0, "hi": 0.0, "n": 9}
+
+
+def test_groups_without_a_class_are_named_in_order() -> None:
+    found = evaluate(np.zeros(4, int), ["z", "a", "y", "z"], ["a"], "x")
+    assert list(found.outside.items()) == [("y", 1), ("z", 2)]
+
+
+def test_class_embeddings_of_three_classes() -> None:
+    prompts = PromptSet.from_json(
+        {
+            "schema": 1,
+            "templates": ["a {}", "one {}"],
+            "attributes": {"x": {"p": ["p"], "q": ["q", "qq"], "r": ["r"]}},
+        },
+        "test",
+    )
+    every = [text for texts in prompts.prompts("x").values() for text in texts]
+    vectors = {text: np.random.default_rng(i).normal(size=5) for i, text in enumerate(every)}
+    found = class_embeddings(lambda texts: np.stack([vectors[text] for text in texts]), prompts, "x")
+    for row, texts in zip(found, prompts.prompts("x").values(), strict=True):
+        mean = np.mean([vectors[text] / np.linalg.norm(vectors[text]) for text in texts], axis=0)
+        np.testing.assert_allclose(row, mean / np.linalg.norm(mean), atol=1e-6)
