@@ -16,6 +16,7 @@ PAGES = [
         "Say what neurons answer to, with one hand on the keyboard; several raters, agreement, sets",
     ),
     ("compare", "Compare", "compare_arrows", "A prompt before and after neurons are switched off, and what it costs"),
+    ("ask", "Ask", "forum", "What a large vision-language model says about people, before and after"),
     ("report", "Report", "lab_profile", "An audit with its findings, to export and to verify"),
     ("benchmark", "Benchmark", "leaderboard", "Every method side by side on a gallery, and the papers' studies"),
     ("data_and_models", "Data & models", "database", "Choose, build and import galleries, models and SAEs"),
@@ -42,7 +43,7 @@ frame.notices()
 tour.bar(f"pages/{page.url_path or 'start'}.py")
 with frame.guard():
     page.run()
-    if page.url_path not in ("compare", "report"):
+    if page.url_path not in ("ask", "compare", "report"):
         provenance.foot()
 frame.sidebar()
 links.write()

@@ -3,8 +3,9 @@
 from typing import ClassVar
 
 from core.benchmark.arms import ReadyArm
-from core.benchmark.base import PROTOCOLS, Cell, Column, Protocol, World
+from core.benchmark.base import PROTOCOLS, Cell, Column, Protocol
 from core.benchmark.measures import drift, metric_by_prompt, other_accuracies, possible, rankings, world_attributes
+from core.benchmark.world import World
 from core.config import Progress
 from core.statistics import Estimate, mean_of
 

@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import pandas as pd
 
@@ -43,7 +44,7 @@ class Beside:
         return self.ours.lo <= self.published.hi and self.published.lo <= self.ours.hi
 
 
-def read_published(path: Path) -> pd.DataFrame:
+def read_published(path: Path | IO[bytes]) -> pd.DataFrame:
     """The published table: one row a data set, setting, backbone, method (its seeds averaged) and metric.
 
     A mean over seeds has the mean of their half widths. InputError where the file is no such table.

@@ -19,11 +19,12 @@ def apply(
 ) -> None:
     """The method's result for the arrays of --in, as arrays of --out."""
     from core.interventions import INTERVENTIONS
+    from core.lvlm.clamping import CLAMP, sae_clamp
 
-    chosen = INTERVENTIONS.get(method)()
-    arrays = read_named_arrays(source) if chosen.array_names else {}
+    chosen = None if method == CLAMP else INTERVENTIONS.get(method)()
+    arrays = read_named_arrays(source) if chosen is None or chosen.array_names else {}
     try:
-        found = chosen.on_arrays(arrays)
+        found = sae_clamp(arrays) if chosen is None else chosen.on_arrays(arrays)
     except InputError as error:
         raise InputError(f"{source}: {error}" if arrays else str(error)) from None
     try:

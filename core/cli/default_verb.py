@@ -16,9 +16,10 @@ def build_default(
     seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
     resume: Annotated[bool, typer.Option("--resume", help="Keep the parts that are finished.")] = False,
 ) -> None:
-    """Draw the avatar world, train its model and SAEs, build its galleries; about twenty minutes on two cores."""
+    """Draw the avatar world, train its models and SAEs, build its galleries; about half an hour on two cores."""
     from core.avatars.build import build_default as build
+    from core.lvlm.default.building import language_parts
 
     with progress_bar() as progress:
-        build(out, seed=seed, resume=resume, progress=progress)
+        build(out, seed=seed, resume=resume, progress=progress, more=language_parts)
     print(f"the offline default is in {out}")

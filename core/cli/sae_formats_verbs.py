@@ -48,6 +48,11 @@ def import_sae(
     training = {**found.training, "imported": {name: value for name, value in given.items() if value is not None}}
     with atomic_folder(out) as partial:
         made = save_sae(partial, found.sae, found.name, fingerprint, training)
+    for name in found.training.get("unread", []):
+        print(
+            f"warning: the setting {name!r} beside the weights is not known here; see that it changes no code",
+            file=sys.stderr,
+        )
     unknown = [name for name, value in given.items() if value is None]
     for line in _warnings(unknown, fingerprint):
         print(f"warning: {line}", file=sys.stderr)

@@ -1,5 +1,6 @@
 """`study`: one question about a gallery and its model, answered by a table, a figure and a JSON document."""
 
+import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -8,7 +9,7 @@ import typer
 
 from core.cli import editing
 from core.cli.app import app
-from core.cli.editing import chosen_edits, target_of, text_model
+from core.cli.editing import EditOptions, edited_scene, target_of
 from core.cli.output import Json, emit, progress_bar
 from core.config import InputError
 from core.gallery import open_gallery, parse_where
@@ -44,6 +45,7 @@ def study(
     as_json: Json = False,
 ) -> None:
     """Table (CSV), figure (SVG) and document (JSON) of a registered study."""
+    from core.scene import text_model
     from core.studies import STUDIES, StudyRequest
     from core.zeroshot import PromptSet
 
@@ -51,14 +53,14 @@ def study(
     source = open_gallery(gallery)
     if out.exists() and not replace:
         raise InputError(f"{out} exists already; choose another folder or give --replace")
-    saes, edits = chosen_edits(source, sae, off, strength, gamma, form, alpha, method)
+    scene, edits = edited_scene(source, sae, EditOptions(off or (), strength, gamma, form, alpha, method))
     queries = tuple(dict.fromkeys([*(prompt_list(prompts) if prompts else ()), *(query or ())]))
+    if chosen.needs_model:
+        scene = dataclasses.replace(scene, model=text_model(source, queries, model, pretrained))
     request = StudyRequest(
-        gallery=source,
+        scene=scene,
         attributes=tuple(attribute or ()),
         prompts=queries,
-        saes=saes,
-        backbone=text_model(source, queries, model, pretrained) if chosen.needs_model else None,
         edits={side: edit for side, edit in edits.items() if edit.neurons or method},
         method=method or "neuron-edit",
         class_prompts=PromptSet.load(classes) if classes else None,

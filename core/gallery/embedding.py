@@ -11,12 +11,14 @@ import numpy as np
 from PIL import Image
 
 from core.backbones.token_draw import TokenDraw
-from core.config import Attach, Fingerprint, InputError, Progress, Side, digest_of
-from core.datasets.base import ItemTable, locate
-from core.datasets.images import PixelBudget, ReadImage, read_image, thumbnail_jpeg
+from core.config import KEPT, Attach, Fingerprint, InputError, Progress, Side, digest_of
+from core.datasets.base import ItemTable
+from core.datasets.images import PixelBudget, ReadImage, read_image
+from core.datasets.picture_files import locate
 from core.gallery.chunks import Chunk
 from core.gallery.speed import EXACT, GAP, Speed
 from core.readout import ReadoutArrays
+from core.tables import LeftOut
 
 WORKERS = min(32, (os.cpu_count() or 1) + 4)
 """Threads that read pictures while others are being embedded (Pillow works outside the interpreter's lock). They are
@@ -49,6 +51,7 @@ class Backbone(Protocol):
         self, texts: Sequence[str], attaches: Sequence[Attach], batch: int, **tokens: TokenDraw
     ) -> Mapping[str, np.ndarray]: ...
     def truncated(self, text: str) -> bool: ...
+    def unknown_words(self, text: str) -> list[str]: ...
     def readout(self, side: Side) -> ReadoutArrays | None: ...
 
 
@@ -111,6 +114,11 @@ class Job:
         if self.progress:
             self.progress(done, self.n, self.items.kind)
 
+    def report_kept(self, done: int) -> None:
+        """Say how far an earlier run had come, which took this one no time."""
+        if self.progress:
+            self.progress(done, self.n, f"{self.items.kind}: {KEPT}")
+
 
 def _at(rows: Sequence[int]) -> slice | list[int]:
     """Rows as pandas takes them fastest."""
@@ -128,7 +136,7 @@ def embed_parts(job: Job, parts: Iterable[range]) -> Iterator[Chunk]:
     Raises
     ------
     InputError
-        the model gives numbers that cannot be stored. Pictures that cannot be read go into their chunk's problems.
+        the model gives numbers that cannot be stored. Pictures that cannot be read are left out and listed.
     """
     return _embed_pictures(job, parts) if job.side == "image" else _embed_captions(job, parts)
 
@@ -224,7 +232,7 @@ class _Readers:
             with self.budget.share() as take:
                 read = self._read(file, take)
                 into[...] = self.job.backbone.pixels(read.image)
-                return _Prepared(thumbnail_jpeg(read.image), read.note)
+                return _Prepared(read.thumbnail(), read.note)
         except InputError as error:
             return error
 
@@ -264,13 +272,17 @@ def _begin(job: Job, batch: _Batch) -> _Running:
 def _finish(job: Job, running: _Running) -> Chunk:
     """What came of one batch."""
     batch, results = running.batch, running.results
+    prepared = [result for result in results if isinstance(result, _Prepared)]
     good = _good(results)
-    prepared = [results[i] for i in good]
     return Chunk(
         np.array([batch.rows[i] for i in good], dtype=np.int64),
         _stored(job, running.arrays(), [batch.files[i] for i in good]) if good else {},
         [picture.thumb for picture in prepared],
-        [str(result) for result in results if isinstance(result, InputError)],
+        [
+            LeftOut.of(name, str(result))
+            for name, result in zip(batch.files, results, strict=True)
+            if isinstance(result, InputError)
+        ],
         [picture.note for picture in prepared if picture.note],
     )
 
@@ -290,7 +302,7 @@ def _joined(chunks: Sequence[Chunk]) -> Chunk:
             for name in (filled[0].arrays if filled else ())
         },
         [thumb for chunk in chunks for thumb in chunk.thumbs],
-        [problem for chunk in chunks for problem in chunk.problems],
+        [one for chunk in chunks for one in chunk.left_out],
         [note for chunk in chunks for note in chunk.notes],
     )
 

@@ -52,9 +52,9 @@ class SFID(Intervention):
     def fit(self, evidence: Evidence) -> Imputation:
         from sklearn.ensemble import RandomForestClassifier
 
-        found = evidence.require_references()
-        rows = unit(found.pooled)
-        forest = RandomForestClassifier(TREES, oob_score=True, random_state=0).fit(rows, found.labels)
+        references = evidence.require_references()
+        rows = unit(references.pooled)
+        forest = RandomForestClassifier(TREES, oob_score=True, random_state=0).fit(rows, references.labels)
         sure = np.nan_to_num(forest.oob_decision_function_, nan=1.0).max(axis=1)
         unclear = sure < UNSURE
         if not unclear.any():
@@ -64,6 +64,7 @@ class SFID(Intervention):
         return Imputation(columns, rows[unclear][:, columns].mean(axis=0))
 
     def __call__(self, material: Material, edit: Edit = NO_EDIT, fitted: Imputation | None = None) -> np.ndarray:
+        assert fitted is not None, "it is fitted before it is asked"
         stored = material.stored()
         changed = stored.copy()
         length = np.linalg.norm(changed, axis=1, keepdims=True)

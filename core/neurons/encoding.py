@@ -59,7 +59,9 @@ def encoded_blocks(
     else:
         import torch
 
-        for block in cluster.map(partial(_encoder, sae, torch.get_num_threads()), (part.numpy() for part in parts)):
+        numbers = (part.numpy() for part in parts)
+        blocks: Iterator[sparse.csr_matrix] = cluster.map(partial(_encoder, sae, torch.get_num_threads()), numbers)
+        for block in blocks:
             yield block.copy()  # what comes from a worker lies in shared memory and cannot be written to
 
 

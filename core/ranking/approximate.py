@@ -2,22 +2,22 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from core.config import InputError, digest_of
-from core.gallery import Gallery, GalleryIvf
-from core.ranking.bench import Bench
-from core.ranking.material import Items, embed_query, select_part
+from core.gallery import GalleryIvf
+from core.ranking.items import Items
+from core.ranking.lists import measured
+from core.ranking.queries import embed_query
 from core.ranking.request import RankRequest
 from core.ranking.results import RankResult
-from core.ranking.steps import digests_of, measured, notes_of
+from core.ranking.rows import part_of
+from core.ranking.steps import digests_of, notes_of
 from core.retrieval import IvfIndex
+from core.scene import Scene
 from core.statistics import Estimate, mean_of
-
-if TYPE_CHECKING:
-    from core.backbones.base import Backbone
 
 WANTED_RECALL = 0.95
 """Mean recall@k of the lists that are looked at where nobody says how many."""
@@ -61,14 +61,7 @@ def recall_of(ivf: GalleryIvf, probes: int, k: int) -> Estimate:
     return mean_of(ivf.recall.at(ivf.inverted, probes, k), (0.0, 1.0))
 
 
-def approximate_rank(
-    gallery: Gallery,
-    request: RankRequest,
-    ivf: GalleryIvf,
-    probes: int | None = None,
-    backbone: "Backbone | None" = None,
-    bench: Bench | None = None,
-) -> RankResult:
+def approximate_rank(scene: Scene, request: RankRequest, ivf: GalleryIvf, probes: int | None = None) -> RankResult:
     """Who the query retrieves among the rows of the lists nearest to it, with the recall that this has.
 
     Parameters
@@ -90,16 +83,14 @@ def approximate_rank(
             f"k was {request.k}; recall of this index was measured up to {ivf.recall.depth}: choose a smaller k or "
             "use the exact index"
         )
-    bench = bench or Bench()
-    part = select_part(gallery, request, bench)
-    queries = embed_query(gallery, request, backbone, {}, bench)
+    part, queries = part_of(scene, request), embed_query(scene, request)
     vector = queries.vectors("identity", None)[0]
     probes = ivf.recall.probes_for(ivf.inverted, request.k, WANTED_RECALL) if probes is None else probes
-    rows = None if part.n == gallery.n else part.rows
+    rows = None if part.n == scene.gallery.n else part.rows
     index = IvfIndex(ivf.rows, ivf.lengths, ivf.inverted, probes, rows)
     nothing = np.zeros(0)
     items = Items(index, nothing.astype(np.int64), nothing, digest_of([part.digest, ivf.digest, probes]))
-    found = measured(gallery, part, request, items, vector, bench, every_score=False)
+    found = measured(scene, part, request, items, vector, every_score=False)
     recall = recall_of(ivf, probes, request.k)
     lists, looked_at = len(ivf.inverted), index.looked_at(vector)
     search = ApproximateSearch(lists, probes, looked_at, part.n, request.k, recall, ivf.about["queries"], ivf.digest)

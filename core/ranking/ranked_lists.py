@@ -11,7 +11,8 @@ from core.gallery.labels import CROSS, crossed
 from core.metrics import RANKING_METRICS, ListFacts, Mode, headline_metrics, target_distribution
 from core.metrics.targets import Target
 from core.ranking.measures import estimate_of, list_numbers, metric_estimate
-from core.ranking.results import SCHEMA, Part
+from core.ranking.results import SCHEMA
+from core.ranking.rows import Part
 from core.statistics import Estimate, null_p
 
 EVEN = np.full(2, 0.5)

@@ -63,17 +63,17 @@ def manifest(result: AuditResult, folder: Path) -> dict[str, Any]:
 
     Galleries and SAEs stand there by name and digest, never by place: `verify` is told where they are.
     """
-    sources = result.sources
-    used = {sae.digest[:16] for sae in sources.saes.values()}
-    galleries = {sources.gallery.digest: sources.gallery}
-    partner = sources.gallery.manifest.get("probe_gallery")
+    scene = result.sources.scene
+    used = {sae.digest[:16] for sae in scene.saes.values()}
+    galleries = {scene.gallery.digest: scene.gallery}
+    partner = scene.gallery.manifest.get("probe_gallery")
     if result.spec.edit is not None or result.spec.method != "neuron-edit":
-        galleries.setdefault(sources.probe.digest, sources.probe)
+        galleries.setdefault(scene.probe.digest, scene.probe)
     return {
         "schema": SCHEMA,
         "files": {name: file_digest(folder / name) for name in FILES},
         "galleries": [
-            {"name": one.name, "given": result.spec.gallery if one is sources.gallery else partner}
+            {"name": one.name, "given": result.spec.gallery if one is scene.gallery else partner}
             | {"digest": digest, "files": _digests(one.path, _gallery_files(one)), "spare": _spare(one.path, used)}
             for digest, one in galleries.items()
         ],
@@ -85,7 +85,7 @@ def manifest(result: AuditResult, folder: Path) -> dict[str, Any]:
                 "digest": sae.digest,
                 "files": _digests(sae.path, SAE_FILES),
             }
-            for side, sae in sources.saes.items()
+            for side, sae in scene.saes.items()
         ],
     }
 

@@ -6,7 +6,7 @@ A metric is passed in as an object: a callable on ranked group numbers (..., row
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import Protocol
@@ -23,8 +23,8 @@ P_DRAWS = {False: 20_000, True: 2_000}
 """Draws behind a p value, for metrics of counts and for ordered ones: the smallest p survives some correction."""
 
 
-class Metric(Protocol):
-    """What a null band and an interval need to know of a metric; hashable."""
+class Metric(Hashable, Protocol):
+    """What a null band and an interval need to know of a metric."""
 
     name: str
     ordered: bool
@@ -83,9 +83,8 @@ def null_p(
     """
     if not math.isfinite(value):
         return math.nan
-    key = (metric, tuple(map(int, counts)), int(k), tuple(map(float, target)), int(seed))
     sign = -1.0 if metric.bias_direction < 0 else 1.0
-    values, chances = _null_distribution(*key)
+    values, chances = _null_distribution(metric, tuple(map(int, counts)), int(k), tuple(map(float, target)), int(seed))
     as_much = sign * values >= sign * value - 1e-9
     if chances is None:
         return float((1 + as_much.sum()) / (1 + len(values)))

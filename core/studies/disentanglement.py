@@ -11,7 +11,7 @@ from core.config import InputError, Progress
 from core.figures import Picture, Series
 from core.neurons import codes_of
 from core.statistics import telling
-from core.studies.arms import ask
+from core.studies.asking import ask
 from core.studies.base import STUDIES, Study, StudyRequest, StudyResult
 
 FOLDS, FOLD_SEED = 5, 42

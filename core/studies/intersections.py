@@ -9,7 +9,7 @@ import pandas as pd
 from core.config import Progress
 from core.figures import Picture, Series
 from core.statistics import mean_of
-from core.studies.arms import MAX_SKEW, ask, crossed_skews, max_skews, rule_edit, union, with_edit
+from core.studies.asking import MAX_SKEW, ask, crossed_skews, max_skews, rule_edit, union, with_edit
 from core.studies.base import STUDIES, Study, StudyRequest, StudyResult
 
 

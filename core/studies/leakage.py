@@ -8,7 +8,7 @@ import pandas as pd
 from core.config import InputError, Progress
 from core.figures import Picture, Series
 from core.statistics import held_out_leakage
-from core.studies.arms import ask, rule_edit, searched, with_edit
+from core.studies.asking import ask, rule_edit, searched, with_edit
 from core.studies.base import STUDIES, Study, StudyRequest, StudyResult
 
 
@@ -51,9 +51,8 @@ class Leakage(Study):
 
     def _auc(self, request: StudyRequest, attribute: str, edits, method: str) -> dict[str, float | int | None]:
         own = ask(request, attribute, edits, method)
-        at_probe = replace(request, gallery=request.probe, half="probe")
-        probe = replace(own, half="probe")
-        (fitted, train), (measured, test) = searched(at_probe, probe, method), searched(request, own, method)
+        scene, probe = request.scene, replace(own, half="probe")
+        (fitted, train), (measured, test) = searched(scene.at("probe"), probe), searched(scene, own)
         if fitted.groups != measured.groups or len(measured.groups) < 2:
             raise InputError(f"probe rows and measured rows do not hold the same groups of {attribute}")
         estimate = held_out_leakage(train.index.unit, fitted.labels, test.index.unit, measured.labels)

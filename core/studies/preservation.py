@@ -2,6 +2,7 @@
 
 import math
 import re
+from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
@@ -10,7 +11,7 @@ import pandas as pd
 from core.config import InputError, Progress
 from core.figures import Picture, Series
 from core.statistics import Estimate, mean_of
-from core.studies.arms import answered, ask
+from core.studies.asking import answered, ask
 from core.studies.base import STUDIES, Study, StudyRequest, StudyResult
 from core.units import unit
 
@@ -38,13 +39,13 @@ class Preservation(Study):
         (attribute,) = request.attributes[:1] or ("gender",)
         said = {gender: [gendered(prompt, gender) for prompt in prompts] for gender in GENDERS}
         plain = ask(request, attribute)
-        neutral = unit(answered(request, plain, prompts, "identity")[2])
+        neutral = unit(answered(request.scene, replace(plain, method="identity"), prompts)[2])
         rows = []
         for done, (arm, edits, method) in enumerate(_arms(request)):
             if progress:
                 progress(done, 2, arm)
             asked = ask(request, attribute, edits, method)
-            vectors = {g: unit(answered(request, asked, texts, method)[2]) for g, texts in said.items()}
+            vectors = {g: unit(answered(request.scene, asked, texts)[2]) for g, texts in said.items()}
             kept = np.mean([np.einsum("ij,ij->i", vectors[g], neutral) for g in GENDERS], axis=0)
             alike = np.einsum("ij,ij->i", vectors["male"], vectors["female"])
             for measure, values in (("content preservation", kept), ("bias neutralisation", alike)):

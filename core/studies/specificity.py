@@ -7,7 +7,7 @@ import pandas as pd
 from core.config import Progress
 from core.figures import Picture, Series
 from core.statistics import mean_of
-from core.studies.arms import ask, max_skews, rule_edit, with_edit
+from core.studies.asking import ask, max_skews, rule_edit, with_edit
 from core.studies.base import STUDIES, Study, StudyRequest, StudyResult
 
 

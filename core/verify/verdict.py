@@ -10,18 +10,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jinja2 import TemplateError
 
-from core.audit.arms import Edits, Ranked, edits_of
+from core.audit.arms import Ranked, edits_of
 from core.audit.recorded_texts import RecordedTexts
 from core.audit.run import AuditResult
-from core.audit.sources import Sources, probe_of, sources_of
+from core.audit.sources import Sources, sources_of
 from core.audit.spec import AuditSpec
 from core.config import VERSION, InputError, Progress
 from core.gallery import Gallery, open_gallery
 from core.report import ReportOptions, read_report, rendered, report_document
 from core.report.document import SCHEMA
 from core.saes.frozen import FrozenFile, load_frozen
+from core.scene.scene import probe_of
 from core.store import file_digest, read_json
-from core.verify.carried import Bench, carried_metrics, side_effects
+from core.verify.answers import recompute_answers, wrong_files
+from core.verify.carried import Edits, carried_metrics, cost_of
 from core.verify.digests import MANIFEST, Places, compare_digests, find_places, read_manifest
 from core.verify.own.findings import findings_list
 from core.verify.own.numbers import attribute_document
@@ -31,6 +33,8 @@ from core.verify.rankings import Rankings, wrong_codes
 if TYPE_CHECKING:
     from core.labelling import LabelSet
 
+ANSWERS = "lvlm"
+"""Kind of a manifest whose report is of answers."""
 EQUAL = 1e-9
 """Numbers that differ by less, relative to 1 or their size, are equal: sums in another order."""
 ROUNDED = {"cost": 1e-5, "leakage": 1e-4}
@@ -90,7 +94,9 @@ def verify(
         if not (folder / MANIFEST).is_file():
             raise
         return Verdict((f"{MANIFEST}: was changed after it was written: {error}",), 1, 0)
-    refuse_other_schemas(folder, manifest)
+    answered = manifest.get("kind") == ANSWERS
+    if not answered:
+        refuse_other_schemas(folder, manifest)
     places = find_places(manifest, galleries, saes)
     lines = compare_digests(folder, manifest, places)
     files = len(manifest["files"]) + 1 + sum(len(e["files"]) for kind in ("galleries", "saes") for e in manifest[kind])
@@ -98,12 +104,19 @@ def verify(
     if missing:
         return Verdict(tuple(lines), files, 0)
     try:
-        again = recompute(folder, manifest, places, progress)
+        again = _answers(folder, manifest, places) if answered else recompute(folder, manifest, places, progress)
     except (InputError, LookupError, TypeError, ValueError, AttributeError, OSError, TemplateError) as error:
         # a file that is not what it was may be anything at all; what can be said is which and why
         said = f"{type(error).__name__} {error}" if not isinstance(error, InputError) else str(error)
         return Verdict((*lines, f"report.json: could not be computed again: {' '.join(said.split())}"), files, 0)
     return Verdict((*lines, *again[0]), files, *again[1:])
+
+
+def _answers(folder: Path, manifest: Mapping[str, Any], places: Places) -> tuple[list[str], int]:
+    """Lines for everything of a report of answers that comes out otherwise, and how many numbers were compared."""
+    said, own, gallery = recompute_answers(folder, manifest, places)
+    pairs = list(compared(said, own))
+    return [*(line for line in pairs if line), *wrong_files(folder, gallery)], len(pairs)
 
 
 def refuse_other_schemas(folder: Path, manifest: Mapping[str, Any]) -> None:
@@ -130,21 +143,21 @@ def recompute(
     formula.
     """
     document, arrays = read_report(folder)
-    spec, bench = AuditSpec.from_json(document["spec"]), Bench()
+    spec = AuditSpec.from_json(document["spec"])
     sources = _sources(document, arrays, manifest, places)
     recorded = _recorded(document, arrays, spec)
-    edits, notes, lines = _edits(spec, sources, document, bench)
+    edits, notes, lines = _edits(spec, sources, document)
     if (line := _wrong_codes(spec, sources)) is not None:
         lines.append(line)
-    rankings = Rankings(spec, sources, bench)
+    rankings = Rankings(spec, sources)
     for (attribute, prompt), one in recorded.items():
         own = edits[attribute][spec.all_prompts.index(prompt)]
         rankings.add(attribute, prompt, own, one, prompt in spec.prompts)
     lines += rankings.check(progress)
-    numbers = [_numbers(spec, sources, a, edits[a], recorded, bench, progress) for a in spec.attributes]
+    numbers = [_numbers(spec, sources, a, edits[a], recorded, progress) for a in spec.attributes]
     carried: tuple[str, ...] = ()
     for one in numbers:
-        carried = carried_metrics(spec, sources, one["attribute"], one["prompts"], recorded, bench)
+        carried = carried_metrics(spec, sources, one["attribute"], one["prompts"], recorded)
     found = AuditResult(spec, sources, edits, recorded, numbers, findings_list(numbers), tuple(notes))
     options = document["options"]
     whole, _ = report_document(found, ReportOptions(options["auditor"], options["thumbnails"], options["removed"]))
@@ -161,14 +174,13 @@ def _numbers(
     attribute: str,
     edits: Sequence[Edits],
     recorded: Mapping[tuple[str, str], Ranked],
-    bench: Bench,
     progress: Progress | None,
 ) -> dict[str, Any]:
     """Every number of one attribute, by the second author."""
     searched = searched_rows(sources.gallery, attribute, spec.where, spec.target_of(attribute))
     ranked = {prompt: recorded[attribute, prompt] for prompt in spec.all_prompts}
     found = attribute_document(spec, attribute, searched, ranked, edits, sources.gallery.item_ids)
-    return found | side_effects(spec, sources, attribute, searched, edits, recorded, bench, progress)
+    return found | cost_of(spec, sources, searched, edits, recorded, progress)
 
 
 def _sources(
@@ -225,10 +237,10 @@ def _recorded(
 
 
 def _edits(
-    spec: AuditSpec, sources: Sources, document: Mapping[str, Any], bench: Bench
+    spec: AuditSpec, sources: Sources, document: Mapping[str, Any]
 ) -> tuple[dict[str, list[Edits]], list[str], list[str]]:
     """The edits chosen again on the probe half, and lines where the report switches others."""
-    edits, notes = edits_of(spec, sources, bench)
+    edits, notes = edits_of(spec, sources)
     lines = []
     for one in document["attributes"]:
         for prompt, said, own in zip(spec.all_prompts, one["edits"], edits[one["attribute"]], strict=True):

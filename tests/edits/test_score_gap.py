@@ -13,7 +13,8 @@ from core.edits import smallest as smallest_module
 from core.edits.probe_set import ProbeSet, departures, unit_queries
 from core.edits.score_gap import ScoreGap, _gain, _settle, _swapped, least_drift, score_gap_of
 from core.edits.smallest import PathPoint, SmallestEdit, _choose, _price_of_the_gap, _unbeaten, edit_of, smallest_edit
-from core.ranking import Bench, RankRequest
+from core.ranking import RankRequest
+from core.scene import Scene
 from core.statistics import Band
 from tests.tiny import TinyBackbone, TinyGallery, sae_file
 
@@ -22,8 +23,7 @@ QUERIES = unit_queries(TinyBackbone().encode_texts(["a photo of a nurse", "a pho
 
 
 def probe(attach: str = "pooled") -> ProbeSet:
-    gallery = TinyGallery()
-    return probe_set(gallery, gallery, REQUEST, {"image": sae_file("image", attach)}, Bench())
+    return probe_set(Scene(TinyGallery(), {"image": sae_file("image", attach)}), REQUEST)
 
 
 # ------------------------------------------------------------------------------------------ candidates

@@ -14,7 +14,8 @@ from core.edits.probe_set import explained_set, probe_set
 from core.edits.why import WhyResult, confirm, find_smallest, why
 from core.interventions import INTERVENTIONS
 from core.metrics import RANKING_METRICS, top_rows
-from core.ranking import Bench, RankRequest
+from core.ranking import RankRequest
+from core.scene import Scene
 from core.statistics import lean_of
 from tests.edits.test_score_gap import QUERIES, probe
 from tests.tiny import TinyBackbone, TinyGallery, sae_file
@@ -25,9 +26,9 @@ REQUEST = RankRequest("gender", QUERY, k=40, target="uniform", half="evaluation"
 
 @pytest.mark.parametrize("attach", ["pooled", "residual"])
 def test_every_part_of_a_gap(attach):
-    gallery, saes = TinyGallery(), {"image": sae_file("image", attach)}
-    found = why(gallery, REQUEST, TinyBackbone(), saes, top=6)
-    rows = explained_set(gallery, REQUEST, saes, Bench())
+    scene = Scene(TinyGallery(), {"image": sae_file("image", attach)}, TinyBackbone())
+    found = why(scene, REQUEST, top=6)
+    rows = explained_set(scene, REQUEST)
     assert (rows.part.rows % 2 == 1).all() and rows.k == found.k == 40 and rows.part.n == found.n
     query = QUERIES[1]
     group = rows.leading_group(query)
@@ -71,29 +72,29 @@ def test_a_query_that_leans_to_nobody_has_no_shares(monkeypatch):
         def embeddings(self, attach: str = "pooled") -> np.ndarray:
             return np.tile(super().embeddings(attach)[:1], (self.n, 1))
 
-    found = why(Alike(), REQUEST, TinyBackbone(), {"image": sae_file("image", "pooled")})
+    found = why(Scene(Alike(), {"image": sae_file("image", "pooled")}, TinyBackbone()), REQUEST)
     assert not found.leans and found.share_of(0.1) is None
     assert all(pull.share is None and pull.closed is None for pull in found.pulls)
 
 
 def test_a_path_for_the_query_or_for_several():
-    gallery, saes = TinyGallery(), {"image": sae_file("image", "pooled")}
-    given = (gallery, gallery, REQUEST, 0.1)
-    alone = find_smallest(*given, size=3, backbone=TinyBackbone(), saes=saes)
-    assert alone == find_smallest(*given, size=3, queries=[QUERY], backbone=TinyBackbone(), saes=saes)
+    scene = Scene(TinyGallery(), {"image": sae_file("image", "pooled")}, TinyBackbone())
+    given = (scene, REQUEST, 0.1)
+    alone = find_smallest(*given, size=3)
+    assert alone == find_smallest(*given, size=3, queries=[QUERY])
     by_number = replace(REQUEST, query=None, query_embedding=tuple(QUERIES[1].tolist()))
-    same = find_smallest(gallery, gallery, by_number, 0.1, size=3, saes=saes)
+    same = find_smallest(replace(scene, model=None), by_number, 0.1, size=3)
     assert [p.edit for p in same.points] == [p.edit for p in alone.points]
     with pytest.raises(InputError, match="explicit queries name Nobody; the probe rows hold Female, Male"):
-        find_smallest(*given, explicit={"x": "Nobody"}, backbone=TinyBackbone(), saes=saes)
-    named = find_smallest(*given, size=2, explicit={"a photo of a man": "Male"}, backbone=TinyBackbone(), saes=saes)
+        find_smallest(*given, explicit={"x": "Nobody"})
+    named = find_smallest(*given, size=2, explicit={"a photo of a man": "Male"})
     assert all(len(point.explicit) == 1 for point in named.points)
 
 
 def test_an_edit_is_confirmed_on_the_evaluation_half():
-    gallery, saes = TinyGallery(), {"image": sae_file("image", "pooled")}
+    scene = Scene(TinyGallery(), {"image": sae_file("image", "pooled")}, TinyBackbone())
     edit = Edit((3, 5))
-    found = confirm(gallery, gallery, replace(REQUEST, half="probe"), edit, TinyBackbone(), saes, draws=2)
+    found = confirm(scene, replace(REQUEST, half="probe"), edit, draws=2)
     assert found.result.request.half == "evaluation" and found.result.request.edits == {"image": edit}
     said = found.to_json()
     assert said["half"] == "evaluation" and set(said["rivals"]) == {
@@ -144,22 +145,22 @@ def test_choices_out_of_bounds(given):
 
 
 def test_the_probe_rows_k_is_at_least_one_and_at_most_all():
-    gallery, saes = TinyGallery(), {"image": sae_file("image", "pooled")}
+    scene = Scene(TinyGallery(), {"image": sae_file("image", "pooled")}, TinyBackbone())
     for k, own in ((1, 1), (9999, 200)):
         asked = replace(REQUEST, k=k, half="all")
-        assert probe_set(gallery, gallery, asked, saes, Bench()).k == own
+        assert probe_set(scene, asked).k == own
 
 
 def test_neurons_are_found_in_the_probe_gallery_and_k_is_the_same_share_of_it():
     gallery, partner = TinyGallery(), TinyGallery(n=120, seed=5)
     saes, asked = {"image": sae_file("image", "pooled")}, replace(REQUEST, k=40)
-    found = probe_set(gallery, partner, asked, saes, Bench())
+    scene = Scene(gallery, saes, TinyBackbone(), partner)
+    found = probe_set(scene, asked)
     assert found.part.n == 60 and found.k == 12, "40 of 200 searched rows are a fifth"
     choice = EditChoice("rule", tau=0.1, top=3)
-    given = (asked, [QUERY], TinyBackbone(), saes)
-    edits = choose_edits(gallery, partner, choice, *given)
+    edits = choose_edits(scene, choice, asked, [QUERY])
     assert edits[0] == choice.edit(by_rule(found, choice)[0])
-    assert edits[0] != choose_edits(partner, gallery, choice, *given)[0]
+    assert edits[0] != choose_edits(Scene(partner, saes, TinyBackbone(), gallery), choice, asked, [QUERY])[0]
 
 
 def test_a_group_may_lead_though_its_mean_lies_lower():
@@ -174,21 +175,23 @@ def test_a_group_may_lead_though_its_mean_lies_lower():
             rows = np.where(men[:, None], turned[:, None] * q, 0.5 * q + beside)
             return (rows + 1e-3 * np.random.default_rng(0).normal(size=(self.n, 12))).astype(np.float32)
 
-    found = why(Split(), replace(REQUEST, k=20), TinyBackbone(), {"image": sae_file("image", "pooled")}, top=1)
+    scene = Scene(Split(), {"image": sae_file("image", "pooled")}, TinyBackbone())
+    found = why(scene, replace(REQUEST, k=20), top=1)
     assert found.group == "Male" and found.attribution.gap < -0.2 and found.leans
     assert found.pulls[0].share is not None and found.pulls[0].closed is not None
 
 
 def test_the_probe_gallery_and_the_size_are_handed_on(monkeypatch):
     module = import_module("core.edits.why")
-    gallery, partner, saes = TinyGallery(), TinyGallery(n=120, seed=5), {"image": sae_file("image", "pooled")}
+    saes = {"image": sae_file("image", "pooled")}
+    scene = Scene(TinyGallery(), saes, TinyBackbone(), TinyGallery(n=120, seed=5))
     asked: list[Any] = []
     monkeypatch.setattr(module, "smallest_edit", lambda *given: asked.append(given))
-    find_smallest(gallery, partner, REQUEST, 0.2, backbone=TinyBackbone(), saes=saes)
+    find_smallest(scene, REQUEST, 0.2)
     (probe_rows, _, target, size, explicit, _) = asked[0]
     assert (probe_rows.part.n, target, size, explicit) == (60, 0.2, 16, [])
     monkeypatch.setattr(module, "by_rule", lambda rows, choice: asked.append((rows, choice)) or ((3, 5), ()))
-    found = confirm(gallery, partner, replace(REQUEST, half="probe"), Edit((3,)), TinyBackbone(), saes, draws=2)
+    found = confirm(scene, replace(REQUEST, half="probe"), Edit((3,)), draws=2)
     rows, choice = asked[1]
     assert rows.part.n == 60 and choice.rule == "published" and choice.tau == 0.5
     rule = found.rivals["published rule, tau 0.5"]

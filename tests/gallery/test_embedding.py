@@ -36,10 +36,10 @@ def job_of(faces: Path, backbone: FakeBackbone | None = None, **more: object) ->
 
 
 def equal(one: Chunk, other: Chunk) -> bool:
-    same = [one.kept.tolist(), one.thumbs, one.problems, one.notes] == [
+    same = [one.kept.tolist(), one.thumbs, one.left_out, one.notes] == [
         other.kept.tolist(),
         other.thumbs,
-        other.problems,
+        other.left_out,
         other.notes,
     ]
     return same and all(np.array_equal(one.arrays[name], other.arrays[name]) for name in {*one.arrays, *other.arrays})
@@ -54,7 +54,7 @@ def test_a_range_is_the_same_chunk_in_any_company(faces: Path, device: str) -> N
         together = list(embed_parts(job_of(faces, backbone), (PARTS[i] for i in order)))
         assert len(together) == len(order)
         assert all(equal(alone[i], chunk) for i, chunk in zip(order, together, strict=True))
-    assert [len(chunk.kept) for chunk in alone] == [7, 8, 0, 7, 8] and len(alone[2].problems) == 8
+    assert [len(chunk.kept) for chunk in alone] == [7, 8, 0, 7, 8] and len(alone[2].left_out) == 8
     assert all(len(chunk.thumbs) == len(chunk.kept) for chunk in alone)
 
 

@@ -13,7 +13,7 @@ from core.interventions import INTERVENTIONS, Evidence, Material, References, Te
 from core.interventions import prism as prism_module
 from core.interventions import sfid as sfid_module
 from core.interventions.bend import step1_rows
-from core.interventions.bendvlm import BendEvidence
+from core.interventions.bendvlm import BendFit
 from core.interventions.neuron_edit import edit_tokens
 from core.interventions.prism import _pairs, train_prism
 from core.interventions.roboshot import _directions, _paired
@@ -221,7 +221,7 @@ def test_bendvlm_needs_two_group_prompts_and_two_labelled_items():
 def test_neighbours_of_bendvlm_as_published():
     x = rows(12, 0)
     for groups, k in ((2, 100), (3, 10), (4, 10)):
-        found = BendEvidence.of(Evidence(references=References(x, np.arange(12) % groups)))
+        found = BendFit.of(Evidence(references=References(x, np.arange(12) % groups)))
         assert found.k == k and found.spurious.shape == (0, D)
         np.testing.assert_allclose(np.linalg.norm(found.references, axis=1), 1.0)
 

@@ -8,14 +8,15 @@ import pytest
 from core import ranking
 from core.config import Edit
 from core.ranking import RankRequest
-from core.ranking.controls import _Asked as Controls
+from core.ranking.controls import _AllPrompts as Controls
 from core.ranking.cost import ZeroshotCost
 from core.ranking.leakage import residual_leakage
 from core.ranking.measures import list_numbers
 from core.ranking.performance import performance_of
-from core.ranking.results import Part
 from core.ranking.robustness import _attaches
+from core.ranking.rows import Part
 from core.ranking.scenes import SceneGaps, pair_of, scene_arm, scene_change, scene_gaps
+from core.scene import Scene
 from core.statistics import cluster_p, design_effect, leakage, lean_of, lean_of_clusters, sign_flips, wilson
 from core.zeroshot import PromptSet, difference, evaluate
 from tests.tiny import IMAGES, QUERY, TinyBackbone, busy_neurons, sae_file
@@ -91,7 +92,8 @@ def test_a_cost_counts_its_steps_and_its_rows() -> None:
     )
     request = RankRequest("gender", QUERY, k=50, null_draws=50, edits={"image": Edit(busy_neurons(IMAGES, file, 2))})
     given = {"progress": lambda done, of, what: said.append((done, of, what))}
-    found = ranking.utility_cost(IMAGES, request, TinyBackbone(), {"image": file}, classes, **given)
+    scene = Scene(IMAGES, {"image": file}, TinyBackbone())
+    found = ranking.utility_cost(scene, request, classes, **given)
     own = [one for one in said if one[1] == 4]
     assert own == [
         (0, 4, "classifying size"),
@@ -106,19 +108,13 @@ def test_a_cost_counts_its_steps_and_its_rows() -> None:
 
 
 def test_where_changed_pictures_are_embedded() -> None:
-    def asked(intervenes: bool, method: str, attach: str, sides: tuple[str, ...] = ("image",)) -> SimpleNamespace:
+    def asked(intervenes: bool, method: str, attach: str, side: str = "image") -> tuple[str, ...]:
         request = SimpleNamespace(intervenes=intervenes, method=method)
-        return SimpleNamespace(request=request, saes={side: sae_file(side, attach) for side in sides})
+        return _attaches(Scene(IMAGES, {side: sae_file(side, attach)}), request)
 
-    gallery = SimpleNamespace(side="image")
-    assert _attaches(asked(True, "neuron-edit", "residual"), gallery) == ("pooled", "residual")
-    for one in (
-        asked(False, "neuron-edit", "residual"),
-        asked(True, "mean-difference", "residual"),
-        asked(True, "neuron-edit", "residual", ("text",)),
-        asked(True, "neuron-edit", "pooled"),
-    ):
-        assert _attaches(one, gallery) == ("pooled",)
+    assert asked(True, "neuron-edit", "residual") == ("pooled", "residual")
+    assert asked(False, "neuron-edit", "residual") == asked(True, "mean-difference", "residual") == ("pooled",)
+    assert asked(True, "neuron-edit", "residual", "text") == asked(True, "neuron-edit", "pooled") == ("pooled",)
 
 
 class Halves:

@@ -10,8 +10,10 @@ from core import ranking
 from core.config import Edit, InputError
 from core.interventions import matched_random_edits
 from core.metrics import RANKING_METRICS, target_distribution
-from core.ranking import Bench, RankRequest
+from core.ranking import RankRequest
+from core.ranking.arms import EDITED, ORIGINAL, PROJECTION, RECONSTRUCTION
 from core.ranking.controls import MEAN_NULL_DRAWS, ControlArm, ControlsResult
+from core.scene import Scene
 from core.statistics import depth_for, list_draws, mean_estimate, most_ahead, null_of_mean
 from tests.tiny import IMAGES, QUERY, TinyBackbone, busy_neurons, dense_codes, sae_file
 
@@ -23,6 +25,10 @@ ROWS = IMAGES.rows("evaluation")
 LABELS = IMAGES.group_numbers("gender")[ROWS]
 COUNTS = np.array([(g == LABELS).sum() for g in range(2)])
 X = IMAGES.embeddings("pooled")[ROWS].astype(np.float64)
+
+
+def scene() -> Scene:
+    return Scene(IMAGES, {"image": FILE}, TinyBackbone())
 
 
 def queries(prompts: list[str]) -> np.ndarray:
@@ -53,7 +59,7 @@ def shares(ranked: np.ndarray) -> np.ndarray:
 
 def asked(prompts: list[str] | None = None, draws: int = 2, **choices: object) -> ControlsResult:
     request = RankRequest("gender", PROMPTS[0], **(GIVEN | choices))
-    return ranking.controls(IMAGES, request, TinyBackbone(), {"image": FILE}, prompts, draws)
+    return ranking.controls(scene(), request, prompts, draws)
 
 
 def arms_of(found: ControlsResult) -> list[tuple[ControlArm, np.ndarray]]:
@@ -106,7 +112,7 @@ def test_one_prompt_has_the_numbers_of_its_ranking() -> None:
     request = RankRequest("gender", PROMPTS[0], **GIVEN)
     for arm, x in arms_of(found)[1:]:
         method = "reconstruction-only" if arm is found.reconstruction_only else "neuron-edit"
-        one = ranking.rank(IMAGES, replace(request, edits=arm.edits, method=method), TinyBackbone(), {"image": FILE})
+        one = ranking.rank(scene(), replace(request, edits=arm.edits, method=method))
         g = IMAGES.groups("gender").index(found.group)
         assert arm.points == one.after.numbers.lean.groups[g].points
         assert arm.max_skew == one.after.metrics["max_skew"] and arm.change == one.difference.metrics["max_skew"]
@@ -124,7 +130,7 @@ def test_random_neurons_are_matched_on_the_searched_rows() -> None:
     request = RankRequest("gender", PROMPTS[0], **GIVEN)
     out = expected[0].neurons[0]
     given = {"draws": 3, "exclude": {"image": [out]}}
-    found = ranking.controls(IMAGES, request, TinyBackbone(), {"image": FILE}, **given)
+    found = ranking.controls(scene(), request, **given)
     assert all(out not in arm.edits["image"].neurons for arm in found.random)
 
 
@@ -147,15 +153,15 @@ def test_the_projection_beside_them() -> None:
 def test_what_is_refused_and_what_is_said_on_the_way() -> None:
     request = RankRequest("gender", QUERY, **(GIVEN | {"edits": {}}))
     with pytest.raises(InputError, match="choose at least one neuron"):
-        ranking.controls(IMAGES, request, TinyBackbone(), {"image": FILE})
+        ranking.controls(scene(), request)
     with pytest.raises(InputError, match="choose at least one neuron"):
-        ranking.controls(IMAGES, replace(request, edits={"image": Edit()}), TinyBackbone(), {"image": FILE})
+        ranking.controls(scene(), replace(request, edits={"image": Edit()}))
     said: list[tuple[int, int, str]] = []
-    choices = {"draws": 2, "bench": Bench(), "progress": lambda *one: said.append(one)}
-    ranking.controls(IMAGES, replace(request, edits={"image": EDIT}), TinyBackbone(), {"image": FILE}, **choices)
-    names = ["original", "reconstruction only", "chosen neurons", "random neurons 1", "random neurons 2"]
+    choices = {"draws": 2, "progress": lambda *one: said.append(one)}
+    ranking.controls(scene(), replace(request, edits={"image": EDIT}), **choices)
+    names = [ORIGINAL, EDITED, RECONSTRUCTION, "random 1", "random 2"]
     own = [one for one in said if one[1] == 6]
-    assert own == [(i, 6, name) for i, name in enumerate([*names, "mean-difference projection", "controls"])]
+    assert own == [(i, 6, name) for i, name in enumerate([*names, PROJECTION, "controls"])]
 
 
 def test_the_document() -> None:

@@ -5,8 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from core.ranking.results import Part
-from core.ranking.robustness import PromptRobustness, Variant, _Lists, _shows_less, _summed, lengths_around
+from core.ranking.robustness import _Lists, _shows_less, _summed, lengths_around
+from core.ranking.rows import Part
+from core.ranking.variants import PromptRobustness, Variant
 from core.statistics import Effect, Estimate, effect_of, exchange_of, lean_of
 
 SIZES, K = (100, 100, 40), 20

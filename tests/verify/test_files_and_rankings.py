@@ -115,7 +115,7 @@ def sources(x: np.ndarray, kept: np.ndarray | None, side: str = "image") -> Simp
     codes = None if kept is None else SimpleNamespace(csr=sparse.csr_matrix(kept))
     file = SimpleNamespace(digest="s", attach=None, sae=HandSAE())
     gallery = SimpleNamespace(side="image", codes=lambda digest: codes, embeddings=lambda attach: x)
-    return SimpleNamespace(saes={side: file}, gallery=gallery)
+    return SimpleNamespace(scene=SimpleNamespace(saes={side: file}), gallery=gallery)
 
 
 def test_stored_codes_are_those_of_the_stored_embeddings() -> None:

@@ -61,7 +61,7 @@ class LanguageTrainingConfig:
     pictures: int = 4500
     neutral: int = 600
     """of the pictures, drawn with a presentation between the two"""
-    steps: int = 1400
+    steps: int = 1800
     batch: int = 16
     questions: int = 16
     """asked of every picture of a batch"""
@@ -70,8 +70,10 @@ class LanguageTrainingConfig:
     warm_up: float = 0.05
     few_words_until: float = 0.2
     """share of the steps in which only the ten reference words are asked for"""
-    letters_from: float = 0.25
+    letters_from: float = 0.2
     """share of the steps before option letters are asked for"""
+    letters: float = 0.6
+    """share of questions by letter from then on"""
     early_weight: float = 0.5
     """weight of the answer in words at the layer before the last"""
     look_weight: float = 0.3
@@ -239,13 +241,15 @@ class LanguageTraining:
     def _item(self, avatar: Avatar, rng: random.Random) -> asked.Item:
         """One question of the stage that the training has reached."""
         done = self.step / self.config.steps
-        letters = done >= self.config.letters_from and rng.random() < 0.5
+        letters = done >= self.config.letters_from and rng.random() < self.config.letters
         words = REFERENCE_WORDS if done < self.config.few_words_until else tuple(row.word for row in WORDS)
         kind = rng.random()
         if kind < 0.1:
             return asked.find_item(rng)
         if kind < 0.45:
             possible = [name for name in asked.SEEN_TEMPLATES if asked.can_be_asked(avatar, name)]
+            if letters:  # colours have many words to be found again, yes and no are two
+                possible += [name for name in possible if name in asked.VALUES]
             return asked.seen_item(avatar, rng.choice(possible), letters, rng)
         if letters and kind < 0.6:
             first, second = rng.sample(asked.ROLES, 2)

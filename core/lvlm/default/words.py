@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from core.avatars.world import WORDS
@@ -53,14 +54,21 @@ def new_tokenizer() -> Any:
     core.decoder = lib.decoders.Sequence(
         [*letters, lib.decoders.WordPiece(prefix="##", cleanup=False)]
     )  # joins by blanks
-    return transformers().PreTrainedTokenizerFast(
-        tokenizer_object=core,
-        pad_token=PAD,
-        unk_token=UNKNOWN,
-        bos_token=START,
-        eos_token=END,
-        additional_special_tokens=[IMAGE, USER, ASSISTANT],
-        chat_template=CHAT_TEMPLATE,
-        model_max_length=256,
-        padding_side="right",
-    )
+    return transformers().PreTrainedTokenizerFast(tokenizer_object=core, **_SETTINGS)
+
+
+def saved_tokenizer(path: Path) -> Any:
+    """The tokenizer from its file."""
+    return transformers().PreTrainedTokenizerFast(tokenizer_file=str(path), **_SETTINGS)
+
+
+_SETTINGS: dict[str, Any] = {
+    "pad_token": PAD,
+    "unk_token": UNKNOWN,
+    "bos_token": START,
+    "eos_token": END,
+    "additional_special_tokens": [IMAGE, USER, ASSISTANT],
+    "chat_template": CHAT_TEMPLATE,
+    "model_max_length": 256,
+    "padding_side": "right",
+}

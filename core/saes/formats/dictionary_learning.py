@@ -26,6 +26,7 @@ from core.saes.formats.base import (
     transposed,
     whole_number,
 )
+from core.saes.formats.settings import require_plain_input
 from core.saes.formats.torch_files import to_bytes
 
 WEIGHTS, CONFIG = "ae.pt", "config.json"
@@ -65,6 +66,8 @@ class DictionaryLearning(Format):
             )
         trainer = source.said.get("trainer")
         trainer = dict(trainer) if isinstance(trainer, dict) else {}
+        for said in (source.said, trainer):
+            require_plain_input(said, f"the config.json of {path}")
         arch = _architecture(source, trainer)
         arrays = _named(source)
         settings: dict[str, Any] = {"arch": arch, **shape(arrays)}

@@ -134,9 +134,9 @@ def _short(value: str, most: int = 60) -> str:
 def _named(value: str, load: Callable[[str], Any], what: str) -> tuple[str, list[str]]:
     """Name without its digest; a line where what is loaded under the name has changed since the link was made."""
     name, _, prefix = value.rpartition("@") if re.search(r"@[0-9a-f]{4,64}$", value) else (value, "", "")
-    found = load(name).digest
-    if prefix and not found.startswith(prefix):
-        changed = f"The {what} {name!r} has changed since this link was made ({prefix}, now {found[:PREFIX]})"
+    digest = load(name).digest
+    if prefix and not digest.startswith(prefix):
+        changed = f"The {what} {name!r} has changed since this link was made ({prefix}, now {digest[:PREFIX]})"
         return name, [f"{changed}: numbers may differ."]
     return name, []
 

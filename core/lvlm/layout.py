@@ -1,0 +1,103 @@
+"""Published question sets in the layouts of their official files: rows of picture, question, options, right answer."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from core.config import InputError
+from core.registry import Registry
+
+
+@dataclass(frozen=True)
+class Row:
+    """One question about one picture."""
+
+    picture: bytes | Path
+    question: str
+    options: tuple[str, ...]
+    right: int
+    kind: str
+    """Category of the set."""
+
+
+class Layout(ABC):
+    """How a published set lies on disk. Nothing of any set ships with this app."""
+
+    title: ClassVar[str]
+    form: ClassVar[str]
+    """Which files are expected under the root, in words."""
+    licence: ClassVar[str]
+
+    @abstractmethod
+    def rows(self, root: Path) -> Iterator[Row]:
+        """Every question with its picture; InputError naming the file that is missing or has another layout."""
+
+
+LAYOUTS: Registry[type[Layout]] = Registry("layout of questions", "core.lvlm.layouts")
+
+
+def read_layout(name: str, root: Path, most: int | None = None) -> list[Row]:
+    """The questions of a set, at most `most` of them, evenly over the kinds in the order of the files.
+
+    InputError where the folder is not there, holds another layout, or no question.
+    """
+    layout = LAYOUTS.get(name)()
+    if not Path(root).is_dir():
+        raise InputError(f"{root} is no folder; expected {layout.form}")
+    found = list(layout.rows(Path(root)))
+    if not found:
+        raise InputError(f"{root} holds no question of {layout.title}; expected {layout.form}")
+    if most is None or len(found) <= most:
+        return found
+    by_kind: dict[str, list[int]] = {}
+    for place, row in enumerate(found):
+        by_kind.setdefault(row.kind, []).append(place)
+    order = sorted((depth, place) for places in by_kind.values() for depth, place in enumerate(places))
+    return [found[place] for place in sorted(place for _, place in order[:most])]
+
+
+def records(path: Path, need: Sequence[str]) -> list[dict[str, Any]]:
+    """Rows of a CSV, TSV, JSON lines or Parquet file with at least these columns; InputError naming what is missing."""
+    import pandas as pd
+
+    kinds = {".csv": pd.read_csv, ".parquet": pd.read_parquet}
+    try:
+        if path.suffix == ".tsv":
+            frame = pd.read_csv(path, sep="\t")
+        elif path.suffix in (".jsonl", ".json"):
+            frame = pd.read_json(path, lines=path.suffix == ".jsonl")
+        elif path.suffix in kinds:
+            frame = kinds[path.suffix](path)
+        else:
+            raise InputError(f"{path} is no table; expected CSV, TSV, JSON lines or Parquet")
+    except (OSError, ValueError, TypeError) as error:
+        raise InputError(f"{path} cannot be read ({str(error).splitlines()[0]}); copy it again") from None
+    if missing := [name for name in need if name not in frame.columns]:
+        raise InputError(f"{path} lacks the columns {', '.join(missing)}; it has {', '.join(map(str, frame.columns))}")
+    return frame.to_dict("records")
+
+
+def picture_bytes(value: Any, path: Path) -> bytes:
+    """The bytes of a picture as Parquet files hold it; InputError naming the file."""
+    if isinstance(value, Mapping) and isinstance(value.get("bytes"), bytes):
+        return value["bytes"]
+    if isinstance(value, bytes):
+        return value
+    raise InputError(f"{path}: a picture is {type(value).__name__}; expected its bytes")
+
+
+def placed(row: Row, path: Path) -> Row:
+    """The row, once its options and its picture make sense; InputError naming the file."""
+    if not 0 <= row.right < len(row.options) or len(row.options) < 2:
+        raise InputError(
+            f"{path}: the question {row.question[:60]!r} has no right one among its {len(row.options)} options"
+        )
+    if isinstance(row.picture, Path) and not row.picture.is_file():
+        raise InputError(
+            f"{path}: the picture {row.picture} is not there; put the set's pictures where its layout has them"
+        )
+    return row

@@ -1,0 +1,189 @@
+"""The page, the table and the model-card section of an audit of answers, from its document alone."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import io
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from markupsafe import Markup
+
+from core.report import words
+from core.report.charts import answers as charts
+from core.report.render import _environment
+
+Document = Mapping[str, Any]
+COLUMNS = ("attribute", "arm", "word", "group", "metric", "n", "estimate", "lo", "hi", "p", "p_adj", "method", "reason")
+CHANGED_ARMS = ("edit", "held")
+TITLES = {
+    "original": "original",
+    "reconstruction": "SAE by itself",
+    "random": "random neurons",
+    "edit": "neurons as chosen",
+    "held": "held at their middle",
+}
+WELCH, MEAN, BOOTSTRAP = "Welch, over pictures", "Student, over pictures", "basic bootstrap over pictures"
+
+
+def html(document: Document, pictures: Mapping[str, bytes] | None = None) -> str:
+    """One self-contained page: no request leaves it."""
+    embedded = {
+        item: Markup(f"data:image/jpeg;base64,{base64.b64encode(data).decode()}")
+        for item, data in (pictures or {}).items()
+    }
+    return _environment().get_template("answers.html.j2").render(**_view(document), pictures=embedded)
+
+
+def card(document: Document) -> str:
+    """A section for a model card, in Markdown."""
+    return _environment().get_template("answers_card.md.j2").render(**_view(document))
+
+
+def findings_csv(document: Document) -> str:
+    """Every number as a line of its own."""
+    written = io.StringIO()
+    table = csv.DictWriter(written, COLUMNS, lineterminator="\n", restval="")
+    table.writeheader()
+    for line in _lines(document):
+        table.writerow(line)
+    return written.getvalue()
+
+
+def shown_pictures(document: Document) -> list[str]:
+    """Items whose pictures the page shows where pictures are embedded."""
+    return [document["items"][one["picture"]] for arm in _changed(document) for one in document["flips"][arm]["shown"]]
+
+
+def summary(document: Document) -> Iterator[str]:
+    """What was found, in plain sentences with numbers, whatever it is."""
+    spec, gaps, ability = document["spec"], document["summary"]["gap"], document["summary"]["ability"]
+    attribute = spec["attributes"][0]
+    one = document["attributes"][attribute]
+    n_words, original = len(document["evidence"]["words"]), gaps["original"]
+    if original["estimate"] is None:
+        yield f"The gap could not be computed: {original['reason']}."
+        return
+    yield (
+        f"Asked about {len(document['items'])} pictures with {n_words} words each, the model's answer "
+        f"“{document['evidence']['answers'][0]}” differs between the groups of {attribute} by "
+        f"{words.estimate(original, 'points', n=False)} on average; labels dealt at random would show "
+        f"{words.points(original['blind'])}."
+    )
+    beyond = [f for f in document["findings"] if f["attribute"] == attribute and f["verdict"] == "beyond chance"]
+    asked = [f for f in document["findings"] if f["attribute"] == attribute]
+    if asked:
+        yield f"{len(beyond)} of {len(asked)} words differ beyond chance (Welch's test over pictures, Holm over words)."
+    for arm in _changed(document):
+        if arm not in gaps or gaps[arm]["estimate"] is None:
+            continue
+        left = gaps[arm]["estimate"] / original["estimate"] if original["estimate"] else 0.0
+        yield (
+            f"{TITLES[arm].capitalize()}: {words.estimate(gaps[arm], 'points', n=False)} are left, "
+            f"{100 * (1 - left):.0f} % less; right answers of the ability set "
+            f"{words.percent(ability['original']['estimate'])} before, "
+            f"{words.percent(ability[arm]['estimate'])} after. " + towards(one, arm)
+        )
+    if "random" in gaps:
+        yield f"Random neurons of the same firing rate leave {words.estimate(gaps['random'], 'points', n=False)}."
+    for arm, reason in document["evidence"]["absent"].items():
+        yield f"{TITLES.get(arm, arm).capitalize()} was not measured: {reason}."
+
+
+def towards(one: Mapping[str, Any], arm: str) -> str:
+    """Whose answers the edit gives to everybody: a group's, the middle, or neither; two groups only."""
+    groups = list(one["groups"])
+    if len(groups) != 2:
+        return ""
+    before, after = one["arms"]["original"]["words"], one["arms"][arm]["words"]
+    moved = {group: [] for group in groups}
+    for word, own in before.items():
+        for group in groups:
+            a, b = own["groups"][group]["estimate"], after[word]["groups"][group]["estimate"]
+            if a is not None and b is not None:
+                moved[group].append(abs(b - a))
+    means = {group: sum(values) / len(values) for group, values in moved.items() if values}
+    if len(means) < 2 or max(means.values()) < MOVED:
+        return "Hardly any answer moves."
+    stay, go = sorted(groups, key=lambda group: means[group])
+    if means[stay] < STAYS * means[go]:
+        return f"It answers about {go} as it did about {stay}: the gap is gone, the middle is not reached."
+    return "Both groups' answers move towards each other."
+
+
+MOVED = 0.02
+"""Mean change of P below which an edit moves nobody."""
+STAYS = 0.34
+"""A group whose answers move by less than this share of the other's stays where it was."""
+
+
+def _view(document: Document) -> dict[str, Any]:
+    return {
+        "document": document,
+        "summary": list(summary(document)),
+        "charts": charts,
+        "titles": lambda arm: TITLES.get(arm, document["arms"].get(arm, {"title": arm})["title"]),
+        "changed": _changed(document),
+        "shown_arms": [arm for arm in document["evidence"]["arms"] if not arm.startswith("random-")],
+        "first": document["evidence"]["answers"][0],
+        "by_word": lambda one: _by_word(document, one),
+        "gap_rows": lambda one, name: _gap_rows(document, one, name),
+        "towards": towards,
+    }
+
+
+def _changed(document: Document) -> list[str]:
+    return [arm for arm in CHANGED_ARMS if arm in document["evidence"]["arms"]]
+
+
+def _lines(document: Document) -> Iterator[dict[str, Any]]:
+    for metric in ("gap", "ability"):
+        for arm, value in document["summary"][metric].items():
+            first = document["spec"]["attributes"][0] if metric == "gap" else ""
+            yield _line(first, arm, "", "", metric, value, BOOTSTRAP if metric == "gap" else MEAN)
+    for attribute, one in document["attributes"].items():
+        for arm, own in one["arms"].items():
+            yield _line(attribute, arm, "", "", "mean gap", own["gap"], BOOTSTRAP)
+            for word, found in own["words"].items():
+                for group, value in found["groups"].items():
+                    yield _line(attribute, arm, word, group, "P(first answer)", value, MEAN)
+                if "difference" in found:
+                    line = _line(attribute, arm, word, "", "difference", found["difference"], WELCH)
+                    yield {**line, "p": found["p"], "p_adj": found["p_adjusted"]}
+    for arm, kinds in document["ability_by_kind"].items():
+        for kind, value in kinds.items():
+            yield _line("", arm, kind, "", "right answers", value, MEAN)
+    for arm, n in document["no_answer"].items():
+        yield {"arm": arm, "metric": "questions without an answer", "n": n}
+
+
+def _line(
+    attribute: str, arm: str, word: str, group: str, metric: str, value: Mapping[str, Any], method: str
+) -> dict[str, Any]:
+    kept = {name: value.get(name) for name in ("n", "estimate", "lo", "hi", "reason")}
+    named = {"attribute": attribute, "arm": arm, "word": word, "group": group, "metric": metric, "method": method}
+    return named | {name: item for name, item in kept.items() if item is not None}
+
+
+def _by_word(document: Document, one: Mapping[str, Any]) -> dict[str, dict[str, dict[str, Any]]]:
+    """word -> group -> before and, where something is edited, after."""
+    arms = {"before": "original"} | ({"after": _changed(document)[0]} if _changed(document) else {})
+    return {
+        word: {
+            group: {name: one["arms"][arm]["words"][word]["groups"][group] for name, arm in arms.items()}
+            for group in one["groups"]
+        }
+        for word in document["evidence"]["words"]
+    }
+
+
+def _gap_rows(document: Document, one: Mapping[str, Any], attribute: str) -> dict[str, Any]:
+    """Title of every arm -> its mean gap; draws of random neurons as their mean for the first attribute."""
+    rows = {
+        TITLES.get(arm, document["arms"].get(arm, {"title": arm})["title"]): own["gap"]
+        for arm, own in one["arms"].items()
+        if not arm.startswith("random-")
+    }
+    drawn = document["summary"]["gap"].get("random") if attribute == document["spec"]["attributes"][0] else None
+    return rows | ({TITLES["random"]: drawn} if drawn else {})

@@ -1,0 +1,1 @@
+"""The page Ask: what a large vision-language model says about people, before and after."""
