@@ -8,6 +8,7 @@ import pytest
 from core import ranking
 from core.config import Edit
 from core.ranking import RankRequest
+from core.ranking.arms import EDITED, ORIGINAL
 from core.ranking.controls import _AllPrompts as Controls
 from core.ranking.cost import ZeroshotCost
 from core.ranking.leakage import residual_leakage
@@ -131,7 +132,7 @@ def test_leakage_reads_the_evaluation_half_where_there_is_one(monkeypatch: pytes
     x, y = rng.normal(size=(2, 120, 4))
     x[:, 0] += labels
     items = {
-        n: SimpleNamespace(index=SimpleNamespace(unit_at=rows.__getitem__)) for n, rows in (("before", x), ("after", y))
+        n: SimpleNamespace(index=SimpleNamespace(unit_at=rows.__getitem__)) for n, rows in ((ORIGINAL, x), (EDITED, y))
     }
     searched = part(labels)
     known = np.flatnonzero(labels >= 0)

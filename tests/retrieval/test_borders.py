@@ -1,6 +1,7 @@
 """Where the engine and the indexes change their way: nothing left, nearly nothing left, no direction, no memory."""
 
 import os
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,14 +17,18 @@ from core.retrieval import (
     LiveEngine,
     LiveGallery,
     PartIndex,
+    Ranking,
     StoredIndex,
     nearest,
+    place,
     products,
     remembered,
+    same_ranking,
 )
 from core.retrieval.lacking import LackingIndex
 from core.retrieval.on_device import Device, device_for
 from core.retrieval.remembered import answers_of, arrays_of
+from core.retrieval.switched import Column
 from tests.retrieval.test_live import D_IN, MATERIALS, D, brute, engine, make
 
 # ------------------------------------------------------------------------------------------ what an edit changes
@@ -228,7 +233,7 @@ def test_rows_without_a_direction_come_last():
 )
 def test_as_many_threads_as_there_are_cores_or_fewer(monkeypatch, cores, asked, threads):
     monkeypatch.setenv("OMP_NUM_THREADS", asked)
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(cores)), raising=False)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(cores)) if pid == 0 else {}, raising=False)
     assert products.threads() == threads
     monkeypatch.delattr(os, "sched_getaffinity")
     monkeypatch.setattr(os, "cpu_count", lambda: cores)
@@ -249,9 +254,10 @@ def test_a_gpu_needs_room_for_the_embeddings_twice_over(monkeypatch):
     assert device_for(x) is None
 
 
-def test_a_device_keeps_precision_and_adds_in_blocks(monkeypatch):
+@pytest.mark.parametrize("block", [1, 200])
+def test_a_device_keeps_precision_and_adds_in_blocks(monkeypatch, block):
     place, rng = Device("cpu"), np.random.default_rng(0)
-    monkeypatch.setattr("core.retrieval.on_device.BLOCK_BYTES", 200)
+    monkeypatch.setattr("core.retrieval.on_device.BLOCK_BYTES", block)
     for dtype, atol in ((np.float16, 2e-2), (np.float32, 1e-5), (np.float64, 1e-12)):
         x, vectors = rng.normal(size=(50, 6)).astype(dtype), rng.normal(size=(2, 6))
         rows = place.rows(x)
@@ -262,3 +268,30 @@ def test_a_device_keeps_precision_and_adds_in_blocks(monkeypatch):
         np.testing.assert_allclose(place.get(place.times(rows, vectors, some)), exact[:, [7, 3, 49]], atol=atol)
     found, scores = place.best_rows(place.put(np.array([0.5, 0.9, 0.5, 0.1, 0.5])), 3)
     assert found.tolist() == [1, 0, 2] and scores.tolist() == [0.9, 0.5, 0.5]
+
+
+def test_codes_of_rows_on_a_device():
+    here, z = Device("cpu"), np.array([[0.0, 2.0], [0.0, 0.0], [1.5, 0.5], [0.0, 0.0]])
+    columns = []
+    for own in z.T:
+        rows = np.flatnonzero(own)
+        columns.append(Column(here.put(rows), here.put(own[rows]), here.put(own[rows][None])))
+    np.testing.assert_array_equal(here.switched(columns, 4).codes_of(np.arange(4)), z)
+
+
+def test_only_stored_rows_go_to_a_gpu(monkeypatch, tmp_path):
+    monkeypatch.setattr(place, "GPU_DRIVER", tmp_path)
+    monkeypatch.setattr("core.retrieval.on_device.device_for", lambda *arrays: Device("cpu"))
+    computed = SimpleNamespace(shape=(2, 3))
+    assert isinstance(place.place_for(np.zeros((2, 3))), Device)
+    assert not isinstance(place.place_for(np.zeros((2, 3)), computed), Device)
+    monkeypatch.setattr(place, "GPU_DRIVER", tmp_path / "none")
+    assert not isinstance(place.place_for(np.zeros((2, 3))), Device)
+
+
+def test_rankings_of_no_row_and_of_one():
+    def one(row: int, score: float) -> Ranking:
+        return Ranking(np.array([row]), np.array([score], dtype=np.float32))
+
+    assert same_ranking(Ranking(np.zeros(0, int), np.zeros(0)), Ranking(np.zeros(0, int), np.zeros(0)))
+    assert same_ranking(one(3, 0.5), one(3, 0.5)) and not same_ranking(one(3, 0.5), one(3, 0.7))
