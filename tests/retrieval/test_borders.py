@@ -295,3 +295,26 @@ def test_rankings_of_no_row_and_of_one():
 
     assert same_ranking(Ranking(np.zeros(0, int), np.zeros(0)), Ranking(np.zeros(0, int), np.zeros(0)))
     assert same_ranking(one(3, 0.5), one(3, 0.5)) and not same_ranking(one(3, 0.5), one(3, 0.7))
+
+
+class Computed:
+    """Rows that are worked out when they are read."""
+
+    def __init__(self, x: np.ndarray) -> None:
+        self.x, self.shape, self.dtype = x, x.shape, x.dtype
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def __getitem__(self, at: slice | np.ndarray) -> np.ndarray:
+        return self.x[at]
+
+
+@pytest.mark.parametrize("block", [1, 100, 1 << 20])
+def test_products_of_rows_that_are_worked_out(monkeypatch, block):
+    monkeypatch.setattr(products, "COMPUTED_BYTES", block)
+    rng = np.random.default_rng(0)
+    x, vectors = rng.normal(size=(30, 5)), rng.normal(size=(2, 5))
+    np.testing.assert_allclose(products.times(Computed(x), vectors), vectors @ x.T)
+    np.testing.assert_allclose(products.times(Computed(x), vectors, np.array([4, 29])), vectors @ x[[4, 29]].T)
+    np.testing.assert_allclose(products.squared_lengths(Computed(x)), (x * x).sum(axis=1))
