@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from zipfile import BadZipFile
 
 import numpy as np
@@ -142,6 +142,12 @@ def read_arrays(path: Path, names: Sequence[str], expected: str) -> list[np.ndar
             if lacking := [name for name in names if name not in loaded.files]:
                 raise _Other(f"it lacks the array {lacking[0]!r}; it holds {', '.join(loaded.files) or 'nothing'}")
             return [loaded[name] for name in names]
+
+
+def write_arrays(file: IO[bytes], arrays: Mapping[str, np.ndarray], compressed: bool = False) -> None:
+    """Write named arrays as .npz; no name may be `file` or `allow_pickle`, which are numpy's own."""
+    named: dict[str, Any] = dict(arrays)  # for the checker, which would take any of them for `allow_pickle`
+    (np.savez_compressed if compressed else np.savez)(file, **named)
 
 
 class _Other(ValueError):

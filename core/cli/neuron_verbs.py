@@ -53,7 +53,8 @@ def neurons(
     elif gallery and sae and neuron is not None:
         one_of(half, HALVES, "--half")
         found = _answers(gallery, sae, neuron, top, half, parse_where(where or []))
-        return emit(found, as_json, lambda: _answer_lines(found))
+        emit(found, as_json, lambda: _answer_lines(found))
+        return
     elif gallery and sae and attribute:
         one_of(half, HALVES, "--half")
         document = _of_gallery(gallery, sae, attribute, tau, rule or "at-least", half, parse_where(where or []))

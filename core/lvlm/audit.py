@@ -12,6 +12,7 @@ import numpy as np
 from core.config import UNKNOWN, Edit, InputError
 from core.gallery import Gallery, open_gallery
 from core.interventions import matched_random_edits
+from core.interventions.neuron_edit import check_neurons
 from core.lvlm import doors
 from core.lvlm.ability import PUBLISHED, AbilitySet, published_set, shipped_set
 from core.lvlm.answering import Pictures, answers, prepare
@@ -24,10 +25,10 @@ from core.lvlm.numbers import numbers_of
 from core.lvlm.pictures import chosen_rows, pictures_of, probe_of
 from core.lvlm.protocol import PROTOCOLS
 from core.lvlm.questions import Question
+from core.lvlm.read_rows import READ, read_fingerprint
 from core.lvlm.spec import LvlmSpec
 from core.lvlm.token_method import METHODS, Evidence, TokenEdit, TokenMethod
 from core.lvlm.vla_files import read_vla
-from core.store import array_digest
 
 if TYPE_CHECKING:
     from core.saes.checkpoint import SAEFile
@@ -143,6 +144,7 @@ def run_lvlm(
         seen = _words_asked(protocol, words, model, book)
         edit, said = choose(spec.edit, sae.sae, probe, seen, tokens, labelled, progress)
         notes += said
+        check_neurons(edit.edit, sae.sae.config.d_sae)
     arms, absent = arms_of(spec, model, sae, probe, edit, tokens)
     prob, right, lost = _answered(asked, ability, arms, folder, progress)
     kind_words = tuple(protocol.words(words))
@@ -291,6 +293,9 @@ def require_fits(model: Lvlm, sae: SAEFile) -> None:
             "residual attach point or of read tokens"
         )
     width = read_width(model)
+    if sae.fingerprint is not None and sae.attach == READ:
+        sae.require(read_fingerprint(model, width), model.name)
+        return
     if wanted != width:
         raise InputError(
             f"the SAE {sae.name!r} reads {wanted} columns, but {model.name} reads tokens of {width}; choose another"
@@ -304,7 +309,7 @@ def require_fits(model: Lvlm, sae: SAEFile) -> None:
 
 def fit_notes(model: Lvlm, sae: SAEFile | None) -> list[str]:
     """What could not be compared between SAE and model."""
-    if sae is None or (sae.fingerprint and UNKNOWN not in (sae.fingerprint.weights, model.tower)):
+    if sae is None or sae.attach == READ or (sae.fingerprint and UNKNOWN not in (sae.fingerprint.weights, model.tower)):
         return []
     return [f"whether the SAE {sae.name!r} belongs to {model.name} could not be compared: weights are not known"]
 
@@ -335,11 +340,3 @@ def _words_asked(protocol: Any, words: Sequence[str], model: Lvlm, book: Book) -
     """One question a word, for choosing neurons."""
     closed = model.known_words is not None
     return [protocol.questions(word, 0, 0, book, closed)[0] for word in protocol.words(words)]
-
-
-def evidence_digest(evidence: AnswerEvidence) -> str:
-    """One number for all answers."""
-    import hashlib
-
-    parts = "".join(f"{name}{array_digest(value)}" for name, value in sorted(evidence.arrays().items()))
-    return hashlib.sha256(parts.encode()).hexdigest()

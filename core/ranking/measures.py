@@ -215,7 +215,7 @@ def list_numbers(
     known, unknown = int(retrieved.sum()), int((ranked < 0).sum())
     lean = lean_of(part.counts, retrieved.tolist(), tests)
     if part.clusters is not None and top is not None and lean.p is not None:
-        lean = _clustered(lean, part, top, tests, seed)
+        lean = _clustered(lean, part, part.clusters, top, tests, seed)
     metrics = {
         name: metric_estimate(name, ranked, part.target, part.counts, seed, draws) for name in headline_metrics()
     }
@@ -244,12 +244,12 @@ def list_numbers(
     )
 
 
-def _clustered(lean: Lean, part: "Part", top: np.ndarray, tests: int, seed: int) -> Lean:
-    """The lean tested by whole clusters: rows of one person or scene are not independent."""
+def _clustered(lean: Lean, part: "Part", clusters: np.ndarray, top: np.ndarray, tests: int, seed: int) -> Lean:
+    """The lean tested by whole clusters (n,): rows of one person or scene are not independent."""
     draws = max(OMNIBUS_DRAWS, math.ceil(2 * tests / FAMILY_P) - 1)
-    p, own = cluster_p(part.labels, part.clusters, top, len(part.groups), draws, seed)
-    effect = design_effect(part.clusters[top], part.labels[top], part.clusters, part.labels)
-    return lean_of_clusters(lean, p, own.tolist(), (2 if len(part.groups) == 2 else 1) / (1 + draws), effect)
+    p, each = cluster_p(part.labels, clusters, top, len(part.groups), draws, seed)
+    effect = design_effect(clusters[top], part.labels[top], clusters, part.labels)
+    return lean_of_clusters(lean, p, each.tolist(), (2 if len(part.groups) == 2 else 1) / (1 + draws), effect)
 
 
 def metric_estimate(

@@ -160,7 +160,10 @@ def _others(
         if isinstance(metric, str):
             found[name] = Estimate.missing(metric).to_json()
             continue
-        ranked, target = (top, part.target) if metric.about == "groups" else (relevance, EVEN)
+        ranked, target = top, part.target
+        if metric.about == "relevance":
+            assert relevance is not None, "a metric about relevance gives a reason where none was said"
+            ranked, target = relevance, EVEN
         found[name] = estimate_of(metric, ranked, target, part.counts, seed, mode=mode).to_json()
         found[name] |= metric.named(part.groups)
     return found

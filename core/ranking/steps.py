@@ -5,10 +5,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from core.config import NothingLeft, Progress
+from core.interventions import INTERVENTIONS
 from core.ranking.arms import both_arms, intervene
 from core.ranking.fitting import Fitter
+from core.ranking.items import is_large, item_material
 from core.ranking.lists import compare, measured
-from core.ranking.queries import embed_query
+from core.ranking.queries import Queries, embed_query
 from core.ranking.request import RankRequest
 from core.ranking.results import RankResult
 from core.ranking.rows import Part, part_of
@@ -62,8 +64,20 @@ def rank(
         difference = compare(part, request, results, arms) if len(arms) > 1 else None
         inside = scenes_of(scene, part, request, arms)
     notes = (*query.notes, *notes_of(part, query.fitter), *(n for items, _ in arms for n in items.note(request.method)))
+    if len(arms) > 1:
+        notes = (*notes, *remarks(scene, part, request, query))
     digests = digests_of(query.fitter, arms[0][1])
-    return RankResult(request, part, digests, notes, *results, difference=difference, reason=reason, scenes=inside)
+    return RankResult(
+        request,
+        part,
+        digests,
+        notes,
+        before=results[0],
+        after=results[1] if len(results) > 1 else None,
+        difference=difference,
+        reason=reason,
+        scenes=inside,
+    )
 
 
 def notes_of(part: Part, fitter: Fitter) -> list[str]:
@@ -96,6 +110,15 @@ def notes_of(part: Part, fitter: Fitter) -> list[str]:
         if unsure:
             notes.append(f"could not compare {', '.join(unsure)} of the SAE {sae_file.name} and gallery {gallery.name}")
     return notes
+
+
+def remarks(scene: Scene, part: Part, request: RankRequest, query: Queries) -> tuple[str, ...]:
+    """What the request's method says of the query and of the items; of a gallery that is not copied, of the query."""
+    method = INTERVENTIONS.get(request.method)()
+    rows = [query.material] if method.changes in ("query", "both") else []
+    if method.changes in ("items", "both") and not is_large(scene.gallery):
+        rows.append(item_material(scene, part, scene.sae() if method.needs.sae else None))
+    return tuple(line for material in rows for line in method.remarks(material, query.fitter(request.method)))
 
 
 def digests_of(fitter: Fitter, vector: np.ndarray) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Sums over every row of a gallery that edits of any neurons share: each one pass, made when it is first needed."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -175,7 +176,7 @@ class GallerySums:
         n, forms = len(self.x), len(self.geometry.cross(self.W[:1]))
         return np.empty((forms, n)), np.empty(n), np.empty(n)
 
-    def _each(self, work, progress: Progress | None, what: str) -> None:
+    def _each(self, work: Callable[[slice], None], progress: Progress | None, what: str) -> None:
         each(blocks(len(self.x), self.x.shape[1]), work, progress, what)
 
 

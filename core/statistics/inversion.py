@@ -55,7 +55,7 @@ NEWTON = 6
 
 
 def metric_interval(
-    metric: Metric, ranked: np.ndarray, target: Sequence[float], draws: int = DRAWS, seed: int = 0
+    metric: Metric, ranked: np.ndarray, target: Sequence[float] | np.ndarray, draws: int = DRAWS, seed: int = 0
 ) -> tuple[float, float]:
     """95 % interval of a bias metric of one ranked list (k,), whose unknown rows (-1) are left out.
 

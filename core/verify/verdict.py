@@ -156,8 +156,8 @@ def recompute(
     lines += rankings.check(progress)
     numbers = [_numbers(spec, sources, a, edits[a], recorded, progress) for a in spec.attributes]
     carried: tuple[str, ...] = ()
-    for one in numbers:
-        carried = carried_metrics(spec, sources, one["attribute"], one["prompts"], recorded)
+    for about in numbers:
+        carried = carried_metrics(spec, sources, about["attribute"], about["prompts"], recorded)
     found = AuditResult(spec, sources, edits, recorded, numbers, findings_list(numbers), tuple(notes))
     options = document["options"]
     whole, _ = report_document(found, ReportOptions(options["auditor"], options["thumbnails"], options["removed"]))
@@ -229,10 +229,15 @@ def _recorded(
     for i, attribute in enumerate(spec.attributes):
         for j, prompt in enumerate(spec.all_prompts):
             key = f"{i}_{j}"
-            facts = (tuple(arrays[f"{name}_{key}"].tolist()) for name in ("changed", "cosine", "spread", "ties"))
-            rows = arrays[f"rows_{key}"].astype(np.int64)
-            absent = tuple(document.get("absent", {}).get(key, {}).items())
-            found[attribute, prompt] = Ranked(tuple(document["arms"][key]), rows, *facts, absent)
+            found[attribute, prompt] = Ranked(
+                arms=tuple(document["arms"][key]),
+                rows=arrays[f"rows_{key}"].astype(np.int64),
+                rows_changed=tuple(arrays[f"changed_{key}"].tolist()),
+                cosine=tuple(arrays[f"cosine_{key}"].tolist()),
+                spread=tuple(arrays[f"spread_{key}"].tolist()),
+                ties=tuple(arrays[f"ties_{key}"].tolist()),
+                absent=tuple(document.get("absent", {}).get(key, {}).items()),
+            )
     return found
 
 

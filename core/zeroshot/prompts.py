@@ -51,7 +51,7 @@ class PromptSet:
         if not isinstance(value, dict) or not set(value) >= REQUIRED:
             raise InputError(f"class prompts need an object with {', '.join(sorted(REQUIRED))}")
         if extra := set(value) - REQUIRED - OPTIONAL:
-            raise InputError(f"unknown key {sorted(extra)[0]!r} in class prompts")
+            raise InputError(f"unknown key {min(extra)!r} in class prompts")
         if value["schema"] != 1:
             raise InputError(f"class prompts of schema {value['schema']!r}; this version reads schema 1")
         templates = _texts(value["templates"], "templates")

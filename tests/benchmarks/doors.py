@@ -173,7 +173,7 @@ def doors() -> tuple[Door, ...]:
     event = "neuron,rater,sae,type\n" + "".join(f"{i},ann,{'a' * 64},social\n" for i in range(N))
     table = {"x.npy": _npy(x)}
     build = ["gallery", "build", "--out", "{out}"]
-    found = [
+    return [
         Door("captions csv", {"c.csv": captions.to_csv(index=False).encode()}, [*build, "--captions", "{f}/c.csv"]),
         Door(
             "captions, one column",
@@ -340,7 +340,6 @@ def doors() -> tuple[Door, ...]:
             ["sae", "import", "{f}/s", "--out", "{out}"],
         ),
     ]
-    return tuple(found)
 
 
 def _with(command: list[str], name: str) -> list[str]:
@@ -502,7 +501,8 @@ def _here(verb: list[str]) -> tuple[int, str, str]:
 
 
 def _real(verb: list[str]) -> tuple[int, str, str]:
-    done = subprocess.run([sys.executable, "-m", "core", *verb], cwd=ROOT, capture_output=True, text=True, timeout=300)
+    command = [sys.executable, "-m", "core", *verb]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
     return done.returncode, done.stdout, done.stderr
 
 
@@ -561,7 +561,7 @@ def run(number: int = 10000, seed: int = 1, n: int = 0) -> dict[str, Any]:
     model.encode_texts(["a doctor"])
     places, wrong, found = doors(), list(wrong_files().values()), Found()
     _here(["--help"])
-    with mock.patch.object(base, "load_model", lambda *a, **named: model):
+    with mock.patch.object(base, "load_model", return_value=model):
         for start in range(0, number, CHILD):
             numbers = range(start, min(start + CHILD, number))
             read, write = os.pipe()

@@ -69,6 +69,13 @@ def test_whole_numbers():
 # ------------------------------------------------------------------------------------------ what methods need
 
 NEEDS = {
+    "clip-clip": ("both", ["references"]),
+    "closed-form": ("both", ["bias"]),
+    "difference-projection": ("both", ["bias"]),
+    "inlp": ("items", ["references"]),
+    "leace": ("items", ["references"]),
+    "spd": ("items", ["references", "training"]),
+    "wring": ("both", ["bias"]),
     "bendsem": ("query", ["an SAE", "diverse", "bias", "paraphrases", "references"]),
     "bendvlm": ("query", ["references"]),
     "identity": ("items", []),
@@ -112,7 +119,7 @@ def test_memory_of_what_is_kept(tmp_path):
     m = material()
     codes = m.codes
     assert m.nbytes == codes.data.nbytes + codes.indices.nbytes + m.pooled.nbytes
-    own = Material("text", m.pooled, x=m.pooled + 1)
+    own = Material("text", m.pooled, at_sae=m.pooled + 1)
     assert own.nbytes == 2 * m.pooled.nbytes
     np.save(tmp_path / "x.npy", m.pooled)
     assert Material("text", np.load(tmp_path / "x.npy", mmap_mode="r")).nbytes == 0
@@ -124,6 +131,10 @@ def test_memory_of_what_is_kept(tmp_path):
         "sfid": ("columns", "values"),
         "sp-topk": ("W_enc",),
         "bendvlm": ("references", "labels", "spurious"),
+        "clip-clip": ("order",),
+        "leace": ("mean", "read", "write"),
+        "spd": ("V", "constant"),
+        "wring": ("V", "w"),
     }.items():
         found = INTERVENTIONS.get(name)().fit(evidence())
         assert found.nbytes == sum(getattr(found, array).nbytes for array in arrays)

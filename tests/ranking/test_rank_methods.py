@@ -115,7 +115,10 @@ def faces(tmp_path_factory):
     )
 
 
-KNOWN_ENOUGH = {"bendvlm", "mean-difference", "mean-difference-text", "orth-proj", "prism-mini", "roboshot", "sfid"}
+KNOWN_ENOUGH = {
+    *("bendvlm", "clip-clip", "closed-form", "difference-projection", "inlp", "leace", "mean-difference"),
+    *("mean-difference-text", "orth-proj", "prism-mini", "roboshot", "sfid", "spd", "wring"),
+}
 
 
 @EVERY
@@ -128,5 +131,5 @@ def test_with_known_prompts_alone_a_method_answers_or_says_what_is_missing(faces
         found = ranking.rank(scene, request)
         assert found.after.metrics["max_skew"].estimate is not None
     else:
-        with pytest.raises(InputError, match=r"SAE was given|no text model is loaded"):
+        with pytest.raises(InputError, match=r"SAE was given|no text (model is loaded|encoder of)"):
             ranking.rank(scene, request)

@@ -136,7 +136,8 @@ def test_paired_shares_by_hand() -> None:
 
     def wilson(x: int) -> tuple[float, float]:
         half = z * math.sqrt(x / n * (1 - x / n) / n + z * z / (4 * n * n))
-        return tuple((x / n + z * z / (2 * n) + side * half) / (1 + z * z / n) for side in (-1, 1))  # type: ignore
+        lo, hi = ((x / n + z * z / (2 * n) + side * half) / (1 + z * z / n) for side in (-1, 1))
+        return lo, hi
 
     (l2, u2), (l1, u1) = wilson(12), wilson(15)
     phi = max(a * d - b * c - n / 2, 0) / math.sqrt(12 * 8 * 15 * 5)

@@ -70,6 +70,7 @@ def _run(
     """The audit; its report is written to a folder of its own, read back for the download, and removed."""
     from core.lvlm.audit import run_lvlm
     from core.lvlm.spec import LvlmSpec
+    from core.lvlm.token_method import METHODS
     from core.report.answers_folder import write_answers
 
     edit = {"neurons": list(own.edit.neurons), "strength": own.edit.strength, "hold": own.hold}
@@ -105,6 +106,7 @@ def _run(
         "notes": result.notes,
     }
     made |= {"zip": packed.getvalue(), "words": result.evidence.words, "groups": result.evidence.groups[attribute]}
+    made["titles"] = {name: METHODS.get(name).title for name in METHODS}
     made |= {"lines": material.facts(state, gallery, file, own), "attribute": attribute}
     state.set_filter(RESULT, made)
 
@@ -112,13 +114,14 @@ def _run(
 def _show(gallery: Gallery, made: dict[str, Any]) -> None:
     from core.report.answers_render import TITLES, towards
 
+    titles = made["titles"] | TITLES
     numbers, attribute = made["numbers"], made["attribute"]
     one = numbers["attributes"][attribute]
     left, right = st.columns([1.2, 1], gap="medium")
     edited = [arm for arm in ("edit", "held") if arm in one["arms"]]
     with left:
         st.markdown("**Mean gap by arm**")
-        arms = {TITLES.get(arm, arm): _estimate(value) for arm, value in numbers["summary"]["gap"].items()}
+        arms = {titles.get(arm, arm): _estimate(value) for arm, value in numbers["summary"]["gap"].items()}
         blind = one["arms"]["original"]["gap"]["blind"]
         material.chart(charts.gaps(arms, [TITLES[arm] for arm in edited], blind), made["lines"], "ask-gaps")
         st.caption("Grey band: what labels dealt at random show.")
@@ -132,7 +135,7 @@ def _show(gallery: Gallery, made: dict[str, Any]) -> None:
         for note in made["notes"]:
             st.caption(grids.escape(f"{note}."))
         for arm, reason in made["absent"].items():
-            st.caption(grids.escape(f"{TITLES.get(arm, arm)} was not measured: {reason}"))
+            st.caption(grids.escape(f"{titles.get(arm, arm)} was not measured: {reason}"))
         st.download_button(
             "Report, to verify",
             made["zip"],
@@ -148,6 +151,8 @@ def _show(gallery: Gallery, made: dict[str, Any]) -> None:
 
 def _table(made: dict[str, Any], one: dict[str, Any], edited: list[str]) -> None:
     """P of the first answer by word and group, before and after, with the tested difference."""
+    from core.report.words import p_text
+
     rows = []
     for word in made["words"]:
         row: dict[str, Any] = {"word": word}
@@ -160,7 +165,7 @@ def _table(made: dict[str, Any], one: dict[str, Any], edited: list[str]) -> None
             d = own["difference"]
             ends = "" if d.get("lo") is None else f" ({100 * d['lo']:+.0f} to {100 * d['hi']:+.0f})"
             row["difference before, points"] = f"{100 * d['estimate']:+.0f}{ends}"
-            row["adjusted p"] = own["p_adjusted"]
+            row["adjusted p"] = p_text(own["p_adjusted"])
         rows.append(row)
     shown = {
         key: st.column_config.NumberColumn(key, format="%.0f %%")

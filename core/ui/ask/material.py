@@ -141,12 +141,12 @@ def facts(state: AppState, of: "Gallery", file: "SAEFile | None", own: "TokenEdi
     """What the numbers of this page depend on, for figures and for the foot."""
     answering = model(state)
     lines = {
-        "gallery": f"{of.name}, {of.n:,} items, `{of.digest[:8]}`",
-        "answers by": f"{answering.name} (weights `{answering.weights[:8]}`)",
+        "gallery": f"{of.name}, {of.n:,} items, digest {of.digest}",
+        "answers by": f"{answering.name} (weights {answering.weights[:8]})",
         "read at": ", ".join(answering.attachment.names),
     }
     if file is not None:
-        lines["SAE"] = f"{file.name}, `{file.digest[:8]}`"
+        lines["SAE"] = f"{file.name}, digest {file.digest}"
     if file is not None and own.edit.neurons:
         how = "held at the probe mean" if own.hold != "value" else f"set to {own.edit.gamma:g}"
         where = "all read tokens" if own.tokens is None else f"tokens {', '.join(map(str, own.tokens))}"
