@@ -67,6 +67,7 @@ def neurons(
 def _of_gallery(
     name: str, sae: str, attribute: str, tau: float, rule: Any, half: Any, where: dict[str, str]
 ) -> dict[str, Any]:
+    """Many parameters: the verb's options."""
     from core.neurons import best_neurons, codes_of, social_neurons
     from core.saes.checkpoint import load_sae
     from core.scene import open_scene
