@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import scipy.sparse as sparse
@@ -189,8 +189,8 @@ class Rankings:
 
 
 def frozen(sae_file: "SAEFile | FrozenFile") -> FrozenFile:
-    """The SAE in plain NumPy, whose codes are float64 where the embeddings are."""
-    return sae_file if isinstance(sae_file, FrozenFile) else FrozenFile.of(sae_file)
+    """The SAE as `verify` opens it, in plain NumPy: its codes are float64 where the embeddings are."""
+    return cast(FrozenFile, sae_file)
 
 
 def edited(
