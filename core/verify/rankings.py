@@ -237,7 +237,8 @@ class Followed:
         if not self._possible:
             return "the ranking holds a row twice, or one that was not searched"
         own = self._own
-        falls = np.diff(own) <= tie
+        with np.errstate(invalid="ignore"):  # two rows of which nothing is left: -inf both, and in no order
+            falls = np.diff(own) <= tie
         if not falls.all():
             at = int(np.argmin(falls)) + 1
             return f"rank {at + 1} has score {own[at]:.7f}, more than rank {at} with {own[at - 1]:.7f}"
