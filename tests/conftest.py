@@ -17,3 +17,14 @@ def own_folder_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterato
     os.environ.pop(HOME_VARIABLE)
     if before is not None:
         os.environ[HOME_VARIABLE] = before
+
+
+@pytest.fixture(scope="session", autouse=True)
+def short_trainings() -> Iterator[None]:
+    """Methods that train for a minute are trained for a moment; their own tests say for how long."""
+    from core.interventions import zsdebias_network
+
+    patch = pytest.MonkeyPatch()
+    patch.setattr(zsdebias_network, "EPOCHS", 3)
+    yield
+    patch.undo()

@@ -8,7 +8,7 @@ from core.gallery import Gallery
 from core.ui.ask import charts, material
 from core.ui.parts import grids
 from core.ui.parts.frame import guard
-from core.ui.session.choices import Choice
+from core.ui.session.choices import ASK_QUESTION, Choice
 from core.ui.session.state import AppState
 from core.ui.session.uploads import CONSENT
 
@@ -25,7 +25,6 @@ SUGGESTED = (
     "does this person wear glasses?",
     "which word suits this person? A. doctor B. nurse C. unsure",
 )
-QUESTION = Choice("ask-question", FIRST)
 TAKEN: Choice[str | None] = Choice("ask-suggested", None)
 """The suggestion that was taken last."""
 ITEM: Choice[str | None] = Choice("ask-item", None)
@@ -52,16 +51,16 @@ def one(state: AppState, gallery: Gallery, attribute: str, file: "SAEFile | None
 def _question(state: AppState) -> str:
     with st.form("ask-form", border=False):
         field, button = st.columns([5, 1], vertical_alignment="bottom")
-        text = field.text_input("Question", value=QUESTION.of(state), max_chars=300)
+        text = field.text_input("Question", value=ASK_QUESTION.of(state) or FIRST, max_chars=300)
         sent = button.form_submit_button("Ask", type="primary", width="stretch")
     if sent:
-        QUESTION.put(state, text)
+        ASK_QUESTION.put(state, text)
     chosen = st.pills("Suggestions", SUGGESTED, label_visibility="collapsed", key="ask-suggested")
     if chosen and chosen != TAKEN.of(state):
         TAKEN.put(state, chosen)
-        QUESTION.put(state, chosen)
+        ASK_QUESTION.put(state, chosen)
         st.rerun()
-    return QUESTION.of(state)
+    return ASK_QUESTION.of(state) or FIRST
 
 
 def _picture(state: AppState, gallery: Gallery, attribute: str) -> dict[str, Any] | None:

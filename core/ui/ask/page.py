@@ -9,7 +9,7 @@ from core.ui.ask import many, material, one
 from core.ui.parts import grids, provenance
 from core.ui.parts.frame import guard
 from core.ui.parts.switches import switch
-from core.ui.session.choices import Choice
+from core.ui.session.choices import ASK_VIEW, Choice
 from core.ui.session.state import AppState, get_state
 
 if TYPE_CHECKING:
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from core.saes.checkpoint import SAEFile
 
 ONE, MANY = "One question", "Many questions"
-VIEW = Choice("ask-view", ONE)
 NEURONS: Choice[str | None] = Choice("ask-neurons", None)
 """Switched neurons as they were typed; None: those that the rule finds."""
 HOLDS = {material.OFF: "Off", material.HELD: "Held at its middle"}
@@ -41,7 +40,7 @@ def ask() -> None:
         file = material.sae(state)
         neurons = _switched(state, gallery, attribute, file)
         own = material.edit(state, gallery, attribute, file, neurons)
-        view = switch(state, "View", VIEW, {name: name for name in (ONE, MANY)})
+        view = switch(state, "View", ASK_VIEW, {name: name for name in (ONE, MANY)})
         (many.many if view == MANY else one.one)(state, gallery, attribute, file, own)
         provenance.strip(material.facts(state, gallery, file, own))
 
