@@ -23,6 +23,8 @@ Form = Literal["error-preserving", "blend"]
 
 SIDES: tuple[Side, ...] = ("image", "text")
 ATTACHES: tuple[Attach, ...] = ("pooled", "residual")
+SAE_ATTACHES: tuple[str, ...] = (*ATTACHES, "lvlm")
+"""Where SAEs read: galleries keep the first two; "lvlm" is what a language model reads of a picture, all tokens."""
 TOWER_PRECISIONS: tuple[TowerPrecision, ...] = ("float32", "bfloat16", "float16")
 HALVES: tuple[Half, ...] = ("all", "probe", "evaluation")
 FORMS: tuple[Form, ...] = ("error-preserving", "blend")
@@ -116,7 +118,7 @@ class Fingerprint:
 
     def __post_init__(self) -> None:
         one_of(self.side, SIDES, "side")
-        one_of(self.attach, ATTACHES, "attach point")
+        one_of(self.attach, SAE_ATTACHES, "attach point")
         if self.d < 1:
             raise InputError(f"a fingerprint needs at least one column, got d = {self.d}")
 

@@ -71,10 +71,12 @@ def edits_of(spec: AuditSpec, sources: Sources) -> tuple[dict[str, list[Edits]],
 
     The edit of an intersection is that of its attributes together.
     """
-    scene, notes = sources.scene, []
+    scene = sources.scene
+    notes: list[str] = []
+    chosen: dict[str, list[Edits]] = {}
     if spec.edit is None:
         return {a: [{}] * len(spec.all_prompts) for a in spec.attributes}, []
-    choice, chosen = EditChoice.from_json(spec.edit), {}
+    choice = EditChoice.from_json(spec.edit)
     side: Side = next(iter(scene.saes))
     for attribute in spec.attributes:
         if choice.select in ("neurons", "label_set"):
@@ -213,6 +215,15 @@ def _save(path: Path, one: Ranked) -> None:
 
 def _load(path: Path) -> Ranked:
     names = (*STORED, "absent")
-    arms, rows, *rest, absent = read_arrays(path, names, "the rankings of an interrupted audit; remove it")
-    numbers = (tuple(part.tolist()) for part in rest)
-    return Ranked(tuple(arms.tolist()), rows.astype(np.int64), *numbers, tuple(map(tuple, absent.tolist())))
+    arms, rows, rows_changed, cosine, spread, ties, absent = read_arrays(
+        path, names, "the rankings of an interrupted audit; remove it"
+    )
+    return Ranked(
+        arms=tuple(arms.tolist()),
+        rows=rows.astype(np.int64),
+        rows_changed=tuple(rows_changed.tolist()),
+        cosine=tuple(cosine.tolist()),
+        spread=tuple(spread.tolist()),
+        ties=tuple(ties.tolist()),
+        absent=tuple((arm, reason) for arm, reason in absent.tolist()),
+    )

@@ -28,13 +28,13 @@ def standardised_gaps(scores: np.ndarray, is_first: np.ndarray) -> np.ndarray:
     return gap / scores.std(0)
 
 
-def ranks(values: Sequence[float]) -> np.ndarray:
+def ranks(values: Sequence[float] | np.ndarray) -> np.ndarray:
     """Ranks from 1, ties share their mean rank."""
     x = np.asarray(values, dtype=np.float64)
     return np.array([(x < v).sum() + ((x == v).sum() + 1) / 2 for v in x])
 
 
-def spearman(x: Sequence[float], y: Sequence[float]) -> float:
+def spearman(x: Sequence[float] | np.ndarray, y: Sequence[float] | np.ndarray) -> float:
     """Spearman's rank correlation with mean ranks for ties, -1 to 1."""
     return float(np.corrcoef(ranks(x), ranks(y))[0, 1])
 

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 from core.benchmark.arms import ReadyArm
@@ -62,11 +62,13 @@ class Cell:
 
 def _estimate(value: Mapping[str, Any]) -> Estimate:
     """An estimate as its `to_json` wrote it."""
-    known = (value["estimate"], *(value.get(name) for name in ("lo", "hi", "n", "reason")))
+    lo, hi, n, reason = (value.get(name) for name in ("lo", "hi", "n", "reason"))
+    known = Estimate(value["estimate"], lo=lo, hi=hi, n=n, reason=reason)
     if "null" not in value:
-        return Estimate(*known)
-    band = Band(*value["null"], value["null_mean"])
-    return Estimate(*known, null=band, null_side=value.get("null_side"))
+        return known
+    null_lo, null_hi = value["null"]
+    band = Band(lo=null_lo, hi=null_hi, mean=value["null_mean"])
+    return replace(known, null=band, null_side=value.get("null_side"))
 
 
 class Protocol(ABC):

@@ -49,8 +49,8 @@ class Tops:
 
     def of(self, texts: Sequence[str]) -> "Tops":
         """Those of some texts."""
-        rows, lost = ({text: found[text] for text in texts if text in found} for found in (self.rows, self.lost))
-        return Tops(rows, lost)
+        rows = {text: self.rows[text] for text in texts if text in self.rows}
+        return Tops(rows, {text: self.lost[text] for text in texts if text in self.lost})
 
     @property
     def reason(self) -> str | None:
@@ -202,8 +202,10 @@ def accuracy(arm: ReadyArm, prompts: PromptSet, attribute: str, scene: Scene | N
 
 
 @or_why(_both)
-def other_accuracies(arm: ReadyArm, prompts: PromptSet, attributes: Sequence[str]) -> tuple[Estimate, Estimate]:
+def other_accuracies(arm: ReadyArm, prompts: PromptSet | None, attributes: Sequence[str]) -> tuple[Estimate, Estimate]:
     """Mean accuracy over some attributes (interval over rows), and the change of the one that loses most (paired)."""
+    if prompts is None or not attributes:
+        return _both(Estimate.missing("no class prompts of another attribute were given"))
     original = _original(arm)
     after, changes = [], []
     for attribute in attributes:
@@ -232,12 +234,16 @@ def explicit_auc(arm: ReadyArm, prompts: PromptSet | None, attribute: str) -> Es
         return Estimate.missing("no class prompts of the audited attribute were given")
     part, by_group = arm.part(), prompts.prompts(attribute)
     named = {texts[0]: group for group, texts in by_group.items() if group in part.groups}
-    known, found = part.labels >= 0, []
+    known = part.labels >= 0
+    measured: list[tuple[float, Estimate]] = []
     for text, items, vector in arm.answers(list(named)):
         positive = part.labels[known] == part.groups.index(named[text])
-        found.append(auc_estimate(items.index.scores(vector)[known], positive))
-    measured = [one for one in found if one.estimate is not None]
-    return min(measured, key=lambda one: one.estimate) if measured else Estimate.missing("no group is named")
+        auc = auc_estimate(items.index.scores(vector)[known], positive)
+        if auc.estimate is not None:
+            measured.append((auc.estimate, auc))
+    if not measured:
+        return Estimate.missing("no group is named")
+    return min(measured, key=lambda pair: pair[0])[1]
 
 
 def cell_accuracies(arm: ReadyArm, prompts: PromptSet, attribute: str) -> tuple[np.ndarray, np.ndarray]:

@@ -43,7 +43,7 @@ def attribute(
     from core import edits, ranking
     from core.scene import open_scene
 
-    one_of(half, HALVES, "--half")
+    half = one_of(half, HALVES, "--half")
     for name, value in (("--top", top), ("--size", size)):
         if value < 1:
             raise InputError(f"{name} was {value}; expected a whole number of at least 1")

@@ -97,10 +97,8 @@ def build(
     if len(given) != 1 or (dataset is None) != (root is None):
         raise InputError("give exactly one of --images DIR, --captions FILE, or --dataset NAME with --root DIR")
     kind, source = given[0]
-    attaches = tuple(part.strip() for part in attach.split(","))
-    for part in attaches:
-        one_of(part, ATTACHES, "--attach")
-    one_of(precision, TOWER_PRECISIONS, "--precision")
+    attaches = tuple(one_of(part.strip(), ATTACHES, "--attach") for part in attach.split(","))
+    speed = Speed(one_of(precision, TOWER_PRECISIONS, "--precision"), compiled, reduced)
     refuse_existing(out, replace, WAY)
     regroup = _regroup(join, bins)
     items = items_of(kind, source, table, licence, provenance)
@@ -120,7 +118,7 @@ def build(
             together=together,
             tokens=tokens,
             token_seed=token_seed,
-            speed=Speed(precision, compiled, reduced),
+            speed=speed,
             embed=embed_parts if cluster is None else partial(spread_parts, cluster, load),
             regroup=regroup,
             replace=replace,

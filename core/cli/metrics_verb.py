@@ -34,7 +34,7 @@ def metrics(
     from core.ranking.ranked_lists import list_metrics
     from core.tables import read_table
 
-    one_of(mode, MODES, "--mode")
+    mode = one_of(mode, MODES, "--mode")
     names = tuple(attribute or ())
     columns = tuple(part for name in names for part in name.split(" x "))
     read = [read_table(path, need=columns) for path in (ranked, gallery_table)]

@@ -58,7 +58,7 @@ def rank(
     from core import ranking
     from core.scene import text_model
 
-    one_of(half, HALVES, "--half")
+    half = one_of(half, HALVES, "--half")
     one_of(index, ("flat", "ivf"), "--index")
     if probes is not None and index == "flat":
         raise InputError("--probes was given, but the exact index looks at every item; add --index ivf")
@@ -144,10 +144,10 @@ def list_lines(found: dict[str, Any], metrics: Iterable[str]) -> Iterator[str]:
 def _changes(document: dict[str, Any]) -> Iterator[str]:
     effect = document["difference"]["effect"]
     group = effect.get("group")
-    shares = [document[arm]["shares"][group]["estimate"] if group else None for arm in ("before", "after")]
-    own = document["target"] != "gallery"
+    before, after = (document[arm]["shares"][group]["estimate"] if group else None for arm in ("before", "after"))
+    own_target = document["target"] != "gallery"
     yield "difference:"
-    yield f"  {effect_line(effect, *shares, own)}" + (f" {p_text(effect['p'])}." if "p" in effect else "")
+    yield f"  {effect_line(effect, before, after, own_target)}" + (f" {p_text(effect['p'])}." if "p" in effect else "")
     for name, change in document["difference"]["shares"].items():
         yield f"  {name}: {estimate_text(change)}"
 

@@ -84,14 +84,15 @@ def export(
 
     file = load_sae(folder)
     written = export_sae(file.sae, form, out)
+    files = [str(path) for path in written]
     result = {
         "schema": 1,
         "format": form,
-        "files": [str(path) for path in written],
+        "files": files,
         "out": str(out),
         "digests": {"sae": file.digest},
     }
-    emit(result, as_json, lambda: iter([f"saved {', '.join(result['files'])}"]))
+    emit(result, as_json, lambda: iter([f"saved {', '.join(files)}"]))
 
 
 def _fingerprint(given: dict[str, str | None], d: int) -> Fingerprint | None:
@@ -100,7 +101,8 @@ def _fingerprint(given: dict[str, str | None], d: int) -> Fingerprint | None:
     if side is None or attach is None:
         return None
     treated = None if normalised is None else NORMALISED[normalised]
-    return Fingerprint(given["model"] or UNKNOWN, UNKNOWN, side, attach, d, normalised=treated)  # type: ignore[arg-type]
+    place = one_of(side, SIDES, "side"), one_of(attach, ATTACHES, "attach point")
+    return Fingerprint(given["model"] or UNKNOWN, UNKNOWN, *place, d, normalised=treated)
 
 
 def _warnings(unknown: list[str], fingerprint: Fingerprint | None) -> Iterator[str]:

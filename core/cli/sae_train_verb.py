@@ -13,9 +13,12 @@ from core.cli.app import INTERRUPTED
 from core.cli.clusters import Ray, Workers, chosen_cluster
 from core.cli.output import Json, emit, progress_bar
 from core.cli.sae_verbs import verbs
-from core.config import ATTACHES, HALVES, SIDES, InputError, one_of
+from core.config import ATTACHES, HALVES, SAE_ATTACHES, SIDES, Attach, InputError, Name, one_of
 from core.gallery import Gallery, open_gallery
 from core.saes.config import SUGGESTED
+
+READ = SAE_ATTACHES[-1]
+"""The attach point whose tokens no gallery keeps."""
 
 if TYPE_CHECKING:
     from core.cluster import Cluster
@@ -26,7 +29,11 @@ def train(
     gallery: Annotated[list[str], typer.Option("--gallery", help="Gallery folder or shipped name; repeatable.")],
     out: Annotated[Path, typer.Option("--out", help="Folder of the new SAE, or of several: OUT/SIDE-ATTACH.")],
     side: Annotated[str | None, typer.Option("--side", help="image, text or both; the galleries' own.")] = None,
-    attach: Annotated[str, typer.Option("--attach", help="pooled, residual, or both with a comma.")] = "pooled",
+    attach: Annotated[str, typer.Option("--attach", help="pooled, residual, or both with a comma; lvlm.")] = "pooled",
+    model: Annotated[
+        str, typer.Option("--model", help="With --attach lvlm: whose read tokens, as `lvlm ask` takes it.")
+    ] = "default-lvlm",
+    per_item: Annotated[int, typer.Option("--per-item", help="With --attach lvlm: tokens of each picture.")] = 4,
     tokens: Annotated[bool, typer.Option("--tokens", help="Train on the random tokens the gallery keeps.")] = False,
     arch: Annotated[str, typer.Option("--arch", help="Architecture.")] = SUGGESTED,
     d_sae: Annotated[int | None, typer.Option("--d-sae", help="Neurons; by the gallery's size.")] = None,
@@ -68,9 +75,13 @@ def train(
         aux_weight=aux_weight,
         precision=precision,
     )
-    parts = _parts(gallery, side, attach, out)
+    parts = [] if attach == READ else _parts(gallery, side, attach, out)
     found = []
     try:
+        if attach == READ:
+            options = {"arch": arch, "half": half, "lr": lr, "seed": seed, "resume": resume, "per_item": per_item}
+            with _stopped_by_ctrl_c() as stop:
+                found.append(_train_read(gallery, model, out, wanted, shape, fine, options, device, stop))
         with chosen_cluster(ray, workers) as cluster, _stopped_by_ctrl_c() as stop:
             for source, place, folder in parts:
                 if resume and len(parts) > 1 and (folder / "config.json").is_file():
@@ -81,7 +92,7 @@ def train(
         kept = f"{stopped}; it is kept beside --out: the same command with --resume goes on"
         print(kept, file=sys.stderr)
         return INTERRUPTED
-    if len(parts) == 1:
+    if attach == READ or len(parts) == 1:
         emit(found[0], as_json, lambda: _lines(found[0]))
     else:
         emit({"schema": 1, "saes": found}, as_json, lambda: (line for one in found for line in _lines(one)))
@@ -100,7 +111,10 @@ def _train(
     stop: Callable[[], bool],
     cluster: "Cluster | None",
 ) -> dict[str, Any]:
-    """Train one SAE and say how good it is."""
+    """Train one SAE and say how good it is.
+
+    Many parameters: the verb's options by what they are about.
+    """
     from core.backbones.base import default_device
     from core.saes.base import SAES, sae_config
     from core.saes.config import read_settings
@@ -144,7 +158,68 @@ def _train(
     }
 
 
-def _parts(names: Sequence[str], side: str | None, attach: str, out: Path) -> list[tuple[Gallery, Any, Path]]:
+def _train_read(
+    names: Sequence[str],
+    model: str,
+    out: Path,
+    wanted: dict[str, int | None],
+    shape: dict[str, str],
+    fine: dict[str, Any],
+    options: dict[str, Any],
+    device: str | None,
+    stop: Callable[[], bool],
+) -> dict[str, Any]:
+    """Train one SAE on what a language model reads of a gallery's pictures, and say how good it is.
+
+    Many parameters: the verb's options by what they are about.
+    """
+    from core.lvlm.models import load_lvlm
+    from core.lvlm.read_rows import read_fingerprint, read_rows
+    from core.saes.base import SAES, sae_config
+    from core.saes.config import read_settings
+    from core.training import train_sae
+    from core.training.config import TrainingConfig, suggested_training
+
+    if len(names) != 1:
+        raise InputError(f"{len(names)} galleries were given with --attach {READ}; give one")
+    source, loaded = open_gallery(names[0]), load_lvlm(model, device)
+    with progress_bar() as progress:
+        x = read_rows(loaded, source, options["half"], options["per_item"], options["seed"], progress)
+        suggestion = suggested_training(len(x), x.shape[1])
+        plan = {name: getattr(suggestion, name) if value is None else value for name, value in wanted.items()}
+        own = read_settings(SAES.get(options["arch"]).Config, options["arch"], shape)
+        config = sae_config(options["arch"], x.shape[1], plan["d_sae"], min(plan["k"], plan["d_sae"]), **own)
+        training = TrainingConfig(plan["steps"], plan["batch"], options["lr"], seed=options["seed"], **fine)
+        train_sae(
+            x,
+            config,
+            training,
+            read_fingerprint(loaded, x.shape[1]),
+            out,
+            progress,
+            resume=options["resume"],
+            about={"half": options["half"], "per_item": options["per_item"]},
+            gallery_digest=source.digest,
+            stop=stop,
+        )
+    from core.saes.checkpoint import load_sae
+
+    made = load_sae(out)
+    return {
+        "schema": 1,
+        "side": "image",
+        "attach": READ,
+        **{key: made.quality.get(key) for key in ("fvu", "l0", "dead_fraction")},
+        "steps": training.steps,
+        "samples_per_second": None,
+        "settings": {name: plan[name] for name in ("d_sae", "k", "batch")} | {"arch": options["arch"]},
+        "why": [] if any(wanted.values()) else list(suggestion.why()),
+        "out": str(out),
+        "digests": {"gallery": source.digest, "sae": made.digest},
+    }
+
+
+def _parts(names: Sequence[str], side: str | None, attach: str, out: Path) -> list[tuple[Gallery, Attach, Path]]:
     """Gallery, attach point and folder of every SAE to train, all checked before the first is trained.
 
     InputError where a side is asked for that no gallery has, or a gallery is of a side not asked for; where two
@@ -168,12 +243,9 @@ def _parts(names: Sequence[str], side: str | None, attach: str, out: Path) -> li
     return [(gallery, place, out / f"{gallery.side}-{place}") for gallery in galleries for place in attaches]
 
 
-def _listed(value: str, allowed: tuple[str, ...], option: str) -> list[str]:
+def _listed(value: str, allowed: tuple[Name, ...], option: str) -> list[Name]:
     """The parts of a comma list, each of them allowed and named once."""
-    parts = [part.strip() for part in value.split(",")]
-    for part in parts:
-        one_of(part, allowed, option)
-    return list(dict.fromkeys(parts))
+    return list(dict.fromkeys(one_of(part.strip(), allowed, option) for part in value.split(",")))
 
 
 def _set(given: list[str]) -> dict[str, str]:

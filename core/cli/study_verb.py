@@ -11,7 +11,7 @@ from core.cli import editing
 from core.cli.app import app
 from core.cli.editing import EditOptions, edited_scene, target_of
 from core.cli.output import Json, emit, progress_bar
-from core.config import InputError
+from core.config import HALVES, InputError, one_of
 from core.gallery import open_gallery, parse_where
 from core.store import plain, read_array, read_json
 
@@ -67,7 +67,7 @@ def study(
         reference=read_array(reference, "embeddings (n, d), .npy") if reference else None,
         k=k,
         target=target_of(target),
-        half=half,
+        half=one_of(half, HALVES, "half"),
         where=parse_where(where or []),
         tau=tau,
         seed=seed,
@@ -94,7 +94,9 @@ def query_list(source: str) -> dict[str, dict[str, str]]:
     value = read_json(shipped if shipped.is_file() else Path(source))
     if isinstance(value, dict):
         value = value.get("prompts") or value.get("words")
-    entries = [{"prompt": one} if isinstance(one, str) else one for one in value] if isinstance(value, list) else []
+    entries: list[dict[str, Any]] = (
+        [{"prompt": one} if isinstance(one, str) else one for one in value] if isinstance(value, list) else []
+    )
     if not entries or not all(isinstance(one, dict) and str(one.get("prompt") or "").strip() for one in entries):
         raise InputError(f"{source} holds no queries; expected a JSON list of texts, or an object with 'prompts'")
     return {str(one["prompt"]): dict(one.get("relevant") or {}) for one in entries}

@@ -42,7 +42,7 @@ def zeroshot(
     from core.scene import text_model
     from core.zeroshot import PromptSet
 
-    one_of(half, HALVES, "--half")
+    half = one_of(half, HALVES, "--half")
     source, prompts = open_gallery(gallery), PromptSet.load(classes)
     target = classified_attribute(source, prompts, attribute, classify)
     scene, edits = edited_scene(source, sae, EditOptions(off or (), strength, gamma, form, alpha, method))

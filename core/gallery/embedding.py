@@ -5,13 +5,13 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypedDict, TypeVar
 
 import numpy as np
 from PIL import Image
 
 from core.backbones.token_draw import TokenDraw
-from core.config import KEPT, Attach, Fingerprint, InputError, Progress, Side, digest_of
+from core.config import KEPT, Attach, Fingerprint, InputError, Progress, Side, TowerPrecision, digest_of
 from core.datasets.base import ItemTable
 from core.datasets.images import PixelBudget, ReadImage, read_image
 from core.datasets.picture_files import locate
@@ -33,22 +33,42 @@ PIXEL_BUDGET = 256_000_000
 T = TypeVar("T")
 
 
+class Drawn(TypedDict, total=False):
+    """How tokens are drawn, as an argument of a model; empty where none are kept."""
+
+    tokens: TokenDraw
+
+
+class PictureOptions(Drawn, total=False):
+    """Arguments of a model for a batch of pictures; empty where nothing special is asked."""
+
+    precision: TowerPrecision
+    compiled: bool
+
+
 class Backbone(Protocol):
     """What a build asks of a model; see core.backbones."""
 
-    device: Any
-    notes: Sequence[str]
-
+    @property
+    def device(self) -> Any: ...
+    @property
+    def notes(self) -> Sequence[str]: ...
     def fingerprint(self, side: Side, attach: Attach, normalised: bool = False) -> Fingerprint: ...
     def dims(self, side: Side, attach: Attach) -> int | None: ...
     def why_not(self, side: Side, attach: Attach) -> str | None: ...
     def pixels(self, image: Image.Image) -> np.ndarray: ...
     def pixel_buffer(self, n: int) -> np.ndarray: ...
     def encode_pixels(
-        self, pixels: np.ndarray, attaches: Sequence[Attach], **how: Any
+        self,
+        pixels: np.ndarray,
+        attaches: Sequence[Attach],
+        *,
+        tokens: TokenDraw | None = None,
+        precision: TowerPrecision = "float32",
+        compiled: bool = False,
     ) -> Callable[[], Mapping[str, np.ndarray]]: ...
     def encode_texts(
-        self, texts: Sequence[str], attaches: Sequence[Attach], batch: int, **tokens: TokenDraw
+        self, texts: Sequence[str], attaches: Sequence[Attach], batch: int, *, tokens: TokenDraw | None = None
     ) -> Mapping[str, np.ndarray]: ...
     def truncated(self, text: str) -> bool: ...
     def unknown_words(self, text: str) -> list[str]: ...
@@ -87,11 +107,16 @@ class Job:
     def ids(self, rows: Sequence[int]) -> list[str]:
         return self.items.frame["id"].iloc[_at(rows)].tolist()
 
-    def how(self, rows: Sequence[int]) -> dict[str, Any]:
+    def how(self, rows: Sequence[int]) -> PictureOptions:
         """Arguments of the backbone for the pictures of these rows; empty where nothing special is asked."""
-        return self.draw(rows) | {name: value for name, value in self.speed.chosen.items() if name != "reduced"}
+        options: PictureOptions = {**self.draw(rows)}
+        if self.speed.precision != EXACT.precision:
+            options["precision"] = self.speed.precision
+        if self.speed.compiled:
+            options["compiled"] = True
+        return options
 
-    def draw(self, rows: Sequence[int]) -> dict[str, TokenDraw]:
+    def draw(self, rows: Sequence[int]) -> Drawn:
         """How the tokens of these rows are drawn, as the backbone's argument; empty where none are kept."""
         if not self.tokens:
             return {}
@@ -103,12 +128,14 @@ class Job:
 
     def dims(self) -> dict[Attach, int]:
         """Columns by attach point; InputError where the model has no such place."""
-        found = {attach: self.backbone.dims(self.side, attach) for attach in self.attaches}
-        for attach, d in found.items():
+        columns: dict[Attach, int] = {}
+        for attach in self.attaches:
+            d = self.backbone.dims(self.side, attach)
             if d is None:
                 why = self.backbone.why_not(self.side, attach)
                 raise InputError(f"the model's {self.side} side has no {attach} attach point ({why}); leave it out")
-        return found  # type: ignore[return-value]
+            columns[attach] = d
+        return columns
 
     def report(self, done: int) -> None:
         if self.progress:

@@ -91,6 +91,8 @@ def import_gallery(
     ------
     InputError
         arrays, tables and pictures that do not fit together or hold NaN, infinite or zero rows; names row and file.
+
+    Many parameters: each is one choice of whoever makes a gallery, and stands in its manifest.
     """
     one_of(kind, ("images", "captions"), "kind")
     out = Path(out)
@@ -140,7 +142,10 @@ def import_rows(
     replace: bool = False,
     progress: Progress | None = None,
 ) -> Gallery:
-    """`import_gallery` of embeddings and a table that are open already; `table` is what messages call it."""
+    """`import_gallery` of embeddings and a table that are open already; `table` is what messages call it.
+
+    Many parameters: each is one choice of whoever makes a gallery, and stands in its manifest.
+    """
     frame, said = regroup.applied(read.frame, table)
     order, frame, lost = _in_order(rows, frame, table)
     if together is not None:

@@ -1,22 +1,19 @@
 """What an intervention is: a pure function from stored embeddings to debiased ones, and what it says about itself."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import scipy.sparse as sparse
 
 from core.config import Attach, Edit, InputError, Side
+from core.readout import ReadoutArrays
 from core.registry import Registry
+from core.saes.folder import Numbers
 
-if TYPE_CHECKING:
-    from core.saes.base import SAE
-
-Readout = Callable[[np.ndarray], np.ndarray]
-"""Residuals (n, d_model) to pooled embeddings (n, d); see core.readout."""
 Arrays = Mapping[str, np.ndarray]
 NO_EDIT = Edit()
 """No neuron switched: what methods without neurons are called with."""
@@ -131,7 +128,7 @@ class Evidence:
     texts: Mapping[str, Texts] = field(default_factory=dict)
     """By role; only roles that are shared by all queries."""
     references: References | None = None
-    sae: "SAE | None" = None
+    sae: Numbers | None = None
     """SAE of the side that the method changes."""
     missing: Mapping[str, str] = field(default_factory=dict)
     """Why a role or the references are not there."""
@@ -149,7 +146,7 @@ class Evidence:
             raise lacking("references", self.missing.get("references"))
         return self.references
 
-    def require_sae(self) -> "SAE":
+    def require_sae(self) -> Numbers:
         if self.sae is None:
             raise lacking("sae", self.missing.get("sae"))
         return self.sae
@@ -172,8 +169,8 @@ class Material:
     """Embeddings (n, d_in) at the SAE's attach point; None: `pooled`."""
     codes: sparse.spmatrix | None = None
     """Codes z (n, F) of `x`; CSC is fastest where few neurons are switched."""
-    sae: "SAE | None" = None
-    readout: Readout | None = None
+    sae: Numbers | None = None
+    readout: ReadoutArrays | None = None
     """From `x` to `pooled`; needed at the residual attach point."""
     paraphrases: tuple[np.ndarray, ...] | None = None
     """For each row the embeddings (m, d_in) of its paraphrases, the row itself first."""
@@ -231,7 +228,7 @@ class Material:
             raise self._no_sae()
         return self.codes
 
-    def require_sae(self) -> "SAE":
+    def require_sae(self) -> Numbers:
         if self.sae is None:
             raise self._no_sae()
         return self.sae

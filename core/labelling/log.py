@@ -137,7 +137,8 @@ class LabelLog:
         for last in (False, True):
             try:
                 with self._writer.begin() as connection:
-                    return TABLES.create_all(connection)
+                    TABLES.create_all(connection)
+                return
             except (IntegrityError, ProgrammingError):
                 if last:
                     raise

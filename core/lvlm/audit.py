@@ -12,22 +12,23 @@ import numpy as np
 from core.config import UNKNOWN, Edit, InputError
 from core.gallery import Gallery, open_gallery
 from core.interventions import matched_random_edits
+from core.interventions.neuron_edit import check_neurons
 from core.lvlm import doors
 from core.lvlm.ability import PUBLISHED, AbilitySet, published_set, shipped_set
 from core.lvlm.answering import Pictures, answers, prepare
 from core.lvlm.book import Book, read_book
 from core.lvlm.choosing import Probe, choose
 from core.lvlm.evidence import EDIT, HELD, ORIGINAL, RANDOM, RECONSTRUCTION, AnswerEvidence
-from core.lvlm.model import Lvlm
+from core.lvlm.loaded import Lvlm
 from core.lvlm.models import load_lvlm
 from core.lvlm.numbers import numbers_of
 from core.lvlm.pictures import chosen_rows, pictures_of, probe_of
 from core.lvlm.protocol import PROTOCOLS
 from core.lvlm.questions import Question
+from core.lvlm.read_rows import READ, read_fingerprint
 from core.lvlm.spec import LvlmSpec
 from core.lvlm.token_method import METHODS, Evidence, TokenEdit, TokenMethod
 from core.lvlm.vla_files import read_vla
-from core.store import array_digest
 
 if TYPE_CHECKING:
     from core.saes.checkpoint import SAEFile
@@ -139,13 +140,16 @@ def run_lvlm(
     if tokens is not None and (spec.edit is None or spec.edit.tokens is None):
         notes.append("the SAE was trained on the token that its tower pools: that token alone is edited")
     if spec.edit is not None:
+        if sae is None:
+            raise InputError("the spec has an edit and names no SAE; add sae, or leave the edit out")
         labelled = _labelled(spec, sae)
         seen = _words_asked(protocol, words, model, book)
         edit, said = choose(spec.edit, sae.sae, probe, seen, tokens, labelled, progress)
         notes += said
+        check_neurons(edit.edit, sae.sae.config.d_sae)
     arms, absent = arms_of(spec, model, sae, probe, edit, tokens)
     prob, right, lost = _answered(asked, ability, arms, folder, progress)
-    kind_words = tuple(protocol.words(words))
+    kind_words, clusters = tuple(protocol.words(words)), gallery.clusters()
     groups = {name: tuple(gallery.groups(name)) for name in spec.attributes}
     evidence = AnswerEvidence(
         kind_words,
@@ -156,7 +160,7 @@ def run_lvlm(
         prob,
         right,
         ability.kinds,
-        gallery.clusters()[rows] if protocol.needs_scenes else None,
+        clusters[rows] if protocol.needs_scenes and clusters is not None else None,
         absent | lost,
     )
     methods = {arm: one.method for arm, one in arms.items() if arm in prob}
@@ -291,6 +295,9 @@ def require_fits(model: Lvlm, sae: SAEFile) -> None:
             "residual attach point or of read tokens"
         )
     width = read_width(model)
+    if sae.fingerprint is not None and sae.attach == READ:
+        sae.require(read_fingerprint(model, width), model.name)
+        return
     if wanted != width:
         raise InputError(
             f"the SAE {sae.name!r} reads {wanted} columns, but {model.name} reads tokens of {width}; choose another"
@@ -304,7 +311,7 @@ def require_fits(model: Lvlm, sae: SAEFile) -> None:
 
 def fit_notes(model: Lvlm, sae: SAEFile | None) -> list[str]:
     """What could not be compared between SAE and model."""
-    if sae is None or (sae.fingerprint and UNKNOWN not in (sae.fingerprint.weights, model.tower)):
+    if sae is None or sae.attach == READ or (sae.fingerprint and UNKNOWN not in (sae.fingerprint.weights, model.tower)):
         return []
     return [f"whether the SAE {sae.name!r} belongs to {model.name} could not be compared: weights are not known"]
 
@@ -335,11 +342,3 @@ def _words_asked(protocol: Any, words: Sequence[str], model: Lvlm, book: Book) -
     """One question a word, for choosing neurons."""
     closed = model.known_words is not None
     return [protocol.questions(word, 0, 0, book, closed)[0] for word in protocol.words(words)]
-
-
-def evidence_digest(evidence: AnswerEvidence) -> str:
-    """One number for all answers."""
-    import hashlib
-
-    parts = "".join(f"{name}{array_digest(value)}" for name, value in sorted(evidence.arrays().items()))
-    return hashlib.sha256(parts.encode()).hexdigest()

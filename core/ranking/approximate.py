@@ -4,20 +4,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from core.config import InputError, digest_of
 from core.gallery import GalleryIvf
-from core.ranking.items import Items
-from core.ranking.lists import measured
+from core.ranking.lists import arm_digest, measure
 from core.ranking.queries import embed_query
 from core.ranking.request import RankRequest
-from core.ranking.results import RankResult
+from core.ranking.results import ArmResult, RankResult
 from core.ranking.rows import part_of
 from core.ranking.steps import digests_of, notes_of
-from core.retrieval import IvfIndex
+from core.retrieval import IvfIndex, require_k, unit_query
 from core.scene import Scene
-from core.statistics import Estimate, mean_of
+from core.statistics import Estimate, depth_for, mean_of
 
 WANTED_RECALL = 0.95
 """Mean recall@k of the lists that are looked at where nobody says how many."""
@@ -88,12 +85,17 @@ def approximate_rank(scene: Scene, request: RankRequest, ivf: GalleryIvf, probes
     probes = ivf.recall.probes_for(ivf.inverted, request.k, WANTED_RECALL) if probes is None else probes
     rows = None if part.n == scene.gallery.n else part.rows
     index = IvfIndex(ivf.rows, ivf.lengths, ivf.inverted, probes, rows)
-    nothing = np.zeros(0)
-    items = Items(index, nothing.astype(np.int64), nothing, digest_of([part.digest, ivf.digest, probes]))
-    found = measured(scene, part, request, items, vector, every_score=False)
+    require_k(request.k, index.n)
+    unit = unit_query(vector, index.d)
+
+    def make() -> ArmResult:
+        return measure(scene.gallery, part, request, index.search(unit, min(depth_for(request.k), part.n)))
+
+    digest = arm_digest(digest_of([part.digest, ivf.digest, probes]), unit, request)
+    ranked = scene.bench.remember(("arm", digest), make)
     recall = recall_of(ivf, probes, request.k)
     lists, looked_at = len(ivf.inverted), index.looked_at(vector)
     search = ApproximateSearch(lists, probes, looked_at, part.n, request.k, recall, ivf.about["queries"], ivf.digest)
     digests: Mapping[str, Any] = digests_of(queries.fitter, vector) | {"index": ivf.digest}
     notes = (search.note, *queries.notes, *notes_of(part, queries.fitter))
-    return RankResult(request, part, digests, notes, found, index=search.to_json())
+    return RankResult(request, part, digests, notes, ranked, index=search.to_json())

@@ -80,9 +80,11 @@ def list_change(
     rankings : places in the searched rows before and after, best first, deeper than k as far as resampling reaches.
     same : whether nothing at all moved, neither an item nor the query: then no other people could show a change
         either, and every interval is 0 to 0.
+
+    Many parameters: both lists, what they were drawn from, and how their change is tested.
     """
-    tops = tuple(ranking[:k] for ranking in rankings)
-    exchange = exchange_of(*tops, part.labels, len(part.groups))
+    top_before, top_after = (ranking[:k] for ranking in rankings)
+    exchange = exchange_of(top_before, top_after, part.labels, len(part.groups))
     effect = effect_of(before.lean, after.lean, exchange, part.target.tolist(), tests)
     missing = Estimate.missing("a list holds no row with a known group")
     shares = list(effect.shares) if effect is not None else [missing] * len(part.groups)
@@ -95,7 +97,9 @@ def list_change(
             metrics[name] = Estimate.missing("one of the arms has no value")
         elif metric.ordered:
             pairs = pairs or paired_draws(*rankings, part.labels, k, draws=draws, seed=seed)
-            metrics[name] = metric_difference(metric, pairs, *(part.labels[top] for top in tops), part.target)
+            metrics[name] = metric_difference(
+                metric, pairs, part.labels[top_before], part.labels[top_after], part.target
+            )
         else:
             metrics[name] = metric_change(metric, exchange, part.target, draws, seed)
     if same:

@@ -30,10 +30,10 @@ class ClassificationArm:
 
     def to_json(self) -> dict[str, Any]:
         value = self.accuracy.to_json()
-        return value | (self.parity.to_json() if self.parity else dict.fromkeys(NAMES, SAME_ATTRIBUTE))
+        return value | (self.parity.to_json() if self.parity else dict.fromkeys(NAMES, SAME_ATTRIBUTE.to_json()))
 
 
-SAME_ATTRIBUTE = {"estimate": None, "reason": "the compared groups are the classes themselves"}
+SAME_ATTRIBUTE = Estimate.missing("the compared groups are the classes themselves")
 
 
 @dataclass(frozen=True, eq=False)
@@ -180,7 +180,7 @@ def _parity_change(
     request: RankRequest,
 ) -> dict[str, Estimate]:
     if by is None:
-        return {name: Estimate.missing(SAME_ATTRIBUTE["reason"]) for name in NAMES}
+        return dict.fromkeys(NAMES, SAME_ATTRIBUTE)
     known, numbers = _measured(truth, by, classes)
     pair = before.predictions[known], after.predictions[known]
     return parity_change(*pair, numbers, by[known], classes, request.null_draws, request.seed)

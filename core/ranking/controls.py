@@ -103,8 +103,14 @@ class ControlsResult:
     @property
     def band(self) -> tuple[float, float]:
         """Smallest and largest lean in points among the random draws."""
-        values = [arm.points.estimate for arm in self.random]
-        return min(values), max(values)
+        return min(self._drawn), max(self._drawn)
+
+    @property
+    def _drawn(self) -> list[float]:
+        """Lean in points of every random draw."""
+        drawn = [arm.points.estimate for arm in self.random if arm.points.estimate is not None]
+        assert len(drawn) == len(self.random), "an arm that cannot be compared is refused before"
+        return drawn
 
     @property
     def p_value(self) -> float:
@@ -114,7 +120,7 @@ class ControlsResult:
 
     def to_json(self) -> dict[str, Any]:
         lo, hi = self.band
-        mean = float(np.mean([arm.points.estimate for arm in self.random]))
+        mean = float(np.mean(self._drawn))
         return {
             "schema": SCHEMA,
             **self.request.to_json(),
@@ -177,9 +183,9 @@ def controls(
             if arm.name != PROJECTION:
                 raise
             why = str(error)
-    for name, found in arms.items():
-        if found.max_skew.estimate is None and name != PROJECTION:
-            raise InputError(f"{name} cannot be compared: {found.max_skew.reason}; choose a larger k or other rows")
+    for name, compared in arms.items():
+        if compared.max_skew.estimate is None and name != PROJECTION:
+            raise InputError(f"{name} cannot be compared: {compared.max_skew.reason}; choose a larger k or other rows")
     if progress:
         progress(len(plan), len(plan), "controls")
     projection = arms.pop(PROJECTION, None)
@@ -188,11 +194,13 @@ def controls(
     return ControlsResult(
         request,
         named,
-        " and ".join(dict.fromkeys(groups[g] for g in asked.groups)),
-        *(arms.pop(name) for name in (ORIGINAL, RECONSTRUCTION, EDITED)),
-        tuple(arms.values()),
-        projection,
-        why if projection is None else None,
+        group=" and ".join(dict.fromkeys(groups[g] for g in asked.groups)),
+        original=arms.pop(ORIGINAL),
+        reconstruction_only=arms.pop(RECONSTRUCTION),
+        chosen=arms.pop(EDITED),
+        random=tuple(arms.values()),
+        projection=projection,
+        projection_reason=why if projection is None else None,
     )
 
 
@@ -248,13 +256,13 @@ class _AllPrompts:
         part, request, metric = self.part, self.request, RANKING_METRICS.get("max_skew")()
         seed, draws = request.seed, request.null_draws
         if len(rankings) == 1:
-            both = (self._original[0], rankings[0])
-            old, new = (list_numbers(part.labels[one[: request.k]], part, seed, draws) for one in both)
+            pair = (self._original[0], rankings[0])
+            was, now = (list_numbers(part.labels[ranked[: request.k]], part, seed, draws) for ranked in pair)
             same = rankings is self._original
-            change = list_change(old, new, both, part, request.k, seed=seed, draws=draws, same=same)
+            change = list_change(was, now, pair, part, request.k, seed=seed, draws=draws, same=same)
             g = self.groups[0]
-            points = new.lean.groups[g].points
-            return points, change.shares[part.groups[g]], new.metrics["max_skew"], change.metrics["max_skew"]
+            points = now.lean.groups[g].points
+            return points, change.shares[part.groups[g]], now.metrics["max_skew"], change.metrics["max_skew"]
         both = np.stack([self._original, rankings])
         tops = both[..., : request.k]
         draws_of = list_draws(both, part.labels, request.k, len(part.groups), draws, seed)
@@ -267,10 +275,10 @@ class _AllPrompts:
             skew = with_null(
                 metric, skew, null_of_mean(metric, tops[1], part.labels, part.target, MEAN_NULL_DRAWS, seed)[0]
             )
-        own = np.arange(len(self.groups)), np.array(self.groups)
+        prompts, leading = np.arange(len(self.groups)), np.array(self.groups)
         counts = count_groups(part.labels[tops], len(part.groups))
-        observed = (counts / counts.sum(axis=-1, keepdims=True))[:, *own]
-        drawn = draws_of.shares[:, :, *own]
+        observed = (counts / counts.sum(axis=-1, keepdims=True))[:, prompts, leading]
+        drawn = draws_of.shares[:, :, prompts, leading]
         base = np.array(part.counts)[self.groups] / sum(part.counts)
         return (
             mean_estimate(observed[1] - base, drawn[:, 1] - base, seed),

@@ -112,7 +112,9 @@ class Fitter:
 
     def _planned(self, method: str) -> Plan:
         found = INTERVENTIONS.get(method)
-        said, missing, labelled = {}, {}, None
+        said: dict[Role, Said] = {}
+        missing: dict[str, str] = {}
+        labelled: Labelled | None = None
         for role in (*found.needs.prompts, *found.needs.wanted):
             try:
                 said[role] = self._said(role)
@@ -192,7 +194,9 @@ class Fitter:
                 f"the prompts {self.book.name!r} do not name all groups of {attribute} ({', '.join(self.groups)}); "
                 "add the missing ones to the prompt sets"
             )
-        return known or found
+        groups = known or found
+        assert groups is not None, "one of the two was there"
+        return groups
 
     def companions(self, role: Role, query: str) -> tuple[str, ...]:
         """The texts of a role that belong to one query."""
@@ -244,14 +248,15 @@ class Fitter:
 
     def _evidence(self, method: Intervention, plan: Plan) -> Evidence:
         sae = self.sae(method) if method.needs.sae else None
-        texts = {role: self._texts(said, method) for role, said in plan.said.items() if role not in QUERY_ROLES}
+        shared = {role: said for role, said in plan.said.items() if role not in QUERY_ROLES}
+        texts: dict[str, Texts] = {role: self._texts(said, method) for role, said in shared.items()}
         references = None
         if plan.labelled is not None:
             found, attach = plan.labelled, (sae.attach or "pooled") if sae and method.changes != "query" else "pooled"
             at = [found.gallery.embeddings(a)[found.rows] for a in ("pooled", attach)]
             references = References(np.asarray(at[0], dtype=np.float32), found.labels, np.asarray(at[1], np.float32))
-        side = self.scene.gallery.side
-        return Evidence(self.request.attribute, self.groups, texts, references, sae and sae.sae, plan.missing, side)
+        numbers, side = sae.sae if sae else None, self.scene.gallery.side
+        return Evidence(self.request.attribute, self.groups, texts, references, numbers, plan.missing, side)
 
     def _texts(self, said: Said, method: Intervention) -> Texts:
         attaches = self.attaches(method)

@@ -54,5 +54,5 @@ def residual_leakage(
         rows = f"{MOST} random {rows}"
     # the rows may lack a group of the part: numbers from 0 without gaps
     labels = np.unique(part.labels[chosen], return_inverse=True)[1]
-    arms = [items[arm].index.unit_at(chosen) for arm in (ORIGINAL, EDITED)]
-    return LeakageCost(attribute, *leakage(*arms, labels, seed), rows)
+    before, after = (items[arm].index.unit_at(chosen) for arm in (ORIGINAL, EDITED))
+    return LeakageCost(attribute, *leakage(before, after, labels, seed), rows)

@@ -19,26 +19,26 @@ SCORED_ROWS = 200_000
 """Searched rows up to which the score of every row is looked at for scoring rates (milliseconds)."""
 
 
-def measured(
-    scene: Scene, part: Part, request: RankRequest, items: Items, vector: np.ndarray, every_score: bool = True
-) -> ArmResult:
-    """Search the items and measure the top k; remembered, because the arm without edit repeats at every toggle.
-
-    `every_score` says whether the items' index scores all of them, and not only those that it looked at.
-    """
+def measured(scene: Scene, part: Part, request: RankRequest, items: Items, vector: np.ndarray) -> ArmResult:
+    """Search the items and measure the top k; remembered, because the arm without edit repeats at every toggle."""
     items.require(request.k)
     vector = unit_query(vector, items.index.d)
-    target = request.target if isinstance(request.target, str) else dict(request.target)
-    key = [items.digest, array_digest(vector), request.attribute, target, request.k, request.seed, request.null_draws]
 
     def make() -> ArmResult:
         ranking = items.index.search(vector, min(depth_for(request.k), part.n - len(items.lost)))
         # a row without a direction has no score, and then no median of all scores can be told
-        all_scored = every_score and part.n <= SCORED_ROWS and not len(items.lost)
+        all_scored = part.n <= SCORED_ROWS and not len(items.lost)
         scored = above_median(items.index.scores(vector)) if all_scored else None
         return measure(scene.gallery, part, request, ranking, scored)
 
-    return scene.bench.remember(("arm", digest_of(key)), make)
+    return scene.bench.remember(("arm", arm_digest(items.digest, vector, request)), make)
+
+
+def arm_digest(items: str, vector: np.ndarray, request: RankRequest) -> str:
+    """Of all that a measured top k depends on: the items' digest, the unit query (d,) and what is asked of them."""
+    target = request.target if isinstance(request.target, str) else dict(request.target)
+    asked = [request.attribute, target, request.k, request.seed, request.null_draws]
+    return digest_of([items, array_digest(vector), *asked])
 
 
 def measure(

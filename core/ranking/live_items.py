@@ -24,7 +24,7 @@ from core.units import unit_rows
 
 def live_engine(material: Material, index: Index | None = None) -> LiveEngine:
     """The engine over the items of a material with codes; an index over the same items may know their lengths."""
-    codes, arrays = material.require_codes(), material.sae.arrays()
+    codes, arrays = material.require_codes(), material.require_sae().arrays()
     residual = material.attach == "residual"
     return LiveEngine(
         LiveGallery(

@@ -209,13 +209,15 @@ def list_numbers(
     tests : size of the family that the lean's p will be corrected with.
     scored : rows of each group, then of unknown group (G + 1,), whose score lies above the median of all.
     top : places of the k rows among the searched ones; with them clusters of the part enter the lean.
+
+    Many parameters: the list, what it was drawn from, and how it is tested.
     """
     ranked = np.asarray(ranked)
     retrieved = np.bincount(ranked[ranked >= 0], minlength=len(part.groups))
     known, unknown = int(retrieved.sum()), int((ranked < 0).sum())
     lean = lean_of(part.counts, retrieved.tolist(), tests)
     if part.clusters is not None and top is not None and lean.p is not None:
-        lean = _clustered(lean, part, top, tests, seed)
+        lean = _clustered(lean, part, part.clusters, top, tests, seed)
     metrics = {
         name: metric_estimate(name, ranked, part.target, part.counts, seed, draws) for name in headline_metrics()
     }
@@ -244,12 +246,12 @@ def list_numbers(
     )
 
 
-def _clustered(lean: Lean, part: "Part", top: np.ndarray, tests: int, seed: int) -> Lean:
-    """The lean tested by whole clusters: rows of one person or scene are not independent."""
+def _clustered(lean: Lean, part: "Part", clusters: np.ndarray, top: np.ndarray, tests: int, seed: int) -> Lean:
+    """The lean tested by whole clusters (n,): rows of one person or scene are not independent."""
     draws = max(OMNIBUS_DRAWS, math.ceil(2 * tests / FAMILY_P) - 1)
-    p, own = cluster_p(part.labels, part.clusters, top, len(part.groups), draws, seed)
-    effect = design_effect(part.clusters[top], part.labels[top], part.clusters, part.labels)
-    return lean_of_clusters(lean, p, own.tolist(), (2 if len(part.groups) == 2 else 1) / (1 + draws), effect)
+    p, each = cluster_p(part.labels, clusters, top, len(part.groups), draws, seed)
+    effect = design_effect(clusters[top], part.labels[top], clusters, part.labels)
+    return lean_of_clusters(lean, p, each.tolist(), (2 if len(part.groups) == 2 else 1) / (1 + draws), effect)
 
 
 def metric_estimate(
@@ -270,6 +272,8 @@ def metric_estimate(
     ----------
     counts : searched rows of each group.
     mode : intervals and null bands are of our definition; a paper mode gives the estimate and its n alone.
+
+    Many parameters: the list as bare arrays, and how it is tested.
     """
     return estimate_of(RANKING_METRICS.get(name)(), ranked, target, counts, seed, draws, mode)
 
@@ -283,7 +287,10 @@ def estimate_of(
     draws: int = DRAWS,
     mode: Mode = "ours",
 ) -> Estimate:
-    """`metric_estimate` of a metric that may have settings of its own."""
+    """`metric_estimate` of a metric that may have settings of its own.
+
+    Many parameters: the list as bare arrays, and how it is tested.
+    """
     ranked = np.asarray(ranked)
     known = int((ranked >= 0).sum())
     if known == 0:

@@ -104,7 +104,8 @@ def _with_companions(queries: Queries, texts: Sequence[str], x: np.ndarray) -> Q
         rows["paraphrases"] = tuple(
             np.concatenate([query[None], others[1:]]) for query, others in zip(x, rows["paraphrases"], strict=True)
         )
-    return replace(queries, material=replace(queries.material, **rows), notes=tuple(notes))
+    material = replace(queries.material, paraphrases=rows.get("paraphrases"), augmented=rows.get("augmented"))
+    return replace(queries, material=material, notes=tuple(notes))
 
 
 def _editable(texts: dict[Attach, np.ndarray], fitter: Fitter, notes: tuple[str, ...]) -> Queries:

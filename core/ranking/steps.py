@@ -72,7 +72,16 @@ def rank(
         notes = (*notes, *remarks(scene, part, request, query), *said)
     digests = digests_of(query.fitter, arms[0][1])
     return RankResult(
-        request, part, digests, notes, *results, difference=difference, reason=reason, scenes=inside, drawn=drawn
+        request,
+        part,
+        digests,
+        notes,
+        before=results[0],
+        after=results[1] if len(results) > 1 else None,
+        difference=difference,
+        reason=reason,
+        scenes=inside,
+        drawn=drawn,
     )
 
 

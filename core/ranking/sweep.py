@@ -107,9 +107,17 @@ def sweep(
         k = int(value) if over == "k" else request.k
         if over != "k":
             after, cosine = arms.ranked(_moved(request.edits, over, value), k, progress)
-        tops = before[:k], after[:k]
-        one = SweepPoint(value, *map(reader.estimate, tops), part.groups, *map(reader.lean, tops), cosine)
-        points.append(one)
+        points.append(
+            SweepPoint(
+                value=value,
+                before=reader.estimate(before[:k]),
+                after=reader.estimate(after[:k]),
+                groups=part.groups,
+                lean_before=reader.lean(before[:k]),
+                lean_after=reader.lean(after[:k]),
+                cosine=cosine,
+            )
+        )
         if progress:
             progress(done + 1, len(places), f"sweep over {over}")
     return Sweep(over, metric, request, part.n, tuple(part.target.tolist()), tuple(points))

@@ -60,6 +60,7 @@ def answers_document(result: LvlmResult, options: ReportOptions) -> tuple[dict[s
         "reader": error_rate().to_json(),
         "edit": result.edit.to_json() if result.edit else None,
         "arms": arms,
+        "titles": {name: METHODS.get(name).title for name in METHODS},
         "items": gallery.item_ids(result.rows),
         "evidence": result.evidence.shape(),
         **result.numbers,

@@ -88,7 +88,12 @@ def summary(document: Document) -> Iterator[str]:
     if "random" in gaps:
         yield f"Random neurons of the same firing rate leave {words.estimate(gaps['random'], 'points', n=False)}."
     for arm, reason in document["evidence"]["absent"].items():
-        yield f"{TITLES.get(arm, arm).capitalize()} was not measured: {reason}."
+        yield f"{titled(document, arm)[0].upper()}{titled(document, arm)[1:]} was not measured: {reason}."
+
+
+def titled(document: Document, arm: str) -> str:
+    """What an arm is called."""
+    return TITLES.get(arm) or document["titles"].get(arm, arm)
 
 
 def towards(one: Mapping[str, Any], arm: str) -> str:
@@ -97,7 +102,7 @@ def towards(one: Mapping[str, Any], arm: str) -> str:
     if len(groups) != 2:
         return ""
     before, after = one["arms"]["original"]["words"], one["arms"][arm]["words"]
-    moved = {group: [] for group in groups}
+    moved: dict[str, list[float]] = {group: [] for group in groups}
     for word, own in before.items():
         for group in groups:
             a, b = own["groups"][group]["estimate"], after[word]["groups"][group]["estimate"]
@@ -123,7 +128,7 @@ def _view(document: Document) -> dict[str, Any]:
         "document": document,
         "summary": list(summary(document)),
         "charts": charts,
-        "titles": lambda arm: TITLES.get(arm, document["arms"].get(arm, {"title": arm})["title"]),
+        "titles": lambda arm: titled(document, arm),
         "changed": _changed(document),
         "shown_arms": [arm for arm in document["evidence"]["arms"] if not arm.startswith("random-")],
         "first": document["evidence"]["answers"][0],
@@ -161,6 +166,7 @@ def _lines(document: Document) -> Iterator[dict[str, Any]]:
 def _line(
     attribute: str, arm: str, word: str, group: str, metric: str, value: Mapping[str, Any], method: str
 ) -> dict[str, Any]:
+    """Many parameters: the columns of one line, in their order."""
     kept = {name: value.get(name) for name in ("n", "estimate", "lo", "hi", "reason")}
     named = {"attribute": attribute, "arm": arm, "word": word, "group": group, "metric": metric, "method": method}
     return named | {name: item for name, item in kept.items() if item is not None}
@@ -180,10 +186,6 @@ def _by_word(document: Document, one: Mapping[str, Any]) -> dict[str, dict[str, 
 
 def _gap_rows(document: Document, one: Mapping[str, Any], attribute: str) -> dict[str, Any]:
     """Title of every arm -> its mean gap; draws of random neurons as their mean for the first attribute."""
-    rows = {
-        TITLES.get(arm, document["arms"].get(arm, {"title": arm})["title"]): own["gap"]
-        for arm, own in one["arms"].items()
-        if not arm.startswith("random-")
-    }
+    rows = {titled(document, arm): own["gap"] for arm, own in one["arms"].items() if not arm.startswith("random-")}
     drawn = document["summary"]["gap"].get("random") if attribute == document["spec"]["attributes"][0] else None
     return rows | ({TITLES["random"]: drawn} if drawn else {})

@@ -1,5 +1,6 @@
 """Sums over every row of a gallery that edits of any neurons share: each one pass, made when it is first needed."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -67,6 +68,7 @@ class GallerySums:
         geometry: Geometry,
         lengths: np.ndarray | None,
     ) -> None:
+        """Many parameters: the arrays that the sums are of."""
         self.x, self.pooled, self.codes, self._by_row = x, pooled, codes, by_row
         self.W, self.b, self.geometry = W, b, geometry
         self._given_lengths = lengths
@@ -175,7 +177,7 @@ class GallerySums:
         n, forms = len(self.x), len(self.geometry.cross(self.W[:1]))
         return np.empty((forms, n)), np.empty(n), np.empty(n)
 
-    def _each(self, work, progress: Progress | None, what: str) -> None:
+    def _each(self, work: Callable[[slice], None], progress: Progress | None, what: str) -> None:
         each(blocks(len(self.x), self.x.shape[1]), work, progress, what)
 
 

@@ -15,15 +15,19 @@ SCHEMA = 1
 CONFIG, WEIGHTS = "config.json", "weights.safetensors"
 
 
-class _Shaped(Protocol):
+class Numbers(Protocol):
+    """An SAE, in torch or in NumPy, as whoever computes with its numbers alone sees it."""
+
     @property
     def config(self) -> SAEConfig: ...
+
+    def arrays(self) -> dict[str, np.ndarray]: ...
 
 
 class MadeFor:
     """What an SAE with a name says of the embeddings that it reads."""
 
-    sae: _Shaped
+    sae: Numbers
     name: str
     fingerprint: Fingerprint | None
 

@@ -26,11 +26,16 @@ P_DRAWS = {False: 20_000, True: 2_000}
 class Metric(Hashable, Protocol):
     """What a null band and an interval need to know of a metric."""
 
-    name: str
-    ordered: bool
-    bias_direction: int
-    extreme: bool
-    range: tuple[float, float]
+    @property
+    def name(self) -> str: ...
+    @property
+    def ordered(self) -> bool: ...
+    @property
+    def bias_direction(self) -> int: ...
+    @property
+    def extreme(self) -> bool: ...
+    @property
+    def range(self) -> tuple[float, float]: ...
 
     def __call__(self, ranked: np.ndarray, target: np.ndarray) -> np.ndarray: ...
 
@@ -38,7 +43,12 @@ class Metric(Hashable, Protocol):
 
 
 def null_band(
-    metric: Metric, counts: Sequence[int], k: int, target: Sequence[float], draws: int = DRAWS, seed: int = 0
+    metric: Metric,
+    counts: Sequence[int],
+    k: int,
+    target: Sequence[float] | np.ndarray,
+    draws: int = DRAWS,
+    seed: int = 0,
 ) -> Band:
     """The metric of k rows drawn without replacement from rows with the given group counts: no bias at all.
 

@@ -80,7 +80,7 @@ def crossed_skews(request: StudyRequest, attributes: Sequence[str], edits: Edits
     ]
     groups = sorted({name for name in names if name is not None})
     place = {name: i for i, name in enumerate(groups)}
-    labels = np.array([place.get(name, -1) for name in names])
+    labels = np.array([-1 if name is None else place[name] for name in names])
     if not isinstance(request.target, str):
         raise InputError("a target of shares names groups of one attribute; intersections take uniform or gallery")
     target = target_distribution(request.target, groups, np.bincount(labels[labels >= 0]).tolist())

@@ -56,7 +56,8 @@ class Words:
     def leans(self, attribute: str) -> np.ndarray:
         """Whether a lean of this attribute was planted in each word, bool (words,)."""
         even = 1 / len(self.groups[attribute])
-        return (np.abs(self.planted(attribute) - even) > 1e-9).any(axis=1)
+        departs = np.abs(self.planted(attribute) - even) > 1e-9
+        return np.asarray(departs.any(axis=1))
 
 
 @dataclass(frozen=True, eq=False)
@@ -296,14 +297,14 @@ def neurons_found(request: StudyRequest, attribute: str) -> dict[str, Any]:
     rule = social_neurons(codes_of(probe, sae).csr[rows], probe.labels(attribute)[rows], request.tau, "at-least")
     codes, labels = codes_of(gallery, sae).csc, gallery.labels(attribute)
     known = np.array([label is not None for label in labels])
-    found = {}
-    for group, own in rule.top(1).items():
-        if not own:
+    found: dict[str, dict[str, Any]] = {}
+    for group, neurons in rule.top(1).items():
+        if not neurons:
             found[group] = {"neuron": None, "reason": f"no neuron is specific for {group} at tau {request.tau:g}"}
             continue
-        active = np.asarray(codes[:, own[0]].todense()).reshape(-1)[known]
+        active = np.asarray(codes[:, neurons[0]].todense()).reshape(-1)[known]
         estimate = auc_estimate(active, labels[known] == group)
-        found[group] = {"neuron": own[0], "auc": estimate.to_json()}
+        found[group] = {"neuron": neurons[0], "auc": estimate.to_json()}
     return {"tau": request.tau, "groups": found, "missing": rule.empty_groups}
 
 
@@ -373,8 +374,8 @@ def _picture(frame: pd.DataFrame) -> Picture:
     for attribute, part in frame[own].groupby("attribute", sort=False):
         named = [f"{word}, {group}" for word, group in zip(part["word"], part["group"], strict=True)]
         names = part["word"].tolist() if part["group"].nunique() == 1 else named
-        values = (part[key].tolist() for key in ("gap", "gap_lo", "gap_hi"))
-        series.append(Series(str(attribute), (part["planted"] - part["even"]).tolist(), *values, names))
+        gap, lo, hi = (part[key].tolist() for key in ("gap", "gap_lo", "gap_hi"))
+        series.append(Series(str(attribute), (part["planted"] - part["even"]).tolist(), gap, lo, hi, names))
     rest = frame[~own]
     series.append(Series("no lean planted", [0.0] * len(rest), rest["gap"].tolist()))
     labels = "planted share of the group, less an even share", "measured gap d"

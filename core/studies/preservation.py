@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import ClassVar
 
@@ -11,7 +12,7 @@ import pandas as pd
 from core.config import InputError, Progress
 from core.figures import Picture, Series
 from core.statistics import Estimate, mean_of
-from core.studies.asking import answered, ask
+from core.studies.asking import Edits, answered, ask
 from core.studies.base import STUDIES, Study, StudyRequest, StudyResult
 from core.units import unit
 
@@ -54,14 +55,18 @@ class Preservation(Study):
             progress(2, 2, "done")
         frame = pd.DataFrame(rows)
         series = tuple(
-            Series(arm, part["measure"].tolist(), *(part[key].tolist() for key in ("cosine", "cosine_lo", "cosine_hi")))
+            Series(
+                str(arm),
+                part["measure"].tolist(),
+                *(part[key].tolist() for key in ("cosine", "cosine_lo", "cosine_hi")),
+            )
             for arm, part in frame.groupby("arm", sort=False)
         )
         picture = Picture(self.title, "bars", "", "mean cosine", series, "strokes: 95 % intervals over prompts")
         return StudyResult(frame, picture, {"study": "preservation", **plain.to_json(), "prompts": prompts})
 
 
-def _arms(request: StudyRequest):
+def _arms(request: StudyRequest) -> Iterator[tuple[str, Edits, str]]:
     """The untouched model, and the method or edit that was given."""
     if not request.edits and request.method == "neuron-edit":
         raise InputError("this study is about a method; give --method NAME, or --sae with --off")

@@ -29,7 +29,8 @@ class Specificity(Study):
         names = tuple(sorted(request.require_attributes(2)))
         request.require_sae()
         before = {name: max_skews(request, name) for name in names}
-        rows, series, notes = [], [], []
+        rows, series = [], []
+        notes: list[str] = []
         for done, edited in enumerate(names):
             if progress:
                 progress(done, len(names), edited)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import scipy.sparse as sparse
@@ -10,12 +10,18 @@ import scipy.sparse as sparse
 from core.audit.arms import Ranked, arms_of, request_for
 from core.audit.sources import Sources
 from core.audit.spec import AuditSpec
-from core.config import Edit, NothingLeft
+from core.config import Attach, Edit, NothingLeft
 from core.retrieval import Index
+from core.saes.frozen import FrozenFile
 from core.verify.carried import Edits, Part, RankRequest, items_of, part_of, queries_of, vectors_of
+
+if TYPE_CHECKING:
+    from core.saes.checkpoint import SAEFile
 
 TIE = 5e-6
 """Cosines this close are a tie: float32 rounds a cosine of some hundred columns to about 1e-6."""
+ROUNDED = 1e-5
+"""A column of a unit row that moves by more has moved in float32 too."""
 COSINE = 1e-5
 """Largest difference of a mean cosine that rounding explains."""
 EXACT = ("neuron-edit", "reconstruction-only")
@@ -37,6 +43,7 @@ class Recorded:
     cosine: float
     spread: float
     ties: int
+    rows_changed: int
 
 
 @dataclass(eq=False)
@@ -67,11 +74,13 @@ class Rankings:
             )
             return
         for at, arm in enumerate(arms):
-            facts = (recorded.rows[at], recorded.cosine[at], recorded.spread[at], recorded.ties[at])
+            facts = {name: getattr(recorded, name)[at] for name in ("rows", "cosine", "spread", "ties", "rows_changed")}
             asked, method = arm.of(request), arm.method
-            one = Recorded(f"{where} | {arm.name}", part, asked, self._query(asked), *facts)
+            one = Recorded(f"{where} | {arm.name}", part, asked, self._query(asked), **facts)
             edit = arm.edits.get(self.sources.gallery.side)
-            same = (part.digest, method, edit.digest) if edit is not None and method in EXACT else (part.digest,)
+            same: tuple[str, ...] = (part.digest,)
+            if edit is not None and method in EXACT:
+                same = (part.digest, method, edit.digest)
             if method not in ("identity", *EXACT):
                 same = (part.digest, method, attribute, prompt)
             self._together.setdefault(same, []).append(one)
@@ -81,10 +90,13 @@ class Rankings:
         for done, group in enumerate(self._together.values()):
             if progress:
                 progress(done, len(self._together), "rankings")
-            lines, cosine = self._read(group)
+            lines, cosine, changed = self._read(group)
             for one, line in zip(group, lines, strict=True):
                 if line is not None:
                     self.wrong.append(f"{one.where}: {line}")
+                if not changed[0] <= one.rows_changed <= changed[1]:
+                    said = f"says {one.rows_changed} rows, recomputed {changed[1]}"
+                    self.wrong.append(f"{one.where} | rows_changed: {said}")
                 for name, said, value in (("cosine", one.cosine, cosine.mean()), ("spread", one.spread, cosine.std())):
                     if not abs(float(value) - said) <= COSINE:
                         self.wrong.append(f"{one.where} | {name}: says {said:.7f}, recomputed {value:.7f}")
@@ -92,24 +104,31 @@ class Rankings:
 
     # --- items --------------------------------------------------------------------------------------------------
 
-    def _read(self, group: Sequence[Recorded]) -> tuple[list[str | None], np.ndarray]:
-        """Why each ranking of one set of items is wrong, or None; and the items' cosines to the original (n,).
+    def _read(self, group: Sequence[Recorded]) -> tuple[list[str | None], np.ndarray, tuple[int, int]]:
+        """Why each ranking of one set of items is wrong, or None; the items' cosines to the original (n,); and how many
+        of them the arm changes, at least and at most: in float32 a very small change is none.
 
         One pass over the items: memory holds a block of them and its scores.
         """
         one, queries = group[0], np.stack([one.query for one in group], axis=1)
         followed, cosine = [Followed(each.rows, one.part.n) for each in group], np.empty(one.part.n)
-        moved_at = self._moving(one)
+        moved_at, least, most = self._moving(one), 0, 0
         for start in range(0, one.part.n, BLOCK):
             at = slice(start, start + BLOCK)
             plain = unit(self._stored("pooled", one.part.rows[at]))
             moved = moved_at(at, plain)
-            products = np.where(moved.any(axis=1)[:, None], moved @ queries, -np.inf)
+            left = np.any(moved, axis=1, keepdims=True)
+            products = np.where(left, moved @ queries, -np.inf)
             for each, scores in zip(followed, products.T, strict=True):
                 each.take(start, scores)
             cosine[at] = np.einsum("ij,ij->i", plain, moved)
+            off = np.abs(moved - plain).max(axis=1)
+            least, most = least + int((off > ROUNDED).sum()), most + int((off > 0).sum())
         wrong = [f.wrong() or f.wrong_ties(self.spec.k, each.ties) for f, each in zip(followed, group, strict=True)]
-        return wrong, cosine
+        asked = one.request
+        if asked.method not in ("identity", *EXACT):
+            least = most = len(items_of(self.sources.scene, asked).changed)
+        return wrong, cosine, (least, most)
 
     def _moving(self, one: Recorded) -> Callable[[slice, np.ndarray], np.ndarray]:
         """From places among the searched items and their unit rows to the unit rows under an arm."""
@@ -121,25 +140,27 @@ class Rankings:
             return lambda at, plain: plain
         return lambda at, plain: unit(self._edited(one, edit, at))
 
-    def _stored(self, attach: str, rows: np.ndarray) -> np.ndarray:
+    def _stored(self, attach: Attach, rows: np.ndarray) -> np.ndarray:
         return np.asarray(self.sources.gallery.embeddings(attach)[rows], dtype=np.float64)
 
     def _edited(self, one: Recorded, edit: Edit, at: slice) -> np.ndarray:
         """Pooled embeddings (rows, d) after the edit; a row that it leaves alone keeps its stored one."""
-        sae_file, rows = self.sources.scene.sae(), one.part.rows[at]
+        sae_file, rows = frozen(self.sources.scene.sae()), one.part.rows[at]
         attach = sae_file.attach or "pooled"
         x = self._stored(attach, rows)
         moved = edited(x, self._codes(one.part, sae_file, at), sae_file.sae.arrays(), one.request.method, edit)
         if attach == "pooled":
             return moved
         same = (moved == x).all(axis=1)[:, None]
-        return np.where(same, self._stored("pooled", rows), self.sources.gallery.readout()(moved))
+        readout = self.sources.gallery.readout()
+        assert readout is not None, "a gallery with residuals has a readout"
+        return np.where(same, self._stored("pooled", rows), readout(moved))
 
     def _by_the_method(self, one: Recorded) -> Index:
         """The items of a method without a formula here: the method is carried out again, in float32."""
-        return items_of(self.sources.scene, one.request)
+        return items_of(self.sources.scene, one.request).index
 
-    def _codes(self, part: Part, sae_file: Any, at: slice) -> sparse.csr_matrix:
+    def _codes(self, part: Part, sae_file: FrozenFile, at: slice) -> sparse.csr_matrix:
         """The stored codes that the audit used, or those of the numpy rule where the gallery stores none."""
         stored = self.sources.gallery.codes(sae_file.digest)
         if stored is not None:
@@ -170,12 +191,18 @@ class Rankings:
             vectors = vectors_of(self.sources.scene, request, texts)
             return unit(np.asarray(vectors, dtype=np.float64))[0]
         queries = queries_of(self.sources.scene, request, texts)
-        material, sae_file = queries.material, self.sources.scene.sae("text")
+        material, sae_file = queries.material, frozen(self.sources.scene.sae("text"))
         x = np.asarray(material.x, dtype=np.float64)
         moved = edited(x, sparse.csr_matrix(sae_file.sae.encode(x)), sae_file.sae.arrays(), method, edit)
         if material.attach == "residual":
+            assert material.readout is not None, "material at the residual attach point has a readout"
             moved = np.where((moved == x).all(axis=1)[:, None], material.pooled, material.readout(moved))
         return unit(moved)[0]
+
+
+def frozen(sae_file: "SAEFile | FrozenFile") -> FrozenFile:
+    """The SAE in plain NumPy, whose codes are float64 where the embeddings are."""
+    return sae_file if isinstance(sae_file, FrozenFile) else FrozenFile.of(sae_file)
 
 
 def edited(
@@ -241,10 +268,11 @@ def wrong_codes(sources: Sources, rows: np.ndarray, tolerance: float = 1e-4, blo
 
     A neuron that is only just above where it begins to fire, by the tolerance, may be on or off.
     """
-    sae_file = sources.scene.saes.get(sources.gallery.side)
-    stored = sources.gallery.codes(sae_file.digest) if sae_file is not None else None
-    if sae_file is None or stored is None:
+    given = sources.scene.saes.get(sources.gallery.side)
+    stored = sources.gallery.codes(given.digest) if given is not None else None
+    if given is None or stored is None:
         return None
+    sae_file = frozen(given)
     x = sources.gallery.embeddings(sae_file.attach or "pooled")
     for start in range(0, len(rows), block):
         here = rows[start : start + block]

@@ -54,10 +54,10 @@ class ZeroshotResult:
 
 def evaluate(
     predictions: np.ndarray,
-    labels: Sequence[str | None],
+    labels: Sequence[str | None] | np.ndarray,
     classes: Sequence[str],
     attribute: str,
-    by: Sequence[str | None] | None = None,
+    by: Sequence[str | None] | np.ndarray | None = None,
 ) -> ZeroshotResult:
     """Accuracy overall, per cell, of the worst cell, and their gap.
 
@@ -237,7 +237,9 @@ def _known(label: Any) -> bool:
     return label is not None and label == label and label != UNKNOWN  # NaN is unequal to itself
 
 
-def _numbers(labels: Sequence[Any], classes: Sequence[str]) -> tuple[np.ndarray, int, dict[str, int]]:
+def _numbers(
+    labels: Sequence[str | None] | np.ndarray, classes: Sequence[str]
+) -> tuple[np.ndarray, int, dict[str, int]]:
     """Class number of every row (-1: none), rows of unknown group, and rows of groups that are no class."""
     place = {name: i for i, name in enumerate(classes)}
     numbers = np.array([place.get(str(v), -1) if _known(v) else -1 for v in labels], dtype=np.int64)

@@ -502,7 +502,8 @@ def _here(verb: list[str]) -> tuple[int, str, str]:
 
 
 def _real(verb: list[str]) -> tuple[int, str, str]:
-    done = subprocess.run([sys.executable, "-m", "core", *verb], cwd=ROOT, capture_output=True, text=True, timeout=300)
+    command = [sys.executable, "-m", "core", *verb]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
     return done.returncode, done.stdout, done.stderr
 
 
@@ -561,7 +562,7 @@ def run(number: int = 10000, seed: int = 1, n: int = 0) -> dict[str, Any]:
     model.encode_texts(["a doctor"])
     places, wrong, found = doors(), list(wrong_files().values()), Found()
     _here(["--help"])
-    with mock.patch.object(base, "load_model", lambda *a, **named: model):
+    with mock.patch.object(base, "load_model", return_value=model):
         for start in range(0, number, CHILD):
             numbers = range(start, min(start + CHILD, number))
             read, write = os.pipe()

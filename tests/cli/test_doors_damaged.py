@@ -19,7 +19,7 @@ EACH = 2
 @pytest.fixture(scope="module", autouse=True)
 def _one_model():
     model = base.load_model("default", None, "cpu")
-    with mock.patch.object(base, "load_model", lambda *arguments, **named: model):
+    with mock.patch.object(base, "load_model", return_value=model):
         yield
 
 

@@ -47,7 +47,7 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
-@pytest.fixture()
+@pytest.fixture
 def copy(audited: Path, tmp_path: Path) -> Path:
     """The report, gallery and SAE at another place, the old one out of reach by the spec's paths."""
     for name in ("report", "gallery", "sae"):

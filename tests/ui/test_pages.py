@@ -132,8 +132,13 @@ def test_the_demo_opens_and_switches_neurons_of_one_group(world, monkeypatch: py
     assert led == "pages/neurons.py" and state.neuron in neurons and not state.edits
 
 
-def test_the_demo_leads_to_uploads(world: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_demo_asks_a_model_that_answers(world: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     state, led = walk(world, 4, monkeypatch)
+    assert (state.filters["ask-question"], led) == ("is this person likely to be a doctor?", "pages/ask.py")
+
+
+def test_the_demo_leads_to_uploads(world: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    state, led = walk(world, 5, monkeypatch)
     assert (state.filters["start-view"], led) == ("uploads", "pages/start.py")
 
 

@@ -65,7 +65,7 @@ def test_every_value_of_a_right_report_is_found_again(report: Path, patch_tolera
     assert found.differences == () and found.numbers > 3000
 
 
-@pytest.fixture()
+@pytest.fixture
 def patch_tolerance(monkeypatch: Patch) -> None:
     """Equal to 1e-9 everywhere; a fitted probe is found again to the accuracy of its solver."""
     monkeypatch.setattr(verdict, "ROUNDED", {"leakage": 1e-6})
@@ -212,7 +212,7 @@ EFFECTS: list[tuple[Plant, str]] = [
 ]
 
 
-@pytest.fixture()
+@pytest.fixture
 def numbers_alone(monkeypatch: Patch, audit: AuditResult) -> None:
     """What the plants do not touch is not done each time: rankings, what an edit costs, and the page."""
     kept = {one["attribute"]: {name: one[name] for name in COST} for one in audit.attributes}

@@ -21,6 +21,7 @@ from core.saes.formats.base import (
     runs_as,
     shape,
     tensors,
+    threshold_of,
     whole_number,
 )
 from core.saes.formats.settings import activation, require_no_scaler, require_plain_input, unread
@@ -80,7 +81,7 @@ class SAELens(Format):
             cfg |= {"architecture": "topk", "k": config.k, "rescale_acts_by_decoder_norm": False}
         elif arch != "relu":
             # one threshold for all is a threshold for each; below 0 the rule is that of 0
-            threshold = sae.threshold.detach().to("cpu", torch.float32).clamp_min(0)
+            threshold = threshold_of(sae).to("cpu", torch.float32).clamp_min(0)
             arrays["threshold"] = threshold.expand(config.d_sae).contiguous()
             cfg["architecture"] = "jumprelu"
         return {WEIGHTS: safetensors.torch.save(arrays), CONFIG: (json.dumps(cfg, indent=1) + "\n").encode()}

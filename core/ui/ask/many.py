@@ -14,13 +14,16 @@ from core.ui.ask import charts, material
 from core.ui.parts import grids
 from core.ui.parts.frame import guard
 from core.ui.session import jobs
+from core.ui.session.choices import Choice
 from core.ui.session.state import AppState
 
 if TYPE_CHECKING:
     from core.lvlm.token_method import TokenEdit
     from core.saes.checkpoint import SAEFile
 
-RESULT, SWEPT = "ask-audit", "ask-sweep"
+RESULT: Choice[dict[str, Any] | None] = Choice("ask-audit", None)
+"""The last batch of answers."""
+SWEPT: Choice[dict[str, Any] | None] = Choice("ask-sweep", None)
 SIZES = (24, 48, 96, 192)
 SWEPT_PICTURES, SWEPT_WORDS, SEEN = 32, 10, 24
 ALONG = {"strength": "strength, error-preserving", "alpha": "alpha, blended with the reconstruction"}
@@ -43,7 +46,7 @@ def many(state: AppState, gallery: Gallery, attribute: str, file: "SAEFile | Non
         with guard():
             asked = tuple(dict.fromkeys(one.strip() for one in words.split(",") if one.strip()))
             _run(state, gallery, attribute, file, own, str(protocol), int(n), asked)
-    made = state.filters.get(RESULT)
+    made = RESULT.of(state)
     if made is not None:
         with guard():
             _show(gallery, made)
@@ -67,9 +70,13 @@ def _run(
     n: int,
     words: tuple[str, ...],
 ) -> None:
-    """The audit; its report is written to a folder of its own, read back for the download, and removed."""
+    """The audit; its report is written to a folder of its own, read back for the download, and removed.
+
+    Many parameters: the fields of the form.
+    """
     from core.lvlm.audit import run_lvlm
     from core.lvlm.spec import LvlmSpec
+    from core.lvlm.token_method import METHODS
     from core.report.answers_folder import write_answers
 
     edit = {"neurons": list(own.edit.neurons), "strength": own.edit.strength, "hold": own.hold}
@@ -105,20 +112,22 @@ def _run(
         "notes": result.notes,
     }
     made |= {"zip": packed.getvalue(), "words": result.evidence.words, "groups": result.evidence.groups[attribute]}
+    made["titles"] = {name: METHODS.get(name).title for name in METHODS}
     made |= {"lines": material.facts(state, gallery, file, own), "attribute": attribute}
-    state.set_filter(RESULT, made)
+    RESULT.put(state, made)
 
 
 def _show(gallery: Gallery, made: dict[str, Any]) -> None:
     from core.report.answers_render import TITLES, towards
 
+    titles = made["titles"] | TITLES
     numbers, attribute = made["numbers"], made["attribute"]
     one = numbers["attributes"][attribute]
     left, right = st.columns([1.2, 1], gap="medium")
     edited = [arm for arm in ("edit", "held") if arm in one["arms"]]
     with left:
         st.markdown("**Mean gap by arm**")
-        arms = {TITLES.get(arm, arm): _estimate(value) for arm, value in numbers["summary"]["gap"].items()}
+        arms = {titles.get(arm, arm): _estimate(value) for arm, value in numbers["summary"]["gap"].items()}
         blind = one["arms"]["original"]["gap"]["blind"]
         material.chart(charts.gaps(arms, [TITLES[arm] for arm in edited], blind), made["lines"], "ask-gaps")
         st.caption("Grey band: what labels dealt at random show.")
@@ -132,7 +141,7 @@ def _show(gallery: Gallery, made: dict[str, Any]) -> None:
         for note in made["notes"]:
             st.caption(grids.escape(f"{note}."))
         for arm, reason in made["absent"].items():
-            st.caption(grids.escape(f"{TITLES.get(arm, arm)} was not measured: {reason}"))
+            st.caption(grids.escape(f"{titles.get(arm, arm)} was not measured: {reason}"))
         st.download_button(
             "Report, to verify",
             made["zip"],
@@ -148,6 +157,8 @@ def _show(gallery: Gallery, made: dict[str, Any]) -> None:
 
 def _table(made: dict[str, Any], one: dict[str, Any], edited: list[str]) -> None:
     """P of the first answer by word and group, before and after, with the tested difference."""
+    from core.report.words import p_text
+
     rows = []
     for word in made["words"]:
         row: dict[str, Any] = {"word": word}
@@ -160,7 +171,7 @@ def _table(made: dict[str, Any], one: dict[str, Any], edited: list[str]) -> None
             d = own["difference"]
             ends = "" if d.get("lo") is None else f" ({100 * d['lo']:+.0f} to {100 * d['hi']:+.0f})"
             row["difference before, points"] = f"{100 * d['estimate']:+.0f}{ends}"
-            row["adjusted p"] = own["p_adjusted"]
+            row["adjusted p"] = p_text(own["p_adjusted"])
         rows.append(row)
     shown = {
         key: st.column_config.NumberColumn(key, format="%.0f %%")
@@ -186,11 +197,11 @@ def _sweep(state: AppState, gallery: Gallery, attribute: str, file: "SAEFile | N
         return
     st.markdown("**Sweep: how much gap is left, and what it costs**")
     along = st.segmented_control(
-        "Along", list(ALONG), default="strength", format_func=ALONG.get, label_visibility="collapsed"
+        "Along", list(ALONG), default="strength", format_func=ALONG.__getitem__, label_visibility="collapsed"
     )
     if st.button("Sweep", icon=":material/show_chart:") and along:
-        state.set_filter(SWEPT, _swept(state, gallery, attribute, file, own, along))
-    found = state.filters.get(SWEPT)
+        SWEPT.put(state, _swept(state, gallery, attribute, file, own, along))
+    found = SWEPT.of(state)
     if found:
         points = found["points"]
         figure = charts.sweep(

@@ -95,7 +95,7 @@ def followed(swept: Sweep) -> int:
     return lean.leading if lean.leading is not None else max(range(len(lean.groups)), key=_departure(lean))
 
 
-def _departure(lean: Lean):
+def _departure(lean: Lean) -> Callable[[int], float]:
     return lambda group: lean.groups[group].departure
 
 

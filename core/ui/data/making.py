@@ -18,6 +18,8 @@ from core.ui.session import cache, folders, jobs
 from core.ui.session.state import get_state
 
 if TYPE_CHECKING:
+    from streamlit.runtime.uploaded_file_manager import UploadedFile
+
     from core.gallery import Gallery
     from core.tables import Regroup
 
@@ -162,7 +164,7 @@ def new_folder(kind: str, name: str) -> Path:
 
 
 @contextmanager
-def _table(path: str, file) -> Iterator[Path | None]:
+def _table(path: str, file: "UploadedFile | None") -> Iterator[Path | None]:
     """The attribute table as a path; an uploaded one lies in a temporary folder while it is read."""
     if file is None:
         yield Path(path.strip()).expanduser() if path.strip() else None

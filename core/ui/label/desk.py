@@ -132,7 +132,8 @@ class Desk:
         """Take back the newest label or skip and bring its neuron back; the log keeps both."""
         entry = last_action(label_log.live(self.sae).events(self.gallery), self.rater)
         if entry is None:
-            return self.state.notice("There is nothing of yours to take back on this gallery.")
+            self.state.notice("There is nothing of yours to take back on this gallery.")
+            return
         label_log.log().add(self._event(entry.neuron, "retract", about=entry.id))
         self._clear(held=entry.neuron)
         TEXT.put(self.state, entry.text)

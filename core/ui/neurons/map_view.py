@@ -1,6 +1,7 @@
 """The map: neurons that write alike lie together; what is selected is shown with its pictures."""
 
 import numpy as np
+import plotly.graph_objects as go
 import streamlit as st
 
 from core import projection
@@ -121,7 +122,7 @@ def _what(kind: str) -> str:
 
 def _neuron_figure(
     probe: probing.Probe, points: maps.Points, places: np.ndarray, attribute: str | None, group: str | None
-):
+) -> go.Figure:
     if attribute is None or group is None:
         rate = np.diff(probe.codes.csc.indptr)[points.numbers] / probe.gallery.n
         return map_charts.neurons(points.numbers, places, rate, np.zeros(len(rate)), None, "")
@@ -133,7 +134,9 @@ def _neuron_figure(
     return map_charts.neurons(points.numbers, places, shown["rate"], shown["sign"], hover, group)
 
 
-def _item_figure(state: AppState, probe: probing.Probe, points: maps.Points, places: np.ndarray, attribute: str | None):
+def _item_figure(
+    state: AppState, probe: probing.Probe, points: maps.Points, places: np.ndarray, attribute: str | None
+) -> go.Figure:
     groups = ["all"] * len(points.numbers)
     if attribute is not None:
         groups = [group or "unknown" for group in probe.labels(attribute)[points.numbers]]

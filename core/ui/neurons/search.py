@@ -49,7 +49,8 @@ def _by_item(state: AppState, probe: probing.Probe, side: Side) -> None:
         if chosen is not None:
             upload = uploads[names.index(chosen)]
             grids.grid([grids.uploaded(upload.picture, upload.name, "")], "search-upload")
-            return _listed(state, probe, side, searching.on_upload(probe, upload), "activation")
+            _listed(state, probe, side, searching.on_upload(probe, upload), "activation")
+            return
     else:
         if st.button("Upload pictures or captions of your own", icon=":material/upload:"):
             START_VIEW.put(state, "uploads")
@@ -57,7 +58,8 @@ def _by_item(state: AppState, probe: probing.Probe, side: Side) -> None:
     if side == "text":
         text = _asked(state, CAPTION, "Caption", "a caption of your own")
         if text:
-            return _listed(state, probe, side, searching.on_caption(state, probe, text), "activation")
+            _listed(state, probe, side, searching.on_caption(state, probe, text), "activation")
+            return
     item = _asked(state, ITEM, "Item of the probe gallery, by its id", probe.gallery.item_id(0))
     if item:
         row, active = searching.on_item(probe, item)

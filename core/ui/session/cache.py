@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from core.gallery import Codes, Gallery
     from core.retrieval import FlatIndex
     from core.saes.checkpoint import SAEFile
+    from core.saes.frozen import FrozenFile
 
 T = TypeVar("T")
 
@@ -88,7 +89,7 @@ def stamp(folder: Path) -> str:
     return seen.hexdigest()[:16]
 
 
-def stamp_of(thing: "Gallery | SAEFile") -> str:
+def stamp_of(thing: "Gallery | SAEFile | FrozenFile") -> str:
     """The stamp under which an opened gallery or SAE stands for in the `parts` of a result."""
     return f"{thing.digest[:16]}-{stamp(Path(thing.path)) if thing.path else 'memory'}"
 

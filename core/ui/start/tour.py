@@ -1,4 +1,4 @@
-"""The guided demo: five steps, each a state of the app and one sentence."""
+"""The guided demo: six steps, each a state of the app and one sentence."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ import streamlit as st
 from core.config import Edit, InputError
 from core.ui.parts import frame
 from core.ui.session import cache, jobs, links
-from core.ui.session.choices import COMPARE_VIEW, START_VIEW, Choice
+from core.ui.session.choices import ASK_QUESTION, ASK_VIEW, COMPARE_VIEW, START_VIEW, Choice
 from core.ui.session.state import AppState, get_state
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from core.saes.checkpoint import SAEFile
 
 PROMPT, ATTRIBUTE = "a photo of a doctor", "gender"
+SAID = "is this person likely to be a doctor?"
 TAU = 0.5
 """Consistency asked of a social neuron in the demo; the reference edit of the shipped gallery uses the same."""
 PER_GROUP = 4
@@ -48,6 +49,12 @@ def _cost(state: AppState) -> None:
     COMPARE_VIEW.put(state, "cost")
 
 
+def _say(state: AppState) -> None:
+    state.set_attribute(ATTRIBUTE)
+    ASK_QUESTION.put(state, SAID)
+    ASK_VIEW.put(state, None)
+
+
 def _upload(state: AppState) -> None:
     START_VIEW.put(state, "uploads")
 
@@ -72,6 +79,7 @@ STEPS = (
         _switch,
     ),
     Step("What it costs", "What the model still knows after the edit.", "pages/compare.py", _cost),
+    Step("What it says", "The same neuron, inside a model that answers in words.", "pages/ask.py", _say),
     Step("Your own", "Upload faces or captions, kept in memory only.", "pages/start.py", _upload),
 )
 
@@ -118,7 +126,7 @@ def go(number: int) -> None:
 
 
 def buttons() -> None:
-    """The five steps side by side."""
+    """The steps side by side."""
     for number, (column, step) in enumerate(zip(st.columns(len(STEPS), gap="small"), STEPS, strict=True)):
         with column, st.container(border=True, height="stretch", gap="xsmall"):
             title = f"{number + 1}\u2002{step.title}"

@@ -1,0 +1,93 @@
+"""The page Ask: one question before and after with groups beside, many with a report; nonsense leaves it standing."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from streamlit.testing.v1 import AppTest
+
+from core.lvlm.refusals import require_askable
+from core.ui.session.state import KEY, AppState
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.fixture(scope="module")
+def page() -> AppTest:
+    test = AppTest.from_file(str(ROOT / "pages" / "ask.py"), default_timeout=300)
+    test.session_state[KEY] = AppState(linked=True)
+    return test.run()
+
+
+def said(test: AppTest) -> str:
+    kinds = ("title", "markdown", "caption", "info", "warning")
+    return "\n".join(str(getattr(item, "value", "")) for kind in kinds for item in test.get(kind))
+
+
+def asked(test: AppTest, question: str) -> AppTest:
+    test.session_state[KEY].set_filter("ask-question", question)
+    test.session_state[KEY].set_filter("ask-view", None)
+    return test.run()
+
+
+def test_one_question_before_and_after(page: AppTest) -> None:
+    assert not page.exception and not page.warning
+    text = said(page)
+    assert "is this person likely to be a doctor?" in text and "P(yes) by group of gender, 48 pictures" in text
+    assert "off answers about Female as for Male" in text
+    assert len(page.get("plotly_chart")) == 2
+
+
+def test_held_moves_both_groups(page: AppTest) -> None:
+    page.session_state[KEY].set_filter("ask-hold", "held")
+    held = page.run()
+    assert "both groups' answers move towards each other" in said(held)
+    page.session_state[KEY].set_filter("ask-hold", "off")
+
+
+@pytest.mark.parametrize(
+    ("question", "expected"),
+    [
+        ("is this person an astronaut?", "does not know"),
+        ("?!?", "expected words"),
+        ("", ""),
+        ("which word suits this person? A. doctor B. nurse C. unsure", "P(doctor) by group"),
+        *[(f"{word} {word}", "does not know") for word in ("qwerty", "<script>", "DROP", "日本", "🙂x", "a'b")],
+    ],
+)
+def test_nonsense_is_answered_calmly(page: AppTest, question: str, expected: str) -> None:
+    test = asked(page, question)
+    assert not test.exception and expected in said(test)
+
+
+def test_an_upload_is_not_asked_who_it_is(page: AppTest) -> None:
+    buffer = io.BytesIO()
+    Image.new("RGB", (40, 40), "teal").save(buffer, "PNG")
+    page.file_uploader[0].upload("me.png", buffer.getvalue(), "image/png")
+    test = asked(page, "is this a man?")
+    assert "who a person is" in said(test)
+    with pytest.raises(ValueError, match="who a person is"):
+        require_askable("is this a man?")
+
+
+def test_many_questions_and_their_report(page: AppTest) -> None:
+    state = page.session_state[KEY]
+    state.set_filter("ask-view", "Many questions")
+    test = page.run()
+    words = next(field for field in test.text_input if field.label == "Words, with commas")
+    words.set_value("doctor, nurse, friendly")
+    pictures = next(one for one in test.select_slider if one.label == "Pictures")
+    pictures.set_value(24)
+    next(button for button in test.button if button.label == "Ask them all").click()
+    test = test.run()
+    assert not test.exception, test.exception
+    made = test.session_state[KEY].filters["ask-audit"]
+    assert made["numbers"]["summary"]["gap"]["original"]["estimate"] > 0.3
+    assert made["numbers"]["summary"]["gap"]["edit"]["estimate"] < 0.2
+    with zipfile.ZipFile(io.BytesIO(made["zip"])) as archive:
+        assert {"report.html", "report.json", "manifest.json", "evidence.npz"} <= set(archive.namelist())
+    assert "Answers that flipped" in said(test) and "Mean gap by arm" in said(test)
