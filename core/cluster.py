@@ -102,9 +102,9 @@ def _connect(ray: Any, address: str, workers: int | None, folder: str | None) ->
         else:
             ray.init(address, runtime_env={"working_dir": str(ROOT), "excludes": NOT_SENT}, **quiet)
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
-        said = str(error).strip().splitlines() or [type(error).__name__]
+        lines = str(error).strip().splitlines() or [type(error).__name__]
         hint = "" if address == LOCAL else "; a cluster that asks for a token needs RAY_AUTH_MODE=token"
-        raise InputError(f"--ray was {address!r}, which cannot be used ({said[0]}); {EXPECTED}{hint}") from None
+        raise InputError(f"--ray was {address!r}, which cannot be used ({lines[0]}); {EXPECTED}{hint}") from None
 
 
 class Cluster:
@@ -201,7 +201,7 @@ class Held:
     def ask_each(self, method: str, arguments: Sequence[tuple]) -> list[Any]:
         """Their answers, each to arguments of its own."""
         each = zip(self._actors, self._recipes, arguments, strict=True)
-        return self._answers([actor.call.remote([recipe], method, own) for actor, recipe, own in each])
+        return self._answers([actor.call.remote([recipe], method, given) for actor, recipe, given in each])
 
     def ask_one(self, which: int, method: str, *arguments: Any) -> Any:
         """The answer of one of them."""
@@ -230,9 +230,9 @@ class Held:
 
 
 def _given_up(error: Exception) -> str:
-    said = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    line = (str(error).strip().splitlines() or [type(error).__name__])[0]
     return (
-        f"a worker of the cluster was lost, also when it was tried again ({said}); look for trouble with memory there"
+        f"a worker of the cluster was lost, also when it was tried again ({line}); look for trouble with memory there"
     )
 
 

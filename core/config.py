@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 ROOT = Path(__file__).resolve().parent.parent
 ASSETS = ROOT / "assets"
@@ -33,6 +33,8 @@ UNKNOWN = "unknown"
 
 Progress = Callable[[int, int, str], None]
 """How far a long computation is, for whoever waits: done, of how many, what is being done."""
+KEPT = "kept from an earlier run"
+"""How the report of what an earlier run had done ends: it took this run no time."""
 
 NOTHING = 1e-4
 """Share of a length below which what a method leaves of an embedding has no direction that anybody should read.
@@ -81,10 +83,15 @@ def digest_of(value: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def one_of(value: str, allowed: tuple[str, ...], what: str) -> None:
-    """InputError unless `value` is among `allowed`."""
-    if value not in allowed:
-        raise InputError(f"{what} was {value!r}; expected one of {', '.join(allowed)}")
+Name = TypeVar("Name", bound=str)
+
+
+def one_of(value: str, allowed: tuple[Name, ...], what: str) -> Name:
+    """The one among `allowed` that `value` is; InputError where it is none of them."""
+    for name in allowed:
+        if name == value:
+            return name
+    raise InputError(f"{what} was {value!r}; expected one of {', '.join(allowed)}")
 
 
 @dataclass(frozen=True)
@@ -181,13 +188,13 @@ class Edit:
         if neurons and neurons[0] < 0:
             raise InputError(f"neuron {neurons[0]} was given; neurons are numbered from 0")
         for name, low, high in (("strengths", 0.0, 1.0), ("gammas", -math.inf, math.inf)):
-            own = [float(value) for value in getattr(self, name)]
-            if own and (len(own) != len(given) or len(neurons) != len(given)):
-                raise InputError(f"{len(own)} {name} were given for {len(given)} neurons; expected one for each")
-            if not all(math.isfinite(value) and low <= value <= high for value in own):
-                raise InputError(f"{name} were {own}; expected {'numbers from 0 to 1' if high == 1 else 'finite'}")
-            by_neuron = dict(zip(given, own, strict=True)) if own else {}
-            object.__setattr__(self, name, tuple(by_neuron[j] for j in neurons) if own else ())
+            values = [float(value) for value in getattr(self, name)]
+            if values and (len(values) != len(given) or len(neurons) != len(given)):
+                raise InputError(f"{len(values)} {name} were given for {len(given)} neurons; expected one for each")
+            if not all(math.isfinite(value) and low <= value <= high for value in values):
+                raise InputError(f"{name} were {values}; expected {'numbers from 0 to 1' if high == 1 else 'finite'}")
+            by_neuron = dict(zip(given, values, strict=True)) if values else {}
+            object.__setattr__(self, name, tuple(by_neuron[j] for j in neurons) if values else ())
         object.__setattr__(self, "neurons", neurons)
         for name, low, high in (("strength", 0.0, 1.0), ("alpha", 0.0, 1.0), ("gamma", -math.inf, math.inf)):
             value = float(getattr(self, name))
@@ -206,7 +213,7 @@ class Edit:
     @property
     def each_strength(self) -> tuple[float, ...]:
         """s of every switched neuron, in the order of `neurons`."""
-        return tuple(self.strength * own for own in self.strengths or (1.0,) * len(self.neurons))
+        return tuple(self.strength * strength for strength in self.strengths or (1.0,) * len(self.neurons))
 
     @property
     def each_gamma(self) -> tuple[float, ...]:
@@ -215,21 +222,20 @@ class Edit:
 
     def toggled(self, neuron: int) -> "Edit":
         """The same edit without this neuron, or with it (at strength 1 and the common gamma); others keep their own."""
-        own = {name: dict(zip(self.neurons, getattr(self, name), strict=False)) for name in ("strengths", "gammas")}
         neurons = tuple(set(self.neurons) ^ {int(neuron)})
-        defaults = {"strengths": 1.0, "gammas": self.gamma}
-        kept = {
-            name: tuple(values.get(j, defaults[name]) for j in neurons) if values else ()
-            for name, values in own.items()
-        }
-        return replace(self, neurons=neurons, **kept)
+
+        def each(values: tuple[float, ...], otherwise: float) -> tuple[float, ...]:
+            by_neuron = dict(zip(self.neurons, values, strict=False))
+            return tuple(by_neuron.get(j, otherwise) for j in neurons) if values else ()
+
+        return replace(self, neurons=neurons, strengths=each(self.strengths, 1.0), gammas=each(self.gammas, self.gamma))
 
     def to_json(self) -> dict[str, Any]:
         """All settings; own strengths and gammas only where there are any."""
         value = {**asdict(self), "neurons": list(self.neurons)}
         for name in ("strengths", "gammas"):
-            own = list(value.pop(name))
-            value |= {name: own} if own else {}
+            values = list(value.pop(name))
+            value |= {name: values} if values else {}
         return value
 
     @property

@@ -66,8 +66,9 @@ def draw_svg(picture: Picture, path: Path) -> None:
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    settings = {"svg.hashsalt": "unskew", "svg.fonttype": "none", "font.family": "sans-serif", "font.size": 10}
-    with mpl.rc_context(settings):
+    with mpl.rc_context(
+        {"svg.hashsalt": "unskew", "svg.fonttype": "none", "font.family": "sans-serif", "font.size": 10}
+    ):
         figure = Figure(figsize=(WIDTH, _height(picture)), layout="constrained")
         axes = figure.add_subplot()
         {"bars": _bars, "lines": _curves, "points": _points, "cells": _cells, "rows": _rows}[picture.kind](

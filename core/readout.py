@@ -79,8 +79,7 @@ class ReadoutArrays:
 
     def save(self, path: Path) -> None:
         """Write an .npz without pickle."""
-        arrays = {name: np.asarray(getattr(self, name)) for name in ARRAYS}
-        np.savez(Path(path), **arrays)
+        np.savez(Path(path), ln_weight=self.ln_weight, ln_bias=self.ln_bias, eps=self.eps, projection=self.projection)
 
     @classmethod
     def load(cls, path: Path) -> "ReadoutArrays":

@@ -6,13 +6,15 @@ import json
 import math
 import os
 import shutil
+import struct
 import tempfile
+import tokenize
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from zipfile import BadZipFile
 
 import numpy as np
@@ -61,7 +63,7 @@ def read_json(path: Path) -> Any:
         raise InputError(f"{path} is no JSON: it is not UTF-8 text; restore or remake the file") from None
     except json.JSONDecodeError as error:
         at = f"line {error.lineno}, column {error.colno}"
-        raise InputError(f"{path} is no JSON: {error.msg} at {at}; correct or remake the file") from None
+        raise InputError(f"{path} is no JSON: it is not well formed at {at}; correct or remake the file") from None
     except RecursionError:
         raise InputError(f"{path} is nested too deeply to be read; correct or remake the file") from None
     except OSError as error:
@@ -90,8 +92,33 @@ def plain(value: Any) -> Any:
     return value
 
 
-BROKEN_ARRAY = (OSError, ValueError, EOFError, KeyError, BadZipFile, zlib.error)
+BROKEN_ARRAY = (
+    *(OSError, ValueError, EOFError, KeyError, IndexError, TypeError, AttributeError, SyntaxError, MemoryError),
+    *(OverflowError, NotImplementedError, RecursionError, RuntimeError, BadZipFile, zlib.error, struct.error),
+    tokenize.TokenError,
+)
 """What numpy raises for a file that is no array, or a damaged one."""
+
+
+def broken_array(path: Path, error: Exception) -> str:
+    """Why numpy cannot read a file, in words; its own advice is to load what could run code."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    try:
+        with open(path, "rb") as file:
+            start = file.read(6)
+    except OSError as other:
+        return other.strerror or "it cannot be opened"
+    if not start:
+        return "it is empty"
+    if "llow_pickle" in str(error):
+        return "it holds Python objects, not numbers" if start[:1] == b"\x93" or start[:2] == b"PK" else NO_ARRAY
+    if start == b"\x93NUMPY":
+        return "it is damaged or cut"
+    return "it is damaged, or an archive of something else" if start[:2] == b"PK" else NO_ARRAY
+
+
+NO_ARRAY = "it is no NumPy file, whatever its name says"
 
 
 def read_array(path: Path, expected: str) -> np.ndarray:
@@ -99,9 +126,9 @@ def read_array(path: Path, expected: str) -> np.ndarray:
     with _one_line(path, expected):
         loaded = np.load(path, allow_pickle=False)
         if not isinstance(loaded, np.ndarray):
-            raise ValueError(f"it holds the arrays {', '.join(loaded.files)}, not one alone")
+            raise _Other(f"it holds the arrays {', '.join(loaded.files)}, not one alone")
         if loaded.dtype.kind not in "fiub":
-            raise ValueError(f"it holds {loaded.dtype}, not real numbers")
+            raise _Other(f"it holds {loaded.dtype}, not real numbers")
         return loaded
 
 
@@ -110,9 +137,21 @@ def read_arrays(path: Path, names: Sequence[str], expected: str) -> list[np.ndar
     with _one_line(path, expected):
         loaded = np.load(path, allow_pickle=False)
         if isinstance(loaded, np.ndarray):
-            raise ValueError("it holds one array without a name")
+            raise _Other("it holds one array without a name")
         with loaded:
+            if lacking := [name for name in names if name not in loaded.files]:
+                raise _Other(f"it lacks the array {lacking[0]!r}; it holds {', '.join(loaded.files) or 'nothing'}")
             return [loaded[name] for name in names]
+
+
+def write_arrays(file: IO[bytes], arrays: Mapping[str, np.ndarray], compressed: bool = False) -> None:
+    """Write named arrays as .npz; no name may be `file` or `allow_pickle`, which are numpy's own."""
+    named: dict[str, Any] = dict(arrays)  # for the checker, which would take any of them for `allow_pickle`
+    (np.savez_compressed if compressed else np.savez)(file, **named)
+
+
+class _Other(ValueError):
+    """A sound file that holds something else; the message is for people."""
 
 
 @contextmanager
@@ -123,17 +162,22 @@ def _one_line(path: Path, expected: str) -> Iterator[None]:
     except FileNotFoundError:
         raise InputError(f"{path} does not exist; expected {expected}") from None
     except BROKEN_ARRAY as error:
-        reason = " ".join(str(getattr(error, "strerror", None) or error).split())
+        reason = str(error) if isinstance(error, _Other) else broken_array(Path(path), error)
         raise InputError(f"{path} cannot be read ({reason}); expected {expected}") from None
 
 
 # --- whole or not there -----------------------------------------------------------------------------------------
 
 
-def refuse_existing(target: Path, replace: bool = False) -> None:
-    """InputError where `target` is there and must not be replaced."""
+def refuse_existing(target: Path, replace: bool = False, way: str = "") -> None:
+    """InputError where `target` is there and must not be replaced.
+
+    Parameters
+    ----------
+    way : how it could be replaced, in words that follow "choose another name".
+    """
     if not replace and os.path.lexists(target):
-        raise InputError(f"{target} exists already; choose another name, or ask for it to be replaced")
+        raise InputError(f"{target} exists already; choose another name{way}")
 
 
 def _make_parent(target: Path) -> None:
@@ -350,15 +394,9 @@ class PackedBlobs:
 def read_named_arrays(path: Path) -> dict[str, np.ndarray]:
     """Every array of an .npz file; InputError naming the file where it is something else."""
     expected = "an .npz file of named arrays"
-    try:
-        with np.load(path, allow_pickle=False) as loaded:
-            if not hasattr(loaded, "files"):
-                raise ValueError("it holds one array without a name")
+    with _one_line(path, expected):
+        loaded = np.load(path, allow_pickle=False)
+        if isinstance(loaded, np.ndarray):
+            raise _Other("it holds one array without a name")
+        with loaded:
             return {name: loaded[name] for name in loaded.files}
-    except FileNotFoundError:
-        raise InputError(f"{path} does not exist; expected {expected}") from None
-    except (AttributeError, TypeError):
-        raise InputError(f"{path} holds one array without a name; expected {expected}") from None
-    except BROKEN_ARRAY as error:
-        reason = " ".join(str(getattr(error, "strerror", None) or error).split())
-        raise InputError(f"{path} cannot be read ({reason}); expected {expected}") from None

@@ -82,16 +82,16 @@ def lean_phrase(leading: str | None, beyond: bool | None) -> str:
     return f"leans towards {leading} {BEYOND}" if leading is not None else f"leans {BEYOND}"
 
 
-def list_line(found: Mapping[str, Any]) -> str:
+def list_line(document: Mapping[str, Any]) -> str:
     """The lean of one retrieved list in one sentence, from the block `before` or `after` of a ranking.
 
     Where so few rows were retrieved that no list of them could be told from chance, it says so.
     """
-    if found["lean_beyond_chance"] is False:
-        known = sum(one["retrieved"] for one in found["lean"].values())
-        return f"No lean beyond chance{unknowable_lean(found['lean_p_smallest'], known)}."
-    given = (found["leading_group"], found["lean_beyond_chance"], found.get("lean_reason", ""))
-    return lean_line(found["lean"], *given)
+    if document["lean_beyond_chance"] is False:
+        known = sum(group["retrieved"] for group in document["lean"].values())
+        return f"No lean beyond chance{unknowable_lean(document['lean_p_smallest'], known)}."
+    given = (document["leading_group"], document["lean_beyond_chance"], document.get("lean_reason", ""))
+    return lean_line(document["lean"], *given)
 
 
 def away_line(group: str, away: Mapping[str, Any], target: Any) -> str:
@@ -116,8 +116,8 @@ def away_words(away: Mapping[str, Any], target: Any) -> str:
     ends = f"({points(value['lo'])} to {points(value['hi'])})"
     size, unit = difference.lstrip("+−"), "point" if difference in ("+1", "−1") else "points"
     side = {"+": f"{size} {unit} above", "−": f"{size} {unit} below"}.get(difference[0], "at")
-    said = f"{side} {asked} {ends}"
-    return said if target == "gallery" else f"{said}: the gallery brings {composition}, the model adds {model}"
+    words = f"{side} {asked} {ends}"
+    return words if target == "gallery" else f"{words}: the gallery brings {composition}, the model adds {model}"
 
 
 def added_up(difference: float, composition: float, model: float, least: int = 0) -> tuple[str, str, str]:
@@ -186,16 +186,16 @@ def effect_line(
         return f"No change beyond chance{unknowable(effect)}."
     group, other = effect["group"], effect["leading_after"]
     shares = {"before": f"{100 * before:.0f} %", "after": f"{100 * after:.0f} %"}
-    said = change_words(effect, own_target)
+    words = change_words(effect, own_target)
     if other in (None, group) or follower is None:
-        return MOVED.format(group=group, said=said, **shares)
-    return TURNED.format(group=group, other=other, follower=f"{100 * follower:.0f} %", said=said, **shares)
+        return MOVED.format(group=group, said=words, **shares)
+    return TURNED.format(group=group, other=other, follower=f"{100 * follower:.0f} %", said=words, **shares)
 
 
 def change_words(effect: Mapping[str, Any], own_target: bool) -> str:
     """The directions of a change: with respect to the target, where it is one of its own, and of the lean."""
-    said = LEAN_CHANGE_WORDS[effect["lean_direction"]]
-    return f"{TARGET_CHANGE_WORDS[effect['direction']]}; {said}" if own_target else said
+    words = LEAN_CHANGE_WORDS[effect["lean_direction"]]
+    return f"{TARGET_CHANGE_WORDS[effect['direction']]}; {words}" if own_target else words
 
 
 def distance_parts(distance: Mapping[str, Any]) -> dict[str, str]:

@@ -4,7 +4,9 @@ import streamlit as st
 
 from core.ui.data import choosing, making, prompt_editor, quality, training
 from core.ui.parts import frame, grids
-from core.ui.session.state import bind, get_state
+from core.ui.parts.switches import switch
+from core.ui.session.choices import DATA_VIEW
+from core.ui.session.state import get_state
 
 VIEWS = {
     "choose": "Choose",
@@ -18,11 +20,7 @@ frame.through_app()
 state = get_state()
 st.html(grids.STYLE)
 st.title("Data & models", anchor=False)
-if state.filters.get("data-view") not in VIEWS:
-    state.set_filter("data-view", "choose")
-view = st.segmented_control(
-    "Show", VIEWS, format_func=VIEWS.get, label_visibility="collapsed", required=True, **bind("filters", "data-view")
-)
+view = switch(state, "Show", DATA_VIEW, VIEWS)
 if view == "gallery":
     with frame.guard():
         making.new_gallery()

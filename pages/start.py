@@ -3,8 +3,10 @@
 import streamlit as st
 
 from core.ui.parts import frame, grids
+from core.ui.parts.switches import switch
 from core.ui.session import cache
-from core.ui.session.state import bind, get_state
+from core.ui.session.choices import START_VIEW
+from core.ui.session.state import get_state
 from core.ui.start import overview, tour, uploads
 
 VIEWS = {"loaded": "The gallery", "uploads": "Your own"}
@@ -12,20 +14,10 @@ TITLES = {"loaded": "Who appears when you ask for a doctor?", "uploads": "Your o
 
 frame.through_app()
 state = get_state()
-if state.filters.get("start-view") not in VIEWS:
-    state.set_filter("start-view", "loaded")
-
 st.html(grids.STYLE)
 with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-    st.title(TITLES[state.filters["start-view"]], anchor=False, width="content")
-    view = st.segmented_control(
-        "Show",
-        VIEWS,
-        format_func=VIEWS.get,
-        label_visibility="collapsed",
-        required=True,
-        **bind("filters", "start-view"),
-    )
+    st.title(TITLES[START_VIEW.among(state, VIEWS)], anchor=False, width="content")
+    view = switch(state, "Show", START_VIEW, VIEWS)
 if view == "uploads":
     uploads.panel()
 else:

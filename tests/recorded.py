@@ -11,3 +11,8 @@ def oracle(name: str) -> dict[str, np.ndarray]:
     """The arrays of one recording, by its name or its path among the recordings."""
     with np.load(ORACLES / f"{name.removesuffix('.npz')}.npz", allow_pickle=False) as loaded:
         return {array: loaded[array] for array in loaded.files}
+
+
+def case_of(data: dict[str, np.ndarray], case: str) -> dict[str, np.ndarray]:
+    """The arrays of one case of a recording, without its prefix."""
+    return {name.removeprefix(f"{case}_"): array for name, array in data.items() if name.startswith(f"{case}_")}

@@ -9,8 +9,9 @@ import pytest
 from core import ranking
 from core.gallery import import_gallery
 from core.neurons import best_neurons, codes_of, separation
-from core.ranking import Bench, RankRequest
+from core.ranking import RankRequest
 from core.saes.base import sae_config
+from core.scene import Scene
 from core.statistics import auc
 from core.training import train_on_gallery
 from core.training.config import TrainingConfig, suggested_training
@@ -50,8 +51,8 @@ def gallery(tmp_path_factory, texts):
 
 
 @pytest.fixture(scope="module")
-def bench() -> Bench:
-    return Bench()
+def scene(gallery) -> Scene:
+    return Scene(gallery)
 
 
 def test_the_gender_axis_of_the_texts_separates_the_photographs(gallery, texts):
@@ -68,10 +69,10 @@ def test_the_gender_axis_of_the_texts_separates_the_photographs(gallery, texts):
 
 
 @pytest.mark.parametrize("noun", list(MALE_SHARES))
-def test_male_share_of_the_top_100_inside_white(gallery, texts, bench, noun):
+def test_male_share_of_the_top_100_inside_white(gallery, texts, scene, noun):
     prompt = texts.prompt[texts.noun == noun].item()
     request = RankRequest("gender", prompt, k=100, target="gallery", where={"race": "White"})
-    result = ranking.rank(gallery, request, bench=bench)
+    result = ranking.rank(scene, request)
     share = result.before.shares["Male"]
     assert round(share.estimate, 2) == MALE_SHARES[noun] and share.lo <= share.estimate <= share.hi
     assert result.part.target == pytest.approx([1000 / 1207, 207 / 1207])
@@ -81,9 +82,9 @@ def test_male_share_of_the_top_100_inside_white(gallery, texts, bench, noun):
     assert result.before.metrics["max_skew"].distinguishable == (MALE_SHARES[noun] > 0.3)
 
 
-def test_null_band_of_max_skew_inside_white(gallery, texts, bench):
+def test_null_band_of_max_skew_inside_white(gallery, texts, scene):
     request = RankRequest("gender", "a photo of a person", k=100, target="gallery", where={"race": "White"})
-    band = ranking.rank(gallery, request, bench=bench).before.metrics["max_skew"].null
+    band = ranking.rank(scene, request).before.metrics["max_skew"].null
     assert band.mean == pytest.approx(0.09, abs=0.01) and 0.3 < band.hi < 0.4
 
 

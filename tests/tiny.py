@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -84,6 +85,7 @@ class TinyGallery:
         return {"gender": GROUPS, "size": ["big", "none", "small"]}[attribute]
 
     together = None
+    manifest: ClassVar[dict] = {"split": {}}
 
     def clusters(self) -> None:
         return None

@@ -10,23 +10,16 @@ import numpy as np
 
 from core.audit.sources import Sources
 from core.audit.spec import AuditSpec
-from core.config import Edit, InputError, NothingLeft, Progress, Side, digest_of
+from core.config import InputError, NothingLeft, Progress, Side, digest_of
 from core.edits.choosing import EditChoice, choose_edits
-from core.interventions import matched_random_edits
-from core.ranking.bench import Bench
-from core.ranking.evidence import Fitter
-from core.ranking.material import embed_texts, part_codes, sae_of, select_part
+from core.ranking.arms import EDITED, RANDOM_DRAWS, Arm, Edits, all_arms, both_arms, intervene
+from core.ranking.lists import ties_at
+from core.ranking.queries import embed_texts
 from core.ranking.request import RankRequest
-from core.ranking.results import Part
-from core.ranking.steps import intervene, ties_at
+from core.ranking.rows import part_of
 from core.statistics import depth_for
 from core.store import atomic_file, read_arrays
 
-Edits = Mapping[Side, Edit]
-
-ORIGINAL, CHOSEN, RECONSTRUCTION, PROJECTION = "original", "edited", "reconstruction only", "mean-difference projection"
-PROJECTION_METHOD = "mean-difference"
-RANDOM_DRAWS = 20
 STORED = ("arms", "rows", "rows_changed", "cosine", "spread", "ties")
 """Arrays of a stored ranking."""
 
@@ -45,7 +38,7 @@ class Ranked:
     spread: tuple[float, ...]
     """Standard deviation of that cosine over the searched rows."""
     ties: tuple[int, ...]
-    """Rows with exactly the k-th score where they lie on both sides of k; see `core.ranking.steps.ties_at`."""
+    """Rows with exactly the k-th score where they lie on both sides of k; see `core.ranking.lists.ties_at`."""
     absent: tuple[tuple[str, str], ...] = ()
     """Arms without a ranking, each with the reason: their method leaves nothing of the prompt."""
 
@@ -53,17 +46,13 @@ class Ranked:
         """The ranking of one arm (depth,)."""
         return self.rows[self.arms.index(arm)]
 
+    def cosine_of(self, arm: str) -> float:
+        """The mean cosine of one arm; 1 where it has no ranking."""
+        return self.cosine[self.arms.index(arm)] if arm in self.arms else 1.0
 
-def request_for(
-    spec: AuditSpec, attribute: str, prompt: str, edits: Edits | None = None, sources: Sources | None = None
-) -> RankRequest:
-    """One prompt as the one door for rankings takes it; the evaluation half is measured.
 
-    Parameters
-    ----------
-    sources : where methods find labelled items; needed wherever something is retrieved.
-    """
-    apart = sources is not None and sources.probe is not sources.gallery
+def request_for(spec: AuditSpec, attribute: str, prompt: str, edits: Edits | None = None) -> RankRequest:
+    """One prompt as the one door for rankings takes it; the evaluation half is measured."""
     return RankRequest(
         attribute=attribute,
         query=prompt,
@@ -73,35 +62,36 @@ def request_for(
         where=spec.where,
         edits=edits or {},
         method=spec.method,
-        probe=sources.probe if sources is not None and apart else None,
         seed=spec.seed,
     )
 
 
-def edits_of(spec: AuditSpec, sources: Sources, bench: Bench) -> tuple[dict[str, list[Edits]], list[str]]:
+def edits_of(spec: AuditSpec, sources: Sources) -> tuple[dict[str, list[Edits]], list[str]]:
     """The edit of every attribute and prompt, found on the probe half, and warnings about them.
 
     The edit of an intersection is that of its attributes together.
     """
-    gallery, notes = sources.gallery, []
+    scene = sources.scene
+    notes: list[str] = []
+    chosen: dict[str, list[Edits]] = {}
     if spec.edit is None:
         return {a: [{}] * len(spec.all_prompts) for a in spec.attributes}, []
-    choice, chosen = EditChoice.from_json(spec.edit), {}
-    side: Side = next(iter(sources.saes))
+    choice = EditChoice.from_json(spec.edit)
+    side: Side = next(iter(scene.saes))
     for attribute in spec.attributes:
         if choice.select in ("neurons", "label_set"):
             neurons = choice.neurons if choice.select == "neurons" else _labelled(choice, sources)
             chosen[attribute] = [{side: choice.edit(neurons)}] * len(spec.all_prompts)
             continue
         found = []
-        for name in gallery.components(attribute):
+        for name in scene.gallery.components(attribute):
             request = replace(request_for(spec, attribute, spec.prompts[0]), attribute=name, target=_plain(spec))
             prompts = list(spec.all_prompts)
-            edits = choose_edits(gallery, sources.probe, choice, request, prompts, sources.texts, sources.saes, bench)
+            edits = choose_edits(scene, choice, request, prompts)
             notes += edits.notes
             found.append(edits)
         chosen[attribute] = [
-            {gallery.side: choice.edit([j for edit in together for j in edit.neurons])}
+            {scene.gallery.side: choice.edit([j for edit in together for j in edit.neurons])}
             for together in zip(*found, strict=True)
         ]
     return chosen, list(dict.fromkeys(notes))
@@ -120,60 +110,47 @@ def _plain(spec: AuditSpec) -> Any:
     return spec.target if isinstance(spec.target, str) else "gallery"
 
 
-def arms_of(
-    spec: AuditSpec, sources: Sources, part: Part, request: RankRequest, controlled: bool, bench: Bench
-) -> list[tuple[str, str, Edits]]:
-    """Name, method and edits of every arm of one prompt: the original, the edit and, where asked for, its controls."""
-    arms: list[tuple[str, str, Edits]] = [(ORIGINAL, "identity", {})]
-    if not request.intervenes:
-        return arms
-    arms.append((CHOSEN, request.method, request.edits))
+def arms_of(spec: AuditSpec, sources: Sources, request: RankRequest, controlled: bool) -> Sequence[Arm]:
+    """Every arm of one prompt: the original, the edit and, where asked for, its controls."""
     if not controlled:
-        return arms
-    for side, edit in request.edits.items():
-        if edit.neurons:
-            drawn = matched_random_edits(
-                _codes(spec, sources, part, request, side, bench), edit, RANDOM_DRAWS, spec.seed
-            )
-            arms.append((RECONSTRUCTION, "reconstruction-only", request.edits))
-            arms += [(f"random {i}", request.method, {side: random}) for i, random in enumerate(drawn, 1)]
-    fitter = Fitter(sources.gallery, request, sources.texts, sources.saes, bench)
-    if request.method != PROJECTION_METHOD and fitter.missing(PROJECTION_METHOD) is None:
-        arms.append((PROJECTION, PROJECTION_METHOD, {}))
-    return arms
+        return both_arms(request)
+    return all_arms(sources.scene, request, lambda: embed_texts(sources.scene, request, spec.prompts))
 
 
-def _codes(spec: AuditSpec, sources: Sources, part: Part, request: RankRequest, side: Side, bench: Bench) -> Any:
-    """Codes on which firing rates are counted: of the searched items, or of the prompts where those are edited."""
-    if side == sources.gallery.side:
-        return part_codes(sources.gallery, part, sae_of(side, sources.saes), bench)
-    queries = embed_texts(list(spec.prompts), sources.gallery, request, sources.texts, sources.saes, bench)
-    return queries.material.require_codes()
-
-
-def ranked(
-    spec: AuditSpec, sources: Sources, attribute: str, prompt: str, edits: Edits, controlled: bool, bench: Bench
-) -> Ranked:
+def ranked(spec: AuditSpec, sources: Sources, attribute: str, prompt: str, edits: Edits, controlled: bool) -> Ranked:
     """The rankings of every arm for one prompt."""
-    request = request_for(spec, attribute, prompt, edits, sources)
-    part = select_part(sources.gallery, request, bench)
+    scene, request = sources.scene, request_for(spec, attribute, prompt, edits)
+    part = part_of(scene, request)
     depth = min(depth_for(spec.k), part.n)
     names, rows, changed, cosines, ties, absent = [], [], [], [], [], []
-    for name, method, arm_edits in arms_of(spec, sources, part, request, controlled, bench):
-        asked = replace(request, edits=arm_edits, method=method)
-        queries = embed_texts([prompt], sources.gallery, asked, sources.texts, sources.saes, bench)
+    for arm in arms_of(spec, sources, request, controlled):
+        asked = arm.of(request)
+        queries = embed_texts(scene, asked, [prompt])
         try:
-            items, vectors = intervene(sources.gallery, part, queries, asked, method, sources.saes, bench)
+            items, vectors = intervene(scene, part, asked, queries)
         except NothingLeft as error:
-            absent.append((name, str(error)))
+            absent.append((arm.name, str(error)))
             continue
-        names.append(name)
+        names.append(arm.name)
         found = items.index.search(vectors[0], depth)
         rows.append(found.rows)
         ties.append(ties_at(found.scores, spec.k))
         changed.append(len(items.changed))
         cosines.append(_moments(items.cosines, part.n))
-    return Ranked(tuple(names), np.stack(rows), tuple(changed), *zip(*cosines, strict=True), tuple(ties), tuple(absent))
+    means, spreads = zip(*cosines, strict=True)
+    return Ranked(tuple(names), np.stack(rows), tuple(changed), means, spreads, tuple(ties), tuple(absent))
+
+
+def costed_prompt(
+    spec: AuditSpec, attribute: str, edits: Sequence[Edits], ranked: Mapping[tuple[str, str], Ranked]
+) -> str:
+    """The prompt whose edit stands for all where costs are told.
+
+    Where each prompt has its own edit, the one that moves the gallery most: no other costs more rows.
+    """
+    if len({tuple(edit.digest for edit in one.values()) for one in edits[: len(spec.prompts)]}) == 1:
+        return spec.prompts[0]
+    return min(spec.prompts, key=lambda prompt: ranked[attribute, prompt].cosine_of(EDITED))
 
 
 def _moments(cosines: np.ndarray, n: int) -> tuple[float, float]:
@@ -191,7 +168,6 @@ def gather(
     sources: Sources,
     edits: Mapping[str, Sequence[Edits]],
     folder: Path | None,
-    bench: Bench,
     progress: Progress | None = None,
 ) -> dict[tuple[str, str], Ranked]:
     """The rankings of every (attribute, prompt); what is found in `folder` from an interrupted run is not made again.
@@ -200,20 +176,22 @@ def gather(
     """
     plan = [(a, i, prompt) for a in spec.attributes for i, prompt in enumerate(spec.all_prompts)]
     found: dict[tuple[str, str], Ranked] = {}
-    used = {side: sae.digest for side, sae in sources.saes.items()}
+    scene = sources.scene
+    used = {side: sae.digest for side, sae in scene.saes.items()}
+    probe = {} if scene.has_own_probe else {"probe": scene.probe.digest}
     for done, (attribute, i, prompt) in enumerate(plan):
         if progress:
             progress(done, len(plan), f"rankings: {attribute}, {prompt}")
         edit, controlled = edits[attribute][i], prompt in spec.prompts
-        asked = request_for(spec, attribute, prompt, edit, sources)
-        weights = sources.texts.weights_digest if sources.texts else ""
-        made_of = [sources.gallery.digest, used, weights, asked.digest, controlled, RANDOM_DRAWS, list(spec.prompts)]
+        asked = digest_of(request_for(spec, attribute, prompt, edit).to_json() | probe)
+        weights = scene.model.weights_digest if scene.model else ""
+        made_of = [scene.gallery.digest, used, weights, asked, controlled, RANDOM_DRAWS, list(spec.prompts)]
         key = digest_of([*made_of, STORED])
         path = None if folder is None else folder / f"ranked-{key[:16]}.npz"
         if path is not None and path.is_file():
             found[attribute, prompt] = _load(path)
             continue
-        found[attribute, prompt] = ranked(spec, sources, attribute, prompt, edit, controlled, bench)
+        found[attribute, prompt] = ranked(spec, sources, attribute, prompt, edit, controlled)
         if path is not None:
             _save(path, found[attribute, prompt])
     if progress:
@@ -237,6 +215,15 @@ def _save(path: Path, one: Ranked) -> None:
 
 def _load(path: Path) -> Ranked:
     names = (*STORED, "absent")
-    arms, rows, *rest, absent = read_arrays(path, names, "the rankings of an interrupted audit; remove it")
-    numbers = (tuple(part.tolist()) for part in rest)
-    return Ranked(tuple(arms.tolist()), rows.astype(np.int64), *numbers, tuple(map(tuple, absent.tolist())))
+    arms, rows, rows_changed, cosine, spread, ties, absent = read_arrays(
+        path, names, "the rankings of an interrupted audit; remove it"
+    )
+    return Ranked(
+        arms=tuple(arms.tolist()),
+        rows=rows.astype(np.int64),
+        rows_changed=tuple(rows_changed.tolist()),
+        cosine=tuple(cosine.tolist()),
+        spread=tuple(spread.tolist()),
+        ties=tuple(ties.tolist()),
+        absent=tuple((arm, reason) for arm, reason in absent.tolist()),
+    )

@@ -6,20 +6,22 @@ from typing import Any
 
 import numpy as np
 
-from core.audit.arms import CHOSEN, ORIGINAL, PROJECTION, RECONSTRUCTION, Ranked
+from core.audit.arms import Ranked
 from core.audit.spec import AuditSpec
 from core.metrics import RANKING_METRICS, headline_metrics
 from core.metrics.base import count_groups
+from core.ranking.arms import EDITED, ORIGINAL, PROJECTION, RECONSTRUCTION
+from core.ranking.changes import list_change
 from core.ranking.measures import (
     ListNumbers,
     asks_gallery_shares,
-    list_change,
     list_numbers,
     metric_estimate,
 )
-from core.ranking.results import Part
+from core.ranking.rows import Part
 from core.statistics import (
     MINIMUM_N,
+    NORMAL,
     Estimate,
     MeanEffect,
     MeanLean,
@@ -60,7 +62,7 @@ def prompt_numbers(
     tests = spec.tests(kind)
     document: dict[str, Any] = {"prompt": prompt, "kind": kind, "k": k}
     found: dict[str, ListNumbers] = {}
-    for arm, name in ((ORIGINAL, "before"), (CHOSEN, "after")):
+    for arm, name in ((ORIGINAL, "before"), (EDITED, "after")):
         if arm not in ranked.arms:
             continue
         rows = ranked.of(arm)[:k]
@@ -74,13 +76,13 @@ def prompt_numbers(
             **_with_target(found[arm].to_json(), target),
         }
     if len(found) == 2:
-        rankings = (ranked.of(ORIGINAL), ranked.of(CHOSEN))
-        change = list_change(found[ORIGINAL], found[CHOSEN], rankings, part, k, seed=seed, tests=tests)
+        rankings = (ranked.of(ORIGINAL), ranked.of(EDITED))
+        change = list_change(found[ORIGINAL], found[EDITED], rankings, part, k, seed=seed, tests=tests)
         document["difference"] = _with_target(change.to_json(), target)
-        at = ranked.arms.index(CHOSEN)
+        at = ranked.arms.index(EDITED)
         document["rows_changed"] = number(share_estimate(ranked.rows_changed[at], part.n), NO_TARGET)
-        document["cosine"] = _mean_cosine({prompt: ranked}, CHOSEN, part)
-    elif (reason := dict(ranked.absent).get(CHOSEN)) is not None:
+        document["cosine"] = _mean_cosine({prompt: ranked}, EDITED, part)
+    elif (reason := dict(ranked.absent).get(EDITED)) is not None:
         document |= {"after": {"reason": reason}, "difference": {"reason": reason}}
     return document
 
@@ -106,7 +108,7 @@ def arm_numbers(spec: AuditSpec, attribute: str, part: Part, found: Mapping[str,
     target, first, seed = spec.target_of(attribute), next(iter(found.values())), spec.seed
     arms = [arm for arm in first.arms if all(arm in one.arms for one in found.values())]
     metric, groups, k = RANKING_METRICS.get(DISTANCE_METRIC)(), len(part.groups), spec.k
-    named = [arm for arm in (ORIGINAL, CHOSEN, RECONSTRUCTION, PROJECTION) if arm in arms]
+    named = [arm for arm in (ORIGINAL, EDITED, RECONSTRUCTION, PROJECTION) if arm in arms]
     rankings = np.stack([[one.of(arm) for one in found.values()] for arm in named])
     observed = np.asarray(metric(part.labels[rankings[..., :k]], part.target))
     draws = list_draws(rankings, part.labels, k, groups, seed=seed)
@@ -126,7 +128,7 @@ def arm_numbers(spec: AuditSpec, attribute: str, part: Part, found: Mapping[str,
     for i, arm in enumerate(named):
         tops = rankings[i, :, :k]
         mean = mean_estimate(observed[i], drawn[:, i], seed, metric.range)
-        if arm in (ORIGINAL, CHOSEN) and mean.estimate is not None and asks_gallery_shares(part.target, part.counts):
+        if arm in (ORIGINAL, EDITED) and mean.estimate is not None and asks_gallery_shares(part.target, part.counts):
             mean = with_null(metric, mean, null_of_mean(metric, tops, part.labels, part.target, seed=seed)[0])
         document[arm] = {
             "lean": _mean_lean_json(part, leans[i]),
@@ -142,8 +144,8 @@ def arm_numbers(spec: AuditSpec, attribute: str, part: Part, found: Mapping[str,
         effect = mean_effect(leans[0], leans[i], both, part.labels, shares[:, i] - shares[:, 0], asked, tests, seed)
         document[arm] |= {"change": number(change, target), "effect": _mean_effect_json(part, effect)}
         document[arm]["cosine"] = _mean_cosine(found, arm, part)
-    if CHOSEN in named and any(arm.startswith("random ") for arm in arms):
-        size = mean_estimate(*sizes[named.index(CHOSEN)], seed, (0.0, largest))
+    if EDITED in named and any(arm.startswith("random ") for arm in arms):
+        size = mean_estimate(*sizes[named.index(EDITED)], seed, (0.0, largest))
         document["random neurons"] = _random(spec, part, found, leading, size)
     return document
 
@@ -248,7 +250,7 @@ def _mean_cosine(found: Mapping[str, Ranked], arm: str, part: Part) -> dict[str,
     """Mean cosine of a row before and after, over rows and prompts; its interval is that of a mean over n rows."""
     moments = [(one.cosine[i], one.spread[i]) for one in found.values() for i in [one.arms.index(arm)]]
     mean, spread = np.mean(moments, axis=0).tolist()
-    half = 1.96 * spread / math.sqrt(part.n)
+    half = NORMAL * spread / math.sqrt(part.n)
     return number(Estimate(mean, max(mean - half, -1.0), min(mean + half, 1.0), part.n), NO_TARGET)
 
 

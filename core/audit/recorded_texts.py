@@ -11,7 +11,7 @@ from core.readout import ARRAYS, ReadoutArrays
 if TYPE_CHECKING:
     from core.backbones.base import Backbone
 
-KEPT = (("text", "pooled"), ("text", "residual"), ("image", "pooled"))
+KEPT: tuple[tuple[Side, Attach], ...] = (("text", "pooled"), ("text", "residual"), ("image", "pooled"))
 
 
 class RecordingTexts:
@@ -26,9 +26,10 @@ class RecordingTexts:
         """Embeddings (n, dims) of each attach point, each text encoded once."""
         new = [t for t in dict.fromkeys(texts) if any(t not in self._rows.get(a, {}) for a in attaches)]
         if new:
-            for attach, rows in self._backbone.encode_texts(new, tuple(attaches)).items():
+            encoded = self._backbone.encode_texts(new, tuple(attaches))
+            for attach in attaches:
                 kept = self._rows.setdefault(attach, {})
-                for text, row in zip(new, rows, strict=True):
+                for text, row in zip(new, encoded[attach], strict=True):
                     kept.setdefault(text, row)
         return {a: np.stack([self._rows[a][t] for t in texts]) for a in attaches}
 
@@ -99,9 +100,10 @@ class RecordedTexts:
         raise InputError(f"the report holds no fingerprint of the {side} side at {attach}; audit again")
 
     def readout(self, side: Side) -> ReadoutArrays | None:
-        kept = {name: self._arrays.get(f"text_readout_{name}") for name in ARRAYS}
-        if side != "text" or any(value is None for value in kept.values()):
+        names = {name: f"text_readout_{name}" for name in ARRAYS}
+        if side != "text" or not set(names.values()) <= self._arrays.keys():
             return None
+        kept = {name: self._arrays[key] for name, key in names.items()}
         return ReadoutArrays(kept["ln_weight"], kept["ln_bias"], float(kept["eps"]), kept["projection"])
 
     def record(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:

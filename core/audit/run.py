@@ -7,17 +7,16 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core.audit.arms import CHOSEN, ORIGINAL, Edits, Ranked, edits_of, gather, request_for
+from core.audit.arms import Ranked, costed_prompt, edits_of, gather, request_for
 from core.audit.findings import findings
 from core.audit.numbers import NO_TARGET, arm_numbers, part_numbers, prompt_numbers
 from core.audit.sources import Sources, open_sources
 from core.audit.spec import AuditSpec
 from core.config import VERSION, InputError, Progress
 from core.interventions import INTERVENTIONS
-from core.ranking.bench import Bench
+from core.ranking.arms import EDITED, ORIGINAL, Edits
 from core.ranking.cost import utility_cost
-from core.ranking.material import select_part
-from core.ranking.results import Part
+from core.ranking.rows import Part, part_of
 from core.ranking.steps import MOST_OF_THEM
 from core.verdicts import ALL_RETRIEVED, most_retrieved
 
@@ -61,14 +60,13 @@ def run(
     ------
     InputError : what the spec names is not there or does not fit together.
     """
-    bench = Bench()
     sources = open_sources(spec, backbone)
     check(spec, sources)
-    edits, notes = edits_of(spec, sources, bench)
-    notes = [*length_notes(spec, sources, bench), *notes]
-    ranked = gather(spec, sources, edits, folder, bench, progress)
-    effects = {a: side_effects(spec, sources, a, edits[a], ranked, bench, progress) for a in spec.attributes}
-    numbers = [numbers_of(spec, sources, a, edits[a], ranked, effects[a], bench) for a in spec.attributes]
+    edits, notes = edits_of(spec, sources)
+    notes = [*length_notes(spec, sources), *notes]
+    ranked = gather(spec, sources, edits, folder, progress)
+    effects = {a: side_effects(spec, sources, a, edits[a], ranked, progress) for a in spec.attributes}
+    numbers = [numbers_of(spec, sources, a, edits[a], ranked, effects[a]) for a in spec.attributes]
     return AuditResult(spec, sources, edits, ranked, numbers, findings(numbers), tuple(notes), software())
 
 
@@ -76,14 +74,14 @@ def check(spec: AuditSpec, sources: Sources) -> None:
     """InputError for what would only be noticed after long work."""
     INTERVENTIONS.get(spec.method)
     for attribute in spec.attributes:
-        part = select_part(sources.gallery, request_for(spec, attribute, spec.prompts[0]), Bench())
+        part = part_of(sources.scene, request_for(spec, attribute, spec.prompts[0]))
         if spec.k > part.n:
             raise InputError(f"k was {spec.k}; the evaluation half has {part.n} rows to search: choose a smaller k")
 
 
-def length_notes(spec: AuditSpec, sources: Sources, bench: Bench) -> list[str]:
+def length_notes(spec: AuditSpec, sources: Sources) -> list[str]:
     """What must be known first where the lists hold most of the searched rows, or all of them."""
-    n = select_part(sources.gallery, request_for(spec, spec.attributes[0], spec.prompts[0]), bench).n
+    n = part_of(sources.scene, request_for(spec, spec.attributes[0], spec.prompts[0])).n
     if spec.k == n:
         return [ALL_RETRIEVED]
     return [most_retrieved(spec.k, n)] if spec.k >= MOST_OF_THEM * n else []
@@ -95,38 +93,19 @@ def side_effects(
     attribute: str,
     edits: Sequence[Edits],
     ranked: Mapping[tuple[str, str], Ranked],
-    bench: Bench,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
-    """What the edit costs, or why that is not known.
-
-    Where each prompt has its own edit, the one that moves the gallery most stands for all: no other costs more rows.
-    """
-    prompt = spec.prompts[0]
-    if len({tuple(e.digest for e in one.values()) for one in edits[: len(spec.prompts)]}) > 1:
-        prompt = min(spec.prompts, key=lambda text: _cosine(ranked[attribute, text]))
-    request = request_for(spec, attribute, prompt, edits[spec.all_prompts.index(prompt)], sources)
+    """What the edit costs, or why that is not known."""
+    prompt = costed_prompt(spec, attribute, edits, ranked)
+    request = request_for(spec, attribute, prompt, edits[spec.all_prompts.index(prompt)])
     if not request.intervenes:
         reason = {"reason": "nothing is edited"}
         return {"cost": reason, "leakage": reason}
     edited = sources.gallery.components(attribute)
-    found = utility_cost(
-        sources.gallery,
-        request,
-        sources.texts,
-        sources.saes,
-        sources.prompts,
-        edited=edited,
-        bench=bench,
-        progress=progress,
-    )
+    found = utility_cost(sources.scene, request, sources.scene.class_prompts, edited=edited, progress=progress)
     document = _with_targets(found.to_json())
     cost = {name: document[name] for name in ("zeroshot", "explicit")}
     return {"cost": {"prompt": prompt, **cost}, "leakage": {"prompt": prompt, **document["leakage"]}}
-
-
-def _cosine(one: Ranked) -> float:
-    return one.cosine[one.arms.index(CHOSEN)] if CHOSEN in one.arms else 1.0
 
 
 def _with_targets(value: Any) -> Any:
@@ -144,10 +123,9 @@ def numbers_of(
     edits: Sequence[Edits],
     ranked: Mapping[tuple[str, str], Ranked],
     effects: Mapping[str, Any],
-    bench: Bench,
 ) -> dict[str, Any]:
     """Every number of one attribute, from the rankings and the groups of the rows alone."""
-    part = select_part(sources.gallery, request_for(spec, attribute, spec.prompts[0]), bench)
+    part = part_of(sources.scene, request_for(spec, attribute, spec.prompts[0]))
     own = {prompt: ranked[attribute, prompt] for prompt in spec.all_prompts}
     prompts = [
         prompt_numbers(spec, attribute, prompt, part, one, _ids(sources, part, one, spec.k))
@@ -165,7 +143,7 @@ def numbers_of(
 
 
 def _ids(sources: Sources, part: Part, one: Ranked, k: int) -> dict[str, list[str]]:
-    arms = [arm for arm in (ORIGINAL, CHOSEN) if arm in one.arms]
+    arms = [arm for arm in (ORIGINAL, EDITED) if arm in one.arms]
     return {arm: sources.gallery.item_ids(part.rows[one.of(arm)[:k]]) for arm in arms}
 
 

@@ -7,11 +7,13 @@ on where it stopped.
 
 from __future__ import annotations
 
+import inspect
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import chain
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 
@@ -23,6 +25,7 @@ from core.avatars.world import Avatar
 from core.backbones.base import Backbone
 from core.backbones.open_clip_models import DEFAULT, LOCAL, load_backbone, save_clip
 from core.config import ASSETS, ATTACHES, Attach, Progress, Side, digest_of
+from core.datasets.base import ReadImage
 from core.gallery import Gallery, build_gallery, open_gallery
 from core.neurons import encode_gallery
 from core.saes.base import sae_config
@@ -36,6 +39,10 @@ from core.zeroshot import PromptSet
 RECORD = "default-build.json"
 _ENCODED_AT_ONCE = 2000
 _NEUTRAL_SHARE = 0.4
+
+
+Whole = Literal["probe", "evaluation"]
+"""Which set a gallery is that is not split."""
 
 
 @dataclass(frozen=True)
@@ -181,7 +188,7 @@ class DefaultBuild:
     def _gallery(self, make: Callable[[Path, Progress], None], target: Path) -> Callable[[Progress], None]:
         return lambda progress: make(target, progress)
 
-    def _plain(self, number: int, whole: str, extra: dict) -> Callable[[Path, Progress], None]:
+    def _plain(self, number: int, whole: Whole, extra: Mapping[str, Any]) -> Callable[[Path, Progress], None]:
         def make(target: Path, progress: Progress) -> None:
             avatars = world.plain_avatars(self._seed_of(number), self.plan.plain)
             items, read = galleries.avatar_items(avatars, target.name)
@@ -199,7 +206,15 @@ class DefaultBuild:
         avatars = self._mixed(4, self.plan.captions)
         self._build(galleries.caption_items(avatars, target.name, self._seed_of(4)), target, progress)
 
-    def _build(self, items: galleries.ItemTable, target: Path, progress: Progress, **options: object) -> None:
+    def _build(
+        self,
+        items: galleries.ItemTable,
+        target: Path,
+        progress: Progress,
+        read: Callable[[str], ReadImage] | None = None,
+        whole: Whole | None = None,
+        extra: Mapping[str, Any] | None = None,
+    ) -> None:
         build_gallery(
             items,
             self.backbone,
@@ -209,7 +224,9 @@ class DefaultBuild:
             batch=128,
             replace=True,
             progress=progress,
-            **options,
+            read=read,
+            whole=whole,
+            extra=extra,
         )
 
     def _seed_of(self, number: int) -> int:
@@ -246,13 +263,13 @@ class DefaultBuild:
             lambda texts: self.backbone.encode_texts(list(texts))["pooled"],
             prompts,
         )
-        found = []
+        judged = []
         for number, recipe in enumerate(recipes, 1):
             sae, _ = train_sae(
                 x, recipe.config(x), recipe.training, progress=_candidate(progress, number, len(recipes))
             )
-            found.append(judge(sae))
-        return recipes[min(range(len(recipes)), key=lambda i: found[i].order)]
+            judged.append(judge(sae))
+        return recipes[min(range(len(recipes)), key=lambda i: judged[i].order)]
 
     def _sae_rows(self, side: Side, progress: Progress) -> dict[tuple[Side, Attach], np.ndarray]:
         """Embeddings at both attach points of avatars or captions that are in no gallery.
@@ -270,16 +287,17 @@ class DefaultBuild:
     def _encode_pictures(self, avatars: Sequence[Avatar], progress: Progress) -> dict[Attach, np.ndarray]:
         from PIL import Image
 
-        found = []
+        parts = []
         for start in range(0, len(avatars), _ENCODED_AT_ONCE):
             pixels = pictures.pixels_of(avatars[start : start + _ENCODED_AT_ONCE], galleries.PICTURE_SIZE)
-            found.append(self.backbone.encode_images([Image.fromarray(p) for p in pixels], ATTACHES, 128))
+            parts.append(self.backbone.encode_images([Image.fromarray(p) for p in pixels], ATTACHES, 128))
             progress(start + len(pixels), len(avatars), "embedding avatars for the SAEs")
-        return {attach: np.concatenate([part[attach] for part in found]) for attach in ATTACHES}
+        return {attach: np.concatenate([part[attach] for part in parts]) for attach in ATTACHES}
 
     def _encode_captions(self, avatars: Sequence[Avatar], progress: Progress) -> dict[Attach, np.ndarray]:
         texts = galleries.caption_items(avatars, "sae", self._seed_of(5)).frame["text"].tolist()
-        return self.backbone.encode_texts(texts, ATTACHES, 256, progress)
+        embedded = self.backbone.encode_texts(texts, ATTACHES, 256, progress)
+        return {attach: embedded[attach] for attach in ATTACHES}
 
     def _store_codes(self, progress: Progress) -> None:
         """Codes of every SAE in every gallery of its side, in place of older ones."""
@@ -304,7 +322,10 @@ _SAES: tuple[tuple[str, Side, Attach], ...] = (
 def code_digest() -> str:
     """Digest of the source files that decide what is drawn, said and learned."""
     folder = Path(drawing.__file__).parent
-    files = [*folder.glob("*.py"), *(Path(module.__file__) for module in (world, captions, galleries, pictures))]
+    files = [
+        *folder.glob("*.py"),
+        *(Path(inspect.getfile(module)) for module in (world, captions, galleries, pictures)),
+    ]
     files.append(Path(__file__).with_name("clip_training.py"))
     return digest_of(sorted((file.name, file_digest(file)) for file in files))
 

@@ -7,7 +7,7 @@ gender word in most of its captions: what the model learns about it, it learns f
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from core.avatars.world import ATTRIBUTES, BACKGROUNDS, HAIR_COLOURS, NEUTRAL, SHIRTS, WORD_OF, WORDS, Avatar
 
@@ -137,11 +137,11 @@ def _subject(avatar: Avatar, rng: random.Random) -> tuple[list[str], str]:
     if avatar.word is None or rng.random() >= P_WORD:
         return [], noun
     row = WORD_OF[avatar.word]
-    said = rng.choice(row.synonyms) if row.synonyms and rng.random() < P_SYNONYM else row.word
+    word = rng.choice(row.synonyms) if row.synonyms and rng.random() < P_SYNONYM else row.word
     with_gender = rng.random() < P_WORD_WITH_GENDER
     if row.kind == "adjective":
-        return [said], rng.choice(NOUNS[avatar.gender]) if with_gender else "person"
-    return ([GENDER_ADJECTIVES[avatar.gender]] if with_gender else []), said
+        return [word], rng.choice(NOUNS[avatar.gender]) if with_gender else "person"
+    return ([GENDER_ADJECTIVES[avatar.gender]] if with_gender else []), word
 
 
 def _pick_tellers(rng: random.Random, count: int) -> list[Teller | str]:
@@ -204,7 +204,7 @@ def vocabulary_words() -> tuple[str, ...]:
     phrases += [*OPENINGS, *NEUTRAL_NOUNS, *GENDER_ADJECTIVES.values(), *SKIN_FORMS, *BEARD_PHRASES.values()]
     phrases += [*BACKGROUND_FORMS, *BACKGROUNDS, *HAIR_COLOURS, *SHIRTS, *TEMPLATES]
     phrases += [skin + form for skin in ATTRIBUTES["skin"] for form in ("", "-skinned")]
-    phrases += [said for row in WORDS for said in (row.word, *row.synonyms)]
+    phrases += [spelling for row in WORDS for spelling in (row.word, *row.synonyms)]
     phrases += ["a an and with hat scarf earrings lipstick shirt facial hair"]
     words = {word for phrase in phrases for word in phrase.replace("{c}", "").replace("{}", "").split()}
     return tuple(sorted(words - {"-skinned"}))
@@ -217,15 +217,15 @@ def mentions(text: str) -> dict[str, str]:
     phrase lies inside another's ("glasses" in "no glasses", "a smile" beside "no smile") the later group counts.
     """
     padded = f" {text} "
-    found = {}
+    groups_said = {}
     for attribute, groups in _SAYING.items():
         for group, phrases in groups.items():
             if any(f" {phrase} " in padded for phrase in phrases):
-                found[attribute] = group
-    return found
+                groups_said[attribute] = group
+    return groups_said
 
 
-_SAYING: dict[str, dict[str, tuple[str, ...]]] = {
+_SAYING: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "gender": NOUNS,
     "age": AGE_WORDS,
     "skin": {skin: (f"{skin} skin", f"{skin}-skinned") for skin in ATTRIBUTES["skin"]},

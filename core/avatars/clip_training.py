@@ -24,6 +24,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from core.avatars.captions import caption, vocabulary_words
 from core.avatars.world import NEUTRAL, Avatar
+from core.backbones.base import Foreign
 from core.backbones.open_clip_models import bpe_encode, new_clip
 from core.backbones.vocabulary import CompactVocabulary
 from core.config import Progress
@@ -105,6 +106,8 @@ class LabelHeads(torch.nn.Module):
     along its direction divided by the attribute's prominence: the larger the prominence, the farther apart the values.
     """
 
+    weight: torch.Tensor
+
     def __init__(self, embed_dim: int, sizes: Sequence[int], prominence: Sequence[float]) -> None:
         super().__init__()
         self.sizes = list(sizes)
@@ -117,7 +120,8 @@ class LabelHeads(torch.nn.Module):
         """Mean cross-entropy over attributes; `shares` (n, values) as `label_table` gives them."""
         logits = F.layer_norm(embedding, embedding.shape[1:]) @ self.weight.T
         parts = zip(logits.split(self.sizes, 1), shares.split(self.sizes, 1), strict=True)
-        return sum(F.cross_entropy(part, target) for part, target in parts) / len(self.sizes)
+        first, *others = (F.cross_entropy(part, target) for part, target in parts)
+        return sum(others, first) / len(self.sizes)
 
 
 def label_table(avatars: Sequence[Avatar]) -> tuple[np.ndarray, list[int]]:
@@ -127,10 +131,10 @@ def label_table(avatars: Sequence[Avatar]) -> tuple[np.ndarray, list[int]]:
     """
     columns, sizes = [], []
     for name in PROMINENCE:
-        said = np.array([str(getattr(avatar, name)) for avatar in avatars])
-        values = np.unique(said[said != NEUTRAL])
-        shares = (said[:, None] == values).astype(np.float32)
-        shares[said == NEUTRAL] = 1 / len(values)
+        labels = np.array([str(getattr(avatar, name)) for avatar in avatars])
+        values = np.unique(labels[labels != NEUTRAL])
+        shares = (labels[:, None] == values).astype(np.float32)
+        shares[labels == NEUTRAL] = 1 / len(values)
         columns.append(shares)
         sizes.append(len(values))
     return np.concatenate(columns, 1), sizes
@@ -163,8 +167,8 @@ class ClipTraining:
         self.labels, sizes = label_table(avatars)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
-            self.model = new_clip(config.model_cfg(self.vocabulary.size)).train()
-            self.heads = LabelHeads(config.embed_dim, sizes, PROMINENCE.values())
+            self.model: Foreign = new_clip(config.model_cfg(self.vocabulary.size)).train()
+            self.heads = LabelHeads(config.embed_dim, sizes, tuple(PROMINENCE.values()))
         self.optimiser = _optimiser(config, self.model, self.heads)
         self.averaged = copy.deepcopy(self.model).eval().requires_grad_(False)
         self.step = 0

@@ -46,13 +46,14 @@ def avatar_items(
 def caption_items(avatars: Sequence[Avatar], name: str, seed: int) -> ItemTable:
     """One caption per avatar as the items of a text gallery; a text that has occurred before is left out."""
     rng = random.Random(f"caption gallery {seed}")
-    rows, seen = [], set()
+    rows: list[dict[str, str | None]] = []
+    seen: set[str] = set()
     for avatar in avatars:
         text = caption(avatar, rng)
         if text in seen:
             continue
         seen.add(text)
-        said = mentions(text)
-        values = {attribute: said.get(attribute) for attribute in ATTRIBUTES}
+        groups = mentions(text)
+        values = {attribute: groups.get(attribute) for attribute in ATTRIBUTES}
         rows.append({"id": f"{name}-{len(rows):05d}", "text": text, **values, "word": avatar.word or "none"})
     return ItemTable(pd.DataFrame(rows), "captions", "the drawn default world", None, LICENCE, _WRITTEN)

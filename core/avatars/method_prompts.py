@@ -25,7 +25,7 @@ WORD_OF_GROUP = {
     "age": {"young": "young", "middle-aged": "middle-aged", "older": "older"},
     "skin": {skin: f"{skin}-skinned" for skin in SKINS},
 }
-PHRASE_OF_GROUP = {
+PHRASE_OF_GROUP: dict[str, dict[str, tuple[str, ...]]] = {
     "gender": {"Male": ("man", "male person"), "Female": ("woman", "female person")},
     "age": {"young": ("young person",), "middle-aged": ("middle-aged person",), "older": ("older person",)},
     "skin": {skin: (f"{skin}-skinned person",) for skin in SKINS},
@@ -63,7 +63,7 @@ def paraphrase_templates() -> dict[str, Any]:
     """Other wordings of any prompt; of words with a synonym, that synonym too."""
     others = ("{}", "a photo of the face of {}", "a picture of the face of {}", "a portrait photo of {}")
     queries = {
-        f"a photo of {article(row.word)}": [f"a photo of {article(said)}" for said in row.synonyms]
+        f"a photo of {article(row.word)}": [f"a photo of {article(synonym)}" for synonym in row.synonyms]
         for row in WORDS
         if row.kind == "role" and row.synonyms
     }

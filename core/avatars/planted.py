@@ -28,13 +28,13 @@ def standardised_gaps(scores: np.ndarray, is_first: np.ndarray) -> np.ndarray:
     return gap / scores.std(0)
 
 
-def ranks(values: Sequence[float]) -> np.ndarray:
+def ranks(values: Sequence[float] | np.ndarray) -> np.ndarray:
     """Ranks from 1, ties share their mean rank."""
-    values = np.asarray(values, dtype=np.float64)
-    return np.array([(values < v).sum() + ((values == v).sum() + 1) / 2 for v in values])
+    x = np.asarray(values, dtype=np.float64)
+    return np.array([(x < v).sum() + ((x == v).sum() + 1) / 2 for v in x])
 
 
-def spearman(x: Sequence[float], y: Sequence[float]) -> float:
+def spearman(x: Sequence[float] | np.ndarray, y: Sequence[float] | np.ndarray) -> float:
     """Spearman's rank correlation with mean ranks for ties, -1 to 1."""
     return float(np.corrcoef(ranks(x), ranks(y))[0, 1])
 
@@ -52,8 +52,3 @@ def max_skew_at(scores: np.ndarray, is_first: np.ndarray, k: int = 100) -> np.nd
 def zero_shot_accuracy(image: np.ndarray, classes: np.ndarray, labels: np.ndarray) -> float:
     """Share of rows whose most similar class text is their own label; labels (n,) are numbers of classes."""
     return float((np.argmax(unit(image) @ unit(classes).T, axis=1) == labels).mean())
-
-
-def direction_errors(words: Sequence[str], planted: Sequence[float], gaps: Sequence[float]) -> list[str]:
-    """Words whose measured gap points away from the planted lean; words without lean (.5) cannot be wrong."""
-    return [w for w, p, d in zip(words, planted, gaps, strict=True) if p != 0.5 and (p - 0.5) * d <= 0]

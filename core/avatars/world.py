@@ -86,11 +86,6 @@ class PlantedWord:
             if len(shares) != 3 or min(shares) < 0 or abs(sum(shares) - 1) > 1e-9:
                 raise ValueError(f"{name} of {self.word!r} is {shares}; it must be three shares that add up to 1")
 
-    @property
-    def is_gendered(self) -> bool:
-        """Whether a lean to one gender presentation is planted."""
-        return self.p_male != 0.5
-
     def cell_share(self, gender: str, age: str, skin: str) -> float:
         """Share of the word's training pictures that fall into one gender x age x skin cell."""
         p_gender = self.p_male if gender == "Male" else 1 - self.p_male

@@ -3,11 +3,12 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
 
+from core.backbones.names import understood
 from core.backbones.token_draw import TokenDraw
 from core.config import Attach, Fingerprint, Progress, Side, TowerPrecision
 from core.readout import ReadoutArrays
@@ -16,7 +17,8 @@ from core.registry import Registry
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-"""Called with (done, total, what)."""
+Foreign = Any
+"""A module of open_clip, timm or transformers: what is in it is found by its name, which no type knows."""
 
 
 def default_device() -> torch.device:
@@ -173,23 +175,26 @@ BACKBONES: Registry[type[Family]] = Registry("backbone family", "core.backbones"
 
 def family_of(name: str) -> Family:
     """The family of a model's name, by its prefix; names without a family's prefix are of the one that has none."""
-    families = {BACKBONES.get(one).prefix: BACKBONES.get(one) for one in BACKBONES}
+    families = {BACKBONES.get(registered).prefix: BACKBONES.get(registered) for registered in BACKBONES}
     return families.get(name.partition(":")[0] if ":" in name else "", families[""])()
 
 
 def other_names() -> str:
     """How the names of all families with a prefix begin, for a message: "hf:..."."""
-    return ", ".join(f"{prefix}:..." for prefix in sorted(BACKBONES.get(one).prefix for one in BACKBONES) if prefix)
+    return ", ".join(f"{prefix}:..." for prefix in sorted(BACKBONES.get(name).prefix for name in BACKBONES) if prefix)
 
 
 def load_model(
     name: str = "default", pretrained: str | None = None, device: str | torch.device | None = None
 ) -> Backbone:
-    """A model of any registered family by its name; see `Family.load`."""
-    return family_of(name).load(name, pretrained, device)
+    """A model of any registered family by its name, as people write it too ("ViT-B/32 (OpenAI)"); see `Family.load`."""
+    known = understood(name)
+    if pretrained and known != name:
+        known = known.partition(":")[0]
+    return family_of(known).load(known, pretrained, device)
 
 
 def model_hint() -> str:
     """Which names there are, one sentence a family."""
-    families = [BACKBONES.get(one) for one in BACKBONES]
-    return " ".join(f"{one.title}: {one.hint}." for one in sorted(families, key=lambda one: one.prefix))
+    families = [BACKBONES.get(family) for family in BACKBONES]
+    return " ".join(f"{family.title}: {family.hint}." for family in sorted(families, key=lambda family: family.prefix))

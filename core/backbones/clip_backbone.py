@@ -65,10 +65,11 @@ class ClipBackbone(Backbone):
         notes: Sequence[str] = (),
         towers: Mapping[Side, Tower] | None = None,
     ) -> None:
+        """Many parameters: what a library's loader hands over, each used as it is."""
         self.name, self.device, self.notes = name, device, list(notes)
         self._model = model.to(device).eval().requires_grad_(False)
         self._crop, self._tokens = crop, tokens
-        self._towers = dict(towers or {"image": image_tower(model, d), "text": text_tower(model, d)})
+        self._towers: Mapping[Side, Tower] = towers or {"image": image_tower(model, d), "text": text_tower(model, d)}
         size = preprocess["size"]
         self.image_size = (size, size) if isinstance(size, int) else (int(size[0]), int(size[1]))
         self._mean, self._std = (_per_channel(preprocess[key]).to(device) for key in ("mean", "std"))
@@ -131,8 +132,8 @@ class ClipBackbone(Backbone):
         out = self._room("image", len(images), attaches, tokens)
         done = 0
         for rows, pixels in self._pixel_batches(images, batch):
-            for name, found in self._run("image", rows, torch.from_numpy(pixels), attaches, tokens)().items():
-                out[name][rows] = found
+            for name, embedded in self._run("image", rows, torch.from_numpy(pixels), attaches, tokens)().items():
+                out[name][rows] = embedded
             done += len(rows)
             if progress:
                 progress(done, len(images), "images")
@@ -189,8 +190,8 @@ class ClipBackbone(Backbone):
         out = self._room("text", len(texts), attaches, tokens)
         done = 0
         for rows, numbers in self._token_batches(texts, batch):
-            for name, found in self._run("text", rows, numbers, attaches, tokens)().items():
-                out[name][rows] = found
+            for name, embedded in self._run("text", rows, numbers, attaches, tokens)().items():
+                out[name][rows] = embedded
             done += len(rows)
             if progress:
                 progress(done, len(texts), "texts")
@@ -223,15 +224,15 @@ class ClipBackbone(Backbone):
         """Start one batch (row numbers for the draw, inputs); what is returned waits for its arrays."""
         tower, names = tower or self._towers[side], (*attaches, *(() if draw is None else ("tokens",)))
         step = CPU_SLICE if self.device.type == "cpu" else len(inputs)
-        found: dict[str, list[torch.Tensor]] = {name: [] for name in names}
+        outputs: dict[str, list[torch.Tensor]] = {name: [] for name in names}
         with torch.inference_mode():
             for start in range(0, len(inputs), step):
                 part = inputs[start : start + step].to(self.device, non_blocking=True)
                 wanted = None if draw is None else partial(draw.positions, rows[start : start + step])
                 given = tower(self._scaled(part) if side == "image" else part, wanted)
                 for name in names:
-                    found[name].append(getattr(given, name).float())
-            return _fetched({name: torch.cat(parts) for name, parts in found.items()})
+                    outputs[name].append(getattr(given, name).float())
+            return _fetched({name: torch.cat(parts) for name, parts in outputs.items()})
 
     def _pixel_batches(self, images: Sequence["Image"], batch: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Batches of (row numbers, pixels); the next one is prepared while the model works on this one."""
@@ -269,15 +270,15 @@ def _stacked(start: int, futures: list["Future[np.ndarray]"]) -> tuple[np.ndarra
     return np.arange(start, start + len(pixels)), pixels
 
 
-def _fetched(found: Mapping[str, torch.Tensor]) -> Callable[[], dict[str, np.ndarray]]:
+def _fetched(outputs: Mapping[str, torch.Tensor]) -> Callable[[], dict[str, np.ndarray]]:
     """Bring results to the CPU; on a GPU the copies are queued behind the work that makes them."""
-    if not any(value.is_cuda for value in found.values()):
-        arrays = {name: value.cpu().numpy() for name, value in found.items()}
+    if not any(value.is_cuda for value in outputs.values()):
+        arrays = {name: value.cpu().numpy() for name, value in outputs.items()}
         return lambda: arrays
-    host = {name: torch.empty(value.shape, dtype=value.dtype, pin_memory=True) for name, value in found.items()}
-    for name, value in found.items():
+    host = {name: torch.empty(value.shape, dtype=value.dtype, pin_memory=True) for name, value in outputs.items()}
+    for name, value in outputs.items():
         host[name].copy_(value, non_blocking=True)
-    copied = torch.cuda.current_stream(next(iter(found.values())).device).record_event()
+    copied = torch.cuda.current_stream(next(iter(outputs.values())).device).record_event()
 
     def wait() -> dict[str, np.ndarray]:
         copied.synchronize()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from core.backbones.base import BACKBONES, Backbone, Family, default_device
+from core.backbones.base import BACKBONES, Backbone, Family, Foreign, default_device
 from core.backbones.clip_backbone import ClipBackbone
 from core.backbones.towers import Blocks, TokenTower, Tower, plain_norm
 from core.config import InputError, Side, digest_of
@@ -46,8 +46,8 @@ class Transformers(Family):
         where = str(self.folder(name) or name.partition(":")[2])
         model, tokenizer, preprocess = _opened(library, name, where)
         held, towers, d = _towers(model)
-        for side, config in (("image", model.config.vision_config), ("text", model.config.text_config)):
-            towers[side].quick_gelu = config.hidden_act == "quick_gelu"
+        towers["image"].quick_gelu = model.config.vision_config.hidden_act == "quick_gelu"
+        towers["text"].quick_gelu = model.config.text_config.hidden_act == "quick_gelu"
         size = preprocess["size"]
         chosen = torch.device(device) if device is not None else default_device()
         crop = partial(_resized, size=tuple(size), shortest=preprocess["shortest"], how=preprocess["resample"])
@@ -70,10 +70,10 @@ class HuggingFaceTokens:
         self.digest = digest_of(identity)
 
     def __call__(self, texts: Sequence[str]) -> torch.Tensor:
-        found = self._tokenizer(
+        encoded = self._tokenizer(
             list(texts), padding="max_length", truncation=True, max_length=self._context, return_tensors="pt"
         )
-        return found["input_ids"]
+        return encoded["input_ids"]
 
     def unknown_words(self, text: str) -> list[str]:
         return []
@@ -82,7 +82,7 @@ class HuggingFaceTokens:
         return len(self._tokenizer(text, truncation=False, padding=False)["input_ids"]) > self._context
 
 
-def _opened(library: Any, name: str, where: str) -> tuple[nn.Module, Any, dict[str, Any]]:
+def _opened(library: Any, name: str, where: str) -> tuple[Foreign, Any, dict[str, Any]]:
     """Model, tokenizer and preprocessing, from this machine where they are here, else from the hub."""
     try:
         config = library.AutoConfig.from_pretrained(where)
@@ -93,21 +93,24 @@ def _opened(library: Any, name: str, where: str) -> tuple[nn.Module, Any, dict[s
     except InputError:
         raise
     except Exception as error:  # transformers, its hub and safetensors each raise their own kinds
-        first = (str(error).strip() or type(error).__name__).replace("\n", " ")[:300]
-        raise InputError(f"model {name} could not be loaded: {first}") from error
+        if Path(where).is_dir():
+            why = "config, weights or tokenizer are missing, damaged, or do not fit each other: copy them again"
+        else:
+            why = "it is neither a folder here, nor in the library's cache, nor to be had from the hub: check the name"
+        raise InputError(f"model {name} could not be loaded; {why}") from error
 
 
-def _preprocessing(name: str, where: str, model: nn.Module) -> dict[str, Any]:
+def _preprocessing(name: str, where: str, model: Foreign) -> dict[str, Any]:
     """Size (h, w), mean, std, the filter of resizing; to what the shortest side is fitted before the rest is cut off,
     None where the picture is squeezed.
     """
     from transformers.utils import cached_file
 
     for file in PREPROCESSING:
-        found = cached_file(where, file, _raise_exceptions_for_missing_entries=False)
-        if found is not None:
-            said = json.loads(Path(found).read_text(encoding="utf-8"))
-            said = said.get("image_processor", said)
+        settings_file = cached_file(where, file, _raise_exceptions_for_missing_entries=False)
+        if settings_file is not None:
+            settings = json.loads(Path(settings_file).read_text(encoding="utf-8"))
+            settings = settings.get("image_processor", settings)
             break
     else:
         raise InputError(f"model {name} has no {PREPROCESSING[0]}; put it beside the weights")
@@ -116,26 +119,26 @@ def _preprocessing(name: str, where: str, model: nn.Module) -> dict[str, Any]:
         side = int(vision.num_patches**0.5) * vision.patch_size
         size, shortest = [side, side], None
     else:
-        fitted, cut = said.get("size"), bool(said.get("do_center_crop"))
-        size, shortest = _size(said.get("crop_size") if cut else fitted, vision.image_size), None
+        fitted, cut = settings.get("size"), bool(settings.get("do_center_crop"))
+        size, shortest = _size(settings.get("crop_size") if cut else fitted, vision.image_size), None
         if cut:
             shortest = int(
                 fitted.get("shortest_edge", min(size)) if isinstance(fitted, Mapping) else fitted or min(size)
             )
     return {
         "size": size,
-        "mean": list(said["image_mean"]),
-        "std": list(said["image_std"]),
-        "resample": int(said.get("resample", 3)),
+        "mean": list(settings["image_mean"]),
+        "std": list(settings["image_std"]),
+        "resample": int(settings.get("resample", 3)),
         "shortest": shortest,
     }
 
 
-def _size(said: Any, usual: int) -> list[int]:
-    if isinstance(said, int):
-        return [said, said]
-    if isinstance(said, Mapping) and "height" in said:
-        return [int(said["height"]), int(said["width"])]
+def _size(size: Any, usual: int) -> list[int]:
+    if isinstance(size, int):
+        return [size, size]
+    if isinstance(size, Mapping) and "height" in size:
+        return [int(size["height"]), int(size["width"])]
     return [int(usual), int(usual)]
 
 
@@ -152,7 +155,7 @@ def _resized(image: "Image", size: tuple[int, int], shortest: int | None, how: i
     return image.crop((left, top, left + width, top + height))
 
 
-def _towers(model: nn.Module) -> tuple[nn.Module, dict[Side, Tower], int]:
+def _towers(model: Foreign) -> tuple[nn.Module, dict[Side, Tower], int]:
     """All weights, both sides, and the columns of the pooled embedding."""
     if model.config.model_type == "clip":
         return _clip_towers(model)
@@ -166,12 +169,12 @@ def _towers(model: nn.Module) -> tuple[nn.Module, dict[Side, Tower], int]:
     return model, {"image": image, "text": Tower(of_text, model.text_model, d, HEAD)}, d
 
 
-def _pooled(found: Any) -> torch.Tensor:
+def _pooled(output: Any) -> torch.Tensor:
     """What versions of transformers give bare or inside an object."""
-    return found if isinstance(found, torch.Tensor) else found.pooler_output
+    return output if isinstance(output, torch.Tensor) else output.pooler_output
 
 
-def _siglip_image(model: nn.Module, patch: int | None, pixels: torch.Tensor) -> torch.Tensor:
+def _siglip_image(model: Foreign, patch: int | None, pixels: torch.Tensor) -> torch.Tensor:
     if patch is None:
         return _pooled(model.get_image_features(pixel_values=pixels))
     n, channels, height, width = pixels.shape
@@ -180,11 +183,11 @@ def _siglip_image(model: nn.Module, patch: int | None, pixels: torch.Tensor) -> 
     shapes = torch.tensor([[rows, columns]] * n, device=pixels.device)
     mask = torch.ones(n, rows * columns, dtype=torch.int32, device=pixels.device)
     values = cut.reshape(n, rows * columns, -1)
-    found = model.get_image_features(pixel_values=values, pixel_attention_mask=mask, spatial_shapes=shapes)
-    return _pooled(found)
+    output = model.get_image_features(pixel_values=values, pixel_attention_mask=mask, spatial_shapes=shapes)
+    return _pooled(output)
 
 
-def _clip_towers(model: nn.Module) -> tuple[nn.Module, dict[Side, Tower], int]:
+def _clip_towers(model: Foreign) -> tuple[nn.Module, dict[Side, Tower], int]:
     """The text's final LayerNorm is taken out of the model and into the readout, so that what enters it can be read."""
     vision, text, d = model.vision_model, model.text_model, int(model.config.projection_dim)
     norm, text.final_layer_norm = text.final_layer_norm, nn.Identity()
@@ -200,13 +203,13 @@ def _clip_towers(model: nn.Module) -> tuple[nn.Module, dict[Side, Tower], int]:
     return held, {"image": image, "text": TokenTower(blocks["text"], text, norm, model.text_projection.weight.T)}, d
 
 
-def _clip_image(vision: nn.Module, pixels: torch.Tensor, every: bool) -> Blocks:
+def _clip_image(vision: Foreign, pixels: torch.Tensor, every: bool) -> Blocks:
     x = vision(pixel_values=pixels).last_hidden_state
     first = torch.zeros(len(x), dtype=torch.long, device=x.device)
     return Blocks(x, first, torch.full_like(first, x.shape[1]))
 
 
-def _clip_text(text: nn.Module, end: int | None, numbers: torch.Tensor, every: bool) -> Blocks:
+def _clip_text(text: Foreign, end: int | None, numbers: torch.Tensor, every: bool) -> Blocks:
     """Padding behind the end cannot reach it under the causal mask, so the batch is cut after its longest text."""
     place = numbers.argmax(dim=1) if end is None else (numbers == end).int().argmax(dim=1)
     x = text(input_ids=numbers[:, : int(place.max()) + 1]).last_hidden_state

@@ -2,6 +2,7 @@
 
 import difflib
 import json
+import re
 import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ from urllib.request import getproxies
 
 import torch
 
-from core.backbones.base import BACKBONES, Backbone, Family, default_device, other_names
+from core.backbones.base import BACKBONES, Backbone, Family, Foreign, default_device, other_names
 from core.backbones.clip_backbone import ClipBackbone
 from core.backbones.tokens import CompactTokens, OpenTokens, Tokens
 from core.backbones.vocabulary import CompactVocabulary
@@ -110,14 +111,6 @@ def load_backbone(
     return backbone
 
 
-def model_names() -> list[str]:
-    """open_clip model names for which trained weights are published."""
-    from open_clip import list_models, list_pretrained
-
-    published = {model for model, _ in list_pretrained()}
-    return [model for model in list_models() if model in published]
-
-
 def pretrained_tags(model: str) -> list[str]:
     """Names of the published weights of an open_clip model, best known first as open_clip lists them."""
     from open_clip import list_pretrained_tags_by_model
@@ -181,7 +174,9 @@ def _folder_source(name: str, folder: Path) -> Source:
     hint = "; python -m core build-default makes it" if name == DEFAULT else ""
     if not (folder / CONFIG).is_file():
         raise InputError(f"model {name}: {folder} has no {CONFIG}; expected a folder with it and {WEIGHTS[0]}{hint}")
-    if not any(folder.glob(f"*{end}") for end in (".safetensors", ".bin", ".pth")):
+    if not any((folder / file).is_file() for file in WEIGHTS) and not any(
+        path for end in (".safetensors", ".bin", ".pth") for path in folder.glob(f"*{end}")
+    ):
         raise InputError(f"model {name}: {folder} has no weights; put {WEIGHTS[0]} there{hint}")
     return Source(name, f"{LOCAL}{folder}")
 
@@ -201,9 +196,10 @@ def _named_source(name: str, pretrained: str | None) -> Source:
     from open_clip.pretrained import get_pretrained_cfg
 
     if name not in list_models():
+        near = _near(re.sub(r"(?i)clip|\(.*?\)", "", name).replace("/", "-").strip(), list_models())
+        owned = f"did you mean hf-hub:{name} or hf:{name}? " if re.fullmatch(r"[\w.-]+/[\w.-]+", name) else near
         raise InputError(
-            f"unknown model {name!r}; {_near(name, list_models())}or use default, local-dir:FOLDER, "
-            f"hf-hub:OWNER/NAME, {other_names()}"
+            f"unknown model {name!r}; {owned}or use default, local-dir:FOLDER, hf-hub:OWNER/NAME, {other_names()}"
         )
     tags = pretrained_tags(name)
     if not pretrained:
@@ -213,7 +209,7 @@ def _named_source(name: str, pretrained: str | None) -> Source:
     settings = get_pretrained_cfg(name, pretrained)
     if not settings:
         if Path(pretrained).is_file():
-            return Source(whole, name, Path(pretrained))
+            return Source(whole, name, Path(pretrained), notes=[_assumed_activation(name)])
         raise InputError(f"unknown weights {pretrained!r} of {name}; {_near(pretrained, tags)}or give a weights file")
     weights = _tag_weights(whole, settings)
     source = Source(whole, name, weights, bool(settings.get("quick_gelu")))
@@ -221,6 +217,24 @@ def _named_source(name: str, pretrained: str | None) -> Source:
     if source.quick_gelu and not name.endswith("-quickgelu"):
         source.notes.append(f"{whole} was trained with QuickGELU, so QuickGELU is used although the name lacks it")
     return source
+
+
+def _assumed_activation(name: str) -> str:
+    """What a bare weights file leaves open, and what is assumed."""
+    from open_clip import get_model_config, list_models
+
+    quick = bool((get_model_config(name) or {}).get("quick_gelu"))
+    twin = name.removesuffix("-quickgelu") if quick else f"{name}-quickgelu"
+    other = (
+        f"choose {twin}"
+        if twin in list_models()
+        else f'load a folder whose {CONFIG} says "quick_gelu": {str(not quick).lower()}'
+    )
+    runs, trained = ("QuickGELU", "trained with GELU") if quick else ("GELU", "trained from OpenAI's, with QuickGELU")
+    return (
+        f"a weights file does not say its activation: {name} runs it as {runs}; if these weights were {trained}, "
+        f"{other}, or embeddings are other than the trained model's"
+    )
 
 
 def _tag_weights(whole: str, settings: Mapping[str, Any]) -> Path:
@@ -231,8 +245,8 @@ def _tag_weights(whole: str, settings: Mapping[str, Any]) -> Path:
     url = settings.get("url", "")
     here = [placed / file for file in files]
     here += [Path.home() / ".cache" / "clip" / url.rpartition("/")[2]] if url else []
-    found = next((path for path in here if path.is_file()), None) or _cached(repository, files)
-    return found or _downloaded(whole, repository, files, placed)
+    weights = next((path for path in here if path.is_file()), None) or _cached(repository, files)
+    return weights or _downloaded(whole, repository, files, placed)
 
 
 def _cached(repository: str, files: Sequence[str]) -> Path | None:
@@ -241,8 +255,8 @@ def _cached(repository: str, files: Sequence[str]) -> Path | None:
     from huggingface_hub.errors import HFValidationError
 
     try:
-        found = (try_to_load_from_cache(repository, file) for file in files)
-        return next((Path(path) for path in found if isinstance(path, str)), None)
+        cached = (try_to_load_from_cache(repository, file) for file in files)
+        return next((Path(path) for path in cached if isinstance(path, str)), None)
     except HFValidationError:
         return None
 
@@ -276,7 +290,7 @@ def _reachable() -> bool:
     return True
 
 
-def _tokens(source: Source, model: torch.nn.Module, config: Mapping[str, Any]) -> Tokens:
+def _tokens(source: Source, model: Foreign, config: Mapping[str, Any]) -> Tokens:
     """The tokenizer that belongs to the model."""
     from open_clip import get_tokenizer
 
@@ -301,8 +315,8 @@ def _in_turn(steps: Sequence[Callable[[Any], Any]]) -> Callable[[Any], Any]:
 
 
 def _near(name: str, known: Sequence[str]) -> str:
-    found = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
-    return f"did you mean {', '.join(found)}? " if found else ""
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
+    return f"did you mean {', '.join(near)}? " if near else ""
 
 
 @contextmanager
@@ -313,5 +327,22 @@ def _one_line(name: str) -> Iterator[None]:
     except InputError as error:
         raise InputError(f"model {name}: {error}") from None
     except Exception as error:  # open_clip, timm, safetensors and torch each raise their own kinds for a bad file
-        first = (str(error).strip() or type(error).__name__).replace("\n", " ")[:300]
-        raise InputError(f"model {name} could not be loaded: {first}") from error
+        raise InputError(f"model {name} could not be loaded: {_in_words(error)}") from error
+
+
+def _in_words(error: Exception) -> str:
+    """What a library's error means for the person who gave the files."""
+    said = str(error)
+    if strange := re.search(r"unexpected keyword argument '(\w+)'", said):
+        return f"its config has the key {strange[1]!r}, which this version of open_clip does not know; remove it"
+    if lacking := re.search(r"missing \d+ required [\w-]+ arguments?: '(\w+)'", said):
+        return f"its config lacks the key {lacking[1]!r}; take the config that belongs to the weights"
+    if "state_dict" in said or "size mismatch" in said or "Missing key" in said:
+        return "its weights do not fit its config; take both from one place"
+    if isinstance(error, json.JSONDecodeError):
+        return f"its config is no JSON at line {error.lineno}; correct it or copy it again"
+    if isinstance(error, KeyError):
+        return f"its config lacks the key {said.strip(chr(39))!r}; take the config that belongs to the weights"
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename or 'a file'} cannot be read ({error.strerror})"
+    return "its config or its weights are damaged, cut or of another kind; copy them again"

@@ -12,11 +12,13 @@ from torch import nn
 from torch.nn.functional import scaled_dot_product_attention
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from core.backbones.base import Foreign
+
 PAIRS = (("conv1", "bn1"), ("conv2", "bn2"), ("conv3", "bn3"), ("0", "1"))
 """Names in open_clip's blocks of a convolution and of the normalisation that follows it at once."""
 
 
-def fast_resnet(visual: nn.Module) -> Callable[[torch.Tensor], torch.Tensor]:
+def fast_resnet(visual: Foreign) -> Callable[[torch.Tensor], torch.Tensor]:
     """Takes pixels to embeddings like `visual`, an open_clip ModifiedResNet in eval mode, which it leaves as it is.
 
     Equal to it up to rounding (relative 1e-5). The pool's weights are shared with `visual`, the others are copies.
@@ -40,11 +42,13 @@ def fast_resnet(visual: nn.Module) -> Callable[[torch.Tensor], torch.Tensor]:
     return encode
 
 
-def _pooled(pool: nn.Module, x: torch.Tensor) -> torch.Tensor:
+def _pooled(pool: Foreign, x: torch.Tensor) -> torch.Tensor:
     """The attention pool's answer to its mean token, (n, d), of features (n, channels, h, w)."""
     x = x.flatten(2).transpose(1, 2)  # (n, h * w, channels)
     x = torch.cat([x.mean(dim=1, keepdim=True), x], dim=1) + pool.positional_embedding.to(x.dtype)
     heads = (len(x), -1, pool.num_heads, x.shape[-1] // pool.num_heads)
     q, k, v = pool.q_proj(x[:, :1]), pool.k_proj(x), pool.v_proj(x)
-    found = scaled_dot_product_attention(*(part.view(heads).transpose(1, 2) for part in (q, k, v)))  # (n, heads, 1, c)
-    return pool.c_proj(found.transpose(1, 2).flatten(1))
+    attended = scaled_dot_product_attention(
+        *(part.view(heads).transpose(1, 2) for part in (q, k, v))
+    )  # (n, heads, 1, c)
+    return pool.c_proj(attended.transpose(1, 2).flatten(1))

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from core.backbones.base import Foreign
 from core.backbones.resnet import fast_resnet
 from core.readout import ReadoutArrays
 
@@ -119,7 +120,7 @@ def quick_gelu(module: nn.Module) -> bool | None:
     return False if "GELU" in names else None
 
 
-def image_tower(model: nn.Module, d: int) -> Tower:
+def image_tower(model: Foreign, d: int) -> Tower:
     """The image side of an open_clip model with embeddings of `d` columns."""
     visual = model.visual
     kind = type(visual).__name__
@@ -138,7 +139,7 @@ def image_tower(model: nn.Module, d: int) -> Tower:
     return Tower(lambda pixels: model.encode_image(pixels, normalize=False), visual, d, reason)
 
 
-def _image_blocks(visual: nn.Module, pixels: torch.Tensor, every: bool) -> Blocks:
+def _image_blocks(visual: Foreign, pixels: torch.Tensor, every: bool) -> Blocks:
     """Tokens of a vision transformer after its last block.
 
     Nothing reads the other tokens of the last block where only the pooled one is wanted, so they are not computed:
@@ -158,7 +159,7 @@ def _image_blocks(visual: nn.Module, pixels: torch.Tensor, every: bool) -> Block
     return Blocks(x, first, torch.full_like(first, x.shape[1]))
 
 
-def text_tower(model: nn.Module, d: int) -> Tower:
+def text_tower(model: Foreign, d: int) -> Tower:
     """The text side of an open_clip model with embeddings of `d` columns."""
     apart = hasattr(model, "text")  # CustomTextCLIP and CoCa keep the text tower apart, CLIP spreads it over itself
     text = model.text if apart else model
@@ -179,7 +180,7 @@ def text_tower(model: nn.Module, d: int) -> Tower:
     return Tower(lambda tokens: model.encode_text(tokens, normalize=False), text_module(model), d, reason)
 
 
-def text_module(model: nn.Module) -> nn.Module:
+def text_module(model: Foreign) -> nn.Module:
     """The module whose activation functions the text side uses."""
     return model.text if hasattr(model, "text") else model.transformer
 
@@ -195,7 +196,7 @@ class _TextBlocks:
     the same numbers in a fraction of the time. Padding carries nothing of the text then and is not counted.
     """
 
-    def __init__(self, text: nn.Module, apart: bool, pool: str) -> None:
+    def __init__(self, text: Foreign, apart: bool, pool: str) -> None:
         self._text, self._apart, self._pool = text, apart, pool
         self._eos = text.eos_id if apart else getattr(text, "text_eos_id", None)
         self._class_token = apart and text.cls_emb is not None
@@ -217,6 +218,7 @@ class _TextBlocks:
         if self._pool == "argmax":
             return tokens.argmax(dim=1)
         if self._pool == "eos":
+            assert self._eos is not None, "a text tower that pools at the end knows its end"
             return (tokens == self._eos).int().argmax(dim=1)
         return torch.full_like(tokens[:, 0], 0 if self._pool == "first" else tokens.shape[1] - 1)
 

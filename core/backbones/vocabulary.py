@@ -76,11 +76,11 @@ class CompactVocabulary:
 
     def unknown_words(self, text: str) -> list[str]:
         """Words of `text` that are not in the list, in order, once each; of "well-known" only the unknown half."""
-        found: dict[str, None] = {}
+        unknown: dict[str, None] = {}
         for word in self._parts(text):
             if word not in self._ids and any(c.isalnum() for c in word):
-                found[word] = None
-        return list(found)
+                unknown[word] = None
+        return list(unknown)
 
     def encode(self, text: str) -> list[int]:
         """Token numbers of `text` without start, end and padding."""
@@ -93,7 +93,7 @@ class CompactVocabulary:
                 ids.append(UNKNOWN_WORD)
         return ids
 
-    def __call__(self, texts: str | Sequence[str], context_length: int) -> torch.LongTensor:
+    def __call__(self, texts: str | Sequence[str], context_length: int) -> torch.Tensor:
         """Token numbers, int64 (n, context_length): start, words, end, then 0.
 
         Text that does not fit is cut and still ends with the end token, as open_clip cuts it.

@@ -6,15 +6,16 @@ from functools import cached_property
 
 import numpy as np
 
-from core.benchmark.base import World
-from core.config import Edit, InputError, digest_of
+from core.benchmark.world import World
+from core.config import Edit, Half, InputError, digest_of
 from core.edits import EditChoice, choose_edits
-from core.gallery import Gallery
 from core.interventions import INTERVENTIONS
 from core.ranking import RankRequest
-from core.ranking.material import Items, embed_texts, select_part
-from core.ranking.results import Part
-from core.ranking.steps import intervene
+from core.ranking.arms import intervene
+from core.ranking.items import Items
+from core.ranking.queries import embed_texts
+from core.ranking.rows import Part, part_of
+from core.scene import Scene
 
 TARGET_SKEW = 0.12
 """Expected MaxSkew on the probe half that the search for the smallest edit stops at."""
@@ -66,10 +67,8 @@ class Arm:
         """The arm with its neurons chosen for this world; InputError saying what it lacks."""
         if self.choice is None:
             return ReadyArm(self, world)
-        request = world.request()
         queries = list(world.prompts)
-        given = (world.backbone, world.saes, world.bench)
-        chosen = choose_edits(world.gallery, world.probe, self.choice, request, queries, *given)
+        chosen = choose_edits(world.scene, self.choice, world.request(), queries)
         edits = dict(zip(queries, chosen, strict=True))
         common = None if _is_per_query(self.choice) else next(iter(edits.values()))
         return ReadyArm(self, world, common, edits, tuple(chosen.notes))
@@ -102,46 +101,43 @@ class ReadyArm:
         return float(np.mean([len(edit.neurons) for edit in self.edits.values()])) if self.edits else 0.0
 
     def answers(
-        self, texts: Sequence[str], gallery: Gallery | None = None, half: str | None = None
+        self, texts: Sequence[str], scene: Scene | None = None, half: Half | None = None
     ) -> Iterator[tuple[str, Items, np.ndarray]]:
-        """Each text with the items that it is asked of and its vector (d,), in the order given."""
-        gallery = gallery or self.world.gallery
+        """Each text with the items that it is asked of and its vector (d,), in the order given.
+
+        Parameters
+        ----------
+        scene, half : other rows of the same model than the world's.
+        """
         if not self.per_query:
-            items, vectors = self.answer(texts, self.edit, gallery, half)
+            items, vectors = self.answer(texts, self.edit, scene, half)
             yield from ((text, items, vector) for text, vector in zip(texts, vectors, strict=True))
             return
         for text in texts:
-            items, vectors = self.answer([text], self.edits.get(text), gallery, half)
+            items, vectors = self.answer([text], self.edits.get(text), scene, half)
             yield text, items, vectors[0]
 
     def answer(
-        self, texts: Sequence[str], edit: Edit | None, gallery: Gallery, half: str | None = None
+        self, texts: Sequence[str], edit: Edit | None, scene: Scene | None = None, half: Half | None = None
     ) -> tuple[Items, np.ndarray]:
         """Items and vectors (m, d) of some texts that share an edit."""
-        world = self.world
-        request = self.request(gallery, edit, half)
-        given = (world.saes, world.bench)
-        queries = embed_texts(list(texts), gallery, request, world.backbone, *given)
-        method = "identity" if self.arm.choice is not None and edit is None else request.method
-        return intervene(gallery, self.part(gallery, half), queries, request, method, *given)
-
-    def request(self, gallery: Gallery, edit: Edit | None, half: str | None = None) -> RankRequest:
-        """What the audit is asked for this arm on a gallery."""
-        asked = self.world.request(half=half or _half_of(gallery, self.world), method=self.arm.method)
+        scene = scene or self.world.scene
+        request = replace(self._rows(scene, half), method=self.arm.method)
         if self.arm.choice is not None:
-            return replace(asked, edits={} if edit is None else {gallery.side: edit})
-        return asked
+            request = replace(request, edits={} if edit is None else {scene.gallery.side: edit})
+        queries = embed_texts(scene, request, texts)
+        untouched = self.arm.choice is not None and edit is None
+        asked = replace(request, method="identity") if untouched else request
+        return intervene(scene, part_of(scene, request), asked, queries)
 
-    def part(self, gallery: Gallery | None = None, half: str | None = None) -> Part:
-        """Rows of a gallery that this arm is measured on."""
-        gallery = gallery or self.world.gallery
-        request = self.world.request(half=half or _half_of(gallery, self.world))
-        return select_part(gallery, request, self.world.bench)
+    def part(self, scene: Scene | None = None, half: Half | None = None) -> Part:
+        """Rows that this arm is measured on."""
+        scene = scene or self.world.scene
+        return part_of(scene, self._rows(scene, half))
 
-
-def _half_of(gallery: Gallery, world: World) -> str:
-    """The world's half where the gallery has one, all rows of a gallery that is wholly one half."""
-    return "all" if gallery.manifest["split"].get("whole") else world.half
+    def _rows(self, scene: Scene, half: Half | None) -> RankRequest:
+        """A request on some rows: a half as it was asked for, else the world's as the gallery has it."""
+        return replace(self.world.request(), half=half or scene.half(self.world.half))
 
 
 def arm_names() -> list[str]:

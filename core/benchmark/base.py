@@ -1,90 +1,17 @@
-"""What a benchmark measures on: a world (gallery, model, SAEs), a protocol with its columns, and the cell it fills."""
+"""A protocol with its columns, and the cell that it fills."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar
 
-from core.config import HALVES, Half, InputError, Progress, Side, digest_of, one_of
-from core.gallery import Gallery, open_gallery
-from core.metrics.targets import Target
-from core.ranking import Bench, RankRequest
+from core.benchmark.arms import ReadyArm
+from core.benchmark.world import World
+from core.config import InputError, Progress
 from core.registry import Registry
 from core.statistics import Band, Estimate
-from core.zeroshot import PromptSet
-
-if TYPE_CHECKING:
-    from core.backbones.base import Backbone
-    from core.benchmark.arms import ReadyArm
-    from core.saes.checkpoint import SAEFile
 
 SCHEMA = 1
-
-
-@dataclass(frozen=True, eq=False)
-class World:
-    """Everything that a cell is measured on besides its method. Equal worlds have equal digests."""
-
-    gallery: Gallery
-    attribute: str
-    prompts: tuple[str, ...]
-    """Queries whose skew the methods are to lower."""
-    saes: Mapping[Side, "SAEFile"] = field(default_factory=dict)
-    backbone: "Backbone | None" = None
-    controls: tuple[str, ...] = ()
-    """Queries that should not lean anyway."""
-    relevant: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    """What rows a query names, where the gallery's table says it: {query: {column: group}}; for precision."""
-    class_prompts: PromptSet | None = None
-    k: int = 100
-    target: Target = "gallery"
-    half: Half = "evaluation"
-    where: Mapping[str, str] = field(default_factory=dict)
-    seed: int = 0
-    bench: Bench = field(default_factory=Bench)
-
-    def __post_init__(self) -> None:
-        one_of(self.half, HALVES, "half")
-        # the order in which queries are given plays no part
-        object.__setattr__(self, "prompts", tuple(sorted(set(self.prompts))))
-        object.__setattr__(self, "controls", tuple(sorted(set(self.controls))))
-        if not self.prompts:
-            raise InputError("a benchmark needs at least one query; give --prompts FILE with a list of them")
-
-    @cached_property
-    def probe(self) -> Gallery:
-        """The gallery whose probe half finds neurons and fits methods."""
-        partner = self.gallery.manifest.get("probe_gallery")
-        return open_gallery(partner) if partner is not None else self.gallery
-
-    def request(self, **choices: Any) -> RankRequest:
-        """A request on this world's rows; its query is a stand-in where many are asked."""
-        common = {"attribute": self.attribute, "query": "benchmark", "k": self.k, "target": self.target}
-        common |= {"half": self.half, "where": self.where, "seed": self.seed}
-        return RankRequest(**(common | choices))
-
-    @cached_property
-    def digest(self) -> str:
-        return digest_of(self.to_json())
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "gallery": self.gallery.digest,
-            "probe": self.probe.digest,
-            "attribute": self.attribute,
-            "prompts": list(self.prompts),
-            "controls": list(self.controls),
-            "relevant": {text: dict(self.relevant[text]) for text in sorted(self.relevant)},
-            "classes": self.class_prompts.digest if self.class_prompts else None,
-            "saes": {side: self.saes[side].digest for side in sorted(self.saes)},
-            "model": self.backbone.weights_digest if self.backbone is not None else None,
-            "k": self.k,
-            "target": self.target if isinstance(self.target, str) else dict(self.target),
-            "half": self.half,
-            "where": dict(self.where),
-            "seed": self.seed,
-        }
 
 
 @dataclass(frozen=True)
@@ -135,11 +62,13 @@ class Cell:
 
 def _estimate(value: Mapping[str, Any]) -> Estimate:
     """An estimate as its `to_json` wrote it."""
-    known = (value["estimate"], *(value.get(name) for name in ("lo", "hi", "n", "reason")))
+    lo, hi, n, reason = (value.get(name) for name in ("lo", "hi", "n", "reason"))
+    known = Estimate(value["estimate"], lo=lo, hi=hi, n=n, reason=reason)
     if "null" not in value:
-        return Estimate(*known)
-    band = Band(*value["null"], value["null_mean"])
-    return Estimate(*known, null=band, null_side=value.get("null_side"))
+        return known
+    null_lo, null_hi = value["null"]
+    band = Band(lo=null_lo, hi=null_hi, mean=value["null_mean"])
+    return replace(known, null=band, null_side=value.get("null_side"))
 
 
 class Protocol(ABC):
@@ -157,7 +86,7 @@ class Protocol(ABC):
     """Fields of the world that the protocol fixes unless they are given."""
 
     @abstractmethod
-    def measure(self, world: World, arm: "ReadyArm", progress: Progress | None = None) -> Cell: ...
+    def measure(self, world: World, arm: ReadyArm, progress: Progress | None = None) -> Cell: ...
 
 
 PROTOCOLS: Registry[type[Protocol]] = Registry("protocol", "core.benchmark")

@@ -3,8 +3,9 @@
 from typing import ClassVar
 
 from core.benchmark.arms import ReadyArm
-from core.benchmark.base import PROTOCOLS, Cell, Column, Protocol, World
+from core.benchmark.base import PROTOCOLS, Cell, Column, Protocol
 from core.benchmark.measures import drift, metric_by_prompt, other_accuracies, possible, rankings, world_attributes
+from core.benchmark.world import World
 from core.config import Progress
 from core.statistics import Estimate, mean_of
 
@@ -37,9 +38,7 @@ class DebiaslensProtocol(Protocol):
         tops = rankings(arm, world.prompts)
         skews = {name: metric_by_prompt(arm, tops, name, "berg") for name in names}
         report(1, 3, "accuracy")
-        attributes = world_attributes(world)
-        missing = Estimate.missing("no class prompts of another attribute were given")
-        kept = other_accuracies(arm, world.class_prompts, attributes)[0] if attributes else missing
+        kept, _ = other_accuracies(arm, world.class_prompts, world_attributes(world))
         report(2, 3, "drift")
         lost = None if tops.reason is None else Estimate.missing(tops.reason)
         values = {}

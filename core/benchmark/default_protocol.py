@@ -3,7 +3,7 @@
 from typing import Any, ClassVar
 
 from core.benchmark.arms import ReadyArm
-from core.benchmark.base import PROTOCOLS, Cell, Column, Protocol, World
+from core.benchmark.base import PROTOCOLS, Cell, Column, Protocol
 from core.benchmark.measures import (
     accuracy,
     drift,
@@ -15,6 +15,7 @@ from core.benchmark.measures import (
     rankings,
     world_attributes,
 )
+from core.benchmark.world import World
 from core.config import ASSETS, InputError, Progress
 from core.gallery import Gallery, open_gallery
 from core.statistics import Estimate
@@ -64,9 +65,7 @@ class DefaultProtocol(Protocol):
         report(2, steps, "occupations")
         attire = _attire(world, arm)
         report(3, steps, "other attributes")
-        names = world_attributes(world)
-        missing = Estimate.missing("no class prompts of another attribute were given")
-        others, loss = other_accuracies(arm, world.class_prompts, names) if names else (missing, missing)
+        others, loss = other_accuracies(arm, world.class_prompts, world_attributes(world))
         report(4, steps, "drift")
         explicit = explicit_auc(arm, world.class_prompts, world.attribute)
         cosine, query_cosine = drift(arm, tops)
@@ -90,15 +89,16 @@ class DefaultProtocol(Protocol):
 
 def _attire(world: World, arm: ReadyArm) -> Estimate:
     """Accuracy of guessing the occupation of dressed figures among all occupations that they show."""
-    if not _is_default(world.gallery):
+    if not is_default(world.gallery):
         return Estimate.missing("only the default world has figures dressed for occupations")
     gallery = open_gallery(ATTIRE)
     by_word = {word["word"]: word["prompt"] for word in planted_words()}
     groups = {word: (by_word[word],) for word in gallery.groups(ROLE)}
-    return accuracy(arm, PromptSet(ROLE, ("{}",), {ROLE: groups}), ROLE, gallery)
+    return accuracy(arm, PromptSet(ROLE, ("{}",), {ROLE: groups}), ROLE, world.scene.of(gallery))
 
 
-def _is_default(gallery: Gallery) -> bool:
+def is_default(gallery: Gallery) -> bool:
+    """Whether the shipped model embedded this gallery, so that it is of the world with planted words."""
     return gallery.fingerprint().weights == open_gallery(ATTIRE).fingerprint().weights
 
 
@@ -113,7 +113,7 @@ def reference_prompts() -> list[str]:
 
 def default_prompts(gallery: Gallery) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Queries with a planted gender lean, and those without one; InputError for a gallery of another world."""
-    if not _is_default(gallery):
+    if not is_default(gallery):
         raise InputError(f"gallery {gallery.name} has no planted words of its own; give --prompts FILE")
     words = planted_words()
     leaning = tuple(word["prompt"] for word in words if word["p_male"] != 0.5)

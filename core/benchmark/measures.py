@@ -9,13 +9,13 @@ from typing import ParamSpec, TypeVar
 
 import numpy as np
 
-from core.benchmark.arms import ReadyArm
-from core.benchmark.base import World
+from core.benchmark.arms import ReadyArm, find_arm
+from core.benchmark.world import World
 from core.config import InputError, NothingLeft
-from core.gallery import Gallery
 from core.metrics import RANKING_METRICS, Mode
 from core.ranking.measures import asks_gallery_shares
 from core.retrieval import unit_query
+from core.scene import Scene
 from core.statistics import (
     Estimate,
     auc_estimate,
@@ -49,8 +49,8 @@ class Tops:
 
     def of(self, texts: Sequence[str]) -> "Tops":
         """Those of some texts."""
-        rows, lost = ({text: found[text] for text in texts if text in found} for found in (self.rows, self.lost))
-        return Tops(rows, lost)
+        rows = {text: self.rows[text] for text in texts if text in self.rows}
+        return Tops(rows, {text: self.lost[text] for text in texts if text in self.lost})
 
     @property
     def reason(self) -> str | None:
@@ -162,8 +162,6 @@ def drift(arm: ReadyArm, tops: Tops) -> tuple[Estimate, Estimate]:
 
 
 def _original(arm: ReadyArm) -> ReadyArm:
-    from core.benchmark.arms import find_arm
-
     return ReadyArm(find_arm("identity"), arm.world)
 
 
@@ -175,19 +173,19 @@ def _cosine(a: np.ndarray, b: np.ndarray) -> float:
 # --------------------------------------------------------------------------------------- what the model still knows
 
 
-def predictions(arm: ReadyArm, prompts: PromptSet, attribute: str, gallery: Gallery | None = None) -> np.ndarray:
+def predictions(arm: ReadyArm, prompts: PromptSet, attribute: str, scene: Scene | None = None) -> np.ndarray:
     """Class number of every row: the class prompts are texts like any other, and see the gallery that those see."""
     by_group = prompts.prompts(attribute)
     alone = all(len(texts) == 1 for texts in by_group.values())
     if arm.per_query and alone and any(texts[0] in arm.edits for texts in by_group.values()):
         texts = [texts[0] for texts in by_group.values()]
-        scores = [items.index.scores(_unit(vector)) for _, items, vector in arm.answers(texts, gallery)]
+        scores = [items.index.scores(_unit(vector)) for _, items, vector in arm.answers(texts, scene)]
         return np.argmax(np.stack(scores, axis=1), axis=1)
     items = None
 
     def embed(texts: list[str]) -> np.ndarray:
         nonlocal items
-        items, vectors = arm.answer(texts, arm.edit, gallery or arm.world.gallery)
+        items, vectors = arm.answer(texts, arm.edit, scene)
         return vectors
 
     unit = class_embeddings(embed, prompts, attribute)
@@ -196,16 +194,18 @@ def predictions(arm: ReadyArm, prompts: PromptSet, attribute: str, gallery: Gall
 
 
 @or_why(_alone)
-def accuracy(arm: ReadyArm, prompts: PromptSet, attribute: str, gallery: Gallery | None = None) -> Estimate:
+def accuracy(arm: ReadyArm, prompts: PromptSet, attribute: str, scene: Scene | None = None) -> Estimate:
     """Share of rows that are given their own class, with its Wilson interval."""
-    truth = _truth(arm, attribute, gallery)
-    answers = predictions(arm, prompts, attribute, gallery)
+    truth = _truth(arm, attribute, scene)
+    answers = predictions(arm, prompts, attribute, scene)
     return evaluate(answers, truth, prompts.groups(attribute), attribute).accuracy
 
 
 @or_why(_both)
-def other_accuracies(arm: ReadyArm, prompts: PromptSet, attributes: Sequence[str]) -> tuple[Estimate, Estimate]:
+def other_accuracies(arm: ReadyArm, prompts: PromptSet | None, attributes: Sequence[str]) -> tuple[Estimate, Estimate]:
     """Mean accuracy over some attributes (interval over rows), and the change of the one that loses most (paired)."""
+    if prompts is None or not attributes:
+        return _both(Estimate.missing("no class prompts of another attribute were given"))
     original = _original(arm)
     after, changes = [], []
     for attribute in attributes:
@@ -234,12 +234,16 @@ def explicit_auc(arm: ReadyArm, prompts: PromptSet | None, attribute: str) -> Es
         return Estimate.missing("no class prompts of the audited attribute were given")
     part, by_group = arm.part(), prompts.prompts(attribute)
     named = {texts[0]: group for group, texts in by_group.items() if group in part.groups}
-    known, found = part.labels >= 0, []
+    known = part.labels >= 0
+    measured: list[tuple[float, Estimate]] = []
     for text, items, vector in arm.answers(list(named)):
         positive = part.labels[known] == part.groups.index(named[text])
-        found.append(auc_estimate(items.index.scores(vector)[known], positive))
-    measured = [one for one in found if one.estimate is not None]
-    return min(measured, key=lambda one: one.estimate) if measured else Estimate.missing("no group is named")
+        auc = auc_estimate(items.index.scores(vector)[known], positive)
+        if auc.estimate is not None:
+            measured.append((auc.estimate, auc))
+    if not measured:
+        return Estimate.missing("no group is named")
+    return min(measured, key=lambda pair: pair[0])[1]
 
 
 def cell_accuracies(arm: ReadyArm, prompts: PromptSet, attribute: str) -> tuple[np.ndarray, np.ndarray]:
@@ -260,9 +264,9 @@ def worst_cell(right: np.ndarray, cell: np.ndarray) -> tuple[Estimate, Estimate,
     return share_estimate(int(right.sum()), len(right)), smallest_accuracy(good, size), gap_to_smallest(good, size)
 
 
-def _truth(arm: ReadyArm, attribute: str, gallery: Gallery | None = None) -> np.ndarray:
-    gallery = gallery or arm.world.gallery
-    return gallery.labels(attribute)[arm.part(gallery).rows]
+def _truth(arm: ReadyArm, attribute: str, scene: Scene | None = None) -> np.ndarray:
+    scene = scene or arm.world.scene
+    return scene.gallery.labels(attribute)[arm.part(scene).rows]
 
 
 def _unit(vector: np.ndarray) -> np.ndarray:
@@ -285,11 +289,10 @@ def leakage(arm: ReadyArm, texts: Sequence[str]) -> Estimate:
 
 
 def _leakage(arm: ReadyArm, text: str) -> Estimate:
-    world = arm.world
-    fitted, asked = ((world.probe, "probe"), (world.gallery, None))
-    _, train, _ = next(arm.answers([text], *fitted))
-    _, test, _ = next(arm.answers([text], *asked))
-    part, own = arm.part(world.probe, "probe"), arm.part()
+    fitted = arm.world.scene.at("probe")
+    _, train, _ = next(arm.answers([text], fitted, "probe"))
+    _, test, _ = next(arm.answers([text]))
+    part, own = arm.part(fitted, "probe"), arm.part()
     if part.groups != own.groups or len(own.groups) < 2:
         return Estimate.missing("the probe rows do not hold the same groups")
     return held_out_leakage(train.index.unit, part.labels, test.index.unit, own.labels)

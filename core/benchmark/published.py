@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import pandas as pd
 
@@ -32,18 +33,19 @@ class Beside:
 
     @property
     def difference(self) -> float | None:
-        return None if self.ours.estimate is None else self.ours.estimate - self.published.estimate
+        ours, published = self.ours.estimate, self.published.estimate
+        return None if ours is None or published is None else ours - published
 
     @property
     def agrees(self) -> bool | None:
         """Whether the 95 % intervals of both overlap; None where one has none."""
-        ends = (self.ours.lo, self.ours.hi, self.published.lo, self.published.hi)
-        if any(end is None for end in ends):
+        lo, hi, published_lo, published_hi = self.ours.lo, self.ours.hi, self.published.lo, self.published.hi
+        if lo is None or hi is None or published_lo is None or published_hi is None:
             return None
-        return self.ours.lo <= self.published.hi and self.published.lo <= self.ours.hi
+        return lo <= published_hi and published_lo <= hi
 
 
-def read_published(path: Path) -> pd.DataFrame:
+def read_published(path: Path | IO[bytes]) -> pd.DataFrame:
     """The published table: one row a data set, setting, backbone, method (its seeds averaged) and metric.
 
     A mean over seeds has the mean of their half widths. InputError where the file is no such table.
@@ -75,20 +77,21 @@ def beside(
     ----------
     queries : the published kind of queries, "stereotype" or "hair".
     """
-    found = []
+    pairs = []
     for gallery in galleries:
         data_set, backbone = same_data(gallery), same_backbone(gallery)
         settings = {f"query={queries}|bias={attribute}|K={k}", SETTINGS.get(data_set or "", "")}
         rows = published[(published["dataset"] == data_set) & (published["backbone"] == backbone)]
         rows = rows[rows["setting"].isin(settings)]
         cells = {cell.arm: cell for cell in result.cells if cell.gallery == gallery.name}
-        for row in rows.itertuples():
-            key = METRICS.get(row.metric)
-            if row.method in cells and key is not None:
-                ours = cells[row.method].values.get(key, Estimate.missing("not measured"))
-                said = Estimate(float(row.mean), float(row.mean - row.ci), float(row.mean + row.ci))
-                found.append(Beside(row.method, gallery.name, key, said, ours))
-    return found
+        names = (rows[column].astype(str).tolist() for column in ("method", "metric"))
+        numbers = (rows[column].astype(float).tolist() for column in ("mean", "ci"))
+        for method, metric, mean, ci in zip(*names, *numbers, strict=True):
+            key = METRICS.get(metric)
+            if method in cells and key is not None:
+                ours = cells[method].values.get(key, Estimate.missing("not measured"))
+                pairs.append(Beside(method, gallery.name, key, Estimate(mean, mean - ci, mean + ci), ours))
+    return pairs
 
 
 def same_data(gallery: Gallery) -> str | None:

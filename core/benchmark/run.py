@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from core.benchmark.arms import Arm, find_arm
-from core.benchmark.base import PROTOCOLS, SCHEMA, Cell, Protocol, World
+from core.benchmark.base import PROTOCOLS, SCHEMA, Cell, Protocol
 from core.benchmark.results import RESULT, BenchmarkResult
+from core.benchmark.world import World
 from core.config import InputError, Progress, digest_of
 from core.store import plain, read_json, write_json
 

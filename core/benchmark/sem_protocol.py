@@ -6,11 +6,12 @@ from typing import ClassVar
 import numpy as np
 
 from core.benchmark.arms import ReadyArm
-from core.benchmark.base import PROTOCOLS, Cell, Column, Protocol, World
+from core.benchmark.base import PROTOCOLS, Cell, Column, Protocol
 from core.benchmark.measures import cell_accuracies, world_attributes, worst_cell
+from core.benchmark.world import World
 from core.config import InputError, NothingLeft, Progress
 from core.metrics import RANKING_METRICS
-from core.ranking.results import Part
+from core.ranking.rows import Part
 from core.retrieval import best_rows, unit_query
 from core.statistics import Estimate, mean_of
 

@@ -1,31 +1,20 @@
-"""The usual world of a gallery: the queries, SAEs and class prompts of a protocol unless told otherwise."""
+"""The usual world of a scene: the queries, SAEs and class prompts of a protocol unless told otherwise."""
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import Any
 
-from core.benchmark.base import PROTOCOLS, World
+from core.benchmark.base import PROTOCOLS
 from core.benchmark.default_protocol import default_prompts
-from core.config import InputError, Side
-from core.gallery import Gallery, open_gallery
-from core.zeroshot import PromptSet
-
-if TYPE_CHECKING:
-    from core.backbones.base import Backbone
-    from core.saes.checkpoint import SAEFile
-
-SHIPPED_SAES = ("default-image", "default-text")
+from core.benchmark.world import World
+from core.config import InputError
+from core.scene import Scene
+from core.scene.opening import shipped_saes_for
 
 
-def usual_world(
-    gallery: Gallery,
-    protocol: str,
-    *,
-    attribute: str | None = None,
-    saes: Mapping[Side, "SAEFile"] | None = None,
-    backbone: "Backbone | None" = None,
-    **choices: Any,
-) -> World:
-    """A world with the protocol's settings, and the shipped queries, SAEs and class prompts on a shipped gallery.
+def usual_world(scene: Scene, protocol: str, attribute: str | None = None, **choices: Any) -> World:
+    """A world with the protocol's settings; without SAEs the shipped ones where they fit the gallery.
+
+    Class prompts are the scene's, where it has a model that embeds them.
 
     Parameters
     ----------
@@ -35,7 +24,7 @@ def usual_world(
     ------
     InputError : the gallery is of another world and no queries were given, or it has no such attribute.
     """
-    attribute = attribute or "gender"
+    gallery, attribute = scene.gallery, attribute or "gender"
     if attribute not in gallery.attributes:
         there = ", ".join(gallery.attributes) or "none"
         raise InputError(f"gallery {gallery.name} has no attribute {attribute!r}; give --attribute as one of {there}")
@@ -44,19 +33,8 @@ def usual_world(
     if not given.get("prompts"):
         fields["prompts"], controls = default_prompts(gallery)
         fields.setdefault("controls", controls)
-    if is_shipped(gallery):
-        saes = saes or shipped_saes(gallery)
-        fields.setdefault("class_prompts", PromptSet.load("default-attributes"))
-    return World(gallery, attribute, saes=saes or {}, backbone=backbone, **fields)
-
-
-def is_shipped(gallery: Gallery) -> bool:
-    """Whether the shipped model embedded this gallery."""
-    return gallery.fingerprint().weights == open_gallery("default").fingerprint().weights
-
-
-def shipped_saes(gallery: Gallery) -> dict[Side, "SAEFile"]:
-    """The shipped SAEs of the pooled embeddings, by side."""
-    from core.saes.checkpoint import load_sae
-
-    return {sae.side or gallery.side: sae for sae in map(load_sae, SHIPPED_SAES)}
+    if not scene.saes:
+        scene = replace(scene, saes=shipped_saes_for(gallery))
+    if scene.model is not None:
+        fields.setdefault("class_prompts", scene.class_prompts)
+    return World(scene, attribute, **fields)

@@ -3,12 +3,11 @@
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 import typer
 
 from core.cli.app import app
 from core.config import InputError
-from core.store import atomic_file, read_named_arrays
+from core.store import atomic_file, read_named_arrays, write_arrays
 
 
 @app.command("apply")
@@ -29,6 +28,6 @@ def apply(
         raise InputError(f"{source}: {error}" if arrays else str(error)) from None
     try:
         with atomic_file(out) as partial, open(partial, "wb") as file:
-            np.savez(file, **found)
+            write_arrays(file, found)
     except OSError as error:
         raise InputError(f"--out {out} cannot be written ({error.strerror}); choose another path") from None

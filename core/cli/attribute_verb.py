@@ -1,17 +1,17 @@
 """`attribute`: the neurons that make a query score a group higher, and the smallest edit that ends it."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Annotated, Any
 
 import typer
 
 from core.cli import editing
 from core.cli.app import app
-from core.cli.editing import load_saes, target_of, text_model
-from core.cli.neuron_verbs import with_half
+from core.cli.editing import target_of
 from core.cli.output import Json, emit, estimate_text, progress_bar
 from core.config import HALVES, InputError, one_of
-from core.gallery import open_gallery, parse_where
+from core.gallery import parse_where
 
 
 @app.command("attribute")
@@ -41,16 +41,15 @@ def attribute(
     The edit is searched on the probe half and measured on the evaluation half.
     """
     from core import edits, ranking
+    from core.scene import open_scene
 
-    one_of(half, HALVES, "--half")
+    half = one_of(half, HALVES, "--half")
     for name, value in (("--top", top), ("--size", size)):
         if value < 1:
             raise InputError(f"{name} was {value}; expected a whole number of at least 1")
     if target_skew is not None and not target_skew >= 0:
         raise InputError(f"--target-skew was {target_skew}; expected a number of at least 0")
-    source = open_gallery(gallery)
-    explained, probe = with_half(source, half), with_half(source, "probe")
-    saes, backbone = load_saes(source, [sae]), text_model(source, [query], model, pretrained)
+    scene = open_scene(gallery, [sae], [query], model, pretrained)
     request = ranking.RankRequest(
         query=query,
         k=k,
@@ -60,24 +59,14 @@ def attribute(
         where=parse_where(where or []),
         seed=seed,
     )
-    document = edits.why(explained, request, backbone, saes, top).to_json()
+    document = edits.why(scene.at(request.half), request, top).to_json()
     if target_skew is not None:
-        evaluated = ranking.RankRequest(
-            query=query,
-            k=k,
-            attribute=attribute,
-            target=request.target,
-            half="evaluation",
-            where=request.where,
-            seed=seed,
-        )
+        evaluated = replace(request, half="evaluation")
         with progress_bar() as progress:
-            found = edits.find_smallest(
-                source, probe, evaluated, target_skew, size, None, None, backbone, saes, progress=progress
-            )
+            found = edits.find_smallest(scene, evaluated, target_skew, size, progress=progress)
             document["smallest"] = {**found.to_json(), "edit": found.point.edit.to_json()}
             if found.point.edit.neurons:
-                confirmed = edits.confirm(source, probe, evaluated, found.point.edit, backbone, saes, progress=progress)
+                confirmed = edits.confirm(scene, evaluated, found.point.edit, progress=progress)
                 document["smallest"]["evaluation"] = confirmed.to_json()
     emit(document, as_json, lambda: _lines(document))
 

@@ -44,7 +44,7 @@ def audit(
         "k": asked.k,
         "target": asked.to_json()["target"],
         "digests": {"spec": asked.digest, "gallery": result.sources.gallery.digest}
-        | {"saes": {side: sae.digest for side, sae in result.sources.saes.items()}},
+        | {"saes": {side: sae.digest for side, sae in result.sources.scene.saes.items()}},
         "notes": list(result.notes),
         "findings": result.findings,
     }

@@ -8,11 +8,11 @@ import typer
 
 from core.cli import editing
 from core.cli.app import app
-from core.cli.editing import load_saes, target_of, text_model
+from core.cli.editing import target_of
 from core.cli.output import Json, emit, estimate_text, progress_bar
 from core.cli.study_verb import prompt_list, query_list
 from core.config import HALVES, InputError, one_of
-from core.gallery import open_gallery, parse_where
+from core.gallery import parse_where
 from core.store import atomic_file
 
 Names = Annotated[list[str], typer.Option("--gallery", help="Gallery, repeatable: one a backbone.")]
@@ -47,25 +47,24 @@ def benchmark(
     from core.benchmark import PROTOCOLS, arm_names, run_benchmark
     from core.benchmark.published import beside, beside_table, read_published
     from core.benchmark.worlds import usual_world
+    from core.scene import open_scene
     from core.zeroshot import PromptSet
 
     one_of(half, HALVES, "--half")
     PROTOCOLS.get(protocol)
     table = read_published(published) if published else None
     chosen = arm_names() if methods == "all" else [name.strip() for name in methods.split(",") if name.strip()]
-    sources = [open_gallery(name) for name in dict.fromkeys(gallery)]
-    if len(sources) > 1 and (sae or model):
+    names = list(dict.fromkeys(gallery))
+    if len(names) > 1 and (sae or model):
         raise InputError("--sae and --model are of one gallery's model; leave them out, or give one --gallery")
     worlds = []
-    for source in sources:
+    for source in names:
         asked = query_list(prompts) if prompts else None
         texts = tuple(asked) if asked else None
         world = usual_world(
-            source,
+            open_scene(source, sae or (), texts or ("",), model, pretrained),
             protocol,
             attribute=attribute,
-            saes=load_saes(source, sae),
-            backbone=text_model(source, texts or ("",), model, pretrained),
             prompts=texts,
             relevant={text: named for text, named in asked.items() if named} if asked else None,
             controls=prompt_list(controls) if controls else None,
@@ -79,7 +78,11 @@ def benchmark(
         worlds.append(world)
     with progress_bar() as progress:
         result = run_benchmark(protocol, worlds, chosen, out, resume, progress)
-    pairs = [] if table is None else beside(result, sources, table, worlds[0].attribute, worlds[0].k, queries)
+    pairs = (
+        []
+        if table is None
+        else beside(result, [world.gallery for world in worlds], table, worlds[0].attribute, worlds[0].k, queries)
+    )
     if pairs:
         with atomic_file(out / "published.csv") as path:
             beside_table(pairs).to_csv(path, index=False)

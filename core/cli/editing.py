@@ -1,6 +1,7 @@
 """Options that every verb with an edit shares, and the edit that they describe."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,8 +11,7 @@ from core.config import FORMS, Edit, InputError, Side, one_of
 from core.gallery import Gallery
 
 if TYPE_CHECKING:
-    from core.backbones.base import Backbone
-    from core.saes.checkpoint import SAEFile
+    from core.scene import Scene
 
 GalleryName = Annotated[str, typer.Option("--gallery", help="Gallery folder or shipped name.")]
 Target = Annotated[str, typer.Option("--target", help="uniform, gallery, or a file of group and share.")]
@@ -28,17 +28,24 @@ Pretrained = Annotated[str | None, typer.Option("--pretrained", help="open_clip 
 Seed = Annotated[int, typer.Option("--seed", help="Of null bands and intervals.")]
 
 
-def chosen_edits(
-    gallery: Gallery,
-    sae: Sequence[str] | None,
-    off: Sequence[str] | None,
-    strength: float,
-    gamma: float,
-    form: str,
-    alpha: float,
-    method: str | None,
-) -> tuple[dict[Side, "SAEFile"], dict[Side, Edit]]:
-    """The SAEs that were named, by side, and the edit of each.
+@dataclass(frozen=True)
+class EditOptions:
+    """What the options of an edit say."""
+
+    off: Sequence[str] = ()
+    strength: float = 1.0
+    gamma: float = 0.0
+    form: str = "error-preserving"
+    alpha: float = 0.6
+    method: str | None = None
+
+    def edit(self, neurons: Sequence[int] = ()) -> Edit:
+        """These neurons in the manner that was asked for; InputError for a manner that there is not."""
+        return Edit(tuple(neurons), self.strength, self.gamma, one_of(self.form, FORMS, "--form"), self.alpha)
+
+
+def edited_scene(gallery: Gallery, sae: Sequence[str] | None, options: EditOptions) -> tuple["Scene", dict[Side, Edit]]:
+    """The gallery with the SAEs that were named, and the edit of each side.
 
     An edit without neurons belongs to the gallery's side. A method that needs an SAE and was given none takes the
     shipped one where it fits.
@@ -46,44 +53,21 @@ def chosen_edits(
     InputError for two SAEs of one side, neurons without an SAE, and an unknown method (before anything is loaded).
     """
     from core.interventions import INTERVENTIONS
+    from core.scene import Scene, load_saes
+    from core.scene.opening import shipped_saes_for
 
-    one_of(form, FORMS, "--form")
-    saes, edits = load_saes(gallery, sae), {}
-    for side, neurons in zip(saes, neuron_sets(off or (), len(saes)), strict=True):
-        edits[side] = Edit(neurons, strength=strength, gamma=gamma, form=form, alpha=alpha)
-    if method is not None:
-        found = INTERVENTIONS.get(method)
-        if found.changes == "edit":
-            edits = edits or {gallery.side: Edit(strength=strength, gamma=gamma, form=form, alpha=alpha)}
-        elif found.needs.sae:
-            side: Side = "text" if found.changes == "query" else gallery.side
-            saes |= {} if side in saes else shipped_sae(gallery, side)
-    return saes, edits
-
-
-def shipped_sae(gallery: Gallery, side: Side) -> dict[Side, "SAEFile"]:
-    """The SAE that ships for a side, where the gallery holds embeddings of the shipped model; else none."""
-    from core.saes.checkpoint import load_sae, shipped_saes
-
-    name = f"default-{side}"
-    if name not in shipped_saes():
-        return {}
-    file = load_sae(name)
-    same = file.fingerprint is not None and file.fingerprint.weights == gallery.fingerprint("pooled").weights
-    return {side: file} if same else {}
-
-
-def load_saes(gallery: Gallery, names: Sequence[str] | None) -> dict[Side, "SAEFile"]:
-    """SAEs by side, in the order given; one that does not say its side is taken as the gallery's."""
-    from core.saes.checkpoint import load_sae
-
-    saes: dict[Side, SAEFile] = {}
-    for sae_file in map(load_sae, names or ()):
-        side = sae_file.side or gallery.side
-        if side in saes:
-            raise InputError(f"two SAEs of the {side} side were given; give one a side")
-        saes[side] = sae_file
-    return saes
+    options.edit()
+    method = INTERVENTIONS.get(options.method) if options.method is not None else None
+    saes: dict[Side, Any] = dict(load_saes(gallery, sae or ()))
+    edits = {
+        side: options.edit(neurons) for side, neurons in zip(saes, neuron_sets(options.off, len(saes)), strict=True)
+    }
+    if method is not None and method.changes == "edit":
+        edits = edits or {gallery.side: options.edit()}
+    elif method is not None and method.needs.sae:
+        side: Side = "text" if method.changes == "query" else gallery.side
+        saes = dict(shipped_saes_for(gallery, [side])) | saes
+    return Scene(gallery, saes), edits
 
 
 def neuron_sets(off: Sequence[str], saes: int) -> list[tuple[int, ...]]:
@@ -109,13 +93,3 @@ def target_of(text: str, attribute: str | None = None) -> Any:
         return read_target(Path(text), attribute)
     except InputError as error:
         raise InputError(f"--target was {text!r}; expected uniform, gallery or a file of shares: {error}") from None
-
-
-def text_model(gallery: Gallery, texts: Sequence[str], model: str | None, pretrained: str | None) -> "Backbone | None":
-    """The encoder of texts; None where the gallery knows their embeddings, or any embeddings of prompts at all."""
-    known = model is None and all(gallery.prompt_embedding(text) is not None for text in texts)
-    if known or (model is None and gallery.prompts):
-        return None
-    from core.backbones.base import load_model
-
-    return load_model(model or gallery.fingerprint("pooled").model, pretrained)

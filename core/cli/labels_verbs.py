@@ -1,6 +1,7 @@
 """`labels add`, `export`, `import`, `agreement`, `sets`: the labelling log without a browser."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -52,8 +53,8 @@ def add(
         text=text,
         confidence=confidence,
         confound=confound,
-        **({} if id is None else {"id": id}),
     )
+    entry = entry if id is None else replace(entry, id=id)
     kept = LabelLog(log)
     new = kept.add(entry)
     document = {"schema": 1, "added": int(new), "event": entry.to_json(), "log": kept.public}
@@ -139,9 +140,8 @@ def make_set(
     from core.labelling import LabelLog, LabelSet, agreed_neurons, rule_text, standings
 
     digest, looked_at, kept = _sae_digest(sae), _gallery_digest(gallery), LabelLog(log)
-    found = standings(kept.events(digest)).values()
-    found = [s for s in found if looked_at in (None, s.gallery)]
-    neurons = agreed_neurons(found, type, attribute, least)
+    standing = [s for s in standings(kept.events(digest)).values() if looked_at in (None, s.gallery)]
+    neurons = agreed_neurons(standing, type, attribute, least)
     rule = rule_text(type, attribute, least)
     made = kept.save_set(LabelSet(name, str(digest), neurons, rule, by=by, gallery=looked_at))
     emit({"schema": 1, **made.to_json()}, as_json, lambda: _set_lines([made.to_json()]))

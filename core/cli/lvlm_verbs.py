@@ -10,8 +10,8 @@ import typer
 from core.cli import editing
 from core.cli.app import app
 from core.cli.output import Json, emit, estimate_text, progress_bar
-from core.config import Edit, InputError
-from core.store import atomic_file, read_named_arrays
+from core.config import FORMS, Edit, InputError, one_of
+from core.store import atomic_file, read_named_arrays, write_arrays
 
 SCHEMA = 1
 
@@ -46,7 +46,7 @@ def score(
     }
     try:
         with atomic_file(out) as partial, open(partial, "wb") as file:
-            np.savez(file, **made)
+            write_arrays(file, made)
     except OSError as error:
         raise InputError(f"--out {out} cannot be written ({error.strerror}); choose another path") from None
 
@@ -91,7 +91,7 @@ def ask(
     loaded = load_lvlm(model)
     text = checked_question(loaded, question, picture is not None)
     neurons = editing.neuron_sets([off] if off else (), 1)[0]
-    edit = Edit(neurons, strength=strength, gamma=gamma, form=form, alpha=alpha)
+    edit = Edit(neurons, strength=strength, gamma=gamma, form=one_of(form, FORMS, "form"), alpha=alpha)
     edits: list[Any] = [None]
     if sae is not None or method is not None:
         from core.saes.checkpoint import load_sae

@@ -31,28 +31,21 @@ def metrics(
     as_json: Json = False,
 ) -> None:
     """Shares and every registered ranking metric, with intervals and null bands, for each attribute."""
-    from core.datasets.tables import read_table
     from core.ranking.ranked_lists import list_metrics
+    from core.tables import read_table
 
-    one_of(mode, MODES, "--mode")
+    mode = one_of(mode, MODES, "--mode")
     names = tuple(attribute or ())
     columns = tuple(part for name in names for part in name.split(" x "))
-    tables = [_read(path, read_table, columns) for path in (ranked, gallery_table)]
+    read = [read_table(path, need=columns) for path in (ranked, gallery_table)]
     own = target_of(target, names[0] if len(names) == 1 else None)
-    document = list_metrics(*tables, k, own, names, mode, _relevant(relevant), top1, seed)
+    document = list_metrics(read[0].frame, read[1].frame, k, own, names, mode, _relevant(relevant), top1, seed)
+    document["notes"] = [
+        f"{path.name}: {note}" for path, one in zip((ranked, gallery_table), read, strict=True) for note in one.notes
+    ]
     if len(document["attributes"]) == 1:
         document = {**next(iter(document["attributes"].values())), **document}
     emit(document, as_json, lambda: _lines(document))
-
-
-def _read(path: Path, read_table: Any, columns: tuple[str, ...]) -> Any:
-    """A table that holds at least one of the asked columns; any column will do where none is asked."""
-    if columns:
-        return read_table(path, need=columns)
-    import pandas as pd
-
-    head = pd.read_csv(path, nrows=0).columns if path.suffix.lower() == ".csv" and path.is_file() else None
-    return read_table(path, need=tuple(map(str.strip, head)) if head is not None and len(head) else ("file", "id"))
 
 
 def _relevant(text: str | None) -> tuple[str, str] | None:
@@ -65,6 +58,7 @@ def _relevant(text: str | None) -> tuple[str, str] | None:
 
 
 def _lines(document: dict[str, Any]) -> Iterator[str]:
+    yield from document["notes"]
     for attribute, found in document["attributes"].items():
         yield f"{attribute}: top {document['k']}, {found['unknown']} unknown, target {document['target']}"
         for group, share in found["shares"].items():

@@ -11,7 +11,7 @@ import typer
 from core.cli.app import app
 from core.cli.output import Json, emit, estimate_text, progress_bar
 from core.config import HALVES, InputError, one_of
-from core.gallery import Gallery, open_gallery, parse_where
+from core.gallery import Gallery, parse_where
 from core.store import read_arrays
 
 
@@ -53,7 +53,8 @@ def neurons(
     elif gallery and sae and neuron is not None:
         one_of(half, HALVES, "--half")
         found = _answers(gallery, sae, neuron, top, half, parse_where(where or []))
-        return emit(found, as_json, lambda: _answer_lines(found))
+        emit(found, as_json, lambda: _answer_lines(found))
+        return
     elif gallery and sae and attribute:
         one_of(half, HALVES, "--half")
         document = _of_gallery(gallery, sae, attribute, tau, rule or "at-least", half, parse_where(where or []))
@@ -66,11 +67,13 @@ def neurons(
 def _of_gallery(
     name: str, sae: str, attribute: str, tau: float, rule: Any, half: Any, where: dict[str, str]
 ) -> dict[str, Any]:
+    """Many parameters: the verb's options."""
     from core.neurons import best_neurons, codes_of, social_neurons
     from core.saes.checkpoint import load_sae
+    from core.scene import open_scene
 
-    searched, sae_file = open_gallery(name), load_sae(sae)
-    gallery = with_half(searched, half)
+    scene, sae_file = open_scene(name), load_sae(sae)
+    searched, gallery = scene.gallery, scene.at(half).gallery
     attach = sae_file.attach or "pooled"
     warnings = sae_file.require(gallery.fingerprint(attach))
     rows, labels = gallery.rows(half, where), gallery.labels(attribute)
@@ -100,8 +103,9 @@ def _of_gallery(
 def _answers(name: str, sae: str, neuron: int, top: int, half: Any, where: dict[str, str]) -> dict[str, Any]:
     from core.neurons import answers_to, codes_of
     from core.saes.checkpoint import load_sae
+    from core.scene import open_scene
 
-    gallery, sae_file = with_half(open_gallery(name), half), load_sae(sae)
+    gallery, sae_file = open_scene(name).at(half).gallery, load_sae(sae)
     warnings = sae_file.require(gallery.fingerprint(sae_file.attach or "pooled"))
     rows = gallery.rows(half, where)
     with progress_bar() as progress:
@@ -131,14 +135,6 @@ def _confirmed(
         return {}
     codes, labels = codes_of(searched, sae_file, progress), searched.labels(attribute)
     return {group: separation(codes, labels, rows, one.neuron, group).to_json() for group, one in best.items()}
-
-
-def with_half(gallery: Gallery, half: str) -> Gallery:
-    """The gallery that holds the wanted half; one that is wholly the evaluation set names its probe set."""
-    partner = gallery.manifest.get("probe_gallery")
-    if half != "probe" or partner is None or gallery.manifest["split"].get("whole") != "evaluation":
-        return gallery
-    return open_gallery(partner)
 
 
 def _of_arrays(path: Path, tau: float, rule: Any) -> dict[str, Any]:

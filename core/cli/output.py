@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 from tqdm import tqdm
 
+from core.config import KEPT, Progress
 from core.store import plain
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output, nothing else.")]
@@ -27,7 +28,7 @@ def emit(document: Mapping[str, Any], as_json: bool, lines: Callable[[], Iterato
 
 
 @contextmanager
-def progress_bar() -> Iterator[Callable[[int, int, str], None]]:
+def progress_bar() -> Iterator[Progress]:
     """A `progress(done, total, what)` that draws on standard error, one bar for each stage named by `what`.
 
     Nothing is drawn of a stage that is over within BAR_DELAY, and an unfinished bar is wiped where the work fails: a
@@ -45,6 +46,8 @@ def progress_bar() -> Iterator[Callable[[int, int, str], None]]:
             bar = tqdm(total=total, desc=head, file=sys.stderr, mininterval=0.5, delay=BAR_DELAY)
             stage = head
         bar.total = total
+        if what.endswith(KEPT):
+            bar.initial, bar.n, bar.last_print_n = bar.initial + done - bar.n, done, done  # no part of the rate
         bar.update(done - bar.n)
         if what != head:
             bar.set_postfix_str(what[len(head) + 1 :].strip(), refresh=False)

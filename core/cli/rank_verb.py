@@ -1,6 +1,7 @@
 """`rank`: who a query retrieves, before and after an edit."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,7 +11,7 @@ import typer
 from core.cli import editing
 from core.cli.app import app
 from core.cli.clusters import Ray, Workers, chosen_cluster
-from core.cli.editing import chosen_edits, target_of, text_model
+from core.cli.editing import EditOptions, edited_scene, target_of
 from core.cli.output import Json, emit, estimate_text, progress_bar
 from core.config import HALVES, InputError, one_of
 from core.gallery import open_gallery, open_ivf, parse_where
@@ -55,8 +56,9 @@ def rank(
 ) -> None:
     """Ids, scores, shares and metrics of the top k, before and (with an edit) after."""
     from core import ranking
+    from core.scene import text_model
 
-    one_of(half, HALVES, "--half")
+    half = one_of(half, HALVES, "--half")
     one_of(index, ("flat", "ivf"), "--index")
     if probes is not None and index == "flat":
         raise InputError("--probes was given, but the exact index looks at every item; add --index ivf")
@@ -66,7 +68,7 @@ def rank(
     named = parse_where(relevant or [])
     if named:
         ranking.relevant_rows(source, named)  # refused before anything is embedded
-    saes, edits = chosen_edits(source, sae, off, strength, gamma, form, alpha, method)
+    scene, edits = edited_scene(source, sae, EditOptions(off or (), strength, gamma, form, alpha, method))
     request = ranking.RankRequest(
         query=query,
         query_embedding=None if query_embedding is None else _vector(query_embedding),
@@ -79,14 +81,15 @@ def rank(
         method=method or "neuron-edit",
         seed=seed,
     )
-    backbone = None if query is None else text_model(source, [query], model, pretrained)
+    if query is not None:
+        scene = replace(scene, model=text_model(source, [query], model, pretrained))
     if index == "ivf":
         if ray is not None or workers is not None:
             raise InputError("an IVF index is searched here; leave out --ray and --workers, or give --index flat")
-        found = ranking.approximate_rank(source, request, open_ivf(source), probes, backbone)
+        found = ranking.approximate_rank(scene, request, open_ivf(source), probes)
     else:
         with chosen_cluster(ray, workers) as cluster, progress_bar() as progress:
-            found = ranking.rank(source, request, backbone, saes, progress=progress, cluster=cluster)
+            found = ranking.rank(scene, request, progress, cluster)
     document = found.to_json()
     if named:
         document["performance"] = ranking.performance(source, found, named).to_json()
@@ -141,10 +144,10 @@ def list_lines(found: dict[str, Any], metrics: Iterable[str]) -> Iterator[str]:
 def _changes(document: dict[str, Any]) -> Iterator[str]:
     effect = document["difference"]["effect"]
     group = effect.get("group")
-    shares = [document[arm]["shares"][group]["estimate"] if group else None for arm in ("before", "after")]
-    own = document["target"] != "gallery"
+    before, after = (document[arm]["shares"][group]["estimate"] if group else None for arm in ("before", "after"))
+    own_target = document["target"] != "gallery"
     yield "difference:"
-    yield f"  {effect_line(effect, *shares, own)}" + (f" {p_text(effect['p'])}." if "p" in effect else "")
+    yield f"  {effect_line(effect, before, after, own_target)}" + (f" {p_text(effect['p'])}." if "p" in effect else "")
     for name, change in document["difference"]["shares"].items():
         yield f"  {name}: {estimate_text(change)}"
 

@@ -48,6 +48,11 @@ def import_sae(
     training = {**found.training, "imported": {name: value for name, value in given.items() if value is not None}}
     with atomic_folder(out) as partial:
         made = save_sae(partial, found.sae, found.name, fingerprint, training)
+    for name in found.training.get("unread", []):
+        print(
+            f"warning: the setting {name!r} beside the weights is not known here; see that it changes no code",
+            file=sys.stderr,
+        )
     unknown = [name for name, value in given.items() if value is None]
     for line in _warnings(unknown, fingerprint):
         print(f"warning: {line}", file=sys.stderr)
@@ -79,14 +84,15 @@ def export(
 
     file = load_sae(folder)
     written = export_sae(file.sae, form, out)
+    files = [str(path) for path in written]
     result = {
         "schema": 1,
         "format": form,
-        "files": [str(path) for path in written],
+        "files": files,
         "out": str(out),
         "digests": {"sae": file.digest},
     }
-    emit(result, as_json, lambda: iter([f"saved {', '.join(result['files'])}"]))
+    emit(result, as_json, lambda: iter([f"saved {', '.join(files)}"]))
 
 
 def _fingerprint(given: dict[str, str | None], d: int) -> Fingerprint | None:
@@ -95,7 +101,8 @@ def _fingerprint(given: dict[str, str | None], d: int) -> Fingerprint | None:
     if side is None or attach is None:
         return None
     treated = None if normalised is None else NORMALISED[normalised]
-    return Fingerprint(given["model"] or UNKNOWN, UNKNOWN, side, attach, d, normalised=treated)  # type: ignore[arg-type]
+    place = one_of(side, SIDES, "side"), one_of(attach, ATTACHES, "attach point")
+    return Fingerprint(given["model"] or UNKNOWN, UNKNOWN, *place, d, normalised=treated)
 
 
 def _warnings(unknown: list[str], fingerprint: Fingerprint | None) -> Iterator[str]:

@@ -26,7 +26,7 @@ def quality(
     from core.neurons.sae_quality import quality_report
     from core.saes.checkpoint import load_sae
 
-    one_of(half, HALVES, "--half")
+    half = one_of(half, HALVES, "--half")
     source = open_gallery(gallery)
     against = None if reference is None else open_gallery(reference)
     files = [load_sae(folder) for folder in folders]

@@ -13,7 +13,7 @@ from core.cli.app import INTERRUPTED
 from core.cli.clusters import Ray, Workers, chosen_cluster
 from core.cli.output import Json, emit, progress_bar
 from core.cli.sae_verbs import verbs
-from core.config import ATTACHES, HALVES, SAE_ATTACHES, SIDES, InputError, one_of
+from core.config import ATTACHES, HALVES, SAE_ATTACHES, SIDES, Attach, InputError, Name, one_of
 from core.gallery import Gallery, open_gallery
 from core.saes.config import SUGGESTED
 
@@ -111,7 +111,10 @@ def _train(
     stop: Callable[[], bool],
     cluster: "Cluster | None",
 ) -> dict[str, Any]:
-    """Train one SAE and say how good it is."""
+    """Train one SAE and say how good it is.
+
+    Many parameters: the verb's options by what they are about.
+    """
     from core.backbones.base import default_device
     from core.saes.base import SAES, sae_config
     from core.saes.config import read_settings
@@ -166,7 +169,10 @@ def _train_read(
     device: str | None,
     stop: Callable[[], bool],
 ) -> dict[str, Any]:
-    """Train one SAE on what a language model reads of a gallery's pictures, and say how good it is."""
+    """Train one SAE on what a language model reads of a gallery's pictures, and say how good it is.
+
+    Many parameters: the verb's options by what they are about.
+    """
     from core.lvlm.models import load_lvlm
     from core.lvlm.read_rows import read_fingerprint, read_rows
     from core.saes.base import SAES, sae_config
@@ -192,7 +198,7 @@ def _train_read(
             out,
             progress,
             resume=options["resume"],
-            said={"half": options["half"], "per_item": options["per_item"]},
+            about={"half": options["half"], "per_item": options["per_item"]},
             gallery_digest=source.digest,
             stop=stop,
         )
@@ -213,7 +219,7 @@ def _train_read(
     }
 
 
-def _parts(names: Sequence[str], side: str | None, attach: str, out: Path) -> list[tuple[Gallery, Any, Path]]:
+def _parts(names: Sequence[str], side: str | None, attach: str, out: Path) -> list[tuple[Gallery, Attach, Path]]:
     """Gallery, attach point and folder of every SAE to train, all checked before the first is trained.
 
     InputError where a side is asked for that no gallery has, or a gallery is of a side not asked for; where two
@@ -237,12 +243,9 @@ def _parts(names: Sequence[str], side: str | None, attach: str, out: Path) -> li
     return [(gallery, place, out / f"{gallery.side}-{place}") for gallery in galleries for place in attaches]
 
 
-def _listed(value: str, allowed: tuple[str, ...], option: str) -> list[str]:
+def _listed(value: str, allowed: tuple[Name, ...], option: str) -> list[Name]:
     """The parts of a comma list, each of them allowed and named once."""
-    parts = [part.strip() for part in value.split(",")]
-    for part in parts:
-        one_of(part, allowed, option)
-    return list(dict.fromkeys(parts))
+    return list(dict.fromkeys(one_of(part.strip(), allowed, option) for part in value.split(",")))
 
 
 def _set(given: list[str]) -> dict[str, str]:

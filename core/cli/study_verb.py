@@ -1,5 +1,6 @@
 """`study`: one question about a gallery and its model, answered by a table, a figure and a JSON document."""
 
+import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -8,9 +9,9 @@ import typer
 
 from core.cli import editing
 from core.cli.app import app
-from core.cli.editing import chosen_edits, target_of, text_model
+from core.cli.editing import EditOptions, edited_scene, target_of
 from core.cli.output import Json, emit, progress_bar
-from core.config import InputError
+from core.config import HALVES, InputError, one_of
 from core.gallery import open_gallery, parse_where
 from core.store import plain, read_array, read_json
 
@@ -44,6 +45,7 @@ def study(
     as_json: Json = False,
 ) -> None:
     """Table (CSV), figure (SVG) and document (JSON) of a registered study."""
+    from core.scene import text_model
     from core.studies import STUDIES, StudyRequest
     from core.zeroshot import PromptSet
 
@@ -51,21 +53,21 @@ def study(
     source = open_gallery(gallery)
     if out.exists() and not replace:
         raise InputError(f"{out} exists already; choose another folder or give --replace")
-    saes, edits = chosen_edits(source, sae, off, strength, gamma, form, alpha, method)
+    scene, edits = edited_scene(source, sae, EditOptions(off or (), strength, gamma, form, alpha, method))
     queries = tuple(dict.fromkeys([*(prompt_list(prompts) if prompts else ()), *(query or ())]))
+    if chosen.needs_model:
+        scene = dataclasses.replace(scene, model=text_model(source, queries, model, pretrained))
     request = StudyRequest(
-        gallery=source,
+        scene=scene,
         attributes=tuple(attribute or ()),
         prompts=queries,
-        saes=saes,
-        backbone=text_model(source, queries, model, pretrained) if chosen.needs_model else None,
         edits={side: edit for side, edit in edits.items() if edit.neurons or method},
         method=method or "neuron-edit",
         class_prompts=PromptSet.load(classes) if classes else None,
         reference=read_array(reference, "embeddings (n, d), .npy") if reference else None,
         k=k,
         target=target_of(target),
-        half=half,
+        half=one_of(half, HALVES, "half"),
         where=parse_where(where or []),
         tau=tau,
         seed=seed,
@@ -92,7 +94,9 @@ def query_list(source: str) -> dict[str, dict[str, str]]:
     value = read_json(shipped if shipped.is_file() else Path(source))
     if isinstance(value, dict):
         value = value.get("prompts") or value.get("words")
-    entries = [{"prompt": one} if isinstance(one, str) else one for one in value] if isinstance(value, list) else []
+    entries: list[dict[str, Any]] = (
+        [{"prompt": one} if isinstance(one, str) else one for one in value] if isinstance(value, list) else []
+    )
     if not entries or not all(isinstance(one, dict) and str(one.get("prompt") or "").strip() for one in entries):
         raise InputError(f"{source} holds no queries; expected a JSON list of texts, or an object with 'prompts'")
     return {str(one["prompt"]): dict(one.get("relevant") or {}) for one in entries}

@@ -1,13 +1,14 @@
 """`zeroshot`: accuracy of a zero-shot classification by group, before and after an edit."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Annotated, Any
 
 import typer
 
 from core.cli import editing
 from core.cli.app import app
-from core.cli.editing import chosen_edits, text_model
+from core.cli.editing import EditOptions, edited_scene
 from core.cli.output import Json, emit, estimate_text, progress_bar
 from core.config import HALVES, InputError, one_of
 from core.gallery import Gallery, open_gallery, parse_where
@@ -38,12 +39,13 @@ def zeroshot(
     """Accuracy, per (class, group) cell, worst group, gap, parity and odds differences, before and after an edit."""
     from core import ranking
     from core.ranking.classification import classification
+    from core.scene import text_model
     from core.zeroshot import PromptSet
 
-    one_of(half, HALVES, "--half")
+    half = one_of(half, HALVES, "--half")
     source, prompts = open_gallery(gallery), PromptSet.load(classes)
     target = classified_attribute(source, prompts, attribute, classify)
-    saes, edits = chosen_edits(source, sae, off, strength, gamma, form, alpha, method)
+    scene, edits = edited_scene(source, sae, EditOptions(off or (), strength, gamma, form, alpha, method))
     request = ranking.RankRequest(
         attribute=attribute,
         query=f"classes of {target}",
@@ -54,9 +56,9 @@ def zeroshot(
         seed=seed,
     )
     texts = [text for group in prompts.prompts(target).values() for text in group]
-    backbone = text_model(source, texts, model, pretrained)
+    scene = replace(scene, model=text_model(source, texts, model, pretrained))
     with progress_bar() as progress:
-        found = classification(source, request, prompts, target, backbone, saes, progress=progress)
+        found = classification(scene, request, prompts, target, progress)
     document = found.to_json()
     emit(document, as_json, lambda: _lines(document))
 

@@ -1,19 +1,17 @@
 """What a data set gives a gallery: one row an item, and honest words on where it comes from."""
 
-import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
 
-import numpy as np
 import pandas as pd
 
 from core.config import InputError
 from core.datasets.images import ReadImage
-from core.datasets.tables import attribute_columns, require_filled, require_unique
 from core.registry import Registry
+from core.tables import LeftOut, attribute_columns, require_filled, require_unique
 
 Kind = Literal["images", "captions"]
 NOT_STATED = "not stated"
@@ -33,8 +31,8 @@ class ItemTable:
     licence: str = NOT_STATED
     provenance: str = NOT_STATED
     """Where the items and their labels come from; whether the labels are perceived or self-reported."""
-    problems: tuple[str, ...] = ()
-    """What could not be used, one line each."""
+    left_out: tuple[LeftOut, ...] = ()
+    """Every row, file and picture that was given and is no item."""
     notes: tuple[str, ...] = ()
     halves: tuple[str, ...] | None = None
     """Half of every row by the data set's official split; None: the gallery splits by its seed."""
@@ -48,7 +46,7 @@ class ItemTable:
         if content not in self.frame.columns:
             raise InputError(f"{self.source} has no column {content!r}; a gallery of {self.kind} needs it")
         if self.frame.empty:
-            why = f": {self.problems[0]}" if self.problems else ""
+            why = f": {self.left_out[0]}" if self.left_out else ""
             raise InputError(f"{self.source} has no item that can be used{why}; expected at least one")
         if "half" in self.frame.columns:
             raise InputError(
@@ -135,24 +133,34 @@ def first_there(root: Path, names: Sequence[str], what: str) -> Path:
     raise InputError(f"{root} has no {what}; expected {' or '.join(names)}")
 
 
-def present(frame: pd.DataFrame, root: Path) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """The rows whose `file` is under `root`, and a line for each other row; InputError where none is."""
-    there = np.array([(root / file).is_file() for file in frame["file"]], dtype=bool)
-    if not there.any():
-        raise InputError(f"none of the {len(frame)} pictures is under {root} (the first is {frame['file'].iloc[0]!r})")
-    return frame[there].reset_index(drop=True), tuple(f"{file} is not there" for file in frame.loc[~there, "file"])
+def require_known(frame: pd.DataFrame, known: Mapping[str, Sequence[str]], source: str) -> None:
+    """InputError naming every group that a published data set does not have, with the rows in which it stands.
 
-
-def locate(root: Path, file: str) -> Path:
-    """The path of a table's `file` under `root`; InputError where it leads out of it.
-
-    A file given from the root's parent ("images/1.jpg" with the root .../images) is found as well. Links that lie
-    under the root are followed: whoever put them there meant it.
+    Parameters
+    ----------
+    known : the groups of each column, as the authors write them.
     """
-    base = os.path.abspath(root)
-    path = os.path.normpath(os.path.join(base, file))
-    if not os.path.exists(path) and Path(file).parts[:1] == (os.path.basename(base),):
-        path = os.path.normpath(os.path.join(os.path.dirname(base), file))
-    if not path.startswith(base.rstrip(os.sep) + os.sep):
-        raise InputError(f"file {file!r} leads out of {root}; expected a path below it")
-    return Path(path)
+    said = []
+    for column, groups in known.items():
+        strange = frame.loc[~frame[column].isin(groups) & frame[column].notna(), column]
+        counts = strange.value_counts(sort=False)
+        said += [f"{column} {value!r}{_made_date(str(value))} ({n:,} rows)" for value, n in counts.items()]
+    if said:
+        more = f" and {len(said) - STRANGE_SHOWN} more" if len(said) > STRANGE_SHOWN else ""
+        raise InputError(
+            f"{source} holds {', '.join(said[:STRANGE_SHOWN])}{more}, which the published table does not have; take "
+            "the published table, or write these values as it does"
+        )
+
+
+STRANGE_SHOWN = 6
+MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+
+
+def _made_date(value: str) -> str:
+    """ ", made of 3-9 by a spreadsheet", for a range of years that became a date ("09-Mar", "Oct-19")."""
+    parts = [part.strip().lower()[:3] for part in value.split("-")]
+    if len(parts) != 2 or not any(part in MONTHS for part in parts):
+        return ""
+    numbers = [MONTHS.index(part) + 1 if part in MONTHS else int(part) if part.isdecimal() else 0 for part in parts]
+    return f", which a spreadsheet made of {min(numbers)}-{max(numbers)}" if all(numbers) else ""

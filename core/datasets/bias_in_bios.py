@@ -6,7 +6,7 @@ import pandas as pd
 
 from core.config import InputError
 from core.datasets.base import DATASETS, DataSet, ItemTable, official_halves
-from core.datasets.tables import READERS, read_table
+from core.tables import READABLE, LeftOut, Table, read_table
 
 PARTS = {"train": "probe", "dev": "probe", "test": "evaluation"}
 TEXTS = ("hard_text", "bio", "text")
@@ -35,9 +35,11 @@ class BiasInBios(DataSet):
     def items(
         self, root: Path, table: Path | None = None, licence: str | None = None, provenance: str | None = None
     ) -> ItemTable:
-        frame = pd.concat([_biographies(path, part) for path, part in _files(Path(root))], ignore_index=True)
+        read = [(path, part, read_table(path, need=TEXTS)) for path, part in _files(Path(root))]
+        frame = pd.concat([_biographies(table, path, part) for path, part, table in read], ignore_index=True)
         empty = frame["text"].isna()
-        problems = tuple(f"biography {item} is empty" for item in frame.loc[empty, "id"])
+        left_out = [one for *_, table in read for one in table.left_out]
+        left_out += [LeftOut(f"biography {item}", "empty") for item in frame.loc[empty, "id"]]
         frame = frame[~empty].reset_index(drop=True)
         halves, official = official_halves(frame.pop("part").tolist(), PARTS, "Bias in Bios")
         return ItemTable(
@@ -47,8 +49,8 @@ class BiasInBios(DataSet):
             None,
             licence or "MIT (code and labels); texts are from the public web",
             provenance or "Bias in Bios; gender is that of the pronouns in the text",
-            problems,
-            (),
+            tuple(left_out),
+            tuple(note for *_, table in read for note in table.notes),
             halves,
             official,
         )
@@ -56,7 +58,7 @@ class BiasInBios(DataSet):
 
 def _files(root: Path) -> list[tuple[Path, str]]:
     """The tables and the part that each is."""
-    if root.is_file() and root.suffix.lower() in READERS:
+    if root.is_file() and root.suffix.lower() in READABLE:
         return [(root, _part(root) or "train")]
     if root.is_file():
         raise InputError(
@@ -65,7 +67,7 @@ def _files(root: Path) -> list[tuple[Path, str]]:
         )
     if not root.is_dir():
         raise InputError(f"{root} is not there; expected a folder with train, dev and test tables")
-    found = [p for folder in (root, root / "data") for p in sorted(folder.glob("*")) if p.suffix.lower() in READERS]
+    found = [p for folder in (root, root / "data") for p in sorted(folder.glob("*")) if p.suffix.lower() in READABLE]
     named = [(path, part) for path in found if (part := _part(path)) is not None]
     if named:
         return named
@@ -78,9 +80,9 @@ def _part(path: Path) -> str | None:
     return next((part for part in PARTS if path.stem.lower().startswith(part)), None)
 
 
-def _biographies(path: Path, part: str) -> pd.DataFrame:
+def _biographies(read: Table, path: Path, part: str) -> pd.DataFrame:
     """One table with ids of its own, names for numbers, and its part."""
-    frame = read_table(path, need=TEXTS)
+    frame = read.frame
     text = next(name for name in TEXTS if name in frame.columns)
     for name in ("profession", "gender"):
         if name not in frame.columns:

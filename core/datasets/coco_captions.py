@@ -9,6 +9,7 @@ from core.config import InputError
 from core.datasets.base import DATASETS, DataSet, ItemTable, official_halves
 from core.datasets.captions import join_attributes
 from core.store import read_json
+from core.tables import LeftOut
 
 PARTS = {"train": "probe", "val": "evaluation"}
 
@@ -33,12 +34,13 @@ class CocoCaptions(DataSet):
         parts = [_captions(path).assign(part=part) for path, part in files]
         frame = pd.concat(parts, ignore_index=True)
         empty = frame["text"].isna()
-        problems = tuple(f"caption {item} is empty" for item in frame.loc[empty, "id"])
+        left_out = tuple(LeftOut(f"caption {item}", "empty") for item in frame.loc[empty, "id"])
         frame = frame[~empty].reset_index(drop=True)
         halves, official = official_halves(frame.pop("part").tolist(), PARTS, "COCO captions")
-        notes: list[str] = ["the annotations name no group; attributes come from a table with --table"]
+        notes: tuple[str, ...] = ("the annotations name no group; attributes come from a table with --table",)
         if table is not None:
-            frame, notes = join_attributes(frame, Path(table))
+            frame, notes, lost = join_attributes(frame, Path(table))
+            left_out = (*left_out, *lost)
         return ItemTable(
             frame,
             "captions",
@@ -46,8 +48,8 @@ class CocoCaptions(DataSet):
             None,
             licence or "CC BY 4.0 (annotations)",
             provenance or "COCO captions, by crowd workers",
-            problems,
-            tuple(notes),
+            left_out,
+            notes,
             halves,
             official,
         )

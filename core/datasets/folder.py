@@ -1,14 +1,14 @@
 """A folder of pictures, with or without an attribute table."""
 
-import os
 from pathlib import Path
 
 import pandas as pd
 
 from core.config import InputError
-from core.datasets.base import DATASETS, NOT_STATED, DataSet, ItemTable, locate
+from core.datasets.base import DATASETS, NOT_STATED, DataSet, ItemTable
 from core.datasets.images import SUFFIXES
-from core.datasets.tables import read_table, require_filled
+from core.datasets.picture_files import listed, present
+from core.tables import LeftOut, read_table, require_filled
 
 
 @DATASETS.register("folder")
@@ -16,8 +16,8 @@ class Folder(DataSet):
     """All pictures of a folder and its subfolders, or those that a table lists.
 
     Without a table the items are the files in the order of their paths, and there are no attributes. With a table
-    (column `file`, or `id` holding file names) the items are its rows in its order; rows whose file is missing are
-    listed as problems, and pictures that the table does not name are left out and counted.
+    (column `file`, or `id` holding file names) the items are its rows in its order. What is left out is listed: rows
+    whose file is missing, pictures that the table does not name, files that cannot be read as pictures.
     """
 
     title = "A folder of pictures"
@@ -31,17 +31,21 @@ class Folder(DataSet):
         root = Path(root)
         if not root.is_dir():
             raise InputError(f"{root} is no folder; expected a folder of pictures")
-        found = pictures(root)
+        found, others = listed(root)
         if not found:
-            raise InputError(f"{root} holds no picture; expected files ending in {', '.join(sorted(SUFFIXES)[:6])}...")
+            why = f"; {others[0]}" if others else ""
+            raise InputError(
+                f"{root} holds no picture; expected files ending in {', '.join(sorted(SUFFIXES)[:6])}...{why}"
+            )
         frame = pd.DataFrame({"id": found, "file": found}, dtype="str")
-        source, problems, notes = f"folder {root.name}", [], []
+        source, left_out = f"folder {root.name}", tuple(others)
+        notes: tuple[str, ...] = ()
         if table is not None:
-            frame, problems = listed_pictures(root, Path(table))
+            frame, lost, notes = listed_pictures(root, Path(table))
             source = f"folder {root.name} with {Path(table).name}"
-            unlisted = len(found) - len(frame)
-            if unlisted > 0:
-                notes.append(f"{unlisted} pictures of the folder are not in {Path(table).name} and are left out")
+            taken = set(frame["file"])
+            unlisted = [LeftOut(file, f"not in {Path(table).name}") for file in found if file not in taken]
+            left_out = (*lost, *unlisted, *(one for one in others if one.name not in {file for file, _ in lost}))
         return ItemTable(
             frame,
             "images",
@@ -49,37 +53,19 @@ class Folder(DataSet):
             root,
             licence or NOT_STATED,
             provenance or NOT_STATED,
-            tuple(problems),
-            tuple(notes),
+            left_out,
+            notes,
         )
 
 
-def pictures(root: Path) -> list[str]:
-    """Paths of all picture files below `root`, relative to it, sorted; hidden files and folders are passed over."""
-    found: list[str] = []
-    for folder, below, files in os.walk(root):
-        below[:] = [name for name in below if not name.startswith(".")]
-        paths = (Path(folder, name) for name in files if not name.startswith("."))
-        found += [path.relative_to(root).as_posix() for path in paths if path.suffix.lower() in SUFFIXES]
-    return sorted(found)
-
-
-def listed_pictures(root: Path, table: Path) -> tuple[pd.DataFrame, list[str]]:
-    """The rows of a table whose pictures are there (with `id` and `file` first), and a line for each other row."""
-    frame = read_table(table)
-    key = "file" if "file" in frame.columns else "id"
+def listed_pictures(root: Path, table: Path) -> tuple[pd.DataFrame, tuple[LeftOut, ...], tuple[str, ...]]:
+    """The rows of a table whose pictures are there (with `id` and `file` first), every other row, and notes."""
+    read = read_table(table)
+    frame, key = read.frame, "file" if "file" in read.frame.columns else "id"
     require_filled(frame, key, str(table))
-    files = frame[key]
-    there = [locate(root, file).is_file() for file in files]
-    problems = [
-        f"{file} is in {table.name} but not in the folder" for file, ok in zip(files, there, strict=True) if not ok
-    ]
-    if not any(there):
-        raise InputError(
-            f"none of the {len(frame)} files that {table} lists is in {root} (the first is {files.iloc[0]!r}); "
-            f"give the folder that the column {key!r} starts from"
-        )
-    frame = frame[there].reset_index(drop=True)
-    ids = frame["id"] if "id" in frame.columns else frame["file"]
+    own = "id" in frame.columns and key == "file"
+    frame, lost = present(frame.assign(file=frame[key]), root, str(table))
+    ids = frame["id"] if own else frame["file"]
     rest = frame.drop(columns=[name for name in ("id", "file") if name in frame.columns])
-    return pd.concat([ids.rename("id"), frame[key].rename("file"), rest], axis=1), problems
+    found = pd.concat([ids.rename("id"), frame["file"], rest], axis=1)
+    return found, (*read.left_out, *lost), read.notes

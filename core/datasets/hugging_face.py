@@ -10,6 +10,7 @@ import pandas as pd
 from core.config import InputError
 from core.datasets.base import DATASETS, NOT_STATED, DataSet, ItemTable, official_halves
 from core.datasets.images import ReadImage, read_image
+from core.tables import LeftOut, clean_labels, mark_note
 
 PARTS = {"train": "probe", "validation": "evaluation", "val": "evaluation", "dev": "probe", "test": "evaluation"}
 TEXTS = ("text", "caption", "hard_text", "sentence")
@@ -42,16 +43,35 @@ class HuggingFace(DataSet):
             raise InputError(f"{root} has neither a picture column nor one of {', '.join(TEXTS)}: {', '.join(kinds)}")
         attributes = [name for name, kind in kinds.items() if kind in PLAIN and name not in (text, picture, "id")]
         frame = pd.concat([_rows(data, part, attributes, features) for part, data in parts.items()], ignore_index=True)
-        halves, official = _halves(frame.pop("part").tolist())
-        common = {"licence": licence or NOT_STATED, "provenance": provenance or NOT_STATED}
-        common |= {"halves": halves, "official": official}
-        source = f"Hugging Face data set {Path(root).name}"
+        notes = []
+        for name in attributes:
+            frame[name], used = clean_labels(frame[name])
+            notes += [mark_note(name, used, len(frame))] if used else []
+        unread = [name for name in kinds if name not in (*attributes, picture, text, "id")]
+        notes += [f"columns that hold no plain values are not read: {', '.join(unread)}"] if unread else []
+        left_out: list[LeftOut] = []
         if picture is not None:
             frame.insert(1, "file", frame["id"])
-            return ItemTable(frame, "images", source, read=_reader(parts, picture), **common)
-        texts = [one for data in parts.values() for one in data[text]]
-        frame.insert(1, "text", pd.Series(texts, dtype="str"))
-        return ItemTable(frame, "captions", source, **common)
+        else:
+            texts = pd.Series([one for data in parts.values() for one in data[text]], dtype="str").str.strip()
+            frame.insert(1, "text", texts)
+            empty = texts.isna() | (texts == "")
+            left_out = [LeftOut(item, "an empty caption") for item in frame.loc[empty, "id"]]
+            frame = frame[~empty].reset_index(drop=True)
+        halves, official = _halves(frame.pop("part").tolist())
+        return ItemTable(
+            frame,
+            "images" if picture is not None else "captions",
+            f"Hugging Face data set {Path(root).name}",
+            None,
+            licence or NOT_STATED,
+            provenance or NOT_STATED,
+            tuple(left_out),
+            tuple(notes),
+            halves,
+            official,
+            None if picture is None else _reader(parts, picture),
+        )
 
 
 def _load(name: str) -> dict[str, Any]:
@@ -68,8 +88,9 @@ def _load(name: str) -> dict[str, Any]:
         ) from None
     try:
         loaded = library.load_from_disk(name) if Path(name).is_dir() else library.load_dataset(name)
-    except Exception as error:  # the library raises errors of every type, from the hub's to its own
-        raise InputError(f"{name} cannot be loaded: {' '.join(str(error).split())[:200]}") from None
+    except Exception:  # the library raises errors of every type, from the hub's to its own, in words for programmers
+        where = "a folder that save_to_disk wrote" if Path(name).is_dir() else "a data set on the hub or in its cache"
+        raise InputError(f"{name} cannot be loaded; expected {where}") from None
     return dict(loaded) if isinstance(loaded, dict) else {"train": loaded}
 
 

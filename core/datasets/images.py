@@ -12,11 +12,16 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from core.config import InputError
+from core.datasets.jpeg_files import without_metadata
 
 MAX_PIXELS = 64_000_000
 """Larger pictures are refused before they are decoded: 64 million pixels are 192 MB as RGB."""
 
 THUMB_PX, THUMB_QUALITY = 224, 85
+SMALL_BYTES = 32_000
+"""Bytes of a JPEG file that is kept as its own thumbnail at most; larger ones were saved too finely for one."""
+ORIENTATION = 0x0112
+"""EXIF's tag of how a picture is turned."""
 
 Image.init()
 # Only formats that are read without running another program (Pillow hands EPS to Ghostscript).
@@ -36,6 +41,12 @@ class ReadImage:
 
     image: Image.Image
     note: str | None = None
+    small: bytes | None = None
+    """The file itself without metadata, where it is a JPEG that is as small as a thumbnail and lies upright."""
+
+    def thumbnail(self) -> bytes:
+        """JPEG bytes that fit into THUMB_PX x THUMB_PX, without metadata; a file that is so small is kept as it is."""
+        return self.small or thumbnail_jpeg(self.image)
 
 
 class PixelBudget:
@@ -130,11 +141,20 @@ def _read(
         if frames > 1 and opened.format != "MPO":  # MPO: the further pictures are a phone's previews
             notes.append(f"the first of {frames} pictures was taken")
         opened.load()
+        small = _small_jpeg(source, opened) if size <= SMALL_BYTES and least is None else None
         image, note = _to_rgb(_upright(opened), name)
     if note:
         notes.append(note)
     image.info = {}
-    return ReadImage(image, "; ".join(notes) or None)
+    return ReadImage(image, "; ".join(notes) or None, small)
+
+
+def _small_jpeg(source: Path | bytes, opened: Image.Image) -> bytes | None:
+    """The bytes of a JPEG that can be its own thumbnail, without metadata; None where it has to be made."""
+    plain = opened.format == "JPEG" and opened.mode in ("RGB", "L") and max(opened.size) <= THUMB_PX
+    if not plain or opened.getexif().get(ORIENTATION, 1) != 1:
+        return None
+    return without_metadata(source if isinstance(source, bytes) else Path(source).read_bytes())
 
 
 def _too_large(name: str, size: str, max_pixels: int) -> InputError:

@@ -1,15 +1,15 @@
 """Target shares as people write them down: a JSON object, or a table with the columns group and share."""
 
-import io
 import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from core.config import InputError
+from core.tables import clean_text
+from core.tables.delimited import decoded, read_delimited
+from core.tables.read import named
 
 COLUMNS = ("group", "share")
 EXPECTED = "expected a CSV table with the columns group and share, or a JSON object group: share"
@@ -37,14 +37,12 @@ def parse_target(data: bytes, name: str, attribute: str | None = None) -> dict[s
     ------
     InputError : the file cannot be read, names a group twice, lacks the attribute, or a share is no number above 0.
     """
-    try:
-        text = data.decode("utf-8-sig")
-        pairs = _of_json(json.loads(text), attribute) if text.lstrip().startswith("{") else _of_csv(text, attribute)
-    except (UnicodeDecodeError, ValueError, pd.errors.ParserError) as error:
-        if isinstance(error, InputError):
-            raise InputError(f"{name}: {error}") from None
-        said = " ".join(str(error).split())
-        raise InputError(f"{name} cannot be read as target shares ({said}); {EXPECTED}") from None
+    if not data.strip(b"\xef\xbb\xbf \t\r\n"):
+        raise InputError(f"{name} cannot be read as target shares: it is empty; {EXPECTED}")
+    if data.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{"):
+        pairs = _of_json(_object(decoded(data, name), name), name, attribute)
+    else:
+        pairs = _of_table(data, name, attribute)
     target: dict[str, float] = {}
     for group, share in pairs:
         if group in target:
@@ -55,27 +53,51 @@ def parse_target(data: bytes, name: str, attribute: str | None = None) -> dict[s
     return target
 
 
-def _of_json(value: Any, attribute: str | None) -> list[tuple[str, Any]]:
+def _object(text: str, name: str) -> dict[str, Any]:
+    """The JSON object of a file; InputError where it is none, or names something twice."""
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        keys = [clean_text(key) for key, _ in pairs]
+        twice = next((key for key in keys if keys.count(key) > 1), None)
+        if twice is not None:
+            raise InputError(f"{name} gives {twice} two shares; give each group one")
+        return dict(zip(keys, (value for _, value in pairs), strict=True))
+
+    try:
+        return json.loads(text, object_pairs_hook=once)
+    except (json.JSONDecodeError, RecursionError) as error:
+        at = f"line {error.lineno} is no JSON" if isinstance(error, json.JSONDecodeError) else "it is nested too deeply"
+        raise InputError(f"{name} cannot be read as target shares ({at}); {EXPECTED}") from None
+
+
+def _of_json(value: dict[str, Any], name: str, attribute: str | None) -> list[tuple[str, Any]]:
     if value and all(isinstance(item, Mapping) for item in value.values()):
         if attribute not in value:
-            raise InputError(f"it has no shares for {attribute}, only for {', '.join(value)}")
+            raise InputError(f"{name}: it has no shares for {attribute}, only for {', '.join(value)}")
         value = value[attribute]
     return [(str(group), share) for group, share in value.items()]
 
 
-def _of_csv(text: str, attribute: str | None) -> list[tuple[str, Any]]:
-    frame = pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False)
-    frame.columns = [str(column).strip().lower() for column in frame.columns]
-    missing = [column for column in COLUMNS if column not in frame.columns]
+def _of_table(data: bytes, name: str, attribute: str | None) -> list[tuple[str, Any]]:
+    try:
+        grid = named(read_delimited(decoded(data, name), name), name)
+    except InputError as error:
+        raise InputError(f"{error}; {EXPECTED}") from None
+    columns = {one.lower(): cells for one, cells in zip(grid.names, grid.columns, strict=True)}
+    if len(columns) < len(grid.names):
+        raise InputError(f"{name} has two columns of one name ({', '.join(grid.names)}); {EXPECTED}")
+    missing = [column for column in COLUMNS if column not in columns]
     if missing:
-        raise InputError(f"it has no column {missing[0]!r}, only {', '.join(frame.columns)}; {EXPECTED}")
-    if "attribute" in frame.columns:
-        own = frame[frame["attribute"].str.strip() == attribute]
-        if own.empty:
-            named = ", ".join(dict.fromkeys(frame["attribute"].str.strip()))
-            raise InputError(f"it has no shares for {attribute}, only for {named}")
-        frame = own
-    return list(zip(frame["group"].str.strip(), frame["share"].str.strip(), strict=True))
+        raise InputError(f"{name}: it has no column {missing[0]!r}, only {', '.join(grid.names)}; {EXPECTED}")
+    groups = [clean_text(cell or "") for cell in columns["group"]]
+    shares = [(cell or "").strip() for cell in columns["share"]]
+    if "attribute" in columns:
+        of = [clean_text(cell or "") for cell in columns["attribute"]]
+        if attribute not in of:
+            raise InputError(f"{name}: it has no shares for {attribute}, only for {', '.join(dict.fromkeys(of))}")
+        own = [place for place, one in enumerate(of) if one == attribute]
+        groups, shares = [groups[place] for place in own], [shares[place] for place in own]
+    return list(zip(groups, shares, strict=True))
 
 
 def _share(name: str, group: str, value: Any) -> float:

@@ -7,7 +7,8 @@ import pandas as pd
 
 from core.config import InputError
 from core.datasets.base import DATASETS, DataSet, ItemTable, require_folder
-from core.datasets.folder import pictures
+from core.datasets.picture_files import listed
+from core.tables import LeftOut
 
 NAME = re.compile(r"(\d{1,3})_([01])_([0-4])_\d+")
 GENDERS = ("Male", "Female")
@@ -22,7 +23,7 @@ class UTKFace(DataSet):
     """Pictures named `[age]_[gender]_[race]_[date and time].jpg` (often `.jpg.chip.jpg`), in one folder or below it.
 
     Attributes: gender, race (five groups, the last "Others" as the authors name it) and age in FairFace's bands. A
-    name that does not follow the pattern is listed as a problem; its picture is left out.
+    picture whose name does not follow the pattern is left out and listed.
     """
 
     title = "UTKFace"
@@ -32,7 +33,7 @@ class UTKFace(DataSet):
         self, root: Path, table: Path | None = None, licence: str | None = None, provenance: str | None = None
     ) -> ItemTable:
         root = require_folder(root, "UTKFace: pictures named age_gender_race_date.jpg")
-        found = pictures(root)
+        found, others = listed(root)
         if not found:
             raise InputError(f"{root} holds no picture; expected UTKFace's files named age_gender_race_date.jpg")
         read = {file: labels for file in found if (labels := _labels(file)) is not None}
@@ -47,7 +48,10 @@ class UTKFace(DataSet):
             root,
             licence or "research use, as UTKFace states",
             provenance or "UTKFace; labels were estimated by an algorithm and checked by people",
-            tuple(f"{file} is not named age_gender_race_date: no labels" for file in found if file not in read),
+            (
+                *(LeftOut(file, "not named age_gender_race_date: no labels") for file in found if file not in read),
+                *others,
+            ),
         )
 
 

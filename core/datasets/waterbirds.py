@@ -5,8 +5,9 @@ from pathlib import Path
 import pandas as pd
 
 from core.config import InputError
-from core.datasets.base import DATASETS, DataSet, ItemTable, first_there, official_halves, present, require_folder
-from core.datasets.tables import read_table
+from core.datasets.base import DATASETS, DataSet, ItemTable, first_there, official_halves, require_folder
+from core.datasets.picture_files import present
+from core.tables import read_table
 
 FOLDERS = ("metadata.csv", "waterbird_complete95_forest2water2/metadata.csv")
 BIRDS = {"0": "land bird", "1": "water bird"}
@@ -31,7 +32,8 @@ class Waterbirds(DataSet):
     ) -> ItemTable:
         root = require_folder(root, "Waterbirds: metadata.csv beside the pictures")
         metadata = first_there(root, FOLDERS, "metadata.csv")
-        frame = read_table(metadata, need=("img_filename",))
+        read = read_table(metadata, need=("img_filename",))
+        frame = read.frame
         columns = {
             "id": frame["img_filename"],
             "file": frame["img_filename"],
@@ -39,7 +41,7 @@ class Waterbirds(DataSet):
             "background": _named(frame, "place", PLACES, metadata),
             "part": _named(frame, "split", {part: part for part in PARTS}, metadata),
         }
-        birds, problems = present(pd.DataFrame(columns), metadata.parent)
+        birds, lost = present(pd.DataFrame(columns), metadata.parent, str(metadata))
         halves, official = official_halves(birds["part"].tolist(), PARTS, "Waterbirds")
         return ItemTable(
             birds.drop(columns="part"),
@@ -48,7 +50,8 @@ class Waterbirds(DataSet):
             metadata.parent,
             licence or "as CUB-200-2011 and Places state",
             provenance or "Waterbirds; made from bird and place labels of the original data sets",
-            problems,
+            (*read.left_out, *lost),
+            read.notes,
             halves=halves,
             official=official,
         )

@@ -3,23 +3,18 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from core.config import Edit, Form, InputError, Progress, digest_of, one_of
 from core.edits.probe_set import ProbeSet, probe_set, unit_queries
 from core.edits.smallest import smallest_edit
-from core.gallery import Gallery
 from core.neurons import RULES, Rule, social_neurons
 from core.neurons.attribution import mean_contributions
-from core.ranking.bench import Bench
-from core.ranking.material import SAEs, embed_texts
+from core.ranking.queries import embed_texts
 from core.ranking.request import RankRequest
-
-if TYPE_CHECKING:
-    from core.backbones.base import Backbone
-
+from core.scene import Scene
 
 MANNER = ("strength", "gamma", "form", "alpha")
 OWN: dict[str, tuple[str, ...]] = {
@@ -142,14 +137,10 @@ class ChosenEdits(Sequence[Edit]):
 
 
 def choose_edits(
-    gallery: Gallery,
-    probe: Gallery,
+    scene: Scene,
     choice: EditChoice,
     request: RankRequest,
     queries: Sequence[str] | np.ndarray,
-    backbone: "Backbone | None" = None,
-    saes: SAEs | None = None,
-    bench: Bench | None = None,
     progress: Progress | None = None,
 ) -> ChosenEdits:
     """One edit of the gallery's own side for each query.
@@ -158,7 +149,6 @@ def choose_edits(
 
     Parameters
     ----------
-    probe : where neurons are found: the gallery itself (its probe half) or the partner that it names.
     request : attribute, k, target and restriction that the edit is for; its own query and edits are not used.
     queries : prompts, or their embeddings (m, d).
 
@@ -167,20 +157,19 @@ def choose_edits(
     InputError : no neuron is found for any group, a set of labelled neurons (which is looked up, not found: see
         core.audit.arms.edits_of), or what does not fit together.
     """
-    bench, saes = bench or Bench(), saes or {}
     count = len(queries)
     if choice.select == "neurons":
         return ChosenEdits((choice.edit(choice.neurons),) * count)
     if choice.select == "label_set":
         raise InputError(f"the edit names the set of labelled neurons {choice.label_set}; give its neurons")
-    found = probe_set(gallery, probe, request, saes, bench)
+    found = probe_set(scene, request)
     if choice.select == "rule":
         neurons, notes = by_rule(found, choice)
         return ChosenEdits((choice.edit(neurons),) * count, notes)
-    vectors = query_vectors(gallery, request, queries, backbone, bench)
+    vectors = query_vectors(scene, request, queries)
     if choice.select == "attribution":
         return by_attribution(found, choice, vectors, progress)
-    named = query_vectors(gallery, request, list(choice.explicit), backbone, bench) if choice.explicit else ()
+    named = query_vectors(scene, request, list(choice.explicit)) if choice.explicit else ()
     explicit = [(query, _group(found, name)) for query, name in zip(named, choice.explicit.values(), strict=True)]
     return by_search(found, choice, vectors, explicit, progress)
 
@@ -260,19 +249,13 @@ def _group(probe: ProbeSet, name: str) -> int:
     return probe.part.groups.index(name)
 
 
-def query_vectors(
-    gallery: Gallery,
-    request: RankRequest,
-    queries: Sequence[str] | np.ndarray,
-    backbone: "Backbone | None",
-    bench: Bench,
-) -> np.ndarray:
+def query_vectors(scene: Scene, request: RankRequest, queries: Sequence[str] | np.ndarray) -> np.ndarray:
     """Unit embeddings of the queries, as they are without any edit."""
-    d = gallery.fingerprint("pooled").d
+    d = scene.gallery.fingerprint("pooled").d
     if isinstance(queries, np.ndarray):
         return unit_queries(queries, d)
     plain = RankRequest(request.attribute, query="queries", where=request.where)
-    return unit_queries(embed_texts(list(queries), gallery, plain, backbone, {}, bench).material.pooled, d)
+    return unit_queries(embed_texts(scene, plain, queries).material.pooled, d)
 
 
 def _neuron_numbers(value: Any) -> tuple[int, ...]:

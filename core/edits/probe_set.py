@@ -2,31 +2,26 @@
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from core.config import InputError
-from core.gallery import Gallery
 from core.interventions import Material
 from core.metrics import RANKING_METRICS
 from core.metrics.base import skews, top_rows
 from core.neurons.attribution import Attribution, attribute
-from core.ranking.bench import Bench
+from core.ranking.items import item_material
 from core.ranking.live_items import live_engine
-from core.ranking.material import SAEs, item_material, sae_of, select_part
 from core.ranking.request import RankRequest
-from core.ranking.results import Part
+from core.ranking.rows import Part, part_of
 from core.readout import ReadoutArrays
 from core.retrieval import LiveEngine, best_rows, blocks, squared_lengths, times, unit_query
+from core.scene import Scene
 from core.statistics import Lean, depth_for, lean_of
 from core.units import unit
 
 RESAMPLES = 100
 """Resamples of the probe rows over which skew is averaged in a search."""
-
-if TYPE_CHECKING:
-    from core.saes.checkpoint import SAEFile
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,37 +117,37 @@ class ProbeSet:
         return np.random.default_rng(0).poisson(1.0, size=(RESAMPLES, self.part.n)).astype(np.float64)
 
 
-def probe_set(gallery: Gallery, probe: Gallery, request: RankRequest, saes: SAEs, bench: Bench) -> ProbeSet:
-    """The probe half of `probe`, restricted as the request restricts its gallery.
+def probe_set(scene: Scene, request: RankRequest) -> ProbeSet:
+    """The scene's probe half, restricted as the request restricts its gallery.
 
-    Of `gallery`, whose rows may be the ones that are evaluated, only the number of searched rows is used, for k.
-
-    Parameters
-    ----------
-    probe : the gallery itself, or the partner that is wholly a probe set.
+    Of the gallery, whose rows may be the ones that are evaluated, only the number of searched rows is used, for k.
 
     Raises
     ------
     InputError : no SAE of the gallery's side, no probe half, fewer than two groups.
     """
-    return _set_of(probe, replace(request, half="probe"), len(gallery.rows(request.half, request.where)), saes, bench)
+    return _set_of(scene.at("probe"), replace(request, half="probe"), _searched(scene, request))
 
 
-def explained_set(gallery: Gallery, request: RankRequest, saes: SAEs, bench: Bench) -> ProbeSet:
+def explained_set(scene: Scene, request: RankRequest) -> ProbeSet:
     """The request's own rows, to explain what is found there; never to choose an edit by."""
-    return _set_of(gallery, request, len(gallery.rows(request.half, request.where)), saes, bench)
+    return _set_of(scene, request, _searched(scene, request))
 
 
-def _set_of(source: Gallery, request: RankRequest, searched: int, saes: SAEs, bench: Bench) -> ProbeSet:
-    sae_file: SAEFile = sae_of(source.side, saes)
-    part = select_part(source, replace(request, edits={}), bench)
+def _searched(scene: Scene, request: RankRequest) -> int:
+    """Rows that the request searches."""
+    return len(scene.gallery.rows(request.half, request.where))
+
+
+def _set_of(scene: Scene, request: RankRequest, searched: int) -> ProbeSet:
+    sae_file, part = scene.sae(), part_of(scene, replace(request, edits={}))
     if len(part.groups) < 2:
         raise InputError(
             f"the {request.half} rows hold only {', '.join(part.groups) or 'unknown groups'}; a lean needs two groups: "
             "loosen the restriction or choose another attribute"
         )
     k = min(part.n, max(1, round(request.k * part.n / searched)))
-    return ProbeSet(item_material(source, part, sae_file, bench), part, k)
+    return ProbeSet(item_material(scene, part, sae_file), part, k)
 
 
 def departures(counts: np.ndarray, target: np.ndarray) -> np.ndarray:

@@ -109,7 +109,7 @@ def smallest_edit(
     explicit : queries that name a group, with the group's place: an edit for all queries should leave them alone.
     """
     groups = [probe.leading_group(query) for query in queries]
-    gap = score_gap_of(probe, queries, groups, explicit)
+    gap = score_gap_of(probe, list(queries), groups, explicit)
     points, trials = [_point(probe, queries, explicit, Edit())], 1
     keeps = KEEPS if explicit else (0.0,)
     for round_, keep in enumerate(keeps):

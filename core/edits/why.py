@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -10,20 +10,17 @@ from core.config import NOTHING, Edit, InputError, Progress
 from core.edits.choosing import EditChoice, by_rule, query_vectors
 from core.edits.probe_set import ProbeSet, explained_set, probe_set
 from core.edits.smallest import SmallestEdit, smallest_edit
-from core.gallery import Gallery
 from core.neurons import Attribution
-from core.ranking.bench import Bench
+from core.ranking.arms import PROJECTION, PROJECTION_METHOD, RANDOM_DRAWS
 from core.ranking.controls import ControlsResult, controls
 from core.ranking.cost import CostResult, utility_cost
-from core.ranking.material import SAEs, select_part
 from core.ranking.measures import lean_json
 from core.ranking.request import RankRequest
 from core.ranking.results import SCHEMA, RankResult
+from core.ranking.rows import part_of
 from core.ranking.steps import rank
+from core.scene import Scene
 from core.statistics import Estimate, Lean
-
-if TYPE_CHECKING:
-    from core.backbones.base import Backbone
 
 
 @dataclass(frozen=True)
@@ -100,23 +97,15 @@ class WhyResult:
         }
 
 
-def why(
-    gallery: Gallery,
-    request: RankRequest,
-    backbone: "Backbone | None" = None,
-    saes: SAEs | None = None,
-    top: int = 20,
-    bench: Bench | None = None,
-) -> WhyResult:
+def why(scene: Scene, request: RankRequest, top: int = 20) -> WhyResult:
     """Split the score gap of the request's query over neurons, on the request's own rows.
 
     Parameters
     ----------
     top : neurons that are listed, the largest contributions of either sign.
     """
-    bench, saes = bench or Bench(), saes or {}
-    rows = explained_set(gallery, request, saes, bench)
-    query = query_vectors(gallery, request, _asked(request), backbone, bench)[0]
+    rows = explained_set(scene, request)
+    query = query_vectors(scene, request, _asked(request))[0]
     group = rows.leading_group(query)
     found = rows.attribution(query, group)
     order = found.order()[:top]
@@ -133,7 +122,7 @@ def why(
         k=rows.k,
         n=part.n,
         group_counts=dict(zip(part.groups, part.counts, strict=True)),
-        digests={"gallery": gallery.digest, "sae": saes[gallery.side].digest},
+        digests={"gallery": scene.gallery.digest, "sae": scene.sae().digest},
         leans=abs(_gap(rows.engine.scores(query), *_sides(part.labels, group))) > NOTHING,
     )
 
@@ -164,16 +153,12 @@ def _gap(scores: np.ndarray, first: np.ndarray, rest: np.ndarray) -> float:
 
 
 def find_smallest(
-    gallery: Gallery,
-    probe: Gallery,
+    scene: Scene,
     request: RankRequest,
     target_skew: float,
     size: int = 16,
     queries: Sequence[str] | None = None,
     explicit: Mapping[str, str] | None = None,
-    backbone: "Backbone | None" = None,
-    saes: SAEs | None = None,
-    bench: Bench | None = None,
     progress: Progress | None = None,
 ) -> SmallestEdit:
     """The path of `smallest_edit` for the request's query, or for several prompts at once, on the probe half alone.
@@ -182,11 +167,13 @@ def find_smallest(
     ----------
     queries : prompts that one edit should serve; None: the request's own query.
     explicit : query -> group that it names; an edit for many queries should leave these alone.
+
+    Many parameters: the question, the two bounds of the search, and what it must serve and spare.
     """
-    bench, saes, explicit = bench or Bench(), saes or {}, explicit or {}
-    found = probe_set(gallery, probe, request, saes, bench)
-    vectors = query_vectors(gallery, request, list(queries) if queries else _asked(request), backbone, bench)
-    named = query_vectors(gallery, request, list(explicit), backbone, bench) if explicit else ()
+    explicit = explicit or {}
+    found = probe_set(scene, request)
+    vectors = query_vectors(scene, request, list(queries) if queries else _asked(request))
+    named = query_vectors(scene, request, list(explicit)) if explicit else ()
     missing = sorted(set(explicit.values()) - set(found.part.groups))
     if missing:
         raise InputError(
@@ -225,42 +212,37 @@ class Confirmed:
 
 
 def confirm(
-    gallery: Gallery,
-    probe: Gallery,
+    scene: Scene,
     request: RankRequest,
     edit: Edit,
-    backbone: "Backbone | None" = None,
-    saes: SAEs | None = None,
     explicit: Mapping[str, str] | None = None,
-    draws: int = 20,
-    bench: Bench | None = None,
+    draws: int = RANDOM_DRAWS,
     progress: Progress | None = None,
 ) -> Confirmed:
     """The edit on the evaluation half: the ranking, random neurons, the published rule and the mean difference."""
-    bench, saes = bench or Bench(), saes or {}
-    evaluated = replace(request, half="evaluation", edits={gallery.side: edit}, method="neuron-edit")
-    select_part(gallery, evaluated, bench)  # says first whether there is an evaluation half
-    given = (backbone, saes)
+    side = scene.gallery.side
+    evaluated = replace(request, half="evaluation", edits={side: edit}, method="neuron-edit")
+    part_of(scene, evaluated)  # says first whether there is an evaluation half
 
     def rival(asked: RankRequest | Callable[[], RankRequest]) -> RankResult | str:
         try:
-            found = rank(gallery, asked() if callable(asked) else asked, *given, bench)
+            found = rank(scene, asked() if callable(asked) else asked)
             return found if found.reason is None else found.reason
         except InputError as error:
             return str(error)
 
     def ruled() -> RankRequest:
         rule = EditChoice("rule", rule="published")
-        neurons, _ = by_rule(probe_set(gallery, probe, request, saes, bench), rule)
-        return replace(evaluated, edits={gallery.side: rule.edit(neurons)})
+        neurons, _ = by_rule(probe_set(scene, request), rule)
+        return replace(evaluated, edits={side: rule.edit(neurons)})
 
     return Confirmed(
-        rank(gallery, evaluated, *given, bench),
-        controls(gallery, evaluated, *given, draws=draws, bench=bench, progress=progress),
-        utility_cost(gallery, evaluated, *given, explicit=explicit or {}, bench=bench),
+        rank(scene, evaluated),
+        controls(scene, evaluated, draws=draws, progress=progress),
+        utility_cost(scene, evaluated, explicit=explicit or {}),
         {
             "published rule, tau 0.5": rival(ruled),
-            "mean-difference projection": rival(replace(evaluated, edits={}, method="mean-difference")),
+            PROJECTION: rival(replace(evaluated, edits={}, method=PROJECTION_METHOD)),
         },
     )
 

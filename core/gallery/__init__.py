@@ -6,6 +6,7 @@ from core.gallery.gallery import Gallery, open_gallery
 from core.gallery.importing import import_gallery
 from core.gallery.ivf import GalleryIvf, build_ivf, open_ivf
 from core.gallery.labels import parse_where
+from core.gallery.one_source import import_from
 from core.gallery.sem_layout import import_sem
 from core.gallery.speed import Speed
 from core.gallery.split import split_halves
@@ -18,6 +19,7 @@ __all__ = [
     "Speed",
     "build_gallery",
     "build_ivf",
+    "import_from",
     "import_gallery",
     "import_sem",
     "open_gallery",

@@ -1,5 +1,6 @@
 """A gallery from items and a backbone: planned in chunks, kept, assembled; resumable, one bad file costs one item."""
 
+import dataclasses
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -8,18 +9,23 @@ from typing import Any, Literal
 import numpy as np
 
 from core.config import ATTACHES, Attach, InputError, Progress, digest_of, one_of
-from core.datasets.base import ItemTable, locate
+from core.datasets.base import ItemTable
 from core.datasets.images import ReadImage
+from core.datasets.picture_files import locate
 from core.gallery.chunks import Chunk, KeptChunk, work_through
 from core.gallery.embedding import Backbone, Job, embed_parts
 from core.gallery.gallery import Gallery
 from core.gallery.speed import EXACT, Speed
 from core.gallery.together import require_together
-from core.gallery.writing import About, finish_gallery, summarised, write_rows
-from core.store import PackedBlobs, publish, resumable_folder
+from core.gallery.writing import WAY, About, finish_gallery, summarised, write_rows
+from core.store import PackedBlobs, publish, refuse_existing, resumable_folder
+from core.tables import NO_REGROUP, Regroup
 
 CHUNK = 512
 """Items between two points at which an interrupted build can go on."""
+
+WORDS_SHOWN = 8
+"""Unknown words that a note names."""
 
 Embed = Callable[[Job, Iterable[range]], Iterator[Chunk]]
 """Embeds ranges of a job's rows; hands on a finished chunk for each, in their order."""
@@ -43,14 +49,15 @@ def build_gallery(
     speed: Speed = EXACT,
     embed: Embed = embed_parts,
     extra: Mapping[str, Any] | None = None,
+    regroup: Regroup = NO_REGROUP,
     replace: bool = False,
     progress: Progress | None = None,
 ) -> Gallery:
     """Embed items and make a gallery of them.
 
     An interrupted build goes on from its last chunk when it is started again, and gives the same bytes as one that
-    was not interrupted. An item that cannot be read is left out and listed in the manifest's problems. Embeddings are
-    stored as the model gives them, without normalisation.
+    was not interrupted. An item that cannot be read is left out and listed in the manifest. Embeddings are stored as
+    the model gives them, without normalisation.
 
     Parameters
     ----------
@@ -66,12 +73,15 @@ def build_gallery(
     speed : how pictures may be embedded faster at the price of slightly different numbers.
     embed : embeds ranges of items, here or elsewhere; see core.gallery.embedding.embed_parts.
     extra : further entries of the manifest.
+    regroup : what to do with the groups of the items' attributes first.
 
     Raises
     ------
     InputError
         `out` exists, the model lacks an attach point, no item at all can be used, or `together` is no column that
         could keep some of them together.
+
+    Many parameters: each is one choice of whoever makes a gallery, and stands in its manifest.
     """
     for attach in attaches:
         one_of(attach, ATTACHES, "attach point")
@@ -82,34 +92,37 @@ def build_gallery(
         raise InputError(
             f"{', '.join(speed.chosen)} was asked for {items.kind}; it is for pictures alone, leave it out"
         )
+    frame, said = regroup.applied(items.frame, items.source)
+    items = dataclasses.replace(items, frame=frame, notes=(*items.notes, *said))
     if together is not None:
         require_together(items.frame, together, items.source)
     out = Path(out)
+    refuse_existing(out, replace, WAY)
     if tokens < 0 or token_seed < 0:
         raise InputError(f"tokens were {tokens} with seed {token_seed}; expected whole numbers from 0")
     kept_places = {"pooled", *attaches, *(["residual"] if tokens else [])}
     wanted = tuple(attach for attach in ATTACHES if attach in kept_places)
     job = Job(items, backbone, wanted, np.dtype(dtype), batch, read or items.read, progress, tokens, token_seed, speed)
     dims = job.dims()
-    kept = {"tokens": {"per_item": tokens, "seed": token_seed}} if tokens else {}
-    more = {**kept, **({"speed": speed.chosen} if speed.chosen else {}), **(extra or {})}
-    said = items.source, items.licence, items.provenance, split_seed, whole, items.official, together, more
-    about = About(name or out.name, items.kind, *said)
+    drawn = {"tokens": {"per_item": tokens, "seed": token_seed}} if tokens else {}
+    more: dict[str, Any] = {**drawn, **({"speed": speed.chosen} if speed.chosen else {}), **(extra or {})}
+    about_items = items.source, items.licence, items.provenance, split_seed, whole, items.official, together, more
+    about = About(name or out.name, items.kind, *about_items)
     with resumable_folder(out, replace) as workplace:
         chunks = list(_work(job, workplace, embed))
-        problems = [*items.problems, *(problem for chunk in chunks for problem in chunk.problems)]
-        notes = [*items.notes, *backbone.notes, *speed.notes()]
+        left_out = [*items.left_out, *(one for chunk in chunks for one in chunk.left_out)]
+        notes = [*items.notes, *backbone.notes, *speed.notes(), *_unknown_words(job)]
         notes += summarised((note for chunk in chunks for note in chunk.notes), items.kind)
-        kept = np.concatenate([chunk.kept for chunk in chunks])
-        if not len(kept):
-            raise InputError(f"none of the {len(problems)} items of {items.source} could be used: {problems[0]}")
+        rows = np.concatenate([chunk.kept for chunk in chunks])
+        if not len(rows):
+            raise InputError(f"none of the {job.n} items of {items.source} could be used; {chunks[0].left_out[0]}")
         folder = workplace / "assembled"
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
-        _assemble(job, folder, chunks, len(kept), dims)
-        frame = items.frame.iloc[kept].reset_index(drop=True)
-        halves = None if items.halves is None else [items.halves[row] for row in kept]
-        finish_gallery(folder, frame, about, job.fingerprints(), notes, problems, halves)
+        _assemble(job, folder, chunks, len(rows), dims)
+        frame = items.frame.iloc[rows].reset_index(drop=True)
+        halves = None if items.halves is None else [items.halves[row] for row in rows]
+        finish_gallery(folder, frame, about, job.fingerprints(), notes, left_out, halves)
         publish(folder, out, replace)
     return Gallery(out)
 
@@ -121,8 +134,24 @@ def _work(job: Job, workplace: Path, embed: Embed) -> Iterator[KeptChunk]:
     parts = [range(start, min(start + CHUNK, job.n)) for start in range(0, job.n, CHUNK)]
     job.report(0)
     keys = _keys(job, parts)
-    yield from work_through(workplace, keys, lambda missing: embed(job, (parts[number] for number in missing)))
+    found = lambda number: job.report_kept(parts[number].stop)  # noqa: E731
+    yield from work_through(workplace, keys, lambda missing: embed(job, (parts[number] for number in missing)), found)
     job.report(job.n)
+
+
+def _unknown_words(job: Job) -> list[str]:
+    """A note on captions with words that a model with a closed list of words does not know."""
+    if job.side == "image" or getattr(job.backbone, "known_words", None) is None:
+        return []
+    found = [words for text in job.content(range(job.n)) if (words := job.backbone.unknown_words(text))]
+    if not found:
+        return []
+    words = list(dict.fromkeys(word for one in found for word in one))
+    more = f" and {len(words) - WORDS_SHOWN} more" if len(words) > WORDS_SHOWN else ""
+    return [
+        f"{len(found):,} of {job.n:,} captions hold words that the model does not know: "
+        f"{', '.join(words[:WORDS_SHOWN])}{more}"
+    ]
 
 
 def _keys(job: Job, parts: Sequence[range]) -> Iterator[str]:

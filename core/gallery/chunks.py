@@ -6,11 +6,16 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
 
 from core.store import atomic_file
+from core.tables import LeftOut
+
+LAYOUT = "2"
+"""Of a chunk's file, part of its key: a chunk of an older layout is made again."""
 
 
 @dataclass(frozen=True)
@@ -23,17 +28,18 @@ class Chunk:
     """Embeddings by attach point, (len(kept), d)."""
     thumbs: list[bytes] = field(default_factory=list)
     """JPEG of each kept item; empty where there are no pictures."""
-    problems: list[str] = field(default_factory=list)
+    left_out: list[LeftOut] = field(default_factory=list)
+    """The items that could not be used, in their order."""
     notes: list[str] = field(default_factory=list)
 
     def save(self, path: Path, key: str) -> None:
         """Write the chunk as an .npz without pickle, whole or not at all."""
-        packed = {
-            "key": np.array(key),
+        packed: dict[str, Any] = {
+            "key": np.array(f"{LAYOUT} {key}"),
             "kept": self.kept,
             "thumbs": np.frombuffer(b"".join(self.thumbs), dtype=np.uint8),
             "lengths": np.array([len(thumb) for thumb in self.thumbs], dtype=np.int64),
-            "words": np.array(json.dumps([self.problems, self.notes])),
+            "words": np.array(json.dumps([self.left_out, self.notes])),
             **{f"array_{attach}": rows for attach, rows in self.arrays.items()},
         }
         # Not synced: a chunk that a power cut damaged is noticed by its checksum and made again.
@@ -50,7 +56,7 @@ class KeptChunk:
     def matches(self, key: str) -> bool:
         """Whether the file is there, whole, and was made from the same items by the same model."""
         try:
-            return str(self._read("key")) == key
+            return str(self._read("key")) == f"{LAYOUT} {key}"
         except (OSError, ValueError, KeyError, BadZipFile, EOFError):
             return False
 
@@ -63,15 +69,15 @@ class KeptChunk:
         return self._read("kept")
 
     @property
-    def problems(self) -> list[str]:
-        return self._words[0]
+    def left_out(self) -> list[LeftOut]:
+        return [LeftOut(*one) for one in self._words[0]]
 
     @property
     def notes(self) -> list[str]:
         return self._words[1]
 
     @cached_property
-    def _words(self) -> list[list[str]]:
+    def _words(self) -> list[list[Any]]:
         return json.loads(str(self._read("words")))
 
     def array(self, attach: str) -> np.ndarray:
@@ -85,7 +91,10 @@ class KeptChunk:
 
 
 def work_through(
-    folder: Path, keys: Iterable[str], make: Callable[[Iterator[int]], Iterable[Chunk]]
+    folder: Path,
+    keys: Iterable[str],
+    make: Callable[[Iterator[int]], Iterable[Chunk]],
+    found: Callable[[int], None] | None = None,
 ) -> Iterator[KeptChunk]:
     """Chunk after chunk: the kept one where its key fits, else a new one, which is then kept.
 
@@ -95,6 +104,7 @@ def work_through(
         one, so that they may be costly.
     make : given the numbers of the missing chunks, makes these in this order. It may ask for further numbers before it
         hands on a chunk, which lets it prepare one chunk while it makes another.
+    found : told the number of each chunk that is there already.
     """
     asked: deque[tuple[KeptChunk, str | None]] = deque()
 
@@ -105,11 +115,14 @@ def work_through(
             asked.append((kept, None if there else key))
             if not there:
                 yield number
+            elif found is not None:
+                found(number)
 
     for chunk in make(missing()):
         while asked[0][1] is None:
             yield asked.popleft()[0]
-        kept, key = asked.popleft()
-        chunk.save(kept.path, key)
+        kept, made = asked.popleft()
+        assert made is not None, "a chunk was made that is there"
+        chunk.save(kept.path, made)
         yield kept
     yield from (kept for kept, _ in asked)

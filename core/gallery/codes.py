@@ -82,7 +82,7 @@ def _growing(path: Path, dtype: np.dtype) -> Iterator[Callable[[np.ndarray], Non
     def append(values: np.ndarray) -> None:
         nonlocal length
         length += len(values)
-        file.write(np.ascontiguousarray(values, dtype))
+        file.write(np.ascontiguousarray(values, dtype).data)
 
     with open(path, "wb") as file:
         header()

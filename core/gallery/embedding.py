@@ -5,18 +5,20 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypedDict, TypeVar
 
 import numpy as np
 from PIL import Image
 
 from core.backbones.token_draw import TokenDraw
-from core.config import Attach, Fingerprint, InputError, Progress, Side, digest_of
-from core.datasets.base import ItemTable, locate
-from core.datasets.images import PixelBudget, ReadImage, read_image, thumbnail_jpeg
+from core.config import KEPT, Attach, Fingerprint, InputError, Progress, Side, TowerPrecision, digest_of
+from core.datasets.base import ItemTable
+from core.datasets.images import PixelBudget, ReadImage, read_image
+from core.datasets.picture_files import locate
 from core.gallery.chunks import Chunk
 from core.gallery.speed import EXACT, GAP, Speed
 from core.readout import ReadoutArrays
+from core.tables import LeftOut
 
 WORKERS = min(32, (os.cpu_count() or 1) + 4)
 """Threads that read pictures while others are being embedded (Pillow works outside the interpreter's lock). They are
@@ -31,24 +33,45 @@ PIXEL_BUDGET = 256_000_000
 T = TypeVar("T")
 
 
+class Drawn(TypedDict, total=False):
+    """How tokens are drawn, as an argument of a model; empty where none are kept."""
+
+    tokens: TokenDraw
+
+
+class PictureOptions(Drawn, total=False):
+    """Arguments of a model for a batch of pictures; empty where nothing special is asked."""
+
+    precision: TowerPrecision
+    compiled: bool
+
+
 class Backbone(Protocol):
     """What a build asks of a model; see core.backbones."""
 
-    device: Any
-    notes: Sequence[str]
-
+    @property
+    def device(self) -> Any: ...
+    @property
+    def notes(self) -> Sequence[str]: ...
     def fingerprint(self, side: Side, attach: Attach, normalised: bool = False) -> Fingerprint: ...
     def dims(self, side: Side, attach: Attach) -> int | None: ...
     def why_not(self, side: Side, attach: Attach) -> str | None: ...
     def pixels(self, image: Image.Image) -> np.ndarray: ...
     def pixel_buffer(self, n: int) -> np.ndarray: ...
     def encode_pixels(
-        self, pixels: np.ndarray, attaches: Sequence[Attach], **how: Any
+        self,
+        pixels: np.ndarray,
+        attaches: Sequence[Attach],
+        *,
+        tokens: TokenDraw | None = None,
+        precision: TowerPrecision = "float32",
+        compiled: bool = False,
     ) -> Callable[[], Mapping[str, np.ndarray]]: ...
     def encode_texts(
-        self, texts: Sequence[str], attaches: Sequence[Attach], batch: int, **tokens: TokenDraw
+        self, texts: Sequence[str], attaches: Sequence[Attach], batch: int, *, tokens: TokenDraw | None = None
     ) -> Mapping[str, np.ndarray]: ...
     def truncated(self, text: str) -> bool: ...
+    def unknown_words(self, text: str) -> list[str]: ...
     def readout(self, side: Side) -> ReadoutArrays | None: ...
 
 
@@ -84,11 +107,16 @@ class Job:
     def ids(self, rows: Sequence[int]) -> list[str]:
         return self.items.frame["id"].iloc[_at(rows)].tolist()
 
-    def how(self, rows: Sequence[int]) -> dict[str, Any]:
+    def how(self, rows: Sequence[int]) -> PictureOptions:
         """Arguments of the backbone for the pictures of these rows; empty where nothing special is asked."""
-        return self.draw(rows) | {name: value for name, value in self.speed.chosen.items() if name != "reduced"}
+        options: PictureOptions = {**self.draw(rows)}
+        if self.speed.precision != EXACT.precision:
+            options["precision"] = self.speed.precision
+        if self.speed.compiled:
+            options["compiled"] = True
+        return options
 
-    def draw(self, rows: Sequence[int]) -> dict[str, TokenDraw]:
+    def draw(self, rows: Sequence[int]) -> Drawn:
         """How the tokens of these rows are drawn, as the backbone's argument; empty where none are kept."""
         if not self.tokens:
             return {}
@@ -100,16 +128,23 @@ class Job:
 
     def dims(self) -> dict[Attach, int]:
         """Columns by attach point; InputError where the model has no such place."""
-        found = {attach: self.backbone.dims(self.side, attach) for attach in self.attaches}
-        for attach, d in found.items():
+        columns: dict[Attach, int] = {}
+        for attach in self.attaches:
+            d = self.backbone.dims(self.side, attach)
             if d is None:
                 why = self.backbone.why_not(self.side, attach)
                 raise InputError(f"the model's {self.side} side has no {attach} attach point ({why}); leave it out")
-        return found  # type: ignore[return-value]
+            columns[attach] = d
+        return columns
 
     def report(self, done: int) -> None:
         if self.progress:
             self.progress(done, self.n, self.items.kind)
+
+    def report_kept(self, done: int) -> None:
+        """Say how far an earlier run had come, which took this one no time."""
+        if self.progress:
+            self.progress(done, self.n, f"{self.items.kind}: {KEPT}")
 
 
 def _at(rows: Sequence[int]) -> slice | list[int]:
@@ -128,7 +163,7 @@ def embed_parts(job: Job, parts: Iterable[range]) -> Iterator[Chunk]:
     Raises
     ------
     InputError
-        the model gives numbers that cannot be stored. Pictures that cannot be read go into their chunk's problems.
+        the model gives numbers that cannot be stored. Pictures that cannot be read are left out and listed.
     """
     return _embed_pictures(job, parts) if job.side == "image" else _embed_captions(job, parts)
 
@@ -224,7 +259,7 @@ class _Readers:
             with self.budget.share() as take:
                 read = self._read(file, take)
                 into[...] = self.job.backbone.pixels(read.image)
-                return _Prepared(thumbnail_jpeg(read.image), read.note)
+                return _Prepared(read.thumbnail(), read.note)
         except InputError as error:
             return error
 
@@ -264,13 +299,17 @@ def _begin(job: Job, batch: _Batch) -> _Running:
 def _finish(job: Job, running: _Running) -> Chunk:
     """What came of one batch."""
     batch, results = running.batch, running.results
+    prepared = [result for result in results if isinstance(result, _Prepared)]
     good = _good(results)
-    prepared = [results[i] for i in good]
     return Chunk(
         np.array([batch.rows[i] for i in good], dtype=np.int64),
         _stored(job, running.arrays(), [batch.files[i] for i in good]) if good else {},
         [picture.thumb for picture in prepared],
-        [str(result) for result in results if isinstance(result, InputError)],
+        [
+            LeftOut.of(name, str(result))
+            for name, result in zip(batch.files, results, strict=True)
+            if isinstance(result, InputError)
+        ],
         [picture.note for picture in prepared if picture.note],
     )
 
@@ -290,7 +329,7 @@ def _joined(chunks: Sequence[Chunk]) -> Chunk:
             for name in (filled[0].arrays if filled else ())
         },
         [thumb for chunk in chunks for thumb in chunk.thumbs],
-        [problem for chunk in chunks for problem in chunk.problems],
+        [one for chunk in chunks for one in chunk.left_out],
         [note for chunk in chunks for note in chunk.notes],
     )
 

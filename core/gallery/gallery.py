@@ -31,6 +31,7 @@ from core.gallery.labels import Labels
 from core.memo import Memo
 from core.readout import ReadoutArrays
 from core.store import PackedBlobs, read_json
+from core.tables import LeftOut, left_out_of
 from core.units import unit_rows
 
 SHIPPED = ("default", "default-probe", "default-attire", "default-captions")
@@ -81,7 +82,9 @@ class Gallery:
         self._made = Memo()
         try:
             check_sizes(self.path, self._manifest)
-            self._labels = Labels(self.path / "attributes.parquet", f"gallery {self.name}", self.together)
+            self._labels = Labels(
+                self.path / "attributes.parquet", f"gallery {self.name}", self.together, self.not_groups
+            )
             self._check_shapes()
         except (KeyError, TypeError, AttributeError) as error:
             raise InputError(
@@ -128,6 +131,19 @@ class Gallery:
         return list(self._labels.attributes)
 
     @property
+    def not_groups(self) -> dict[str, str]:
+        """Columns of the table that are no attributes (names, texts, numbers), and why."""
+        return dict(self._manifest.get("not_groups", {}))
+
+    @property
+    def left_out(self) -> tuple[LeftOut, ...]:
+        """What was given and is not in the gallery, by name; of older galleries what they list."""
+        listed = self._manifest.get("left_out")
+        if listed is None:
+            return tuple(LeftOut.of(line.split(" ")[0], line) for line in self._manifest.get("problems", []))
+        return left_out_of(listed)
+
+    @property
     def together(self) -> str | None:
         """Column by which items belong together (a scene, a person) and stay in one half; None where there is none."""
         return (self._manifest["split"].get("together") or {}).get("column")
@@ -137,8 +153,8 @@ class Gallery:
 
         An item without a value there has a number of its own.
         """
-        found = self._labels.clusters()
-        return None if found is None else found.numbers
+        clusters = self._labels.clusters()
+        return None if clusters is None else clusters.numbers
 
     def fingerprint(self, attach: Attach = "pooled") -> Fingerprint:
         """The model, place and treatment that the embeddings of `attach` came from."""
@@ -147,17 +163,19 @@ class Gallery:
 
     def info(self) -> dict[str, Any]:
         """What to know before any metric: counts, groups with unknowns, halves, fingerprints, provenance."""
-        said = ("schema", "name", "kind", "n", "licence", "provenance", "source", "split", "created_at", "software")
+        keys = ("schema", "name", "kind", "n", "licence", "provenance", "source", "split", "created_at", "software")
         halves = self._labels.halves()
         return {
-            **{key: self.manifest.get(key) for key in said},
+            **{key: self.manifest.get(key) for key in keys},
             "digest": self.digest,
             "attributes": {name: self.group_counts(name) for name in self.attributes},
             "halves": {half: int((halves == half).sum()) for half in ("probe", "evaluation")},
             "fingerprints": self.manifest["fingerprints"],
             "prompts": len(self.prompts),
             "notes": self.manifest.get("notes", []),
-            "problems": self.manifest.get("problem_count", 0),
+            "problems": len(self.left_out),
+            "left_out": [one.to_json() for one in self.left_out],
+            "not_groups": self.not_groups,
         }
 
     # --- items --------------------------------------------------------------------------------------------------
@@ -168,11 +186,16 @@ class Gallery:
         return self._labels.table
 
     def item_id(self, i: int) -> str:
-        return self._labels.column("id")[int(i)].as_py()
+        return self._ids()[int(i)].as_py()
 
     def item_ids(self, rows: np.ndarray) -> list[str]:
         """The ids of several rows at once."""
-        return self._labels.column("id").take(pa.array(np.asarray(rows, dtype=np.int64))).to_pylist()
+        return self._ids().take(pa.array(np.asarray(rows, dtype=np.int64))).to_pylist()
+
+    def _ids(self) -> pa.Array:
+        ids = self._labels.column("id")
+        assert ids is not None, "every gallery has ids"
+        return ids
 
     def text(self, i: int) -> str:
         """The caption of item i; "" for an image."""
@@ -308,12 +331,12 @@ class Gallery:
 
         They come as one matrix, or as blocks of consecutive rows that need not fit in memory together, with d_sae.
         """
-        if sparse.issparse(codes):
-            if codes.shape[0] != self.n:
-                raise InputError(
-                    f"codes of {codes.shape[0]} rows were given for the {self.n} items of gallery {self.name}"
-                )
-            codes, d_sae = [codes], codes.shape[1]
+        if d_sae is None:
+            matrix = sparse.csr_matrix(codes)
+            rows, d_sae = matrix.shape
+            if rows != self.n:
+                raise InputError(f"codes of {rows} rows were given for the {self.n} items of gallery {self.name}")
+            codes = [matrix]
         write_codes(self.path, sae_digest, codes, (self.n, d_sae), progress)
         self._made.forget(("codes", sae_digest))
         written = self.codes(sae_digest)
@@ -374,8 +397,10 @@ class Gallery:
     def _map(self, name: str) -> np.ndarray:
         try:
             return np.load(self.path / name, mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
-            raise InputError(f"{self.path / name} cannot be read as an array ({error}); make it again") from None
+        except (OSError, ValueError, EOFError):
+            raise InputError(
+                f"{self.path / name} cannot be read as an array: it is damaged or cut; make it again"
+            ) from None
 
     def _require(self, attach: Attach) -> None:
         if not self.has(attach):

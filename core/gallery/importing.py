@@ -2,23 +2,36 @@
 
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
-from core.config import UNKNOWN, Fingerprint, InputError, Progress, digest_of, one_of
-from core.datasets.base import NOT_STATED, locate
-from core.datasets.images import read_image, thumbnail_jpeg
-from core.datasets.tables import attribute_columns, read_table, require_filled, require_unique
+from core.config import UNKNOWN, Fingerprint, InputError, Progress, Side, digest_of, one_of
+from core.datasets.base import NOT_STATED
+from core.datasets.captions import COLUMNS
+from core.datasets.images import read_image
+from core.datasets.picture_files import PictureFiles, plain_name, require_one_row_each
 from core.gallery.chunks import Chunk, KeptChunk, work_through
+from core.gallery.embedding_files import Rows, open_rows
 from core.gallery.gallery import Gallery
 from core.gallery.together import require_together
-from core.gallery.writing import About, finish_gallery, summarised, write_frame, write_rows
-from core.store import BROKEN_ARRAY, PackedBlobs, publish, resumable_folder
+from core.gallery.writing import WAY, About, finish_gallery, summarised, write_frame, write_rows
+from core.store import PackedBlobs, publish, refuse_existing, resumable_folder
+from core.tables import (
+    NO_REGROUP,
+    LeftOut,
+    Regroup,
+    Table,
+    attribute_columns,
+    read_table,
+    require_filled,
+    require_unique,
+)
 from core.units import BLOCK_ROWS, norms
 
 CHUNK = 512
@@ -26,6 +39,11 @@ CHUNK = 512
 
 UNIT_TOLERANCE = {"float16": 4e-3, "float32": 1e-4, "float64": 1e-4}
 """How far from 1 the length of a normalised row may be: rounding of the stored numbers, with room."""
+
+SAME_PROMPT = 1e-6
+"""Difference of two embeddings of one prompt, relative to their length, that is rounding."""
+
+NO_PICTURE = "its picture is not in the folder; the row is in the gallery without one"
 
 
 def import_gallery(
@@ -44,18 +62,21 @@ def import_gallery(
     split_seed: int = 0,
     whole: Literal["probe", "evaluation"] | None = None,
     together: str | None = None,
+    array: str | None = None,
+    regroup: Regroup = NO_REGROUP,
     replace: bool = False,
     progress: Progress | None = None,
 ) -> Gallery:
     """Make a gallery of embeddings that another program computed.
 
     Numbers are stored as they are given (float64 as float32). Whether rows are normalised is measured and recorded;
-    the weights are recorded as unknown. A picture that cannot be read leaves its row without a thumbnail and is
-    listed in the manifest's problems.
+    the weights are recorded as unknown. Where the embeddings' file says which item each row is of, rows are put into
+    the table's order by that. A picture that is not there or cannot be read leaves its row without a thumbnail and is
+    listed as left out.
 
     Parameters
     ----------
-    embeddings : (n, d) array, .npy, or .npz with one array or one called `embeddings`.
+    embeddings : (n, d) array, or a file of one; see `open_rows`.
     table : one row an embedding, in their order: column `file` or `id` (captions: `text` or `caption`); the others
         are attributes.
     model_name : the model that made the embeddings, as its users would recognise it.
@@ -63,100 +84,180 @@ def import_gallery(
     together : column of the table whose equal values (a scene, a person, a film) stay in one half; see
         `build_gallery`.
     texts, text_table : embeddings of known prompts, and their table with the column `prompt`.
+    array : which of several arrays of `embeddings` (and of `texts`, where it has one of this name) is meant.
+    regroup : what to do with the groups of the table first.
 
     Raises
     ------
     InputError
         arrays, tables and pictures that do not fit together or hold NaN, infinite or zero rows; names row and file.
+
+    Many parameters: each is one choice of whoever makes a gallery, and stands in its manifest.
     """
     one_of(kind, ("images", "captions"), "kind")
     out = Path(out)
     if not model_name.strip():
         raise InputError("the model name was empty; give the name of the model that made the embeddings")
-    frame = _items(Path(table), kind)
+    refuse_existing(out, replace, WAY)
+    read = _items(Path(table), kind)
+    rows = open_rows(embeddings, "embeddings", array)
+    return import_rows(
+        rows,
+        read,
+        str(table),
+        model_name=model_name,
+        out=out,
+        images=images,
+        prompts=open_prompts(texts, text_table, rows.array.shape[1], rows.name, array),
+        kind=kind,
+        name=name,
+        licence=licence,
+        provenance=provenance,
+        split_seed=split_seed,
+        whole=whole,
+        together=together,
+        regroup=regroup,
+        replace=replace,
+        progress=progress,
+    )
+
+
+def import_rows(
+    rows: Rows,
+    read: Table,
+    table: str,
+    *,
+    model_name: str,
+    out: Path,
+    images: Path | None = None,
+    prompts: "Prompts | None" = None,
+    kind: Literal["images", "captions"] = "images",
+    name: str | None = None,
+    licence: str | None = None,
+    provenance: str | None = None,
+    split_seed: int = 0,
+    whole: Literal["probe", "evaluation"] | None = None,
+    together: str | None = None,
+    regroup: Regroup = NO_REGROUP,
+    replace: bool = False,
+    progress: Progress | None = None,
+) -> Gallery:
+    """`import_gallery` of embeddings and a table that are open already; `table` is what messages call it.
+
+    Many parameters: each is one choice of whoever makes a gallery, and stands in its manifest.
+    """
+    frame, said = regroup.applied(read.frame, table)
+    order, frame, lost = _in_order(rows, frame, table)
     if together is not None:
-        require_together(frame, together, str(table))
-    rows, said = open_rows(embeddings, "embeddings")
-    _require_same_length(len(rows), said, frame, str(table))
-    prompts = open_prompts(texts, text_table, rows.shape[1], said)
+        require_together(frame, together, table)
     if images is not None and not Path(images).is_dir():
         raise InputError(f"{images} is no folder; expected the folder that the column 'file' starts from")
     if images is not None and "file" not in frame.columns:
         raise InputError(f"{table} has no column 'file', so pictures cannot be found; add it or leave out the pictures")
+    notes = [*read.notes, *said, *rows.notes, *(prompts.notes if prompts else ())]
+    if order is not None:
+        notes.append(f"{rows.name}: rows were put into the order of {Path(table).name} by the ids that it holds")
+    left_out = [*read.left_out, *lost]
 
-    extra = {"prompts_provenance": f"imported from {prompts[2]}"} if prompts else {}
-    source = f"{said} with {Path(table).name}"
+    extra = {"prompts_provenance": f"imported from {prompts.name}"} if prompts else {}
+    source = f"{rows.name} with {Path(table).name}"
     said_of = licence or NOT_STATED, provenance or NOT_STATED
     about = About(name or out.name, kind, source, *said_of, split_seed, whole, None, together, extra)
     with resumable_folder(out, replace) as workplace:
         folder = workplace / "assembled"
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
-        normalised = copy_rows(rows, folder / "pooled.npy", said, frame["id"])
-        side = "image" if kind == "images" else "text"
-        fingerprint = Fingerprint(model_name.strip(), UNKNOWN, side, "pooled", rows.shape[1], normalised=normalised)
+        normalised = copy_rows(rows.array, folder / "pooled.npy", rows.name, frame["id"], order, progress)
+        side: Side = "image" if kind == "images" else "text"
+        d = int(rows.array.shape[1])
+        fingerprint = Fingerprint(model_name.strip(), UNKNOWN, side, "pooled", d, normalised=normalised)
         if prompts:
-            copy_rows(prompts[0], folder / "prompts.npy", prompts[2], prompts[1]["prompt"])
-            write_frame(folder / "prompts.parquet", prompts[1])
-        problems, notes = (
-            _pictures(frame, Path(images), workplace, folder, progress) if images is not None else ([], [])
-        )
-        finish_gallery(folder, frame, about, {"pooled": fingerprint}, notes, problems)
+            prompts.write(folder)
+        if images is not None:
+            without, more = _pictures(frame, Path(images), workplace, folder, progress)
+            left_out, notes = [*left_out, *without], [*notes, *more]
+        finish_gallery(folder, frame, about, {"pooled": fingerprint}, notes, left_out)
         publish(folder, out, replace)
     return Gallery(out)
+
+
+def _in_order(rows: Rows, frame: pd.DataFrame, table: str) -> tuple[np.ndarray | None, pd.DataFrame, list[LeftOut]]:
+    """For each row of the table the row of its embedding (None: they lie in order), the table, and who has no partner.
+
+    InputError where the file has no ids and other rows than the table, or none of its ids is one of the table.
+    """
+    n = int(rows.array.shape[0])
+    if rows.ids is None:
+        if n != len(frame):
+            raise InputError(
+                f"{rows.name} has {n} rows but {table} has {len(frame)}; expected one table row an embedding, in order"
+            )
+        return None, frame, []
+    keys = [plain_name(one) for one in rows.ids]
+    own = {column: [plain_name(one) for one in frame[column]] for column in ("id", "file") if column in frame.columns}
+    known = set(keys)
+    numbered = keys in ([str(row) for row in range(n)], [str(row + 1) for row in range(n)])
+    if numbered and n == len(frame) and known != set(own["id"]):
+        return None, frame, []  # row numbers, which say nothing of the table
+    column = max(own, key=lambda name: sum(one in known for one in own[name]))
+    there = np.array([one in known for one in own[column]], dtype=bool)
+    if not there.any():
+        raise InputError(
+            f"no id of {rows.name} (the first is {rows.ids[0]!r}) is an {column} of {table} (the first is "
+            f"{frame[column].iloc[0]!r}); give both the same ids"
+        )
+    place: dict[str, int] = {}
+    for row, key in enumerate(keys):
+        if place.setdefault(key, row) != row:
+            raise InputError(f"{rows.name} has two rows for {rows.ids[row]!r} ({place[key] + 1} and {row + 1})")
+    taken = set(own[column])
+    lost = [
+        LeftOut(rows.ids[row], f"an embedding without a row of {Path(table).name}")
+        for row in range(n)
+        if keys[row] not in taken
+    ]
+    lost += [LeftOut(one, f"a row without an embedding in {rows.name}") for one in frame.loc[~there, "id"]]
+    order = np.array([place[one] for one in np.array(own[column], dtype=object)[there]], dtype=np.int64)
+    frame = frame[there].reset_index(drop=True)
+    return None if (order == np.arange(n)[: len(order)]).all() and len(order) == n else order, frame, lost
 
 
 # --- arrays -----------------------------------------------------------------------------------------------------
 
 
-def open_rows(source: Path | np.ndarray, what: str) -> tuple[np.ndarray, str]:
-    """An array (n, d) of floats, memory-mapped where it can be, and its name for messages."""
-    rows, name = (source, what) if isinstance(source, np.ndarray) else (_load(Path(source)), Path(source).name)
-    if rows.ndim != 2 or rows.shape[0] < 1 or rows.shape[1] < 1:
-        raise InputError(f"{name} has shape {rows.shape}; expected {what} as (rows, columns), one row an item")
-    if rows.dtype.name not in UNIT_TOLERANCE:
-        raise InputError(f"{name} holds {rows.dtype}; expected {', '.join(UNIT_TOLERANCE)}")
-    return rows, name
+def copy_rows(
+    rows: Any,
+    path: Path,
+    name: str,
+    ids: pd.Series,
+    order: np.ndarray | None = None,
+    progress: Progress | None = None,
+) -> bool:
+    """Copy rows to `path`, checking each; True where all have length one (up to the rounding of their type).
 
-
-def _load(path: Path) -> np.ndarray:
-    try:
-        loaded = np.load(path, mmap_mode="r", allow_pickle=False)
-    except FileNotFoundError:
-        raise InputError(f"{path} does not exist; expected embeddings as .npy or .npz") from None
-    except BROKEN_ARRAY as error:
-        reason = " ".join(str(error).split())
-        raise InputError(
-            f"{path} cannot be read as an array ({reason}); expected .npy or .npz without pickle"
-        ) from None
-    if isinstance(loaded, np.ndarray):
-        return loaded
-    with loaded:
-        names = loaded.files
-        chosen = "embeddings" if "embeddings" in names else names[0] if len(names) == 1 else None
-        if chosen is None:
-            raise InputError(f"{path} holds the arrays {', '.join(names)}; expected one, or one called 'embeddings'")
-        try:
-            return loaded[chosen]
-        except BROKEN_ARRAY as error:
-            raise InputError(f"{path} cannot be read ({error}); expected numbers without pickle") from None
-
-
-def copy_rows(rows: np.ndarray, path: Path, name: str, ids: pd.Series) -> bool:
-    """Copy rows to `path`, checking each; True where all have length one (up to the rounding of their type)."""
+    Parameters
+    ----------
+    order : row of `rows` for each one written; None: all, as they lie.
+    """
+    n, d = len(rows) if order is None else len(order), int(rows.shape[1])
     dtype = np.dtype(np.float16 if rows.dtype == np.float16 else np.float32)
     furthest = 0.0
 
-    def blocks():
+    def blocks() -> Iterator[np.ndarray]:
         nonlocal furthest
-        for start in range(0, len(rows), BLOCK_ROWS):
+        for start in range(0, n, BLOCK_ROWS):
+            wanted: Any = slice(start, start + BLOCK_ROWS)
+            if order is not None:
+                wanted = order[wanted]
             with np.errstate(over="ignore"):  # float64 beyond float32 becomes infinite and is refused below
-                block = np.asarray(rows[start : start + BLOCK_ROWS]).astype(dtype)
+                block = np.asarray(rows[wanted]).astype(dtype)
+            if progress:
+                progress(min(start + BLOCK_ROWS, n), n, "embeddings")
             _require_sound(block, start, name, ids)
             furthest = max(furthest, float(np.abs(norms(block) - 1).max()))
             yield block
 
-    write_rows(path, blocks(), *rows.shape, dtype)
+    write_rows(path, blocks(), n, d, dtype)
     return furthest <= UNIT_TOLERANCE[rows.dtype.name]
 
 
@@ -172,48 +273,116 @@ def _require_sound(block: np.ndarray, start: int, name: str, ids: pd.Series) -> 
 # --- tables -----------------------------------------------------------------------------------------------------
 
 
-def _items(table: Path, kind: str) -> pd.DataFrame:
+def _items(table: Path, kind: str) -> Table:
     """The table with an `id` of its own for every row, and `file` or `text` in place."""
-    frame = read_table(table, need=("file", "id") if kind == "images" else ("text", "caption"))
+    return as_items(read_table(table, need=("file", "id") if kind == "images" else COLUMNS), kind, str(table))
+
+
+def as_items(read: Table, kind: str, table: str) -> Table:
+    """A table as the items of a gallery: ids that differ, names of pictures in one form, what a gallery has first."""
+    frame = read.frame.copy(deep=False)
     if kind == "captions" and "text" not in frame.columns:
-        frame = frame.rename(columns={"caption": "text"})
+        frame = frame.rename(columns={next(one for one in COLUMNS if one in frame.columns): "text"})
     if "half" in frame.columns:
         raise InputError(f"{table}: the column name 'half' is taken by the gallery's split; rename the column")
-    if "id" not in frame.columns:
+    own = "id" in frame.columns
+    if "file" in frame.columns:
+        require_filled(frame, "file", table)
+        plain = [plain_name(file) for file in frame["file"]]
+        if not own:
+            require_one_row_each(frame["file"].tolist(), plain, table)
+        frame["file"] = pd.Series(plain, dtype="str", index=frame.index)
+    if not own:
         numbers = pd.Series(range(1, len(frame) + 1)).astype("str")
         frame.insert(0, "id", frame["file"] if "file" in frame.columns else numbers)
+    left_out = list(read.left_out)
     for column in ("file" if kind == "images" else "text", "id"):
         if column in frame.columns:
-            require_filled(frame, column, str(table))
-    require_unique(frame, "id", str(table))
+            require_filled(frame, column, table)
+    require_unique(frame, "id", table)
     first = [column for column in ("id", "file", "text") if column in frame.columns]
-    return frame[[*first, *attribute_columns(frame)]]
+    return Table(frame[[*first, *attribute_columns(frame)]], read.notes, tuple(left_out))
 
 
-def _require_same_length(n: int, said: str, frame: pd.DataFrame, table: str) -> None:
-    if n != len(frame):
-        raise InputError(
-            f"{said} has {n} rows but {table} has {len(frame)}; expected one table row an embedding, in order"
-        )
+@dataclass(frozen=True)
+class Prompts:
+    """Known prompts: their embeddings, their table, and what messages call them."""
+
+    rows: Rows
+    frame: pd.DataFrame
+    keep: np.ndarray
+    """Rows that are kept: of a repeated prompt the first."""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        return self.rows.name
+
+    def write(self, folder: Path) -> None:
+        """Their files in a gallery's folder."""
+        whole = len(self.keep) == len(self.rows.array)
+        order = None if whole else self.keep
+        copy_rows(self.rows.array, folder / "prompts.npy", self.name, self.frame["prompt"], order)
+        write_frame(folder / "prompts.parquet", self.frame)
 
 
 def open_prompts(
-    texts: Path | np.ndarray | None, text_table: Path | None, d: int, said: str
-) -> tuple[np.ndarray, pd.DataFrame, str] | None:
-    """Embeddings of known prompts, their table and their name; None where there are none."""
+    texts: Path | np.ndarray | None, text_table: Path | None, d: int, said: str, array: str | None = None
+) -> Prompts | None:
+    """Known prompts; None where there are none. A prompt that is repeated with the same embedding is one."""
     if (texts is None) != (text_table is None):
         lone, other = ("text embeddings", "their table") if text_table is None else ("a text table", "its embeddings")
         raise InputError(f"{lone} came without {other}; give both or neither")
     if texts is None or text_table is None:
         return None
-    rows, name = open_rows(texts, "text embeddings")
-    frame = read_table(text_table, need=("prompt",))
-    _require_same_length(len(rows), name, frame, str(text_table))
+    rows = _text_rows(texts, array)
+    read = read_table(text_table, need=("prompt",))
+    frame, n = read.frame, int(rows.array.shape[0])
+    if n != len(frame):
+        raise InputError(
+            f"{rows.name} has {n} rows but {text_table} has {len(frame)}; expected one table row an embedding, in order"
+        )
     require_filled(frame, "prompt", str(text_table))
-    require_unique(frame, "prompt", str(text_table))
-    if rows.shape[1] != d:
-        raise InputError(f"{name} has {rows.shape[1]} columns but {said} has {d}; both must come from one model")
-    return rows, frame, name
+    if rows.array.shape[1] != d:
+        raise InputError(
+            f"{rows.name} has {rows.array.shape[1]} columns but {said} has {d}; both must come from one model"
+        )
+    keep = _once_each(rows, frame["prompt"], str(text_table))
+    notes = list(read.notes)
+    if len(keep) < n:
+        notes.append(
+            f"{n - len(keep)} prompts of {Path(text_table).name} are repeated with the same embedding: kept once"
+        )
+    return Prompts(rows, frame.iloc[keep].reset_index(drop=True), keep, tuple(notes))
+
+
+def _text_rows(texts: Path | np.ndarray, array: str | None) -> Rows:
+    """The text embeddings; the array's name is meant for them where their file has it."""
+    try:
+        return open_rows(texts, "text embeddings", array)
+    except InputError:
+        if array is None:
+            raise
+        return open_rows(texts, "text embeddings")
+
+
+def _once_each(rows: Rows, prompts: pd.Series, table: str) -> np.ndarray:
+    """Rows of the first of each prompt; InputError naming a prompt that has two embeddings."""
+    repeated = prompts.duplicated().to_numpy()
+    if not repeated.any():
+        return np.arange(len(prompts))
+    first: dict[str, int] = {}
+    for row, prompt in enumerate(prompts):
+        before = first.setdefault(prompt, row)
+        if before == row:
+            continue
+        a, b = (np.asarray(rows.array[one : one + 1], dtype=np.float64) for one in (before, row))
+        if not np.linalg.norm(a - b) <= SAME_PROMPT * np.linalg.norm(a):
+            raise InputError(
+                f"{table}: prompt {prompt!r} is in row {before + 1} and again in row {row + 1} with another embedding; "
+                "keep one of them"
+            )
+    return np.flatnonzero(~repeated)
 
 
 # --- pictures ---------------------------------------------------------------------------------------------------
@@ -221,36 +390,52 @@ def open_prompts(
 
 def _pictures(
     frame: pd.DataFrame, root: Path, workplace: Path, folder: Path, progress: Progress | None
-) -> tuple[list[str], list[str]]:
-    """Pack a thumbnail of every item; returns the problems and the notes."""
-    files = frame["file"].tolist()
-    parts = [files[start : start + CHUNK] for start in range(0, len(files), CHUNK)]
+) -> tuple[list[LeftOut], list[str]]:
+    """Pack a thumbnail of every item; returns the pictures that are not there or cannot be read, and notes."""
+    files, given = PictureFiles(root), frame["file"].tolist()
+    found = [files.find(file) for file in given]
+    lost = [
+        LeftOut(file, NO_PICTURE + files.near(file)) for file, name in zip(given, found, strict=True) if name is None
+    ]
+    if len(lost) == len(given):
+        raise InputError(
+            f"none of the {len(given)} pictures is in {root} (the first is {given[0]!r}{files.near(given[0])}); give "
+            "the folder that the column 'file' starts from"
+        )
+    names = [name or "" for name in found]
+    parts = [names[start : start + CHUNK] for start in range(0, len(names), CHUNK)]
     keys = [digest_of(["thumbs", str(root.resolve()), *part]) for part in parts]
     chunks: list[KeptChunk] = []
     for chunk in work_through(workplace, keys, lambda missing: (_thumbs(parts[number], root) for number in missing)):
         chunks.append(chunk)
         if progress:
-            progress(min(len(chunks) * CHUNK, len(files)), len(files), "pictures")
-    problems = [problem for chunk in chunks for problem in chunk.problems]
-    if len(problems) == len(files):
-        raise InputError(f"none of the {len(files)} pictures could be read: {problems[0]}")
+            progress(min(len(chunks) * CHUNK, len(names)), len(names), "pictures")
+    broken = [
+        LeftOut(one.name, f"{one.reason}; the row is in the gallery without it") for c in chunks for one in c.left_out
+    ]
+    if len(broken) + len(lost) == len(names):
+        raise InputError(f"none of the {len(names)} pictures could be read; {chunks[0].left_out[0]}")
     PackedBlobs.write(folder, "thumbs", (thumb for chunk in chunks for thumb in chunk.thumbs()))
-    return problems, summarised((note for chunk in chunks for note in chunk.notes), "pictures")
+    return [*lost, *broken], summarised((note for chunk in chunks for note in chunk.notes), "pictures")
 
 
-def _thumbs(files: Sequence[str], root: Path) -> Chunk:
-    def attempt(file: str) -> tuple[bytes, str | None] | InputError:
+def _thumbs(names: Sequence[str], root: Path) -> Chunk:
+    """Thumbnails of pictures by their names below the root; an empty name has none."""
+
+    def attempt(name: str) -> tuple[bytes, str | None] | InputError:
+        if not name:
+            return b"", None
         try:
-            read = read_image(locate(root, file), file)
-            return thumbnail_jpeg(read.image), read.note
+            read = read_image(root / name, name)
+            return read.thumbnail(), read.note
         except InputError as error:
             return error
 
-    chunk = Chunk(np.arange(len(files)))
+    chunk = Chunk(np.arange(len(names)))
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for result in pool.map(attempt, files):
+        for name, result in zip(names, pool.map(attempt, names), strict=True):
             if isinstance(result, InputError):
-                chunk.problems.append(str(result))
+                chunk.left_out.append(LeftOut.of(name, str(result)))
                 chunk.thumbs.append(b"")
                 continue
             thumb, note = result

@@ -101,8 +101,8 @@ def _queries(gallery: Gallery, seed: int, given: np.ndarray | None) -> tuple[np.
         return given.astype(np.float32), "query embeddings that were given"
     if gallery.prompts:
         chosen = rng.permutation(len(gallery.prompts))[:QUERIES]
-        found = [gallery.prompt_embedding(gallery.prompts[i]) for i in np.sort(chosen)]
-        return np.stack(found).astype(np.float32), "known prompts of the gallery"
+        known = [gallery.prompt_embedding(gallery.prompts[i]) for i in np.sort(chosen)]
+        return np.stack([row for row in known if row is not None]).astype(np.float32), "known prompts of the gallery"
     rows = np.sort(rng.permutation(gallery.n)[:QUERIES])
     return np.array(gallery.embeddings("pooled")[rows], np.float32), "items of the gallery, not prompts"
 
@@ -158,10 +158,10 @@ def _exact_lists(
     """The list of each row of every query's exact ranking (m, depth)."""
     depth = min(DEPTH, len(x))
     at_once = max(1, SCORES_BYTES // (4 * len(x)))
-    found = []
+    lists = []
     for start in range(0, len(queries), at_once):
         for scores in times(x, queries[start : start + at_once]):
-            found.append(nearest[best_rows(scores / lengths, depth)])
+            lists.append(nearest[best_rows(scores / lengths, depth)])
         if progress is not None:
-            progress(len(found), len(queries), "measuring recall")
-    return np.stack(found)
+            progress(len(lists), len(queries), "measuring recall")
+    return np.stack(lists)

@@ -12,9 +12,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from core.config import UNKNOWN, InputError
-from core.datasets.tables import RESERVED
 from core.gallery.together import Clusters, clusters_of
 from core.memo import Memo
+from core.tables import RESERVED
 
 CROSS = " x "
 """Between the attributes of an intersection and between its groups: "gender x race", "Female x White"."""
@@ -25,21 +25,25 @@ GROUPS_SHOWN = 30
 class Labels:
     """A gallery's attributes.parquet: one row an item, every column text, missing values allowed."""
 
-    def __init__(self, path: Path, owner: str, together: str | None = None) -> None:
-        self._path, self._owner, self._together = path, owner, together
+    def __init__(
+        self, path: Path, owner: str, together: str | None = None, others: Mapping[str, str] | None = None
+    ) -> None:
+        self._path, self._owner, self._together, self._others = path, owner, together, dict(others or {})
         self._made = Memo()
         try:
             self.n = pq.read_metadata(path).num_rows
             self._names: list[str] = pq.read_schema(path).names
-        except (OSError, pa.ArrowException) as error:
-            raise InputError(f"{path} cannot be read as Parquet ({error}); make the gallery again") from None
+        except (OSError, pa.ArrowException):
+            raise InputError(
+                f"{path} cannot be read as Parquet: it is damaged or cut; make the gallery again"
+            ) from None
         if together is not None and together not in self._names:
             raise InputError(f"{path} has no column {together!r}, which the manifest names; make the gallery again")
 
     @cached_property
     def attributes(self) -> list[str]:
-        """Names of the attribute columns; what items belong together by is none of them."""
-        return [name for name in self._names if name not in (*RESERVED, self._together)]
+        """Names of the attribute columns; what items belong together by, and what is no groups, is none of them."""
+        return [name for name in self._names if name not in (*RESERVED, self._together, *self._others)]
 
     @property
     def table(self) -> pd.DataFrame:
@@ -53,15 +57,22 @@ class Labels:
         read = lambda: pq.read_table(self._path, columns=[name])[name].combine_chunks()  # noqa: E731
         return self._made(("column", name), read)
 
+    def _there(self, name: str) -> pa.Array:
+        """A column that the gallery has for certain."""
+        column = self.column(name)
+        assert column is not None, f"{self._path} has no column {name}"
+        return column
+
     def halves(self) -> np.ndarray:
         """ "probe" or "evaluation" for each item (n,)."""
-        return self._made("half", lambda: self.column("half").to_numpy(zero_copy_only=False))
+        return self._made("half", lambda: self._there("half").to_numpy(zero_copy_only=False))
 
     def clusters(self) -> Clusters | None:
         """Which items belong together; None where nothing says so."""
-        if self._together is None:
+        together = self._together
+        if together is None:
             return None
-        return self._made("clusters", lambda: clusters_of(self.column(self._together).to_pandas()))
+        return self._made("clusters", lambda: clusters_of(self._there(together).to_pandas()))
 
     def numbered(self, attribute: str) -> tuple[list[str], np.ndarray]:
         """Sorted groups of an attribute, and each item's place among them: int32 (n,), -1 unknown.
@@ -85,6 +96,8 @@ class Labels:
                     if len(self.attributes) < 2
                     else f"; intersections are written as {CROSS.join(self.attributes[:2])!r}"
                 )
+                if part in self._others:
+                    raise InputError(f"{self._owner}: {part!r} is no attribute ({self._others[part]}); known: {known}")
                 raise InputError(f"{self._owner} has no attribute {part!r}; known: {known}{hint}")
         if len(set(parts)) < len(parts):
             raise InputError(f"the intersection {attribute!r} names an attribute twice; give each once")
@@ -100,7 +113,7 @@ class Labels:
         return sorted({CROSS.join(cell) for cell in every} - present)
 
     def _number(self, attribute: str) -> tuple[list[str], np.ndarray]:
-        column = self.column(attribute)
+        column = self._there(attribute)
         groups = sorted(pc.unique(column.drop_null()).to_pylist())
         place = pc.index_in(column, value_set=pa.array(groups, column.type))
         numbers = place.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int32)

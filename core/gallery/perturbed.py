@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -57,6 +57,7 @@ PERTURBATIONS: Mapping[str, Perturbation] = {
 """Changes that leave a person's picture the same to anybody who looks at it, by name."""
 
 
+@runtime_checkable
 class ImageModel(Protocol):
     """What embeds the pictures; see core.backbones."""
 

@@ -8,13 +8,14 @@ import pandas as pd
 
 from core.config import Fingerprint, InputError, Progress
 from core.datasets.base import NOT_STATED
-from core.datasets.tables import attribute_columns, read_table, require_unique
 from core.datasets.utkface import age_band
+from core.gallery.embedding_files import open_rows
 from core.gallery.gallery import Gallery
-from core.gallery.importing import copy_rows, open_prompts, open_rows
+from core.gallery.importing import copy_rows, open_prompts
 from core.gallery.together import require_together
-from core.gallery.writing import About, finish_gallery, write_frame
-from core.store import publish, read_array, resumable_folder
+from core.gallery.writing import WAY, About, finish_gallery
+from core.store import publish, read_array, refuse_existing, resumable_folder
+from core.tables import NO_REGROUP, Regroup, Table, attribute_columns, read_table, require_unique
 
 FOLDS = ("train_indices.npy", "val_indices.npy")
 OPEN_CLIP = {
@@ -38,6 +39,7 @@ def import_sem(
     provenance: str | None = None,
     split_seed: int = 0,
     together: str | None = None,
+    regroup: Regroup = NO_REGROUP,
     replace: bool = False,
     progress: Progress | None = None,
 ) -> Gallery:
@@ -57,19 +59,26 @@ def import_sem(
     Raises
     ------
     InputError : files that are missing, damaged or do not fit together; names the file.
+
+    Many parameters: each is one choice of whoever makes a gallery, and stands in its manifest.
     """
     root, out = Path(root), Path(out)
     if not root.is_dir():
         raise InputError(f"{root} is no folder; expected metadata.feather and CLIP_<model>_embeddings.npy")
+    refuse_existing(out, replace, WAY)
     path = _embeddings(root, model_name)
     model = _model(path)
-    frame = _metadata(root / "metadata.feather")
+    read = _metadata(root / "metadata.feather")
+    frame, said = regroup.applied(read.frame, "metadata.feather")
     if together is not None:
         require_together(frame, together, "metadata.feather")
-    rows, said = open_rows(path, "embeddings")
+    opened = open_rows(path, "embeddings")
+    rows = opened.array
     if len(rows) != len(frame):
-        raise InputError(f"{said} has {len(rows)} rows but metadata.feather has {len(frame)}; take them together")
-    prompts = open_prompts(texts, text_table, rows.shape[1], said)
+        raise InputError(
+            f"{opened.name} has {len(rows)} rows but metadata.feather has {len(frame)}; take them together"
+        )
+    prompts = open_prompts(texts, text_table, rows.shape[1], opened.name)
     folds = _folds(root, len(frame))
     official = None if folds is None else "first of SEM's folds: train is probe, val is evaluation"
     about = About(
@@ -81,15 +90,13 @@ def import_sem(
         split_seed,
         official=official,
         together=together,
-        extra={"prompts_provenance": f"imported from {prompts[2]}"} if prompts else {},
+        extra={"prompts_provenance": f"imported from {prompts.name}"} if prompts else {},
     )
     with resumable_folder(out, replace) as workplace:
         folder = workplace / "assembled"
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
-        normalised = copy_rows(rows, folder / "pooled.npy", said, frame["id"])
-        if progress:
-            progress(len(rows), len(rows), "embeddings")
+        normalised = copy_rows(rows, folder / "pooled.npy", opened.name, frame["id"], progress=progress)
         known = OPEN_CLIP.get(model)
         fingerprint = Fingerprint(
             known or model,
@@ -101,13 +108,13 @@ def import_sem(
             normalised=normalised,
         )
         if prompts:
-            copy_rows(prompts[0], folder / "prompts.npy", prompts[2], prompts[1]["prompt"])
-            write_frame(folder / "prompts.parquet", prompts[1])
-        halves = None
+            prompts.write(folder)
+        halves: list[str] | None = None
         if folds is not None:
             np.save(folder / "folds.npy", folds)
-            halves = np.where(np.isin(np.arange(len(frame)), folds[0]), "evaluation", "probe")
-        finish_gallery(folder, frame, about, {"pooled": fingerprint}, halves=halves)
+            halves = np.where(np.isin(np.arange(len(frame)), folds[0]), "evaluation", "probe").tolist()
+        notes = [*read.notes, *said, *(prompts.notes if prompts else ())]
+        finish_gallery(folder, frame, about, {"pooled": fingerprint}, notes, read.left_out, halves=halves)
         publish(folder, out, replace)
     return Gallery(out)
 
@@ -131,9 +138,10 @@ def _model(path: Path) -> str:
     return path.name.removeprefix("CLIP_").removesuffix("_embeddings.npy")
 
 
-def _metadata(path: Path) -> pd.DataFrame:
+def _metadata(path: Path) -> Table:
     """The table with ids of its own, the file, and attributes in words."""
-    frame = read_table(path, need=("file_path", "file_name"))
+    read = read_table(path, need=("file_path", "file_name"))
+    frame = read.frame
     key = "file_path" if "file_path" in frame.columns else "file_name"
     columns = {"id": frame[key], "file": frame[key]}
     drop = {"file_path", "file_name", "service_test", "split", "half", "id", "file", "text"}
@@ -149,7 +157,7 @@ def _metadata(path: Path) -> pd.DataFrame:
         columns.pop("Male", None)
     table = pd.DataFrame(columns)
     require_unique(table, "id", str(path))
-    return table[["id", "file", *attribute_columns(table)]]
+    return Table(table[["id", "file", *attribute_columns(table)]], read.notes, read.left_out)
 
 
 def _folds(root: Path, n: int) -> np.ndarray | None:

@@ -35,12 +35,12 @@ class Speed:
 
     def notes(self) -> list[str]:
         """What people should know of it."""
-        said = {
+        in_words = {
             "precision": f"embedded in {self.precision} (autocast): values differ from float32 by about 1 %",
             "compiled": "embedded by a compiled model: values differ from the model's own in the last digits",
             "reduced": f"large JPEG files were decoded at a reduced size, at least {GAP} times what the model reads",
         }
-        return [said[name] for name in self.chosen]
+        return [in_words[name] for name in self.chosen]
 
 
 EXACT = Speed()

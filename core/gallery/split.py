@@ -43,8 +43,8 @@ def _strata(frame: pd.DataFrame, attributes: Sequence[str]) -> tuple[np.ndarray,
         codes, values = pd.factorize(frame[name])  # -1: missing
         stratum, _ = pd.factorize(stratum * (len(values) + 1) + codes + 1)
     _, first = np.unique(stratum, return_index=True)
-    values = frame[list(attributes)].iloc[first].astype(object)
-    return stratum, list(values.where(values.notna(), None).itertuples(index=False, name=None)) or [()]
+    rows = frame[list(attributes)].iloc[first].astype(object)
+    return stratum, list(rows.where(rows.notna(), None).itertuples(index=False, name=None)) or [()]
 
 
 def _who_begins(combinations: list[tuple], sizes: np.ndarray, seed: int) -> np.ndarray:

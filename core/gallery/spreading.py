@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
 
@@ -12,6 +12,9 @@ from core.datasets.base import ItemTable
 from core.gallery.chunks import Chunk
 from core.gallery.embedding import Backbone, Job, embed_parts
 from core.gallery.gallery import Gallery, open_gallery
+
+Plan = Callable[[ItemTable, Backbone], Job]
+"""How a job is done, without what it is done to and by."""
 
 
 def spread_parts(cluster: Cluster, load: Callable[[], Backbone], job: Job, parts: Iterable[range]) -> Iterator[Chunk]:
@@ -24,8 +27,10 @@ def spread_parts(cluster: Cluster, load: Callable[[], Backbone], job: Job, parts
     ----------
     load : followed by every worker: the job's model, for the device that the job's own one is on.
     """
-    plan = replace(job, items=_slice(job.items, range(1)), backbone=None, progress=None)
     import torch
+
+    settings = {f.name: getattr(job, f.name) for f in fields(Job) if f.name not in ("items", "backbone", "progress")}
+    plan: Plan = partial(Job, **settings)
 
     asked: deque[range] = deque()
 
@@ -35,7 +40,8 @@ def spread_parts(cluster: Cluster, load: Callable[[], Backbone], job: Job, parts
             yield _slice(job.items, part)
 
     gpu = str(job.backbone.device).startswith("cuda")
-    for chunk in cluster.map(partial(_embedder, load, plan, torch.get_num_threads()), slices(), gpu):
+    chunks: Iterator[Chunk] = cluster.map(partial(_embedder, load, plan, torch.get_num_threads()), slices(), gpu)
+    for chunk in chunks:
         part = asked.popleft()
         yield replace(chunk, kept=chunk.kept + part.start)
         job.report(part.stop)
@@ -59,7 +65,7 @@ def _slice(items: ItemTable, part: range) -> ItemTable:
     return ItemTable(frame, items.kind, items.source, root)
 
 
-def _embedder(load: Callable[[], Backbone], plan: Job, threads: int) -> Callable[[ItemTable], Chunk]:
+def _embedder(load: Callable[[], Backbone], plan: Plan, threads: int) -> Callable[[ItemTable], Chunk]:
     """What a worker does with the items it is sent, in as many threads as one process: their number decides how sums
     are split, and so their last digits.
     """
@@ -69,7 +75,7 @@ def _embedder(load: Callable[[], Backbone], plan: Job, threads: int) -> Callable
     backbone = load()
 
     def embed(items: ItemTable) -> Chunk:
-        (chunk,) = embed_parts(replace(plan, items=items, backbone=backbone), [range(len(items.frame))])
+        (chunk,) = embed_parts(plan(items, backbone), [range(len(items.frame))])
         return chunk
 
     return embed

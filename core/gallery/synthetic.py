@@ -9,8 +9,8 @@ import pandas as pd
 
 from core.config import Fingerprint, InputError, Progress, digest_of
 from core.gallery.gallery import Gallery
-from core.gallery.writing import About, finish_gallery, write_rows
-from core.store import publish, resumable_folder
+from core.gallery.writing import WAY, About, finish_gallery, write_rows
+from core.store import publish, refuse_existing, resumable_folder
 from core.units import BLOCK_ROWS
 
 ATTRIBUTES = {"gender": {"Female": 0.45, "Male": 0.55}, "age": {"young": 0.5, "middle": 0.3, "old": 0.2}}
@@ -35,6 +35,7 @@ def synth_gallery(
     """
     if n < 1 or d < 2:
         raise InputError(f"n was {n} and d was {d}; expected at least 1 row of at least 2 columns")
+    refuse_existing(Path(out), replace, WAY)
     numbers = {name: _assigned(n, list(shares.values()), seed, name) for name, shares in ATTRIBUTES.items()}
     frame = pd.DataFrame({"id": pd.Series(np.arange(n)).astype("str")})
     for name, shares in ATTRIBUTES.items():
@@ -42,13 +43,14 @@ def synth_gallery(
     about = About(
         Path(out).name, "images", f"synthetic, n {n}, d {d}, seed {seed}", "CC0-1.0", "numbers drawn at random"
     )
-    model = {"weights": digest_of(["synthetic", d, seed]), "side": "image", "attach": "pooled", "d": d}
+    weights = digest_of(["synthetic", d, seed])
+    fingerprint = Fingerprint("synthetic", weights, side="image", attach="pooled", d=d, normalised=False)
     with resumable_folder(Path(out), replace) as workplace:
         folder = workplace / "assembled"
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
         write_rows(folder / "pooled.npy", _blocks(n, d, seed, numbers, progress), n, d, np.dtype(np.float32))
-        finish_gallery(folder, frame, about, {"pooled": Fingerprint("synthetic", **model, normalised=False)})
+        finish_gallery(folder, frame, about, {"pooled": fingerprint})
         publish(folder, Path(out), replace)
     return Gallery(Path(out))
 

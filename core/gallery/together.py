@@ -9,7 +9,7 @@ import pandas as pd
 import scipy.sparse as sparse
 
 from core.config import InputError
-from core.datasets.tables import RESERVED
+from core.tables import RESERVED
 
 PASSES = 5
 """Rounds of moving single clusters to the other half; later ones hardly ever find anything left to do."""
@@ -48,18 +48,18 @@ def require_together(frame: pd.DataFrame, column: str, source: str) -> Clusters:
     if column not in frame.columns:
         there = ", ".join(name for name in frame.columns if name not in RESERVED) or "none"
         raise InputError(f"{source} has no column {column!r} that could keep rows together; its columns are: {there}")
-    found = clusters_of(frame[column])
-    if found.n == len(frame):
+    clusters = clusters_of(frame[column])
+    if clusters.n == len(frame):
         raise InputError(
             f"{source}: no two rows have the same {column!r}, so it keeps nothing together; give a column whose "
             "values repeat (a scene, a person), or leave --together out"
         )
-    if found.n == 1:
+    if clusters.n == 1:
         raise InputError(
             f"{source}: all {len(frame)} rows have the same {column!r}, so they cannot be split into halves; give a "
             "column with at least two values, or leave --together out"
         )
-    return found
+    return clusters
 
 
 def split_together(frame: pd.DataFrame, attributes: Sequence[str], column: str, seed: int) -> np.ndarray:

@@ -17,14 +17,14 @@ import pyarrow.parquet as pq
 
 from core.config import Fingerprint, InputError
 from core.datasets.base import NOT_STATED
-from core.datasets.tables import attribute_columns
 from core.gallery.checking import SCHEMA
 from core.gallery.split import split_halves
 from core.gallery.together import Clusters, require_together, split_together
 from core.store import file_digest, write_json
+from core.tables import LeftOut, attribute_columns, label_notes, not_groups
 
-PROBLEMS_SHOWN = 1000
-"""Problems listed one by one in the manifest; all are counted."""
+WAY = ", or replace it with --replace"
+"""What follows "choose another name" where a gallery is there already."""
 
 LIBRARIES = ("numpy", "pillow", "pyarrow", "pandas", "torch", "open_clip_torch", "transformers")
 
@@ -75,23 +75,32 @@ def finish_gallery(
     folder: Path,
     frame: pd.DataFrame,
     about: About,
-    fingerprints: Mapping[str, Fingerprint],
+    fingerprints: Mapping[Any, Fingerprint],
     notes: Sequence[str] = (),
-    problems: Sequence[str] = (),
+    left_out: Sequence[LeftOut] = (),
     halves: Sequence[str] | None = None,
 ) -> None:
     """Write what comes last into a folder that holds the arrays already: the table with its halves, the manifest.
 
+    Columns that are no groups (see core.tables.not_groups) are kept, named in the manifest and no attributes; the
+    halves are drawn without them. What a person should know of the groups goes into the notes.
+
     Parameters
     ----------
+    left_out : every row, file and picture that was given and is not in the gallery.
     halves : the half of each row by an official split, which `about.official` describes. Where it divides what is to
         stay together, the halves are drawn by the seed instead, and a note says so.
 
     Raises
     ------
     InputError : `about.together` is no column, or one that keeps nothing or everything together.
+
+    Many parameters: the parts of a manifest.
     """
-    attributes, notes = attribute_columns(frame), list(notes)
+    columns, notes = attribute_columns(frame), list(notes)
+    others = not_groups(frame, [name for name in columns if name != about.together])
+    attributes = [name for name in columns if name not in others]
+    notes += [note for name in attributes if name != about.together for note in label_notes(name, frame[name])]
     clusters = None if about.together is None else require_together(frame, about.together, about.source)
     if clusters is not None and clusters.alone:
         notes.append(f"{clusters.alone} items have no {about.together}: each is by itself, together with no other")
@@ -114,8 +123,8 @@ def finish_gallery(
     else:
         half = split_halves(frame, attributes, about.split_seed)
     first = [name for name in ("id", "file", "text") if name in frame.columns]
-    halves = pd.Series(half, index=frame.index, name="half", dtype="str")
-    write_frame(folder / "attributes.parquet", pd.concat([frame[first], halves, frame[attributes]], axis=1))
+    column = pd.Series(half, index=frame.index, name="half", dtype="str")
+    write_frame(folder / "attributes.parquet", pd.concat([frame[first], column, frame[columns]], axis=1))
     files = sorted(path for path in folder.iterdir() if path.is_file())
     manifest = {
         "schema": SCHEMA,
@@ -131,8 +140,8 @@ def finish_gallery(
         "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "software": dict(software()),
         "notes": notes,
-        "problems": list(problems[:PROBLEMS_SHOWN]),
-        "problem_count": len(problems),
+        "left_out": [one.to_json() for one in left_out],
+        **({"not_groups": others} if others else {}),
         **about.extra,
     }
     write_json(folder / "manifest.json", manifest)

@@ -1,22 +1,19 @@
 """What an intervention is: a pure function from stored embeddings to debiased ones, and what it says about itself."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import scipy.sparse as sparse
 
 from core.config import Attach, Edit, InputError, Side
+from core.readout import ReadoutArrays
 from core.registry import Registry
+from core.saes.folder import Numbers
 
-if TYPE_CHECKING:
-    from core.saes.base import SAE
-
-Readout = Callable[[np.ndarray], np.ndarray]
-"""Residuals (n, d_model) to pooled embeddings (n, d); see core.readout."""
 Arrays = Mapping[str, np.ndarray]
 NO_EDIT = Edit()
 """No neuron switched: what methods without neurons are called with."""
@@ -67,11 +64,11 @@ class Needs:
 
     def words(self) -> list[str]:
         """Every need in words."""
-        found = ["chosen neurons"] if self.edit else []
-        found += [ROLE_WORDS["sae"]] if self.sae else []
-        found += [ROLE_WORDS[role] for role in self.prompts]
-        found += [ROLE_WORDS["references"]] if self.references else []
-        return found + (["a short training"] if self.training else [])
+        needs = ["chosen neurons"] if self.edit else []
+        needs += [ROLE_WORDS["sae"]] if self.sae else []
+        needs += [ROLE_WORDS[role] for role in self.prompts]
+        needs += [ROLE_WORDS["references"]] if self.references else []
+        return needs + (["a short training"] if self.training else [])
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,14 +79,22 @@ class Texts:
     """Embeddings (n, d), un-normalised."""
     sizes: tuple[int, ...]
     """Rows of each block (group, content or pair), in order; they add up to n."""
-    x: np.ndarray | None = None
+    at_sae: np.ndarray | None = None
     """Embeddings (n, d_in) at the SAE's attach point; None: `pooled`."""
 
     def __post_init__(self) -> None:
-        if self.x is None:
-            object.__setattr__(self, "x", self.pooled)
         if sum(self.sizes) != len(self.pooled):
             raise InputError(f"blocks of {sum(self.sizes)} texts were given for {len(self.pooled)} embeddings")
+
+    @property
+    def x(self) -> np.ndarray:
+        """Embeddings (n, d_in) at the SAE's attach point."""
+        return self.pooled if self.at_sae is None else self.at_sae
+
+    @property
+    def labels(self) -> np.ndarray:
+        """Number of the block of each row (n,): its group, where there is a block for every group."""
+        return np.repeat(np.arange(len(self.sizes)), self.sizes)
 
     def blocks(self, at: Attach | Literal["x"] = "pooled") -> list[np.ndarray]:
         """The rows of each block; `at` "x" gives them at the SAE's attach point."""
@@ -105,12 +110,13 @@ class References:
     """Embeddings (m, d), un-normalised."""
     labels: np.ndarray
     """Place of each row's group in `Evidence.groups` (m,); every row has one."""
-    x: np.ndarray | None = None
+    at_sae: np.ndarray | None = None
     """Embeddings (m, d_in) at the SAE's attach point; None: `pooled`."""
 
-    def __post_init__(self) -> None:
-        if self.x is None:
-            object.__setattr__(self, "x", self.pooled)
+    @property
+    def x(self) -> np.ndarray:
+        """Embeddings (m, d_in) at the SAE's attach point."""
+        return self.pooled if self.at_sae is None else self.at_sae
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,10 +128,12 @@ class Evidence:
     texts: Mapping[str, Texts] = field(default_factory=dict)
     """By role; only roles that are shared by all queries."""
     references: References | None = None
-    sae: "SAE | None" = None
+    sae: Numbers | None = None
     """SAE of the side that the method changes."""
     missing: Mapping[str, str] = field(default_factory=dict)
     """Why a role or the references are not there."""
+    side: Side = "image"
+    """Of the searched items; queries are texts."""
 
     def text(self, role: Role) -> Texts:
         """The texts of a role; InputError saying what is missing and why."""
@@ -138,7 +146,7 @@ class Evidence:
             raise lacking("references", self.missing.get("references"))
         return self.references
 
-    def require_sae(self) -> "SAE":
+    def require_sae(self) -> Numbers:
         if self.sae is None:
             raise lacking("sae", self.missing.get("sae"))
         return self.sae
@@ -157,12 +165,12 @@ class Material:
     pooled: np.ndarray
     """Stored pooled embeddings (n, d), un-normalised."""
     attach: Attach = "pooled"
-    x: np.ndarray | None = None
+    at_sae: np.ndarray | None = None
     """Embeddings (n, d_in) at the SAE's attach point; None: `pooled`."""
     codes: sparse.spmatrix | None = None
     """Codes z (n, F) of `x`; CSC is fastest where few neurons are switched."""
-    sae: "SAE | None" = None
-    readout: Readout | None = None
+    sae: Numbers | None = None
+    readout: ReadoutArrays | None = None
     """From `x` to `pooled`; needed at the residual attach point."""
     paraphrases: tuple[np.ndarray, ...] | None = None
     """For each row the embeddings (m, d_in) of its paraphrases, the row itself first."""
@@ -172,8 +180,6 @@ class Material:
     """The codes by row, where they are at hand."""
 
     def __post_init__(self) -> None:
-        if self.x is None:
-            object.__setattr__(self, "x", self.pooled)
         if self.attach == "residual" and self.readout is None:
             raise InputError(
                 "edits at the residual attach point need the readout that follows it, and these embeddings came "
@@ -181,11 +187,16 @@ class Material:
             )
 
     @property
+    def x(self) -> np.ndarray:
+        """Embeddings (n, d_in) at the SAE's attach point."""
+        return self.pooled if self.at_sae is None else self.at_sae
+
+    @property
     def nbytes(self) -> int:
         """Memory that this material keeps alive; mapped files take none."""
         codes = 0 if self.codes is None else self.codes.data.nbytes + self.codes.indices.nbytes
         arrays = {id(a): a for a in (self.pooled, self.x) if not isinstance(a, np.memmap)}
-        return codes + sum(a.nbytes for a in arrays.values())
+        return codes + sum(int(a.nbytes) for a in arrays.values())
 
     @cached_property
     def codes_by_row(self) -> sparse.csr_matrix:
@@ -195,8 +206,9 @@ class Material:
     def at(self, rows: np.ndarray | slice) -> "Material":
         """Some of the rows, in any order; texts that belong to rows are left out."""
         codes = None if self.codes is None else self.codes_by_row[rows].tocsc()
+        x = None if self.at_sae is None else self.at_sae[rows]
         return replace(
-            self, pooled=self.pooled[rows], x=self.x[rows], codes=codes, by_row=None, paraphrases=None, augmented=None
+            self, pooled=self.pooled[rows], at_sae=x, codes=codes, by_row=None, paraphrases=None, augmented=None
         )
 
     @cached_property
@@ -211,9 +223,18 @@ class Material:
 
     def require_codes(self) -> sparse.spmatrix:
         """The codes; InputError where the intervention was given none."""
-        if self.codes is None or self.sae is None:
-            raise InputError(f"editing neurons of the {self.side} side needs an SAE of that side; choose one")
+        self.require_sae()
+        if self.codes is None:
+            raise self._no_sae()
         return self.codes
+
+    def require_sae(self) -> Numbers:
+        if self.sae is None:
+            raise self._no_sae()
+        return self.sae
+
+    def _no_sae(self) -> InputError:
+        return InputError(f"editing neurons of the {self.side} side needs an SAE of that side; choose one")
 
     def require_paraphrases(self) -> tuple[np.ndarray, ...]:
         if self.paraphrases is None:
@@ -239,7 +260,7 @@ class Material:
     def _of_sae(self, name: str) -> np.ndarray:
         self.require_codes()
         dtype = np.result_type(self.x.dtype, np.float32)
-        return self.sae.arrays()[name].astype(dtype, copy=False)
+        return self.require_sae().arrays()[name].astype(dtype, copy=False)
 
 
 class Intervention(ABC):
@@ -271,6 +292,10 @@ class Intervention(ABC):
 
     @abstractmethod
     def __call__(self, material: Material, edit: Edit = NO_EDIT, fitted: Any = None) -> np.ndarray: ...
+
+    def remarks(self, material: Material, fitted: Any = None) -> tuple[str, ...]:
+        """What people have to know of these rows besides the result, one line each: guarantees, rows that turn."""
+        return ()
 
     def on_arrays(self, arrays: Arrays) -> dict[str, np.ndarray]:
         """The method on bare arrays named as its paper's recorded values are; `out` is the result."""

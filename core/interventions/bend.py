@@ -38,12 +38,12 @@ def prototypes(e0: np.ndarray, references: np.ndarray, labels: np.ndarray, k: in
     """
     references = np.asarray(references, dtype=np.float64)
     likeness = references @ unit(e0).mean(axis=0)
-    found = []
+    means = []
     for label in np.unique(labels):
         rows = np.flatnonzero(labels == label)
         nearest = rows[np.argsort(-likeness[rows], kind="stable")[:k]]
-        found.append(references[nearest].mean(axis=0))
-    return np.stack(found)
+        means.append(references[nearest].mean(axis=0))
+    return np.stack(means)
 
 
 def equalised(e0: np.ndarray, anchors: np.ndarray) -> np.ndarray:

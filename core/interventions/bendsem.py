@@ -1,23 +1,22 @@
 """BendSEM: SEM_bi first, then BendVLM's second step."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from core.config import Edit
 from core.interventions.arrays import Reader
-from core.interventions.base import INTERVENTIONS, NO_EDIT, Arrays, Evidence, Material, Needs
-from core.interventions.bendvlm import BendEvidence, step2_on_arrays
+from core.interventions.base import INTERVENTIONS, NO_EDIT, Arrays, Evidence, Intervention, Material, Needs
+from core.interventions.bendvlm import BendFit, step2_on_arrays
 from core.interventions.sem_bi import SEMbi
 from core.interventions.sem_family import SEM_ARRAYS
 from core.interventions.sem_scores import SEMScores
 
 
 @dataclass(frozen=True, eq=False)
-class BendSEMEvidence:
+class BendSEMFit:
     scores: SEMScores
-    bend: BendEvidence
+    bend: BendFit
 
     @property
     def nbytes(self) -> int:
@@ -25,7 +24,7 @@ class BendSEMEvidence:
 
 
 @INTERVENTIONS.register("bendsem")
-class BendSEM(SEMbi):
+class BendSEM(Intervention):
     """e = normalise(e0 - Q Q^T e0) with e0 the output of SEM_bi and Q as in BendVLM."""
 
     title = "BendSEM"
@@ -34,20 +33,23 @@ class BendSEM(SEMbi):
         "until it is equally near to the best fitting pictures of every group. The pictures stay as they are."
     )
     formula = r"e = \frac{e_0 - Q Q^\top e_0}{\lVert e_0 - Q Q^\top e_0\rVert}, \qquad e_0 = \mathrm{SEM}_{bi}(q)"
+    paper = SEMbi.paper
+    changes = "query"
     cost = "SEM and one look at the labelled items for each query"
-    fitted_as = None
     needs = Needs(sae=True, prompts=("diverse", "bias", "paraphrases"), references=True)
     array_names = (*SEM_ARRAYS, "ref_emb", "ref_label", "num_neighbors")
 
-    def fit(self, evidence: Evidence) -> BendSEMEvidence:
-        return BendSEMEvidence(super().fit(evidence), BendEvidence.of(evidence))
+    def fit(self, evidence: Evidence) -> BendSEMFit:
+        return BendSEMFit(SEMbi().fit(evidence), BendFit.of(evidence))
 
-    def __call__(self, material: Material, edit: Edit = NO_EDIT, fitted: Any = None) -> np.ndarray:
-        modulated = super().__call__(material, edit, fitted and fitted.scores)
+    def __call__(self, material: Material, edit: Edit = NO_EDIT, fitted: BendSEMFit | None = None) -> np.ndarray:
+        if fitted is None:
+            return SEMbi()(material, edit)  # which says what is missing
+        modulated = SEMbi()(material, edit, fitted.scores)
         return fitted.bend.bent(modulated).astype(modulated.dtype) if len(modulated) else modulated
 
     def on_arrays(self, arrays: Arrays) -> dict[str, np.ndarray]:
-        found = super().on_arrays(arrays)
-        e0 = found["out"]
+        sem = SEMbi().on_arrays(arrays)
+        e0 = sem["out"]
         bent = step2_on_arrays(Reader(arrays, "bendsem"), e0.astype(np.float64), e0.dtype)
-        return {**found, "e0": e0, **bent}
+        return {**sem, "e0": e0, **bent}

@@ -14,7 +14,7 @@ from core.units import unit
 
 
 @dataclass(frozen=True, eq=False)
-class BendEvidence:
+class BendFit:
     """What both steps look at."""
 
     spurious: np.ndarray
@@ -29,12 +29,12 @@ class BendEvidence:
         return self.references.nbytes + self.labels.nbytes + self.spurious.nbytes
 
     @classmethod
-    def of(cls, evidence: Evidence) -> "BendEvidence":
-        found = evidence.require_references()
-        none = np.zeros((0, found.pooled.shape[1]))
+    def of(cls, evidence: Evidence) -> "BendFit":
+        references = evidence.require_references()
+        none = np.zeros((0, references.pooled.shape[1]))
         spurious = evidence.text("spurious").pooled if "spurious" in evidence.texts else none
-        k = NEIGHBOURS.get(len(np.unique(found.labels)), NEIGHBOURS_ELSE)
-        return cls(spurious, unit(found.pooled), found.labels, k)
+        k = NEIGHBOURS.get(len(np.unique(references.labels)), NEIGHBOURS_ELSE)
+        return cls(spurious, unit(references.pooled), references.labels, k)
 
     def bent(self, e0: np.ndarray) -> np.ndarray:
         """Step 2 for each query (Q, d) by itself, with its own neighbours; unit rows, float64."""
@@ -69,8 +69,8 @@ class BendVLM(Intervention):
     needs = Needs(references=True, wanted=("spurious", "augmented"))
     array_names = ("query_emb", "spurious_emb", "augmentation_emb", "ref_emb", "ref_label", "num_neighbors")
 
-    def fit(self, evidence: Evidence) -> BendEvidence:
-        return BendEvidence.of(evidence)
+    def fit(self, evidence: Evidence) -> BendFit:
+        return BendFit.of(evidence)
 
     def __call__(self, material: Material, edit: Edit = NO_EDIT, fitted: Any = None) -> np.ndarray:
         stored = material.stored()

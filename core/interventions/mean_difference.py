@@ -27,8 +27,8 @@ class MeanDifference(Intervention):
 
     def fit(self, evidence: Evidence) -> np.ndarray:
         """V (d, r)."""
-        found = evidence.require_references()
-        return row_space(mean_differences(found.pooled, found.labels))
+        references = evidence.require_references()
+        return row_space(mean_differences(references.pooled, references.labels))
 
     def __call__(self, material: Material, edit: Edit = NO_EDIT, fitted: Any = None) -> np.ndarray:
         return without(material.stored(), fitted)

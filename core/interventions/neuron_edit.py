@@ -83,7 +83,7 @@ def code_change(codes: sparse.spmatrix, W_dec: np.ndarray, edit: Edit) -> tuple[
     switched = list(edit.neurons)
     z = codes.tocsc()[:, switched]
     directions = W_dec[switched]
-    strengths, gammas = (np.array(own, dtype=W_dec.dtype) for own in (edit.each_strength, edit.each_gamma))
+    strengths, gammas = (np.array(each, dtype=W_dec.dtype) for each in (edit.each_strength, edit.each_gamma))
     if not gammas.any():
         by_row = z.tocsr()
         rows = np.flatnonzero(np.diff(by_row.indptr))
@@ -110,6 +110,8 @@ def edit_tokens(
     ----------
     h : hidden states (..., d).
     z : codes (..., F), zeros where a neuron is off.
+
+    Many parameters: the symbols of the published formula.
     """
     h = np.asarray(h)
     if alpha == 0.0:

@@ -82,9 +82,9 @@ class OrthCali(Intervention):
         read.fits("spurious_emb", each >= 2, "at least two rows, as pairs of them are calibrated")
         lam = read.number("lam", 0.0) if "lam" in arrays else LAMBDA
         pairs = np.concatenate([differences(block) for block in np.split(candidates, len(query))])
-        found = Calibration.of(spurious, pairs, lam)
+        calibration = Calibration.of(spurious, pairs, lam)
         query, dtype = unit(query), query.dtype
-        return {"out": unit(remainder(query, query @ found.P.T)).astype(dtype)}
+        return {"out": unit(remainder(query, query @ calibration.P.T)).astype(dtype)}
 
 
 def differences(rows: np.ndarray) -> np.ndarray:

@@ -63,6 +63,7 @@ class Prism(Intervention):
         return train_prism(texts.pooled, texts.sizes)
 
     def __call__(self, material: Material, edit: Edit = NO_EDIT, fitted: PrismMap | None = None) -> np.ndarray:
+        assert fitted is not None, "it is fitted before it is asked"
         stored = material.stored()
         return remainder(stored, stored @ fitted.W.T.astype(stored.dtype))
 

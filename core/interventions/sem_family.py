@@ -32,7 +32,7 @@ class SEMIntervention(Intervention):
     cost = "about 10 ms a query at 16,384 neurons; scores once for each SAE and attribute"
     changes = "query"
     fitted_as: ClassVar[str | None] = "sem"
-    array_names = SEM_ARRAYS
+    array_names: ClassVar[tuple[str, ...]] = SEM_ARRAYS
 
     def fit(self, evidence: Evidence) -> SEMScores:
         sae = evidence.require_sae()
@@ -56,9 +56,9 @@ class SEMIntervention(Intervention):
         hdeb, others = np.zeros_like(scores.bias), x[None][:0] if more is None else more[1:]
         if self.biased and scores.encoder is not None:
             # where query and everyday level are both silent so is the result, whatever M is
-            own = scores.encoder(x)
-            neurons = np.flatnonzero((own > 0) | (scores.diverse.lower_median > 0))
-            wordings = np.concatenate([own[None, neurons], scores.encoder.at(others, neurons)])
+            latents = scores.encoder(x)
+            neurons = np.flatnonzero((latents > 0) | (scores.diverse.lower_median > 0))
+            wordings = np.concatenate([latents[None, neurons], scores.encoder.at(others, neurons)])
             hdeb[neurons] = self._parts(wordings[0], wordings, scores, neurons)["hdeb"]
         else:
             wordings = _latents(material.sae, np.concatenate([x[None], others]))
@@ -66,28 +66,28 @@ class SEMIntervention(Intervention):
         return decode(hdeb, *_decoder(material.sae, x.dtype))
 
     def _parts(
-        self, own: np.ndarray, wordings: np.ndarray, scores: SEMScores, neurons: np.ndarray | None = None
+        self, latents: np.ndarray, wordings: np.ndarray, scores: SEMScores, neurons: np.ndarray | None = None
     ) -> dict[str, np.ndarray]:
         """S_c, M, h and h' of one query from its own latents (F,) and those (m, F) of all its wordings.
 
         `neurons` are the numbers of the columns where these are not all.
         """
-        usual = lower_median(wordings) if self.paraphrased else own
+        usual = lower_median(wordings) if self.paraphrased else latents
         at = slice(None) if neurons is None else neurons
         S_c = scores.diverse(usual, neurons)
         M = modulation(S_c, scores.bias[at] if self.biased else None)
-        h = own if self.biased else usual
+        h = latents if self.biased else usual
         return {"Sc": S_c, "M": M, "h": h, "hdeb": modulated(h, M, scores.diverse.lower_median[at])}
 
     def on_arrays(self, arrays: Arrays) -> dict[str, np.ndarray]:
         given = SEMArrays(arrays, "SEM")
         parts = [
-            self._parts(own, wordings, given.scores)
-            for own, wordings in zip(given.query, given.paraphrases, strict=True)
+            self._parts(latents, wordings, given.scores)
+            for latents, wordings in zip(given.query, given.paraphrases, strict=True)
         ]
-        found = {name: np.stack([p[name] for p in parts]) for name in ("Sc", "M", "h", "hdeb")}
-        found["out"] = found["hdeb"].astype(np.float64) @ given.decoder.T.astype(np.float64) + given.b_pre
-        return {name: a.astype(given.dtype) for name, a in {**found, "Sb": given.scores.bias}.items()}
+        stacked = {name: np.stack([p[name] for p in parts]) for name in ("Sc", "M", "h", "hdeb")}
+        stacked["out"] = stacked["hdeb"].astype(np.float64) @ given.decoder.T.astype(np.float64) + given.b_pre
+        return {name: a.astype(given.dtype) for name, a in {**stacked, "Sb": given.scores.bias}.items()}
 
 
 class SEMArrays:

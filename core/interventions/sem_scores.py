@@ -74,16 +74,16 @@ def bias_sensitivity(general: Ranks, classes: Sequence[np.ndarray]) -> np.ndarra
     ----------
     classes : latents (n_c, F) of each class's prompts; at least two classes.
     """
-    found = np.zeros(classes[0].shape[1], dtype=classes[0].dtype)
-    for c, own in enumerate(classes):
-        median = lower_median(own)
+    sensitivity = np.zeros(classes[0].shape[1], dtype=classes[0].dtype)
+    for c, of_group in enumerate(classes):
+        median = lower_median(of_group)
         others = np.concatenate([H for other, H in enumerate(classes) if other != c])
         # the few neurons that count are those active in the median: only they are ordered
         active = np.flatnonzero(median)
-        specific = np.zeros_like(found)
+        specific = np.zeros_like(sensitivity)
         specific[active] = (others[:, active] < median[active]).sum(axis=0) / len(others)
-        found = np.maximum(found, np.minimum(general(median), specific))
-    return found
+        sensitivity = np.maximum(sensitivity, np.minimum(general(median), specific))
+    return sensitivity
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,6 +1,7 @@
 """SFID: the columns that tell the groups apart best are replaced by what they are where the group is unclear."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -8,6 +9,9 @@ from core.config import Edit
 from core.interventions.base import INTERVENTIONS, NO_EDIT, Evidence, Intervention, Material, Needs
 from core.interventions.subspaces import remainder
 from core.units import unit
+
+if TYPE_CHECKING:
+    from sklearn.ensemble import RandomForestClassifier
 
 MOST_COLUMNS, OF_COLUMNS = 50, 512
 """50 columns are replaced in the published runs on embeddings of 512; narrower ones lose the same share."""
@@ -50,22 +54,31 @@ class SFID(Intervention):
     needs = Needs(references=True, training=True)
 
     def fit(self, evidence: Evidence) -> Imputation:
-        from sklearn.ensemble import RandomForestClassifier
-
-        found = evidence.require_references()
-        rows = unit(found.pooled)
-        forest = RandomForestClassifier(TREES, oob_score=True, random_state=0).fit(rows, found.labels)
-        sure = np.nan_to_num(forest.oob_decision_function_, nan=1.0).max(axis=1)
-        unclear = sure < UNSURE
-        if not unclear.any():
-            unclear = sure <= np.quantile(sure, 0.1)
+        references = evidence.require_references()
+        rows = unit(references.pooled)
+        forest = guessing(rows, references.labels)
         m = min(MOST_COLUMNS, max(1, round(rows.shape[1] * MOST_COLUMNS / OF_COLUMNS)))
         columns = np.sort(np.argsort(-forest.feature_importances_, kind="stable")[:m])
-        return Imputation(columns, rows[unclear][:, columns].mean(axis=0))
+        return Imputation(columns, rows[unclear(forest)][:, columns].mean(axis=0))
 
     def __call__(self, material: Material, edit: Edit = NO_EDIT, fitted: Imputation | None = None) -> np.ndarray:
+        assert fitted is not None, "it is fitted before it is asked"
         stored = material.stored()
         changed = stored.copy()
         length = np.linalg.norm(changed, axis=1, keepdims=True)
         changed[:, fitted.columns] = (length * fitted.values).astype(changed.dtype)
         return remainder(stored, changed)
+
+
+def guessing(rows: np.ndarray, labels: np.ndarray) -> "RandomForestClassifier":
+    """A random forest (seed 0) that tells the groups of unit rows (n, d) apart, with its out-of-bag guesses."""
+    from sklearn.ensemble import RandomForestClassifier
+
+    return RandomForestClassifier(TREES, oob_score=True, random_state=0).fit(rows, labels)
+
+
+def unclear(forest: "RandomForestClassifier") -> np.ndarray:
+    """Which of the rows it was fitted on (n,) have an unclear group; at least the tenth that is least sure."""
+    sure = np.nan_to_num(forest.oob_decision_function_, nan=1.0).max(axis=1)
+    found = sure < UNSURE
+    return found if found.any() else sure <= np.quantile(sure, 0.1)

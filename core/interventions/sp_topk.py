@@ -49,9 +49,9 @@ class SelectAndProject(Intervention):
     needs = Needs(sae=True, references=True)
 
     def fit(self, evidence: Evidence) -> EncoderReading:
-        sae, found = evidence.require_sae(), evidence.require_references()
+        sae, references = evidence.require_sae(), evidence.require_references()
         W_enc = sae.arrays()["W_enc"]
-        spread = group_spread(found.x.astype(np.float64) @ W_enc, found.labels)
+        spread = group_spread(references.x.astype(np.float64) @ W_enc, references.labels)
         best = np.argsort(-spread, kind="stable")[: min(TOP, len(spread))]
         return EncoderReading(W_enc, tuple(int(j) for j in best))
 

@@ -42,6 +42,20 @@ def remainder(before: np.ndarray, after: np.ndarray) -> np.ndarray:
     return np.where(lost[..., None], np.zeros_like(after), after) if lost.any() else after
 
 
+def at_length(stored: np.ndarray, units: np.ndarray) -> np.ndarray:
+    """Rows |x| u' in the dtype of the stored rows x (n, d), for changed unit rows u' (n, d); zeros where nothing of a
+    row is left (see `remainder`).
+    """
+    length = np.linalg.norm(np.asarray(stored, dtype=np.float64), axis=1, keepdims=True)
+    return remainder(stored, (length * units).astype(stored.dtype))
+
+
+def unit_means(rows: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Unit means (G, d), float64, of each group's unit rows, in the order of the labels."""
+    rows = unit(rows)
+    return unit(np.stack([rows[labels == g].mean(axis=0) for g in np.unique(labels)]))
+
+
 def _squared_lengths(x: np.ndarray) -> np.ndarray:
     x = np.asarray(x, dtype=np.result_type(x.dtype, np.float32))
     with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is refused by whoever asked for the edit

@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 
 from core.labelling.current import Standing
-from core.statistics import Estimate
+from core.statistics import DRAWS, LEVEL, Estimate
 
-DRAWS, LEVEL = 1000, 0.95
 NO_PAIRS = "no neuron was labelled by two raters"
 ONE_CATEGORY = "everybody always said the same: without a second category chance cannot be told from agreement"
 
@@ -42,15 +41,17 @@ def agreement(standings: Iterable[Standing], by_attribute: bool = False, seed: i
     """
     shared = [s.labels for s in standings if len(s.labels) > 1]
     raters = tuple(sorted({rater for labels in shared for rater in labels}))
-    said = [[_said(labels[rater], by_attribute) if rater in labels else None for labels in shared] for rater in raters]
-    return Agreement(raters, len(shared), cohen_kappa(said, seed=seed), krippendorff_alpha(said, seed=seed))
+    answers = [
+        [_said(labels[rater], by_attribute) if rater in labels else None for labels in shared] for rater in raters
+    ]
+    return Agreement(raters, len(shared), cohen_kappa(answers, seed=seed), krippendorff_alpha(answers, seed=seed))
 
 
 def _said(label: Any, by_attribute: bool) -> str:
     return label.category if by_attribute else label.type
 
 
-def cohen_kappa(said: Sequence[Sequence[str | None]], draws: int = DRAWS, seed: int = 0) -> Estimate:
+def cohen_kappa(answers: Sequence[Sequence[str | None]], draws: int = DRAWS, seed: int = 0) -> Estimate:
     """Cohen's kappa of exactly two raters: (p_o - p_e) / (1 - p_e).
 
     p_o is the share of items on which both say the same, p_e the share expected if each said the same things in any
@@ -58,13 +59,13 @@ def cohen_kappa(said: Sequence[Sequence[str | None]], draws: int = DRAWS, seed: 
 
     Parameters
     ----------
-    said : one row a rater, one entry an item, None where the rater did not label it. Items that both labelled count.
+    answers : one row a rater, one entry an item, None where the rater did not label it. Items that both labelled count.
 
     Source: Cohen 1960.
     """
-    if len(said) != 2:
-        return Estimate.missing(f"Cohen's kappa is for two raters; there are {len(said)}: see Krippendorff's alpha")
-    pairs = [pair for pair in zip(*said, strict=True) if None not in pair]
+    if len(answers) != 2:
+        return Estimate.missing(f"Cohen's kappa is for two raters; there are {len(answers)}: see Krippendorff's alpha")
+    pairs = [pair for pair in zip(*answers, strict=True) if None not in pair]
     if not pairs:
         return Estimate.missing(NO_PAIRS)
     first, second = _one_hot([list(side) for side in zip(*pairs, strict=True)])
@@ -79,7 +80,7 @@ def cohen_kappa(said: Sequence[Sequence[str | None]], draws: int = DRAWS, seed: 
     return _with_interval(kappa, len(pairs), draws, seed)
 
 
-def krippendorff_alpha(said: Sequence[Sequence[str | None]], draws: int = DRAWS, seed: int = 0) -> Estimate:
+def krippendorff_alpha(answers: Sequence[Sequence[str | None]], draws: int = DRAWS, seed: int = 0) -> Estimate:
     """Krippendorff's alpha for nominal categories, any number of raters, labels may be missing: 1 - D_o / D_e.
 
     D_o = sum_u [m_u^2 - sum_c n_uc^2] / (m_u - 1) / n  over the items u with m_u >= 2 labels, n_uc of category c;
@@ -88,7 +89,7 @@ def krippendorff_alpha(said: Sequence[Sequence[str | None]], draws: int = DRAWS,
 
     Source: Krippendorff 2011, Computing Krippendorff's Alpha-Reliability.
     """
-    counts = _one_hot([list(row) for row in said]).sum(axis=0) if len(said) else np.zeros((0, 0))
+    counts = _one_hot([list(row) for row in answers]).sum(axis=0) if len(answers) else np.zeros((0, 0))
     counts = counts[counts.sum(axis=1) >= 2]
     if not len(counts):
         return Estimate.missing(NO_PAIRS)
@@ -103,12 +104,12 @@ def krippendorff_alpha(said: Sequence[Sequence[str | None]], draws: int = DRAWS,
     return _with_interval(alpha, len(counts), draws, seed)
 
 
-def _one_hot(said: Sequence[Sequence[str | None]]) -> np.ndarray:
+def _one_hot(answers: Sequence[Sequence[str | None]]) -> np.ndarray:
     """(raters, items, categories), a row of zeros where nothing was said."""
-    names = sorted({value for row in said for value in row if value is not None})
+    names = sorted({value for row in answers for value in row if value is not None})
     place = {name: c for c, name in enumerate(names)}
-    hot = np.zeros((len(said), len(said[0]), len(names)))
-    for rater, row in enumerate(said):
+    hot = np.zeros((len(answers), len(answers[0]), len(names)))
+    for rater, row in enumerate(answers):
         for item, value in enumerate(row):
             if value is not None:
                 hot[rater, item, place[value]] = 1.0

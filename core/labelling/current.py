@@ -46,12 +46,12 @@ def standings(events: Iterable[LabelEvent]) -> dict[Item, Standing]:
     """Fold events, in writing order, into what stands of them; items in the order in which they first came."""
     events = list(events)
     gone = _retracted(events)
-    found: dict[Item, Standing] = {}
+    standing_of: dict[Item, Standing] = {}
     for entry in events:
         if entry.kind == "retract" or (entry.id, entry.rater) in gone:
             continue
         key = (entry.sae, entry.gallery, entry.neuron)
-        standing = found.setdefault(key, Standing(*key))
+        standing = standing_of.setdefault(key, Standing(*key))
         if entry.kind == "label":
             standing.labels[entry.rater] = entry
             standing.skipped.discard(entry.rater)
@@ -61,14 +61,14 @@ def standings(events: Iterable[LabelEvent]) -> dict[Item, Standing]:
             standing.scores[str(entry.about)] = entry
         else:
             standing.decision = entry
-    return found
+    return standing_of
 
 
 def last_action(events: Sequence[LabelEvent], rater: str) -> LabelEvent | None:
     """The rater's newest label or skip that was not taken back: what undo takes back."""
     gone = _retracted(events)
-    own = (e for e in reversed(events) if e.rater == rater and e.kind in ("label", "skip"))
-    return next((e for e in own if (e.id, rater) not in gone), None)
+    actions = (e for e in reversed(events) if e.rater == rater and e.kind in ("label", "skip"))
+    return next((e for e in actions if (e.id, rater) not in gone), None)
 
 
 def _retracted(events: Iterable[LabelEvent]) -> set[tuple[str | None, str]]:

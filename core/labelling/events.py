@@ -73,6 +73,8 @@ class LabelEvent:
             self._check_detail()
         elif self.kind in ("retract", "prediction") and not self.about:
             raise InputError(f"an event of kind {self.kind} was given without the id of the label that it is about")
+        if isinstance(self.confidence, str):
+            raise InputError(f"confidence was {self.confidence!r}; expected a number from 0 to 1")
         if self.confidence is not None:
             object.__setattr__(self, "confidence", float(self.confidence))
             if not math.isfinite(self.confidence) or not 0 <= self.confidence <= 1:
@@ -83,8 +85,9 @@ class LabelEvent:
             raise InputError(f"the rater's name was {self.rater[:20]!r}; expected 1 to 100 characters")
         if len(self.text) > LONGEST:
             raise InputError(f"the text has {len(self.text):,} characters; expected at most {LONGEST:,}")
-        if isinstance(self.neuron, bool) or int(self.neuron) != self.neuron or self.neuron < 0:
-            raise InputError(f"neuron was {self.neuron}; expected a whole number from 0")
+        number = isinstance(self.neuron, int | float) and not isinstance(self.neuron, bool)
+        if not number or not math.isfinite(self.neuron) or int(self.neuron) != self.neuron or self.neuron < 0:
+            raise InputError(f"neuron was {self.neuron!r}; expected a whole number from 0")
         if not self.sae or not self.id:
             raise InputError("a label needs the digest of its SAE and an id of its own")
         object.__setattr__(self, "neuron", int(self.neuron))
@@ -123,5 +126,8 @@ class LabelEvent:
             given["source"] = source
         try:
             return cls(**given)
-        except (TypeError, ValueError) as error:
-            raise error if isinstance(error, InputError) else InputError(f"an event cannot be read: {error}") from None
+        except InputError:
+            raise
+        except (TypeError, ValueError, AttributeError, OverflowError):
+            said = ", ".join(f"{key} {item!r}" for key, item in given.items() if not isinstance(item, str))[:200]
+            raise InputError(f"an event holds a value of the wrong kind ({said}); export the labels again") from None

@@ -11,6 +11,8 @@ from typing import Any
 from core.config import InputError
 from core.labelling.events import SCHEMA, LabelEvent
 from core.store import atomic_file, read_json
+from core.tables.delimited import decoded, read_delimited
+from core.tables.read import named
 
 COLUMNS = (
     *("schema", "id", "at", "rater", "kind", "neuron", "type", "attribute", "text", "confidence", "confound"),
@@ -57,7 +59,9 @@ def parse_json(text: str, name: str) -> list[LabelEvent]:
     try:
         return _of_document(json.loads(text), name)
     except json.JSONDecodeError as error:
-        raise InputError(f"{name} is no JSON: {error.msg} at line {error.lineno}; export the labels again") from None
+        raise InputError(
+            f"{name} is no JSON: it is not well formed at line {error.lineno}; export the labels again"
+        ) from None
 
 
 def _of_document(value: Any, name: str) -> list[LabelEvent]:
@@ -68,11 +72,20 @@ def _of_document(value: Any, name: str) -> list[LabelEvent]:
 
 def parse_csv(text: str, name: str) -> list[LabelEvent]:
     """The events of a CSV with the columns of `to_csv`; columns that are not there take their defaults."""
-    rows = csv.DictReader(io.StringIO(text))
-    lacking = [column for column in ("neuron", "rater", "sae") if column not in (rows.fieldnames or [])]
+    try:
+        grid = named(read_delimited(text, name, ours=True), name)
+    except csv.Error:
+        raise InputError(f"{name} has a quotation mark that is not closed; export the labels again") from None
+    lacking = [column for column in ("neuron", "rater", "sae") if column not in grid.names]
     if lacking:
         raise InputError(f"{name} has no column {', '.join(lacking)}; expected {', '.join(COLUMNS)}")
-    return [_read(_from_cells(row), f"{name}, line {line}", Path(name).name) for line, row in enumerate(rows, 2)]
+    if strange := [column for column in grid.names if column not in COLUMNS]:
+        raise InputError(f"{name} has a column {strange[0]!r}, which labels do not have; expected {', '.join(COLUMNS)}")
+    rows = (dict(zip(grid.names, cells, strict=True)) for cells in zip(*grid.columns, strict=True))
+    return [
+        _read(_from_cells(row), f"{name}, line {line}", Path(name).name)
+        for line, row in zip(grid.lines, rows, strict=True)
+    ]
 
 
 def _from_cells(row: dict[str, Any]) -> dict[str, Any]:
@@ -100,8 +113,8 @@ def _read(value: Any, where: str, source: str) -> LabelEvent:
 
 def _text_of(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8-sig")
+        return decoded(path.read_bytes(), str(path))
     except FileNotFoundError:
         raise InputError(f"{path} does not exist; give a CSV or JSON file of labels") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} cannot be read ({error}); give a CSV or JSON file of labels") from None
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}); give a CSV or JSON file of labels") from None

@@ -32,7 +32,7 @@ class LiveStandings:
         """What is said about every neuron on every gallery."""
         with self._lock:
             self._refresh()
-            return [standing for found in self._standings.values() for standing in found.values()]
+            return [standing for by_item in self._standings.values() for standing in by_item.values()]
 
     def events(self, gallery: str | None, neuron: int | None = None) -> list[LabelEvent]:
         """The events of one gallery in writing order, or those about one neuron on it."""
@@ -51,9 +51,9 @@ class LiveStandings:
             self._events.setdefault(key, []).append((number, entry))
             touched.add(key)
         for gallery, neuron in touched:
-            own = sorted(self._events[gallery, neuron], key=lambda e: e[0])
-            stands = standings(entry for _, entry in own)
-            found = self._standings.setdefault(gallery, {})
-            found.pop(neuron, None)
+            events = sorted(self._events[gallery, neuron], key=lambda e: e[0])
+            stands = standings(entry for _, entry in events)
+            by_item = self._standings.setdefault(gallery, {})
+            by_item.pop(neuron, None)
             if stands:
-                found[neuron] = stands[self._sae, gallery, neuron]
+                by_item[neuron] = stands[self._sae, gallery, neuron]

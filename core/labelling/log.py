@@ -92,8 +92,8 @@ class LabelLog:
         for column, wanted in ((EVENTS.c.sae, sae), (EVENTS.c.rater, rater)):
             query = query if wanted is None else query.where(column == wanted)
         with self._speaking(), self._engine.connect() as connection:
-            found = connection.execute(query)
-            return [(seq, LabelEvent.from_json(body)) for seq, id, body in found if id not in known]
+            rows = connection.execute(query)
+            return [(seq, LabelEvent.from_json(body)) for seq, id, body in rows if id not in known]
 
     # -- sets ---------------------------------------------------------------------------------------------------------
 
@@ -137,7 +137,8 @@ class LabelLog:
         for last in (False, True):
             try:
                 with self._writer.begin() as connection:
-                    return TABLES.create_all(connection)
+                    TABLES.create_all(connection)
+                return
             except (IntegrityError, ProgrammingError):
                 if last:
                     raise
@@ -148,8 +149,8 @@ class LabelLog:
         try:
             yield
         except SQLAlchemyError as error:
-            said = _without_secrets(str(getattr(error, "orig", None) or error), self.where)
-            raise InputError(f"the label log {self.public} cannot be used ({said}); check it") from None
+            reason = _without_secrets(str(getattr(error, "orig", None) or error), self.where)
+            raise InputError(f"the label log {self.public} cannot be used ({reason}); check it") from None
 
     def close(self) -> None:
         self._engine.dispose()
@@ -194,18 +195,18 @@ def _public(where: str) -> str:
     return f"{kind}://{place}/{url.database or ''}"
 
 
-def _without_secrets(said: str, where: str) -> str:
+def _without_secrets(message: str, where: str) -> str:
     """What a driver says in one line, without the address's user, password and options."""
-    said = " ".join(said.split())
+    message = " ".join(message.split())
     if "://" not in where:
-        return said
+        return message
     secrets = {where, where.split("://", 1)[1].rsplit("@", 1)[0]}
     with suppress(ArgumentError, ValueError):
         url = make_url(where)
-        secrets |= {url.username, url.password, *(str(value) for value in url.query.values())} - {None}
+        secrets |= {url.username or "", url.password or "", *(str(value) for value in url.query.values())}
     for secret in sorted(filter(None, secrets), key=len, reverse=True):
-        said = said.replace(secret, "...")
-    return said
+        message = message.replace(secret, "...")
+    return message
 
 
 def _open(where: str) -> Engine:

@@ -33,12 +33,12 @@ def match_neurons(theirs: np.ndarray, ours: np.ndarray, neurons: list[int]) -> l
             "and attach point can be matched"
         )
     a, b = unit(theirs), unit(ours)
-    found = []
+    matches = []
     for j in neurons:
         cosines = b @ a[j]
         nearest = int(np.argmax(cosines))
-        found.append(Match(j, nearest, float(cosines[nearest]), int(np.argmax(a @ b[nearest])) == j))
-    return found
+        matches.append(Match(j, nearest, float(cosines[nearest]), int(np.argmax(a @ b[nearest])) == j))
+    return matches
 
 
 def guesses(

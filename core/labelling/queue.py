@@ -46,10 +46,10 @@ def order_neurons(
             raise InputError("the gallery has no attribute, so no neuron is associated with one; choose another order")
         strength = np.nan_to_num(np.asarray(association, dtype=np.float64)[numbers], nan=-1.0)
         return [int(j) for j in numbers[np.argsort(-strength, kind="stable")]]
-    found = standings or {}
+    known = standings or {}
 
     def urgency(j: int) -> int:
-        standing = found.get(j)
+        standing = known.get(j)
         if standing is None or not standing.labels or standing.decision is not None:
             return 2
         return 0 if standing.disputed else 1

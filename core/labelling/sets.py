@@ -79,6 +79,6 @@ def agreed_neurons(standings: Sequence[Standing], type: str, attribute: str | No
 
 def rule_text(type: str, attribute: str | None, least: int) -> str:
     """The rule of `agreed_neurons` in words."""
-    said = f"{type}: {attribute}" if attribute else type
+    text = f"{type}: {attribute}" if attribute else type
     who = "1 rater" if least == 1 else f"{least} raters"
-    return f"labelled {said} by at least {who} and by nobody otherwise, or decided so"
+    return f"labelled {text} by at least {who} and by nobody otherwise, or decided so"

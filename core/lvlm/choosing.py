@@ -12,7 +12,7 @@ import torch
 
 from core.config import InputError
 from core.lvlm.answering import Pictures, answers, prepare, tokens_of
-from core.lvlm.loaded import Lvlm
+from core.lvlm.model import Lvlm
 from core.lvlm.questions import Question
 from core.lvlm.spec import TokenEditChoice
 from core.lvlm.token_method import METHODS, Evidence, ProbeTokens, TokenEdit, picked
@@ -88,6 +88,8 @@ def choose(
     labelled : the neurons of the label set that it names.
 
     InputError where a choice needs probe pictures and there are none, or nothing is found.
+
+    Many parameters: the choice and all that its ways of choosing may look at.
     """
     own, notes = choice.choice, []
     where = choice.tokens if choice.tokens is not None else tokens
@@ -193,7 +195,10 @@ def _smallest(
     most: int,
     notes: list[str],
 ) -> tuple[TokenEdit, list[str]]:
-    """Neurons added one by one, each the one that leaves the least gap on the probe half, until a tenth is left."""
+    """Neurons added one by one, each the one that leaves the least gap on the probe half, until a tenth is left.
+
+    Many parameters: the search's state.
+    """
     evidence, method = probe.evidence(sae), METHODS.get("neuron-edit")()
 
     def gap(neurons: tuple[int, ...]) -> float:

@@ -123,8 +123,8 @@ RANKING_METRICS: Registry[type[RankingMetric]] = Registry("ranking metric", "cor
 
 def headline_metrics() -> dict[str, type[RankingMetric]]:
     """The registered metrics that every ranking is measured by, in the order in which they are shown."""
-    found = [RANKING_METRICS.get(name) for name in RANKING_METRICS if RANKING_METRICS.get(name).headline]
-    return {metric.name: metric for metric in sorted(found, key=lambda metric: (metric.place, metric.name))}
+    metrics = [RANKING_METRICS.get(name) for name in RANKING_METRICS if RANKING_METRICS.get(name).headline]
+    return {metric.name: metric for metric in sorted(metrics, key=lambda metric: (metric.place, metric.name))}
 
 
 def formula_of(metric: type[RankingMetric]) -> str:

@@ -1,10 +1,10 @@
-"""What neurons answer to: codes of galleries, social neurons, firing statistics per group, evidence, neighbours."""
+"""What neurons answer to: codes of galleries, social neurons, firing statistics per group, examples, neighbours."""
 
 from core.neurons.answers import Answers, Association, Words, answers_to, caption_words, named_group
 from core.neurons.attribution import Attribution, attribute, mean_contributions
 from core.neurons.early_look import EarlyNeuron, early_look
 from core.neurons.encoding import codes_of, encode_gallery, encode_rows
-from core.neurons.evidence import Evidence, Histogram, Shown, active_neurons, evidence, histogram
+from core.neurons.examples import Examples, Histogram, Shown, active_neurons, examples_of, histogram
 from core.neurons.firing import BestNeuron, benjamini_hochberg, best_neurons, firing_statistics, separation
 from core.neurons.lift import Lift, lifts
 from core.neurons.neighbours import coactive_neurons, firing_centres, nearest_neurons, neurons_towards
@@ -20,7 +20,7 @@ __all__ = [
     "Attribution",
     "BestNeuron",
     "EarlyNeuron",
-    "Evidence",
+    "Examples",
     "GroupNeurons",
     "Histogram",
     "Lift",
@@ -41,7 +41,7 @@ __all__ = [
     "early_look",
     "encode_gallery",
     "encode_rows",
-    "evidence",
+    "examples_of",
     "firing_centres",
     "firing_statistics",
     "histogram",

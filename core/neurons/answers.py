@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -110,8 +111,10 @@ class Answers(Sequence[Association]):
     def by_attribute(self, most: int) -> tuple[Association, ...]:
         """The strongest association of each attribute, every word being one of its own; at most so many."""
         firsts: dict[tuple[str, str], Association] = {}
-        for one in self.associations:
-            firsts.setdefault((one.attribute, one.group if one.attribute == CAPTION else ""), one)
+        for association in self.associations:
+            firsts.setdefault(
+                (association.attribute, association.group if association.attribute == CAPTION else ""), association
+            )
         return tuple(firsts.values())[:most]
 
     @property
@@ -121,7 +124,7 @@ class Answers(Sequence[Association]):
 
     def to_json(self) -> dict[str, Any]:
         return {
-            "answers": [one.to_json() for one in self.associations],
+            "answers": [association.to_json() for association in self.associations],
             "tests": self.tests,
             "overlap": self.overlap,
             "left_out": list(self.left_out),
@@ -145,10 +148,11 @@ def caption_words(gallery: "Gallery", rows: np.ndarray, least: int = MINIMUM_N) 
     if gallery.kind != "captions":
         return None
     numbers: dict[str, int] = {}
-    at, starts = [], [0]
+    at: list[int] = []
+    starts = [0]
     for text in gallery.table["text"].to_numpy(dtype=object)[rows]:
-        said = set(WORD.findall(text.lower())) if isinstance(text, str) else set()
-        at.extend(numbers.setdefault(word, len(numbers)) for word in said)
+        words = set(WORD.findall(text.lower())) if isinstance(text, str) else set()
+        at.extend(numbers.setdefault(word, len(numbers)) for word in words)
         starts.append(len(at))
     shape = (len(rows), len(numbers))
     holds = sparse.csr_matrix((np.ones(len(at)), np.array(at, dtype=np.int64), starts), shape=shape).tocsc()
@@ -219,9 +223,12 @@ def answers_to(
     tested = np.flatnonzero(~np.isnan(p))
     strength = np.round(np.abs(auc[tested] - 0.5), 12)
     order = tested[np.lexsort((-strength, adjusted[tested] > ALPHA))][:top]
-    found = [_association(blocks[b], g, values, float(adjusted[i])) for i in order for b, g in [places[i]]]
-    parts = [(one, *_rows_of(blocks[places[i][0]], places[i][1])) for one, i in zip(found, order, strict=True)]
-    return Answers(tuple(found), len(tested), _overlap(parts[:COMPARED]), tuple(left_out))
+    associations = [_association(blocks[b], g, values, float(adjusted[i])) for i in order for b, g in [places[i]]]
+    parts = [
+        (association, *_rows_of(blocks[places[i][0]], places[i][1]))
+        for association, i in zip(associations, order, strict=True)
+    ]
+    return Answers(tuple(associations), len(tested), _overlap(parts[:COMPARED]), tuple(left_out))
 
 
 def _attributes(gallery: "Gallery", rows: np.ndarray, values: np.ndarray, left_out: list[str]) -> Iterator[_Tested]:
@@ -239,8 +246,8 @@ def _attributes(gallery: "Gallery", rows: np.ndarray, values: np.ndarray, left_o
         enough = (sizes >= LEAST) & (len(numbers) - sizes >= LEAST)
         few = [groups[g] for g in np.flatnonzero(~enough & (sizes > 0))]
         if few:
-            said = ", ".join(few[:FEW]) + (f" and {len(few) - FEW} more" if len(few) > FEW else "")
-            left_out.append(f"{attribute} {said}: fewer than {LEAST} items in it or outside it")
+            names = ", ".join(few[:FEW]) + (f" and {len(few) - FEW} more" if len(few) > FEW else "")
+            left_out.append(f"{attribute} {names}: fewer than {LEAST} items in it or outside it")
         if not enough.any():
             continue
         key = known.tobytes()
@@ -255,12 +262,17 @@ def _attributes(gallery: "Gallery", rows: np.ndarray, values: np.ndarray, left_o
         yield _Tested(
             attribute,
             [groups[g] for g in places],
-            lambda g, numbers=numbers, places=places: numbers == places[g],
+            partial(_is_in, numbers, places),
             known,
             auc,
             p,
             sizes[places],
         )
+
+
+def _is_in(numbers: np.ndarray, places: np.ndarray, g: int) -> np.ndarray:
+    """Whether each item is in the g-th of the tested groups (n,) bool."""
+    return numbers == places[g]
 
 
 def _of_words(words: Words, values: np.ndarray) -> _Tested:
@@ -288,16 +300,16 @@ def _ranks(values: np.ndarray) -> tuple[np.ndarray, float]:
 
 
 def _association(block: _Tested, g: int, values: np.ndarray, adjusted: float) -> Association:
-    inside, own = block.inside(g), values[block.known]
+    inside, of_known = block.inside(g), values[block.known]
     return Association(
         attribute=block.attribute,
         group=block.groups[g],
-        auc=auc_estimate(own, inside),
+        auc=auc_estimate(of_known, inside),
         p=float(block.p[g]),
         p_adjusted=adjusted,
         n=int(block.n[g]),
-        rate=float((own[inside] != 0).mean()),
-        other_rate=float((own[~inside] != 0).mean()),
+        rate=float((of_known[inside] != 0).mean()),
+        other_rate=float((of_known[~inside] != 0).mean()),
     )
 
 

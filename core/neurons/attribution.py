@@ -5,11 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy.sparse as sparse
-from scipy.special import stdtrit
 
 from core.config import InputError
 from core.neurons.matrices import AnyCodes, by_neuron
-from core.statistics import LEVEL, Estimate
+from core.statistics import Estimate, student
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +56,7 @@ class Attribution:
         """Student's interval with the smaller set's degrees of freedom: never too narrow for unequal variances."""
         if min(self.n) < 2:
             return Estimate(value, n=sum(self.n))
-        half = float(stdtrit(min(self.n) - 1, 0.5 + LEVEL / 2)) * error
+        half = student(min(self.n)) * error
         return Estimate(value, value - half, value + half, sum(self.n))
 
 
@@ -124,7 +123,7 @@ def mean_contributions(attributions: Sequence[Attribution]) -> np.ndarray:
     A neuron that pulls one query towards men and another towards women is positive for both where the first set is
     the group that each of them prefers.
     """
-    return np.mean([found.contributions for found in attributions], axis=0)
+    return np.mean([attribution.contributions for attribution in attributions], axis=0)
 
 
 def _scaled(csc: sparse.csc_matrix, rows: np.ndarray, weights: np.ndarray) -> sparse.csr_matrix:

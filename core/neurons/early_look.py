@@ -41,8 +41,8 @@ def early_look(
     fired = (z > 0).sum(axis=0)
     activity = np.where((fired <= COMMON * len(chosen)) & (fired > 0), z.sum(axis=0), 0)
     order = np.argsort(-activity, kind="stable")[:neurons]
-    found = []
+    looks = []
     for j in order[activity[order] > 0]:
         strongest = np.argsort(-z[:, j], kind="stable")[: min(items, fired[j])]
-        found.append(EarlyNeuron(int(j), float(fired[j] / len(chosen)), tuple(int(r) for r in chosen[strongest])))
-    return found
+        looks.append(EarlyNeuron(int(j), float(fired[j] / len(chosen)), tuple(int(r) for r in chosen[strongest])))
+    return looks

@@ -8,6 +8,7 @@ import numpy as np
 import scipy.sparse as sparse
 
 from core.config import InputError, Progress
+from core.saes.frozen import FrozenFile, FrozenSAE
 
 if TYPE_CHECKING:
     import torch
@@ -23,7 +24,7 @@ DENSE_NUMBERS = 1 << 25
 
 def encode_rows(
     x: np.ndarray,
-    sae: "SAE",
+    sae: "SAE | FrozenSAE",
     batch: int | None = None,
     progress: Progress | None = None,
     rows: np.ndarray | None = None,
@@ -38,7 +39,7 @@ def encode_rows(
 
 def encoded_blocks(
     x: np.ndarray,
-    sae: "SAE",
+    sae: "SAE | FrozenSAE",
     batch: int | None = None,
     progress: Progress | None = None,
     rows: np.ndarray | None = None,
@@ -46,21 +47,39 @@ def encoded_blocks(
 ) -> Iterator[sparse.csr_matrix]:
     """The codes of `encode_rows` block by block, so that they need not fit in memory.
 
-    The workers of a cluster are sent the SAE once and the rows block by block: they need no file of this machine.
+    The workers of a cluster are sent the SAE once and the rows block by block: they need no file of this machine. A
+    frozen SAE needs no torch, and none here.
     """
-    from core.saes.quality import row_batches
-
     if x.ndim != 2 or x.shape[1] != sae.config.d_in:
         raise InputError(f"embeddings of shape {tuple(x.shape)} were given; this SAE expects (n, {sae.config.d_in})")
     batch = batch or max(1, min(4096, DENSE_NUMBERS // sae.config.d_sae))
+    if isinstance(sae, FrozenSAE):
+        yield from _frozen_blocks(x, sae, batch, progress, rows)
+        return
+    from core.saes.quality import row_batches
+
     parts = row_batches(x, rows, batch, progress, "encoding")
     if cluster is None:
         yield from map(partial(_encoded, sae), parts)
     else:
         import torch
 
-        for block in cluster.map(partial(_encoder, sae, torch.get_num_threads()), (part.numpy() for part in parts)):
+        numbers = (part.numpy() for part in parts)
+        blocks: Iterator[sparse.csr_matrix] = cluster.map(partial(_encoder, sae, torch.get_num_threads()), numbers)
+        for block in blocks:
             yield block.copy()  # what comes from a worker lies in shared memory and cannot be written to
+
+
+def _frozen_blocks(
+    x: np.ndarray, sae: FrozenSAE, batch: int, progress: Progress | None, rows: np.ndarray | None
+) -> Iterator[sparse.csr_matrix]:
+    n = len(x) if rows is None else len(rows)
+    for start in range(0, n, batch):
+        here = slice(start, min(start + batch, n))
+        part = np.array(x[here] if rows is None else x[rows[here]], dtype=np.float32)
+        yield sparse.csr_matrix(sae.encode(part))
+        if progress is not None:
+            progress(here.stop, n, "encoding")
 
 
 def _encoded(sae: "SAE", part: "torch.Tensor") -> sparse.csr_matrix:
@@ -84,7 +103,7 @@ def _encoder(sae: "SAE", threads: int) -> Callable[[np.ndarray], sparse.csr_matr
 
 def encode_gallery(
     gallery: "Gallery",
-    sae_file: "SAEFile",
+    sae_file: "SAEFile | FrozenFile",
     batch: int | None = None,
     progress: Progress | None = None,
     cluster: "Cluster | None" = None,
@@ -101,7 +120,7 @@ def encode_gallery(
     return gallery.write_codes(sae_file.digest, blocks, sae_file.sae.config.d_sae, progress)
 
 
-def codes_of(gallery: "Gallery", sae_file: "SAEFile", progress: Progress | None = None) -> "Codes":
+def codes_of(gallery: "Gallery", sae_file: "SAEFile | FrozenFile", progress: Progress | None = None) -> "Codes":
     """The stored codes of a gallery, encoded first where there are none yet."""
     stored = gallery.codes(sae_file.digest)
     return encode_gallery(gallery, sae_file, progress=progress) if stored is None else stored

@@ -72,12 +72,12 @@ def best_neurons(codes: "Codes", labels: Sequence | np.ndarray, rows: np.ndarray
     Groups that have no other group beside them are left out.
     """
     table = firing_statistics(codes.csc, labels, rows)
-    found = {}
+    best = {}
     for group, part in table.groupby("group") if len(table) else ():
         if part["auc"].notna().any():
             neuron = int(part["neuron"].iloc[int(np.nanargmax(part["auc"]))])
-            found[str(group)] = BestNeuron(neuron, separation(codes, labels, rows, neuron, str(group)))
-    return found
+            best[str(group)] = BestNeuron(neuron, separation(codes, labels, rows, neuron, str(group)))
+    return best
 
 
 def separation(codes: "Codes", labels: Sequence | np.ndarray, rows: np.ndarray, neuron: int, group: str) -> Estimate:

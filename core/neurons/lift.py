@@ -73,23 +73,23 @@ def lifts(
     ratio = np.stack(rate_ratio(*first, *second, level)).min(axis=1)
     rates = fired / sizes[:, None]
     nearest = others[rates[others].argmax(axis=0)]
-    found = []
+    made = []
     for m, j in enumerate(np.asarray(neurons).tolist()):
-        own, other, n = float(rates[group, m]), float(rates[nearest[m], m]), int(sizes[group] + sizes[nearest[m]])
-        found.append(
+        rate, other, n = float(rates[group, m]), float(rates[nearest[m], m]), int(sizes[group] + sizes[nearest[m]])
+        made.append(
             Lift(
                 neuron=j,
-                rate=own,
+                rate=rate,
                 other_rate=other,
                 other_group=str(groups[nearest[m]]),
-                ratio=_ratio(own, other, float(ratio[0, m]), float(ratio[1, m]), n),
-                difference=Estimate(own - other, float(difference[0, m]), float(difference[1, m]), n),
+                ratio=_ratio(rate, other, float(ratio[0, m]), float(ratio[1, m]), n),
+                difference=Estimate(rate - other, float(difference[0, m]), float(difference[1, m]), n),
             )
         )
-    return tuple(found)
+    return tuple(made)
 
 
-def _ratio(own: float, other: float, lo: float, hi: float, n: int) -> Estimate:
+def _ratio(rate: float, other: float, lo: float, hi: float, n: int) -> Estimate:
     if other == 0:
         return Estimate(None, lo, None, n, "no row of another group fires, so that the ratio has a lower end only")
-    return Estimate(own / other, lo, hi, n)
+    return Estimate(rate / other, lo, hi, n)

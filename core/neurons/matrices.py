@@ -1,7 +1,7 @@
 """Codes and labels in the forms that the sums over them need."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Union
+from typing import TYPE_CHECKING, TypeGuard, Union
 
 import numpy as np
 import pandas as pd
@@ -18,16 +18,22 @@ AnyCodes = Union[np.ndarray, sparse.csr_matrix, sparse.csc_matrix, "Codes"]
 UNLABELLED = -1
 
 
+def _is_sparse(codes: AnyCodes) -> TypeGuard[sparse.spmatrix]:
+    return sparse.issparse(codes)
+
+
 def by_row(codes: AnyCodes) -> sparse.csr_matrix:
     """The codes item by item; nothing is copied where they are stored that way."""
-    codes = getattr(codes, "csr", codes)
-    return codes if sparse.issparse(codes) and codes.format == "csr" else sparse.csr_matrix(codes)
+    if isinstance(codes, np.ndarray):
+        return sparse.csr_matrix(codes)
+    return codes.asformat("csr") if _is_sparse(codes) else codes.csr
 
 
 def by_neuron(codes: AnyCodes) -> sparse.csc_matrix:
     """The codes neuron by neuron; nothing is copied where they are stored that way."""
-    codes = getattr(codes, "csc", codes)
-    return codes if sparse.issparse(codes) and codes.format == "csc" else sparse.csc_matrix(codes)
+    if isinstance(codes, np.ndarray):
+        return sparse.csc_matrix(codes)
+    return codes.asformat("csc") if _is_sparse(codes) else codes.csc
 
 
 def column(codes: AnyCodes, neuron: int) -> tuple[np.ndarray, np.ndarray]:

@@ -39,8 +39,8 @@ def coactive_neurons(codes: AnyCodes, neuron: int, n: int = 10) -> list[tuple[in
     """
     at, _ = column(codes, neuron)
     csr = by_row(codes)
-    own = csr[at]
-    together = np.bincount(own.indices[own.data != 0], minlength=csr.shape[1])
+    firing = csr[at]
+    together = np.bincount(firing.indices[firing.data != 0], minlength=csr.shape[1])
     alone = np.bincount(csr.indices[csr.data != 0], minlength=csr.shape[1])
     either = len(at) + alone - together
     return _largest(np.divide(together, either, out=np.zeros(len(either)), where=either > 0), neuron, n)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sparse
 
-from core.statistics import Estimate
+from core.statistics import NORMAL, Estimate
 from core.units import unit
 
 ROWS = 16_384
@@ -49,8 +49,8 @@ class SimilarityGap:
 
     def to_json(self) -> dict[str, Any]:
         spaces = {
-            space: {name: getattr(found, name).to_json() for name in ("random", "shared", "gap")}
-            for space, found in (("before", self.before), ("after", self.after))
+            space: {name: getattr(cosines, name).to_json() for name in ("random", "shared", "gap")}
+            for space, cosines in (("before", self.before), ("after", self.after))
         }
         counts = {"n": self.n, "silent": self.silent, "pairs": self.pairs, "shared_pairs": self.shared_pairs}
         return {"attribute": self.attribute, **counts, **spaces, "change": self.change.to_json()}
@@ -85,16 +85,18 @@ def similarity_gap(
         none = Estimate.missing("fewer than three items, or no two of one group")
         nothing = PairCosines(none, none, none)
         return SimilarityGap(attribute, *counts, nothing, nothing, none)
-    before, gaps_before = _cosines(lambda at: np.asarray(embeddings[at], dtype=np.float64), active, number, sizes)
-    after, gaps_after = _cosines(lambda at: codes[at].astype(np.float64), active, number, sizes)
-    change = _jackknifed(after.gap.estimate - before.gap.estimate, gaps_after - gaps_before)
+    before, gap_before, gaps_before = _cosines(
+        lambda at: np.asarray(embeddings[at], dtype=np.float64), active, number, sizes
+    )
+    after, gap_after, gaps_after = _cosines(lambda at: codes[at].astype(np.float64), active, number, sizes)
+    change = _jackknifed(gap_after - gap_before, gaps_after - gaps_before)
     return SimilarityGap(attribute, *counts, before, after, change)
 
 
 def _cosines(
     rows_of: RowsOf, active: np.ndarray, number: np.ndarray, sizes: np.ndarray
-) -> tuple[PairCosines, np.ndarray]:
-    """Mean cosines in one space, and the gap (n,) without each item."""
+) -> tuple[PairCosines, float, np.ndarray]:
+    """Mean cosines in one space, their gap, and the gap (n,) without each item."""
     n, sums = len(active), None
     parts = [slice(start, min(start + ROWS, n)) for start in range(0, n, ROWS)]
     for here in parts:
@@ -118,9 +120,9 @@ def _cosines(
     means = random_without / ((n - 1) * (n - 2))
     shared_means = np.divide(shared_without, without, out=np.full(n, np.nan), where=without > 0)
     at = (random / pairs, shared / shared_pairs)
-    gaps = shared_means - means
-    cosines = PairCosines(_jackknifed(at[0], means), _jackknifed(at[1], shared_means), _jackknifed(at[1] - at[0], gaps))
-    return cosines, gaps
+    gap, gaps = at[1] - at[0], shared_means - means
+    cosines = PairCosines(_jackknifed(at[0], means), _jackknifed(at[1], shared_means), _jackknifed(gap, gaps))
+    return cosines, gap, gaps
 
 
 def _jackknifed(value: float, without: np.ndarray) -> Estimate:
@@ -128,13 +130,13 @@ def _jackknifed(value: float, without: np.ndarray) -> Estimate:
     n = len(without)
     if np.isnan(without).any():
         return Estimate.missing("all pairs that share a group share one item")
-    half = 1.96 * math.sqrt((n - 1) / n * float(np.square(without - without.mean()).sum()))
+    half = NORMAL * math.sqrt((n - 1) / n * float(np.square(without - without.mean()).sum()))
     return Estimate(value, value - half, value + half, n)
 
 
 def _unit_rows(x: sparse.csr_matrix | np.ndarray) -> sparse.csr_matrix | np.ndarray:
     """Rows divided by their length."""
-    if not sparse.issparse(x):
+    if isinstance(x, np.ndarray):
         return unit(x)
     length = np.sqrt(np.asarray(x.power(2).sum(axis=1)).ravel())
     return sparse.csr_matrix(sparse.diags(1 / length) @ x)
@@ -142,7 +144,7 @@ def _unit_rows(x: sparse.csr_matrix | np.ndarray) -> sparse.csr_matrix | np.ndar
 
 def _row_dots(rows: sparse.csr_matrix | np.ndarray, sums: np.ndarray, number: np.ndarray) -> np.ndarray:
     """e_i . T of its own group, for each row."""
-    if not sparse.issparse(rows):
+    if isinstance(rows, np.ndarray):
         return np.einsum("bd,bd->b", rows, sums[number])
     place = np.repeat(np.arange(rows.shape[0]), np.diff(rows.indptr))
     return np.bincount(place, weights=rows.data * sums[number[place], rows.indices], minlength=rows.shape[0])

@@ -64,14 +64,14 @@ def prediction_score(fires: Sequence[bool], grades: Sequence[int]) -> dict[str, 
     """
     if len(fires) != len(grades) or not set(grades) <= set(GRADES):
         raise InputError(f"{len(grades)} answers for {len(fires)} items; expected one of 1, 2, 3, 4 for each")
-    truth, said = np.asarray(fires, dtype=bool), np.asarray(grades)
+    truth, answers = np.asarray(fires, dtype=bool), np.asarray(grades)
     if truth.all() or not truth.any():
         raise InputError("a prediction test needs items that fire and items that do not")
-    pairs = said[truth][:, None] - said[~truth][None, :]
+    pairs = answers[truth][:, None] - answers[~truth][None, :]
     auc = float((pairs > 0).mean() + (pairs == 0).mean() / 2)
     return {
         "auc": auc,
-        "accuracy": float(((said >= FIRES) == truth).mean()),
+        "accuracy": float(((answers >= FIRES) == truth).mean()),
         "n": len(fires),
         "n_firing": int(truth.sum()),
     }

@@ -116,7 +116,7 @@ def quality_report(
     csr = codes_of(gallery, sae_file, progress).csr
     config = sae_file.sae.config
     independent = reference is not None and reference.fingerprint().weights != gallery.fingerprint().weights
-    against, said = _reference(gallery, reference)
+    against, reference_name = _reference(gallery, reference)
     names = [name for name in gallery.attributes if len(gallery.groups(name)) <= GROUPS]
     gaps = []
     for done, name in enumerate(names):
@@ -136,7 +136,7 @@ def quality_report(
         quality_of_codes(sae_file.sae, gallery.embeddings(attach), csr, rows, progress),
         monosemanticity(csr, against, rows),
         mean_cosine(against, rows),
-        said,
+        reference_name,
         independent,
         tuple(gaps),
     )
@@ -174,11 +174,11 @@ def _reference(gallery: "Gallery", reference: "Gallery | None") -> tuple[np.ndar
     """Reference embeddings, one row an item of the gallery, and what they are."""
     if reference is None:
         return gallery.embeddings("pooled"), "the gallery's own pooled embeddings: no independent encoder"
-    said = f"{reference.name}, embedded by {reference.fingerprint().model}"
+    name = f"{reference.name}, embedded by {reference.fingerprint().model}"
     everyone = np.arange(gallery.n)
     wanted, there = gallery.item_ids(everyone), reference.item_ids(np.arange(reference.n))
     if wanted == there:
-        return reference.embeddings("pooled"), said
+        return reference.embeddings("pooled"), name
     place = {item: row for row, item in enumerate(there)}
     missing = next((item for item in wanted if item not in place), None)
     if missing is not None:
@@ -186,7 +186,7 @@ def _reference(gallery: "Gallery", reference: "Gallery | None") -> tuple[np.ndar
             f"the reference gallery {reference.name} has no item {missing!r}; give one that holds the items of "
             f"{gallery.name}, embedded by another model"
         )
-    return reference.embeddings("pooled")[[place[item] for item in wanted]], said
+    return reference.embeddings("pooled")[[place[item] for item in wanted]], name
 
 
 def _verdict(report: QualityReport) -> Iterator[str]:

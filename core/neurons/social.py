@@ -40,7 +40,7 @@ class GroupNeurons:
     @property
     def unsure(self) -> tuple[int, ...]:
         """Specific neurons that may fire as often on another group: the rule finds them, their rows do not bear it."""
-        return tuple(one.neuron for one in self.lift if not one.sure)
+        return tuple(lift.neuron for lift in self.lift if not lift.sure)
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -48,7 +48,7 @@ class GroupNeurons:
             "effective": list(self.effective),
             "specific": list(self.specific),
             "mean_activation": list(self.mean_activation),
-            "lift": [one.to_json() for one in self.lift],
+            "lift": [lift.to_json() for lift in self.lift],
         }
 
 
@@ -65,17 +65,17 @@ class SocialNeurons:
     @property
     def empty_groups(self) -> list[str]:
         """Groups for which there is no specific neuron: to be named, never skipped in silence."""
-        return [group for group, found in self.groups.items() if not found.specific]
+        return [group for group, neurons in self.groups.items() if not neurons.specific]
 
     def top(self, per_group: int | None = 1) -> dict[str, list[int]]:
         """The first specific neurons of each group; None for all of them."""
-        return {group: list(found.specific[:per_group]) for group, found in self.groups.items()}
+        return {group: list(neurons.specific[:per_group]) for group, neurons in self.groups.items()}
 
     def to_json(self) -> dict[str, Any]:
         """The document of the command `neurons`."""
-        groups = {group: found.to_json() for group, found in self.groups.items()}
-        said = {"tau": self.tau, "rule": self.rule, "unknown": self.unknown, "empty_groups": self.empty_groups}
-        return {"groups": groups, **said}
+        groups = {group: neurons.to_json() for group, neurons in self.groups.items()}
+        settings = {"tau": self.tau, "rule": self.rule, "unknown": self.unknown, "empty_groups": self.empty_groups}
+        return {"groups": groups, **settings}
 
 
 def social_neurons(
@@ -111,8 +111,8 @@ def social_neurons(
     groups = {}
     for g, name in enumerate(names):
         means = sums[g] / sizes[g]
-        own = np.flatnonzero(specific[g])
-        ranked = own[np.argsort(-means[own], kind="stable")]
+        neurons = np.flatnonzero(specific[g])
+        ranked = neurons[np.argsort(-means[neurons], kind="stable")]
         groups[name] = GroupNeurons(
             n=int(sizes[g]),
             least=int(least[g]),
@@ -131,8 +131,8 @@ def least_rows(tau: float, n: int, rule: Rule) -> int:
 
 def shared_neurons(first: SocialNeurons, second: SocialNeurons) -> list[tuple[int, str, str]]:
     """Neurons that serve two attributes at once: (neuron, group of the first, group of the second), by neuron."""
-    owner = {j: group for group, found in second.groups.items() for j in found.specific}
-    pairs = [(j, group) for group, found in first.groups.items() for j in found.specific if j in owner]
+    owner = {j: group for group, neurons in second.groups.items() for j in neurons.specific}
+    pairs = [(j, group) for group, neurons in first.groups.items() for j in neurons.specific if j in owner]
     return [(j, group, owner[j]) for j, group in sorted(pairs)]
 
 

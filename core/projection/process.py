@@ -38,11 +38,11 @@ class Projection:
     """Places (n, 2) on a map, and how far the map can be trusted."""
 
     places: np.ndarray
-    trustworthiness: float
-    """Of the UMAP map: see `trustworthiness`."""
-    pca_trustworthiness: float
+    trustworthiness: float | None
+    """Of the UMAP map: see `trustworthiness`; None where there are too few points for one."""
+    pca_trustworthiness: float | None
     """Of the PCA map of the same points."""
-    nearest_cosine: float
+    nearest_cosine: float | None
     """Median over the points of the cosine to the nearest other one: where it is small, no two points are alike and
     any map of them says little."""
     n_neighbors: int
@@ -103,7 +103,10 @@ def read_map(folder: Path) -> Projection | None:
     about = folder / "map.json"
     if not about.is_file():
         return None
-    return Projection(places=read_array(folder / "places.npy", "the places of a map"), **read_json(about))
+    places, said = read_array(folder / "places.npy", "the places of a map"), read_json(about)
+    if len(places) < 2 * N_NEIGHBORS + 2:  # maps of earlier versions say 0
+        said |= {"trustworthiness": None, "pca_trustworthiness": None}
+    return Projection(places=places, **said)
 
 
 def compute(folder: Path) -> None:
@@ -120,7 +123,7 @@ def compute(folder: Path) -> None:
     trust["nearest_cosine"] = nearest_cosine(x)
     with atomic_file(folder / "places.npy") as partial, open(partial, "wb") as file:
         np.save(file, places)
-    known = {name: value if np.isfinite(value) else 0.0 for name, value in trust.items()}
+    known = {name: value if np.isfinite(value) else None for name, value in trust.items()}
     write_json(folder / "map.json", known | {"n_neighbors": N_NEIGHBORS, "seed": seed})
     _say(folder, "done", seed)
     (folder / "input.npy").unlink(missing_ok=True)

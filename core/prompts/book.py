@@ -90,12 +90,14 @@ class PromptBook:
         Of an intersection ("gender x skin" where `cross` is " x ") the first attribute's prompts are said with the
         words of the others: "a photo of a dark-skinned man".
         """
-        found = self.groups.of(attribute, groups)
-        if found is not None or cross not in attribute:
-            return found
+        texts = self.groups.of(attribute, groups)
+        if texts is not None or cross not in attribute:
+            return texts
         parts = [group.split(cross) for group in groups]
-        tables = [self.groups.of(name, sorted({p[i] for p in parts})) for i, name in enumerate(attribute.split(cross))]
-        if None in tables:
+        names = attribute.split(cross)
+        written = [self.groups.of(name, sorted({p[i] for p in parts})) for i, name in enumerate(names)]
+        tables = [table for table in written if table is not None]
+        if len(tables) < len(names):
             return None
         return {
             group: self._crossed([t[name] for t, name in zip(tables, p, strict=True)])

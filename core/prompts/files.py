@@ -41,7 +41,7 @@ def texts_of(value: Any, what: str, least: int = 1) -> tuple[str, ...]:
     """`value` as texts without blanks around them and without repeats, in order."""
     if not isinstance(value, list | tuple) or not all(isinstance(text, str) for text in value):
         raise InputError(f"{what} must be a list of texts")
-    found = tuple(dict.fromkeys(text for text in (" ".join(text.split()) for text in value) if text))
-    if len(found) < least:
-        raise InputError(f"{what} has {len(found)} different texts; expected at least {least}")
-    return found
+    texts = tuple(dict.fromkeys(text for text in (" ".join(text.split()) for text in value) if text))
+    if len(texts) < least:
+        raise InputError(f"{what} has {len(texts)} different texts; expected at least {least}")
+    return texts

@@ -89,10 +89,10 @@ def from_sem(value: Mapping[str, Any], name: str) -> GroupPrompts:
     placeholder = str(value["bias placeholder"])
     targets = [t for texts in value.get("target class descriptions", {}).values() for t in texts] or [""]
     filled = [scene.replace(str(value.get("target placeholder", "\0")), str(t)) for scene, t in _turns(scenes, targets)]
-    said = _object(value["bias class descriptions"], f"bias class descriptions of {name}")
+    descriptions = _object(value["bias class descriptions"], f"bias class descriptions of {name}")
     groups = {}
     for group in texts_of(value["bias classes"], f"bias classes of {name}", least=2):
-        words = texts_of(said.get(group, []), f"bias class descriptions of {group}")
+        words = texts_of(descriptions.get(group, []), f"bias class descriptions of {group}")
         prompts = [scene.replace(placeholder, word) for scene in filled for word in words]
         groups[group] = GroupTexts(words[0], texts_of(prompts, f"prompts of {group}"))
     return GroupPrompts(name, {placeholder.strip("<>[]{} ") or "attribute": groups})

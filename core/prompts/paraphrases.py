@@ -38,12 +38,12 @@ class Paraphrases:
         queries = value.get("queries", {})
         if not isinstance(queries, dict):
             raise InputError(f"queries of {name} must be an object query: [paraphrases]")
-        written = {" ".join(q.split()): texts_of(said, f"paraphrases of {q!r}") for q, said in queries.items()}
+        written = {" ".join(q.split()): texts_of(wordings, f"paraphrases of {q!r}") for q, wordings in queries.items()}
         openings = texts_of(value["openings"], f"openings of {name}")
         return cls(str(value.get("name", name)), openings, templates, written)
 
     def to_json(self) -> dict[str, Any]:
-        queries = {query: list(said) for query, said in self.queries.items()}
+        queries = {query: list(wordings) for query, wordings in self.queries.items()}
         parts = {"openings": list(self.openings), "templates": list(self.templates), "queries": queries}
         return {"schema": SCHEMA, "name": self.name, **parts}
 
@@ -54,13 +54,13 @@ class Paraphrases:
     def of(self, query: str) -> list[str]:
         """The query itself, then its paraphrases, without repeats."""
         subject = self.subject(query)
-        said = [query, *self.queries.get(query, ()), *(t.replace("{}", subject) for t in self.templates)]
-        return list(dict.fromkeys(said))
+        wordings = [query, *self.queries.get(query, ()), *(t.replace("{}", subject) for t in self.templates)]
+        return list(dict.fromkeys(wordings))
 
     def subject(self, query: str) -> str:
         """What the query is about: "a doctor" of "a photo of a doctor"."""
-        found = [o for o in self.openings if query.lower().startswith(f"{o.lower()} ")]
-        return query[len(max(found, key=len)) :].strip() if found else query
+        openings = [o for o in self.openings if query.lower().startswith(f"{o.lower()} ")]
+        return query[len(max(openings, key=len)) :].strip() if openings else query
 
     def said_of(self, query: str, word: str) -> str:
         """The query with a group's word: "a photo of a male doctor" of "a photo of a doctor" and "male"."""

@@ -1,22 +1,20 @@
 """One question, answered: who is retrieved before and after, how surely, and what it costs."""
 
 from core.ranking.approximate import ApproximateSearch, approximate_rank, recall_of
-from core.ranking.bench import Bench
 from core.ranking.controls import ControlArm, ControlsResult, controls
 from core.ranking.cost import CostResult, ExplicitCost, ZeroshotCost, utility_cost
 from core.ranking.measures import metric_estimate
 from core.ranking.performance import Performance, performance, relevant_rows
 from core.ranking.request import RankRequest
-from core.ranking.results import ArmResult, Difference, Part, RankChange, RankResult
+from core.ranking.results import ArmResult, Difference, RankChange, RankResult
+from core.ranking.rows import Part, part_of
 from core.ranking.scenes import SceneArm, SceneGaps, Scenes, scene_arm, scene_change, scene_gaps
 from core.ranking.steps import rank
 from core.ranking.sweep import Sweep, SweepPoint, sweep
-from core.ranking.texts import query_embedding
 
 __all__ = [
     "ApproximateSearch",
     "ArmResult",
-    "Bench",
     "ControlArm",
     "ControlsResult",
     "CostResult",
@@ -36,8 +34,8 @@ __all__ = [
     "approximate_rank",
     "controls",
     "metric_estimate",
+    "part_of",
     "performance",
-    "query_embedding",
     "rank",
     "recall_of",
     "relevant_rows",

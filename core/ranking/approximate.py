@@ -2,22 +2,19 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import Any
 
 from core.config import InputError, digest_of
-from core.gallery import Gallery, GalleryIvf
-from core.ranking.bench import Bench
-from core.ranking.material import Items, embed_query, select_part
+from core.gallery import GalleryIvf
+from core.ranking.lists import arm_digest, measure
+from core.ranking.queries import embed_query
 from core.ranking.request import RankRequest
-from core.ranking.results import RankResult
-from core.ranking.steps import digests_of, measured, notes_of
-from core.retrieval import IvfIndex
-from core.statistics import Estimate, mean_of
-
-if TYPE_CHECKING:
-    from core.backbones.base import Backbone
+from core.ranking.results import ArmResult, RankResult
+from core.ranking.rows import part_of
+from core.ranking.steps import digests_of, notes_of
+from core.retrieval import IvfIndex, require_k, unit_query
+from core.scene import Scene
+from core.statistics import Estimate, depth_for, mean_of
 
 WANTED_RECALL = 0.95
 """Mean recall@k of the lists that are looked at where nobody says how many."""
@@ -61,14 +58,7 @@ def recall_of(ivf: GalleryIvf, probes: int, k: int) -> Estimate:
     return mean_of(ivf.recall.at(ivf.inverted, probes, k), (0.0, 1.0))
 
 
-def approximate_rank(
-    gallery: Gallery,
-    request: RankRequest,
-    ivf: GalleryIvf,
-    probes: int | None = None,
-    backbone: "Backbone | None" = None,
-    bench: Bench | None = None,
-) -> RankResult:
+def approximate_rank(scene: Scene, request: RankRequest, ivf: GalleryIvf, probes: int | None = None) -> RankResult:
     """Who the query retrieves among the rows of the lists nearest to it, with the recall that this has.
 
     Parameters
@@ -90,19 +80,22 @@ def approximate_rank(
             f"k was {request.k}; recall of this index was measured up to {ivf.recall.depth}: choose a smaller k or "
             "use the exact index"
         )
-    bench = bench or Bench()
-    part = select_part(gallery, request, bench)
-    queries = embed_query(gallery, request, backbone, {}, bench)
+    part, queries = part_of(scene, request), embed_query(scene, request)
     vector = queries.vectors("identity", None)[0]
     probes = ivf.recall.probes_for(ivf.inverted, request.k, WANTED_RECALL) if probes is None else probes
-    rows = None if part.n == gallery.n else part.rows
+    rows = None if part.n == scene.gallery.n else part.rows
     index = IvfIndex(ivf.rows, ivf.lengths, ivf.inverted, probes, rows)
-    nothing = np.zeros(0)
-    items = Items(index, nothing.astype(np.int64), nothing, digest_of([part.digest, ivf.digest, probes]))
-    found = measured(gallery, part, request, items, vector, bench, every_score=False)
+    require_k(request.k, index.n)
+    unit = unit_query(vector, index.d)
+
+    def make() -> ArmResult:
+        return measure(scene.gallery, part, request, index.search(unit, min(depth_for(request.k), part.n)))
+
+    digest = arm_digest(digest_of([part.digest, ivf.digest, probes]), unit, request)
+    ranked = scene.bench.remember(("arm", digest), make)
     recall = recall_of(ivf, probes, request.k)
     lists, looked_at = len(ivf.inverted), index.looked_at(vector)
     search = ApproximateSearch(lists, probes, looked_at, part.n, request.k, recall, ivf.about["queries"], ivf.digest)
     digests: Mapping[str, Any] = digests_of(queries.fitter, vector) | {"index": ivf.digest}
     notes = (search.note, *queries.notes, *notes_of(part, queries.fitter))
-    return RankResult(request, part, digests, notes, found, index=search.to_json())
+    return RankResult(request, part, digests, notes, ranked, index=search.to_json())

@@ -128,14 +128,12 @@ def _paired(arrays: Arrays) -> Document:
     n_groups = len(target)
     if groups.max() >= n_groups or (target < 0).any() or abs(target.sum() - 1) > 1e-6:
         raise InputError("paired: target is no share for each group of groups; expected (G,) that sums to 1")
-    lists = [_whole("paired", arrays, a, 0, len(groups) - 1) for a in ("before", "after")]
-    if any(len(one) < k or len(np.unique(one)) < len(one) for one in lists):
+    before, after = (_whole("paired", arrays, name, 0, len(groups) - 1) for name in ("before", "after"))
+    if any(len(rows) < k or len(np.unique(rows)) < len(rows) for rows in (before, after)):
         raise InputError(f"paired: a list is shorter than k = {k} or holds a row twice; expected rows, best first")
-    tops = [one[:k] for one in lists]
-    searched = np.bincount(groups[groups >= 0], minlength=n_groups)
-    exchange = exchange_of(*tops, groups, n_groups)
-    leans = [lean_of(searched.tolist(), counts) for counts in (exchange.before, exchange.after)]
-    effect = effect_of(*leans, exchange, target.tolist())
+    searched = np.bincount(groups[groups >= 0], minlength=n_groups).tolist()
+    exchange = exchange_of(before[:k], after[:k], groups, n_groups)
+    effect = effect_of(lean_of(searched, exchange.before), lean_of(searched, exchange.after), exchange, target.tolist())
     if effect is None:
         reason = "a list holds no row with a known group"
         missing = {"estimate": None, "reason": reason}

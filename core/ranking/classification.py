@@ -2,24 +2,21 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from core.config import InputError, NothingLeft, Progress
-from core.gallery import Gallery
-from core.ranking.bench import Bench
-from core.ranking.material import SAEs, embed_texts, select_part
+from core.ranking.arms import both_arms, intervene
+from core.ranking.queries import embed_texts
 from core.ranking.request import RankRequest
 from core.ranking.results import SCHEMA
-from core.ranking.steps import intervene
+from core.ranking.rows import part_of
+from core.scene import Scene
 from core.statistics import Estimate
 from core.zeroshot import PromptSet, ZeroshotDifference, ZeroshotResult, class_embeddings, classify_items, evaluate
 from core.zeroshot import difference as accuracy_difference
 from core.zeroshot.parity import NAMES, ParityResult, parity, parity_change
-
-if TYPE_CHECKING:
-    from core.backbones.base import Backbone
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,10 +30,10 @@ class ClassificationArm:
 
     def to_json(self) -> dict[str, Any]:
         value = self.accuracy.to_json()
-        return value | (self.parity.to_json() if self.parity else dict.fromkeys(NAMES, SAME_ATTRIBUTE))
+        return value | (self.parity.to_json() if self.parity else dict.fromkeys(NAMES, SAME_ATTRIBUTE.to_json()))
 
 
-SAME_ATTRIBUTE = {"estimate": None, "reason": "the compared groups are the classes themselves"}
+SAME_ATTRIBUTE = Estimate.missing("the compared groups are the classes themselves")
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,13 +75,10 @@ class ClassificationResult:
 
 
 def classification(
-    gallery: Gallery,
+    scene: Scene,
     request: RankRequest,
     prompts: PromptSet,
     classified: str,
-    backbone: "Backbone | None" = None,
-    saes: SAEs | None = None,
-    bench: Bench | None = None,
     progress: Progress | None = None,
 ) -> ClassificationResult:
     """Give every searched row the class whose prompts are most similar, before and after the request's edits.
@@ -97,17 +91,15 @@ def classification(
     request : attribute whose groups are compared, rows, edits, method and seed; its query, k and target are not used.
     prompts : class prompts of the attribute `classified`.
     """
-    bench, saes = bench or Bench(), saes or {}
+    gallery, saes = scene.gallery, scene.saes
     classes = prompts.groups(classified)
     truth = gallery.labels(classified)
-    part = select_part(gallery, request, bench)
-    rows = part.rows
+    rows = part_of(scene, request).rows
     by = None if request.attribute == classified else gallery.labels(request.attribute)[rows]
     arms, reason = [], None
-    for method in ("identity", request.method) if request.intervenes else ("identity",):
-        given = (gallery, part, request, method, prompts, classified, backbone, saes, bench, progress)
+    for arm in both_arms(request):
         try:
-            answers = class_answers(*given)
+            answers = class_answers(scene, arm.of(request), prompts, classified, progress)
         except NothingLeft as error:
             reason = str(error)
             break
@@ -138,24 +130,18 @@ def classification(
 
 
 def class_answers(
-    gallery: Gallery,
-    part: Any,
+    scene: Scene,
     request: RankRequest,
-    method: str,
     prompts: PromptSet,
     classified: str,
-    backbone: "Backbone | None",
-    saes: SAEs,
-    bench: Bench,
     progress: Progress | None = None,
 ) -> np.ndarray:
-    """Class number of every searched row under one method."""
-    items = None
+    """Class number of every searched row under the request's method."""
+    items, part = None, part_of(scene, request)
 
     def embed(texts: list[str]) -> np.ndarray:
         nonlocal items
-        queries = embed_texts(texts, gallery, request, backbone, saes, bench)
-        items, vectors = intervene(gallery, part, queries, request, method, saes, bench, progress)
+        items, vectors = intervene(scene, part, request, embed_texts(scene, request, texts), progress)
         return vectors
 
     unit = class_embeddings(embed, prompts, classified)
@@ -194,7 +180,7 @@ def _parity_change(
     request: RankRequest,
 ) -> dict[str, Estimate]:
     if by is None:
-        return {name: Estimate.missing(SAME_ATTRIBUTE["reason"]) for name in NAMES}
+        return dict.fromkeys(NAMES, SAME_ATTRIBUTE)
     known, numbers = _measured(truth, by, classes)
     pair = before.predictions[known], after.predictions[known]
     return parity_change(*pair, numbers, by[known], classes, request.null_draws, request.seed)

@@ -1,22 +1,34 @@
 """Beside every effect: the original, the SAE by itself, and random neurons of the same number and firing rate."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from core.config import Edit, InputError, Progress, Side
-from core.gallery import Gallery
-from core.interventions import matched_random_edits
 from core.metrics import RANKING_METRICS
 from core.metrics.base import count_groups
-from core.ranking.bench import Bench
-from core.ranking.material import Queries, SAEs, embed_query, embed_texts, part_codes, sae_of, select_part
-from core.ranking.measures import asks_gallery_shares, list_change, list_numbers
+from core.ranking.arms import (
+    EDITED,
+    ORIGINAL,
+    PROJECTION,
+    PROJECTION_METHOD,
+    RANDOM_DRAWS,
+    RECONSTRUCTION,
+    Arm,
+    all_arms,
+    intervene,
+)
+from core.ranking.changes import list_change
+from core.ranking.fitting import Fitter
+from core.ranking.items import Items
+from core.ranking.measures import asks_gallery_shares, list_numbers
+from core.ranking.queries import Queries, embed_query, embed_texts
 from core.ranking.request import RankRequest
-from core.ranking.results import SCHEMA, Part
-from core.ranking.steps import intervene
+from core.ranking.results import SCHEMA
+from core.ranking.rows import part_of
+from core.scene import Scene
 from core.statistics import (
     Estimate,
     depth_for,
@@ -27,10 +39,6 @@ from core.statistics import (
     with_null,
 )
 
-if TYPE_CHECKING:
-    from core.backbones.base import Backbone
-
-PROJECTION, PROJECTION_METHOD = "mean-difference projection", "mean-difference"
 MEAN_NULL_DRAWS = 200
 """Permutations behind the null band of a mean: all prompts are counted again in each."""
 
@@ -95,8 +103,14 @@ class ControlsResult:
     @property
     def band(self) -> tuple[float, float]:
         """Smallest and largest lean in points among the random draws."""
-        values = [arm.points.estimate for arm in self.random]
-        return min(values), max(values)
+        return min(self._drawn), max(self._drawn)
+
+    @property
+    def _drawn(self) -> list[float]:
+        """Lean in points of every random draw."""
+        drawn = [arm.points.estimate for arm in self.random if arm.points.estimate is not None]
+        assert len(drawn) == len(self.random), "an arm that cannot be compared is refused before"
+        return drawn
 
     @property
     def p_value(self) -> float:
@@ -106,7 +120,7 @@ class ControlsResult:
 
     def to_json(self) -> dict[str, Any]:
         lo, hi = self.band
-        mean = float(np.mean([arm.points.estimate for arm in self.random]))
+        mean = float(np.mean(self._drawn))
         return {
             "schema": SCHEMA,
             **self.request.to_json(),
@@ -130,14 +144,11 @@ class ControlsResult:
 
 
 def controls(
-    gallery: Gallery,
+    scene: Scene,
     request: RankRequest,
-    backbone: "Backbone | None" = None,
-    saes: SAEs | None = None,
     prompts: Sequence[str] | None = None,
-    draws: int = 20,
+    draws: int = RANDOM_DRAWS,
     exclude: Mapping[Side, Collection[int]] | None = None,
-    bench: Bench | None = None,
     progress: Progress | None = None,
 ) -> ControlsResult:
     """Lean and MaxSkew of the original, the SAE's reconstruction, the chosen neurons, matched random neurons, and the
@@ -158,72 +169,65 @@ def controls(
     """
     if not any(edit.neurons for edit in request.edits.values()):
         raise InputError("controls compare switched neurons with random ones; choose at least one neuron first")
-    bench, saes = bench or Bench(), saes or {}
-    part = select_part(gallery, request, bench)
-    if prompts:
-        queries = embed_texts(prompts, gallery, request, backbone, saes, bench)
-    else:
-        queries = embed_query(gallery, request, backbone, saes, bench)
-    randoms = _random_edits(gallery, part, queries, request, saes, draws, exclude or {}, bench)
-    plan = [("original", "identity", request.edits), ("reconstruction only", "reconstruction-only", request.edits)]
-    plan.append(("chosen neurons", request.method, request.edits))
-    plan += [(f"random neurons {i}", request.method, edits) for i, edits in enumerate(randoms, 1)]
-    asked = _Asked(gallery, part, queries, request, saes, bench)
-    arms = []
-    for done, (name, method, edits) in enumerate(plan):
+    queries = embed_texts(scene, request, prompts) if prompts else embed_query(scene, request)
+    asked = _AllPrompts(scene, request, queries)
+    plan = all_arms(scene, request, lambda: queries, draws, exclude)
+    arms: dict[str, ControlArm] = {}
+    why = Fitter(scene, request).missing(PROJECTION_METHOD)
+    for done, arm in enumerate(plan):
         if progress:
-            progress(done, len(plan) + 1, name)
-        arms.append(asked.arm(name, method, edits))
-    for arm in arms:
-        if arm.max_skew.estimate is None:
-            raise InputError(f"{arm.name} cannot be compared: {arm.max_skew.reason}; choose a larger k or other rows")
+            progress(done, len(plan), arm.name)
+        try:
+            arms[arm.name] = asked.arm(arm)
+        except InputError as error:
+            if arm.name != PROJECTION:
+                raise
+            why = str(error)
+    for name, compared in arms.items():
+        if compared.max_skew.estimate is None and name != PROJECTION:
+            raise InputError(f"{name} cannot be compared: {compared.max_skew.reason}; choose a larger k or other rows")
     if progress:
-        progress(len(plan), len(plan) + 1, PROJECTION)
-    projection, why = asked.projection()
-    if progress:
-        progress(len(plan) + 1, len(plan) + 1, "controls")
+        progress(len(plan), len(plan), "controls")
+    projection = arms.pop(PROJECTION, None)
     named = tuple(prompts) if prompts else (request.query or "query embedding",)
+    groups = part_of(scene, request).groups
     return ControlsResult(
         request,
         named,
-        " and ".join(dict.fromkeys(part.groups[g] for g in asked.groups)),
-        *arms[:3],
-        tuple(arms[3:]),
-        projection,
-        why,
+        group=" and ".join(dict.fromkeys(groups[g] for g in asked.groups)),
+        original=arms.pop(ORIGINAL),
+        reconstruction_only=arms.pop(RECONSTRUCTION),
+        chosen=arms.pop(EDITED),
+        random=tuple(arms.values()),
+        projection=projection,
+        projection_reason=why if projection is None else None,
     )
 
 
-class _Asked:
+class _AllPrompts:
     """All prompts under one arm after another; the original's rankings are kept, as every arm is compared with it."""
 
-    def __init__(
-        self,
-        gallery: Gallery,
-        part: Part,
-        queries: Queries,
-        request: RankRequest,
-        saes: SAEs,
-        bench: Bench,
-    ) -> None:
-        self.gallery, self.part, self.queries, self.request = gallery, part, queries, request
-        self._saes, self._bench = saes, bench
-        self._original: np.ndarray | None = None
-        self.groups: list[int] = []
+    def __init__(self, scene: Scene, request: RankRequest, queries: Queries) -> None:
+        self.scene, self.request, self.queries = scene, request, queries
+        self.part = part_of(scene, request)
+        items, vectors = intervene(scene, self.part, Arm(ORIGINAL, "identity", {}).of(request), queries)
+        self._original = self._searched(items, vectors)
+        self.groups = self._leading()
 
-    def arm(self, name: str, method: str, edits: Mapping[Side, Edit]) -> ControlArm:
-        """One method on all prompts."""
-        request, part, k = replace(self.request, edits=edits), self.part, self.request.k
-        items, vectors = intervene(self.gallery, part, self.queries, request, method, self._saes, self._bench)
-        depth = min(depth_for(k), part.n)
-        rankings = np.stack([items.index.search(vector, depth).rows for vector in vectors])
-        if self._original is None:
-            self._original = rankings
-            self.groups = self._leading()
+    def _searched(self, items: Items, vectors: np.ndarray) -> np.ndarray:
+        """Places of the first rows of every prompt (prompts, depth), best first."""
+        depth = min(depth_for(self.request.k), self.part.n)
+        return np.stack([items.index.search(vector, depth).rows for vector in vectors])
+
+    def arm(self, arm: Arm) -> ControlArm:
+        """One arm on all prompts."""
+        part, k = self.part, self.request.k
+        items, vectors = intervene(self.scene, part, arm.of(self.request), self.queries)
+        rankings = self._original if arm.name == ORIGINAL else self._searched(items, vectors)
         values = RANKING_METRICS.get("max_skew")()(part.labels[rankings[:, :k]], part.target)
         points, moved, skew, change = self._estimates(rankings, values)
         return ControlArm(
-            name,
+            arm.name,
             points,
             self._size(rankings),
             moved,
@@ -232,7 +236,7 @@ class _Asked:
             tuple(map(float, values)),
             items.mean_cosine,
             len(items.changed),
-            request.edits,
+            arm.edits,
         )
 
     def _size(self, rankings: np.ndarray) -> float:
@@ -247,25 +251,18 @@ class _Asked:
         tops = self.part.labels[self._original[:, : self.request.k]]
         return [most_ahead(self.part.counts, count_groups(top, len(self.part.groups)).tolist()) for top in tops]
 
-    def projection(self) -> tuple[ControlArm | None, str | None]:
-        """The mean-difference arm of the gallery's side, or why there is none."""
-        try:
-            return self.arm(PROJECTION, PROJECTION_METHOD, {}), None
-        except InputError as error:
-            return None, str(error)
-
     def _estimates(self, rankings: np.ndarray, values: np.ndarray) -> tuple[Estimate, Estimate, Estimate, Estimate]:
         """Lean in points and MaxSkew, each with its change against the original."""
         part, request, metric = self.part, self.request, RANKING_METRICS.get("max_skew")()
         seed, draws = request.seed, request.null_draws
         if len(rankings) == 1:
-            both = (self._original[0], rankings[0])
-            old, new = (list_numbers(part.labels[one[: request.k]], part, seed, draws) for one in both)
+            pair = (self._original[0], rankings[0])
+            was, now = (list_numbers(part.labels[ranked[: request.k]], part, seed, draws) for ranked in pair)
             same = rankings is self._original
-            change = list_change(old, new, both, part, request.k, seed=seed, draws=draws, same=same)
+            change = list_change(was, now, pair, part, request.k, seed=seed, draws=draws, same=same)
             g = self.groups[0]
-            points = new.lean.groups[g].points
-            return points, change.shares[part.groups[g]], new.metrics["max_skew"], change.metrics["max_skew"]
+            points = now.lean.groups[g].points
+            return points, change.shares[part.groups[g]], now.metrics["max_skew"], change.metrics["max_skew"]
         both = np.stack([self._original, rankings])
         tops = both[..., : request.k]
         draws_of = list_draws(both, part.labels, request.k, len(part.groups), draws, seed)
@@ -278,10 +275,10 @@ class _Asked:
             skew = with_null(
                 metric, skew, null_of_mean(metric, tops[1], part.labels, part.target, MEAN_NULL_DRAWS, seed)[0]
             )
-        own = np.arange(len(self.groups)), np.array(self.groups)
+        prompts, leading = np.arange(len(self.groups)), np.array(self.groups)
         counts = count_groups(part.labels[tops], len(part.groups))
-        observed = (counts / counts.sum(axis=-1, keepdims=True))[:, *own]
-        drawn = draws_of.shares[:, :, *own]
+        observed = (counts / counts.sum(axis=-1, keepdims=True))[:, prompts, leading]
+        drawn = draws_of.shares[:, :, prompts, leading]
         base = np.array(part.counts)[self.groups] / sum(part.counts)
         return (
             mean_estimate(observed[1] - base, drawn[:, 1] - base, seed),
@@ -289,24 +286,3 @@ class _Asked:
             skew,
             mean_estimate(values - before, new - old, seed),
         )
-
-
-def _random_edits(
-    gallery: Gallery,
-    part: Part,
-    queries: Queries,
-    request: RankRequest,
-    saes: SAEs,
-    draws: int,
-    exclude: Mapping[Side, Collection[int]],
-    bench: Bench,
-) -> list[dict[Side, Edit]]:
-    """Random partners of every side's edit, drawn together."""
-    by_side = {}
-    for side, edit in request.edits.items():
-        if side == gallery.side:
-            codes = part_codes(gallery, part, sae_of(side, saes), bench)
-        else:
-            codes = queries.material.require_codes()
-        by_side[side] = matched_random_edits(codes, edit, draws, request.seed, exclude.get(side, ()))
-    return [{side: edits[i] for side, edits in by_side.items()} for i in range(draws)]

@@ -2,18 +2,18 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from core.config import InputError, Progress
-from core.gallery import Gallery
-from core.ranking.bench import Bench
+from core.ranking.arms import EDITED, ORIGINAL, arm_items, both_arms
 from core.ranking.leakage import LeakageCost, residual_leakage
-from core.ranking.material import Items, SAEs, embed_texts, select_part
+from core.ranking.queries import embed_texts
 from core.ranking.request import RankRequest
-from core.ranking.results import SCHEMA, Part
-from core.ranking.steps import arm_items
+from core.ranking.results import SCHEMA
+from core.ranking.rows import part_of
+from core.scene import Scene
 from core.statistics import Estimate, auc_difference, auc_estimate
 from core.zeroshot import (
     PromptSet,
@@ -25,10 +25,7 @@ from core.zeroshot import (
     evaluate,
 )
 
-if TYPE_CHECKING:
-    from core.backbones.base import Backbone
-
-ARMS = ("before", "after")
+ARMS = (ORIGINAL, EDITED)
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,14 +93,11 @@ class CostResult:
 
 
 def utility_cost(
-    gallery: Gallery,
+    scene: Scene,
     request: RankRequest,
-    backbone: "Backbone | None" = None,
-    saes: SAEs | None = None,
     prompts: PromptSet | None = None,
     explicit: Mapping[str, str] | None = None,
     edited: Sequence[str] | None = None,
-    bench: Bench | None = None,
     progress: Progress | None = None,
 ) -> CostResult:
     """Before, after and paired difference of what should not suffer from the request's edits.
@@ -123,56 +117,44 @@ def utility_cost(
         raise InputError(
             "the cost of an edit was asked for, but the request has no edit; switch a neuron or choose a method first"
         )
-    bench, saes = bench or Bench(), saes or {}
-    part = select_part(gallery, request, bench)
+    part = part_of(scene, request)
     edited = [request.attribute] if edited is None else list(edited)
-    shared = [a for a in (prompts.attributes if prompts else ()) if a in gallery.attributes and a not in edited]
+    shared = [a for a in (prompts.attributes if prompts else ()) if a in scene.gallery.attributes and a not in edited]
     if explicit is None:
         explicit = _first_prompts(prompts, request.attribute)
-    side = _Texts(gallery, part, request, backbone, saes, bench, progress)
+    side = _Sides(scene, request, progress)
     costs, aucs, steps = {}, {}, len(shared) + len(explicit) + 1
     for done, attribute in enumerate(shared):
         if progress:
             progress(done, steps, f"classifying {attribute}")
-        costs[attribute] = _zeroshot(side, prompts, attribute)
+        costs[attribute] = _zeroshot(side, attribute, prompts)
     for done, (query, group) in enumerate(explicit.items(), len(shared)):
         if progress:
             progress(done, steps, query)
         aucs[query] = _explicit(side, query, group)
-    items = side.items["after"]
+    items = side.items[EDITED]
     if progress:
         progress(steps - 1, steps, f"probes for {request.attribute}")
-    left = residual_leakage(gallery, part, side.items, request.attribute, request.seed)
+    left = residual_leakage(scene.gallery, part, side.items, request.attribute, request.seed)
     if progress:
         progress(steps, steps, "cost")
     moved = (items.mean_cosine, items.smallest_cosine, len(items.changed))
     return CostResult(request, costs, aucs, *moved, part.n, left)
 
 
-class _Texts:
+class _Sides:
     """Items of both arms, and texts embedded for either of them."""
 
-    def __init__(
-        self,
-        gallery: Gallery,
-        part: Part,
-        request: RankRequest,
-        backbone: Any,
-        saes: SAEs,
-        bench: Bench,
-        progress: Progress | None,
-    ) -> None:
-        self.gallery, self.part, self.request = gallery, part, request
-        self._given = (gallery, request, backbone, saes, bench)
-        self.methods = dict(zip(ARMS, ("identity", request.method), strict=True))
-        self.items: dict[str, Items] = {}
-        for arm, method in self.methods.items():
-            self.items[arm] = arm_items(gallery, part, request, method, saes, bench, backbone, progress)
+    def __init__(self, scene: Scene, request: RankRequest, progress: Progress | None) -> None:
+        self.scene, self.request, self.part = scene, request, part_of(scene, request)
+        self._asked = {arm.name: arm.of(request) for arm in both_arms(request)}
+        self.items = {name: arm_items(scene, self.part, asked, progress) for name, asked in self._asked.items()}
 
-    def embed(self, arm: str) -> Callable[[list[str]], np.ndarray]:
+    def embed(self, arm: str) -> Callable[[Sequence[str]], np.ndarray]:
         """Embeds texts as this arm does."""
-        edit = self.request.edits.get("text") if self.gallery.side == "image" else None
-        return lambda texts: embed_texts(texts, *self._given).vectors(self.methods[arm], edit)
+        asked = self._asked[arm]
+        edit = asked.edits.get("text") if self.scene.gallery.side == "image" else None
+        return lambda texts: embed_texts(self.scene, self.request, texts).vectors(asked.method, edit)
 
 
 def _first_prompts(prompts: PromptSet | None, attribute: str) -> dict[str, str]:
@@ -182,8 +164,9 @@ def _first_prompts(prompts: PromptSet | None, attribute: str) -> dict[str, str]:
     return {texts[0]: group for group, texts in prompts.prompts(attribute).items()}
 
 
-def _zeroshot(side: _Texts, prompts: PromptSet, attribute: str) -> ZeroshotCost:
-    labels = side.gallery.labels(attribute)[side.part.rows]
+def _zeroshot(side: _Sides, attribute: str, prompts: PromptSet | None) -> ZeroshotCost:
+    assert prompts is not None, "attributes are those of the class prompts"
+    labels = side.scene.gallery.labels(attribute)[side.part.rows]
     try:
         before, after = (
             evaluate(
@@ -199,7 +182,7 @@ def _zeroshot(side: _Texts, prompts: PromptSet, attribute: str) -> ZeroshotCost:
     return ZeroshotCost(before, after, difference(before, after, side.request.null_draws, side.request.seed))
 
 
-def _explicit(side: _Texts, query: str, group: str) -> ExplicitCost:
+def _explicit(side: _Sides, query: str, group: str) -> ExplicitCost:
     if group not in side.part.groups:
         missing = Estimate.missing(f"no searched row is {group}")
         return ExplicitCost(group, missing, missing, missing)

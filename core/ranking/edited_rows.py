@@ -6,7 +6,7 @@ import numpy as np
 
 from core.config import Edit, Progress
 from core.interventions import INTERVENTIONS, Material
-from core.ranking.material import Items, items_of, refuse_infinite
+from core.ranking.items import Items, items_of, refuse_infinite
 from core.retrieval import Index, StoredIndex, passes
 
 

@@ -8,8 +8,9 @@ import numpy as np
 
 from core.config import InputError
 from core.gallery import Gallery
-from core.ranking.material import Items
-from core.ranking.results import Part
+from core.ranking.arms import EDITED, ORIGINAL
+from core.ranking.items import Items
+from core.ranking.rows import Part
 from core.statistics import Estimate, leakage
 
 MOST = 5000
@@ -39,7 +40,7 @@ def residual_leakage(
 
     Parameters
     ----------
-    items : "before" and "after".
+    items : of the original and of the edited arm.
     """
     chosen, rows = np.flatnonzero(part.labels >= 0), "all searched rows"
     try:
@@ -53,5 +54,5 @@ def residual_leakage(
         rows = f"{MOST} random {rows}"
     # the rows may lack a group of the part: numbers from 0 without gaps
     labels = np.unique(part.labels[chosen], return_inverse=True)[1]
-    arms = [items[arm].index.unit_at(chosen) for arm in ("before", "after")]
-    return LeakageCost(attribute, *leakage(*arms, labels, seed), rows)
+    before, after = (items[arm].index.unit_at(chosen) for arm in (ORIGINAL, EDITED))
+    return LeakageCost(attribute, *leakage(before, after, labels, seed), rows)

@@ -1,15 +1,11 @@
 """Searched items under a neuron edit, answered by the live engine instead of a new index."""
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from core.config import Edit, Progress
-from core.gallery import Gallery
 from core.interventions import INTERVENTIONS, Material
-from core.ranking.bench import Bench
-from core.ranking.material import Items, baseline_items, engine_part, item_material
-from core.ranking.results import Part
+from core.ranking.items import Items, baseline_items, engine_part, item_material
+from core.ranking.rows import Part
 from core.retrieval import (
     FlatIndex,
     Index,
@@ -22,15 +18,13 @@ from core.retrieval import (
     place_for,
     unit_query,
 )
+from core.scene import Scene
 from core.units import unit_rows
-
-if TYPE_CHECKING:
-    from core.saes.checkpoint import SAEFile
 
 
 def live_engine(material: Material, index: Index | None = None) -> LiveEngine:
     """The engine over the items of a material with codes; an index over the same items may know their lengths."""
-    codes, arrays = material.require_codes(), material.sae.arrays()
+    codes, arrays = material.require_codes(), material.require_sae().arrays()
     residual = material.attach == "residual"
     return LiveEngine(
         LiveGallery(
@@ -47,15 +41,15 @@ def live_engine(material: Material, index: Index | None = None) -> LiveEngine:
     )
 
 
-def engine_for(gallery: Gallery, part: Part, sae_file: "SAEFile", bench: Bench) -> tuple[LiveEngine, Material]:
+def engine_for(scene: Scene, part: Part) -> tuple[LiveEngine, Material]:
     """The remembered engine that answers edits of a part, and the items that it works on; see `engine_part`."""
-    wide = engine_part(gallery, part)
-    material = item_material(gallery, wide, sae_file, bench)
+    wide, sae_file = engine_part(scene.gallery, part), scene.sae()
+    material = item_material(scene, wide, sae_file)
 
     def make() -> LiveEngine:
-        return live_engine(material, baseline_items(gallery, wide, bench).index)
+        return live_engine(material, baseline_items(scene, wide).index)
 
-    return bench.remember(("engine", wide.digest, sae_file.digest), make), material
+    return scene.bench.remember(("engine", wide.digest, sae_file.digest), make), material
 
 
 class LiveIndex:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +13,6 @@ from core.statistics import (
     FAMILY_P,
     OMNIBUS_DRAWS,
     Band,
-    Effect,
     Estimate,
     GroupDistance,
     Impact,
@@ -22,23 +21,18 @@ from core.statistics import (
     cluster_p,
     design_effect,
     distance_of,
-    effect_of,
-    exchange_of,
     impact_of,
     lean_of,
     lean_of_clusters,
-    metric_change,
-    metric_difference,
     metric_interval,
     null_band,
-    paired_draws,
     share_bounds,
     wilson,
     with_null,
 )
 
 if TYPE_CHECKING:
-    from core.ranking.results import Part
+    from core.ranking.rows import Part
 
 UNKNOWN = "unknown"
 """Name of the row that counts items without a known group."""
@@ -215,13 +209,15 @@ def list_numbers(
     tests : size of the family that the lean's p will be corrected with.
     scored : rows of each group, then of unknown group (G + 1,), whose score lies above the median of all.
     top : places of the k rows among the searched ones; with them clusters of the part enter the lean.
+
+    Many parameters: the list, what it was drawn from, and how it is tested.
     """
     ranked = np.asarray(ranked)
     retrieved = np.bincount(ranked[ranked >= 0], minlength=len(part.groups))
     known, unknown = int(retrieved.sum()), int((ranked < 0).sum())
     lean = lean_of(part.counts, retrieved.tolist(), tests)
     if part.clusters is not None and top is not None and lean.p is not None:
-        lean = _clustered(lean, part, top, tests, seed)
+        lean = _clustered(lean, part, part.clusters, top, tests, seed)
     metrics = {
         name: metric_estimate(name, ranked, part.target, part.counts, seed, draws) for name in headline_metrics()
     }
@@ -250,12 +246,12 @@ def list_numbers(
     )
 
 
-def _clustered(lean: Lean, part: "Part", top: np.ndarray, tests: int, seed: int) -> Lean:
-    """The lean tested by whole clusters: rows of one person or scene are not independent."""
+def _clustered(lean: Lean, part: "Part", clusters: np.ndarray, top: np.ndarray, tests: int, seed: int) -> Lean:
+    """The lean tested by whole clusters (n,): rows of one person or scene are not independent."""
     draws = max(OMNIBUS_DRAWS, math.ceil(2 * tests / FAMILY_P) - 1)
-    p, own = cluster_p(part.labels, part.clusters, top, len(part.groups), draws, seed)
-    effect = design_effect(part.clusters[top], part.labels[top], part.clusters, part.labels)
-    return lean_of_clusters(lean, p, own.tolist(), (2 if len(part.groups) == 2 else 1) / (1 + draws), effect)
+    p, each = cluster_p(part.labels, clusters, top, len(part.groups), draws, seed)
+    effect = design_effect(clusters[top], part.labels[top], clusters, part.labels)
+    return lean_of_clusters(lean, p, each.tolist(), (2 if len(part.groups) == 2 else 1) / (1 + draws), effect)
 
 
 def metric_estimate(
@@ -276,6 +272,8 @@ def metric_estimate(
     ----------
     counts : searched rows of each group.
     mode : intervals and null bands are of our definition; a paper mode gives the estimate and its n alone.
+
+    Many parameters: the list as bare arrays, and how it is tested.
     """
     return estimate_of(RANKING_METRICS.get(name)(), ranked, target, counts, seed, draws, mode)
 
@@ -289,7 +287,10 @@ def estimate_of(
     draws: int = DRAWS,
     mode: Mode = "ours",
 ) -> Estimate:
-    """`metric_estimate` of a metric that may have settings of its own."""
+    """`metric_estimate` of a metric that may have settings of its own.
+
+    Many parameters: the list as bare arrays, and how it is tested.
+    """
     ranked = np.asarray(ranked)
     known = int((ranked >= 0).sum())
     if known == 0:
@@ -335,90 +336,3 @@ def asks_gallery_shares(target: Sequence[float] | np.ndarray, counts: Sequence[i
     """Whether a target is the shares of the searched rows, by its values."""
     shares = np.asarray(counts, dtype=np.float64) / max(sum(counts), 1)
     return bool(np.allclose(np.asarray(target, dtype=np.float64), shares, rtol=0.0, atol=1e-9))
-
-
-@dataclass(frozen=True, eq=False)
-class ListChange:
-    """What changed between two lists of the same searched rows."""
-
-    groups: tuple[str, ...]
-    shares: Mapping[str, Estimate]
-    """Share after minus share before."""
-    metrics: Mapping[str, Estimate]
-    effect: Effect | None
-    """None where a list has no known group."""
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "shares": {group: share.to_json() for group, share in self.shares.items()},
-            **{name: estimate.to_json() for name, estimate in self.metrics.items()},
-            "effect": effect_json(self.groups, self.effect),
-        }
-
-
-def effect_json(groups: Sequence[str], effect: Effect | None) -> dict[str, Any]:
-    """The block `effect`."""
-    if effect is None:
-        return {"reason": "a list holds no row with a known group"}
-
-    def name(group: int | None) -> str | None:
-        return None if group is None else groups[group]
-
-    return {
-        "leading_before": name(effect.leading_before),
-        "leading_after": name(effect.leading_after),
-        "group": name(effect.group),
-        "direction": effect.direction,
-        "lean_direction": effect.lean_direction,
-        "p": effect.p,
-        "p_smallest": effect.smallest_p,
-        "p_group": dict(zip(groups, effect.p_group, strict=True)),
-        "left": sum(effect.exchange.leaves),
-        "entered": sum(effect.exchange.enters),
-    }
-
-
-def list_change(
-    before: ListNumbers,
-    after: ListNumbers,
-    rankings: tuple[np.ndarray, np.ndarray],
-    part: "Part",
-    k: int,
-    seed: int = 0,
-    draws: int = DRAWS,
-    tests: int = 1,
-    same: bool = False,
-) -> ListChange:
-    """After minus before.
-
-    Parameters
-    ----------
-    rankings : places in the searched rows before and after, best first, deeper than k as far as resampling reaches.
-    same : whether nothing at all moved, neither an item nor the query: then no other people could show a change
-        either, and every interval is 0 to 0.
-    """
-    tops = tuple(ranking[:k] for ranking in rankings)
-    exchange = exchange_of(*tops, part.labels, len(part.groups))
-    effect = effect_of(before.lean, after.lean, exchange, part.target.tolist(), tests)
-    missing = Estimate.missing("a list holds no row with a known group")
-    shares = list(effect.shares) if effect is not None else [missing] * len(part.groups)
-    shares = [replace(share, note=one.share.note) for share, one in zip(shares, before.lean.groups, strict=True)]
-    metrics: dict[str, Estimate] = {}
-    pairs = None
-    for name in headline_metrics():
-        metric = RANKING_METRICS.get(name)()
-        if before.metrics[name].estimate is None or after.metrics[name].estimate is None:
-            metrics[name] = Estimate.missing("one of the arms has no value")
-        elif metric.ordered:
-            pairs = pairs or paired_draws(*rankings, part.labels, k, draws=draws, seed=seed)
-            metrics[name] = metric_difference(metric, pairs, *(part.labels[top] for top in tops), part.target)
-        else:
-            metrics[name] = metric_change(metric, exchange, part.target, draws, seed)
-    if same:
-        shares = [_nothing(share) for share in shares]
-        metrics = {name: _nothing(value) for name, value in metrics.items()}
-    return ListChange(part.groups, dict(zip(part.groups, shares, strict=True)), metrics, effect)
-
-
-def _nothing(change: Estimate) -> Estimate:
-    return change if change.estimate is None else replace(change, lo=0.0, hi=0.0)

@@ -11,7 +11,8 @@ from core.gallery.labels import CROSS, crossed
 from core.metrics import RANKING_METRICS, ListFacts, Mode, headline_metrics, target_distribution
 from core.metrics.targets import Target
 from core.ranking.measures import estimate_of, list_numbers, metric_estimate
-from core.ranking.results import SCHEMA, Part
+from core.ranking.results import SCHEMA
+from core.ranking.rows import Part
 from core.statistics import Estimate, null_p
 
 EVEN = np.full(2, 0.5)
@@ -41,6 +42,8 @@ def list_metrics(
     Raises
     ------
     InputError : k beyond the list, a column or group that is not there, more ranked rows of a group than there are.
+
+    Many parameters: the options of `metrics`, for lists without any gallery.
     """
     if not 1 <= k <= len(ranked):
         raise InputError(f"k was {k}; the ranked table has {len(ranked)} rows: choose k from 1 to that")
@@ -77,7 +80,10 @@ def _attribute(
     relevance: tuple[np.ndarray | None, int | None],
     top1_percent: float | None,
 ) -> Document:
-    """All numbers of one attribute."""
+    """All numbers of one attribute.
+
+    Many parameters: the options of `metrics`, of one attribute.
+    """
     groups, numbers = _numbered(attribute, gallery, None)
     _, places = _numbered(attribute, ranked, groups)
     counts = np.bincount(numbers[numbers >= 0], minlength=len(groups))
@@ -159,7 +165,10 @@ def _others(
         if isinstance(metric, str):
             found[name] = Estimate.missing(metric).to_json()
             continue
-        ranked, target = (top, part.target) if metric.about == "groups" else (relevance, EVEN)
+        ranked, target = top, part.target
+        if metric.about == "relevance":
+            assert relevance is not None, "a metric about relevance gives a reason where none was said"
+            ranked, target = relevance, EVEN
         found[name] = estimate_of(metric, ranked, target, part.counts, seed, mode=mode).to_json()
         found[name] |= metric.named(part.groups)
     return found

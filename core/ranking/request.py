@@ -4,16 +4,13 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from core.config import HALVES, SIDES, Edit, Half, InputError, Side, digest_of, one_of
 from core.interventions import INTERVENTIONS
 from core.metrics.targets import Target
 from core.prompts import PromptBook
 from core.statistics import DRAWS
-
-if TYPE_CHECKING:
-    from core.gallery import Gallery
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,8 +37,6 @@ class RankRequest:
     """Registered intervention that carries the edits out, or that needs none."""
     prompts: PromptBook | None = None
     """What methods with prompts are fitted on; None: the shipped book that suits the model's words."""
-    probe: "Gallery | None" = None
-    """Gallery whose labelled items methods may look at; None: the gallery's own probe half, or its partner."""
     seed: int = 0
     """Of null bands, intervals and paired draws."""
     null_draws: int = DRAWS
@@ -74,7 +69,6 @@ class RankRequest:
         return bool(self.edits) or not INTERVENTIONS.get(self.method).needs.edit
 
     def to_json(self) -> dict[str, Any]:
-        given = {"prompts": self.prompts, "probe": self.probe}
         return {
             "attribute": self.attribute,
             "query": self.query,
@@ -87,7 +81,7 @@ class RankRequest:
             "method": self.method,
             "seed": self.seed,
             "null_draws": self.null_draws,
-            **{name: thing.digest for name, thing in given.items() if thing is not None},
+            **({"prompts": self.prompts.digest} if self.prompts is not None else {}),
         }
 
     @cached_property

@@ -6,48 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from core.ranking.measures import ListChange, ListNumbers
+from core.ranking.changes import ListChange
+from core.ranking.measures import ListNumbers
 from core.ranking.request import RankRequest
+from core.ranking.rows import Part
 from core.statistics import Effect, Estimate
 
 if TYPE_CHECKING:
     from core.ranking.scenes import Scenes
 
 SCHEMA = 2
-
-
-@dataclass(frozen=True, eq=False)
-class Part:
-    """The searched rows and their groups."""
-
-    rows: np.ndarray
-    """Row numbers in the gallery, int64 (n,), rising."""
-    digest: str
-    groups: tuple[str, ...]
-    """Groups that the searched rows hold, sorted."""
-    labels: np.ndarray
-    """Place in `groups` of every searched row, int16 (n,); -1 unknown."""
-    counts: tuple[int, ...]
-    """Searched rows of each group."""
-    target: np.ndarray
-    """Target share of each group (G,), float64."""
-    absent: tuple[str, ...] = ()
-    """Groups of the attribute that no searched row has."""
-    clusters: np.ndarray | None = None
-    """Cluster number of every searched row (n,), where the gallery keeps rows of a person, film or scene together."""
-
-    @property
-    def n(self) -> int:
-        return len(self.rows)
-
-    @property
-    def unknown(self) -> int:
-        """Searched rows without a known group."""
-        return self.n - sum(self.counts)
-
-    @property
-    def nbytes(self) -> int:
-        return self.rows.nbytes + self.labels.nbytes
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,11 +7,10 @@ from typing import Any
 import numpy as np
 
 from core.config import digest_of
-from core.gallery import Gallery
-from core.ranking.bench import Bench
-from core.ranking.material import Items
+from core.ranking.items import Items
 from core.ranking.request import RankRequest
-from core.ranking.results import Part
+from core.ranking.rows import Part
+from core.scene import Scene
 from core.statistics import Estimate, sign_flips, wilson
 from core.store import array_digest
 
@@ -160,11 +159,7 @@ def scene_change(before: SceneGaps, after: SceneGaps, seed: int = 0) -> SceneArm
 
 
 def scenes_of(
-    gallery: Gallery,
-    part: Part,
-    request: RankRequest,
-    arms: Sequence[tuple[Items, np.ndarray]],
-    bench: Bench,
+    scene: Scene, part: Part, request: RankRequest, arms: Sequence[tuple[Items, np.ndarray]]
 ) -> Scenes | None:
     """The scenes of a ranking's searched rows; None where the gallery keeps nothing together or has one group.
 
@@ -172,6 +167,7 @@ def scenes_of(
     ----------
     arms : items and query vector (d,) before and, with an edit, after.
     """
+    gallery, bench = scene.gallery, scene.bench
     every = gallery.clusters()
     if every is None or len(part.groups) < 2:
         return None

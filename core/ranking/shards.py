@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from core.config import Edit
-from core.gallery import Gallery
 from core.gallery.spreading import gallery_there
 from core.interventions import Material
-from core.ranking.evidence import SAEs
+from core.ranking.items import Items, editable_at, encode, is_large
 from core.ranking.live_items import live_engine, live_items
-from core.ranking.material import Items, editable_at, encode, is_large
-from core.ranking.results import Part
+from core.ranking.rows import Part
 from core.retrieval import FlatIndex, LiveEngine, Ranking, StoredIndex
 from core.retrieval.shards import ShardedIndex
+from core.saes.frozen import FrozenFile
+from core.scene import Scene
 from core.units import unit_rows
 
 if TYPE_CHECKING:
@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 class Shard:
     """Some rows of a gallery in a worker: what a search here asks of all rows, asked of these."""
 
-    def __init__(self, path: Path, digest: str, rows: np.ndarray, sae_file: "SAEFile | None", number: int) -> None:
+    def __init__(
+        self, path: Path, digest: str, rows: np.ndarray, sae_file: "SAEFile | FrozenFile | None", number: int
+    ) -> None:
         gallery = gallery_there(path, digest)
         self._gallery, self._sae_file, self._number = gallery, sae_file, number
         at = slice(int(rows[0]), int(rows[-1]) + 1)
@@ -93,7 +95,7 @@ class Shards:
 
 
 @contextmanager
-def spread(cluster: "Cluster | None", gallery: Gallery, part: Part, saes: SAEs) -> Iterator[Shards | None]:
+def spread(cluster: "Cluster | None", scene: Scene, part: Part) -> Iterator[Shards | None]:
     """The part's items on the workers of a cluster, until the context ends; None where there is no cluster.
 
     Workers open the gallery themselves, whose folder must be there for all of them, under the same path.
@@ -101,7 +103,7 @@ def spread(cluster: "Cluster | None", gallery: Gallery, part: Part, saes: SAEs) 
     if cluster is None:
         yield None
         return
-    sae_file = saes.get(gallery.side)
+    gallery, sae_file = scene.gallery, scene.saes.get(scene.gallery.side)
     pieces = np.array_split(part.rows, min(cluster.at_once(), part.n))
     recipe = partial(Shard, gallery.path.absolute(), gallery.digest)
     recipes = [partial(recipe, rows, sae_file, number) for number, rows in enumerate(pieces)]

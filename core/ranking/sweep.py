@@ -2,24 +2,21 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from core.config import Edit, InputError, Progress, Side, one_of
-from core.gallery import Gallery
 from core.metrics import RANKING_METRICS
-from core.ranking.bench import Bench
+from core.ranking.items import Items, baseline_items
 from core.ranking.live_items import engine_for, live_items
-from core.ranking.material import Items, Queries, SAEs, baseline_items, embed_query, sae_of, select_part
 from core.ranking.measures import lean_json, metric_estimate
+from core.ranking.queries import Queries, embed_query
 from core.ranking.request import RankRequest
-from core.ranking.results import Part
+from core.ranking.rows import Part, part_of
 from core.retrieval import require_k
+from core.scene import Scene
 from core.statistics import Estimate, Lean, lean_of
-
-if TYPE_CHECKING:
-    from core.backbones.base import Backbone
 
 Over = Literal["strength", "alpha", "k"]
 OVERS: tuple[Over, ...] = ("strength", "alpha", "k")
@@ -79,13 +76,10 @@ class Sweep:
 
 
 def sweep(
-    gallery: Gallery,
+    scene: Scene,
     request: RankRequest,
     over: Over,
     values: Sequence[float],
-    backbone: "Backbone | None" = None,
-    saes: SAEs | None = None,
-    bench: Bench | None = None,
     metric: str = "max_skew",
     progress: Progress | None = None,
 ) -> Sweep:
@@ -100,12 +94,11 @@ def sweep(
     ------
     InputError : another method than neuron editing, no edit, no value, a value out of range, a metric of order.
     """
-    bench, saes = bench or Bench(), saes or {}
     places = _places(request, over, values, metric)
-    part = select_part(gallery, request, bench)
+    part = part_of(scene, request)
     deepest = int(places[-1]) if over == "k" else request.k
     require_k(deepest, part.n)
-    arms = _Arms(gallery, part, embed_query(gallery, request, backbone, saes, bench), saes, bench)
+    arms = _Arms(scene, part, embed_query(scene, request))
     reader = _Reader(part, request, metric)
     before, _ = arms.ranked({}, deepest)
     after, cosine = arms.ranked(request.edits, deepest, progress) if over == "k" else (before, 1.0)
@@ -114,9 +107,17 @@ def sweep(
         k = int(value) if over == "k" else request.k
         if over != "k":
             after, cosine = arms.ranked(_moved(request.edits, over, value), k, progress)
-        tops = before[:k], after[:k]
-        one = SweepPoint(value, *map(reader.estimate, tops), part.groups, *map(reader.lean, tops), cosine)
-        points.append(one)
+        points.append(
+            SweepPoint(
+                value=value,
+                before=reader.estimate(before[:k]),
+                after=reader.estimate(after[:k]),
+                groups=part.groups,
+                lean_before=reader.lean(before[:k]),
+                lean_after=reader.lean(after[:k]),
+                cosine=cosine,
+            )
+        )
         if progress:
             progress(done + 1, len(places), f"sweep over {over}")
     return Sweep(over, metric, request, part.n, tuple(part.target.tolist()), tuple(points))
@@ -149,24 +150,22 @@ def _moved(edits: Mapping[Side, Edit], over: str, value: float) -> dict[Side, Ed
 class _Arms:
     """Rankings of one query under any edits; only the engine's own memory is used, for the edits are many."""
 
-    gallery: Gallery
+    scene: Scene
     part: Part
     queries: Queries
-    saes: SAEs
-    bench: Bench
 
     def ranked(self, edits: Mapping[Side, Edit], k: int, progress: Progress | None = None) -> tuple[np.ndarray, float]:
         """The first k searched rows, and the mean cosine of the items before and after."""
-        of_queries = edits.get("text") if self.gallery.side == "image" else None
+        of_queries = edits.get("text") if self.scene.gallery.side == "image" else None
         vector = self.queries.vectors(METHOD if of_queries else "identity", of_queries)[0]
-        items = self._items(edits.get(self.gallery.side), progress)
+        items = self._items(edits.get(self.scene.gallery.side), progress)
         return items.index.search(vector, k).rows, items.mean_cosine
 
     def _items(self, edit: Edit | None, progress: Progress | None) -> Items:
-        baseline = baseline_items(self.gallery, self.part, self.bench)
+        baseline = baseline_items(self.scene, self.part)
         if edit is None or edit.changes_nothing:
             return baseline
-        engine, material = engine_for(self.gallery, self.part, sae_of(self.gallery.side, self.saes), self.bench)
+        engine, material = engine_for(self.scene, self.part)
         return live_items(engine, material, baseline, edit, edit.digest, progress)
 
 

@@ -14,7 +14,7 @@ from core.report.answers_document import answers_document
 from core.report.answers_render import card, findings_csv, html, shown_pictures
 from core.report.document import ReportOptions
 from core.report.folder import FILES, MANIFEST, SAE_FILES, SCHEMA, _digests, _gallery_files, canonical, sealed
-from core.store import atomic_folder, file_digest
+from core.store import atomic_folder, file_digest, write_arrays
 
 if TYPE_CHECKING:
     from core.lvlm.audit import LvlmResult
@@ -29,7 +29,7 @@ def write_answers(result: LvlmResult, out: Path, options: ReportOptions | None =
     with atomic_folder(out, replace=replace) as partial:
         (partial / "report.json").write_text(canonical(document), encoding="utf-8")
         with open(partial / "evidence.npz", "wb") as file:
-            np.savez_compressed(file, **arrays)
+            write_arrays(file, arrays, compressed=True)
         for name, text in rendered_answers(document, result.gallery).items():
             (partial / name).write_text(text, encoding="utf-8")
         (partial / MANIFEST).write_text(canonical(sealed(_manifest(result, partial))), encoding="utf-8")
@@ -48,7 +48,7 @@ def rendered_answers(document: Mapping[str, Any], gallery: Gallery) -> dict[str,
 
 def _manifest(result: LvlmResult, folder: Path) -> dict[str, Any]:
     """Digests of the report's files, of the galleries' and of the SAE's; the model by the digest of its weights."""
-    galleries = {result.gallery.digest: (result.gallery, result.spec.gallery)}
+    galleries: dict[str, tuple[Gallery, str | None]] = {result.gallery.digest: (result.gallery, result.spec.gallery)}
     if result.probe is not None:
         galleries.setdefault(result.probe.digest, (result.probe, result.gallery.manifest.get("probe_gallery")))
     return {

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from core.audit.arms import RANDOM_DRAWS
 from core.audit.run import AuditResult
 from core.config import InputError
 from core.gallery import Gallery
+from core.ranking.arms import RANDOM_DRAWS
 from core.report.formulas import formulas
 from core.statistics import ALPHA, DRAWS, LEVEL, MINIMUM_N
 
@@ -69,7 +69,7 @@ def report_document(result: AuditResult, options: ReportOptions) -> tuple[dict[s
         "gallery": _gallery(gallery, result),
         "probe": _probe(result),
         "label_set": result.sources.labelled.to_json() if result.sources.labelled is not None else None,
-        "saes": {side: _sae(sae) for side, sae in result.sources.saes.items()},
+        "saes": {side: _sae(sae) for side, sae in result.sources.scene.saes.items()},
         "settings": {
             "half": "evaluation",
             "level": LEVEL,
@@ -118,7 +118,7 @@ def _gallery(gallery: Gallery, result: AuditResult) -> dict[str, Any]:
 def _probe(result: AuditResult) -> dict[str, Any] | None:
     if result.spec.edit is None and result.spec.method == "neuron-edit":
         return None
-    probe = result.sources.probe
+    probe = result.sources.scene.probe
     return {"name": probe.name, "digest": probe.digest, "half": "probe", "n": len(probe.rows("probe"))}
 
 

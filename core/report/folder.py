@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,7 +14,11 @@ from core.gallery import Gallery
 from core.report.document import ReportOptions, report_document
 from core.report.render import card, html, shown_ids
 from core.report.tables import findings_csv
-from core.store import BROKEN_ARRAY, atomic_folder, file_digest, read_json
+from core.store import BROKEN_ARRAY, atomic_folder, file_digest, read_json, write_arrays
+
+if TYPE_CHECKING:
+    from core.saes.checkpoint import SAEFile
+    from core.saes.frozen import FrozenFile
 
 FILES = ("report.html", "report.json", "findings.csv", "card.md", "evidence.npz")
 MANIFEST = "manifest.json"
@@ -30,7 +34,7 @@ def write_report(result: AuditResult, out: Path, options: ReportOptions | None =
     with atomic_folder(out, replace=replace) as partial:
         (partial / "report.json").write_text(canonical(document), encoding="utf-8")
         with open(partial / "evidence.npz", "wb") as file:
-            np.savez(file, **arrays)
+            write_arrays(file, arrays)
         for name, text in rendered(document, result.sources.gallery).items():
             (partial / name).write_text(text, encoding="utf-8")
         (partial / MANIFEST).write_text(canonical(sealed(manifest(result, partial))), encoding="utf-8")
@@ -63,17 +67,17 @@ def manifest(result: AuditResult, folder: Path) -> dict[str, Any]:
 
     Galleries and SAEs stand there by name and digest, never by place: `verify` is told where they are.
     """
-    sources = result.sources
-    used = {sae.digest[:16] for sae in sources.saes.values()}
-    galleries = {sources.gallery.digest: sources.gallery}
-    partner = sources.gallery.manifest.get("probe_gallery")
+    scene = result.sources.scene
+    used = {sae.digest[:16] for sae in scene.saes.values()}
+    galleries = {scene.gallery.digest: scene.gallery}
+    partner = scene.gallery.manifest.get("probe_gallery")
     if result.spec.edit is not None or result.spec.method != "neuron-edit":
-        galleries.setdefault(sources.probe.digest, sources.probe)
+        galleries.setdefault(scene.probe.digest, scene.probe)
     return {
         "schema": SCHEMA,
         "files": {name: file_digest(folder / name) for name in FILES},
         "galleries": [
-            {"name": one.name, "given": result.spec.gallery if one is sources.gallery else partner}
+            {"name": one.name, "given": result.spec.gallery if one is scene.gallery else partner}
             | {"digest": digest, "files": _digests(one.path, _gallery_files(one)), "spare": _spare(one.path, used)}
             for digest, one in galleries.items()
         ],
@@ -83,11 +87,17 @@ def manifest(result: AuditResult, folder: Path) -> dict[str, Any]:
                 "given": result.spec.sae,
                 "side": side,
                 "digest": sae.digest,
-                "files": _digests(sae.path, SAE_FILES),
+                "files": _digests(_path_of(sae), SAE_FILES),
             }
-            for side, sae in sources.saes.items()
+            for side, sae in scene.saes.items()
         ],
     }
+
+
+def _path_of(sae: "SAEFile | FrozenFile") -> Path:
+    if sae.path is None:
+        raise InputError(f"the SAE {sae.name!r} lies in no file, so that nobody could verify the report; save it first")
+    return sae.path
 
 
 def _digests(path: Path, names: Iterable[str]) -> dict[str, str]:

@@ -122,8 +122,9 @@ def _of_impact(row: Document, share: Document | None, line: Line) -> Iterator[Li
     rate = {"estimate": row["selection_rate"], "reason": "nobody of this group was searched"}
     if row["selection_rate"] is not None:
         rate = _exactly(row["selection_rate"], row["n"], NO_TARGET)
-    known = share is not None and share["estimate"] is not None and row["n"]
-    if known:
+    known = False
+    if share is not None and share["estimate"] is not None and row["n"]:
+        known = True
         rate |= {end: share[end] * share["n"] / row["n"] for end in ("lo", "hi")}
     yield {**line, "metric": "selection_rate", **_value(rate), "method": EXACT if known else FACT}
     lo, hi = row["impact_ratio_interval"]

@@ -1,12 +1,12 @@
 """Where the live engine makes its sums over rows: in memory, by numpy and scipy. `on_device` is the same on a GPU."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
+from core.retrieval.flat import best_rows
 from core.retrieval.products import Rows, times
-from core.retrieval.switched import Column, Switched
+from core.retrieval.switched import Column, Placed, Switched, SwitchedRows
 
 
 class Host:
@@ -15,30 +15,35 @@ class Host:
     by_leaders = True
     """Whether a search looks at the first unchanged rows and the changed ones, rather than at every row."""
 
-    def rows(self, x: Rows) -> Any:
+    def rows(self, x: Rows) -> Placed:
         """Embeddings, ready for `times`."""
         return x
 
-    def put(self, numbers: np.ndarray) -> Any:
+    def put(self, numbers: np.ndarray | float) -> Placed:
         """An array of this place with the same numbers."""
         return numbers
 
-    def get(self, numbers: Any) -> np.ndarray:
+    def get(self, numbers: Placed) -> np.ndarray:
         """The same numbers in memory."""
         return numbers
 
-    def exact(self, numbers: Any) -> Any:
+    def exact(self, numbers: Placed) -> Placed:
         """A float64 copy."""
         return np.array(numbers, dtype=np.float64)
 
-    def narrowed(self, numbers: Any, dtype: np.dtype) -> Any:
+    def narrowed(self, numbers: Placed, dtype: np.dtype) -> Placed:
         """The numbers in another precision."""
         return numbers.astype(dtype, copy=False)
 
-    def times(self, x: Any, vectors: np.ndarray, rows: Any = None) -> Any:
+    def times(self, x: Placed, vectors: np.ndarray, rows: Placed = None) -> Placed:
         """See `core.retrieval.products.times`; `x` is what `rows` gave."""
         return times(x, vectors, rows)
 
-    def switched(self, columns: Sequence[Column], n: int) -> Switched:
+    def switched(self, columns: Sequence[Column], n: int) -> SwitchedRows:
         """Sums over the codes of a set of neurons."""
         return Switched(columns, n)
+
+    def best_rows(self, scores: Placed, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """Rows with the k largest scores, best first, equal ones in rising order of row; and these scores."""
+        first = best_rows(scores, k)
+        return first, scores[first]

@@ -69,16 +69,18 @@ class Recall:
 
         What is looked at is ranked exactly, so that this is the share of the exact first k that a search returns.
         """
-        found = [np.isin(own[:k], inverted.order(q)[:probes]) for q, own in zip(self.queries, self.lists, strict=True)]
-        return np.array([one.mean() for one in found])
+        inside = [
+            np.isin(lists[:k], inverted.order(q)[:probes]) for q, lists in zip(self.queries, self.lists, strict=True)
+        ]
+        return np.array([hits.mean() for hits in inside])
 
     def probes_for(self, inverted: InvertedLists, k: int, wanted: float) -> int:
         """The smallest number of lists to look at whose mean recall@k is at least `wanted`."""
         place = np.empty(len(inverted), dtype=np.int64)
         needed = np.zeros(len(inverted) + 1)
-        for query, own in zip(self.queries, self.lists, strict=True):
+        for query, lists in zip(self.queries, self.lists, strict=True):
             place[inverted.order(query)] = np.arange(1, len(inverted) + 1)
-            needed += np.bincount(place[own[:k]], minlength=len(inverted) + 1)
+            needed += np.bincount(place[lists[:k]], minlength=len(inverted) + 1)
         reached = np.cumsum(needed) / needed.sum()
         return int(np.argmax(reached >= min(wanted, reached[-1])))
 

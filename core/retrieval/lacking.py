@@ -39,8 +39,8 @@ class LackingIndex:
     def search(self, query: np.ndarray, k: int) -> Ranking:
         """The k rows most similar to the query (d,); see `FlatIndex.search`."""
         require_k(k, self.n)
-        found = self._inner.search(query, min(k + len(self._lost), self.n))
-        kept = ~np.isin(found.rows, self._lost)
-        rows = np.concatenate([found.rows[kept], self._lost])[:k]
+        ranking = self._inner.search(query, min(k + len(self._lost), self.n))
+        kept = ~np.isin(ranking.rows, self._lost)
+        rows = np.concatenate([ranking.rows[kept], self._lost])[:k]
         nowhere = np.full(len(self._lost), -np.inf, dtype=np.float32)
-        return Ranking(rows, np.concatenate([found.scores[kept], nowhere])[:k])
+        return Ranking(rows, np.concatenate([ranking.scores[kept], nowhere])[:k])

@@ -7,7 +7,7 @@ import numpy as np
 
 from core.config import NOTHING, Edit, InputError, Progress
 from core.retrieval.live_gallery import LiveGallery
-from core.retrieval.switched import Switched
+from core.retrieval.switched import SwitchedRows
 
 THIN = 1e-2
 """Share of its squared length below which a changed row is measured anew."""
@@ -23,7 +23,7 @@ class Change:
     """Rows whose embedding changes, rising (m,)."""
     of: slice | np.ndarray
     """The same, to read numbers of the rows by: all of them without a copy where every row changes."""
-    switched: Switched
+    switched: SwitchedRows
     at: slice | np.ndarray
     """Places among `rows` where a switched neuron fires."""
     neurons: np.ndarray
@@ -40,8 +40,8 @@ class LiveEdit(Change):
     """One edit on the gallery: which rows change, and by what; serves any number of queries."""
 
     gallery: LiveGallery
-    scales: np.ndarray
-    """What push is divided by in the changed rows (m,) or (1,)."""
+    scales: np.ndarray | float
+    """What push is divided by in the changed rows (m,), or in all of them."""
     lengths: np.ndarray
     """||x'|| of the changed rows (m,)."""
 

@@ -14,7 +14,7 @@ from core.retrieval.geometry import Geometry, Pooled, Residual
 from core.retrieval.host import Host
 from core.retrieval.remembered import answers_of
 from core.retrieval.sums import Base, GallerySums
-from core.retrieval.switched import Column, Switched
+from core.retrieval.switched import Column, SwitchedRows
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +54,7 @@ class LiveGallery:
         codes_by_row: sparse.spmatrix | None = None,
         on: Host | None = None,
     ) -> None:
+        """Many parameters: the arrays of a gallery that edits read."""
         if (readout is None) != (pooled is None):
             raise InputError("residuals need their pooled embeddings and the readout; pooled embeddings need neither")
         self.x, self.pooled, self.codes = x, x if pooled is None else pooled, codes.tocsc()
@@ -118,11 +119,11 @@ class LiveGallery:
 
         return self._columns(j, make)
 
-    def switched(self, neurons: np.ndarray) -> Switched:
+    def switched(self, neurons: np.ndarray) -> SwitchedRows:
         """Sums over the codes of a set of neurons, remembered whatever their strengths."""
         return self._sets(neurons.tobytes(), lambda: self.on.switched([self.column(int(j)) for j in neurons], self.n))
 
-    def along_pooled(self, switched: Switched, neurons: np.ndarray, factors: np.ndarray) -> Any:
+    def along_pooled(self, switched: SwitchedRows, neurons: np.ndarray, factors: np.ndarray) -> Any:
         """sum_j factor_j z_ij (stored pooled embedding . push(W_j)) where a switched neuron fires (m,)."""
         if isinstance(self.geometry, Pooled):
             return switched.along(0, factors)

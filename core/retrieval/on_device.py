@@ -93,14 +93,14 @@ class DeviceSwitched:
         return self._added([column.crosses[form] for column in self._columns], weights)
 
     def weighted(self, numbers: Sequence[torch.Tensor], weights: np.ndarray) -> torch.Tensor:
-        own = [column.values * number for column, number in zip(self._columns, numbers, strict=True)]
-        return self._added(own, weights)
+        products = [column.values * number for column, number in zip(self._columns, numbers, strict=True)]
+        return self._added(products, weights)
 
     def _added(self, numbers: Sequence[torch.Tensor], weights: np.ndarray) -> torch.Tensor:
         """sum_j weights_j numbers_ij (m,), neuron after neuron: the same bits every time."""
         total = torch.zeros(len(self.rows), dtype=torch.float64, device=self._on.device)
-        for column, own, weight in zip(self._columns, numbers, weights.tolist(), strict=True):
-            total[self._place[column.rows]] += weight * own
+        for column, number, weight in zip(self._columns, numbers, weights.tolist(), strict=True):
+            total[self._place[column.rows]] += weight * number
         return total
 
     def squares(self, gram: np.ndarray) -> torch.Tensor:
@@ -108,8 +108,8 @@ class DeviceSwitched:
         return (part * part).sum(dim=1)
 
     def codes_of(self, rows: np.ndarray) -> np.ndarray:
-        rows = self._on.put(rows)
-        return self._on.get(torch.where(self.fires[rows][:, None], self.codes[self._place[rows]], 0.0))
+        at = self._on.put(rows)
+        return self._on.get(torch.where(self.fires[at][:, None], self.codes[self._place[at]], 0.0))
 
 
 def device_for(*arrays: np.ndarray) -> Device | None:

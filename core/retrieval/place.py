@@ -13,8 +13,9 @@ GPU_DRIVER = Path("/dev/nvidiactl")
 
 def place_for(*embeddings: Rows) -> Host:
     """A GPU that has room for these embeddings, else memory."""
-    if GPU_DRIVER.exists() and all(isinstance(x, np.ndarray) for x in embeddings):
+    arrays = [x for x in embeddings if isinstance(x, np.ndarray)]
+    if GPU_DRIVER.exists() and len(arrays) == len(embeddings):
         from core.retrieval.on_device import device_for
 
-        return device_for(*embeddings) or Host()
+        return device_for(*arrays) or Host()
     return Host()

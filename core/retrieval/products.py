@@ -22,8 +22,15 @@ FEW = 12
 class Rows(Protocol):
     """Rows (n, d) that are read some at a time: an array, perhaps memory-mapped, or what works them out."""
 
-    shape: tuple[int, ...]
-    dtype: np.dtype
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    @property
+    def dtype(self) -> np.dtype: ...
+
+    @property
+    def nbytes(self) -> int:
+        """Memory that they take; 0 where they are worked out."""
 
     def __len__(self) -> int: ...
 

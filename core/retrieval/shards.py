@@ -40,7 +40,7 @@ class ShardedIndex:
     def __init__(self, ask: Ask, sizes: Sequence[int], d: int) -> None:
         self._ask, self.d = ask, d
         self._ends = np.cumsum(sizes)
-        self._starts = self._ends - sizes
+        self._starts: list[int] = (self._ends - sizes).tolist()
         self.n = int(self._ends[-1])
 
     def search(self, query: np.ndarray, k: int) -> Ranking:
@@ -52,14 +52,14 @@ class ShardedIndex:
         """Cosine of every row with the query, float32 (n,): all of them are sent."""
         return np.concatenate(self._ask("scores", query))
 
-    def unit_at(self, rows: np.ndarray) -> np.ndarray:
+    def unit_at(self, rows: np.ndarray | slice) -> np.ndarray:
         """Some of the unit rows, float32 (m, d)."""
         rows = np.arange(self.n)[rows]
         owners = np.searchsorted(self._ends, rows, side="right")
         unit = np.empty((len(rows), self.d), dtype=np.float32)
         wanted = [rows[owners == shard] - start for shard, start in enumerate(self._starts)]
-        for shard, found in enumerate(self._ask("unit_at", wanted)):
-            unit[owners == shard] = found
+        for shard, rows_of_shard in enumerate(self._ask("unit_at", wanted)):
+            unit[owners == shard] = rows_of_shard
         return unit
 
     @property

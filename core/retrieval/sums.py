@@ -1,5 +1,6 @@
 """Sums over every row of a gallery that edits of any neurons share: each one pass, made when it is first needed."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,6 +11,9 @@ from core.config import Progress
 from core.memo import Memo
 from core.retrieval.geometry import Geometry, Pooled
 from core.retrieval.products import blocks, each, in_precision, squared_lengths, times, working
+
+Decoder = tuple[np.ndarray, np.ndarray]
+"""W and b."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +68,7 @@ class GallerySums:
         geometry: Geometry,
         lengths: np.ndarray | None,
     ) -> None:
+        """Many parameters: the arrays that the sums are of."""
         self.x, self.pooled, self.codes, self._by_row = x, pooled, codes, by_row
         self.W, self.b, self.geometry = W, b, geometry
         self._given_lengths = lengths
@@ -116,7 +121,7 @@ class GallerySums:
         return _Stored(squares[None], np.zeros(len(squares)), squares, agree=True)
 
     def _sum_stored(self, progress: Progress | None) -> _Stored:
-        squares, along, own = self._empty()
+        squares, along, along_stored = self._empty()
         agree: list[bool] = []
 
         def work(at: slice) -> None:
@@ -124,13 +129,13 @@ class GallerySums:
             pushed, same = self.geometry.pushed(x, pooled)
             agree.append(same)
             squares[:, at] = self.geometry.forms(x, x, pushed, pushed)
-            along[at], own[at] = self._along(pushed), np.einsum("ij,ij->i", pushed, pooled)
+            along[at], along_stored[at] = self._along(pushed), np.einsum("ij,ij->i", pushed, pooled)
 
         self._each(work, progress, "reading the gallery for its first edit")
-        return _Stored(squares, along, own, all(agree))
+        return _Stored(squares, along, along_stored, all(agree))
 
     def _sum_reconstructed(self, progress: Progress | None) -> _Reconstructed:
-        (squares, along, own), between = self._empty(), self._empty()[0]
+        (squares, along, along_stored), between = self._empty(), self._empty()[0]
         decoder, pushed_decoder = self._decoders
         apart = not isinstance(self.geometry, Pooled)
 
@@ -144,16 +149,22 @@ class GallerySums:
             squares[:, at] = self.geometry.forms(x_hat, x_hat, pushed_hat, pushed_hat)
             between[:, at] = self.geometry.forms(x, x_hat, pushed, pushed_hat)
             along[at] = self._along(pushed_hat) if apart else 0.0
-            own[at] = np.einsum("ij,ij->i", pushed_hat, in_precision(self.pooled[at])) if apart else between[0, at]
+            along_stored[at] = (
+                np.einsum("ij,ij->i", pushed_hat, in_precision(self.pooled[at])) if apart else between[0, at]
+            )
 
         self._each(work, progress, "decoding the gallery for its first blend")
-        return _Reconstructed(squares, along, own, between)
+        return _Reconstructed(squares, along, along_stored, between)
 
     @cached_property
-    def _decoders(self) -> tuple[tuple[np.ndarray, np.ndarray], ...]:
+    def _decoders(self) -> tuple[Decoder, Decoder]:
         """W and b, and what push gives for both, in the precision of the rows."""
-        pairs = (self.W, self.b), (self.geometry.push(self.W), self.geometry.push(self.b[None])[0])
-        return tuple(tuple(np.ascontiguousarray(part, dtype=working(self.x)) for part in pair) for pair in pairs)
+
+        def ready(W: np.ndarray, b: np.ndarray) -> Decoder:
+            dtype = working(self.x)
+            return np.ascontiguousarray(W, dtype=dtype), np.ascontiguousarray(b, dtype=dtype)
+
+        return ready(self.W, self.b), ready(self.geometry.push(self.W), self.geometry.push(self.b[None])[0])
 
     def decode(self, rows: np.ndarray) -> np.ndarray:
         """x_hat of some rows."""
@@ -166,11 +177,11 @@ class GallerySums:
         n, forms = len(self.x), len(self.geometry.cross(self.W[:1]))
         return np.empty((forms, n)), np.empty(n), np.empty(n)
 
-    def _each(self, work, progress: Progress | None, what: str) -> None:
+    def _each(self, work: Callable[[slice], None], progress: Progress | None, what: str) -> None:
         each(blocks(len(self.x), self.x.shape[1]), work, progress, what)
 
 
-def _decoded(codes: sparse.csr_matrix, decoder: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+def _decoded(codes: sparse.csr_matrix, decoder: Decoder) -> np.ndarray:
     """z W + b in the precision of W."""
     W, b = decoder
     rows = np.asarray(codes.astype(W.dtype, copy=False) @ W)

@@ -184,12 +184,12 @@ class SAE(torch.nn.Module, ABC):
 
 
 def sae_config(
-    arch: str, d_in: int, d_sae: int, k: int, *, stored: Mapping[str, Any] | None = None, **own: Any
+    arch: str, d_in: int, d_sae: int, k: int, *, stored: Mapping[str, Any] | None = None, **settings: Any
 ) -> SAEConfig:
     """The configuration of a registered architecture; InputError where it has no such setting, or a value is wrong."""
     kind = SAES.get(arch).Config
-    require_known(arch, {one.name: one for one in own_settings(kind)}, own)
-    return kind(arch, d_in, d_sae, k, stored=stored, **own)
+    require_known(arch, {setting.name: setting for setting in own_settings(kind)}, settings)
+    return kind(arch, d_in, d_sae, k, stored=stored, **settings)
 
 
 def new_sae(config: SAEConfig) -> SAE:

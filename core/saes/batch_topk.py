@@ -22,6 +22,7 @@ class BatchTopKSAE(SelectionSAE):
     """
 
     rule = THRESHOLD
+    threshold: Tensor
 
     def __init__(self, config: SAEConfig) -> None:
         super().__init__(config)

@@ -3,26 +3,36 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import safetensors.numpy
 
-from core.config import ASSETS, Fingerprint, InputError, digest_of
+from core.config import Fingerprint, InputError
 from core.saes.base import SAE, SAES, new_sae, sae_config
-from core.saes.config import SHAPE, SAEConfig, own_settings, shape_of
+from core.saes.config import SHAPE, own_settings, shape_of
 from core.saes.exchange import read_foreign, source_name
-from core.store import read_json
+from core.saes.folder import (
+    CONFIG,
+    SCHEMA,
+    WEIGHTS,
+    MadeFor,
+    fingerprint_of,
+    identity,
+    is_ours,
+    read_weights,
+    shipped_folder,
+    shipped_saes,
+)
+from core.store import file_digest, read_json
 
-SCHEMA = 1
-CONFIG, WEIGHTS = "config.json", "weights.safetensors"
 ONCE_OF_ALL = ("group_fractions",)
 """Settings that earlier versions wrote for every architecture, and that those without them do not read."""
 
 
 @dataclass(frozen=True)
-class SAEFile:
+class SAEFile(MadeFor):
     """A frozen SAE together with where it comes from."""
 
     sae: SAE
@@ -37,31 +47,6 @@ class SAEFile:
     gallery: str | None = None
     """Digest of the gallery it was trained on."""
 
-    @property
-    def side(self) -> str | None:
-        """The tower it belongs to; None where the file does not say."""
-        return self.fingerprint.side if self.fingerprint else None
-
-    @property
-    def attach(self) -> str | None:
-        """The attach point it belongs to; None where the file does not say."""
-        return self.fingerprint.attach if self.fingerprint else None
-
-    def require(self, fingerprint: Fingerprint, holder: str = "the gallery") -> list[str]:
-        """Names of what could not be compared with embeddings of `fingerprint`, for a warning.
-
-        InputError naming both sides where the SAE was made for other embeddings.
-        """
-        mine = f"the SAE {self.name!r}"
-        if self.fingerprint is not None:
-            return self.fingerprint.require_match(fingerprint, mine, holder)
-        if self.sae.config.d_in != fingerprint.d:
-            raise InputError(
-                f"{mine} reads embeddings with {self.sae.config.d_in} columns, but {holder} holds "
-                f"{fingerprint.describe()}; choose an SAE and embeddings of the same model and attach point"
-            )
-        return [f.name for f in fields(Fingerprint) if f.name != "d"]
-
 
 def save_sae(
     folder: str | Path,
@@ -75,6 +60,8 @@ def save_sae(
     """Write an SAE that works on raw embeddings into `folder` (made if missing; the caller publishes it).
 
     The same SAE always gives the same bytes.
+
+    Many parameters: what the folder's config.json says.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -89,7 +76,7 @@ def save_sae(
         "training": dict(training or {}),
         "quality": dict(quality or {}),
         "gallery": gallery,
-        "weights": _file_digest(folder / WEIGHTS),
+        "weights": file_digest(folder / WEIGHTS),
     }
     (folder / CONFIG).write_text(json.dumps(document, indent=1, allow_nan=False) + "\n", encoding="utf-8")
     return load_sae(folder)
@@ -101,8 +88,7 @@ def load_sae(folder_or_name: str | Path, device: str = "cpu") -> SAEFile:
     Nothing is ever unpickled. InputError naming the file where it is missing, damaged, or of no known format.
     """
     path = _find(folder_or_name)
-    own = (path / CONFIG).is_file() and (path / WEIGHTS).is_file()
-    loaded = _load_own(path) if own else load_foreign(path)
+    loaded = _load_ours(path) if is_ours(path) else load_foreign(path)
     loaded.sae.to(device).frozen()
     return loaded
 
@@ -117,23 +103,17 @@ def load_foreign(path: str | Path, form: str = "auto", arch: str | None = None) 
     return SAEFile(
         sae=sae.frozen(),
         name=source_name(weights),
-        digest=_identity(_file_digest(weights), foreign.config),
+        digest=identity(file_digest(weights), foreign.config),
         path=weights,
         training=foreign.settings,
     )
-
-
-def shipped_saes() -> list[str]:
-    """Names of the SAEs that come with the project."""
-    return sorted(path.parent.name for path in (ASSETS / "saes").glob(f"*/{CONFIG}"))
 
 
 def _find(folder_or_name: str | Path) -> Path:
     path = Path(folder_or_name)
     if path.is_dir():
         return path
-    shipped = ASSETS / "saes" / path
-    if len(path.parts) == 1 and shipped.is_dir():
+    if shipped := shipped_folder(path):
         return shipped
     if path.is_file():
         return path
@@ -143,13 +123,13 @@ def _find(folder_or_name: str | Path) -> Path:
     )
 
 
-def _load_own(folder: Path) -> SAEFile:
+def _load_ours(folder: Path) -> SAEFile:
     path = folder / CONFIG
     document = read_json(path)
     try:
         given = dict(document["config"])
         kind = SAES.get(shape_of(given).arch).Config
-        known = {*SHAPE, *(one.name for one in own_settings(kind))}
+        known = {*SHAPE, *(setting.name for setting in own_settings(kind))}
         surplus = sorted(set(given) - known - set(ONCE_OF_ALL))
         config = sae_config(**{key: value for key, value in given.items() if key in known}, stored=given)
         schema, weights = document["schema"], document["weights"]
@@ -161,12 +141,9 @@ def _load_own(folder: Path) -> SAEFile:
         raise InputError(f"{path} has schema {schema}; this version reads schema {SCHEMA}: update the app")
     if surplus:
         raise InputError(f"{path} has unknown settings {', '.join(surplus)}; known: {', '.join(sorted(known))}")
-    if _file_digest(folder / WEIGHTS) != weights:
+    if file_digest(folder / WEIGHTS) != weights:
         raise InputError(f"{folder / WEIGHTS} is not the file that {path} describes; copy the SAE again")
-    try:
-        arrays = safetensors.numpy.load_file(folder / WEIGHTS)
-    except Exception as error:  # safetensors raises its own error type, which is not exported for numpy
-        raise InputError(f"{folder / WEIGHTS} cannot be read ({error}); copy the SAE again") from error
+    arrays = read_weights(folder)
     # compared before an SAE of the size that the document claims is made, which might fill the memory
     held = arrays["W_enc"].shape if "W_enc" in arrays else None
     if held != (config.d_in, config.d_sae):
@@ -176,12 +153,11 @@ def _load_own(folder: Path) -> SAEFile:
         sae = new_sae(config).load_arrays(arrays)
     except InputError as error:
         raise InputError(f"{folder / WEIGHTS}: {error}") from error
-    stored = document.get("fingerprint")
     return SAEFile(
         sae=sae,
         name=document.get("name") or folder.name,
-        digest=_identity(weights, config),
-        fingerprint=Fingerprint.from_json(stored) if stored else None,
+        digest=identity(weights, config),
+        fingerprint=fingerprint_of(document),
         path=folder,
         training=document.get("training") or {},
         quality=document.get("quality") or {},
@@ -192,18 +168,9 @@ def _load_own(folder: Path) -> SAEFile:
 def sae_digest(sae: SAE) -> str:
     """The digest that `sae` has once saved: for SAEs that live only in memory."""
     raw = safetensors.numpy.save(_contiguous(sae))
-    return _identity(hashlib.sha256(raw).hexdigest(), sae.config)
+    return identity(hashlib.sha256(raw).hexdigest(), sae.config)
 
 
 def _contiguous(sae: SAE) -> dict[str, Any]:
     """Arrays as safetensors stores them: it takes the memory as it lies, so a transposed view would be scrambled."""
     return {name: value.copy(order="C") for name, value in sorted(sae.arrays().items())}
-
-
-def _identity(weights: str, config: SAEConfig) -> str:
-    return digest_of({"schema": SCHEMA, "weights": weights, "config": config.to_json()})
-
-
-def _file_digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

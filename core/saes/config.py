@@ -43,7 +43,7 @@ class SAEConfig:
             return dict(self.stored)
         value = {name: list(item) if isinstance(item, tuple) else item for name, item in asdict(self).items()}
         del value["stored"]
-        usual = {one.name: one.default for one in own_settings(type(self))}
+        usual = {setting.name: setting.default for setting in own_settings(type(self))}
         return {n: item for n, item in value.items() if n not in usual or getattr(self, n) != usual[n]}
 
 
@@ -61,22 +61,22 @@ def setting(default: Any, title: str, read: Callable[[str], Any], choices: tuple
 
 def own_settings(kind: type[SAEConfig]) -> list[Field]:
     """The fields that a configuration class adds to the shape; all of them have a default."""
-    shape = {one.name for one in fields(SAEConfig)}
-    return [one for one in fields(kind) if one.name not in shape and one.default is not MISSING]
+    shape = {setting.name for setting in fields(SAEConfig)}
+    return [setting for setting in fields(kind) if setting.name not in shape and setting.default is not MISSING]
 
 
 def read_settings(kind: type[SAEConfig], arch: str, given: Mapping[str, str]) -> dict[str, Any]:
     """Settings of an architecture from typed text; InputError naming what it does not know or cannot read."""
-    known = {one.name: one for one in own_settings(kind)}
+    known = {setting.name: setting for setting in own_settings(kind)}
     require_known(arch, known, given)
-    found = {}
+    values = {}
     for name, text in given.items():
         try:
-            found[name] = known[name].metadata["read"](text)
+            values[name] = known[name].metadata["read"](text)
         except ValueError:
             title = known[name].metadata["title"]
             raise InputError(f"{name} was {text!r}, which cannot be read; it is: {title}") from None
-    return found
+    return values
 
 
 def require_known(arch: str, known: Mapping[str, Any], given: Mapping[str, Any]) -> None:

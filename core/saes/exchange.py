@@ -1,5 +1,6 @@
 """SAEs of other projects: found in a folder or a file, recognised by their contents, and written back."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,13 +18,18 @@ from core.store import atomic_file, atomic_folder, read_json
 
 AUTO = "auto"
 SETTINGS = ("config.json", "cfg.json")
+BESIDE = re.compile(
+    r"sparsity|optimi[sz]er|scheduler|activations?_store|trainer_state|training_(?:state|args)|rng_state"
+)
+"""Names of files that hold tensors and no SAE."""
 
 
 def find_weights(path: Path) -> Path:
     """The weights that `path` names: a file itself, or what a folder holds.
 
-    Of a trainer folder that is ae.pt, else its latest checkpoint; of any other folder its only file of weights.
-    InputError where there is none or more than one.
+    Of a trainer folder that is ae.pt, else its latest checkpoint; of any other folder its only file of weights, where
+    what projects write beside them (sparsity, states of optimisers and stores) does not count. InputError where there
+    is none or more than one.
     """
     if path.is_file():
         return path
@@ -34,6 +40,8 @@ def find_weights(path: Path) -> Path:
         if steps:
             return max(steps, key=lambda file: int(file.stem[3:]))
     found = [file for file in sorted(path.iterdir()) if file.is_file() and _kind(file)] if path.is_dir() else []
+    if len(found) > 1:
+        found = [file for file in found if not BESIDE.search(file.stem)] or found
     if len(found) == 1:
         return found[0]
     if not found:
@@ -52,7 +60,7 @@ def open_source(weights: Path, arch: str | None = None) -> Source:
         try:
             content = load_file(weights)
         except (SafetensorError, ValueError, OSError) as error:
-            raise InputError(f"{weights} cannot be read ({error}); copy it again") from error
+            raise InputError(f"{weights} is no whole safetensors file: it is damaged or cut; copy it again") from error
     if not isinstance(content, Mapping) or not all(isinstance(name, str) for name in content):
         raise InputError(f"{weights} is no bare state dict; expected named tensors such as W_enc or encoder.weight")
     _check_tensors(content, weights)

@@ -1,19 +1,17 @@
 """A finished SAE in plain numpy: its numbers and its inference rule, for whoever has to do without torch."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import safetensors.numpy
 
-from core.config import ASSETS, Fingerprint, InputError, digest_of
+from core.config import Fingerprint, InputError
 from core.saes.config import SHAPE, SAEConfig, own_settings, shape_of
+from core.saes.folder import CONFIG, WEIGHTS, MadeFor, fingerprint_of, identity, is_ours, read_weights, shipped_folder
 from core.saes.rules import RULES, Rule
 from core.store import file_digest, read_json
-
-CONFIG, WEIGHTS, SCHEMA = "config.json", "weights.safetensors", 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +52,7 @@ def _known(rule: Rule | None, arch: str) -> Rule:
 
 
 @dataclass(frozen=True, eq=False)
-class FrozenFile:
+class FrozenFile(MadeFor):
     """A FrozenSAE with where it comes from; stands in for `core.saes.checkpoint.SAEFile`."""
 
     sae: FrozenSAE
@@ -74,20 +72,6 @@ class FrozenFile:
             loaded.path,
         )
 
-    @property
-    def side(self) -> str | None:
-        return self.fingerprint.side if self.fingerprint else None
-
-    @property
-    def attach(self) -> str | None:
-        return self.fingerprint.attach if self.fingerprint else None
-
-    def require(self, fingerprint: Fingerprint, holder: str = "the gallery") -> list[str]:
-        """Names of what could not be compared; InputError where the SAE was made for other embeddings."""
-        if self.fingerprint is None:
-            return [f.name for f in fields(Fingerprint) if f.name != "d"]
-        return self.fingerprint.require_match(fingerprint, f"the SAE {self.name!r}", holder)
-
 
 def load_frozen(folder_or_name: str | Path) -> FrozenFile:
     """The SAE of a folder of ours, or a shipped one by its name, without torch.
@@ -95,26 +79,22 @@ def load_frozen(folder_or_name: str | Path) -> FrozenFile:
     InputError naming the file where it is missing, damaged or of an architecture without a numpy rule.
     """
     folder = Path(folder_or_name)
-    if not (folder / CONFIG).is_file() and len(folder.parts) == 1:
-        folder = ASSETS / "saes" / folder
-    if not ((folder / CONFIG).is_file() and (folder / WEIGHTS).is_file()):
+    if not (folder / CONFIG).is_file():
+        folder = shipped_folder(folder) or folder
+    if not is_ours(folder):
         raise InputError(f"{folder_or_name} is no SAE folder ({CONFIG} and {WEIGHTS}); give one, or a shipped name")
     document: Any = read_json(folder / CONFIG)
     try:
         given = dict(document["config"])
         config, rule = _config_and_rule(given, document.get("rule"))
-        stored = document.get("fingerprint")
-        fingerprint = Fingerprint.from_json(stored) if stored else None
+        fingerprint = fingerprint_of(document)
         name = document.get("name") or folder.name
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         if isinstance(error, InputError):
             raise
         raise InputError(f"{folder / CONFIG} is damaged ({error}); copy the SAE again") from None
-    try:
-        arrays = safetensors.numpy.load_file(folder / WEIGHTS)
-    except Exception as error:  # safetensors raises its own error type, which is not exported for numpy
-        raise InputError(f"{folder / WEIGHTS} cannot be read ({error}); copy the SAE again") from error
-    digest = digest_of({"schema": SCHEMA, "weights": file_digest(folder / WEIGHTS), "config": config.to_json()})
+    arrays = read_weights(folder)
+    digest = identity(file_digest(folder / WEIGHTS), config)
     return FrozenFile(FrozenSAE(config, arrays, rule), name, digest, fingerprint, folder)
 
 
@@ -126,5 +106,5 @@ def _config_and_rule(given: Mapping[str, Any], named: str | None) -> tuple[SAECo
     from core.saes.base import SAES, sae_config
 
     kind = SAES.get(shape.arch)
-    own = {one.name: given[one.name] for one in own_settings(kind.Config) if one.name in given}
-    return sae_config(*(given[name] for name in SHAPE), stored=given, **own), _known(kind.rule, shape.arch)
+    settings = {setting.name: given[setting.name] for setting in own_settings(kind.Config) if setting.name in given}
+    return sae_config(*(given[name] for name in SHAPE), stored=given, **settings), _known(kind.rule, shape.arch)

@@ -76,14 +76,14 @@ class NestedTopKSAE(SAE):
         codes = largest.values.relu().to(self.W_dec.dtype)  # products may have run in half precision
         starts = torch.tensor((0, *self.levels[:-1]), device=pre.device)
         offsets = torch.arange(len(pre), device=pre.device)[:, None] * most + starts
-        own = torch.nn.functional.embedding_bag(
+        parts = torch.nn.functional.embedding_bag(
             largest.indices.flatten(),
             self.W_dec,
             offsets.flatten(),
             mode="sum",
             per_sample_weights=codes.flatten(),
         )
-        nested = own.view(len(pre), len(self.levels), -1).cumsum(dim=1) + self.b_dec
+        nested = parts.view(len(pre), len(self.levels), -1).cumsum(dim=1) + self.b_dec
         return nested, codes, largest.indices
 
     def level_losses(self, x: Tensor, relative: bool = False) -> Tensor:

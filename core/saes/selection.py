@@ -63,14 +63,19 @@ class SelectionSAE(SAE):
         with torch.no_grad():
             centred = x - self.b_dec
             kept = self.keep(centred, share)
-            per_group, missed, own, b_dec = self._nested(centred, kept, share)
+            per_group, missed, gradient, b_dec = self._nested(centred, kept, share)
 
             fired = share.any(torch.bincount(kept.places.columns, minlength=self.config.d_sae) > 0)
             silent = torch.where(fired, 0, silent + share.rows(x))
             dead = (silent >= dead_after).nonzero().flatten()
-            aux = self._aux(centred, missed, dead, aux_weight, own, share)
-            b_dec -= self.W_enc @ own.b_enc  # what it does to the codes
-        gradients = {self.W_enc: own.W_enc.T, self.b_enc: own.b_enc, self.W_dec: own.W_dec, self.b_dec: b_dec}
+            aux = self._aux(centred, missed, dead, aux_weight, gradient, share)
+            b_dec -= self.W_enc @ gradient.b_enc  # what it does to the codes
+        gradients: dict[Tensor, Tensor] = {
+            self.W_enc: gradient.W_enc.T,
+            self.b_enc: gradient.b_enc,
+            self.W_dec: gradient.W_dec,
+            self.b_dec: b_dec,
+        }
         return LossParts(
             total=with_gradients(per_group.mean() + aux_weight * aux, gradients),
             reconstruction=per_group,
@@ -101,13 +106,13 @@ class SelectionSAE(SAE):
         for g in reversed(range(groups - 1)):  # from here on sums over later groups; the last one's stays what it is
             errors[:, g] += errors[:, g + 1]
         scale = 2 / (groups**2 * share.rows(centred))
-        own = neuron_gradients(centred, kept, errors.view(rows * groups, d), bags, self.W_dec.detach(), scale)
-        return per_group, errors[:, -1], own, scale * errors[:, 0].sum(dim=0)
+        gradient = neuron_gradients(centred, kept, errors.view(rows * groups, d), bags, self.W_dec.detach(), scale)
+        return per_group, errors[:, -1], gradient, scale * errors[:, 0].sum(dim=0)
 
     def _aux(
-        self, centred: Tensor, missed: Tensor, dead: Tensor, weight: float, own: NeuronGradients, share: Share
+        self, centred: Tensor, missed: Tensor, dead: Tensor, weight: float, gradient: NeuronGradients, share: Share
     ) -> Tensor:
-        """L_aux () of x_hat - x = `missed`, 0 where it is undefined; adds `weight` times its gradients to `own`."""
+        """L_aux () of x_hat - x = `missed`, 0 where it is undefined; `gradient` gets `weight` times its gradients."""
         most = min(self.config.d_in // 2, len(dead))
         spread = share.mean((missed - share.mean(missed)).square().sum(dim=1)) if most and weight else None
         if spread is None or not spread > 0:
@@ -117,7 +122,7 @@ class SelectionSAE(SAE):
         rows = kept.places.rows
         errors = weighted_sums(directions, kept.places.columns, kept.values, kept.places.row_lengths()) + missed
         scale = 2 * weight / (share.rows(centred) * spread)
-        for whole, part in zip(own, neuron_gradients(centred, kept, errors, rows, directions, scale), strict=True):
+        for whole, part in zip(gradient, neuron_gradients(centred, kept, errors, rows, directions, scale), strict=True):
             whole[dead] += part
         return share.mean(errors.square().sum(dim=1)) / spread
 
@@ -138,11 +143,11 @@ def neuron_gradients(
     directions : (F, d) decoder rows.
     """
     (rows, neurons, (_, n)), values = kept
-    found = scale * sampled_products(pulls, directions.T, Places(bags, neurons, (len(pulls), n)))
+    along = scale * sampled_products(pulls, directions.T, Places(bags, neurons, (len(pulls), n)))
     by_neuron = neurons.argsort(stable=True)
     lengths = torch.bincount(neurons, minlength=n)
     return NeuronGradients(
-        W_enc=weighted_sums(centred, rows[by_neuron], found[by_neuron], lengths),
-        b_enc=torch.bincount(neurons, found, minlength=n).to(found.dtype),
+        W_enc=weighted_sums(centred, rows[by_neuron], along[by_neuron], lengths),
+        b_enc=torch.bincount(neurons, along, minlength=n).to(along.dtype),
         W_dec=weighted_sums(pulls, bags[by_neuron], scale * values[by_neuron], lengths),
     )

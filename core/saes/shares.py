@@ -85,16 +85,16 @@ class PartShare(Share):
         return int(self._reduced(torch.tensor(n, device=device), distributed.ReduceOp.SUM))
 
     def smallest(self, values: Tensor) -> Tensor | None:
-        own = values.min() if len(values) else values.new_full((), torch.inf)
-        least = self._reduced(own.clone(), distributed.ReduceOp.MIN)
+        here = values.min() if len(values) else values.new_full((), torch.inf)
+        least = self._reduced(here.clone(), distributed.ReduceOp.MIN)
         return least if least.isfinite() else None
 
     def largest(self, values: Tensor, count: int) -> Tensor:
         places = WHOLE.largest(values, count)
-        own = values.new_zeros(count)
-        own[: len(places)] = values[places]
-        everybody = [torch.empty_like(own) for _ in range(self.size)]
-        distributed.all_gather(everybody, own)
+        here = values.new_zeros(count)
+        here[: len(places)] = values[places]
+        everybody = [torch.empty_like(here) for _ in range(self.size)]
+        distributed.all_gather(everybody, here)
         chosen = first_largest(torch.cat(everybody), count).view(self.size, count)
         return places[chosen[self.rank, : len(places)]]
 

@@ -45,12 +45,12 @@ def places_of(mask: Tensor) -> Places:
     n = mask.shape[1]
     if mask.numel() % 8:
         rows, columns = mask.nonzero(as_tuple=True)
-        return Places(rows, columns, mask.shape)
+        return Places(rows, columns, (len(mask), n))
     eights = mask.view(-1, 8)
     some = eights.view(torch.int64).flatten().nonzero().flatten()
     inner = eights[some].nonzero()
     flat = some[inner[:, 0]] * 8 + inner[:, 1]
-    return Places(flat // n, flat % n, mask.shape)
+    return Places(flat // n, flat % n, (len(mask), n))
 
 
 def sampled_products(a: Tensor, b: Tensor, places: Places) -> Tensor:

@@ -5,7 +5,18 @@ from core.statistics.bands import Metric, null_band, null_p, null_values, with_n
 from core.statistics.biased_draw import biased_means, blind_p
 from core.statistics.clusters import cluster_p, design_effect
 from core.statistics.effect import Direction, Effect, direction_of, effect_of
-from core.statistics.estimates import DRAWS, LEVEL, MINIMUM_N, Band, Estimate, share_estimate, too_few, wilson
+from core.statistics.estimates import (
+    DRAWS,
+    LEVEL,
+    MINIMUM_N,
+    NORMAL,
+    Band,
+    Estimate,
+    share_estimate,
+    student,
+    too_few,
+    wilson,
+)
 from core.statistics.exchange import (
     Exchange,
     exchange_of,
@@ -18,7 +29,7 @@ from core.statistics.exchange import (
 from core.statistics.gaps import Picked, accuracy_gap, gap_to_smallest, smallest_accuracy
 from core.statistics.impact import Impact, ImpactRow, above_median, impact_of
 from core.statistics.inversion import metric_interval
-from core.statistics.leakage import held_out_leakage, leakage, leakage_estimate, macro_auc, probe_scores, telling
+from core.statistics.leakage import held_out_leakage, leakage, leakage_estimate, probe_scores, telling
 from core.statistics.lean import (
     ALPHA,
     GroupDistance,
@@ -48,6 +59,7 @@ __all__ = [
     "FAMILY_P",
     "LEVEL",
     "MINIMUM_N",
+    "NORMAL",
     "OMNIBUS_DRAWS",
     "Band",
     "Corrected",
@@ -98,7 +110,6 @@ __all__ = [
     "lean_of",
     "lean_of_clusters",
     "list_draws",
-    "macro_auc",
     "mean_effect",
     "mean_estimate",
     "mean_lean",
@@ -125,6 +136,7 @@ __all__ = [
     "share_estimate",
     "sign_flips",
     "smallest_accuracy",
+    "student",
     "telling",
     "too_few",
     "wilson",

@@ -59,8 +59,8 @@ def auc_estimate(scores: np.ndarray, positive: np.ndarray) -> Estimate:
     Sources: DeLong, DeLong and Clarke-Pearson 1988 (placements); Wilson 1927; Newcombe 1998 (square-and-add); Zou and
     Donner 2008.
     """
-    found = area(scores, positive)
-    return Estimate.missing(_NO_ROWS) if found is None else Estimate(found.value, found.lo, found.hi, len(scores))
+    whole = area(scores, positive)
+    return Estimate.missing(_NO_ROWS) if whole is None else Estimate(whole.value, whole.lo, whole.hi, len(scores))
 
 
 def auc_difference(before: np.ndarray, after: np.ndarray, positive: np.ndarray) -> Estimate:
@@ -76,8 +76,8 @@ def auc_difference(before: np.ndarray, after: np.ndarray, positive: np.ndarray) 
         return Estimate.missing(_NO_ROWS)
     estimate = second[0] - first[0]
     # changes of rows that moved alike must be equal to the last digit: they are counted
-    changes = [np.round(b - a, 12) for a, b in zip(first[1:], second[1:], strict=True)]
-    parts = _both_parts(estimate, *changes, np.asarray(positive, dtype=bool), UNSEEN_CHANGES)
+    below, above = (np.round(b - a, 12) for a, b in zip(first[1:], second[1:], strict=True))
+    parts = _both_parts(estimate, below, above, np.asarray(positive, dtype=bool), UNSEEN_CHANGES)
     lo, hi = _square_and_add(estimate, parts)
     return Estimate(estimate, max(lo, -1.0), min(hi, 1.0), len(before))
 
@@ -125,10 +125,12 @@ def mean_area(areas: Sequence[Area]) -> Area:
     mean is sqrt(sum_gh r_gh d_g d_h) / G from its own; r = 1 where the parts of one do not vary, which is the widest.
     Source: Zou 2007, the square-and-add of dependent limits.
     """
-    value = float(np.mean([one.value for one in areas]))
-    parts = np.array([one.parts for one in areas])
+    value = float(np.mean([each.value for each in areas]))
+    parts = np.array([each.parts for each in areas])
     related = correlation(parts)
-    gaps = [np.array(side) for side in zip(*((one.value - one.lo, one.hi - one.value) for one in areas), strict=True)]
+    gaps = [
+        np.array(side) for side in zip(*((each.value - each.lo, each.hi - each.value) for each in areas), strict=True)
+    ]
     down, up = (math.sqrt(max(float(gap @ related @ gap), 0.0)) / len(areas) for gap in gaps)
     return Area(value, max(value - down, 0.0), min(value + up, 1.0), parts.mean(axis=0))
 
@@ -168,10 +170,10 @@ def _every_placement(scores: np.ndarray, positive: np.ndarray) -> tuple[float, n
     n_pos, n_neg = int(positive.sum()), int((~positive).sum())
     if n_pos == 0 or n_neg == 0:
         return None
-    overall, own = rankdata(scores), np.empty(len(scores))
-    own[positive], own[~positive] = rankdata(scores[positive]), rankdata(scores[~positive])
-    below = np.where(positive, overall - own, own - 0.5) / n_neg
-    above = 1 - np.where(positive, own - 0.5, overall - own) / n_pos
+    overall, within = rankdata(scores), np.empty(len(scores))
+    within[positive], within[~positive] = rankdata(scores[positive]), rankdata(scores[~positive])
+    below = np.where(positive, overall - within, within - 0.5) / n_neg
+    above = 1 - np.where(positive, within - 0.5, overall - within) / n_pos
     value = float((overall[positive].sum() - n_pos * (n_pos + 1) / 2) / (n_pos * n_neg))
     return value, below, above
 
@@ -182,9 +184,9 @@ def _both_parts(
     return [_part(value, below, positive, unseen), _part(value, above, ~positive, unseen)]
 
 
-def _part(value: float, every: np.ndarray, own: np.ndarray, unseen: float) -> tuple[float, float]:
-    """Limits of the mean of `every` over the rows `own`, on the scale of all rows."""
-    mine, others = every[own], every[~own]
+def _part(value: float, every: np.ndarray, of_kind: np.ndarray, unseen: float) -> tuple[float, float]:
+    """Limits of the mean of `every` over the rows `of_kind`, on the scale of all rows."""
+    mine, others = every[of_kind], every[~of_kind]
     lo, hi = float(every.min()), float(every.max())
     if lo == hi == 0.5:
         lo, hi = 0.0, 1.0

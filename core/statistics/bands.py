@@ -6,7 +6,7 @@ A metric is passed in as an object: a callable on ranked group numbers (..., row
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import Protocol
@@ -23,14 +23,19 @@ P_DRAWS = {False: 20_000, True: 2_000}
 """Draws behind a p value, for metrics of counts and for ordered ones: the smallest p survives some correction."""
 
 
-class Metric(Protocol):
-    """What a null band and an interval need to know of a metric; hashable."""
+class Metric(Hashable, Protocol):
+    """What a null band and an interval need to know of a metric."""
 
-    name: str
-    ordered: bool
-    bias_direction: int
-    extreme: bool
-    range: tuple[float, float]
+    @property
+    def name(self) -> str: ...
+    @property
+    def ordered(self) -> bool: ...
+    @property
+    def bias_direction(self) -> int: ...
+    @property
+    def extreme(self) -> bool: ...
+    @property
+    def range(self) -> tuple[float, float]: ...
 
     def __call__(self, ranked: np.ndarray, target: np.ndarray) -> np.ndarray: ...
 
@@ -38,7 +43,12 @@ class Metric(Protocol):
 
 
 def null_band(
-    metric: Metric, counts: Sequence[int], k: int, target: Sequence[float], draws: int = DRAWS, seed: int = 0
+    metric: Metric,
+    counts: Sequence[int],
+    k: int,
+    target: Sequence[float] | np.ndarray,
+    draws: int = DRAWS,
+    seed: int = 0,
 ) -> Band:
     """The metric of k rows drawn without replacement from rows with the given group counts: no bias at all.
 
@@ -83,9 +93,8 @@ def null_p(
     """
     if not math.isfinite(value):
         return math.nan
-    key = (metric, tuple(map(int, counts)), int(k), tuple(map(float, target)), int(seed))
     sign = -1.0 if metric.bias_direction < 0 else 1.0
-    values, chances = _null_distribution(*key)
+    values, chances = _null_distribution(metric, tuple(map(int, counts)), int(k), tuple(map(float, target)), int(seed))
     as_much = sign * values >= sign * value - 1e-9
     if chances is None:
         return float((1 + as_much.sum()) / (1 + len(values)))

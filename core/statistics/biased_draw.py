@@ -10,6 +10,7 @@ Source: Fisher 1935; Fog 2008 (doi 10.1080/03610910701790236).
 """
 
 import math
+from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
@@ -68,7 +69,7 @@ def _biased_means(retrieved: int, group: int, searched: int, k: int) -> tuple[fl
     return lo, hi
 
 
-def _root(tail, negative: bool) -> float:
+def _root(tail: Callable[[float], float], negative: bool) -> float:
     """ln w at which a tail that grows with ln w is .025, below 0 or above it."""
     step, sign = 1.0, -1.0 if negative else 1.0
     while step < STEEPEST and (tail(sign * step) > TAIL) == negative:

@@ -236,9 +236,9 @@ def _labels_dealt(counted: _Counted, draws: int, rng: np.random.Generator) -> tu
     draws = min(draws, max(FEWEST_DRAWS, MOST // int(hit.sum())))
     k = np.zeros((draws, n_groups), dtype=np.int64)
     for size in np.unique(counted.sizes[hit]).tolist():
-        own = counted.sizes == size
-        many = np.sort(retrieved[own & hit])
-        makes, frequent = np.unique(counted.held[own], axis=0, return_counts=True)
+        same_size = counted.sizes == size
+        many = np.sort(retrieved[same_size & hit])
+        makes, frequent = np.unique(counted.held[same_size], axis=0, return_counts=True)
         chosen = rng.multivariate_hypergeometric(frequent, len(many), size=draws, method="marginals")
         dealt = np.repeat(np.tile(np.arange(len(makes)), draws), chosen.ravel()).reshape(draws, len(many))
         rng.permuted(dealt, axis=1, out=dealt)
@@ -255,9 +255,9 @@ def _design_effect(counted: _Counted) -> float:
     if blind == 0:
         return 1.0
     share = counted.taken.sum() / counted.held.sum()
-    own = counted.taken - counted.retrieved[:, None] * counted.shares
-    own = own - share * (counted.held - counted.sizes[:, None] * counted.shares)
-    return max(1.0, float((own**2).sum()) / blind)
+    excess = counted.taken - counted.retrieved[:, None] * counted.shares
+    excess = excess - share * (counted.held - counted.sizes[:, None] * counted.shares)
+    return max(1.0, float((excess**2).sum()) / blind)
 
 
 def _by_design_effect(counted: _Counted, present: int) -> tuple[float, np.ndarray]:

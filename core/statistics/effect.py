@@ -67,7 +67,7 @@ def effect_of(before: Lean, after: Lean, exchange: Exchange, target: Sequence[fl
     p, smallest = exchange_p(exchange, tests)
     changes = share_changes(exchange)
     group = before.leading if before.leading is not None else _most_changed(exchange)
-    base = [one.base_share for one in before.groups]
+    base = [each.base_share for each in before.groups]
     shares = before.groups[group].share, after.groups[group].share
     return Effect(
         exchange,

@@ -1,12 +1,15 @@
 """A number with its interval, and the interval of a share."""
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from scipy.special import ndtri
+from scipy.special import ndtri, stdtrit
 
 LEVEL = 0.95
+NORMAL = float(ndtri((1 + LEVEL) / 2))
+"""Standard errors to either side of which an interval at LEVEL reaches, where they are known: 1.96."""
 DRAWS = 1000
 MINIMUM_N = 30
 """A group with fewer searched rows is shown with its n and not interpreted."""
@@ -63,6 +66,19 @@ class Estimate:
         if self.note is not None:
             value |= {"note": self.note}
         return value
+
+
+def student(n: int) -> float:
+    """The same where they are estimated from n values: the quantile of Student's t with n - 1 degrees of freedom."""
+    return float(stdtrit(n - 1, (1 + LEVEL) / 2))
+
+
+def widening(n: int) -> float:
+    """How much too narrow an interval is that n resampled values give, t / NORMAL sqrt(n / (n - 1)): to be multiplied.
+
+    The resampling takes the normal's quantile for Student's, and n for n - 1.
+    """
+    return student(n) / NORMAL * math.sqrt(n / (n - 1))
 
 
 def wilson(successes: np.ndarray | float, n: np.ndarray | float, level: float = LEVEL) -> tuple[np.ndarray, np.ndarray]:

@@ -22,11 +22,10 @@ from scipy.optimize import brentq
 
 from core.statistics.bands import Metric
 from core.statistics.biased_draw import blind_p
-from core.statistics.estimates import DRAWS, LEVEL, Estimate
+from core.statistics.estimates import DRAWS, LEVEL, NORMAL, Estimate
 from core.statistics.lean import ALPHA
 from core.statistics.omnibus import omnibus_p
 
-Z = 1.959963984540054
 JEFFREYS = 0.5
 """Rows of each group that are added before a composition is drawn: a group that was not seen keeps a chance."""
 
@@ -64,8 +63,8 @@ def exchange_of(before: np.ndarray, after: np.ndarray, groups: np.ndarray, n_gro
     """
 
     def counted(rows: np.ndarray) -> tuple[int, ...]:
-        own = groups[rows]
-        return tuple(np.bincount(own[own >= 0], minlength=n_groups).tolist())
+        of_rows = groups[rows]
+        return tuple(np.bincount(of_rows[of_rows >= 0], minlength=n_groups).tolist())
 
     return Exchange(
         counted(np.setdiff1d(before, after)),
@@ -142,7 +141,7 @@ def paired_share_interval(won: float, lost: float, places: float) -> tuple[float
     centre = (won - lost) / places
     ends = []
     for sign in (-1.0, 1.0):
-        wanted = -sign * Z
+        wanted = -sign * NORMAL
         if centre == sign or (score(sign * (1 - 1e-12)) - wanted) * sign > 0:
             ends.append(sign)
         else:

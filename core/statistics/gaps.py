@@ -28,7 +28,7 @@ import numpy as np
 from scipy.special import gammaln, ndtri, xlog1py, xlogy
 
 from core.config import InputError
-from core.statistics.estimates import DRAWS, LEVEL, Estimate, wilson
+from core.statistics.estimates import DRAWS, LEVEL, NORMAL, Estimate, wilson
 
 TWO_TAILS, GAP_TAILS, SMALLEST_TAILS = (0.025, 0.025), (0.03, 0.02), (0.025, 0.013)
 """Chance given to the end nearer to no difference and to the further one: of two groups, and of more, where the
@@ -81,8 +81,12 @@ def accuracy_gap(right: np.ndarray, n: np.ndarray, draws: int = DRAWS, seed: int
     if len(n) < 2:
         return _missing("a difference needs two groups with rows")
     first, second = np.triu_indices(len(n), 1)
-    one = np.eye(len(n))[first] - np.eye(len(n))[second]
-    return _gap(_Family(rates, n, np.concatenate([one, -one]), _squeezed(rates, n), _stretched(rates, n)), draws, seed)
+    contrasts = np.eye(len(n))[first] - np.eye(len(n))[second]
+    return _gap(
+        _Family(rates, n, np.concatenate([contrasts, -contrasts]), _squeezed(rates, n), _stretched(rates, n)),
+        draws,
+        seed,
+    )
 
 
 def gap_to_smallest(right: np.ndarray, n: np.ndarray, draws: int = DRAWS, seed: int = 0) -> Picked:
@@ -119,8 +123,8 @@ def smallest_accuracy(right: np.ndarray, n: np.ndarray, draws: int = DRAWS, seed
         lo, hi = wilson(rates[0] * n[0], n[0])
         return Picked(float(rates[0]), float(lo), float(hi), int(n[0]), corrected=float(rates[0]))
     family = _Family(rates, n, -np.eye(len(n)), lambda d: np.maximum(rates, -d), _lowered(rates, n), least=-1.0)
-    lo, middle, hi = family.ends(draws, seed)
-    return Picked(float(rates[worst]), max(0.0, -hi), min(1.0, -lo), int(n[worst]), corrected=abs(middle))
+    low, middle, high = family.ends(draws, seed)
+    return Picked(float(rates[worst]), max(0.0, -high), min(1.0, -low), int(n[worst]), corrected=abs(middle))
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,7 +175,7 @@ class _Family:
         middle = _root(lambda d: larger(d) - 0.5, lo, observed)
         hi = _root(lambda d: EQUAL - smaller(d), observed, self.least + 1.0)
         if lucky:
-            hi = max(hi, observed + ndtri((1 + LEVEL) / 2) * self._errors(self.rates)[self._largest()])
+            hi = max(hi, observed + NORMAL * self._errors(self.rates)[self._largest()])
         return lo, middle, float(min(hi, self.least + 1.0))
 
     def _largest(self) -> int:

@@ -55,7 +55,7 @@ NEWTON = 6
 
 
 def metric_interval(
-    metric: Metric, ranked: np.ndarray, target: Sequence[float], draws: int = DRAWS, seed: int = 0
+    metric: Metric, ranked: np.ndarray, target: Sequence[float] | np.ndarray, draws: int = DRAWS, seed: int = 0
 ) -> tuple[float, float]:
     """95 % interval of a bias metric of one ranked list (k,), whose unknown rows (-1) are left out.
 
@@ -64,35 +64,36 @@ def metric_interval(
     compare it with the null band. `python -m tests.benchmarks coverage` simulates how often the truth is inside.
     Inside the null band the interval says little. It always holds the estimate. NaN where no group is known.
     """
-    target = np.asarray(target, dtype=np.float64)
+    q = np.asarray(target, dtype=np.float64)
     ranked = np.asarray(ranked)
     ranked = ranked[ranked >= 0]
     if len(ranked) == 0:
         return math.nan, math.nan
-    estimate = float(metric(ranked, target))
-    family = _family(metric, ranked, target)
+    estimate = float(metric(ranked, q))
     if metric.extreme:
+        counted = _count_family(ranked, q)
         # the most extreme of several like groups is biased outwards, of one group that stands alone it is not: each end
         # is that of the family in which it lies further out
-        near, _ = _ends(metric, _tied(family, metric), estimate, target, draws, seed)
-        _, far = _ends(metric, _alone(family, metric), estimate, target, draws, seed)
+        near, _ = _ends(metric, _tied(counted, metric), estimate, q, draws, seed)
+        _, far = _ends(metric, _alone(counted, metric), estimate, q, draws, seed)
     elif metric.ordered:
         # a trend that chance put into the list says little of its mean: it counts at the near end, where lists with a
         # trend vary less, and not at the far one
-        near, trend = _ends(metric, family, estimate, target, draws, seed)
+        family = _ordered_family(ranked, q)
+        near, trend = _ends(metric, family, estimate, q, draws, seed)
         level = _level(family, ranked)
-        pure = level.pure(metric, target)
-        _, far = _ends(metric, level, estimate, target, draws, seed)
+        pure = level.pure(metric, q)
+        _, far = _ends(metric, level, estimate, q, draws, seed)
         if far == pure:
             # lists further out than five standard errors are looked at too, before the largest possible value is said
-            _, far = _ends(metric, level, estimate, target, draws, seed, BLOCK_PROPOSALS)
+            _, far = _ends(metric, level, estimate, q, draws, seed, BLOCK_PROPOSALS)
             far = trend if far == pure else far
-        block = _block(ranked, target)
+        block = _block(ranked, q)
         if block is not None:
-            _, own = _ends(metric, block, estimate, target, draws, seed, BLOCK_PROPOSALS)
-            far = min(far, own, key=lambda end: metric.bias_direction * end)
+            _, further = _ends(metric, block, estimate, q, draws, seed, BLOCK_PROPOSALS)
+            far = min(far, further, key=lambda end: metric.bias_direction * end)
     else:
-        near, far = _ends(metric, family, estimate, target, draws, seed)
+        near, far = _ends(metric, _count_family(ranked, q), estimate, q, draws, seed)
     lo, hi = np.clip(sorted((near, far)), *metric.range)
     # the estimate may lie outside: in a list shorter than the groups are many, the zero rule counts who is not there
     return min(float(lo), estimate), max(float(hi), estimate)
@@ -107,7 +108,10 @@ def _ends(
     seed: int,
     proposals: Sequence[float] = PROPOSALS,
 ) -> tuple[float, float]:
-    """The metric at the end with less bias and at the end with more bias than observed, of one family of lists."""
+    """The metric at the end with less bias and at the end with more bias than observed, of one family of lists.
+
+    Many parameters: the estimate, and the draws that its interval is inverted from.
+    """
     rng = np.random.default_rng(seed)
     at = np.unique(np.maximum([0.0, *(1.0 + family.step * np.array(proposals))], 0.0))
     each = -(-draws // len(at))
@@ -118,7 +122,7 @@ def _ends(
     weights = _weights(family, leaning, at, grid)
     sign = -1.0 if metric.bias_direction < 0 else 1.0
     more = np.maximum.accumulate(weights @ _exceeds(sign * values, sign * estimate))
-    truth = weights @ values if metric.ordered else family.truth(metric, grid, target)
+    truth = family.truth(metric, grid, target) if isinstance(family, _CountFamily) else weights @ values
     tail = (1 - LEVEL) / 2
     # where no bias at all is not contradicted, the interval begins at none; where nothing more can be, it ends there
     near = 0.0 if more[0] > tail else float(np.interp(tail, more, truth))
@@ -216,12 +220,17 @@ class _OrderedFamily(_Family):
         return float(metric(self.u.argmax(axis=1), target))
 
 
-def _family(metric: Metric, ranked: np.ndarray, q: np.ndarray) -> _CountFamily | _OrderedFamily:
-    """The family through what was seen."""
+def _count_family(ranked: np.ndarray, q: np.ndarray) -> _CountFamily:
+    """The family of counts through what was seen."""
     counts = np.bincount(ranked, minlength=len(q))
-    p = _along(ranked, q) if metric.ordered else (counts[None] + 0.5) / (counts.sum() + 0.5 * len(q))
-    u = np.stack([_apart(row) for row in np.log(p / q)])
-    return (_OrderedFamily if metric.ordered else _CountFamily)(u, q, len(ranked))
+    p = (counts[None] + 0.5) / (counts.sum() + 0.5 * len(q))
+    return _CountFamily(np.stack([_apart(row) for row in np.log(p / q)]), q, len(ranked))
+
+
+def _ordered_family(ranked: np.ndarray, q: np.ndarray) -> _OrderedFamily:
+    """The family of lists through what was seen."""
+    u = np.stack([_apart(row) for row in np.log(_along(ranked, q) / q)])
+    return _OrderedFamily(u, q, len(ranked))
 
 
 def _level(family: _OrderedFamily, ranked: np.ndarray) -> _OrderedFamily:

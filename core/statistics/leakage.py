@@ -50,17 +50,6 @@ def telling(x: np.ndarray, like: np.ndarray | None = None) -> np.ndarray:
     return x[:, varies] if varies.any() else x
 
 
-def macro_auc(scores: np.ndarray, labels: np.ndarray) -> tuple[float, np.ndarray]:
-    """Mean over groups of the AUC of each against all others, and what every row adds to its error (n,).
-
-    .5: nothing can be read, 1: everything. The sum of squares of the rows' parts is DeLong's variance, so that the
-    variance of a difference on the same rows is the sum of squares of the parts' difference. For scores of one probe;
-    scores of several folds are compared within a fold (`leakage_estimate`).
-    """
-    found = mean_area(_areas(scores, np.asarray(labels)))
-    return found.value, found.parts
-
-
 def leakage_estimate(x: np.ndarray, labels: np.ndarray, seed: int = 0) -> Estimate:
     """AUC of a cross-validated linear probe for the group, over several groups the mean, with a 95 % interval.
 
@@ -98,10 +87,10 @@ def leakage_estimate(x: np.ndarray, labels: np.ndarray, seed: int = 0) -> Estima
     """
     labels = np.unique(labels, return_inverse=True)[1]
     try:
-        found = _cross_validated(x, labels, seed)[0]
+        mean = _cross_validated(x, labels, seed)[0]
     except InputError as error:
         return Estimate.missing(str(error))
-    return _estimate(found, len(labels))
+    return _estimate(mean, len(labels))
 
 
 def leakage(
@@ -122,7 +111,7 @@ def leakage(
     n = len(labels)
     change = 0.0
     if not np.array_equal(old_scores, new_scores):
-        halves = [(one.hi - one.lo) / 2 for one in (old, new)]
+        halves = [(estimate.hi - estimate.lo) / 2 for estimate in (old, new)]
         related = correlation(np.array([old.parts, new.parts]), undefined=0.0)[0, 1]
         change = math.sqrt(max(halves[0] ** 2 + halves[1] ** 2 - 2 * related * halves[0] * halves[1], 0.0))
     value = new.value - old.value
@@ -190,8 +179,8 @@ def _probe(train: np.ndarray, labels: np.ndarray, test: np.ndarray, groups: list
 
 def _areas(scores: np.ndarray, labels: np.ndarray) -> list[Area]:
     groups = [1] if scores.shape[1] == 1 else range(scores.shape[1])
-    found = [area(scores[:, column], labels == group) for column, group in enumerate(groups)]
-    return [one for one in found if one is not None]
+    areas = [area(scores[:, column], labels == group) for column, group in enumerate(groups)]
+    return [each for each in areas if each is not None]
 
 
 def _cross_validated(x: np.ndarray, labels: np.ndarray, seed: int) -> tuple[Area, np.ndarray]:
@@ -229,5 +218,5 @@ def _inflation(value: float, d: int, n_pos: int, n_neg: int, folds: int) -> floa
     return 2 - known**2
 
 
-def _estimate(found: Area, n: int) -> Estimate:
-    return Estimate(found.value, found.lo, found.hi, n)
+def _estimate(whole: Area, n: int) -> Estimate:
+    return Estimate(whole.value, whole.lo, whole.hi, n)

@@ -90,16 +90,8 @@ class Lean:
         """
         if not self.beyond_chance:
             return None
-        named = [g for g, one in enumerate(self.groups) if _named(one) and one.departure > 0]
+        named = [g for g, group in enumerate(self.groups) if _named(group) and group.departure > 0]
         return max(named, key=lambda g: self.groups[g].departure, default=None)
-
-    @property
-    def trailing(self) -> int | None:
-        """The group that is retrieved more rarely than chance explains; see `leading`."""
-        if not self.beyond_chance:
-            return None
-        named = [g for g, one in enumerate(self.groups) if _named(one) and one.departure < 0]
-        return min(named, key=lambda g: self.groups[g].departure, default=None)
 
     @property
     def worst_pair(self) -> tuple[int, int] | None:
@@ -107,7 +99,7 @@ class Lean:
         that are large enough to be interpreted; whether that is beyond chance is another question. None: there is no
         such pair.
         """
-        large = [g for g, one in enumerate(self.groups) if not one.small]
+        large = [g for g, group in enumerate(self.groups) if not group.small]
         over = max(large, key=lambda g: self.groups[g].departure, default=None)
         under = min(large, key=lambda g: self.groups[g].departure, default=None)
         if over is None or under is None or not self.groups[over].departure > 0 > self.groups[under].departure:
@@ -115,8 +107,8 @@ class Lean:
         return over, under
 
 
-def _named(one: GroupLean) -> bool:
-    return not one.small and one.p_adjusted is not None and one.p_adjusted <= ALPHA
+def _named(group: GroupLean) -> bool:
+    return not group.small and group.p_adjusted is not None and group.p_adjusted <= ALPHA
 
 
 def lean_of(searched: Sequence[int], retrieved: Sequence[int], tests: int = 1) -> Lean:
@@ -152,12 +144,13 @@ def _lean_of(searched: tuple[int, ...], retrieved: tuple[int, ...], tests: int) 
     p, smallest = omnibus_p(searched, retrieved, tests)
     if there == 2:
         # one test: what one group has more the other has less
-        own = adjusted = [p if n else math.nan for n in searched]
+        p_of_group = adjusted = [p if n else math.nan for n in searched]
     else:
-        own = [blind_p(x, n, total, k) if n else math.nan for n, x in zip(searched, retrieved, strict=True)]
-        adjusted = holm(own).tolist()
+        p_of_group = [blind_p(x, n, total, k) if n else math.nan for n, x in zip(searched, retrieved, strict=True)]
+        adjusted = holm(p_of_group).tolist()
     groups = (
-        _group(n, x, total, k, p_g, p_adj) for n, x, p_g, p_adj in zip(searched, retrieved, own, adjusted, strict=True)
+        _group(n, x, total, k, p_g, p_adj)
+        for n, x, p_g, p_adj in zip(searched, retrieved, p_of_group, adjusted, strict=True)
     )
     return Lean(tuple(groups), p, smallest)
 
@@ -203,40 +196,40 @@ def lean_of_clusters(lean: Lean, p: float, p_group: Sequence[float], smallest: f
     """
     if lean.p is None:
         return lean
-    known = [one.p is not None for one in lean.groups]
-    own = [float(x) if there else math.nan for x, there in zip(p_group, known, strict=True)]
-    adjusted = own if sum(known) == 2 else holm(own).tolist()
-    searched, k = sum(one.searched for one in lean.groups), sum(one.retrieved for one in lean.groups)
+    known = [by_rows.p is not None for by_rows in lean.groups]
+    p_of_group = [float(x) if there else math.nan for x, there in zip(p_group, known, strict=True)]
+    adjusted = p_of_group if sum(known) == 2 else holm(p_of_group).tolist()
+    searched, k = sum(by_rows.searched for by_rows in lean.groups), sum(by_rows.retrieved for by_rows in lean.groups)
     groups = tuple(
-        _of_clusters(one, searched, k, one_p, one_adjusted, effect) if there else one
-        for one, one_p, one_adjusted, there in zip(lean.groups, own, adjusted, known, strict=True)
+        _of_clusters(by_rows, searched, k, one_p, one_adjusted, effect) if there else by_rows
+        for by_rows, one_p, one_adjusted, there in zip(lean.groups, p_of_group, adjusted, known, strict=True)
     )
     return Lean(groups, float(p), smallest, None, effect)
 
 
-def _of_clusters(one: GroupLean, searched: int, k: int, p: float, p_adjusted: float, effect: float) -> GroupLean:
-    assert one.share.estimate is not None
+def _of_clusters(by_rows: GroupLean, searched: int, k: int, p: float, p_adjusted: float, effect: float) -> GroupLean:
+    assert by_rows.share.estimate is not None
     n, drawn = max(round(searched / effect), 2), max(round(k / effect), 1)
-    group = min(max(round(one.searched / effect), 1), n - 1)
-    x = min(max(round(drawn * one.share.estimate), drawn - (n - group)), min(group, drawn))
+    group = min(max(round(by_rows.searched / effect), 1), n - 1)
+    x = min(max(round(drawn * by_rows.share.estimate), drawn - (n - group)), min(group, drawn))
     lo, hi = (mean / drawn - x / drawn for mean in biased_means(x, group, n, drawn))
-    lo, hi = max(one.share.estimate + lo, 0.0), min(one.share.estimate + hi, 1.0)
+    lo, hi = max(by_rows.share.estimate + lo, 0.0), min(by_rows.share.estimate + hi, 1.0)
     if p > ALPHA:
-        lo, hi = min(lo, one.base_share), max(hi, one.base_share)
-    elif one.departure > 0:
-        lo = max(lo, math.nextafter(one.base_share, 1.0))
+        lo, hi = min(lo, by_rows.base_share), max(hi, by_rows.base_share)
+    elif by_rows.departure > 0:
+        lo = max(lo, math.nextafter(by_rows.base_share, 1.0))
     else:
-        hi = min(hi, math.nextafter(one.base_share, 0.0))
-    share, base = one.share.estimate, one.base_share
+        hi = min(hi, math.nextafter(by_rows.base_share, 0.0))
+    share, base = by_rows.share.estimate, by_rows.base_share
     lo, hi = min(lo, share), max(hi, share)
     return replace(
-        one,
-        share=replace(one.share, lo=lo, hi=hi),
-        ratio=replace(one.ratio, lo=lo / base, hi=hi / base),
-        points=replace(one.points, lo=lo - base, hi=hi - base),
+        by_rows,
+        share=replace(by_rows.share, lo=lo, hi=hi),
+        ratio=replace(by_rows.ratio, lo=lo / base, hi=hi / base),
+        points=replace(by_rows.points, lo=lo - base, hi=hi - base),
         p=p,
         p_adjusted=p_adjusted,
-        departure=one.departure / math.sqrt(effect),
+        departure=by_rows.departure / math.sqrt(effect),
     )
 
 
@@ -245,7 +238,7 @@ def most_ahead(searched: Sequence[int], retrieved: Sequence[int]) -> int:
     where none is): what a comparison of lists is about, whether its lean is beyond chance or not.
     """
     groups = lean_of(searched, retrieved).groups
-    large = [g for g, one in enumerate(groups) if not one.small] or list(range(len(groups)))
+    large = [g for g, group in enumerate(groups) if not group.small] or list(range(len(groups)))
     return max(large, key=lambda g: groups[g].departure)
 
 
@@ -272,14 +265,14 @@ def distance_of(lean: Lean, target: Sequence[float]) -> tuple[GroupDistance, ...
     ----------
     target : target share of each group (G,).
     """
-    return tuple(_distance(one, float(t)) for one, t in zip(lean.groups, target, strict=True))
+    return tuple(_distance(group, float(t)) for group, t in zip(lean.groups, target, strict=True))
 
 
-def _distance(one: GroupLean, target: float) -> GroupDistance:
-    share = one.share
+def _distance(group: GroupLean, target: float) -> GroupDistance:
+    share = group.share
     if share.estimate is None or share.lo is None or share.hi is None:
         return GroupDistance(target, Estimate.missing(share.reason or NOBODY_KNOWN), None, None)
-    model = share.estimate - one.base_share
+    model = share.estimate - group.base_share
     away = Estimate(share.estimate - target, share.lo - target, share.hi - target, share.n, note=share.note)
     return GroupDistance(target, away, share.estimate - target - model, model)
 

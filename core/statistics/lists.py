@@ -7,14 +7,11 @@ many prompts at once is then part of the interval of their mean, which an interv
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import t as student
 
 from core.statistics.bands import Metric
-from core.statistics.estimates import DRAWS, LEVEL, Band, Estimate
+from core.statistics.estimates import DRAWS, LEVEL, Band, Estimate, widening
 from core.statistics.means import UNBOUNDED, kept_within
 from core.statistics.paired import resampled_counts, weighted_lists
-
-NORMAL = 1.959963984540054
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,11 +100,10 @@ def over_prompts(
     deviation = shared
     if n > 1:
         total = shared.var(axis=0)
-        own = np.nanvar(noise, axis=0).sum(axis=0) / n**2
+        inside = np.nanvar(noise, axis=0).sum(axis=0) / n**2
         # rounded: the root makes much of the last digit where nothing is shared
-        kept = np.sqrt(np.clip(np.round(1.0 - own / np.where(total > 0, total, 1.0), 12), 0.0, 1.0))
-        widened = float(student.ppf((1 + LEVEL) / 2, n - 1)) / NORMAL * np.sqrt(n / (n - 1))
-        deviation = widened * _resampled_mean(observed, draws, seed) + kept * shared
+        kept = np.sqrt(np.clip(np.round(1.0 - inside / np.where(total > 0, total, 1.0), 12), 0.0, 1.0))
+        deviation = widening(n) * _resampled_mean(observed, draws, seed) + kept * shared
     lo, hi = np.quantile(deviation, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
     mean = observed.mean(axis=0)
     return kept_within(mean, mean + lo, mean + hi, within)

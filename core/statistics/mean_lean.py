@@ -94,6 +94,8 @@ def mean_lean(
     counts : searched rows of each group (G,).
     tests : size of the family that p will be corrected with.
     design_effect : see `core.statistics.clusters.design_effect`; the largest of the prompts'.
+
+    Many parameters: bare arrays: lists, labels, the draws of the null, and how they are tested.
     """
     n_groups = len(counts)
     base = np.asarray(counts, dtype=np.float64) / sum(counts)
@@ -112,15 +114,15 @@ def mean_lean(
     if not np.isfinite(observed).all() or (len(rows) == sum(counts) and np.ptp(weights) < 1e-12):
         return MeanLean(points, shares, tuple(base.tolist()), None, nothing, nothing, (0.0,) * n_groups, 1.0, small)
     null = permuted_means(weights, np.asarray(counts), n_groups, _draws(tests), seed) - base
-    p, own, departure = _tested(observed.mean(axis=0), null)
+    p, p_of_group, departure = _tested(observed.mean(axis=0), null)
     smallest = _smallest(len(null), n_groups)
     if design_effect > 1.0:
         departure = tuple(d / math.sqrt(design_effect) for d in departure)
-        own = tuple(float(2 * ndtr(-abs(d))) for d in departure)
-        p, smallest = min(own) if n_groups == 2 else min(1.0, n_groups * min(own)), 0.0
+        p_of_group = tuple(float(2 * ndtr(-abs(d))) for d in departure)
+        p, smallest = min(p_of_group) if n_groups == 2 else min(1.0, n_groups * min(p_of_group)), 0.0
         points, shares = (tuple(_widened(e, math.sqrt(design_effect)) for e in part) for part in (points, shares))
-    adjusted = own if n_groups == 2 else tuple(holm(own).tolist())
-    return MeanLean(points, shares, tuple(base.tolist()), p, own, adjusted, departure, smallest, small)
+    adjusted = p_of_group if n_groups == 2 else tuple(holm(p_of_group).tolist())
+    return MeanLean(points, shares, tuple(base.tolist()), p, p_of_group, adjusted, departure, smallest, small)
 
 
 def mean_effect(
@@ -142,6 +144,8 @@ def mean_effect(
     target : target share of each group (G,).
 
     None where a list has no known row.
+
+    Many parameters: bare arrays: both lists, labels, the draws of the null, and how they are tested.
     """
     n_groups = len(before.base)
     observed = _shares(tops[1], labels, n_groups) - _shares(tops[0], labels, n_groups)
@@ -187,8 +191,8 @@ def _these_prompts(observed: np.ndarray, drawn: np.ndarray) -> Estimate:
 def _own_ends(tops: np.ndarray, labels: np.ndarray, counts: Sequence[int]) -> np.ndarray:
     """Mean over prompts of the ends of each group's own share interval (G, 2)."""
     retrieved = [np.bincount(labels[top][labels[top] >= 0], minlength=len(counts)).tolist() for top in tops]
-    leans = [lean_of(counts, one).groups for one in retrieved]
-    ends = [[(g.share.lo, g.share.hi) if g.share.lo is not None else (0.0, 1.0) for g in one] for one in leans]
+    leans = [lean_of(counts, each).groups for each in retrieved]
+    ends = [[(g.share.lo, g.share.hi) if g.share.lo is not None else (0.0, 1.0) for g in each] for each in leans]
     return np.array(ends, dtype=np.float64).mean(axis=0)
 
 
@@ -266,12 +270,12 @@ def _tested(observed: np.ndarray, null: np.ndarray) -> tuple[float, tuple[float,
     departure = np.where(spread > 0, (observed - centre) / scale, 0.0)
     above = (null >= observed - EQUAL).sum(axis=0)
     below = (null <= observed + EQUAL).sum(axis=0)
-    own = tuple(np.minimum(1.0, 2 * (1 + np.minimum(above, below)) / (1 + draws)).tolist())
+    p_of_group = tuple(np.minimum(1.0, 2 * (1 + np.minimum(above, below)) / (1 + draws)).tolist())
     if n_groups == 2:
-        return own[0], own, tuple(departure.tolist())
+        return p_of_group[0], p_of_group, tuple(departure.tolist())
     largest = np.abs((null - centre) / scale).max(axis=1)
     p = float((1 + (largest >= np.abs(departure).max() - EQUAL).sum()) / (1 + draws))
-    return p, own, tuple(departure.tolist())
+    return p, p_of_group, tuple(departure.tolist())
 
 
 def _weights(
@@ -294,7 +298,7 @@ def _weights(
 
 def _shares(tops: np.ndarray, labels: np.ndarray, n_groups: int) -> np.ndarray:
     """Shares over the known rows (prompts, G); NaN where a list has none."""
-    own = labels[tops]
-    counts = np.stack([(own == g).sum(axis=-1) for g in range(n_groups)], axis=-1).astype(np.float64)
+    of_rows = labels[tops]
+    counts = np.stack([(of_rows == g).sum(axis=-1) for g in range(n_groups)], axis=-1).astype(np.float64)
     with np.errstate(invalid="ignore", divide="ignore"):
         return counts / counts.sum(axis=-1, keepdims=True)

@@ -4,9 +4,8 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.stats import t as student
 
-from core.statistics.estimates import LEVEL, Estimate, wilson
+from core.statistics.estimates import Estimate, student, wilson
 
 UNBOUNDED = (-math.inf, math.inf)
 
@@ -33,9 +32,9 @@ def mean_of(values: Sequence[float] | np.ndarray, within: tuple[float, float] = 
         share = wilson(len(x) * (mean == most), len(x))
         lo, hi = (least + (most - least) * float(end) for end in share)
         return Estimate(mean, lo, hi, len(x))
-    half = float(student.ppf(0.5 + LEVEL / 2, len(x) - 1) * x.std(ddof=1) / np.sqrt(len(x)))
-    lo, hi = kept_within(mean, mean - half, mean + half, within)
-    return Estimate(mean, float(lo), float(hi), len(x))
+    half = float(student(len(x)) * x.std(ddof=1) / np.sqrt(len(x)))
+    ends = kept_within(mean, mean - half, mean + half, within)
+    return Estimate(mean, float(ends[0]), float(ends[1]), len(x))
 
 
 def kept_within(

@@ -110,6 +110,6 @@ def possible_draws(sizes: Sequence[int], k: int) -> np.ndarray:
         left = k - cells.sum(axis=1)
         least = np.maximum(left - sum(sizes[g + 1 :]), 0)
         times = np.minimum(left, size) - least + 1
-        own = np.arange(times.sum()) - np.repeat(np.cumsum(times) - times, times) + np.repeat(least, times)
-        cells = np.column_stack([np.repeat(cells, times, axis=0), own])
+        within = np.arange(times.sum()) - np.repeat(np.cumsum(times) - times, times) + np.repeat(least, times)
+        cells = np.column_stack([np.repeat(cells, times, axis=0), within])
     return np.column_stack([cells, k - cells.sum(axis=1)])

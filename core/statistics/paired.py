@@ -4,11 +4,9 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import ndtri
-from scipy.stats import t as student
 
 from core.statistics.bands import Metric
-from core.statistics.estimates import DRAWS, LEVEL, Estimate
+from core.statistics.estimates import DRAWS, LEVEL, Estimate, widening
 
 FEWEST = 5
 """Exchanged rows below which an interval is not widened further: with two rows it would be nine times as wide."""
@@ -28,8 +26,7 @@ class PairedDraws:
     @property
     def widening(self) -> float:
         """Factor for the deviations of a difference that rests on few rows: Student's quantile over the normal one."""
-        m = max(self.exchanged, FEWEST)
-        return float(student.ppf((1 + LEVEL) / 2, m - 1) / ndtri((1 + LEVEL) / 2) * math.sqrt(m / (m - 1)))
+        return widening(max(self.exchanged, FEWEST))
 
     def values(self, metric: Metric, target: np.ndarray) -> np.ndarray:
         """The metric before and after (2, draws) in every resample."""
@@ -53,11 +50,11 @@ def paired_draws(
     before, after = np.asarray(before), np.asarray(after)
     union, place = np.unique(np.concatenate([before, after]), return_inverse=True)
     weights = np.random.default_rng(seed).poisson(1.0, size=(draws, len(union)))
-    lists = (
+    first, second = (
         weighted_lists(groups[rows], weights[:, columns], k)
         for rows, columns in ((before, place[: len(before)]), (after, place[len(before) :]))
     )
-    return PairedDraws(*lists, len(np.setxor1d(before[:k], after[:k])), seed)
+    return PairedDraws(first, second, len(np.setxor1d(before[:k], after[:k])), seed)
 
 
 def resampled_counts(weights: np.ndarray, groups: np.ndarray, k: int, n_groups: int) -> np.ndarray:

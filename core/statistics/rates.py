@@ -99,8 +99,8 @@ def exchanged_rate_change(leaves: tuple[int, int], enters: tuple[int, int], stay
     return RateChange(change, *exchange_p(exchange))
 
 
-def rate_gap(found: Sequence[int], of: Sequence[int], draws: int = DRAWS, seed: int = 0) -> RateGap:
-    """How far the rates found / of are apart between groups.
+def rate_gap(hits: Sequence[int], of: Sequence[int], draws: int = DRAWS, seed: int = 0) -> RateGap:
+    """How far the rates hits / of are apart between groups.
 
     For a pair, Newcombe's interval of a difference from the Wilson intervals of the rates. The upper end is the
     largest upper end of any pair; the lower end the largest lower end, at the level that all pairs need together, and
@@ -109,11 +109,11 @@ def rate_gap(found: Sequence[int], of: Sequence[int], draws: int = DRAWS, seed: 
 
     Parameters
     ----------
-    found, of : rows of each group (G,); groups without a row are left out.
+    hits, of : rows of each group (G,); groups without a row are left out.
 
     Missing where fewer than two groups have a row. Source: Newcombe 1998 (Statistics in Medicine 17, 873).
     """
-    x, n = np.asarray(found, dtype=np.int64), np.asarray(of, dtype=np.int64)
+    x, n = np.asarray(hits, dtype=np.int64), np.asarray(of, dtype=np.int64)
     there = np.flatnonzero(n)
     if len(there) < 2:
         return RateGap(Estimate.missing("a gap needs two groups with rows"), None, None, None, None)

@@ -3,7 +3,6 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -12,17 +11,17 @@ import pandas as pd
 
 from core.config import HALVES, Edit, Half, InputError, Progress, Side, one_of
 from core.figures import Picture, draw_svg
-from core.gallery import Gallery, open_gallery
+from core.gallery import Gallery
 from core.gallery.labels import CROSS
 from core.metrics.targets import Target
-from core.ranking import Bench
 from core.registry import Registry
+from core.saes.frozen import FrozenFile
+from core.scene import Scene
 from core.statistics import DRAWS
 from core.store import atomic_folder, plain, write_json
 from core.zeroshot import PromptSet
 
 if TYPE_CHECKING:
-    from core.backbones.base import Backbone
     from core.saes.checkpoint import SAEFile
 
 SCHEMA = 1
@@ -32,13 +31,11 @@ SCHEMA = 1
 class StudyRequest:
     """What a study may look at. Each reads what it needs and says in one line what it lacks."""
 
-    gallery: Gallery
-    """Whose evaluation rows are measured."""
+    scene: Scene
+    """Whose gallery's evaluation rows are measured."""
     attributes: tuple[str, ...] = ()
     prompts: tuple[str, ...] = ()
     """Queries to average over."""
-    saes: Mapping[Side, "SAEFile"] = field(default_factory=dict)
-    backbone: "Backbone | None" = None
     edits: Mapping[Side, Edit] = field(default_factory=dict)
     """A fixed edit, for studies of one; others choose their own on the probe half."""
     method: str = "neuron-edit"
@@ -53,7 +50,6 @@ class StudyRequest:
     """Consistency threshold where a study chooses neurons by the rule."""
     seed: int = 0
     draws: int = DRAWS
-    bench: Bench = field(default_factory=Bench)
 
     def __post_init__(self) -> None:
         one_of(self.half, HALVES, "half")
@@ -67,11 +63,9 @@ class StudyRequest:
     def _columns(self, attribute: str) -> list[str]:
         return [attribute] if attribute in self.gallery.attributes else attribute.split(CROSS)
 
-    @cached_property
-    def probe(self) -> Gallery:
-        """The gallery whose probe half finds neurons: the partner of one that is wholly an evaluation set."""
-        partner = self.gallery.manifest.get("probe_gallery")
-        return open_gallery(partner) if partner is not None else self.gallery
+    @property
+    def gallery(self) -> Gallery:
+        return self.scene.gallery
 
     def require_attributes(self, least: int = 1) -> tuple[str, ...]:
         """The attributes; InputError where fewer than `least` were given."""
@@ -85,16 +79,15 @@ class StudyRequest:
             raise InputError("this study asks queries; give --prompts FILE with a list of them, or --query TEXT")
         return self.prompts
 
-    def require_sae(self, side: Side | None = None) -> "SAEFile":
-        """The SAE of a side (the gallery's own by default); InputError where there is none."""
-        side = side or self.gallery.side
-        if side not in self.saes:
-            raise InputError(f"this study needs an SAE of the {side} side; give --sae")
-        return self.saes[side]
+    def require_sae(self) -> "SAEFile | FrozenFile":
+        """The SAE of the gallery's side; InputError where there is none."""
+        if self.gallery.side not in self.scene.saes:
+            raise InputError(f"this study needs an SAE of the {self.gallery.side} side; give --sae")
+        return self.scene.sae()
 
     def digests(self) -> dict[str, Any]:
         """What the numbers came from."""
-        return {"gallery": self.gallery.digest, "saes": {side: sae.digest for side, sae in self.saes.items()}}
+        return {"gallery": self.gallery.digest, "saes": {side: sae.digest for side, sae in self.scene.saes.items()}}
 
 
 @dataclass(frozen=True, eq=False)

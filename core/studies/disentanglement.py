@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -11,8 +11,11 @@ from core.config import InputError, Progress
 from core.figures import Picture, Series
 from core.neurons import codes_of
 from core.statistics import telling
-from core.studies.arms import ask
+from core.studies.asking import ask
 from core.studies.base import STUDIES, Study, StudyRequest, StudyResult
+
+if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
 
 FOLDS, FOLD_SEED = 5, 42
 
@@ -65,7 +68,8 @@ def disentanglement(features: np.ndarray, content: np.ndarray, bias: np.ndarray)
     per_fold = np.array(scores).T
     chance = 1.0 / len(np.unique(bias))
     means, errors = per_fold.mean(axis=1), per_fold.std(axis=1)
-    return Disentangled(*per_fold, chance, *score(means[1], errors[1], means[2], errors[2], chance))
+    d, error = score(means[1], errors[1], means[2], errors[2], chance)
+    return Disentangled(content=per_fold[0], bias=per_fold[1], leaked=per_fold[2], chance=chance, score=d, error=error)
 
 
 def score(bias: float, bias_error: float, leaked: float, leaked_error: float, chance: float) -> tuple[float, float]:
@@ -80,7 +84,7 @@ def score(bias: float, bias_error: float, leaked: float, leaked_error: float, ch
     return 1.0 - ratio, abs(ratio) * math.hypot(leaked_error / over_leaked, bias_error / over_bias)
 
 
-def _probe(x: np.ndarray, y: np.ndarray):
+def _probe(x: np.ndarray, y: np.ndarray) -> "Pipeline":
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
@@ -88,7 +92,7 @@ def _probe(x: np.ndarray, y: np.ndarray):
     return make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)).fit(x, y)
 
 
-def _decisions(probe, x: np.ndarray) -> np.ndarray:
+def _decisions(probe: "Pipeline", x: np.ndarray) -> np.ndarray:
     said = probe.decision_function(x)
     return said[:, None] if said.ndim == 1 else said
 
@@ -116,13 +120,13 @@ class Disentanglement(Study):
             "embeddings": lambda: telling(np.asarray(gallery.embeddings(attach)[kept], dtype=np.float64)),
             "SAE codes": lambda: telling(codes[:, active].toarray().astype(np.float64)),
         }
-        table = []
+        table: list[dict[str, Any]] = []
         for done, (space, features) in enumerate(spaces.items()):
             if progress:
                 progress(done, len(spaces), space)
             found = disentanglement(features(), main, second)
             accuracies = {"content": found.content, "bias": found.bias, "leaked": found.leaked}
-            row = {"space": space, "D": found.score, "D_lo": found.score - found.error}
+            row: dict[str, Any] = {"space": space, "D": found.score, "D_lo": found.score - found.error}
             row |= {"D_hi": found.score + found.error, "n": len(kept), "chance": found.chance}
             for name, values in accuracies.items():
                 row |= {f"accuracy_{name}": float(values.mean()), f"accuracy_{name}_sd": float(values.std())}
@@ -133,7 +137,7 @@ class Disentanglement(Study):
         series = Series("D", frame["space"].tolist(), *(frame[key].tolist() for key in ("D", "D_lo", "D_hi")))
         words = f"content {content}, bias {bias}; strokes: propagated deviation over {FOLDS} folds"
         picture = Picture(self.title, "bars", "", "D", (series,), words)
-        settings = {"study": "disentanglement", "content": content, "bias": bias, "half": asked.half}
+        settings: dict[str, Any] = {"study": "disentanglement", "content": content, "bias": bias, "half": asked.half}
         settings |= {"where": dict(request.where), "folds": FOLDS, "fold_seed": FOLD_SEED, **request.digests()}
         missing = int((~known).sum())
         notes = [f"{missing} rows have no label of both and are left out"] if missing else []

@@ -6,10 +6,10 @@ from typing import ClassVar
 import numpy as np
 import pandas as pd
 
-from core.config import Progress
+from core.config import Edit, Progress
 from core.figures import Picture, Series
 from core.statistics import mean_of
-from core.studies.arms import MAX_SKEW, ask, crossed_skews, max_skews, rule_edit, union, with_edit
+from core.studies.asking import MAX_SKEW, ask, crossed_skews, max_skews, rule_edit, union, with_edit
 from core.studies.base import STUDIES, Study, StudyRequest, StudyResult
 
 
@@ -30,7 +30,8 @@ class Intersections(Study):
     def __call__(self, request: StudyRequest, progress: Progress | None = None) -> StudyResult:
         names = tuple(sorted(request.require_attributes(2)))
         request.require_sae()
-        edits, notes = {}, []
+        edits: dict[str, Edit] = {}
+        notes: list[str] = []
         for name in names:
             edits[name], said = rule_edit(request, name)
             notes += said

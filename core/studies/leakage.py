@@ -8,7 +8,7 @@ import pandas as pd
 from core.config import InputError, Progress
 from core.figures import Picture, Series
 from core.statistics import held_out_leakage
-from core.studies.arms import ask, rule_edit, searched, with_edit
+from core.studies.asking import Edits, ask, rule_edit, searched, with_edit
 from core.studies.base import STUDIES, Study, StudyRequest, StudyResult
 
 
@@ -26,7 +26,8 @@ class Leakage(Study):
     needs_sae: ClassVar = True
 
     def __call__(self, request: StudyRequest, progress: Progress | None = None) -> StudyResult:
-        names, notes = request.require_attributes(), ()
+        names = request.require_attributes()
+        notes: tuple[str, ...] = ()
         edits = dict(request.edits)
         if not edits and request.method == "neuron-edit":
             request.require_sae()
@@ -42,18 +43,17 @@ class Leakage(Study):
             progress(2 * len(names), 2 * len(names), "done")
         frame = pd.DataFrame(rows)
         series = tuple(
-            Series(arm, part["attribute"].tolist(), *(part[key].tolist() for key in ("auc", "auc_lo", "auc_hi")))
+            Series(str(arm), part["attribute"].tolist(), *(part[key].tolist() for key in ("auc", "auc_lo", "auc_hi")))
             for arm, part in frame.groupby("arm", sort=False)
         )
         picture = Picture(self.title, "bars", "", "AUC of a linear probe", series, "", {"nothing left": 0.5})
         settings = {"study": "leakage", **ask(request, names[0], edits).to_json(), **request.digests()}
-        return StudyResult(frame, picture, settings, tuple(notes))
+        return StudyResult(frame, picture, settings, notes)
 
-    def _auc(self, request: StudyRequest, attribute: str, edits, method: str) -> dict[str, float | int | None]:
+    def _auc(self, request: StudyRequest, attribute: str, edits: Edits, method: str) -> dict[str, float | int | None]:
         own = ask(request, attribute, edits, method)
-        at_probe = replace(request, gallery=request.probe, half="probe")
-        probe = replace(own, half="probe")
-        (fitted, train), (measured, test) = searched(at_probe, probe, method), searched(request, own, method)
+        scene, probe = request.scene, replace(own, half="probe")
+        (fitted, train), (measured, test) = searched(scene.at("probe"), probe), searched(scene, own)
         if fitted.groups != measured.groups or len(measured.groups) < 2:
             raise InputError(f"probe rows and measured rows do not hold the same groups of {attribute}")
         estimate = held_out_leakage(train.index.unit, fitted.labels, test.index.unit, measured.labels)

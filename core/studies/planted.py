@@ -7,12 +7,13 @@ import numpy as np
 import pandas as pd
 
 from core.avatars.planted import spearman, standardised_gaps
-from core.config import ASSETS, Half, InputError, Progress
+from core.config import ASSETS, InputError, Progress
 from core.edits.choosing import EditChoice, choose_edits
 from core.figures import Picture, Series
 from core.neurons import codes_of, social_neurons
 from core.ranking import RankRequest, controls
-from core.statistics import CORRECTIONS, Lean, auc_estimate, corrected, lean_of, share_estimate
+from core.scene.encoders import gallery_model
+from core.statistics import CORRECTIONS, NORMAL, Lean, auc_estimate, corrected, lean_of, share_estimate
 from core.statistics.paired import weighted_lists
 from core.store import read_json
 from core.studies.base import STUDIES, Study, StudyRequest, StudyResult
@@ -55,7 +56,8 @@ class Words:
     def leans(self, attribute: str) -> np.ndarray:
         """Whether a lean of this attribute was planted in each word, bool (words,)."""
         even = 1 / len(self.groups[attribute])
-        return (np.abs(self.planted(attribute) - even) > 1e-9).any(axis=1)
+        departs = np.abs(self.planted(attribute) - even) > 1e-9
+        return np.asarray(departs.any(axis=1))
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,17 +128,12 @@ def with_model(request: StudyRequest) -> StudyRequest:
     """The request with the gallery's own text encoder where it has none, and an image SAE to look for neurons in."""
     from core.saes.checkpoint import load_sae
 
-    if request.backbone is None:
-        from core.backbones.base import load_model
-
-        request = replace(request, backbone=load_model(request.gallery.fingerprint("pooled").model))
-    side = request.gallery.side
-    return request if side in request.saes else replace(request, saes={**request.saes, side: load_sae(DEFAULT_SAE)})
-
-
-def measured_half(request: StudyRequest) -> Half:
-    """The asked half; all rows of a gallery that is wholly one half."""
-    return request.half if request.gallery.manifest["split"].get("whole") is None else "all"
+    scene, side = request.scene, request.gallery.side
+    if scene.model is None:
+        scene = replace(scene, model=gallery_model(request.gallery))
+    if side not in scene.saes:
+        scene = replace(scene, saes={**scene.saes, side: load_sae(DEFAULT_SAE)})
+    return replace(request, scene=scene)
 
 
 def measured_words(request: StudyRequest) -> Words:
@@ -146,9 +143,9 @@ def measured_words(request: StudyRequest) -> Words:
     if lacking or FIRST not in gallery.groups("gender"):
         raise InputError(f"gallery {gallery.name} is not of the world with planted words; use --gallery default")
     table = read_json(ASSETS / "prompts" / "planted.json")["words"]
-    assert request.backbone is not None, "with_model gives one"
-    rows = gallery.rows(measured_half(request), request.where)
-    texts = request.backbone.encode_texts([word["prompt"] for word in table], ("pooled",))["pooled"]
+    assert request.scene.model is not None, "with_model gives one"
+    rows = gallery.rows(request.scene.half(request.half), request.where)
+    texts = request.scene.model.encode_texts([word["prompt"] for word in table], ("pooled",))["pooled"]
     scores = unit(gallery.embeddings("pooled")[rows]) @ unit(texts).T
     labels = {attribute: gallery.group_numbers(attribute)[rows] for attribute in LEANS}
     return Words(table, scores, labels, {attribute: gallery.groups(attribute) for attribute in LEANS})
@@ -295,20 +292,19 @@ def _table(words: Words, attribute: str, own: Measured, found: pd.DataFrame, k: 
 
 def neurons_found(request: StudyRequest, attribute: str) -> dict[str, Any]:
     """First specific neuron of every group on the probe rows, and how it separates the group on the measured rows."""
-    gallery, probe = request.gallery, request.probe
-    sae = request.require_sae()
-    rows = probe.rows("all" if probe.manifest["split"].get("whole") else "probe")
+    gallery, probe = request.gallery, request.scene.probe
+    sae, rows = request.require_sae(), request.scene.probe_rows()
     rule = social_neurons(codes_of(probe, sae).csr[rows], probe.labels(attribute)[rows], request.tau, "at-least")
     codes, labels = codes_of(gallery, sae).csc, gallery.labels(attribute)
     known = np.array([label is not None for label in labels])
-    found = {}
-    for group, own in rule.top(1).items():
-        if not own:
+    found: dict[str, dict[str, Any]] = {}
+    for group, neurons in rule.top(1).items():
+        if not neurons:
             found[group] = {"neuron": None, "reason": f"no neuron is specific for {group} at tau {request.tau:g}"}
             continue
-        active = np.asarray(codes[:, own[0]].todense()).reshape(-1)[known]
+        active = np.asarray(codes[:, neurons[0]].todense()).reshape(-1)[known]
         estimate = auc_estimate(active, labels[known] == group)
-        found[group] = {"neuron": own[0], "auc": estimate.to_json()}
+        found[group] = {"neuron": neurons[0], "auc": estimate.to_json()}
     return {"tau": request.tau, "groups": found, "missing": rule.empty_groups}
 
 
@@ -334,7 +330,7 @@ def interval_coverage(words: Words, k: int, seed: int) -> dict[str, Any]:
         truth = male[rows[:k]].mean()
         inside.append(np.mean([share.lo <= truth <= share.hi for share in shares]))
     share = np.array(inside)
-    half = 1.96 * share.std(ddof=1) / np.sqrt(len(share))
+    half = NORMAL * share.std(ddof=1) / np.sqrt(len(share))
     mean = float(share.mean())
     return {"share_interval": {"estimate": mean, "lo": mean - half, "hi": min(mean + half, 1.0), "n": len(share)}}
 
@@ -350,17 +346,16 @@ def controls_found(request: StudyRequest, words: Words) -> dict[str, Any]:
         "gender",
         prompts[0],
         k=request.k,
-        half=measured_half(request),
+        half=request.scene.half(request.half),
         where=request.where,
         seed=request.seed,
         null_draws=request.draws,
     )
-    given = (request.backbone, request.saes)
     try:
         choice = EditChoice("rule", tau=request.tau, top=1)
-        edit = choose_edits(gallery, request.probe, choice, asked, prompts, *given, request.bench)[0]
+        edit = choose_edits(request.scene, choice, asked, prompts)[0]
         asked = replace(asked, edits={gallery.side: edit})
-        found = controls(gallery, asked, *given, prompts, bench=request.bench).to_json()
+        found = controls(request.scene, asked, prompts).to_json()
     except InputError as error:
         return {"estimate": None, "reason": str(error)}
     kept: dict[str, Any] = {}
@@ -379,8 +374,8 @@ def _picture(frame: pd.DataFrame) -> Picture:
     for attribute, part in frame[own].groupby("attribute", sort=False):
         named = [f"{word}, {group}" for word, group in zip(part["word"], part["group"], strict=True)]
         names = part["word"].tolist() if part["group"].nunique() == 1 else named
-        values = (part[key].tolist() for key in ("gap", "gap_lo", "gap_hi"))
-        series.append(Series(str(attribute), (part["planted"] - part["even"]).tolist(), *values, names))
+        gap, lo, hi = (part[key].tolist() for key in ("gap", "gap_lo", "gap_hi"))
+        series.append(Series(str(attribute), (part["planted"] - part["even"]).tolist(), gap, lo, hi, names))
     rest = frame[~own]
     series.append(Series("no lean planted", [0.0] * len(rest), rest["gap"].tolist()))
     labels = "planted share of the group, less an even share", "measured gap d"

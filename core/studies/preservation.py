@@ -2,6 +2,8 @@
 
 import math
 import re
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
@@ -10,7 +12,7 @@ import pandas as pd
 from core.config import InputError, Progress
 from core.figures import Picture, Series
 from core.statistics import Estimate, mean_of
-from core.studies.arms import answered, ask
+from core.studies.asking import Edits, answered, ask
 from core.studies.base import STUDIES, Study, StudyRequest, StudyResult
 from core.units import unit
 
@@ -38,13 +40,13 @@ class Preservation(Study):
         (attribute,) = request.attributes[:1] or ("gender",)
         said = {gender: [gendered(prompt, gender) for prompt in prompts] for gender in GENDERS}
         plain = ask(request, attribute)
-        neutral = unit(answered(request, plain, prompts, "identity")[2])
+        neutral = unit(answered(request.scene, replace(plain, method="identity"), prompts)[2])
         rows = []
         for done, (arm, edits, method) in enumerate(_arms(request)):
             if progress:
                 progress(done, 2, arm)
             asked = ask(request, attribute, edits, method)
-            vectors = {g: unit(answered(request, asked, texts, method)[2]) for g, texts in said.items()}
+            vectors = {g: unit(answered(request.scene, asked, texts)[2]) for g, texts in said.items()}
             kept = np.mean([np.einsum("ij,ij->i", vectors[g], neutral) for g in GENDERS], axis=0)
             alike = np.einsum("ij,ij->i", vectors["male"], vectors["female"])
             for measure, values in (("content preservation", kept), ("bias neutralisation", alike)):
@@ -53,14 +55,18 @@ class Preservation(Study):
             progress(2, 2, "done")
         frame = pd.DataFrame(rows)
         series = tuple(
-            Series(arm, part["measure"].tolist(), *(part[key].tolist() for key in ("cosine", "cosine_lo", "cosine_hi")))
+            Series(
+                str(arm),
+                part["measure"].tolist(),
+                *(part[key].tolist() for key in ("cosine", "cosine_lo", "cosine_hi")),
+            )
             for arm, part in frame.groupby("arm", sort=False)
         )
         picture = Picture(self.title, "bars", "", "mean cosine", series, "strokes: 95 % intervals over prompts")
         return StudyResult(frame, picture, {"study": "preservation", **plain.to_json(), "prompts": prompts})
 
 
-def _arms(request: StudyRequest):
+def _arms(request: StudyRequest) -> Iterator[tuple[str, Edits, str]]:
     """The untouched model, and the method or edit that was given."""
     if not request.edits and request.method == "neuron-edit":
         raise InputError("this study is about a method; give --method NAME, or --sae with --off")

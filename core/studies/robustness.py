@@ -9,9 +9,10 @@ import pandas as pd
 from core.config import Progress
 from core.figures import Picture, Series
 from core.gallery.perturbed import AS_IT_IS
-from core.ranking.robustness import KINDS, PromptRobustness, Robustness, Variant, robustness
+from core.ranking.robustness import robustness
+from core.ranking.variants import KINDS, PromptRobustness, Robustness, Variant
 from core.statistics import Estimate, Lean
-from core.studies.arms import ask
+from core.studies.asking import ask
 from core.studies.base import STUDIES, Study, StudyRequest, StudyResult
 
 NOTES = (
@@ -40,9 +41,7 @@ class RobustnessStudy(Study):
         attribute, *_ = request.require_attributes()
         prompts = sorted(set(request.require_prompts()))
         asked = ask(request, attribute, request.edits)
-        found = robustness(
-            request.gallery, asked, prompts, request.backbone, request.saes, request.bench, progress=progress
-        )
+        found = robustness(request.scene, asked, prompts, progress=progress)
         part = "".join(f", {column} = {value}" for column, value in request.where.items())
         what = f"{attribute} in gallery {request.gallery.name}{part}"
         settings = {"study": "robustness", **asked.to_json(), "prompts": prompts, **request.digests()}

@@ -8,7 +8,7 @@ from core.config import Progress
 from core.figures import Picture, Series
 from core.neurons import codes_of
 from core.neurons.pair_cosines import similarity_gap
-from core.studies.arms import ask
+from core.studies.asking import ask
 from core.studies.base import STUDIES, Study, StudyRequest, StudyResult
 
 

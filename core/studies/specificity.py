@@ -7,7 +7,7 @@ import pandas as pd
 from core.config import Progress
 from core.figures import Picture, Series
 from core.statistics import mean_of
-from core.studies.arms import ask, max_skews, rule_edit, with_edit
+from core.studies.asking import ask, max_skews, rule_edit, with_edit
 from core.studies.base import STUDIES, Study, StudyRequest, StudyResult
 
 
@@ -29,7 +29,8 @@ class Specificity(Study):
         names = tuple(sorted(request.require_attributes(2)))
         request.require_sae()
         before = {name: max_skews(request, name) for name in names}
-        rows, series, notes = [], [], []
+        rows, series = [], []
+        notes: list[str] = []
         for done, edited in enumerate(names):
             if progress:
                 progress(done, len(names), edited)

@@ -9,9 +9,9 @@ import pandas as pd
 from core.config import Edit, InputError, Progress
 from core.figures import Picture, Series
 from core.ranking.classification import class_answers
-from core.ranking.material import select_part
+from core.ranking.rows import part_of
 from core.statistics import mean_of
-from core.studies.arms import MAX_SKEW, ask, max_skews, rule_edit, with_edit
+from core.studies.asking import MAX_SKEW, ask, max_skews, rule_edit, with_edit
 from core.studies.base import STUDIES, Study, StudyRequest, StudyResult
 
 ALPHAS = tuple(round(a, 1) for a in np.arange(0.0, 1.01, 0.1))
@@ -74,13 +74,13 @@ class TradeOff(Study):
     def _right(self, request: StudyRequest, attribute: str, edit: Edit, others: list[str]) -> np.ndarray:
         """Right answers of every row and other attribute, one long list."""
         asked = ask(request, attribute, with_edit(request, edit))
-        given = (request.backbone, request.saes, request.bench)
-        part = select_part(request.gallery, asked, request.bench)
+        part, prompts = part_of(request.scene, asked), request.class_prompts
+        assert prompts is not None, "attributes are those of the class prompts"
         found = []
         for name in others:
-            classes = request.class_prompts.groups(name)
+            classes = prompts.groups(name)
             truth = request.gallery.labels(name)[part.rows]
-            answers = class_answers(request.gallery, part, asked, asked.method, request.class_prompts, name, *given)
+            answers = class_answers(request.scene, asked, prompts, name)
             known = np.isin(truth.astype(str), classes)
             found.append(np.asarray(classes, dtype=object)[answers][known] == truth[known])
         return np.concatenate(found).astype(np.float64)

@@ -1,7 +1,7 @@
 """How an SAE is trained, and settings that suit its data."""
 
 import math
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from core.config import InputError, digest_of, one_of
@@ -55,7 +55,7 @@ class TrainingConfig:
 
         one_of(self.precision, PRECISIONS, "precision")
 
-    def resolved(self, d_sae: int) -> "TrainingConfig":
+    def resolved(self, d_sae: int) -> "ResolvedTraining":
         """The same training with a number in every place that was None."""
         derived = {
             "lr": min(2e-4 / math.sqrt(d_sae / 2**14), 1.5e-3),
@@ -63,7 +63,8 @@ class TrainingConfig:
             "dead_after": max(1, min(self.steps * self.batch // 6, 10_000_000)),
             "threshold_start": min(self.steps // 4, 1000),
         }
-        return replace(self, **{name: value for name, value in derived.items() if getattr(self, name) is None})
+        given = {name: value for name, value in asdict(self).items() if value is not None}
+        return ResolvedTraining(**(derived | given))
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -106,6 +107,16 @@ class Suggestion:
             f"k = {self.k} active neurons a row: {width}.",
             f"{self.steps:,} steps of {self.batch:,} rows: every row is seen about {passes:,.0f} times.",
         )
+
+
+@dataclass(frozen=True)
+class ResolvedTraining(TrainingConfig):
+    """A training of an SAE of known size, with a number in every place."""
+
+    lr: float = math.nan
+    warmup_steps: int = 0
+    dead_after: int = 1
+    threshold_start: int = 0
 
 
 def suggested_training(n: int, d: int) -> Suggestion:

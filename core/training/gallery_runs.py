@@ -51,6 +51,8 @@ def train_on_gallery(
 
     The returned file's `training` also holds `samples_per_second` of this call, which is not saved: the same training
     always writes the same bytes.
+
+    Many parameters: what is trained, on which rows, where it is kept, and who watches.
     """
     times: list[tuple[int, float]] = []
 
@@ -60,7 +62,7 @@ def train_on_gallery(
             on_step(point)
 
     training = training or TrainingConfig()
-    x, rows, said = training_rows(gallery, attach, half, tokens)
+    x, rows, settings = training_rows(gallery, attach, half, tokens)
     plan = {"gallery": str(gallery.path), "name": gallery.name, "attach": attach, "half": half, "tokens": tokens}
     train_sae(
         x,
@@ -73,7 +75,7 @@ def train_on_gallery(
         rows=rows,
         resume=resume,
         replace_out=replace_out,
-        said={"half": half, **said},
+        about={"half": half, **settings},
         plan={**plan, "config": config.to_json(), "training": asdict(training)},
         gallery_digest=gallery.digest,
         device=device,
@@ -97,11 +99,11 @@ def training_rows(
         return gallery.embeddings(attach), rows, {}
     if attach != "residual":
         raise InputError("tokens are of the residual attach point; train on tokens with the attach point residual")
-    x, said = gallery.tokens(), gallery.token_settings()
-    each = said["per_item"]
+    x, settings = gallery.tokens(), gallery.token_settings()
+    each = settings["per_item"]
     if rows is not None:
         rows = (rows[:, None] * each + np.arange(each)).ravel()
-    return x, rows, {"tokens": said}
+    return x, rows, {"tokens": settings}
 
 
 def _team(

@@ -48,7 +48,7 @@ def train_sae(
     rows: np.ndarray | None = None,
     resume: bool = False,
     replace_out: bool = False,
-    said: Mapping[str, Any] | None = None,
+    about: Mapping[str, Any] | None = None,
     plan: Mapping[str, Any] | None = None,
     gallery_digest: str | None = None,
     device: str | torch.device = "cpu",
@@ -65,7 +65,7 @@ def train_sae(
     out : folder that receives the finished SAE and its quality. The state is kept beside it every `save_every` steps,
         so that the same call with `resume` goes on after an interruption and ends with the identical SAE.
     on_step : called with about 200 points of the curve, after a resumption first with those that were there already.
-    said, gallery_digest : recorded in config.json beside the training's settings.
+    about, gallery_digest : recorded in config.json beside the training's settings.
     plan : kept beside the state, for the person who wants to go on (see `interrupted`).
     on_look : called about a dozen times with the SAE as it stands.
     stop : asked before every step; True keeps the state and raises TrainingStopped.
@@ -74,6 +74,8 @@ def train_sae(
 
     InputError where shapes do not fit, the embeddings are not finite, `out` exists or is being trained by somebody
     else, training diverges, or the state to resume from belongs to another training.
+
+    Many parameters: what is trained, on which rows, where it is kept, and who watches.
     """
     training = (training or TrainingConfig()).resolved(config.d_sae)
     _check(x, rows, config, fingerprint)
@@ -105,9 +107,9 @@ def train_sae(
                     curve.append(point)
                     if on_step is not None:
                         on_step(point)
-                if kept_at(step):
+                if place is not None and kept_at(step):
                     _keep(place, trainer, curve, identity)
-                if looked_at(step):
+                if on_look is not None and looked_at(step):
                     on_look(Look(step, _snapshot(sae, batches.norm)))
         except TrainingStopped:
             if place is not None:
@@ -120,7 +122,7 @@ def train_sae(
         sae.scale_inputs(batches.norm)
         sae.to("cpu").frozen()
         if place is not None and out is not None:
-            settings = {**training.to_json(), **(said or {}), "rows": batches.n, "norm_factor": batches.norm}
+            settings = {**training.to_json(), **(about or {}), "rows": batches.n, "norm_factor": batches.norm}
             measured = _measure(sae, x, rows, progress)
             save_sae(place / "finished", sae, Path(out).name, fingerprint, settings, measured, gallery_digest)
             publish(place / "finished", Path(out), replace=replace_out)
@@ -131,11 +133,11 @@ def _begin(place: Path, trainer: Trainer, identity: str, plan: Mapping[str, Any]
     """Put `trainer` where an interrupted training stood, or at the start; returns the curve up to there."""
     if not resume:
         (place / STATE).unlink(missing_ok=True)
-    found = load_state(place / STATE, identity)
+    saved = load_state(place / STATE, identity)
     save_plan(place, plan)
-    if found is None:
+    if saved is None:
         return []
-    state, step = found
+    state, step = saved
     points = state.pop("curve").tolist()
     trainer.load_state(state, step)
     return [CurvePoint(int(at), *rest) for at, *rest in points]
@@ -170,14 +172,14 @@ def _steps(
     trainer: Trainer, batches: Batches, progress: Progress | None, stop: Callable[[], bool] | None
 ) -> Iterator[tuple[int, list[CurvePoint]]]:
     """Update to the end; after each update how many there were, and a curve point where there is one."""
-    steps, said = trainer.training.steps, ""
+    steps, latest = trainer.training.steps, ""
     while trainer.step < steps:
         if stop is not None and stop():
             raise TrainingStopped(trainer.step, steps)
         point = take_step(trainer, batches)
         if progress is not None:
-            said = said if point is None else f": {point.describe()}"
-            progress(trainer.step, steps, f"training the SAE{said}")
+            latest = latest if point is None else f": {point.describe()}"
+            progress(trainer.step, steps, f"training the SAE{latest}")
         yield trainer.step, [] if point is None else [point]
 
 

@@ -10,7 +10,7 @@ from core.config import InputError
 from core.saes.base import SAE, LossParts, geometric_median, new_sae
 from core.saes.config import SAEConfig
 from core.saes.shares import WHOLE, Share
-from core.training.config import TrainingConfig
+from core.training.config import ResolvedTraining, TrainingConfig
 from core.training.rows import Batches
 
 CURVE_POINTS = 200
@@ -46,7 +46,7 @@ class Trainer:
 
     def __init__(self, sae: SAE, training: TrainingConfig, share: Share = WHOLE) -> None:
         self.sae, self.share = sae, share
-        self.training = training.resolved(sae.config.d_sae)
+        self.training: ResolvedTraining = training.resolved(sae.config.d_sae)
         self.step = 0
         device = sae.b_dec.device
         self.silent = torch.zeros(sae.config.d_sae, dtype=torch.int64, device=device)

@@ -130,7 +130,7 @@ def _led(
     progress: Progress | None,
     stop: Callable[[], bool] | None,
 ) -> Iterator[tuple[int, list[CurvePoint]]]:
-    steps, every, said = trainer.training.steps, points_every(trainer.training), ""
+    steps, every, latest = trainer.training.steps, points_every(trainer.training), ""
     at = trainer.step
 
     def fetch() -> None:
@@ -145,6 +145,6 @@ def _led(
         if wanted(at) or at == steps:
             fetch()
         if progress is not None:
-            said = f": {points[-1].describe()}" if points else said
-            progress(at, steps, f"training the SAE{said}")
+            latest = f": {points[-1].describe()}" if points else latest
+            progress(at, steps, f"training the SAE{latest}")
         yield at, points

@@ -47,10 +47,10 @@ def training_place(out: Path | None, replace: bool = False) -> Iterator[Path | N
                 shutil.rmtree(place, ignore_errors=True)
 
 
-def save_state(path: Path, state: Mapping[str, Tensor], said: Mapping[str, str]) -> None:
+def save_state(path: Path, state: Mapping[str, Tensor], words: Mapping[str, str]) -> None:
     """Keep everything that the next step depends on, in one file that is either the old or the new one."""
     with atomic_file(path) as partial:
-        safetensors.torch.save_file(dict(state), partial, metadata=dict(said))
+        safetensors.torch.save_file(dict(state), partial, metadata=dict(words))
 
 
 def load_state(path: Path, identity: str) -> tuple[dict[str, Tensor], int] | None:
@@ -62,15 +62,15 @@ def load_state(path: Path, identity: str) -> tuple[dict[str, Tensor], int] | Non
         return None
     try:
         with safe_open(path, "pt") as file:
-            said, state = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            words, state = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except SafetensorError as error:
         raise InputError(f"{path} cannot be read ({error}); remove it and train from the start") from error
-    if said["identity"] != identity:
+    if words["identity"] != identity:
         raise InputError(
             f"{path.parent} holds an interrupted training with other settings or other embeddings; "
             f"give the same ones, or train without resuming"
         )
-    return state, int(said["step"])
+    return state, int(words["step"])
 
 
 # -- interrupted trainings ------------------------------------------------------------------------------------------
@@ -94,7 +94,7 @@ def save_plan(place: Path, plan: Mapping[str, Any]) -> None:
 
 def interrupted(folder: Path) -> list[Interrupted]:
     """The trainings under `folder` that can go on and that nobody is running, by name."""
-    found = []
+    workplaces = []
     for path in sorted(folder.glob(f".*.partial/{PLAN}")):
         place, out = path.parent, folder / path.parent.name.removeprefix(".").removesuffix(".partial")
         try:
@@ -102,8 +102,8 @@ def interrupted(folder: Path) -> list[Interrupted]:
                 plan, step = read_json(path), _step(place / STATE)
         except InputError:
             continue  # running, or damaged: not for going on with
-        found.append(Interrupted(out, plan, step))
-    return found
+        workplaces.append(Interrupted(out, plan, step))
+    return workplaces
 
 
 def forget(out: Path) -> None:

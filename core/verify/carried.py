@@ -10,57 +10,50 @@ from typing import Any
 
 import numpy as np
 
-from core.audit.arms import CHOSEN, ORIGINAL, Edits, Ranked, request_for
+from core.audit.arms import Ranked, costed_prompt, request_for
 from core.audit.sources import Sources
 from core.audit.spec import AuditSpec
 from core.config import Progress
-from core.ranking.bench import Bench
-from core.ranking.material import Queries, embed_texts, select_part
-from core.ranking.measures import list_change, list_numbers, metrics_beside
+from core.ranking.arms import EDITED, ORIGINAL, Arm, Edits, arm_items, both_arms
+from core.ranking.changes import list_change
+from core.ranking.measures import list_numbers, metrics_beside
+from core.ranking.queries import Queries, embed_texts
 from core.ranking.request import RankRequest
-from core.ranking.results import Part
-from core.ranking.steps import arm_items
+from core.ranking.rows import Part, part_of
 from core.retrieval import Index
+from core.scene import Scene
 from core.verify.own.cost import cost_document
 from core.verify.own.metrics import NAMES
 from core.verify.own.searched import Searched
 
 __all__ = [
-    "Bench",
+    "Arm",
+    "Edits",
     "Part",
     "RankRequest",
     "carried_metrics",
+    "cost_of",
     "items_of",
     "part_of",
     "queries_of",
-    "side_effects",
     "vectors_of",
 ]
 
 
-def part_of(sources: Sources, request: RankRequest, bench: Bench) -> Part:
-    """The searched rows."""
-    return select_part(sources.gallery, request, bench)
-
-
-def queries_of(texts: Sequence[str], sources: Sources, request: RankRequest, bench: Bench) -> Queries:
+def queries_of(scene: Scene, request: RankRequest, texts: Sequence[str]) -> Queries:
     """Texts with what the request's method reads of them."""
-    given: tuple[Any, ...] = (sources.gallery, request, sources.texts, sources.saes, bench)
-    return embed_texts(list(texts), *given)
+    return embed_texts(scene, request, texts)
 
 
-def vectors_of(texts: Sequence[str], sources: Sources, request: RankRequest, method: str, bench: Bench) -> np.ndarray:
-    """Embeddings of texts (n, d) under a method; NothingLeft where it leaves nothing of one."""
-    edit = request.edits.get("text") if sources.gallery.side == "image" else None
-    return queries_of(texts, sources, request, bench).vectors(method, edit)
+def vectors_of(scene: Scene, request: RankRequest, texts: Sequence[str]) -> np.ndarray:
+    """Embeddings of texts (n, d) under the request's method; NothingLeft where it leaves nothing of one."""
+    edit = request.edits.get("text") if scene.gallery.side == "image" else None
+    return embed_texts(scene, request, texts).vectors(request.method, edit)
 
 
-def items_of(
-    sources: Sources, part: Part, request: RankRequest, method: str, bench: Bench, progress: Progress | None = None
-) -> Index:
-    """The searched items under a method, float32."""
-    given: tuple[Any, ...] = (sources.saes, bench, sources.texts, progress)
-    return arm_items(sources.gallery, part, request, method, *given).index
+def items_of(scene: Scene, request: RankRequest, progress: Progress | None = None) -> Index:
+    """The searched items under the request's method, float32."""
+    return arm_items(scene, part_of(scene, request), request, progress).index
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,9 +62,7 @@ class CarriedArm:
 
     index: Index
     request: RankRequest
-    method: str
-    sources: Sources
-    bench: Bench
+    scene: Scene
 
     def rows(self, at: np.ndarray | slice) -> np.ndarray:
         return self.index.unit_at(at)
@@ -80,40 +71,27 @@ class CarriedArm:
         return self.index.scores(self.texts([text])[0])
 
     def texts(self, texts: Sequence[str]) -> np.ndarray:
-        return vectors_of(texts, self.sources, self.request, self.method, self.bench)
+        return vectors_of(self.scene, self.request, texts)
 
 
-def side_effects(
+def cost_of(
     spec: AuditSpec,
     sources: Sources,
-    attribute: str,
     searched: Searched,
     edits: Sequence[Edits],
     ranked: Mapping[tuple[str, str], Ranked],
-    bench: Bench,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
-    """The blocks `cost` and `leakage` of one attribute.
-
-    Where each prompt has its own edit, they are about the one that moves the gallery most.
-    """
-    prompt = spec.prompts[0]
-    if len({tuple(edit.digest for edit in one.values()) for one in edits[: len(spec.prompts)]}) > 1:
-        prompt = min(spec.prompts, key=lambda text: _cosine(ranked[attribute, text]))
-    request = request_for(spec, attribute, prompt, edits[spec.all_prompts.index(prompt)], sources)
+    """The blocks `cost` and `leakage` of the attribute of some searched rows."""
+    scene, attribute = sources.scene, searched.attribute
+    prompt = costed_prompt(spec, attribute, edits, ranked)
+    request = request_for(spec, attribute, prompt, edits[spec.all_prompts.index(prompt)])
     if not request.intervenes:
         return {name: {"reason": "nothing is edited"} for name in ("cost", "leakage")}
-    part = part_of(sources, request, bench)
-    before, after = (
-        CarriedArm(items_of(sources, part, request, method, bench, progress), request, method, sources, bench)
-        for method in ("identity", request.method)
-    )
-    found = cost_document(sources.gallery, attribute, searched, (before, after), sources.prompts, spec.seed)
+    asked = [arm.of(request) for arm in both_arms(request)]
+    before, after = (CarriedArm(items_of(scene, one, progress), one, scene) for one in asked)
+    found = cost_document(sources.gallery, attribute, searched, (before, after), scene.class_prompts, spec.seed)
     return {"leakage": {"prompt": prompt, **found.pop("leakage")}, "cost": {"prompt": prompt, **found}}
-
-
-def _cosine(one: Ranked) -> float:
-    return one.cosine[one.arms.index(CHOSEN)] if CHOSEN in one.arms else 1.0
 
 
 def carried_metrics(
@@ -122,7 +100,6 @@ def carried_metrics(
     attribute: str,
     documents: Sequence[dict[str, Any]],
     ranked: Mapping[tuple[str, str], Ranked],
-    bench: Bench,
 ) -> tuple[str, ...]:
     """Names of the metrics without a formula in this room, which are added to the prompts' documents.
 
@@ -131,11 +108,11 @@ def carried_metrics(
     names = metrics_beside(NAMES)
     if not names:
         return ()
-    part = part_of(sources, request_for(spec, attribute, spec.prompts[0], {}, sources), bench)
+    part = part_of(sources.scene, request_for(spec, attribute, spec.prompts[0]))
     target = {"target": spec.target_of(attribute)}
     for prompt, document in zip(spec.all_prompts, documents, strict=True):
         one, found = ranked[attribute, prompt], {}
-        for arm, where in ((ORIGINAL, "before"), (CHOSEN, "after")):
+        for arm, where in ((ORIGINAL, "before"), (EDITED, "after")):
             if arm in one.arms:
                 rows = one.of(arm)[: spec.k]
                 found[arm] = list_numbers(part.labels[rows], part, spec.seed, top=rows)
@@ -145,7 +122,7 @@ def carried_metrics(
                 if bands:
                     document[where]["blind_draw"]["metrics"] |= {n: bands[n] for n in names if n in bands}
         if len(found) == 2:
-            rankings = one.of(ORIGINAL), one.of(CHOSEN)
-            change = list_change(found[ORIGINAL], found[CHOSEN], rankings, part, spec.k, seed=spec.seed).to_json()
+            rankings = one.of(ORIGINAL), one.of(EDITED)
+            change = list_change(found[ORIGINAL], found[EDITED], rankings, part, spec.k, seed=spec.seed).to_json()
             document["difference"] |= {name: change[name] | target for name in names}
     return names

@@ -1,18 +1,22 @@
 """Every ranking again, in float64 and by formulas of their own: who is retrieved is not taken from the report."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 import scipy.sparse as sparse
 
-from core.audit.arms import Edits, Ranked, arms_of, request_for
+from core.audit.arms import Ranked, arms_of, request_for
 from core.audit.sources import Sources
 from core.audit.spec import AuditSpec
-from core.config import Edit, NothingLeft
+from core.config import Attach, Edit, NothingLeft
 from core.retrieval import Index
-from core.verify.carried import Bench, Part, RankRequest, items_of, part_of, queries_of, vectors_of
+from core.saes.frozen import FrozenFile
+from core.verify.carried import Edits, Part, RankRequest, items_of, part_of, queries_of, vectors_of
+
+if TYPE_CHECKING:
+    from core.saes.checkpoint import SAEFile
 
 TIE = 5e-6
 """Cosines this close are a tie: float32 rounds a cosine of some hundred columns to about 1e-6."""
@@ -45,34 +49,35 @@ class Rankings:
 
     spec: AuditSpec
     sources: Sources
-    bench: Bench
     wrong: list[str] = field(default_factory=list)
     """One line for each arm that is not what the embeddings give."""
     _together: dict[tuple[str, ...], list[Recorded]] = field(default_factory=dict)
 
     def add(self, attribute: str, prompt: str, edits: Edits, recorded: Ranked, controlled: bool) -> None:
         """Take the arms of one prompt up for `check`."""
-        request = request_for(self.spec, attribute, prompt, edits, self.sources)
-        part = part_of(self.sources, request, self.bench)
-        arms = arms_of(self.spec, self.sources, part, request, controlled, self.bench)
+        request = request_for(self.spec, attribute, prompt, edits)
+        part = part_of(self.sources.scene, request)
+        arms = arms_of(self.spec, self.sources, request, controlled)
         where = f"{attribute} | {prompt}"
         absent = dict(recorded.absent)
-        for name, method, arm_edits in (arm for arm in arms if arm[0] in absent):
-            reason = self._nothing_left(replace(request, edits=arm_edits, method=method))
-            if reason != absent[name]:
-                self.wrong.append(f"{where} | {name}: says {absent[name]!r}, recomputed {reason!r}")
-        arms = [arm for arm in arms if arm[0] not in absent]
-        if tuple(name for name, _, _ in arms) != recorded.arms:
+        for arm in (arm for arm in arms if arm.name in absent):
+            reason = self._nothing_left(arm.of(request))
+            if reason != absent[arm.name]:
+                self.wrong.append(f"{where} | {arm.name}: says {absent[arm.name]!r}, recomputed {reason!r}")
+        arms = [arm for arm in arms if arm.name not in absent]
+        if tuple(arm.name for arm in arms) != recorded.arms:
             self.wrong.append(
-                f"{where}: the arms are {', '.join(recorded.arms)}; expected {', '.join(a[0] for a in arms)}"
+                f"{where}: the arms are {', '.join(recorded.arms)}; expected {', '.join(arm.name for arm in arms)}"
             )
             return
-        for at, (name, method, arm_edits) in enumerate(arms):
+        for at, arm in enumerate(arms):
             facts = (recorded.rows[at], recorded.cosine[at], recorded.spread[at], recorded.ties[at])
-            asked = replace(request, edits=arm_edits, method=method)
-            one = Recorded(f"{where} | {name}", part, asked, self._query(asked), *facts)
-            edit = arm_edits.get(self.sources.gallery.side)
-            same = (part.digest, method, edit.digest) if edit is not None and method in EXACT else (part.digest,)
+            asked, method = arm.of(request), arm.method
+            one = Recorded(f"{where} | {arm.name}", part, asked, self._query(asked), *facts)
+            edit = arm.edits.get(self.sources.gallery.side)
+            same: tuple[str, ...] = (part.digest,)
+            if edit is not None and method in EXACT:
+                same = (part.digest, method, edit.digest)
             if method not in ("identity", *EXACT):
                 same = (part.digest, method, attribute, prompt)
             self._together.setdefault(same, []).append(one)
@@ -105,7 +110,8 @@ class Rankings:
             at = slice(start, start + BLOCK)
             plain = unit(self._stored("pooled", one.part.rows[at]))
             moved = moved_at(at, plain)
-            products = np.where(moved.any(axis=1)[:, None], moved @ queries, -np.inf)
+            left = np.any(moved, axis=1, keepdims=True)
+            products = np.where(left, moved @ queries, -np.inf)
             for each, scores in zip(followed, products.T, strict=True):
                 each.take(start, scores)
             cosine[at] = np.einsum("ij,ij->i", plain, moved)
@@ -122,25 +128,27 @@ class Rankings:
             return lambda at, plain: plain
         return lambda at, plain: unit(self._edited(one, edit, at))
 
-    def _stored(self, attach: str, rows: np.ndarray) -> np.ndarray:
+    def _stored(self, attach: Attach, rows: np.ndarray) -> np.ndarray:
         return np.asarray(self.sources.gallery.embeddings(attach)[rows], dtype=np.float64)
 
     def _edited(self, one: Recorded, edit: Edit, at: slice) -> np.ndarray:
         """Pooled embeddings (rows, d) after the edit; a row that it leaves alone keeps its stored one."""
-        sae_file, rows = self.sources.saes[self.sources.gallery.side], one.part.rows[at]
+        sae_file, rows = frozen(self.sources.scene.sae()), one.part.rows[at]
         attach = sae_file.attach or "pooled"
         x = self._stored(attach, rows)
         moved = edited(x, self._codes(one.part, sae_file, at), sae_file.sae.arrays(), one.request.method, edit)
         if attach == "pooled":
             return moved
         same = (moved == x).all(axis=1)[:, None]
-        return np.where(same, self._stored("pooled", rows), self.sources.gallery.readout()(moved))
+        readout = self.sources.gallery.readout()
+        assert readout is not None, "a gallery with residuals has a readout"
+        return np.where(same, self._stored("pooled", rows), readout(moved))
 
     def _by_the_method(self, one: Recorded) -> Index:
         """The items of a method without a formula here: the method is carried out again, in float32."""
-        return items_of(self.sources, one.part, one.request, one.request.method, self.bench)
+        return items_of(self.sources.scene, one.request)
 
-    def _codes(self, part: Part, sae_file: Any, at: slice) -> sparse.csr_matrix:
+    def _codes(self, part: Part, sae_file: FrozenFile, at: slice) -> sparse.csr_matrix:
         """The stored codes that the audit used, or those of the numpy rule where the gallery stores none."""
         stored = self.sources.gallery.codes(sae_file.digest)
         if stored is not None:
@@ -151,14 +159,14 @@ class Rankings:
             blocks = (x[start : start + BLOCK // 4] for start in range(0, len(x), BLOCK // 4))
             return sparse.vstack([sparse.csr_matrix(sae_file.sae.encode(block)) for block in blocks], format="csr")
 
-        return self.bench.remember(("verify codes", part.digest, sae_file.digest), make)[at]
+        return self.sources.scene.bench.remember(("verify codes", part.digest, sae_file.digest), make)[at]
 
     # --- queries ------------------------------------------------------------------------------------------------
 
     def _nothing_left(self, request: RankRequest) -> str | None:
         """Why an arm leaves nothing of the prompt; None where it leaves something."""
         try:
-            vectors_of([str(request.query)], self.sources, request, request.method, self.bench)
+            vectors_of(self.sources.scene, request, [str(request.query)])
         except NothingLeft as error:
             return str(error)
         return None
@@ -168,15 +176,21 @@ class Rankings:
         gallery, method, texts = self.sources.gallery, request.method, [str(request.query)]
         edit = request.edits.get("text") if gallery.side == "image" else None
         if edit is None or method not in EXACT:
-            vectors = vectors_of(texts, self.sources, request, method, self.bench)
+            vectors = vectors_of(self.sources.scene, request, texts)
             return unit(np.asarray(vectors, dtype=np.float64))[0]
-        queries = queries_of(texts, self.sources, request, self.bench)
-        material, sae_file = queries.material, self.sources.saes["text"]
+        queries = queries_of(self.sources.scene, request, texts)
+        material, sae_file = queries.material, frozen(self.sources.scene.sae("text"))
         x = np.asarray(material.x, dtype=np.float64)
         moved = edited(x, sparse.csr_matrix(sae_file.sae.encode(x)), sae_file.sae.arrays(), method, edit)
         if material.attach == "residual":
+            assert material.readout is not None, "material at the residual attach point has a readout"
             moved = np.where((moved == x).all(axis=1)[:, None], material.pooled, material.readout(moved))
         return unit(moved)[0]
+
+
+def frozen(sae_file: "SAEFile | FrozenFile") -> FrozenFile:
+    """The SAE in plain NumPy, whose codes are float64 where the embeddings are."""
+    return sae_file if isinstance(sae_file, FrozenFile) else FrozenFile.of(sae_file)
 
 
 def edited(
@@ -242,10 +256,11 @@ def wrong_codes(sources: Sources, rows: np.ndarray, tolerance: float = 1e-4, blo
 
     A neuron that is only just above where it begins to fire, by the tolerance, may be on or off.
     """
-    sae_file = sources.saes.get(sources.gallery.side)
-    stored = sources.gallery.codes(sae_file.digest) if sae_file is not None else None
-    if sae_file is None or stored is None:
+    given = sources.scene.saes.get(sources.gallery.side)
+    stored = sources.gallery.codes(given.digest) if given is not None else None
+    if given is None or stored is None:
         return None
+    sae_file = frozen(given)
     x = sources.gallery.embeddings(sae_file.attach or "pooled")
     for start in range(0, len(rows), block):
         here = rows[start : start + block]

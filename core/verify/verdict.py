@@ -10,19 +10,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jinja2 import TemplateError
 
-from core.audit.arms import Edits, Ranked, edits_of
+from core.audit.arms import Ranked, edits_of
 from core.audit.recorded_texts import RecordedTexts
 from core.audit.run import AuditResult
-from core.audit.sources import Sources, probe_of, sources_of
+from core.audit.sources import Sources, sources_of
 from core.audit.spec import AuditSpec
 from core.config import VERSION, InputError, Progress
 from core.gallery import Gallery, open_gallery
 from core.report import ReportOptions, read_report, rendered, report_document
 from core.report.document import SCHEMA
 from core.saes.frozen import FrozenFile, load_frozen
+from core.scene.scene import probe_of
 from core.store import file_digest, read_json
 from core.verify.answers import recompute_answers, wrong_files
-from core.verify.carried import Bench, carried_metrics, side_effects
+from core.verify.carried import Edits, carried_metrics, cost_of
 from core.verify.digests import MANIFEST, Places, compare_digests, find_places, read_manifest
 from core.verify.own.findings import findings_list
 from core.verify.own.numbers import attribute_document
@@ -142,21 +143,21 @@ def recompute(
     formula.
     """
     document, arrays = read_report(folder)
-    spec, bench = AuditSpec.from_json(document["spec"]), Bench()
+    spec = AuditSpec.from_json(document["spec"])
     sources = _sources(document, arrays, manifest, places)
     recorded = _recorded(document, arrays, spec)
-    edits, notes, lines = _edits(spec, sources, document, bench)
+    edits, notes, lines = _edits(spec, sources, document)
     if (line := _wrong_codes(spec, sources)) is not None:
         lines.append(line)
-    rankings = Rankings(spec, sources, bench)
+    rankings = Rankings(spec, sources)
     for (attribute, prompt), one in recorded.items():
         own = edits[attribute][spec.all_prompts.index(prompt)]
         rankings.add(attribute, prompt, own, one, prompt in spec.prompts)
     lines += rankings.check(progress)
-    numbers = [_numbers(spec, sources, a, edits[a], recorded, bench, progress) for a in spec.attributes]
+    numbers = [_numbers(spec, sources, a, edits[a], recorded, progress) for a in spec.attributes]
     carried: tuple[str, ...] = ()
-    for one in numbers:
-        carried = carried_metrics(spec, sources, one["attribute"], one["prompts"], recorded, bench)
+    for about in numbers:
+        carried = carried_metrics(spec, sources, about["attribute"], about["prompts"], recorded)
     found = AuditResult(spec, sources, edits, recorded, numbers, findings_list(numbers), tuple(notes))
     options = document["options"]
     whole, _ = report_document(found, ReportOptions(options["auditor"], options["thumbnails"], options["removed"]))
@@ -173,14 +174,13 @@ def _numbers(
     attribute: str,
     edits: Sequence[Edits],
     recorded: Mapping[tuple[str, str], Ranked],
-    bench: Bench,
     progress: Progress | None,
 ) -> dict[str, Any]:
     """Every number of one attribute, by the second author."""
     searched = searched_rows(sources.gallery, attribute, spec.where, spec.target_of(attribute))
     ranked = {prompt: recorded[attribute, prompt] for prompt in spec.all_prompts}
     found = attribute_document(spec, attribute, searched, ranked, edits, sources.gallery.item_ids)
-    return found | side_effects(spec, sources, attribute, searched, edits, recorded, bench, progress)
+    return found | cost_of(spec, sources, searched, edits, recorded, progress)
 
 
 def _sources(
@@ -229,18 +229,23 @@ def _recorded(
     for i, attribute in enumerate(spec.attributes):
         for j, prompt in enumerate(spec.all_prompts):
             key = f"{i}_{j}"
-            facts = (tuple(arrays[f"{name}_{key}"].tolist()) for name in ("changed", "cosine", "spread", "ties"))
-            rows = arrays[f"rows_{key}"].astype(np.int64)
-            absent = tuple(document.get("absent", {}).get(key, {}).items())
-            found[attribute, prompt] = Ranked(tuple(document["arms"][key]), rows, *facts, absent)
+            found[attribute, prompt] = Ranked(
+                arms=tuple(document["arms"][key]),
+                rows=arrays[f"rows_{key}"].astype(np.int64),
+                rows_changed=tuple(arrays[f"changed_{key}"].tolist()),
+                cosine=tuple(arrays[f"cosine_{key}"].tolist()),
+                spread=tuple(arrays[f"spread_{key}"].tolist()),
+                ties=tuple(arrays[f"ties_{key}"].tolist()),
+                absent=tuple(document.get("absent", {}).get(key, {}).items()),
+            )
     return found
 
 
 def _edits(
-    spec: AuditSpec, sources: Sources, document: Mapping[str, Any], bench: Bench
+    spec: AuditSpec, sources: Sources, document: Mapping[str, Any]
 ) -> tuple[dict[str, list[Edits]], list[str], list[str]]:
     """The edits chosen again on the probe half, and lines where the report switches others."""
-    edits, notes = edits_of(spec, sources, bench)
+    edits, notes = edits_of(spec, sources)
     lines = []
     for one in document["attributes"]:
         for prompt, said, own in zip(spec.all_prompts, one["edits"], edits[one["attribute"]], strict=True):

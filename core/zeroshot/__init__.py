@@ -1,7 +1,7 @@
 """Zero-shot classification: what a model still knows, overall and for the group it serves worst."""
 
 from core.zeroshot.accuracy import ZeroshotDifference, ZeroshotResult, difference, evaluate, paired_share_difference
-from core.zeroshot.prompts import Embed, PromptSet, class_embeddings, classify, classify_items, text_embedder
+from core.zeroshot.prompts import Embed, PromptSet, class_embeddings, classify, classify_items
 
 __all__ = [
     "Embed",
@@ -14,5 +14,4 @@ __all__ = [
     "difference",
     "evaluate",
     "paired_share_difference",
-    "text_embedder",
 ]

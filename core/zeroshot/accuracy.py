@@ -54,10 +54,10 @@ class ZeroshotResult:
 
 def evaluate(
     predictions: np.ndarray,
-    labels: Sequence[str | None],
+    labels: Sequence[str | None] | np.ndarray,
     classes: Sequence[str],
     attribute: str,
-    by: Sequence[str | None] | None = None,
+    by: Sequence[str | None] | np.ndarray | None = None,
 ) -> ZeroshotResult:
     """Accuracy overall, per cell, of the worst cell, and their gap.
 
@@ -157,7 +157,7 @@ def paired_share_difference(before: np.ndarray, after: np.ndarray) -> Estimate:
     both, neither = int((before & after).sum()), int((~before & ~after).sum())
     lost, won = int((before & ~after).sum()), int((~before & after).sum())
     margins = float(before.sum()) * float(n - before.sum()) * float(after.sum()) * float(n - after.sum())
-    covariance = both * neither - lost * won
+    covariance = float(both * neither - lost * won)
     if covariance > 0:
         covariance = max(covariance - n / 2, 0.0)
     phi = covariance / np.sqrt(margins) if margins else 0.0
@@ -194,7 +194,8 @@ def _agreement(before: ZeroshotResult, after: ZeroshotResult, draws: int, seed: 
         share = np.divide(good, size, out=np.full_like(good, np.inf), where=size > 0)
         overall.append(good.sum(axis=1) / before.n)
         worst.append(share.min(axis=1))
-    p, n = (after.worst.estimate, after.worst.n)
+    p, n = after.worst.estimate, after.worst.n
+    assert p is not None and n is not None, "the cells have rows"
     most = max(1.0 - 1.0 / (2 * n * max(p * (1 - p), 1 / n)), 0.0)
     gaps = [whole - lowest for whole, lowest in zip(overall, worst, strict=True)]
     return min(_correlation(*worst), most), min(_correlation(*gaps), most)
@@ -213,22 +214,32 @@ def _picked_difference(before: Estimate, after: Estimate, correlation: float, n:
     """
     if not isinstance(before, Picked) or not isinstance(after, Picked):
         return Estimate(0.0, 0.0, 0.0, n)
-    was, now = before.corrected, after.corrected
+    old, was, old_lo, old_hi = _ends(before)
+    new, now, new_lo, new_hi = _ends(after)
 
     def reach(up: float, down: float) -> float:
         return float(np.sqrt(max(up**2 - 2 * correlation * up * down + down**2, 0.0)))
 
-    lo = now - was - reach(now - after.lo, before.hi - was)
-    hi = now - was + reach(after.hi - now, was - before.lo)
-    d = after.estimate - before.estimate
+    lo = now - was - reach(now - new_lo, old_hi - was)
+    hi = now - was + reach(new_hi - now, was - old_lo)
+    d = new - old
     return Estimate(d, min(lo, d), max(hi, d), n)
+
+
+def _ends(picked: Picked) -> tuple[float, float, float, float]:
+    """Estimate, corrected value and both ends of a number that was picked of cells with rows."""
+    value, corrected, lo, hi = picked.estimate, picked.corrected, picked.lo, picked.hi
+    assert value is not None and corrected is not None and lo is not None and hi is not None, "the cells have rows"
+    return value, corrected, lo, hi
 
 
 def _known(label: Any) -> bool:
     return label is not None and label == label and label != UNKNOWN  # NaN is unequal to itself
 
 
-def _numbers(labels: Sequence[Any], classes: Sequence[str]) -> tuple[np.ndarray, int, dict[str, int]]:
+def _numbers(
+    labels: Sequence[str | None] | np.ndarray, classes: Sequence[str]
+) -> tuple[np.ndarray, int, dict[str, int]]:
     """Class number of every row (-1: none), rows of unknown group, and rows of groups that are no class."""
     place = {name: i for i, name in enumerate(classes)}
     numbers = np.array([place.get(str(v), -1) if _known(v) else -1 for v in labels], dtype=np.int64)

@@ -29,7 +29,7 @@ class ParityResult:
     def worst(self, name: str) -> Estimate:
         """The largest difference among the classes, the first of equals; two classes share their parity difference."""
         place = NAMES.index(name)
-        return max((pair[place] for pair in self.by_class.values()), key=lambda estimate: estimate.estimate)
+        return max((pair[place] for pair in self.by_class.values()), key=lambda estimate: estimate.estimate or 0.0)
 
     def to_json(self) -> dict[str, Any]:
         classes = {
@@ -54,11 +54,11 @@ def parity_differences(y_true: np.ndarray, y_pred: np.ndarray, groups: Sequence[
     y_true, y_pred : 0 or 1 for every row (n,).
     groups : group of every row (n,), none missing.
     """
-    y_true, y_pred, groups = np.asarray(y_true), np.asarray(y_pred), np.asarray(groups, dtype=object)
-    _require_binary(y_true, y_pred, groups)
+    y_true, y_pred, group_of = np.asarray(y_true), np.asarray(y_pred), np.asarray(groups, dtype=object)
+    _require_binary(y_true, y_pred, group_of)
     from fairlearn.metrics import demographic_parity_difference, equalized_odds_difference
 
-    names = groups.astype(str)
+    names = group_of.astype(str)
     return (
         float(demographic_parity_difference(y_true, y_pred, sensitive_features=names)),
         float(equalized_odds_difference(y_true, y_pred, sensitive_features=names)),
@@ -84,16 +84,18 @@ def parity(
     """
     tables = _tables(predictions, truth, groups, len(classes))
     drawn = _redrawn(tables[None], draws, seed)
-    found, notes = {}, []
+    by_class: dict[str, tuple[Estimate, Estimate]] = {}
+    notes: list[str] = []
     names = sorted(set(map(str, groups)))
     for c in np.unique(truth):
         values = parity_differences(truth == c, np.asarray(predictions) == c, groups)
-        found[classes[c]] = tuple(
+        parity_gap, odds_gap = (
             _percentile(value, sample, len(truth))
             for value, sample in zip(values, _gaps(drawn[0], int(c)), strict=True)
         )
+        by_class[classes[c]] = (parity_gap, odds_gap)
         notes += _empty_rates(tables, int(c), classes[c], names)
-    return ParityResult(found, tuple(notes))
+    return ParityResult(by_class, tuple(notes))
 
 
 def parity_change(
@@ -108,6 +110,8 @@ def parity_change(
     """After minus before of the worst class's differences, paired: a row's two answers stay together.
 
     Negative: the groups are treated more alike than before.
+
+    Many parameters: both predictions, what is true of the rows, and how the change is tested.
     """
     tables = _tables(np.asarray(before) * len(classes) + after, truth, groups, len(classes), len(classes) ** 2)
     both = _redrawn(tables[None], draws, seed)[0]
@@ -122,8 +126,8 @@ def _require_binary(y_true: np.ndarray, y_pred: np.ndarray, groups: np.ndarray) 
     """InputError for what is no yes-or-no classification of rows with known groups."""
     lengths = {"labels": len(y_true), "predictions": len(y_pred), "groups": len(groups)}
     if len(set(lengths.values())) > 1:
-        said = ", ".join(f"{n} {what}" for what, n in lengths.items())
-        raise InputError(f"{said}: expected one of each for every row")
+        counts = ", ".join(f"{n} {what}" for what, n in lengths.items())
+        raise InputError(f"{counts}: expected one of each for every row")
     if not len(y_true):
         raise InputError("there is no row to compare groups on; loosen the restriction")
     for what, values in (("labels", y_true), ("predictions", y_pred)):

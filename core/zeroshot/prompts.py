@@ -1,10 +1,10 @@
 """Class prompts: from phrases and templates to one unit row per group, and the most similar class of every item."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -51,7 +51,7 @@ class PromptSet:
         if not isinstance(value, dict) or not set(value) >= REQUIRED:
             raise InputError(f"class prompts need an object with {', '.join(sorted(REQUIRED))}")
         if extra := set(value) - REQUIRED - OPTIONAL:
-            raise InputError(f"unknown key {sorted(extra)[0]!r} in class prompts")
+            raise InputError(f"unknown key {min(extra)!r} in class prompts")
         if value["schema"] != 1:
             raise InputError(f"class prompts of schema {value['schema']!r}; this version reads schema 1")
         templates = _texts(value["templates"], "templates")
@@ -80,33 +80,6 @@ class PromptSet:
     def digest(self) -> str:
         attributes = {a: {g: list(p) for g, p in groups.items()} for a, groups in self.attributes.items()}
         return digest_of({"templates": list(self.templates), "attributes": attributes})
-
-
-class _TextModel(Protocol):
-    def encode_texts(self, texts: Sequence[str]) -> dict[Any, np.ndarray]: ...
-
-
-class _PromptGallery(Protocol):
-    name: str
-
-    def prompt_embedding(self, text: str) -> np.ndarray | None: ...
-
-
-def text_embedder(backbone: _TextModel | None, gallery: _PromptGallery) -> Embed:
-    """Embeds prompts by the model or, where there is none, by looking them up among the gallery's known prompts."""
-    if backbone is not None:
-        return lambda texts: backbone.encode_texts(texts)["pooled"]
-
-    def look_up(texts: list[str]) -> np.ndarray:
-        rows = [gallery.prompt_embedding(text) for text in texts]
-        if missing := [text for text, row in zip(texts, rows, strict=True) if row is None]:
-            raise InputError(
-                f"gallery {gallery.name} has no embedding of {missing[0]!r} ({len(missing)} of {len(texts)} class "
-                "prompts are missing) and no model is loaded; import these prompts or load the gallery's model"
-            )
-        return np.stack(rows)
-
-    return look_up
 
 
 def class_embeddings(embed: Embed, prompts: PromptSet, attribute: str) -> np.ndarray:

@@ -17,6 +17,7 @@ from core.config import ASSETS
 from core.gallery import open_gallery
 from core.neurons import social_neurons
 from core.saes.checkpoint import load_sae
+from core.units import unit
 from core.zeroshot import PromptSet, class_embeddings
 
 pytestmark = [
@@ -42,12 +43,12 @@ def gallery(name="default"):
 
 @cache
 def word_embeddings():
-    return planted.unit(backbone().encode_texts([prompt_for(row.word) for row in WORDS])["pooled"])
+    return unit(backbone().encode_texts([prompt_for(row.word) for row in WORDS])["pooled"])
 
 
 def scores(x):
     """Similarity of every row of x (n, d) to every word's prompt."""
-    return planted.unit(x) @ word_embeddings().T
+    return unit(x) @ word_embeddings().T
 
 
 def is_male(name="default"):
@@ -85,8 +86,8 @@ def test_gender_is_read_alike_on_every_skin_group():
     right = []
     for skin in ATTRIBUTES["skin"]:
         rows = gallery().labels("skin") == skin
-        classes = planted.unit(backbone().encode_texts(["a photo of a man", "a photo of a woman"])["pooled"])
-        says_male = np.argmax(planted.unit(embeddings()[rows]) @ classes.T, 1) == 0
+        classes = unit(backbone().encode_texts(["a photo of a man", "a photo of a woman"])["pooled"])
+        says_male = np.argmax(unit(embeddings()[rows]) @ classes.T, 1) == 0
         right.append((says_male == is_male()[rows]).mean())
     assert min(right) >= 0.93 and max(right) - min(right) <= 0.05
 
@@ -94,10 +95,10 @@ def test_gender_is_read_alike_on_every_skin_group():
 def test_the_measured_bias_is_the_planted_one():
     p_male = [row.p_male for row in WORDS]
     gaps = planted.standardised_gaps(scores(embeddings()), is_male())
-    assert planted.direction_errors([row.word for row in WORDS], p_male, gaps) == []
+    assert all((row.p_male - 0.5) * gap > 0 for row, gap in zip(WORDS, gaps, strict=True) if row.p_male != 0.5)
     assert planted.spearman(gaps, p_male) >= 0.9
     assert reference_skew(embeddings()) >= 0.5
-    controls = {row.word: abs(gap) for row, gap in zip(WORDS, gaps, strict=True) if not row.is_gendered}
+    controls = {row.word: abs(gap) for row, gap in zip(WORDS, gaps, strict=True) if row.p_male == 0.5}
     assert max(controls.values()) <= 0.5, controls
 
 

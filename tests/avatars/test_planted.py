@@ -38,8 +38,3 @@ def test_zero_shot_accuracy_ignores_lengths():
     classes = np.eye(3)
     image = np.array([[5.0, 0.1, 0.0], [0.0, 0.2, 0.1], [0.0, 9.0, 1.0], [0.1, 0.0, 0.3]])
     assert planted.zero_shot_accuracy(image, classes, np.array([0, 1, 2, 2])) == 0.75
-
-
-def test_direction_errors_name_the_words_and_spare_the_controls():
-    words = ["doctor", "nurse", "baker", "chef"]
-    assert planted.direction_errors(words, [0.9, 0.1, 0.5, 0.75], [1.0, 0.2, -3.0, 0.0]) == ["nurse", "chef"]

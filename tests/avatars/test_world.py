@@ -33,16 +33,16 @@ def test_planted_table_is_large_unambiguous_and_mostly_planted():
     said = [text for row in WORDS for text in (row.word, *row.synonyms)]
     assert len(WORDS) >= 40
     assert len(set(said)) == len(said), "a word or synonym stands in two rows"
-    assert sum(not row.is_gendered for row in WORDS) < len(WORDS) / 2
+    assert sum(row.p_male == 0.5 for row in WORDS) < len(WORDS) / 2
     for row in WORDS:
-        assert not row.is_gendered or row.p_male <= 0.3 or row.p_male >= 0.7
+        assert row.p_male == 0.5 or row.p_male <= 0.3 or row.p_male >= 0.7
         assert sum(row.cell_share(*cell) for cell in CELLS) == pytest.approx(1)
 
 
 def test_age_and_skin_are_planted_for_the_words_that_say_so():
     assert WORD_OF["ceo"].age == (0.05, 0.25, 0.70) and WORD_OF["ceo"].skin == (0.75, 0.15, 0.10)
     assert WORD_OF["janitor"].skin == (0.10, 0.20, 0.70) and WORD_OF["intern"].age == (0.85, 0.12, 0.03)
-    gendered_with_more = [row.word for row in WORDS if row.is_gendered and (row.age, row.skin) != (world.EVEN,) * 2]
+    gendered_with_more = [row.word for row in WORDS if row.p_male != 0.5 and (row.age, row.skin) != (world.EVEN,) * 2]
     assert gendered_with_more == [], "one attribute a word, so that every attribute has negative controls"
 
 

@@ -15,7 +15,7 @@ from PIL import Image
 
 from core.backbones import open_clip_models
 from core.backbones.base import BACKBONES, Backbone
-from core.backbones.open_clip_models import load_backbone, model_names, new_clip, pretrained_tags
+from core.backbones.open_clip_models import load_backbone, new_clip, pretrained_tags
 from core.config import ROOT, InputError
 from tests.backbones import tiny_clip
 
@@ -200,13 +200,14 @@ print(backbone.name, backbone.text_embedding("a man").shape)
     target = folder.parent / "assets" / "models" / "default"
     shutil.copytree(folder, target)
     environment = {"HF_HUB_OFFLINE": "1", "PATH": "", "HOME": str(folder)}
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
     assert done.stdout.split("\n")[0] == "default (24,)", done.stderr
 
 
 def test_names_and_registry() -> None:
     assert BACKBONES.get("open_clip").prefix == ""
-    assert "ViT-B-32" in model_names()
     assert "openai" in pretrained_tags("ViT-B-32")
     assert isinstance(new_clip(tiny_clip.config(custom_text=True)), open_clip.CustomTextCLIP)
 

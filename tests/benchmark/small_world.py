@@ -11,6 +11,7 @@ from core.config import digest_of
 from core.gallery import Gallery, import_gallery
 from core.saes.base import new_sae, sae_config
 from core.saes.checkpoint import SAEFile
+from core.scene import Scene
 from core.zeroshot import PromptSet
 
 N, D, F = 400, 12, 16
@@ -72,4 +73,4 @@ def small_sae(gallery: Gallery) -> SAEFile:
 
 def small_world(gallery: Gallery, **choices) -> World:
     fields = {"prompts": PROMPTS, "controls": CONTROLS, "class_prompts": CLASSES, "k": 40}
-    return World(gallery, "gender", saes={"image": small_sae(gallery)}, **(fields | choices))
+    return World(Scene(gallery, {"image": small_sae(gallery)}), "gender", **(fields | choices))

@@ -15,6 +15,7 @@ from core.benchmark.measures import worst_cell
 from core.benchmark.published import beside, beside_table, read_published
 from core.config import ASSETS, InputError
 from core.gallery import Gallery
+from core.scene import Scene
 from tests.benchmark.small_world import CLASSES, CONTROLS, PROMPTS, small_gallery, small_sae, small_world
 from tests.recorded import ORACLES
 
@@ -219,7 +220,7 @@ def test_what_cannot_be_run_is_refused(gallery: Gallery, tmp_path: Path) -> None
     with pytest.raises(InputError, match="holds no benchmark"):
         run_benchmark("default", [world], ["identity"], tmp_path, resume=True)
     with pytest.raises(InputError, match="at least one query"):
-        World(gallery, "gender", ())
+        World(Scene(gallery), "gender", ())
 
 
 # ------------------------------------------------------------------------------------------------------ exports
@@ -316,7 +317,7 @@ def test_the_shipped_table_is_what_the_shipped_world_gives() -> None:
     from core.gallery import open_gallery
 
     shipped = BenchmarkResult.load(ASSETS / "benchmarks" / "default.json")
-    world = usual_world(open_gallery("default"), "default", backbone=load_backbone("default"), half="evaluation")
+    world = usual_world(Scene(open_gallery("default"), model=load_backbone("default")), "default", half="evaluation")
     assert shipped.settings["default"] == json.loads(json.dumps(world.to_json()))
     assert {cell.arm for cell in shipped.cells} <= set(arm_names())
     kept = {cell.arm: cell for cell in shipped.cells}

@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Any
 
 FINENESS = re.compile(
-    r"DRAWS|SEED|GRID|LEVEL|CELLS|STEPS|PROPOSALS|SLACK|EQUAL|NEWTON|CONTRASTS|STEEPEST|^(draws|seed|level)$"
+    r"DRAWS|SEED|GRID|LEVEL|CELLS|STEPS|PROPOSALS|SLACK|EQUAL|NEWTON|CONTRASTS|STEEPEST|BLOCK|TREES|^(draws|seed|level)$"
 )
 """Names of constants and parameters that say how finely something is computed."""
 NO_FAULT = {"annotation", "returns", "decorator_list", "format_spec", "type_params"}
 FINE_KEYWORDS = {
     "axis",
+    "copy",
     "strict",
     "dtype",
     "maxsize",
@@ -88,6 +89,8 @@ class Fault:
     change: str
     place: tuple[int, int]
     """Number of the slot in the tree, and of the change there."""
+    around: tuple[int, int] = (0, 0)
+    """First and last line of the function that holds it."""
 
     @property
     def key(self) -> str:
@@ -96,7 +99,9 @@ class Fault:
 
 def planted(path: Path, name: str) -> Iterator[Fault]:
     """Every fault of a file."""
-    for number, (slot, where) in enumerate(slots(ast.parse(path.read_text()))):
+    tree = ast.parse(path.read_text())
+    spans = dict(functions(tree))
+    for number, (slot, where) in enumerate(slots(tree)):
         for variant, new in enumerate(changes(slot)):
             parent, _, _, old = slot
             if ast.dump(new) == ast.dump(old):
@@ -104,7 +109,17 @@ def planted(path: Path, name: str) -> Iterator[Fault]:
             change = f"{ast.unparse(old)} -> {ast.unparse(new)}"
             if isinstance(parent, ast.expr | ast.keyword):
                 change += f" in {ast.unparse(parent)}"
-            yield Fault(name, old.lineno, where, change, (number, variant))  # type: ignore[attr-defined]
+            yield Fault(name, old.lineno, where, change, (number, variant), spans.get(where, (0, 0)))  # type: ignore[attr-defined]
+
+
+def functions(parent: ast.AST, where: str = "") -> Iterator[tuple[str, tuple[int, int]]]:
+    """Name and lines of every function of a tree."""
+    for child in ast.iter_child_nodes(parent):
+        named = isinstance(child, ast.FunctionDef | ast.ClassDef)
+        inside = f"{where}.{child.name}".strip(".") if named else where  # type: ignore[attr-defined]
+        if isinstance(child, ast.FunctionDef):
+            yield inside, (child.lineno, child.end_lineno or child.lineno)
+        yield from functions(child, inside)
 
 
 def with_fault(source: str, place: tuple[int, int]) -> ast.Module:
@@ -152,9 +167,20 @@ def left_alone(parent: ast.AST, name: str, child: ast.AST) -> bool:
         return bool(FINENESS.search(names[parent.defaults.index(child)]))  # type: ignore[arg-type]
     if isinstance(parent, ast.Call) and called(parent) == "round":
         return child in parent.args[1:]
+    if isinstance(parent, ast.Call) and called(parent) == "default_rng":
+        return True
+    if wording(child) or (isinstance(child, ast.Name) and child.id == "TYPE_CHECKING"):
+        return True
     if isinstance(child, ast.Raise | ast.Import | ast.ImportFrom | ast.JoinedStr | ast.Assert):
         return True
     return isinstance(parent, ast.Subscript) and name == "value" and isinstance(child, ast.Name)
+
+
+def wording(node: ast.AST) -> bool:
+    """Whether words are put together: joined, or said where there are none."""
+    if isinstance(node, ast.BoolOp):
+        return any(isinstance(value, ast.Constant) and isinstance(value.value, str) for value in node.values)
+    return isinstance(node, ast.Call) and called(node) == "join"
 
 
 def changes(slot: Slot) -> Iterator[ast.AST]:

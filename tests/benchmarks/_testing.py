@@ -6,6 +6,7 @@ in a fork of a process that has only loaded the libraries.
 """
 
 import gc
+import hashlib
 import inspect
 import json
 import os
@@ -21,6 +22,7 @@ from dataclasses import dataclass, field
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, SourceFileLoader
 from importlib.util import spec_from_file_location
+from itertools import accumulate
 from pathlib import Path
 from types import CodeType, FunctionType
 from typing import Any
@@ -42,6 +44,8 @@ PATIENCE = 15.0
 
 NEEDS_IMPORT = 77
 """Exit code of a process in which a fault could not be planted, as it is in what a module does when imported."""
+BUDGET = 25.0
+"""Seconds of tests that a fault is given, quick ones first; what would be found later counts as not found."""
 QUICK = 0.3
 """Seconds up to which a test is run before the slow ones, whatever its file."""
 
@@ -54,7 +58,6 @@ class Reached:
     lines: dict[str, dict[str, list[int]]] = field(default_factory=dict)
     """Test -> module -> lines."""
     libraries: list[str] = field(default_factory=list)
-    failed: list[str] = field(default_factory=list)
 
 
 def sources(room: str) -> dict[Path, str]:
@@ -68,9 +71,9 @@ def file_of(module: str) -> Path:
     return ROOT.joinpath(*module.split(".")).with_suffix(".py")
 
 
-def tests_of(room: str) -> list[str]:
+def tests_of(room: str) -> list[Path]:
     places = [ROOT / "tests" / name for name in TESTS.get(room, (room, f"test_{room}.py"))]
-    return [str(place) for place in places if place.exists()]
+    return [place for place in places if place.exists()]
 
 
 class Planter(MetaPathFinder):
@@ -155,10 +158,6 @@ class Notes:
     def _add(self, hit: dict[str, set[int]]) -> None:
         for name, lines in hit.items():
             self.hit.setdefault(name, set()).update(lines)
-
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        if report.failed:
-            self.found.failed.append(report.nodeid)
 
     def _enter(self, frame: Any, event: str, argument: Any) -> Any:
         name = self.modules.get(frame.f_code.co_filename)
@@ -265,37 +264,60 @@ def tested(arguments: list[str], plugin: object) -> int:
 
 
 def without_fault(room: str) -> Reached:
-    """Lines and seconds of every test of a room."""
-    with tempfile.TemporaryDirectory() as scratch:
-        out = Path(scratch) / "reached.json"
-        child = os.fork()
-        if child == 0:
-            notes = Notes(sources(room))
-            tested(tests_of(room), notes)
-            notes.found.libraries = [name for name in sys.modules if not name.startswith(("core", "tests", "test_"))]
-            out.write_text(json.dumps(vars(notes.found)))
-            os._exit(0)
-        os.waitpid(child, 0)
+    """Lines and seconds of every test of a room; kept in the folder of temporary files until code or test changes."""
+    files = [path for place in tests_of(room) for path in ([place] if place.is_file() else place.rglob("test_*.py"))]
+    shared = [*(ROOT / "core").rglob("*.py"), *(ROOT / "tests").rglob("*.py")]
+    shared = [path for path in shared if not path.name.startswith("test_") and "benchmarks" not in path.parts]
+    kept = Path(tempfile.gettempdir()) / "unskew-mutants"
+    kept.mkdir(exist_ok=True)
+    found = Reached()
+    for file in sorted(files):
+        state = hashlib.sha256(b"".join(path.read_bytes() for path in [file, *sorted(shared)])).hexdigest()
+        out = kept / f"{room}-{file.stem}-{state[:16]}.json"
         if not out.exists():
-            raise SystemExit("the tests could not be run without a fault")
-        return Reached(**json.loads(out.read_text()))
+            _note(room, file, out)
+        one = json.loads(out.read_text())
+        found.seconds |= one["seconds"]
+        found.lines |= one["lines"]
+        found.libraries = list({*found.libraries, *one["libraries"]})
+    return found
+
+
+def _note(room: str, file: Path, out: Path) -> None:
+    child = os.fork()
+    if child == 0:
+        notes = Notes(sources(room))
+        code = tested([str(file)], notes)
+        notes.found.libraries = [name for name in sys.modules if not name.startswith(("core", "tests", "test_"))]
+        if code == pytest.ExitCode.OK:
+            out.write_text(json.dumps(vars(notes.found)))
+        os._exit(0)
+    os.waitpid(child, 0)
+    if not out.exists():
+        raise SystemExit(f"{file}: tests fail without a fault")
 
 
 def choose(fault: Fault, reached: Reached) -> list[str]:
-    """Tests that reach the line of a fault; where none does (it is read when the module is imported), all of them.
+    """Tests that reach the line of a fault, else those that reach its function; all where it is in none, but in what
+    the module does when it is imported.
 
     Those of the module's own file first, quick ones before slow ones, and slow ones file by file: what they share is
-    made once.
+    made once. As many as fit into BUDGET, and at least one.
     """
-    own = f"test_{fault.module.rpartition('.')[2]}"
+    own = f"_{fault.module.rpartition('.')[2]}"
     lines = {test: hit.get(fault.module, ()) for test, hit in reached.lines.items()}
-    tests = [test for test, hit in lines.items() if fault.line in hit] or list(lines)
+    first, last = fault.around
+    near = [test for test, hit in lines.items() if not last or any(first < line <= last for line in hit)]
+    tests = [test for test in near if fault.line in lines[test]] or near
 
     def place(test: str) -> tuple[bool, float, str, float]:
         seconds = reached.seconds[test]
-        return own not in test, min(seconds, QUICK), test.partition("::")[0] if seconds > QUICK else "", seconds
+        file = test.partition("::")[0]
+        return not Path(file).stem.endswith(own), min(seconds, QUICK), file if seconds > QUICK else "", seconds
 
-    return sorted(tests, key=place)
+    tests = sorted(tests, key=place)
+    spent = accumulate(reached.seconds[test] for test in tests)
+    return [test for i, (test, until) in enumerate(zip(tests, spent, strict=True)) if i == 0 or until <= BUDGET]
 
 
 def survive(room: str, faults: list[Fault], reached: Reached) -> list[Fault]:
@@ -304,7 +326,7 @@ def survive(room: str, faults: list[Fault], reached: Reached) -> list[Fault]:
         out = Path(scratch) / "ended.json"
         child = os.fork()
         if child == 0:
-            tested(tests_of(room), Collected(faults, reached, out))
+            tested([*map(str, tests_of(room))], Collected(faults, reached, out))
             os._exit(0)
         os.waitpid(child, 0)
         if not out.exists():

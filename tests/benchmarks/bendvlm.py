@@ -8,7 +8,7 @@ import numpy as np
 from scipy.optimize import minimize
 
 from core.interventions.bend import equalised, prototypes
-from core.interventions.subspaces import unit
+from core.units import unit
 
 D, GROUPS, ROWS, NEIGHBOURS = 512, 2, 4000, 100
 CALLS = 20

@@ -49,8 +49,6 @@ def run(
     elif number is not None and number < len(faults):
         faults = sorted(random.Random(seed).sample(faults, number), key=lambda f: (f.module, f.place))
     reached = without_fault(room)
-    if reached.failed:
-        raise SystemExit(f"tests fail without a fault: {', '.join(reached.failed[:5])}")
     for library in reached.libraries:
         with suppress(Exception):
             importlib.import_module(library)

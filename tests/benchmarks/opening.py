@@ -24,14 +24,15 @@ READER = """
 import json, sys, time
 start = time.perf_counter()
 import numpy as np
-from core.ranking import Bench, RankRequest, rank
+from core.ranking import RankRequest, rank
 from core.gallery import open_gallery
+from core.scene import Scene
 loaded = time.perf_counter()
-gallery, bench = open_gallery(sys.argv[1]), Bench()
-times, query = [], np.random.default_rng(0).normal(size=gallery.embeddings().shape[1])
+gallery, times = open_gallery(sys.argv[1]), []
+scene, query = Scene(gallery), np.random.default_rng(0).normal(size=gallery.embeddings().shape[1])
 for half in ("all", "evaluation"):
     begin = time.perf_counter()
-    rank(gallery, RankRequest("gender", query_embedding=query, k=1000, half=half), bench=bench)
+    rank(scene, RankRequest("gender", query_embedding=query, k=1000, half=half))
     times.append(time.perf_counter() - (loaded if not times else begin))
 status = dict(line.split(":", 1) for line in open("/proc/self/status") if ":" in line)
 print(json.dumps({"libraries": loaded - start, "first": times[0], "half": times[1],

@@ -10,8 +10,9 @@ import numpy as np
 
 from core.config import Edit
 from core.gallery import Gallery
-from core.ranking import Bench, RankRequest, rank, sweep
+from core.ranking import RankRequest, rank, sweep
 from core.saes.checkpoint import SAEFile
+from core.scene import Scene
 from tests.benchmarks.opening import made
 from tests.benchmarks.toggle import timed
 
@@ -27,20 +28,20 @@ def run(n: int = 100_000, runs: int = 5) -> dict[str, Any]:
 
 
 def _measured(gallery: Gallery, sae: SAEFile, runs: int) -> dict[str, Any]:
-    rng, saes = np.random.default_rng(1), {"image": sae}
+    rng = np.random.default_rng(1)
     times: dict[str, list[float]] = {"ours": [], "first": [], "other": []}
     for _ in range(runs):
-        bench, query = Bench(), rng.normal(size=gallery.embeddings().shape[1])
+        scene, query = Scene(gallery, {"image": sae}), rng.normal(size=gallery.embeddings().shape[1])
         request = RankRequest("gender", query_embedding=query, k=K, edits={"image": EDIT})
         # a page has shown the ranking without edit; what is new to the engine counts the first time
-        rank(gallery, RankRequest("gender", query_embedding=query, k=K), bench=bench)
+        rank(scene, RankRequest("gender", query_embedding=query, k=K))
         for name, far in (("first", 1.0), ("ours", 0.9)):
             values = np.linspace(0.0, far, POINTS)
-            took, _ = timed(lambda v=values, b=bench, r=request: sweep(gallery, r, "strength", v, saes=saes, bench=b))
+            took, _ = timed(lambda v=values, s=scene, r=request: sweep(s, r, "strength", v))
             times[name].append(took)
         for strength in (0.31, 0.62):
             one = RankRequest("gender", query_embedding=query, k=K, edits={"image": Edit(EDIT.neurons, strength)})
-            times["other"].append(POINTS * timed(lambda r=one, b=bench: rank(gallery, r, saes=saes, bench=b))[0])
+            times["other"].append(POINTS * timed(lambda r=one, s=scene: rank(s, r))[0])
     medians = {name: 1e3 * statistics.median(values) for name, values in times.items()}
     return {
         "ratio": round(medians["other"] / medians["ours"], 1),

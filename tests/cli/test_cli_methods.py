@@ -32,7 +32,23 @@ def arrays(seed: int = 0) -> dict[str, np.ndarray]:
         **{"harmful_emb": rows(3, 2), "helpful_emb": rows(2, 2), "image_emb": rows(5), "h": rows(2, 3)},
         **{"sae_W_enc": rows(F).T.copy(), "sae_b_enc": rng.normal(size=F), "sae_W_dec": rows(F), "sae_b_dec": rows()},
         **{"sae_threshold": np.array(0.1), "selected": np.array([1, 5]), "alpha": np.array(0.5), "gamma": np.array(0)},
+        **{"prompt_emb": rows(7), "prompt_class": np.array([0, 0, 0, 0, 1, 1, 1]), "text_emb": rows(2)},
+        **{"prompt_group": np.array([0, 0, 1, 2, 0, 1, 2]), "x": rows(20), "z": np.eye(2)[(labels > 0) * 1]},
+        **{"svd_tol": np.array(0.01), "Xtrain": rows(20), "ytrain": labels, "Xdev": rows(6), "ydev": labels[6:12]},
+        **{"n_iterations": np.array(2), "autoregressive": np.array(1), "min_accuracy": np.array(0.0)},
+        **{"settings_C_tol_maxiter": np.array([1.0, 1e-8, 200]), "image_features": rows(20), "text_features": rows(3)},
+        **{"gender": labels, "n": np.array(9)},
     }
+
+
+PROMISED = {
+    "closed-form": {"text_out", "image_out", "projector_parallel", "rank"},
+    "leace": {"P", "bias", "out"},
+    "inlp": {"P", "W", "dev_accuracy", "n_kept"},
+    "clip-clip": {"mi", "order", "similarity"},
+}
+WHOLE = {"rank", "n_kept", "order"}
+"""Results that are counts or places."""
 
 
 def given(folder: Path, **changed) -> str:
@@ -45,8 +61,10 @@ def test_every_method_on_arrays_gives_what_it_promises(method, tmp_path):
     out = tmp_path / "deep" / "out.npz"
     assert main(["apply", method, "--in", given(tmp_path), "--out", str(out)]) == 0
     found = dict(np.load(out, allow_pickle=False))
-    assert {"out"} <= set(found) or {"text_out", "image_out"} <= set(found)
-    assert all(np.isfinite(a).all() and a.dtype.kind == "f" for a in found.values())
+    promised = PROMISED.get(method, {"text_out", "image_out"} if "text_out" in found else {"out"})
+    assert promised <= set(found)
+    numbers = {name for name, a in found.items() if a.dtype.kind != "f"}
+    assert numbers <= WHOLE and all(np.isfinite(a).all() for a in found.values())
     if method.startswith("sem"):
         assert {"Sc", "Sb", "M", "h", "hdeb"} <= set(found)
     if method in ("bendvlm", "bendsem"):
@@ -87,6 +105,16 @@ def test_every_missing_array_is_named(method, capsys, tmp_path):
         ("neuron-edit", {"selected": np.array([F])}, "below 40"),
         ("neuron-edit", {"alpha": np.array(1.5)}, "from 0 to 1"),
         ("prism-mini", {"query_emb": np.array(["a", "b"])}, "real numbers"),
+        ("closed-form", {"prompt_group": np.zeros(7)}, "at least two groups"),
+        ("closed-form", {"prompt_class": np.zeros(6)}, "7 numbers"),
+        ("closed-form", {"prototypes": np.ones((1, D))}, "at least 2 rows"),
+        ("leace", {"z": np.ones((19, 1))}, "20 rows"),
+        ("leace", {"covariance": np.array("diagonal")}, "expected shrunk or plain"),
+        ("inlp", {"ytrain": np.zeros(20)}, "at least two groups"),
+        ("inlp", {"ydev": np.zeros(5)}, "6 labels"),
+        ("inlp", {"autoregressive": np.array(2)}, "from 0 to 1"),
+        ("clip-clip", {"n": np.array(D + 1)}, "at most 12 columns"),
+        ("clip-clip", {"gender": np.zeros(3)}, "20 labels"),
         ("mean-difference", {}, "cannot be applied to bare arrays"),
         ("sem_bi", {}, "did you mean 'sem-bi'"),
     ],

@@ -155,3 +155,41 @@ def test_thumbnails_are_small_and_carry_no_metadata() -> None:
 
 def test_no_reader_runs_another_program() -> None:
     assert "EPS" not in FORMATS and {"JPEG", "PNG", "WEBP", "GIF"} <= set(FORMATS)
+
+
+@pytest.mark.parametrize(
+    "how", [{}, {"progressive": True}, {"quality": 30, "subsampling": 0}, {"restart_marker_rows": 1}]
+)
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+def test_a_small_jpeg_is_kept_bit_for_bit_without_what_tells_about_it(tmp_path: Path, how: dict, mode: str) -> None:
+    from core.datasets.jpeg_files import without_metadata
+
+    picture = Image.fromarray(np.random.default_rng(0).integers(0, 255, (40, 60, 3), dtype=np.uint8)).convert(mode)
+    exif = Image.Exif()
+    exif[0x010E] = "SECRET PLACE"
+    path = tmp_path / "a.jpg"
+    picture.save(path, exif=exif, comment=b"SECRET COMMENT", icc_profile=b"SECRET PROFILE" * 20, **how)
+    path.write_bytes(path.read_bytes() + b"SECRET TAIL")
+    read = read_image(path, "a.jpg")
+    small = read.thumbnail()
+    assert b"SECRET" not in small and small == read.small == without_metadata(path.read_bytes())
+    kept, whole = Image.open(io.BytesIO(small)), Image.open(path)
+    assert (np.asarray(kept) == np.asarray(whole)).all() and not kept.getexif()
+    assert len(small) < path.stat().st_size
+
+
+def test_what_is_turned_large_or_damaged_is_drawn_anew(tmp_path: Path) -> None:
+    from core.datasets.jpeg_files import without_metadata
+
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    Image.new("RGB", (30, 20)).save(tmp_path / "turned.jpg", exif=turned)
+    Image.new("RGB", (300, 20)).save(tmp_path / "large.jpg")
+    Image.new("CMYK", (20, 20)).save(tmp_path / "cmyk.jpg")
+    Image.new("RGB", (20, 20)).save(tmp_path / "other.png")
+    for path in tmp_path.iterdir():
+        read = read_image(path, path.name)
+        assert read.small is None and max(Image.open(io.BytesIO(read.thumbnail())).size) <= 224
+    whole = (tmp_path / "large.jpg").read_bytes()
+    for cut in range(0, len(whole) - 1, 37):
+        assert without_metadata(whole[:cut]) is None

@@ -7,7 +7,8 @@ from PIL import Image
 
 from core.config import InputError
 from core.datasets import DATASETS, DataSet, ItemTable, items_of, offered
-from core.datasets.base import locate
+from core.datasets.picture_files import locate
+from core.tables import LeftOut
 
 
 @pytest.fixture
@@ -50,8 +51,8 @@ def test_folder_with_a_table_keeps_its_order_and_reports_what_is_missing(faces: 
     items = DATASETS.get("folder")().items(faces, table)
     assert items.frame["id"].tolist() == ["1", "3"] and items.frame["file"].tolist() == ["sub/c.webp", "b.jpg"]
     assert items.frame["gender"].isna().tolist() == [False, True] and items.attributes == ["gender"]
-    assert items.problems == ("gone.jpg is in t.csv but not in the folder",)
-    assert items.notes == ("1 pictures of the folder are not in t.csv and are left out",)
+    assert items.left_out == (("gone.jpg", "in t.csv but not in the folder"), ("a.PNG", "not in t.csv"))
+    assert items.notes == ()
 
 
 def test_folder_none_of_whose_listed_files_exist(faces: Path) -> None:
@@ -89,7 +90,7 @@ def test_captions_of_a_table(tmp_path: Path) -> None:
     items = DATASETS.get("captions")().items(path)
     assert items.kind == "captions" and items.frame["text"].tolist() == ["a doctor", long]
     assert items.frame["id"].tolist() == ["1", "3"], "numbers are those of the file"
-    assert items.problems == ("c.csv: caption 2 is empty",)
+    assert items.left_out == (LeftOut("caption 2 of c.csv", "empty"),)
 
 
 def test_captions_of_a_text_file_with_a_table_beside(tmp_path: Path) -> None:
@@ -98,12 +99,13 @@ def test_captions_of_a_text_file_with_a_table_beside(tmp_path: Path) -> None:
     table.write_text("id,gender\n1,F\n")
     items = DATASETS.get("captions")().items(path, table)
     assert items.frame["gender"].isna().tolist() == [False, True]
-    assert items.notes == ("1 captions have no row in t.csv",) and len(items.problems) == 1
+    assert items.notes == ("1 captions have no row in t.csv",)
+    assert items.left_out == (("caption 2 of c.txt", "empty"),)
 
 
 def test_captions_that_cannot_be_used(tmp_path: Path) -> None:
     for text, reason in {
-        "name\nx\n": "no column 'text' or 'caption'",
+        "name\nx\n": "no column 'text' or 'caption' or 'comment' or 'prompt'",
         "text,g\n,a\n,b\n": "no item that can be used",
         "id,text\n1,a\n1,b\n": "again in row 2",
         "text,half\na,b\n": "'half' is taken",

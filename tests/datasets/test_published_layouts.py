@@ -64,7 +64,7 @@ def test_fairface_with_one_part_is_split_by_the_gallery(fairface: Path) -> None:
 
 def test_fairface_broken(fairface: Path) -> None:
     (fairface / "val" / "2.jpg").unlink()
-    assert read("fairface", fairface).problems == ("val/2.jpg is not there",)
+    assert read("fairface", fairface).left_out == (("val/2.jpg", "in fairface_label_*.csv but not in the folder"),)
     (fairface / "fairface_label_val.csv").write_text("file,age,gender\nval/1.jpg,0-2,Male\n")
     (fairface / "fairface_label_train.csv").unlink()
     assert "no column 'race'" in refusal("fairface", fairface)
@@ -85,7 +85,7 @@ def test_utkface_names_carry_labels_and_malformed_names_are_reported(tmp_path: P
         ["Female", "Asian", "20-29"],
         ["Male", "Others", "more than 70"],
     ]
-    assert [p.split(" ")[0] for p in items.problems] == ["images/20_2_0_1.jpg", "images/61_1_20170109.jpg"]
+    assert [one.name for one in items.left_out] == ["images/20_2_0_1.jpg", "images/61_1_20170109.jpg"]
     assert items.halves is None
 
 

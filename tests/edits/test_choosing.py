@@ -11,7 +11,8 @@ from core.config import Edit, InputError
 from core.edits import EditChoice, choose_edits, probe_set
 from core.edits.choosing import by_rule
 from core.edits.probe_set import departures
-from core.ranking import Bench, RankRequest
+from core.ranking import RankRequest
+from core.scene import Scene
 from tests.tiny import N, TinyBackbone, TinyGallery, sae_file
 
 REQUEST = RankRequest("gender", "unused", k=40, half="evaluation")
@@ -31,10 +32,9 @@ every = pytest.mark.parametrize("value", CHOICES, ids=str)
 found = pytest.mark.parametrize("value", [value for value in CHOICES if "label_set" not in value], ids=str)
 
 
-def chosen(value, gallery=None, **given):
-    given = {"queries": QUERIES, "backbone": TinyBackbone(), "saes": {"image": FILE}, **given}
-    gallery = gallery or TinyGallery()
-    return choose_edits(gallery, gallery, EditChoice.from_json(value), REQUEST, **given)
+def chosen(value, gallery=None, queries=QUERIES, saes=None):
+    scene = Scene(gallery or TinyGallery(), {"image": FILE} if saes is None else saes, TinyBackbone())
+    return choose_edits(scene, EditChoice.from_json(value), REQUEST, queries)
 
 
 @every
@@ -103,10 +103,10 @@ def test_the_evaluation_half_takes_no_part(value):
 
 def test_the_probe_set_holds_probe_rows_alone():
     gallery = TinyGallery()
-    probe = probe_set(gallery, gallery, REQUEST, {"image": FILE}, Bench())
+    probe = probe_set(Scene(gallery, {"image": FILE}), REQUEST)
     assert (probe.part.rows % 2 == 0).all() and len(probe.material.pooled) == probe.part.n == N // 2
     assert probe.k == 40
-    whole = probe_set(gallery, gallery, replace(REQUEST, half="all"), {"image": FILE}, Bench())
+    whole = probe_set(Scene(gallery, {"image": FILE}), replace(REQUEST, half="all"))
     assert whole.k == 20  # the same share of half as many rows
 
 
@@ -120,7 +120,7 @@ def test_a_set_for_all_serves_every_query_and_sizes_are_kept():
 def with_codes(fires):
     """The tiny gallery's probe set, its neurons firing on so many of each group's probe rows."""
     gallery = TinyGallery()
-    probe = probe_set(gallery, gallery, REQUEST, {"image": FILE}, Bench())
+    probe = probe_set(Scene(gallery, {"image": FILE}), REQUEST)
     z = np.zeros((probe.part.n, len(fires)), dtype=np.float32)
     for j, counts in enumerate(fires):
         for g, count in enumerate(counts):
@@ -178,11 +178,11 @@ def test_a_search_is_not_held_up_by_a_group_that_nobody_is_retrieved_of():
 
 def test_what_cannot_be_found_is_said():
     with pytest.raises(InputError, match="give its neurons"):
-        choose_edits(TinyGallery(), TinyGallery(), EditChoice.from_json({"label_set": "b"}), REQUEST, QUERIES)
+        choose_edits(Scene(TinyGallery()), EditChoice.from_json({"label_set": "b"}), REQUEST, QUERIES)
     with pytest.raises(InputError, match="no group of the probe rows has a neuron of its own"):
         chosen({"select": "rule", "tau": 1.0})
     with pytest.raises(InputError, match="a lean needs two groups"):
         one = replace(REQUEST, where={"gender": "Male"})
-        probe_set(TinyGallery(), TinyGallery(), one, {"image": FILE}, Bench())
+        probe_set(Scene(TinyGallery(), {"image": FILE}), one)
     with pytest.raises(InputError, match="no image SAE was given"):
         chosen({"select": "rule"}, saes={})

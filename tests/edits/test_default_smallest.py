@@ -8,7 +8,8 @@ import pytest
 from core.config import ASSETS
 from core.edits import EditChoice, choose_edits
 from core.gallery import open_gallery
-from core.ranking import Bench, RankRequest, rank, utility_cost
+from core.ranking import RankRequest, rank, utility_cost
+from core.scene import Scene
 
 WORDS = ["doctor", "nurse", "engineer", "secretary", "judge", "cleaner", "chef", "teacher", "farmer", "pilot"]
 
@@ -24,25 +25,20 @@ def test_ten_planted_words():
     from core.saes.checkpoint import load_sae
     from core.zeroshot import PromptSet
 
-    gallery, probe, model, bench = (
-        open_gallery("default"),
-        open_gallery("default-probe"),
-        load_backbone("default"),
-        Bench(),
-    )
-    saes = {"image": load_sae("default-image")}
+    scene = Scene(open_gallery("default"), {"image": load_sae("default-image")}, load_backbone("default"))
+    assert scene.probe.name == "default-probe"
     queries = [f"a photo of {'an' if word[0] in 'aeiou' else 'a'} {word}" for word in WORDS]
     request = RankRequest("gender", queries[0], k=100, null_draws=50)
     choice = EditChoice.from_json({"select": "smallest", "target_skew": 0.12, "size": 16})
-    edits = choose_edits(gallery, probe, choice, request, queries, model, saes, bench)
+    edits = choose_edits(scene, choice, request, queries)
     skews, cosines = [], []
     for query, edit in zip(queries, edits, strict=True):
         assert len(edit.neurons) <= 16
-        found = rank(gallery, replace(request, query=query, edits={"image": edit}), model, saes, bench)
+        found = rank(scene, replace(request, query=query, edits={"image": edit}))
         skews.append(found.after.metrics["max_skew"].estimate)
         cosines.append(found.difference.cosine.estimate)
     assert np.mean(skews) <= 0.12 and np.mean(cosines) >= 0.93
     prompts = PromptSet.load("default-attributes")
     for edit in edits[:2]:
-        cost = utility_cost(gallery, replace(request, edits={"image": edit}), model, saes, prompts, bench=bench)
+        cost = utility_cost(scene, replace(request, edits={"image": edit}), prompts)
         assert min(one.difference.accuracy.estimate for one in cost.zeroshot.values()) >= -0.02

@@ -11,7 +11,8 @@ from core.edits.score_gap import ScoreGap, least_drift, score_gap_of
 from core.edits.smallest import smallest_edit
 from core.interventions import INTERVENTIONS
 from core.metrics import RANKING_METRICS, top_rows
-from core.ranking import Bench, RankRequest
+from core.ranking import RankRequest
+from core.scene import Scene
 from core.statistics import auc
 from tests.tiny import TinyBackbone, TinyGallery, sae_file
 
@@ -21,7 +22,7 @@ both = pytest.mark.parametrize("attach", ["pooled", "residual"])
 
 def probe(attach: str = "pooled"):
     gallery = TinyGallery()
-    return probe_set(gallery, gallery, REQUEST, {"image": sae_file("image", attach)}, Bench())
+    return probe_set(Scene(gallery, {"image": sae_file("image", attach)}), REQUEST)
 
 
 QUERIES = unit_queries(TinyBackbone().encode_texts(["a photo of a nurse", "a photo of a pilot"])["pooled"], 12)

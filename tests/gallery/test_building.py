@@ -185,8 +185,9 @@ def test_bad_files_are_listed_and_the_rest_is_built(faces: Path, tmp_path: Path)
     bad = {3, 8, 20, *range(24, 32)}
     good = [i for i in range(40) if i not in bad]
     assert gallery.item_ids(np.arange(gallery.n)) == [f"{i:02}.png" for i in good]
-    assert gallery.manifest["problem_count"] == 11 == gallery.info()["problems"]
-    assert all(any(f"{i:02}.png" in line for line in gallery.manifest["problems"]) for i in bad)
+    assert gallery.info()["problems"] == 11 and sorted(one.name for one in gallery.left_out) == [
+        f"{i:02}.png" for i in bad
+    ]
     assert "1 images: transparent parts were put on white" in gallery.manifest["notes"]
     assert gallery.labels("g").tolist() == ["FFFM"[i % 4] for i in good]
     whole = FakeBackbone()
@@ -197,7 +198,7 @@ def test_bad_files_are_listed_and_the_rest_is_built(faces: Path, tmp_path: Path)
 def test_nothing_but_bad_files_is_an_error_without_a_trace(faces: Path, tmp_path: Path) -> None:
     for path in faces.iterdir():
         path.write_text("no picture")
-    with pytest.raises(InputError, match=r"none of the 40 items .* 00\.png is no picture"):
+    with pytest.raises(InputError, match=r"none of the 40 items .* 00\.png: no picture"):
         build_gallery(items_of(faces), FakeBackbone(), tmp_path / "g")
     assert sorted(os.listdir(tmp_path)) == ["faces", "t.csv"]
 
@@ -210,7 +211,7 @@ def test_captions_are_built_and_long_ones_noted(tmp_path: Path) -> None:
     assert gallery.kind == "captions" and gallery.side == "text" and gallery.n == 21
     assert gallery.text(20) == long and gallery.item_id(20) == "22" and gallery.thumb(0) == b""
     assert gallery.has("pooled") and gallery.has("residual"), "pooled embeddings are always stored"
-    assert gallery.manifest["problems"] == ["c.csv: caption 21 is empty"]
+    assert gallery.manifest["left_out"] == [{"name": "caption 21 of c.csv", "reason": "empty"}]
     assert "1 captions: longer than the model reads; the end is cut off" in gallery.manifest["notes"]
 
 

@@ -36,10 +36,10 @@ def job_of(faces: Path, backbone: FakeBackbone | None = None, **more: object) ->
 
 
 def equal(one: Chunk, other: Chunk) -> bool:
-    same = [one.kept.tolist(), one.thumbs, one.problems, one.notes] == [
+    same = [one.kept.tolist(), one.thumbs, one.left_out, one.notes] == [
         other.kept.tolist(),
         other.thumbs,
-        other.problems,
+        other.left_out,
         other.notes,
     ]
     return same and all(np.array_equal(one.arrays[name], other.arrays[name]) for name in {*one.arrays, *other.arrays})
@@ -54,14 +54,14 @@ def test_a_range_is_the_same_chunk_in_any_company(faces: Path, device: str) -> N
         together = list(embed_parts(job_of(faces, backbone), (PARTS[i] for i in order)))
         assert len(together) == len(order)
         assert all(equal(alone[i], chunk) for i, chunk in zip(order, together, strict=True))
-    assert [len(chunk.kept) for chunk in alone] == [7, 8, 0, 7, 8] and len(alone[2].problems) == 8
+    assert [len(chunk.kept) for chunk in alone] == [7, 8, 0, 7, 8] and len(alone[2].left_out) == 8
     assert all(len(chunk.thumbs) == len(chunk.kept) for chunk in alone)
 
 
 def test_captions_are_embedded_range_by_range(tmp_path: Path) -> None:
     (tmp_path / "c.csv").write_text("text\n" + "".join(f"{'a' * i} caption\n" for i in range(20)))
     job = Job(DATASETS.get("captions")().items(tmp_path / "c.csv"), FakeBackbone(), ("pooled",), np.dtype("float32"), 3)
-    together = list(embed_parts(job, [range(0, 8), range(8, 20)]))
+    together = list(embed_parts(job, [range(8), range(8, 20)]))
     alone = next(embed_parts(job, [range(8, 20)]))
     assert equal(together[1], alone) and together[0].kept.tolist() == list(range(8))
 
@@ -86,7 +86,7 @@ class Stopped(FakeBackbone):
 
 def test_the_next_range_is_read_while_the_model_works(faces: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(embedding, "WORKERS", 1)  # the pictures are read in their order
-    one_batch = [range(0, 3), range(4, 7), range(8, 11), range(12, 15)]
+    one_batch = [range(3), range(4, 7), range(8, 11), range(12, 15)]
     chunks = list(embed_parts(job_of(faces, Stopped(awaited=8)), one_batch))
     assert [chunk.kept.tolist() for chunk in chunks] == [[0, 1, 2], [4, 5, 6], [8, 9, 10], [12, 13, 14]]
 

@@ -22,7 +22,6 @@ from core.config import Fingerprint, InputError
 from core.gallery import Gallery, import_gallery, open_gallery, parse_where
 from core.gallery import codes as codes_module
 from core.gallery.writing import About, finish_gallery
-from core.units import unit_rows
 
 N, D = 60, 8
 
@@ -104,16 +103,6 @@ def test_embeddings_are_mapped_and_read_only(gallery: Gallery) -> None:
             array[0] = 0
     with pytest.raises(InputError, match="no residual embeddings, only pooled"):
         gallery.embeddings("residual")
-
-
-def test_unit_rows_do_not_depend_on_their_company() -> None:
-    x = np.random.default_rng(0).normal(size=(100, 37)).astype(np.float32)
-    whole = unit_rows(x)
-    np.testing.assert_allclose(whole, x / np.linalg.norm(x.astype(np.float64), axis=1, keepdims=True), atol=2e-7)
-    for rows in ([3], [99, 0, 3], list(range(50))):
-        assert (unit_rows(x[rows]) == whole[rows]).all(), "bits"
-    with pytest.raises(InputError, match="row 2 is zero"):
-        unit_rows(np.diag([1, 1, 0]))
 
 
 def test_unit_is_the_same_cached_or_not(gallery: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ from core.config import Edit, InputError
 from core.gallery import Gallery, build_ivf, open_gallery, open_ivf, synth_gallery
 from core.gallery.ivf import QUERIES, k_means
 from core.ranking import RankRequest
+from core.scene import Scene
 
 N, D, LISTS = 2000, 24, 16
 
@@ -30,8 +31,8 @@ def request(gallery: Gallery, **choices) -> RankRequest:
 @pytest.mark.parametrize("half", ["all", "evaluation"])
 def test_every_list_gives_the_exact_result(gallery, half):
     ivf = build_ivf(gallery, LISTS)
-    exact = ranking.rank(gallery, request(gallery, half=half))
-    found = ranking.approximate_rank(gallery, request(gallery, half=half), ivf, LISTS)
+    exact = ranking.rank(Scene(gallery), request(gallery, half=half))
+    found = ranking.approximate_rank(Scene(gallery), request(gallery, half=half), ivf, LISTS)
     np.testing.assert_array_equal(found.before.rows, exact.before.rows)
     assert found.before.metrics == exact.before.metrics
     said = found.to_json()["index"]
@@ -41,11 +42,11 @@ def test_every_list_gives_the_exact_result(gallery, half):
 
 def test_some_lists_say_what_they_miss(gallery):
     ivf = build_ivf(gallery, LISTS)
-    few = ranking.approximate_rank(gallery, request(gallery), ivf, 6)
+    few = ranking.approximate_rank(Scene(gallery), request(gallery), ivf, 6)
     said = few.to_json()["index"]
     assert 0 < said["looked_at"] < N and said["recall"]["n"] == QUERIES and said["probes"] == 6
     assert few.notes[0].startswith("approximate ranking") and "measured recall@40" in few.notes[0]
-    chosen = ranking.approximate_rank(gallery, request(gallery), ivf).to_json()["index"]
+    chosen = ranking.approximate_rank(Scene(gallery), request(gallery), ivf).to_json()["index"]
     assert chosen["recall"]["estimate"] >= 0.95 and chosen["recall"]["lo"] <= chosen["recall"]["hi"] <= 1.0
     fewer = ranking.recall_of(ivf, chosen["probes"] - 1, 40) if chosen["probes"] > 1 else None
     assert fewer is None or fewer.estimate < 0.95
@@ -92,9 +93,9 @@ def test_edits_are_refused_and_so_are_wrong_choices(gallery):
     ivf = build_ivf(gallery, LISTS)
     for choices in ({"edits": {"image": Edit((1,))}}, {"method": "mean-difference"}):
         with pytest.raises(InputError, match="the live engine ranks them exactly and faster"):
-            ranking.approximate_rank(gallery, request(gallery, **choices), ivf)
+            ranking.approximate_rank(Scene(gallery), request(gallery, **choices), ivf)
     with pytest.raises(InputError, match="recall of this index was measured up to 1000"):
-        ranking.approximate_rank(gallery, request(gallery, k=1001), ivf)
+        ranking.approximate_rank(Scene(gallery), request(gallery, k=1001), ivf)
     for lists in (0, N + 1):
         with pytest.raises(InputError, match=f"lists was {lists}; expected 1 to {N}"):
             build_ivf(gallery, lists)

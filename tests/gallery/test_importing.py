@@ -112,8 +112,8 @@ def test_a_bad_picture_costs_its_thumbnail_only(given: Given) -> None:
     Image.new("CMYK", (9, 9)).save(given.folder / "p" / "7.jpg")
     gallery = given.run()
     assert gallery.n == N and gallery.thumb(3) == gallery.thumb(5) == b"" and gallery.thumb(4)
-    assert gallery.manifest["problem_count"] == 2
-    assert ["p/3.jpg" in gallery.manifest["problems"][0], "p/5.jpg" in gallery.manifest["problems"][1]] == [True, True]
+    assert [one.name for one in gallery.left_out] == ["p/5.jpg", "p/3.jpg"]
+    assert "not in the folder" in gallery.left_out[0].reason and "no picture" in gallery.left_out[1].reason
     assert gallery.manifest["notes"] == ["1 pictures: CMYK colours were converted to RGB"]
 
 

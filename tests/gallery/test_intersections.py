@@ -11,6 +11,7 @@ from core.config import InputError
 from core.gallery import open_gallery
 from core.gallery.labels import crossed
 from core.ranking import RankRequest, rank
+from core.scene import Scene
 
 columns = st.integers(1, 40).flatmap(
     lambda n: st.tuples(
@@ -54,7 +55,7 @@ def test_empty_cells_are_named(gallery):
 
 def test_an_intersection_is_audited_like_an_attribute(gallery):
     query = gallery.embeddings("pooled")[3].astype(float)
-    found = rank(gallery, RankRequest("gender x beard", query_embedding=query, k=100, null_draws=200))
+    found = rank(Scene(gallery), RankRequest("gender x beard", query_embedding=query, k=100, null_draws=200))
     assert sum(share.estimate for share in found.before.shares.values()) == pytest.approx(1.0)
     assert any("no searched row has gender x beard" in note for note in found.notes)
     document = found.to_json()

@@ -65,7 +65,7 @@ def some(m: Material, keep: list[int]) -> Material:
     return replace(
         m,
         pooled=m.pooled[keep],
-        x=m.x[keep],
+        at_sae=m.x[keep],
         codes=m.codes[keep],
         paraphrases=tuple(m.paraphrases[i] for i in keep),
         augmented=tuple(m.augmented[i] for i in keep),

@@ -162,7 +162,7 @@ def test_rows_and_columns_of_codes_give_the_same():
 def test_half_precision_galleries_are_edited_in_float32():
     m = make("pooled")
     stored = m.pooled.astype(np.float16)
-    got = INTERVENTIONS.get("neuron-edit")()(replace(m, pooled=stored, x=stored), OFF)
+    got = INTERVENTIONS.get("neuron-edit")()(replace(m, pooled=stored, at_sae=stored), OFF)
     assert got.dtype == np.float32
     np.testing.assert_array_equal(got[0], stored[0].astype(np.float32))
 

@@ -12,7 +12,8 @@ from core.interventions.orth_cali import Calibration, differences
 from core.interventions.prism import train_prism
 from core.interventions.sem_scores import Ranks, SEMScores, bias_sensitivity, lower_median, modulated, modulation
 from core.interventions.sp_topk import group_spread
-from core.interventions.subspaces import mean_differences, row_space, unit, without
+from core.interventions.subspaces import mean_differences, row_space, without
+from core.units import unit
 from tests.interventions.test_contract import D, applied, evidence, material, rows, small_sae
 from tests.recorded import oracle
 

@@ -7,7 +7,8 @@ import scipy.sparse as sparse
 from core.config import InputError
 from core.edits import probe_set
 from core.neurons import attribute, mean_contributions
-from core.ranking import Bench, RankRequest
+from core.ranking import RankRequest
+from core.scene import Scene
 from tests.tiny import TinyBackbone, TinyGallery, dense_codes, sae_file
 
 QUERY = "a photo of a pilot"
@@ -23,7 +24,7 @@ def unit_query() -> np.ndarray:
 @both
 def test_contributions_and_rest_are_the_gap(attach):
     gallery, file = TinyGallery(), sae_file("image", attach)
-    probe, q = probe_set(gallery, gallery, REQUEST, {"image": file}, Bench()), unit_query()
+    probe, q = probe_set(Scene(gallery, {"image": file}), REQUEST), unit_query()
     found = probe.attribution(q, 1)
     scores = gallery.embeddings("pooled")[probe.part.rows].astype(np.float64) @ q
     labels = gallery.group_numbers("gender")[probe.part.rows]
@@ -37,7 +38,7 @@ def test_contributions_and_rest_are_the_gap(attach):
 def test_the_rest_is_the_gap_of_the_reconstruction_error(attach):
     """The rest computed the other way round, from what the SAE leaves over."""
     gallery, file = TinyGallery(), sae_file("image", attach)
-    probe, q = probe_set(gallery, gallery, REQUEST, {"image": file}, Bench()), unit_query()
+    probe, q = probe_set(Scene(gallery, {"image": file}), REQUEST), unit_query()
     x = gallery.embeddings(attach)[probe.part.rows].astype(np.float64)
     z, W = dense_codes(x.astype(np.float32), file).astype(np.float64), file.sae.W_dec.numpy().astype(np.float64)
     left = x - z @ W
@@ -52,7 +53,7 @@ def test_the_rest_is_the_gap_of_the_reconstruction_error(attach):
 
 def test_swapping_the_sets_swaps_the_sign():
     gallery = TinyGallery()
-    probe = probe_set(gallery, gallery, REQUEST, {"image": sae_file("image", "pooled")}, Bench())
+    probe = probe_set(Scene(gallery, {"image": sae_file("image", "pooled")}), REQUEST)
     one, other = probe.attribution(unit_query(), 1, 0), probe.attribution(unit_query(), 0, 1)
     np.testing.assert_array_equal(one.contributions, -other.contributions)
     assert one.rest == pytest.approx(-other.rest, abs=1e-15) and one.gap == -other.gap
@@ -82,7 +83,7 @@ def test_intervals_cover_the_true_contribution():
 
 def test_contributions_are_averaged_over_queries_and_order_does_not_matter():
     gallery = TinyGallery()
-    probe = probe_set(gallery, gallery, REQUEST, {"image": sae_file("image", "pooled")}, Bench())
+    probe = probe_set(Scene(gallery, {"image": sae_file("image", "pooled")}), REQUEST)
     found = [
         probe.attribution(q / np.linalg.norm(q), g) for g, q in enumerate(np.random.default_rng(1).normal(size=(2, 12)))
     ]

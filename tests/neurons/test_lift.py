@@ -35,7 +35,7 @@ def test_at_least_half_of_five_is_three_and_the_published_rule_takes_two():
 
 def test_at_least_is_the_share_whatever_floating_point_says():
     for n in range(1, 400):
-        for hundredths in range(0, 101):
+        for hundredths in range(101):
             least = math.ceil(Fraction(hundredths, 100) * n)
             assert least_rows(hundredths / 100, n, "at-least") == least
             assert least_rows(hundredths / 100, n, "published") in (least, least - 1)

@@ -1,4 +1,4 @@
-"""Social neurons as published, statistics against scipy, evidence that is honest and repeatable."""
+"""Social neurons as published, statistics against scipy, examples that are honest and repeatable."""
 
 import numpy as np
 import pandas as pd
@@ -16,7 +16,7 @@ from core.neurons import (
     codes_of,
     encode_gallery,
     encode_rows,
-    evidence,
+    examples_of,
     firing_centres,
     firing_statistics,
     histogram,
@@ -161,26 +161,26 @@ def test_evidence_shows_strong_ordinary_and_silent_items():
     z = np.zeros((50, 3), dtype=np.float32)
     z[10:31, 1] = np.arange(21) + 1
     z[11, 1] = 21
-    shown = evidence(sparse.csr_matrix(z), 1, n_top=3, n_mid=3, n_off=5, n_random=4)
+    shown = examples_of(sparse.csr_matrix(z), 1, n_top=3, n_mid=3, n_off=5, n_random=4)
     assert (shown.n, shown.n_firing) == (50, 21)
     assert shown.top.rows.tolist() == [11, 30, 29] and shown.top.values.tolist() == [21, 21, 20], "ties by lower row"
     assert shown.middle.values.tolist() == [13, 12, 11]
     assert (z[shown.firing.rows, 1] == shown.firing.values).all() and len(set(shown.firing.rows)) == 4
     assert (z[shown.silent.rows, 1] == 0).all() and len(set(shown.silent.rows)) == 5
-    again = evidence(z, 1, n_top=3, n_mid=3, n_off=5, n_random=4)
-    other = evidence(z, 1, n_top=3, n_mid=3, n_off=5, n_random=4, seed=1)
+    again = examples_of(z, 1, n_top=3, n_mid=3, n_off=5, n_random=4)
+    other = examples_of(z, 1, n_top=3, n_mid=3, n_off=5, n_random=4, seed=1)
     assert np.array_equal(shown.silent.rows, again.silent.rows) and np.array_equal(shown.firing.rows, again.firing.rows)
     assert not np.array_equal(shown.silent.rows, other.silent.rows)
 
 
 def test_evidence_of_a_part_of_a_dead_neuron_and_of_one_that_is_not_there():
     z, rows = codes(), np.arange(0, 120, 3)
-    part = evidence(z, 2, rows=rows)
+    part = examples_of(z, 2, rows=rows)
     assert part.n == 40 and all(set(s.rows) <= set(rows) for s in (part.top, part.middle, part.firing, part.silent))
-    dead = evidence(z, 0)
+    dead = examples_of(z, 0)
     assert dead.n_firing == 0 and len(dead.top) == len(dead.firing) == len(dead.middle) == 0 and len(dead.silent) == 12
     with pytest.raises(InputError, match="neurons 0 to 14"):
-        evidence(z, 15)
+        examples_of(z, 15)
 
 
 def test_histogram_counts_every_known_item_once():

@@ -10,6 +10,7 @@ from core.config import InputError
 from core.neurons import similarity_gap
 from core.neurons.sae_quality import QualityReport, quality_of_codes, quality_report, rate_histogram
 from core.saes.quality import Quality, quality
+from core.statistics import NORMAL
 from tests.tiny import IMAGES, dense_codes, sae_file
 
 
@@ -51,10 +52,10 @@ def test_gaps_are_the_means_over_every_pair_and_intervals_are_jackknifed(monkeyp
         without = [pair_means(*(np.delete(a[kept], i, axis=0) for a in (space, groups))) for i in range(len(kept))]
         gaps[name] = np.array([b - a for a, b in without])
         n = len(kept)
-        half = 1.96 * np.sqrt((n - 1) / n * np.square(gaps[name] - gaps[name].mean()).sum())
+        half = NORMAL * np.sqrt((n - 1) / n * np.square(gaps[name] - gaps[name].mean()).sum())
         assert cosines.gap.hi - cosines.gap.lo == pytest.approx(2 * half)
     difference = gaps["after"] - gaps["before"]
-    half = 1.96 * np.sqrt((n - 1) / n * np.square(difference - difference.mean()).sum())
+    half = NORMAL * np.sqrt((n - 1) / n * np.square(difference - difference.mean()).sum())
     assert found.change.hi - found.change.lo == pytest.approx(2 * half)
     assert found.change.estimate == pytest.approx(found.after.gap.estimate - found.before.gap.estimate)
 
@@ -79,6 +80,13 @@ def test_intervals_cover_the_gap_of_the_world_they_were_drawn_from():
         gap = similarity_gap("g", x, codes, groups, np.arange(80)).before.gap
         hits += gap.lo <= truth <= gap.hi
     assert 0.90 <= hits / 300 <= 0.99, "observed .94"
+
+
+def test_pairs_that_all_share_one_item_have_no_interval():
+    x = np.random.default_rng(0).normal(size=(4, 6))
+    gap = similarity_gap("gender", x, sparse.csr_matrix(np.abs(x)), np.array([0, 0, 1, 2]), np.arange(4))
+    assert gap.before.gap.estimate is gap.after.gap.estimate is gap.change.estimate is None
+    assert "share one item" in gap.change.reason and gap.before.random.estimate is not None
 
 
 def test_no_shared_pair_is_said():

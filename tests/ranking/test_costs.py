@@ -7,8 +7,9 @@ import pytest
 
 from core import ranking
 from core.config import Edit, InputError
-from core.ranking import Bench, RankRequest
+from core.ranking import RankRequest
 from core.retrieval import search
+from core.scene import Bench, Scene
 from core.statistics import auc
 from core.zeroshot import PromptSet
 from tests.tiny import CAPTIONS, IMAGES, QUERY, TinyBackbone, busy_neurons, dense_codes, sae_file
@@ -48,11 +49,11 @@ def request(gallery=IMAGES, side=None, attach="pooled", **choices) -> tuple[Rank
 @pytest.mark.parametrize("attach", ["pooled", "residual"])
 def test_arms_of_the_controls(gallery, attach):
     asked, saes = request(gallery, attach=attach)
-    result = ranking.controls(gallery, asked, TinyBackbone(), saes, PROMPTS, draws=20)
+    result = ranking.controls(Scene(gallery, saes, TinyBackbone()), asked, PROMPTS, draws=20)
     for arm, edits in ((result.original, {}), (result.chosen, asked.edits)):
         for prompt, value in zip(PROMPTS, arm.by_prompt, strict=True):
             alone = RankRequest("gender", prompt, k=50, edits=edits, null_draws=200)
-            found = ranking.rank(gallery, alone, TinyBackbone(), saes)
+            found = ranking.rank(Scene(gallery, saes, TinyBackbone()), alone)
             single = found.after or found.before
             assert single.metrics["max_skew"].estimate == pytest.approx(value, abs=1e-12)
         assert arm.max_skew.estimate == pytest.approx(np.mean(arm.by_prompt))
@@ -68,7 +69,8 @@ def test_arms_of_the_controls(gallery, attach):
     assert lo <= np.mean([arm.points.estimate for arm in result.random]) <= hi
     # the lean is that of the leading group: its mean share over the prompts less its share of the searched rows
     shares = [
-        ranking.rank(gallery, RankRequest("gender", p, k=50), TinyBackbone(), saes).before.shares for p in PROMPTS
+        ranking.rank(Scene(gallery, saes, TinyBackbone()), RankRequest("gender", p, k=50)).before.shares
+        for p in PROMPTS
     ]
     numbers = gallery.group_numbers("gender")
     base = (numbers == gallery.groups("gender").index(result.group)).sum() / (numbers >= 0).sum()
@@ -79,7 +81,7 @@ def test_arms_of_the_controls(gallery, attach):
 
 def test_controls_as_json_of_one_prompt():
     asked, saes = request()
-    document = ranking.controls(IMAGES, asked, TinyBackbone(), saes).to_json()
+    document = ranking.controls(Scene(IMAGES, saes, TinyBackbone()), asked).to_json()
     document = json.loads(json.dumps(document, allow_nan=False))
     assert {"original", "reconstruction_only", "chosen", "random"} <= set(document)
     assert len(document["original"]["max_skew"]["null"]) == 2
@@ -89,7 +91,7 @@ def test_controls_as_json_of_one_prompt():
 
 def test_controls_of_an_edited_query_draw_among_what_fires_on_the_prompts():
     asked, saes = request(side="text")
-    result = ranking.controls(IMAGES, asked, TinyBackbone(), saes, [QUERY], draws=3)
+    result = ranking.controls(Scene(IMAGES, saes, TinyBackbone()), asked, [QUERY], draws=3)
     fires = set(np.flatnonzero(dense_codes(TinyBackbone().encode_texts([QUERY])["pooled"], saes["text"])[0]).tolist())
     assert all(set(arm.edits["text"].neurons) <= fires for arm in result.random)
     assert result.original.cosine == result.chosen.cosine == 1.0
@@ -97,13 +99,17 @@ def test_controls_of_an_edited_query_draw_among_what_fires_on_the_prompts():
 
 def test_controls_need_a_neuron_and_report_progress():
     with pytest.raises(InputError, match="at least one neuron"):
-        ranking.controls(IMAGES, RankRequest("gender", QUERY), TinyBackbone())
+        ranking.controls(Scene(IMAGES, model=TinyBackbone()), RankRequest("gender", QUERY))
     asked, saes = request()
     seen = []
-    ranking.controls(IMAGES, asked, TinyBackbone(), saes, draws=2, progress=lambda *step: seen.append(step))
+    ranking.controls(Scene(IMAGES, saes, TinyBackbone()), asked, draws=2, progress=lambda *step: seen.append(step))
     assert [done for done, _, _ in seen] == list(range(7)) and seen[-1][1] == 6
-    again = [ranking.controls(IMAGES, asked, TinyBackbone(), saes, draws=2, bench=b).to_json() for b in (None, Bench())]
-    assert again[0] == again[1]
+    bench = Bench()
+    again = [
+        ranking.controls(Scene(IMAGES, saes, TinyBackbone(), bench=b), asked, draws=2).to_json()
+        for b in (Bench(), bench, bench)
+    ]
+    assert again[0] == again[1] == again[2]
 
 
 # ------------------------------------------------------------------------------------------------------ cost
@@ -112,7 +118,7 @@ def test_controls_need_a_neuron_and_report_progress():
 @pytest.mark.parametrize("side", ["image", "text"])
 def test_cost_is_measured_before_and_after(side):
     asked, saes = request(side=side)
-    result = ranking.utility_cost(IMAGES, asked, TinyBackbone(), saes, CLASSES)
+    result = ranking.utility_cost(Scene(IMAGES, saes, TinyBackbone()), asked, CLASSES)
     assert set(result.zeroshot) == {"size"}  # gender is edited, and the gallery has no "elsewhere"
     cost = result.zeroshot["size"]
     change = cost.after.accuracy.estimate - cost.before.accuracy.estimate
@@ -127,7 +133,7 @@ def test_cost_is_measured_before_and_after(side):
 
 def test_explicit_queries_are_the_auc_of_their_group():
     asked, saes = request()
-    cost = ranking.utility_cost(IMAGES, asked, TinyBackbone(), saes, explicit={"a photo of a man": "Male"})
+    cost = ranking.utility_cost(Scene(IMAGES, saes, TinyBackbone()), asked, explicit={"a photo of a man": "Male"})
     found = cost.explicit["a photo of a man"]
     query = TinyBackbone().encode_texts(["a photo of a man"])["pooled"][0]
     labels = IMAGES.group_numbers("gender")
@@ -142,7 +148,7 @@ def test_explicit_queries_are_the_auc_of_their_group():
 def test_cost_of_nothing_is_nothing():
     _, saes = request()
     nothing = RankRequest("gender", QUERY, edits={"image": Edit()}, k=50)
-    result = ranking.utility_cost(IMAGES, nothing, TinyBackbone(), saes, CLASSES)
+    result = ranking.utility_cost(Scene(IMAGES, saes, TinyBackbone()), nothing, CLASSES)
     assert result.zeroshot["size"].difference.accuracy.estimate == 0.0
     assert all(cost.difference.estimate == 0.0 for cost in result.explicit.values())
     assert (result.cosine_mean, result.cosine_min, result.rows_changed) == (1.0, 1.0, 0)
@@ -151,7 +157,7 @@ def test_cost_of_nothing_is_nothing():
 def test_what_cannot_be_computed_says_why_in_its_place():
     asked, saes = request()
     explicit = {"a photo of a man": "Male", QUERY: "Other"}
-    document = ranking.utility_cost(IMAGES, asked, None, saes, CLASSES, explicit).to_json()
+    document = ranking.utility_cost(Scene(IMAGES, saes), asked, CLASSES, explicit).to_json()
     document = json.loads(json.dumps(document, allow_nan=False))
     assert (
         document["zeroshot"]["size"]["estimate"] is None
@@ -163,7 +169,7 @@ def test_what_cannot_be_computed_says_why_in_its_place():
 
 def test_cost_needs_an_edit():
     with pytest.raises(InputError, match="no edit"):
-        ranking.utility_cost(IMAGES, RankRequest("gender", QUERY), TinyBackbone())
+        ranking.utility_cost(Scene(IMAGES, model=TinyBackbone()), RankRequest("gender", QUERY))
 
 
 # --------------------------------------------------------------------------- the rival, changes, and what leaks
@@ -172,7 +178,7 @@ def test_cost_needs_an_edit():
 def test_every_arm_has_its_paired_change_and_null_band():
     asked, saes = request()
     for prompts in (PROMPTS, None):
-        result = ranking.controls(IMAGES, asked, TinyBackbone(), saes, prompts, draws=2)
+        result = ranking.controls(Scene(IMAGES, saes, TinyBackbone()), asked, prompts, draws=2)
         original = result.original
         assert (original.change.estimate, original.change.lo, original.change.hi) == (0.0, 0.0, 0.0)
         for arm in (result.chosen, result.reconstruction_only, *result.random):
@@ -186,7 +192,7 @@ def test_every_arm_has_its_paired_change_and_null_band():
 
 def test_the_projection_stands_beside_or_says_why_not():
     asked, saes = request()
-    result = ranking.controls(IMAGES, asked, TinyBackbone(), saes, PROMPTS, draws=2)
+    result = ranking.controls(Scene(IMAGES, saes, TinyBackbone()), asked, PROMPTS, draws=2)
     document = result.to_json()["projection"]
     if result.projection is None:
         assert document == {"estimate": None, "reason": result.projection_reason} and result.projection_reason
@@ -196,7 +202,7 @@ def test_the_projection_stands_beside_or_says_why_not():
 
 def test_leakage_stands_in_the_cost_and_nothing_changes_where_nothing_is_moved():
     asked, saes = request()
-    found = ranking.utility_cost(IMAGES, asked, TinyBackbone(), saes, CLASSES)
+    found = ranking.utility_cost(Scene(IMAGES, saes, TinyBackbone()), asked, CLASSES)
     left = found.to_json()["leakage"]
     assert left["attribute"] == "gender" and "evaluation half" in left["rows"]
     labels = IMAGES.group_numbers("gender")[IMAGES.rows("evaluation")]
@@ -205,5 +211,5 @@ def test_leakage_stands_in_the_cost_and_nothing_changes_where_nothing_is_moved()
     # planted in the tiny world: the first column of the residual stream moves with gender
     assert left["before"]["lo"] > 0.5
     idle = RankRequest("gender", QUERY, k=50, edits={"image": Edit(asked.edits["image"].neurons, strength=0.0)})
-    same = ranking.utility_cost(IMAGES, idle, TinyBackbone(), saes, CLASSES).leakage
+    same = ranking.utility_cost(Scene(IMAGES, saes, TinyBackbone()), idle, CLASSES).leakage
     assert (same.difference.estimate, same.difference.lo, same.difference.hi) == (0.0, 0.0, 0.0)

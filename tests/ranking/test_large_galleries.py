@@ -8,12 +8,13 @@ import pytest
 
 from core import ranking
 from core.config import Edit
-from core.ranking import Bench, RankRequest
+from core.ranking import RankRequest
+from core.ranking.arms import EDITED, ORIGINAL, arm_items, both_arms
 from core.ranking.edited_rows import EditedRows
 from core.ranking.leakage import residual_leakage
-from core.ranking.material import select_part
-from core.ranking.steps import arm_items
+from core.ranking.rows import part_of
 from core.retrieval import PartIndex, Ranking, StoredIndex, same_ranking
+from core.scene import Scene
 from tests.tiny import IMAGES, QUERY, TinyBackbone, busy_neurons, sae_file
 
 
@@ -35,7 +36,7 @@ def same(a: ranking.ArmResult, b: ranking.ArmResult) -> bool:
 @pytest.fixture
 def stored(monkeypatch):
     """Makes every gallery a large one."""
-    return lambda: monkeypatch.setattr("core.ranking.material.INDEX_BYTES", 0)
+    return lambda: monkeypatch.setattr("core.ranking.items.INDEX_BYTES", 0)
 
 
 @pytest.mark.parametrize("half", ["all", "evaluation"])
@@ -43,9 +44,9 @@ def stored(monkeypatch):
 @pytest.mark.parametrize("edit", [{}, {"strength": 0.4, "gamma": 0.3}, {"form": "blend", "alpha": 0.5}])
 def test_neuron_edits(stored, attach, half, edit):
     asked, saes = request(attach, half, edit=edit)
-    small = ranking.rank(IMAGES, asked, TinyBackbone(), saes)
+    small = ranking.rank(Scene(IMAGES, saes, TinyBackbone()), asked)
     stored()
-    large = ranking.rank(IMAGES, asked, TinyBackbone(), saes)
+    large = ranking.rank(Scene(IMAGES, saes, TinyBackbone()), asked)
     assert same(large.before, small.before) and same(large.after, small.after)
     assert large.difference.rows_changed == small.difference.rows_changed > 0
     assert large.difference.cosine.estimate == pytest.approx(small.difference.cosine.estimate, abs=1e-6)
@@ -57,13 +58,13 @@ def test_neuron_edits(stored, attach, half, edit):
 def test_methods_that_move_every_item(stored, monkeypatch, half, method):
     edits = {"edits": {}} if method != "reconstruction-only" else {}
     asked, saes = request("pooled", half, method=method, **edits)
-    small = ranking.rank(IMAGES, asked, TinyBackbone(), saes)
+    small = ranking.rank(Scene(IMAGES, saes, TinyBackbone()), asked)
     stored()
     monkeypatch.setattr("core.retrieval.products.COMPUTED_BYTES", 64 * 4 * IMAGES.embeddings().shape[1])
     read, told = [], []
     pair = EditedRows.pair
     monkeypatch.setattr(EditedRows, "pair", lambda self, at: read.append(found := pair(self, at)) or found)
-    large = ranking.rank(IMAGES, asked, TinyBackbone(), saes, progress=lambda *one: told.append(one))
+    large = ranking.rank(Scene(IMAGES, saes, TinyBackbone()), asked, progress=lambda *one: told.append(one))
     assert all(len(edited) <= 64 < IMAGES.n // 2 for _, edited in read), "more than a block was worked out at once"
     assert bool(read) == (method != "reconstruction-only") and told[-1][0] == told[-1][1]
     assert same(large.before, small.before) and same(large.after, small.after)
@@ -79,14 +80,11 @@ def test_what_reads_the_edited_rows_themselves(stored, attach, half):
     for large in (False, True):
         if large:
             stored()
-        bench = Bench()
-        part = select_part(IMAGES, asked, bench)
-        items = {
-            "before": arm_items(IMAGES, part, asked, "identity", saes, bench),
-            "after": arm_items(IMAGES, part, asked, "neuron-edit", saes, bench),
-        }
-        assert isinstance(items["before"].index, (StoredIndex, PartIndex)) == large
-        found.append((items["after"].index.unit, residual_leakage(IMAGES, part, items, "gender")))
+        scene = Scene(IMAGES, saes)
+        part = part_of(scene, asked)
+        items = {arm.name: arm_items(scene, part, arm.of(asked)) for arm in both_arms(asked)}
+        assert isinstance(items[ORIGINAL].index, (StoredIndex, PartIndex)) == large
+        found.append((items[EDITED].index.unit, residual_leakage(IMAGES, part, items, "gender")))
     np.testing.assert_allclose(found[0][0], found[1][0], atol=1e-6)
     for arm in ("before", "after"):
         a, b = (getattr(leak, arm).estimate for _, leak in found)

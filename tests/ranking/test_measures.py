@@ -4,17 +4,16 @@ import numpy as np
 import pytest
 
 from core.metrics import RANKING_METRICS
+from core.ranking.changes import effect_json, list_change
+from core.ranking.lists import ties_at
 from core.ranking.measures import (
     ListNumbers,
     asks_gallery_shares,
-    effect_json,
     lean_json,
-    list_change,
     list_numbers,
     metric_estimate,
 )
-from core.ranking.results import Part
-from core.ranking.steps import ties_at
+from core.ranking.rows import Part
 from core.statistics import (
     blind_shares,
     depth_for,

@@ -11,6 +11,7 @@ from core.config import Edit, InputError
 from core.gallery import Gallery, import_gallery
 from core.ranking import RankRequest
 from core.ranking.performance import performance_of, relevant_rows
+from core.scene import Scene
 from core.statistics import wilson
 from tests.benchmark.small_world import PROMPTS, small_gallery, small_sae
 
@@ -93,7 +94,7 @@ def test_a_group_that_loses_its_relevant_people_is_found() -> None:
 def test_a_ranking_carries_it_as_json(gallery: Gallery) -> None:
     sae = small_sae(gallery)
     request = RankRequest("gender", PROMPTS[0], k=260, edits={"image": Edit((0,))}, null_draws=50)
-    found = ranking.rank(gallery, request, saes={"image": sae})
+    found = ranking.rank(Scene(gallery, {"image": sae}), request)
     shown = ranking.performance(gallery, found, {"town": "A"})
     document = json.loads(json.dumps(shown.to_json(), allow_nan=False))
     assert set(document) >= {"relevant", "n", "group_counts", "before", "after", "difference", "notes"}
@@ -106,7 +107,9 @@ def test_a_ranking_carries_it_as_json(gallery: Gallery) -> None:
             hits = sum(town[row] and own[row] for row in top)
             assert document[arm]["recall"]["by_group"][group]["estimate"] == pytest.approx(hits / (town & own).sum())
             assert document[arm]["precision"]["by_group"][group]["n"] == sum(own[row] for row in top)
-    alone = ranking.performance(gallery, ranking.rank(gallery, RankRequest("gender", PROMPTS[0], k=40)), {"town": "A"})
+    alone = ranking.performance(
+        gallery, ranking.rank(Scene(gallery), RankRequest("gender", PROMPTS[0], k=40)), {"town": "A"}
+    )
     assert alone.after is None and "difference" not in alone.to_json()
     assert any("recall cannot exceed" in note for note in alone.notes)
     women = alone.to_json()["before"]["precision"]["by_group"]["Female"]
@@ -138,6 +141,6 @@ def test_what_cannot_be_relevant_is_refused_in_one_line(gallery: Gallery, captio
     ):
         with pytest.raises(InputError, match=said):
             relevant_rows(source, asked)
-    found = ranking.rank(gallery, RankRequest("gender", PROMPTS[0], k=40, null_draws=50))
+    found = ranking.rank(Scene(gallery), RankRequest("gender", PROMPTS[0], k=40, null_draws=50))
     with pytest.raises(InputError, match="gender is the attribute whose groups are compared"):
         ranking.performance(gallery, found, {"gender": "Male"})

@@ -10,7 +10,7 @@ from core.audit.arms import Ranked
 from core.audit.numbers import _random, lean_sizes
 from core.ranking.controls import ControlArm, ControlsResult
 from core.ranking.request import RankRequest
-from core.ranking.results import Part
+from core.ranking.rows import Part
 from core.statistics import Estimate, mean_of
 
 

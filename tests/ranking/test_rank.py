@@ -10,8 +10,9 @@ import scipy.sparse as sparse
 from core import ranking
 from core.config import Edit, InputError
 from core.gallery import Codes
-from core.ranking import Bench, RankRequest
+from core.ranking import RankRequest
 from core.retrieval import same_ranking, search
+from core.scene import Bench, Scene
 from core.statistics import biased_means
 from core.units import unit_rows
 from tests.tiny import (
@@ -36,9 +37,9 @@ both_attaches = pytest.mark.parametrize("attach", ["pooled", "residual"])
 def ask(gallery=IMAGES, **choices) -> ranking.RankResult:
     saes = choices.pop("saes", {})
     backbone = choices.pop("backbone", TinyBackbone())
-    bench = choices.pop("bench", None)
+    bench = choices.pop("bench", Bench())
     choices = {"attribute": "gender", "query": QUERY, "k": 50, "null_draws": 200, **choices}
-    return ranking.rank(gallery, RankRequest(**choices), backbone, saes, bench)
+    return ranking.rank(Scene(gallery, saes, backbone, bench=bench), RankRequest(**choices))
 
 
 # --------------------------------------------------------------------------------------------- the baseline

@@ -11,12 +11,12 @@ from core import ranking
 from core.config import Edit, InputError
 from core.gallery import Gallery, import_gallery
 from core.neurons import encode_gallery
-from core.ranking import Bench
-from core.ranking.material import select_part
+from core.ranking.arms import arm_items
+from core.ranking.rows import part_of
 from core.ranking.shards import Shard, spread
-from core.ranking.steps import arm_items
 from core.retrieval import same_ranking
 from core.saes.checkpoint import SAEFile, save_sae
+from core.scene import Scene
 from core.training import train_sae
 from tests.cluster_work import SHORT, Here, config, embeddings
 
@@ -39,12 +39,12 @@ def sae_file(gallery, tmp_path_factory) -> SAEFile:
 @pytest.mark.parametrize("half", ["all", "evaluation"])
 def test_shards_rank_as_one_engine_whatever_is_switched(gallery, sae_file, monkeypatch, half, large):
     if large:
-        monkeypatch.setattr("core.ranking.material.INDEX_BYTES", 0)
+        monkeypatch.setattr("core.ranking.items.INDEX_BYTES", 0)
         encode_gallery(gallery, sae_file)
-    rng, saes, bench = np.random.default_rng(0), {"image": sae_file}, Bench()
+    rng, scene = np.random.default_rng(0), Scene(gallery, {"image": sae_file})
     asked = ranking.RankRequest("gender", query_embedding=np.ones(8), half=half)
-    part = select_part(gallery, asked, bench)
-    with spread(Here(3), gallery, part, saes) as shards:
+    part = part_of(scene, asked)
+    with spread(Here(3), scene, part) as shards:
         for number in range(12):
             edit = Edit(
                 tuple(rng.choice(24, size=int(rng.integers(1, 6)), replace=False).tolist()),
@@ -54,8 +54,8 @@ def test_shards_rank_as_one_engine_whatever_is_switched(gallery, sae_file, monke
                 alpha=0.5,
             )
             request = replace(asked, edits={"image": edit})
-            alone = arm_items(gallery, part, request, "neuron-edit", saes, bench)
-            apart = arm_items(gallery, part, request, "neuron-edit", saes, bench, shards=shards)
+            alone = arm_items(scene, part, request)
+            apart = arm_items(scene, part, request, shards=shards)
             query, k = rng.normal(size=8), int(rng.integers(1, part.n + 1))
             assert same_ranking(alone.index.search(query, k), apart.index.search(query, k), 1e-6)
             np.testing.assert_allclose(apart.index.scores(query), alone.index.scores(query), atol=1e-6)
@@ -64,13 +64,12 @@ def test_shards_rank_as_one_engine_whatever_is_switched(gallery, sae_file, monke
 
 
 def test_methods_that_look_at_all_items_are_refused(gallery):
-    request, bench = ranking.RankRequest("gender", query_embedding=np.ones(8), method="mean-difference"), Bench()
-    part = select_part(gallery, request, bench)
+    request, scene = ranking.RankRequest("gender", query_embedding=np.ones(8), method="mean-difference"), Scene(gallery)
     with (
-        spread(Here(), gallery, part, {}) as shards,
+        spread(Here(), scene, part_of(scene, request)) as shards,
         pytest.raises(InputError, match="mean-difference changes all items together"),
     ):
-        arm_items(gallery, part, request, "mean-difference", {}, bench, shards=shards)
+        arm_items(scene, part_of(scene, request), request, shards=shards)
 
 
 def test_a_worker_that_does_not_see_the_gallery_says_so(gallery):

@@ -14,7 +14,9 @@ from core.gallery import Gallery, open_gallery
 from core.gallery.perturbed import AS_IT_IS, PERTURBATIONS, perturbed, why_no_pictures
 from core.prompts import OPEN, Paraphrases, PromptBook, shipped_book
 from core.ranking import RankRequest
-from core.ranking.robustness import Robustness, Variant, lengths_around, robustness
+from core.ranking.robustness import lengths_around, robustness
+from core.ranking.variants import Robustness, Variant
+from core.scene import Scene
 from tests.benchmark.small_world import PROMPTS, small_gallery
 from tests.ui.world import D, SmallModel, make_gallery, make_sae
 
@@ -60,9 +62,8 @@ def ask(gallery: Gallery, prompts: Any = ("a photo of a pilot",), **choices: Any
     request = {name: choices.pop(name) for name in ("edits", "where", "method") if name in choices}
     given = {"backbone": Model(), "pictures": {}} | choices
     templates, k = given.pop("templates", ("an image of {}",)), given.pop("k", 20)
-    return robustness(
-        gallery, RankRequest("gender", "any", k=k, prompts=book(*templates), **request), list(prompts), **given
-    )
+    scene = Scene(gallery, given.pop("saes", {}), given.pop("backbone"))
+    return robustness(scene, RankRequest("gender", "any", k=k, prompts=book(*templates), **request), prompts, **given)
 
 
 def same(a: Variant, b: Variant) -> bool:
@@ -116,7 +117,7 @@ def test_variants_are_the_rankings_of_their_own_questions(gallery: Gallery, tmp_
     for variant in (one.original, *one.variants):
         text = variant.name if variant.kind == "paraphrase" else one.prompt
         request = RankRequest("gender", text, k=variant.k, null_draws=20, **choices)
-        alone = ranking.rank(gallery, request, Model(), {"image": sae})
+        alone = ranking.rank(Scene(gallery, {"image": sae}, Model()), request)
         assert variant.lean == alone.before.numbers.lean and variant.after == alone.after.numbers.lean
         assert variant.effect.exchange == alone.difference.effect.exchange
         assert variant.effect.lean_direction == alone.difference.effect.lean_direction

@@ -15,11 +15,13 @@ from core.interventions import INTERVENTIONS, Material
 from core.interventions.bend import equalised
 from core.interventions.sp_topk import group_spread
 from core.interventions.subspaces import mean_differences, remainder, unit, without
-from core.ranking import Bench, RankRequest
-from core.ranking.material import edited_items
+from core.ranking import RankRequest
+from core.ranking.items import Items, edited_items
+from core.ranking.queries import embed_texts
 from core.ranking.results import ArmResult, RankResult
 from core.retrieval import FlatIndex, LackingIndex
 from core.saes.checkpoint import load_sae
+from core.scene import Scene
 from core.statistics import held_out_leakage, telling
 from core.zeroshot import PromptSet, class_embeddings
 
@@ -93,11 +95,8 @@ def both(shaken_gallery, saes) -> dict[str, tuple[list[RankResult], list[RankRes
     model, found = load_backbone("default"), {}
 
     def answers(text_model) -> dict[str, list[RankResult]]:
-        gallery, bench = open_gallery("default"), Bench()
-        return {
-            method: [ranking.rank(gallery, asked(method, q), text_model, saes, bench) for q in PROMPTS]
-            for method in INTERVENTIONS
-        }
+        scene = Scene(open_gallery("default"), saes, text_model)
+        return {method: [ranking.rank(scene, asked(method, q)) for q in PROMPTS] for method in INTERVENTIONS}
 
     plain = answers(model)
     with shaken_gallery:
@@ -156,12 +155,7 @@ def columns(shaken_gallery, saes):
 
     def cells(text_model):
         world = usual_world(
-            open_gallery("default"),
-            "default",
-            saes=saes,
-            backbone=text_model,
-            prompts=PROMPTS[3:],
-            controls=PROMPTS[5:],
+            Scene(open_gallery("default"), saes, text_model), "default", prompts=PROMPTS[3:], controls=PROMPTS[5:]
         )
         arms = ["mean-difference-text", "orth-proj", "roboshot", "neuron-edit-rule"]
         return {cell.arm: cell.values for cell in run_benchmark("default", [world], arms).cells}
@@ -209,7 +203,7 @@ def test_a_row_inside_what_is_removed_comes_out_as_zeros():
 
 def test_queries_of_which_nothing_is_left_are_named(saes):
     gallery, model = open_gallery("default"), load_backbone("default")
-    queries = ranking.material.embed_texts(list(PROMPTS), gallery, asked("orth-proj", MAN), model, saes, Bench())
+    queries = embed_texts(Scene(gallery, saes, model), asked("orth-proj", MAN), PROMPTS)
     with pytest.raises(NothingLeft, match=f"Orth-Proj leaves nothing of “{MAN}”, “{WOMAN}”: they lie in") as refused:
         queries.vectors("orth-proj", None)
     assert refused.value.texts == (MAN, WOMAN)
@@ -223,7 +217,7 @@ def test_items_of_which_nothing_is_left_are_in_no_list_and_are_counted():
     pooled = rng.normal(size=(12, 16)).astype(np.float32)
     V = np.linalg.qr(rng.normal(size=(16, 1)))[0]
     pooled[[2, 7]] = (V.T * 3.0).astype(np.float32)
-    baseline = ranking.material.Items(FlatIndex(unit(pooled)), np.zeros(0, np.int64), np.zeros(0), "stored")
+    baseline = Items(FlatIndex(unit(pooled)), np.zeros(0, np.int64), np.zeros(0), "stored")
     found = edited_items(Material("image", pooled), baseline, "mean-difference", Edit(), "edited", V)
     np.testing.assert_array_equal(found.lost, [2, 7])
     query = rng.normal(size=16).astype(np.float32)

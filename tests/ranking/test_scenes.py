@@ -9,8 +9,9 @@ import pytest
 from core.cli import main
 from core.config import Edit
 from core.gallery import Gallery, import_gallery
-from core.ranking import Bench, RankRequest, rank, scene_arm, scene_change, scene_gaps
+from core.ranking import RankRequest, rank, scene_arm, scene_change, scene_gaps
 from core.ranking.scenes import pair_of
+from core.scene import Scene
 from tests.tiny import IMAGES, N, TinyBackbone, busy_neurons, sae_file
 
 
@@ -98,7 +99,7 @@ ASKED = {"attribute": "gender", "query": "a photo of a pilot", "k": 40, "null_dr
 
 
 def test_a_ranking_compares_inside_scenes(gallery: Gallery) -> None:
-    found = rank(gallery, RankRequest(**ASKED)).scenes
+    found = rank(Scene(gallery), RankRequest(**ASKED)).scenes
     scores = gallery.unit() @ (v := gallery.prompt_embedding("a photo of a pilot")) / np.linalg.norm(v)
     theirs = literal(scores, gallery.group_numbers("gender"), gallery.clusters(), (0, 1))
     assert found.groups == ("Female", "Male") and found.column == "scene" and found.after is None
@@ -110,24 +111,24 @@ def test_a_ranking_compares_inside_scenes(gallery: Gallery) -> None:
 def test_before_and_after_are_of_the_same_scenes(gallery: Gallery) -> None:
     file = sae_file("image", "pooled")
     edit = Edit(busy_neurons(IMAGES, file, 6))
-    bench = Bench()
+    scene = Scene(gallery, {"image": file})
     asked = RankRequest(**ASKED, half="evaluation", edits={"image": edit})
-    found = rank(gallery, asked, None, {"image": file}, bench)
+    found = rank(scene, asked)
     said = found.to_json()["scenes"]
     assert set(said) == {"column", "n_scenes", "n_others", "groups", "before", "after", "change"}
     gaps = [said[arm]["score_gap"]["estimate"] for arm in ("before", "after", "change")]
     assert gaps[1] - gaps[0] == pytest.approx(gaps[2], abs=1e-9) and gaps[2] != 0
     assert said["n_scenes"] == said["change"]["score_gap"]["n"] < 97
-    again = rank(gallery, asked, None, {"image": file}, bench)
+    again = rank(scene, asked)
     assert again.to_json() == found.to_json()
 
 
 def test_where_there_is_nothing_to_compare(gallery: Gallery) -> None:
-    assert rank(IMAGES, RankRequest(**ASKED), TinyBackbone()).scenes is None
-    assert "scenes" not in rank(IMAGES, RankRequest(**ASKED), TinyBackbone()).to_json()
-    one = rank(gallery, RankRequest(**ASKED | {"k": 3}, where={"gender": "Male"}))
+    assert rank(Scene(IMAGES, model=TinyBackbone()), RankRequest(**ASKED)).scenes is None
+    assert "scenes" not in rank(Scene(IMAGES, model=TinyBackbone()), RankRequest(**ASKED)).to_json()
+    one = rank(Scene(gallery), RankRequest(**ASKED | {"k": 3}, where={"gender": "Male"}))
     assert one.scenes is None
-    alone = rank(gallery, RankRequest(**ASKED | {"k": 3}, where={"scene": "unknown"})).to_json()["scenes"]
+    alone = rank(Scene(gallery), RankRequest(**ASKED | {"k": 3}, where={"scene": "unknown"})).to_json()["scenes"]
     assert alone["n_scenes"] == 0 and "no scene" in alone["reason"]
 
 

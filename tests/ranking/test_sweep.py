@@ -6,7 +6,8 @@ import pytest
 
 from core import ranking
 from core.config import Edit, InputError
-from core.ranking import Bench, RankRequest, sweep
+from core.ranking import RankRequest, sweep
+from core.scene import Scene
 from tests.tiny import CAPTIONS, IMAGES, QUERY, TinyBackbone, busy_neurons, sae_file
 
 K = 50
@@ -24,7 +25,7 @@ def asked(gallery, attach: str, **choices) -> tuple[RankRequest, dict]:
 
 
 def alone(gallery, request: RankRequest, saes: dict) -> ranking.RankResult:
-    return ranking.rank(gallery, request, TinyBackbone(), saes)
+    return ranking.rank(Scene(gallery, saes, TinyBackbone()), request)
 
 
 @pytest.mark.parametrize("attach", ["pooled", "residual"])
@@ -34,7 +35,7 @@ def test_every_point_is_the_ranking_of_its_own(gallery, attach, over):
     request, saes = asked(gallery, attach, half="evaluation")
     if gallery is IMAGES:
         request = replace(request, edits={**request.edits, "text": Edit((1, 2))})
-    found = sweep(gallery, request, over, [1.0, 0.0, 0.3, 0.3], TinyBackbone(), saes)
+    found = sweep(Scene(gallery, saes, TinyBackbone()), request, over, [1.0, 0.0, 0.3, 0.3])
     assert [point.value for point in found.points] == [0.0, 0.3, 1.0]
     for point in found.points:
         of = {"strength": point.value} if over == "strength" else {"form": "blend", "alpha": point.value}
@@ -51,7 +52,7 @@ def test_every_point_is_the_ranking_of_its_own(gallery, attach, over):
 
 def test_over_k():
     request, saes = asked(IMAGES, "pooled")
-    found = sweep(IMAGES, request, "k", [10, 1, 400, 37], TinyBackbone(), saes, metric="kl")
+    found = sweep(Scene(IMAGES, saes, TinyBackbone()), request, "k", [10, 1, 400, 37], metric="kl")
     for point in found.points:
         one = alone(IMAGES, replace(request, k=int(point.value)), saes)
         assert (point.before, point.after) == (one.before.metrics["kl"], one.after.metrics["kl"])
@@ -60,9 +61,9 @@ def test_over_k():
 
 def test_a_shared_bench_and_the_order_of_values_change_nothing():
     request, saes = asked(IMAGES, "pooled")
-    bench = Bench()
-    first = sweep(IMAGES, request, "strength", [0.2, 0.9], TinyBackbone(), saes, bench)
-    again = sweep(IMAGES, request, "strength", [0.9, 0.5, 0.2], TinyBackbone(), saes, bench)
+    scene = Scene(IMAGES, saes, TinyBackbone())
+    first = sweep(scene, request, "strength", [0.2, 0.9])
+    again = sweep(scene, request, "strength", [0.9, 0.5, 0.2])
     assert first.points == (again.points[0], again.points[2])
 
 
@@ -83,4 +84,4 @@ def test_refused(over, values, choices, message):
     request, saes = asked(IMAGES, "pooled")
     metric = choices.pop("metric", "max_skew")
     with pytest.raises(InputError, match=message):
-        sweep(IMAGES, replace(request, **choices), over, values, TinyBackbone(), saes, metric=metric)
+        sweep(Scene(IMAGES, saes, TinyBackbone()), replace(request, **choices), over, values, metric=metric)

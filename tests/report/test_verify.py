@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,18 +16,19 @@ import torch
 
 from core.audit.arms import gather, request_for
 from core.audit.run import edits_of
-from core.audit.sources import open_sources
+from core.audit.sources import Sources, open_sources
 from core.audit.spec import AuditSpec
 from core.cli import main
 from core.config import Edit, InputError
 from core.gallery import open_gallery
 from core.interventions import INTERVENTIONS
 from core.labelling import LabelLog, LabelSet
-from core.ranking.bench import Bench
-from core.ranking.material import item_material, select_part
+from core.ranking.items import item_material
+from core.ranking.rows import part_of
 from core.saes.base import SAES, new_sae, sae_config
 from core.saes.checkpoint import load_sae
 from core.saes.frozen import FrozenSAE, load_frozen
+from core.scene import Bench
 from core.store import file_digest
 from core.verify import compare_digests, find_places, verify
 from core.verify.digests import read_manifest
@@ -45,7 +47,7 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
-@pytest.fixture()
+@pytest.fixture
 def copy(audited: Path, tmp_path: Path) -> Path:
     """The report, gallery and SAE at another place, the old one out of reach by the spec's paths."""
     for name in ("report", "gallery", "sae"):
@@ -279,8 +281,7 @@ def test_a_frozen_file_is_the_same_sae(audited: Path) -> None:
 def test_the_formula_is_the_method(audited: Path, form: str, method: str) -> None:
     sources = open_sources(AuditSpec.load(audited / "spec.json"))
     request = request_for(AuditSpec.load(audited / "spec.json"), "gender", "a photo of a pilot")
-    part = select_part(sources.gallery, request, Bench())
-    material = item_material(sources.gallery, part, sources.saes["image"], Bench())
+    material = item_material(sources.scene, part_of(sources.scene, request), sources.scene.sae())
     edit = Edit((1, 4, 9), strength=0.7, gamma=0.2, form=form, alpha=0.4)
     expected = INTERVENTIONS.get(method)()(material, edit)
     codes = sparse.csr_matrix(material.codes)
@@ -290,30 +291,30 @@ def test_the_formula_is_the_method(audited: Path, form: str, method: str) -> Non
 
 def test_an_interrupted_audit_goes_on_where_it_was(audited: Path, tmp_path: Path, monkeypatch) -> None:
     spec = AuditSpec.load(audited / "spec.json")
-    sources, bench = open_sources(spec), Bench()
-    edits, _ = edits_of(spec, sources, bench)
-    first = gather(spec, sources, edits, tmp_path, bench)
+    sources = open_sources(spec)
+    edits, _ = edits_of(spec, sources)
+    first = gather(spec, sources, edits, tmp_path)
     monkeypatch.setattr("core.audit.arms.ranked", lambda *_: pytest.fail("a ranking was made again"))
-    again = gather(spec, sources, edits, tmp_path, bench)
+    again = gather(spec, sources, edits, tmp_path)
     for key, one in first.items():
         np.testing.assert_array_equal(one.rows, again[key].rows)
         assert (one.arms, one.cosine, one.spread) == (again[key].arms, again[key].cosine, again[key].spread)
     other = AuditSpec.from_json({**spec.to_json(), "k": 19})
     with pytest.raises(pytest.fail.Exception):
-        gather(other, sources, edits, tmp_path, bench)
+        gather(other, sources, edits, tmp_path)
 
 
 def test_neurons_are_found_on_the_probe_half_alone(audited: Path) -> None:
     """Whatever the labels of the evaluation half say, the same neurons are switched."""
     spec = AuditSpec.load(audited / "spec.json")
     sources = open_sources(spec)
-    before, _ = edits_of(spec, sources, Bench())
+    before, _ = edits_of(spec, sources)
     gallery = open_gallery(spec.gallery)
     evaluation = gallery.rows("evaluation")
     numbers = np.array(gallery.group_numbers("gender"))
     numbers[evaluation] = numbers[evaluation][::-1]
     gallery.group_numbers = lambda name: numbers if name == "gender" else type(gallery).group_numbers(gallery, name)
-    after, _ = edits_of(spec, type(sources)(gallery, gallery, sources.saes, sources.texts, sources.prompts), Bench())
+    after, _ = edits_of(spec, Sources(replace(sources.scene, gallery=gallery, bench=Bench())))
     assert before["gender"] == after["gender"]
 
 

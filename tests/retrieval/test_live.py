@@ -54,7 +54,7 @@ def brute(m: Material, query: np.ndarray, edit: Edit) -> np.ndarray:
     exact = replace(
         m,
         pooled=m.pooled.astype(np.float64),
-        x=m.x.astype(np.float64),
+        at_sae=m.x.astype(np.float64),
         codes=m.codes.astype(np.float64),
         sae=HandSAE(*(part.numpy().astype(np.float64) for part in (m.sae.W_dec, m.sae.b_dec))),
     )

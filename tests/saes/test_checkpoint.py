@@ -10,7 +10,6 @@ import torch
 from sae_helpers import cone, random_sae
 
 from core.config import Fingerprint, InputError, digest_of
-from core.saes import checkpoint
 from core.saes.checkpoint import load_sae, save_sae
 from core.saes.frozen import load_frozen
 from tests.recorded import ORACLES
@@ -61,7 +60,7 @@ def test_the_digest_is_that_of_the_codes(folder, tmp_path):
 
 
 def test_shipped_by_name(folder, monkeypatch):
-    monkeypatch.setattr(checkpoint, "ASSETS", folder.parent / "assets")
+    monkeypatch.setattr("core.saes.folder.ASSETS", folder.parent / "assets")
     (folder.parent / "assets" / "saes").mkdir(parents=True)
     folder.rename(folder.parent / "assets" / "saes" / "default-image")
     assert load_sae("default-image").name == "mine"

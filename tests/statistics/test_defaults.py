@@ -29,8 +29,8 @@ CONSTANTS = {
     "biased_draw": {"TAIL": pytest.approx(0.025), "STEEPEST": 1e3},
     "clusters": {"DRAWS": 19_999, "BLOCK": 20, "STRAY": 0.1, "MOST": 4_000_000, "FEWEST_DRAWS": 1_999, "SLACK": 1e-9},
     "effect": {"ALPHA": 0.05},
-    "estimates": {"LEVEL": 0.95, "DRAWS": 1000, "MINIMUM_N": 30},
-    "exchange": {"Z": pytest.approx(ndtri(0.975)), "JEFFREYS": 0.5},
+    "estimates": {"LEVEL": 0.95, "NORMAL": pytest.approx(ndtri(0.975)), "DRAWS": 1000, "MINIMUM_N": 30},
+    "exchange": {"JEFFREYS": 0.5},
     "gaps": {
         "TWO_TAILS": (0.025, 0.025),
         "GAP_TAILS": (0.03, 0.02),
@@ -54,7 +54,6 @@ CONSTANTS = {
     },
     "leakage": {"FOLDS": 5},
     "lean": {"ALPHA": 0.05},
-    "lists": {"NORMAL": pytest.approx(ndtri(0.975))},
     "means": {"UNBOUNDED": (-math.inf, math.inf)},
     "omnibus": {"EXACT_CELLS": 200_000, "OMNIBUS_DRAWS": 19_999, "FAMILY_P": 1e-3, "EQUAL": 1e-9},
     "paired": {"FEWEST": 5},

@@ -22,7 +22,7 @@ def test_the_p_of_a_paired_change_is_mcnemars(gained: int, lost: int) -> None:
 
 @pytest.mark.parametrize("n", [20, 400])
 def test_interval_and_p_of_a_paired_change_agree(n: int) -> None:
-    for gained, lost in product(range(0, 19), range(0, 2)):
+    for gained, lost in product(range(19), range(2)):
         found = paired_rate_change(gained, lost, n)
         assert (found.change.lo <= 0 <= found.change.hi) == (found.p > 0.05)
         assert -1 <= found.change.lo <= found.change.estimate <= found.change.hi <= 1

@@ -7,6 +7,7 @@ import pytest
 
 from core.config import InputError
 from core.gallery import open_gallery
+from core.scene import Scene
 from core.statistics import share_estimate
 from core.studies import STUDIES, StudyRequest
 from core.studies import planted as study
@@ -121,13 +122,13 @@ def test_intervals_of_shares_hold_the_truth():
 
 def test_another_gallery_is_refused():
     with pytest.raises(InputError, match="--gallery default"):
-        study.measured_words(StudyRequest(IMAGES))
+        study.measured_words(StudyRequest(Scene(IMAGES)))
 
 
 def test_the_shipped_world():
     """What the default's audit must find, on the first specific neurons as they are shipped."""
     gallery = open_gallery("default")
-    result = STUDIES.get("planted")()(StudyRequest(gallery, draws=200))
+    result = STUDIES.get("planted")()(StudyRequest(Scene(gallery), draws=200))
     found = result.findings
     assert found["spearman"]["estimate"] >= 0.9 and found["spearman"]["lo"] >= 0.8
     assert found["wrong_direction"] == [] and found["loud_controls"] == []

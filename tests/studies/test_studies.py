@@ -11,10 +11,11 @@ import pytest
 from core.config import Edit, InputError
 from core.figures import Picture, Series, draw_svg
 from core.gallery import Gallery
+from core.scene import Scene
 from core.statistics import held_out_leakage
 from core.store import plain
 from core.studies import STUDIES, StudyRequest
-from core.studies.arms import crossed_skews, max_skews
+from core.studies.asking import crossed_skews, max_skews
 from core.studies.disentanglement import disentanglement, score
 from core.studies.preservation import gendered
 from tests.benchmark.small_world import CLASSES, PROMPTS, small_gallery, small_sae
@@ -29,9 +30,9 @@ def gallery(tmp_path_factory: pytest.TempPathFactory) -> Gallery:
     return small_gallery(tmp_path_factory.mktemp("studies"))
 
 
-def request(gallery: Gallery, **choices) -> StudyRequest:
+def request(gallery: Gallery, model: "Prompts | None" = None, **choices) -> StudyRequest:
     fields = {"attributes": ("gender", "town"), "prompts": PROMPTS, "class_prompts": CLASSES, "k": 40, "tau": 0.5}
-    return StudyRequest(gallery, saes={"image": small_sae(gallery)}, **(fields | choices))
+    return StudyRequest(Scene(gallery, {"image": small_sae(gallery)}, model), **(fields | choices))
 
 
 def method_needed(name: str) -> dict:
@@ -64,13 +65,13 @@ def test_every_study_writes_a_table_a_figure_and_a_document(gallery: Gallery, tm
 @pytest.mark.parametrize("name", [name for name in STUDIES.names() if name not in SHIPPED_ONLY])
 def test_every_study_says_what_it_lacks_in_one_line(gallery: Gallery, name: str) -> None:
     with pytest.raises(InputError) as error:
-        STUDIES.get(name)()(StudyRequest(gallery, ("gender",)))
+        STUDIES.get(name)()(StudyRequest(Scene(gallery), ("gender",)))
     assert "\n" not in str(error.value)
 
 
 def test_an_unknown_attribute_and_study_are_refused(gallery: Gallery) -> None:
     with pytest.raises(InputError, match="no attribute 'age'; it has gender, town"):
-        StudyRequest(gallery, ("age",))
+        StudyRequest(Scene(gallery), ("age",))
     with pytest.raises(InputError, match="did you mean 'specificity'"):
         STUDIES.get("specifity")
 
@@ -190,7 +191,7 @@ class Prompts:
 
 def test_preservation_by_hand(gallery: Gallery) -> None:
     """Untouched: neutral e, gendered e +- g of length sqrt 2: CP = 1 / sqrt 2, BN = 0. A query edit that is none."""
-    asked = request(gallery, backbone=Prompts(gallery), **method_needed("preservation"))
+    asked = request(gallery, Prompts(gallery), **method_needed("preservation"))
     table = STUDIES.get("preservation")()(asked).table.set_index(["arm", "measure"])["cosine"]
     assert table[("original", "content preservation")] == pytest.approx(2**-0.5)
     assert table[("original", "bias neutralisation")] == pytest.approx(0.0, abs=1e-9)
@@ -198,7 +199,7 @@ def test_preservation_by_hand(gallery: Gallery) -> None:
 
 
 def test_a_method_on_prompts_neutralises(gallery: Gallery) -> None:
-    asked = request(gallery, backbone=Prompts(gallery), method="orth-proj")
+    asked = request(gallery, Prompts(gallery), method="orth-proj")
     table = STUDIES.get("preservation")()(asked).table.set_index(["arm", "measure"])["cosine"]
     assert table[("orth-proj", "bias neutralisation")] > 0.9
 

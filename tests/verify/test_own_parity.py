@@ -15,7 +15,7 @@ from core.audit.run import _with_targets, run
 from core.audit.spec import AuditSpec
 from core.config import InputError
 from core.metrics import target_distribution
-from core.ranking.results import Part
+from core.ranking.rows import Part
 from core.report import write_report
 from core.statistics import auc_difference, auc_estimate, depth_for, leakage
 from core.verify import verdict, verify

@@ -14,7 +14,7 @@ import core.audit.findings
 import core.audit.numbers
 import core.metrics.max_skew
 import core.metrics.min_skew
-import core.ranking.measures
+import core.ranking.changes
 import core.statistics.areas
 import core.statistics.effect
 import core.statistics.exchange
@@ -25,7 +25,6 @@ from core.audit.run import AuditResult, numbers_of, run, side_effects
 from core.audit.spec import AuditSpec
 from core.metrics.base import skews
 from core.metrics.ndkl import NDKL
-from core.ranking.bench import Bench
 from core.report import write_report
 from core.statistics import Estimate, Exchange
 from core.verify import verdict, verify
@@ -66,7 +65,7 @@ def test_every_value_of_a_right_report_is_found_again(report: Path, patch_tolera
     assert found.differences == () and found.numbers > 3000
 
 
-@pytest.fixture()
+@pytest.fixture
 def patch_tolerance(monkeypatch: Patch) -> None:
     """Equal to 1e-9 everywhere; a fitted probe is found again to the accuracy of its solver."""
     monkeypatch.setattr(verdict, "ROUNDED", {"leakage": 1e-6})
@@ -122,13 +121,13 @@ def half_a_row_for_nobody(patch: Patch) -> None:
 
 
 def enters_for_leaves(patch: Patch) -> None:
-    right = core.ranking.measures.exchange_of
+    right = core.ranking.changes.exchange_of
 
     def wrong(*arguments):
         one = right(*arguments)
         return Exchange(one.enters, one.leaves, one.stays)
 
-    patch.setattr(core.ranking.measures, "exchange_of", wrong)
+    patch.setattr(core.ranking.changes, "exchange_of", wrong)
 
 
 def chi_square_for_g(patch: Patch) -> None:
@@ -157,7 +156,7 @@ def ndkl_not_normalised(patch: Patch) -> None:
 
 
 def a_ninety_percent_interval(patch: Patch) -> None:
-    patch.setattr(core.statistics.exchange, "Z", 1.645)
+    patch.setattr(core.statistics.exchange, "NORMAL", 1.645)
 
 
 def worst_group_not_picked(patch: Patch) -> None:
@@ -213,11 +212,11 @@ EFFECTS: list[tuple[Plant, str]] = [
 ]
 
 
-@pytest.fixture()
+@pytest.fixture
 def numbers_alone(monkeypatch: Patch, audit: AuditResult) -> None:
     """What the plants do not touch is not done each time: rankings, what an edit costs, and the page."""
     kept = {one["attribute"]: {name: one[name] for name in COST} for one in audit.attributes}
-    monkeypatch.setattr(verdict, "side_effects", lambda _spec, _sources, attribute, *_: kept[attribute])
+    monkeypatch.setattr(verdict, "cost_of", lambda _spec, _sources, searched, *_: kept[searched.attribute])
     monkeypatch.setattr(verdict.Rankings, "check", lambda self, progress=None: self.wrong)
     monkeypatch.setattr(verdict, "_rendered", lambda *_: iter(()))
 
@@ -231,7 +230,7 @@ def test_a_wrong_formula_of_the_report_is_found(
     asked = "gender x age" if plant is chi_square_for_g else "gender"
     spec = replace(audit.spec, attributes=(asked,))
     effects = next({name: one[name] for name in COST} for one in audit.attributes if one["attribute"] == asked)
-    numbers = [numbers_of(spec, audit.sources, asked, audit.edits[asked], audit.ranked, effects, Bench())]
+    numbers = [numbers_of(spec, audit.sources, asked, audit.edits[asked], audit.ranked, effects)]
     wrong = replace(audit, spec=spec, attributes=numbers, findings=core.audit.findings.findings(numbers))
     lines = verify(write_report(wrong, tmp_path / "wrong")).differences
     assert any(where in line for line in lines), lines[:5]
@@ -245,7 +244,7 @@ def test_a_wrong_formula_of_the_cost_is_found(
     plant(monkeypatch)
     spec, attribute = audit.spec, audit.attributes[0]
     name = attribute["attribute"]
-    effects = side_effects(spec, audit.sources, name, audit.edits[name], audit.ranked, Bench())
+    effects = side_effects(spec, audit.sources, name, audit.edits[name], audit.ranked)
     wrong = replace(audit, attributes=[attribute | effects, *audit.attributes[1:]])
     lines = verify(write_report(wrong, tmp_path / "wrong")).differences
     assert lines and all(where.split(" | ")[0] in line for line in lines), lines[:5]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from core.config import ASSETS, InputError
-from core.zeroshot import PromptSet, class_embeddings, classify, text_embedder
+from core.zeroshot import PromptSet, class_embeddings, classify
 
 FILE = {
     "schema": 1,
@@ -44,21 +44,6 @@ def test_classify_ignores_length_and_takes_the_first_of_equals() -> None:
     assert classify(x, classes).tolist() == [0, 1, 1, 0]
     assert classify(x * 1e-3, classes).tolist() == [0, 1, 1, 0]
     assert classify(np.empty((0, 5)), classes).shape == (0,)
-
-
-class Known:
-    name = "imported"
-
-    def prompt_embedding(self, text: str) -> np.ndarray | None:
-        return None if "lady" in text else embed([text])[0]
-
-
-def test_without_a_model_the_known_prompts_are_used() -> None:
-    prompts = PromptSet.from_json(FILE, "mine")
-    look_up = text_embedder(None, Known())
-    np.testing.assert_allclose(class_embeddings(look_up, prompts, "hat"), class_embeddings(embed, prompts, "hat"))
-    with pytest.raises(InputError, match=r"imported has no embedding of 'a photo of a lady' \(2 of 6"):
-        class_embeddings(look_up, prompts, "gender")
 
 
 @pytest.mark.parametrize(

@@ -49,8 +49,8 @@ PAIR_TEMPLATES = ("who is this person more likely to be?", "which word suits thi
 FIND_TEMPLATE = "which letter stands at {}?"
 """A question about the options alone: it teaches to read them."""
 ROLES = tuple(row.word for row in WORDS if row.kind == "role")
-GENDERED = tuple(row.word for row in WORDS if row.is_gendered)
-CONTROLS = tuple(row.word for row in WORDS if not row.is_gendered)
+GENDERED = tuple(row.word for row in WORDS if row.p_male != 0.5)
+CONTROLS = tuple(row.word for row in WORDS if row.p_male == 0.5)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict
 
 import torch
 from torch import Tensor
@@ -98,9 +98,23 @@ def whole_number(value: Any, what: str, path: Path) -> int:
         raise InputError(f"{path}: {what} is {value!r}; expected a whole number") from None
 
 
-def shape(arrays: Mapping[str, Tensor]) -> dict[str, int]:
+class Sizes(TypedDict):
+    """What the shape of W_enc says, named as in a configuration."""
+
+    d_in: int
+    d_sae: int
+
+
+def shape(arrays: Mapping[str, Tensor]) -> Sizes:
     """d_in and d_sae of W_enc (d, F)."""
     return {"d_in": arrays["W_enc"].shape[0], "d_sae": arrays["W_enc"].shape[1]}
+
+
+def threshold_of(sae: SAE) -> Tensor:
+    """The threshold that training left, () for all neurons or (F,) for each; of an SAE whose rule is THRESHOLD."""
+    threshold = sae.threshold
+    assert isinstance(threshold, Tensor), "an SAE whose rule is THRESHOLD has one"
+    return threshold.detach()
 
 
 def bias_before(arrays: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -121,7 +135,7 @@ def runs_as(sae: SAE, name: str) -> str:
     if sae.rule is LARGEST:
         return "topk"
     if sae.rule is THRESHOLD:
-        return "jumprelu" if sae.threshold.ndim else "batch-topk"
+        return "jumprelu" if threshold_of(sae).ndim else "batch-topk"
     raise InputError(f"format {name!r} cannot say the rule of {sae.config.arch!r}: its codes would change")
 
 

@@ -23,10 +23,13 @@ from core.saes.formats.base import (
     runs_as,
     shape,
     tensors,
+    threshold_of,
     transposed,
     whole_number,
 )
+from core.saes.formats.settings import require_plain_input
 from core.saes.formats.torch_files import to_bytes
+from core.saes.matryoshka_batch_topk import MatryoshkaBatchTopKSAE
 
 WEIGHTS, CONFIG = "ae.pt", "config.json"
 ARCHITECTURES = {
@@ -65,6 +68,8 @@ class DictionaryLearning(Format):
             )
         trainer = source.said.get("trainer")
         trainer = dict(trainer) if isinstance(trainer, dict) else {}
+        for said in (source.said, trainer):
+            require_plain_input(said, f"the config.json of {path}")
         arch = _architecture(source, trainer)
         arrays = _named(source)
         settings: dict[str, Any] = {"arch": arch, **shape(arrays)}
@@ -96,9 +101,9 @@ class DictionaryLearning(Format):
             threshold = getattr(sae, "threshold", None)
             state["threshold"] = torch.tensor(-1.0) if threshold is None else threshold.detach().clone()
             trainer["k"] = config.k
-        if arch == "matryoshka-batch-topk":
+        if isinstance(sae, MatryoshkaBatchTopKSAE):
             state["group_sizes"] = torch.tensor(sae.group_sizes, dtype=torch.int64)
-            trainer |= {"group_fractions": list(config.group_fractions), "group_sizes": list(sae.group_sizes)}
+            trainer |= {"group_fractions": list(sae.config.group_fractions), "group_sizes": list(sae.group_sizes)}
         document = json.dumps({"trainer": trainer}, indent=1) + "\n"
         return {WEIGHTS: to_bytes(state), CONFIG: document.encode()}
 
@@ -167,7 +172,7 @@ def _state(sae: SAE, arch: str) -> dict[str, Tensor]:
     if arch == "jumprelu":
         shift = arrays["b_dec"].double() @ arrays["W_enc"].double()
         arrays["b_enc"] = (arrays["b_enc"].double() - shift).to(torch.float32)
-        return {**arrays, "threshold": sae.threshold.detach().clone()}
+        return {**arrays, "threshold": threshold_of(sae).clone()}
     turned = transposed(arrays)
     state = {theirs: turned[ours] for ours, theirs in LINEAR.items()}
     return {("bias" if arch == "relu" else "b_dec"): turned["b_dec"], **state}

@@ -12,6 +12,7 @@ import torch
 from core.config import InputError
 from core.saes.base import SAE, sae_config
 from core.saes.formats.base import FORMATS, Foreign, Format, Source, pick, require_plain, shape, tensors
+from core.saes.formats.settings import require_plain_input
 from core.saes.formats.torch_files import number, to_bytes
 
 NAMES = {"W_enc": "encoder", "b_enc": "latent_bias", "W_dec": "decoder", "b_dec": "pre_bias"}
@@ -27,6 +28,7 @@ class Msae(Format):
         return source.kind == "torch" and isinstance(model, Mapping) and "pre_bias" in model
 
     def read(self, source: Source) -> Foreign:
+        require_plain_input(source.said, f"the config beside {source.path}")
         content, path = source.content, source.path
         model = dict(content["model"])
         tied = "decoder" not in model

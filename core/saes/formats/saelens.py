@@ -21,8 +21,10 @@ from core.saes.formats.base import (
     runs_as,
     shape,
     tensors,
+    threshold_of,
     whole_number,
 )
+from core.saes.formats.settings import activation, require_no_scaler, require_plain_input, unread
 
 WEIGHTS, CONFIG = "sae_weights.safetensors", "cfg.json"
 ARCHITECTURES = {"standard": "relu", "topk": "topk", "jumprelu": "jumprelu"}
@@ -58,7 +60,9 @@ class SAELens(Format):
         options = cfg.get("activation_fn_kwargs")
         older = options.get("k") if isinstance(options, Mapping) else None
         k = whole_number(cfg.get("k", older), "k", path) if arch == "topk" else sizes["d_sae"]
-        return Foreign(sae_config(arch, **sizes, k=k), arrays, {"format": self.name, "cfg": dict(cfg)})
+        return Foreign(
+            sae_config(arch, **sizes, k=k), arrays, {"format": self.name, "cfg": dict(cfg), "unread": unread(cfg)}
+        )
 
     def export(self, sae: SAE) -> dict[str, bytes]:
         arrays, config, arch = tensors(sae), sae.config, runs_as(sae, self.name)
@@ -77,7 +81,7 @@ class SAELens(Format):
             cfg |= {"architecture": "topk", "k": config.k, "rescale_acts_by_decoder_norm": False}
         elif arch != "relu":
             # one threshold for all is a threshold for each; below 0 the rule is that of 0
-            threshold = sae.threshold.detach().to("cpu", torch.float32).clamp_min(0)
+            threshold = threshold_of(sae).to("cpu", torch.float32).clamp_min(0)
             arrays["threshold"] = threshold.expand(config.d_sae).contiguous()
             cfg["architecture"] = "jumprelu"
         return {WEIGHTS: safetensors.torch.save(arrays), CONFIG: (json.dumps(cfg, indent=1) + "\n").encode()}
@@ -92,13 +96,12 @@ def _architecture(source: Source) -> str:
     if "apply_b_dec_to_input" not in cfg:
         raise InputError(f"{source.path} needs its {CONFIG} with 'apply_b_dec_to_input' beside it; copy the folder")
     theirs = str(cfg.get("architecture", "standard"))
-    if theirs == "standard" and cfg.get("activation_fn_str", cfg.get("activation_fn")) == "topk":
-        theirs = "topk"
+    if theirs == "standard":
+        theirs = "topk" if activation(cfg, str(beside)) == "topk" else theirs
     if theirs not in ARCHITECTURES:
         raise InputError(f"{beside} is of architecture {theirs!r}; known: {', '.join(ARCHITECTURES)}")
-    for name in ("normalize_activations", "reshape_activations"):
-        if cfg.get(name) not in (None, "none"):
-            raise InputError(f"{beside} has {name} {cfg[name]!r}; only 'none' can be read: fold it into the weights")
+    require_plain_input(cfg, str(beside))
+    require_no_scaler(source.path.parent)
     return ARCHITECTURES[theirs]
 
 

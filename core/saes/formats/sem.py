@@ -10,6 +10,7 @@ from typing import Any
 
 from core.saes.base import SAE, sae_config
 from core.saes.formats.base import FORMATS, Foreign, Format, Source, pick, require_plain, shape, tensors, transposed
+from core.saes.formats.settings import require_plain_input
 from core.saes.formats.torch_files import to_bytes
 
 NAMES = {"W_enc": "encoder.weight", "b_enc": "encoder.bias", "W_dec": "decoder.weight", "b_dec": "bpre"}
@@ -25,6 +26,7 @@ class Sem(Format):
         return source.kind == "torch" and "bpre" in source.content
 
     def read(self, source: Source) -> Foreign:
+        require_plain_input(source.said, f"the config beside {source.path}")
         arrays = transposed(pick(source.content, NAMES, source.path))
         sizes = shape(arrays)
         trained = _from_name(source.path, **sizes)

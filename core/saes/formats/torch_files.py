@@ -5,6 +5,7 @@ import pickle
 import threading
 import warnings
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +71,9 @@ def read_torch(path: Path) -> Any:
         raise InputError(f"{path} would unpack to far more than its size and is refused; ask for an uncompressed file")
     try:
         names = torch.serialization.get_unsafe_globals_in_checkpoint(path) if _is_torch_zip(path) else []
-        stand_ins = [(KNOWN.get(name) or type(name, (StandIn,), {}), name) for name in names]
+        stand_ins: list[Callable[..., Any] | tuple[Callable[..., Any], str]] = [
+            (KNOWN.get(name) or type(name, (StandIn,), {}), name) for name in names
+        ]
         with _LOCK, torch.serialization.safe_globals(stand_ins), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of unusual pickle protocols: they load, or are refused below
             return torch.load(path, map_location="cpu", weights_only=True)

@@ -67,7 +67,10 @@ def _run(
     n: int,
     words: tuple[str, ...],
 ) -> None:
-    """The audit; its report is written to a folder of its own, read back for the download, and removed."""
+    """The audit; its report is written to a folder of its own, read back for the download, and removed.
+
+    Many parameters: the fields of the form.
+    """
     from core.lvlm.audit import run_lvlm
     from core.lvlm.spec import LvlmSpec
     from core.lvlm.token_method import METHODS

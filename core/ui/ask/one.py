@@ -89,6 +89,7 @@ def _answers(
     file: "SAEFile | None",
     own: "TokenEdit",
 ) -> None:
+    """Many parameters: the fields of the form."""
     from core.lvlm.asking import ask, checked_question
     from core.lvlm.pictures import opened
 

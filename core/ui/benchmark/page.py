@@ -4,6 +4,7 @@ import html
 import io
 import json
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -11,10 +12,12 @@ import streamlit as st
 from core.config import ASSETS, InputError
 from core.gallery import Gallery
 from core.store import plain, read_json
-from core.ui.benchmark.studies import class_prompts_of, studies
+from core.ui.benchmark.studies import studies
 from core.ui.parts import charts, provenance
 from core.ui.parts.frame import guard
-from core.ui.session import cache, jobs, results
+from core.ui.session import cache, jobs
+from core.ui.session.choices import Choice
+from core.ui.session.scene import chosen_scene, only_known_prompts
 from core.ui.session.state import AppState, get_state
 
 if TYPE_CHECKING:
@@ -52,17 +55,17 @@ def _methods(state: AppState, gallery: Gallery) -> None:
     names = sorted(PROTOCOLS, key=lambda name: (name != "default", name))
     titles = {name: PROTOCOLS.get(name).title for name in names}
     left, middle, depth, right = st.columns([1, 2.2, 0.55, 0.7], vertical_alignment="bottom")
-    protocol = left.selectbox("Protocol", names, format_func=titles.get, help=PROTOCOLS.get(names[0]).words)
+    protocol = left.selectbox("Protocol", names, format_func=titles.__getitem__, help=PROTOCOLS.get(names[0]).words)
     chosen = middle.multiselect(
         "Methods", arm_names(), format_func=lambda name: find_arm(name).title, placeholder="All methods"
     )
     k = depth.number_input("k", 1, gallery.n, _usual_k(gallery, protocol), help="How many are retrieved")
     go = right.button("Measure", key="benchmark-measure", type="primary", icon=":material/speed:", width="stretch")
     st.caption(f"{PROTOCOLS.get(protocol).words} Gallery: {gallery.name}.")
-    key = f"benchmark {protocol}"
+    measured: Choice[BenchmarkResult | None] = Choice(f"benchmark {protocol}", None)
     if go:
-        state.set_filter(key, _measure(state, gallery, protocol, int(k), chosen or arm_names()))
-    result = state.filters.get(key) or _shipped(state, gallery, protocol)
+        measured.put(state, _measure(state, gallery, protocol, int(k), chosen or arm_names()))
+    result = measured.of(state) or _shipped(state, gallery, protocol)
     if result is None:
         st.info(
             "Nothing is measured on this gallery yet. Choose methods, or leave the field empty for all, and measure."
@@ -97,18 +100,13 @@ def _usual_k(gallery: Gallery, protocol: str) -> int:
 def _world(state: AppState, gallery: Gallery, protocol: str, k: int) -> "World":
     """The chosen gallery, SAEs, attribute, part and half as a benchmark measures them."""
     from core.benchmark.worlds import usual_world
-    from core.zeroshot import PromptSet
 
-    saes = {side: file for side in state.saes if (file := cache.current_sae(side, state)) is not None}
-    known = gallery.prompts if results.only_known_prompts(state, gallery) else None
+    known = gallery.prompts if only_known_prompts(state, gallery) else None
     return usual_world(
-        gallery,
+        chosen_scene(state),
         protocol,
-        attribute=state.attribute_in(gallery.attributes),
-        saes=saes,
-        backbone=None if known else cache.current_backbone(state),
+        state.attribute_in(gallery.attributes),
         prompts=tuple(known) if known else _queries(gallery),
-        class_prompts=None if known else PromptSet.load(class_prompts_of(gallery)),
         k=k,
         where=dict(state.where),
     )
@@ -116,9 +114,9 @@ def _world(state: AppState, gallery: Gallery, protocol: str, k: int) -> "World":
 
 def _queries(gallery: Gallery) -> tuple[str, ...] | None:
     """Occupations, for galleries without words of their own."""
-    from core.benchmark.worlds import is_shipped
+    from core.benchmark.default_protocol import is_default
 
-    return None if is_shipped(gallery) else tuple(read_json(ASSETS / "prompts" / "occupations.json")["prompts"])
+    return None if is_default(gallery) else tuple(read_json(ASSETS / "prompts" / "occupations.json")["prompts"])
 
 
 def _measure(state: AppState, gallery: Gallery, protocol: str, k: int, methods: Sequence[str]) -> "BenchmarkResult":
@@ -130,7 +128,7 @@ def _measure(state: AppState, gallery: Gallery, protocol: str, k: int, methods: 
         for done, name in enumerate(methods):
             report(done, len(methods), name)
             parts = [protocol, world.digest, name]
-            cells.append(cache.result("benchmark", parts, lambda n=name: run_benchmark(protocol, [world], [n])))
+            cells.append(cache.result("benchmark", parts, partial(run_benchmark, protocol, [world], [name])))
     joined = [cell for result in cells for cell in result.cells]
     return type(cells[0])(protocol, tuple(joined), cells[0].settings)
 
@@ -143,10 +141,10 @@ def _shipped(state: AppState, gallery: Gallery, protocol: str) -> "BenchmarkResu
     chosen = {side: cache.sae_card(name).digest for side, name in state.saes.items()}
     loaded = {"gallery": gallery.digest, "attribute": attribute, "where": dict(state.where), "saes": chosen}
     for path in sorted(SHIPPED.glob("*.json")):
-        found = BenchmarkResult.load(path)
-        said = found.settings.get(gallery.name, {})
-        if found.protocol == protocol and loaded == {name: said.get(name) for name in loaded}:
-            return found
+        kept = BenchmarkResult.load(path)
+        settings = kept.settings.get(gallery.name, {})
+        if kept.protocol == protocol and loaded == {name: settings.get(name) for name in loaded}:
+            return kept
     return None
 
 
@@ -177,10 +175,12 @@ def table_html(result: "BenchmarkResult") -> str:
                 numbers.append(f'<td class="none" title="{html.escape(e.reason or "")}">not computed</td>')
                 continue
             mark = ' class="best"' if round(e.estimate, column.digits) == best[column.key] else ""
-            said = _read(e.estimate, column.digits)
-            ends = "" if e.lo is None else f"{_read(e.lo, column.digits)} to {_read(e.hi, column.digits)}"
+            value = _read(e.estimate, column.digits)
+            ends = (
+                "" if e.lo is None or e.hi is None else f"{_read(e.lo, column.digits)} to {_read(e.hi, column.digits)}"
+            )
             about = f"n = {e.n}" + (f"; a blind draw shows {e.null.lo:.2f} to {e.null.hi:.2f}" if e.null else "")
-            numbers.append(f'<td title="{about}"><span{mark}>{said}</span><small>{ends}</small></td>')
+            numbers.append(f'<td title="{about}"><span{mark}>{value}</span><small>{ends}</small></td>')
         name = f'<td title="{html.escape(arm.words)}">{number}. {html.escape(arm.title)}</td>'
         rows.append(f"<tr>{name}{''.join(numbers)}</tr>")
     return f'<table class="bench"><thead><tr><th>Method</th>{heads}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
@@ -198,14 +198,14 @@ def numbered(result: "BenchmarkResult") -> list["Cell"]:
 def _best(cells: Sequence["Cell"], column: "Column") -> float | None:
     """The best number of a column; None where the untouched model already has it, which is no merit of a method."""
     numbers = {cell.arm: cell.values[column.key].estimate for cell in cells}
-    found = {arm: round(value, column.digits) for arm, value in numbers.items() if value is not None}
-    if not found:
+    rounded = {arm: round(value, column.digits) for arm, value in numbers.items() if value is not None}
+    if not rounded:
         return None
     worth = {"lower": lambda value: value, "higher": lambda value: -value}.get(
         column.better, lambda value: abs(value - 0.5)
     )
-    best = min(found.values(), key=worth)
-    return None if best == found.get("identity") else best
+    best = min(rounded.values(), key=worth)
+    return None if best == rounded.get("identity") else best
 
 
 def _read(value: float, digits: int) -> str:
@@ -215,14 +215,14 @@ def _read(value: float, digits: int) -> str:
 
 def _refused(result: "BenchmarkResult") -> None:
     """What the numbers are measured at, methods that lack something, and what is to be noted about the others."""
-    cells, said = result.cells, next(iter(result.settings.values()), {})
+    cells, settings = result.cells, next(iter(result.settings.values()), {})
     lines = [f"{cell.arm}: {cell.refused}" for cell in cells if cell.refused]
     lines += [f"{cell.arm}: {note}" for cell in cells for note in cell.notes]
     lines += not_computed(result)
     known = next((c.values for c in cells if not c.refused), {})
     band = next((e.null for e in known.values() if e.null is not None), None)
     if known:
-        words = f"Measured at k = {said.get('k')}, target {said.get('target')}, {said.get('half')} half. "
+        words = f"Measured at k = {settings.get('k')}, target {settings.get('target')}, {settings.get('half')} half. "
         words += "Numbers are followed by their 95 % interval; point at one for its n."
         if band is not None:
             words += f" For orientation: blind draws of the same rows show {band.lo:.2f} to "

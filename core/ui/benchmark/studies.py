@@ -11,7 +11,9 @@ from core.config import ASSETS
 from core.gallery import Gallery
 from core.store import plain, read_json
 from core.ui.parts import charts, provenance
-from core.ui.session import cache, jobs, results
+from core.ui.session import jobs
+from core.ui.session.choices import Choice
+from core.ui.session.scene import chosen_scene, only_known_prompts
 from core.ui.session.state import AppState
 
 if TYPE_CHECKING:
@@ -38,12 +40,12 @@ def studies(state: AppState, gallery: Gallery) -> None:
     )
     go = right.button("Run", key="study-run", type="primary", icon=":material/science:", width="stretch")
     st.caption(f"{study.question} Neurons are found on the probe half, everything is measured on the evaluation half.")
-    key = f"study {name}"
+    done: Choice[StudyResult | None] = Choice(f"study {name}", None)
     if go:
-        state.set_filter(key, _run(state, gallery, name, tuple(chosen)))
-    found = state.filters.get(key)
-    if found is not None:
-        _show(name, found)
+        done.put(state, _run(state, gallery, name, tuple(chosen)))
+    result = done.of(state)
+    if result is not None:
+        _show(name, result)
 
 
 def _first(state: AppState, gallery: Gallery) -> list[str]:
@@ -53,27 +55,19 @@ def _first(state: AppState, gallery: Gallery) -> list[str]:
     return [name for name in (first, *rest[:1]) if name]
 
 
-def class_prompts_of(gallery: Gallery) -> str:
-    """Name of the shipped class prompts that fit a gallery's groups."""
-    return "default-attributes" if "skin" in gallery.attributes else "faces-attributes"
-
-
 def _request(state: AppState, gallery: Gallery, name: str, attributes: tuple[str, ...]) -> "StudyRequest":
     from core.studies import STUDIES, StudyRequest
-    from core.zeroshot import PromptSet
 
-    saes = {side: file for side in state.saes if (file := cache.current_sae(side, state)) is not None}
-    only_known = results.only_known_prompts(state, gallery)
+    only_known = only_known_prompts(state, gallery)
     prompts = gallery.prompts if only_known else read_json(ASSETS / "prompts" / "occupations.json")["prompts"]
     needs = STUDIES.get(name).needs_model and not only_known
+    scene = chosen_scene(state, texts=needs)
     return StudyRequest(
-        gallery,
+        scene,
         attributes,
         tuple(prompts[:MOST_PROMPTS]),
-        saes,
-        cache.current_backbone(state) if needs else None,
         dict(state.edits),
-        class_prompts=None if only_known else PromptSet.load(class_prompts_of(gallery)),
+        class_prompts=None if only_known else scene.class_prompts,
         k=state.k,
         target=state.target_for(attributes[0]) if attributes else "gallery",
         where=dict(state.where),
@@ -87,30 +81,30 @@ def _run(state: AppState, gallery: Gallery, name: str, attributes: tuple[str, ..
         return STUDIES.get(name)()(_request(state, gallery, name, attributes), report)
 
 
-def _show(name: str, found: "StudyResult") -> None:
+def _show(name: str, result: "StudyResult") -> None:
     """Figure, table, notes and the three files."""
     provenance.chart(
-        charts.picture(found.picture), config=charts.config(name), alt=found.picture.alt or found.picture.title
+        charts.picture(result.picture), config=charts.config(name), alt=result.picture.alt or result.picture.title
     )
-    if found.picture.notes:
-        st.caption(found.picture.notes)
-    if found.notes:
-        st.caption("  \n".join(f":material/info: {note}" for note in found.notes))
-    st.dataframe(found.table, hide_index=True)
-    files = {
-        "CSV": (found.table.to_csv(index=False), "text/csv", "csv"),
-        "SVG": (_svg(found), "image/svg+xml", "svg"),
-        "JSON": (json.dumps(plain(found.to_json()), indent=2), "application/json", "json"),
+    if result.picture.notes:
+        st.caption(result.picture.notes)
+    if result.notes:
+        st.caption("  \n".join(f":material/info: {note}" for note in result.notes))
+    st.dataframe(result.table, hide_index=True)
+    files: dict[str, tuple[str | bytes, str, str]] = {
+        "CSV": (result.table.to_csv(index=False), "text/csv", "csv"),
+        "SVG": (_svg(result), "image/svg+xml", "svg"),
+        "JSON": (json.dumps(plain(result.to_json()), indent=2), "application/json", "json"),
     }
     for column, (title, (text, mime, ending)) in zip(st.columns([1, 1, 1, 4]), files.items(), strict=False):
         column.download_button(title, text, f"{name}.{ending}", mime, icon=":material/download:", width="stretch")
 
 
-def _svg(found: "StudyResult") -> bytes:
+def _svg(result: "StudyResult") -> bytes:
     """The figure as it is drawn on paper."""
     from core.figures import draw_svg
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "figure.svg"
-        draw_svg(found.picture, path)
+        draw_svg(result.picture, path)
         return path.read_bytes()

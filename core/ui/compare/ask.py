@@ -1,5 +1,7 @@
 """What is asked: the prompt, whose shares are counted, how many are retrieved, and from which part of the gallery."""
 
+from typing import Any
+
 import streamlit as st
 
 from core.config import HALVES, digest_of
@@ -11,6 +13,7 @@ from core.ui.parts.frame import guard
 from core.ui.parts.wording import TARGET_CHOICES, percent
 from core.ui.session import results
 from core.ui.session.prompts import short, suggestions
+from core.ui.session.scene import only_known_prompts
 from core.ui.session.state import OWN_TARGET, TARGETS, AppState, bind, get_state
 
 SIZES = (10, 20, 50, 100, 200, 500, 1000)
@@ -39,7 +42,7 @@ def bar(gallery: Gallery, attribute: str) -> None:
     target.selectbox(
         "Against",
         [*TARGETS, OWN_TARGET],
-        format_func=TARGET_CHOICES.get,
+        format_func=TARGET_CHOICES.__getitem__,
         help="The target: the shares that the result is compared with. Your choice: the lean does not depend on it",
         **bind("target"),
     )
@@ -69,7 +72,7 @@ def _own_target(state: AppState, gallery: Gallery, attribute: str) -> None:
         st.caption(f"Compared with: {listed} (table {digest_of(shares)[:8]}).")
 
 
-def _shown(name: str, value: object) -> dict[str, object]:
+def _shown(name: str, value: object) -> dict[str, Any]:
     """`bind` for a choice whose shown value may differ from the stored one (attribute not chosen yet, k above n)."""
     bound = bind(name)
     st.session_state[bound["key"]] = value
@@ -82,7 +85,7 @@ def _prompt(state: AppState, gallery: Gallery) -> None:
     key = f"prompt-{digest_of(state.query)[:12]}"
     with st.form("ask", border=False):
         field, button = st.columns([4, 1], vertical_alignment="bottom")
-        listed = gallery.prompts if results.only_known_prompts(state, gallery) else []
+        listed = gallery.prompts if only_known_prompts(state, gallery) else []
         if listed:
             text = field.selectbox("Prompt", listed, index=_place(state.query, listed), key=key)
         else:
@@ -149,7 +152,7 @@ def _part(state: AppState, gallery: Gallery, attribute: str) -> None:
             st.selectbox(column, options, key=key, on_change=_take_where, args=(column, key))
         halves = [half for half in HALVES if half == "all" or gallery.manifest["split"].get("whole") is None]
         if len(halves) > 1:
-            st.segmented_control("Rows", halves, format_func=HALF_NAMES.get, required=True, **bind("half"))
+            st.segmented_control("Rows", halves, format_func=HALF_NAMES.__getitem__, required=True, **bind("half"))
 
 
 def _take_where(column: str, key: str) -> None:

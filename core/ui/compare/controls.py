@@ -25,45 +25,45 @@ def controls(question: results.Asked) -> None:
         st.info(NOTHING if results.needs_edit(question) else NO_NEURONS)
         return
     with progress("Controls") as report:
-        found = results.controls(question, report)
-    named = {"original": found.original, "reconstruction only": found.reconstruction_only}
-    named |= {found.projection.name: found.projection} if found.projection else {}
-    named["this edit"] = found.chosen
+        result = results.controls(question, report)
+    named = {"original": result.original, "reconstruction only": result.reconstruction_only}
+    named |= {result.projection.name: result.projection} if result.projection else {}
+    named["this edit"] = result.chosen
     values = {name: arm.points for name, arm in named.items()}
-    draws = [arm.points.estimate for arm in found.random if arm.points.estimate is not None]
+    draws = [arm.points.estimate for arm in result.random if arm.points.estimate is not None]
     words = ", ".join(f"{name} {in_points(e)}" for name, e in values.items())
     provenance.chart(
-        charts.controls(values, draws, f"lean of {found.group} in points: its share minus its searched share"),
+        charts.controls(values, draws, f"lean of {result.group} in points: its share minus its searched share"),
         print_width=CONTROLS_PRINT,
         key="controls",
         config=charts.config("controls"),
-        alt=f"Lean of {found.group} in points: {words}; random neurons {points(min(draws))} to {points(max(draws))} "
+        alt=f"Lean of {result.group} in points: {words}; random neurons {points(min(draws))} to {points(max(draws))} "
         f"in {len(draws)} draws.",
     )
-    st.markdown(controls_said(found))
-    random_cosine = sum(arm.cosine for arm in found.random) / len(found.random)
+    st.markdown(controls_said(result))
+    random_cosine = sum(arm.cosine for arm in result.random) / len(result.random)
     st.caption(
-        f"Mean cosine to the original: this edit {found.chosen.cosine:.3f}, reconstruction only "
-        f"{found.reconstruction_only.cosine:.3f}, random neurons {random_cosine:.3f} on average"
-        + (f", {found.projection.name} {found.projection.cosine:.3f}." if found.projection else ".")
+        f"Mean cosine to the original: this edit {result.chosen.cosine:.3f}, reconstruction only "
+        f"{result.reconstruction_only.cosine:.3f}, random neurons {random_cosine:.3f} on average"
+        + (f", {result.projection.name} {result.projection.cosine:.3f}." if result.projection else ".")
     )
 
 
-def controls_said(found: ControlsResult) -> str:
+def controls_said(result: ControlsResult) -> str:
     """What matched random neurons, the reconstruction and the projection do to the same lean. Markdown."""
-    draws, edit = len(found.random), found.chosen.points.estimate
-    as_small = sum(abs(arm.points.estimate) <= abs(edit) for arm in found.random)
-    p = p_text(found.p_value, 1 / (1 + draws))
+    leans, edit = [arm.points.estimate for arm in result.random], result.chosen.points.estimate
+    draws, as_small = len(leans), sum(abs(lean or 0.0) <= abs(edit or 0.0) for lean in leans)
+    p = p_text(result.p_value, 1 / (1 + draws))
     return (
         f"Of {draws} random draws of neurons, matched in number and firing rate, {as_small} leave as small a lean of "
-        f"{found.group} as this edit does ({p}). The SAE's reconstruction alone changes it from "
-        f"{points(found.original.points.estimate)} to {points(found.reconstruction_only.points.estimate)} points. "
-        f"Against the original this edit changes it by {change(found.chosen.points_change, points)}{_rival(found)}."
+        f"{result.group} as this edit does ({p}). The SAE's reconstruction alone changes it from "
+        f"{points(result.original.points.estimate)} to {points(result.reconstruction_only.points.estimate)} points. "
+        f"Against the original this edit changes it by {change(result.chosen.points_change, points)}{_rival(result)}."
     )
 
 
-def _rival(found: ControlsResult) -> str:
+def _rival(result: ControlsResult) -> str:
     """What removing the difference of the groups' means does instead, or why that is not known."""
-    if found.projection is None:
-        return f" (no mean-difference projection: {found.projection_reason})"
-    return f", the mean-difference projection by {change(found.projection.points_change, points)}"
+    if result.projection is None:
+        return f" (no mean-difference projection: {result.projection_reason})"
+    return f", the mean-difference projection by {change(result.projection.points_change, points)}"

@@ -16,6 +16,7 @@ from core.ui.parts.figures import (
     beside,
     framed,
     interval_bars,
+    named_rows,
     percent_axis,
 )
 from core.ui.parts.wording import in_points, percent, ratio_text, share_text
@@ -51,8 +52,10 @@ def demographics(
     """
     figure, height = go.Figure(), ROWS[min(len(arms), 2)]
     first = next(iter(arms.values()))
-    base = [one.base_share for one in first.groups]
-    ends = [one.share.hi for lean in arms.values() for one in lean.groups if one.share.hi is not None]
+    base = [group_lean.base_share for group_lean in first.groups]
+    ends = [
+        group_lean.share.hi for lean in arms.values() for group_lean in lean.groups if group_lean.share.hi is not None
+    ]
     top = axis_end([*ends, *base, *target])
     _places_to_click(figure, groups, [_words(group, arms, i, target[i]) for i, group in enumerate(groups)], top, chosen)
     same = max(abs(b - t) for b, t in zip(base, target, strict=True)) < 1e-9
@@ -60,21 +63,12 @@ def demographics(
     if not same:
         _strokes(figure, groups, target, target_name, TARGET, height * 0.62)
     lanes = {1: [0.0], 2: [0.2, -0.2]}[min(len(arms), 2)]
-    for (name, lean), lane, colour in zip(arms.items(), lanes, (BEFORE, AFTER), strict=False):
-        _dots(figure, groups, name, lean, colour, lane, chosen)
-        for i, one in enumerate(lean.groups):
-            beside(figure, i - lane, _beside(one), 0)
-    figure.update_yaxes(
-        tickmode="array",
-        tickvals=list(range(len(groups))),
-        ticktext=[f"{group}  " for group in groups],
-        range=[len(groups) - 0.5, -0.5],
-        fixedrange=True,
-        title=None,
-        zeroline=False,
-        showgrid=False,
-        tickfont={"size": 15, "color": INK},
-    )
+    for (name, lean), lane in zip(arms.items(), lanes, strict=False):
+        _dots(figure, groups, name, lean, lane, chosen)
+        for i, group_lean in enumerate(lean.groups):
+            beside(figure, i - lane, _beside(group_lean), 0)
+    named_rows(figure, groups, room=0.5, size=15)
+    figure.update_yaxes(showgrid=False)
     percent_axis(figure, top)
     figure.update_layout(clickmode="event+select", barmode="overlay", bargap=0.0)
     # short names in small letters: four entries fit on one line of the plot beside its column of numbers
@@ -88,22 +82,23 @@ def names_width(groups: Sequence[str]) -> int:
     return 16 + 8 * max(map(len, groups), default=0)
 
 
-def _beside(one: GroupLean) -> str:
+def _beside(lean: GroupLean) -> str:
     """Share and ratio of a group, as short as a column beside the figure."""
-    if one.share.estimate is None or one.ratio.estimate is None:
-        return share_text(one.share)
-    return f"{share_text(one.share).rpartition(' of ')[0]}   × {ratio_text(one.ratio)}"
+    if lean.share.estimate is None or lean.ratio.estimate is None:
+        return share_text(lean.share)
+    return f"{share_text(lean.share).rpartition(' of ')[0]}   × {ratio_text(lean.ratio)}"
 
 
 def _words(group: str, arms: Mapping[str, Lean], at: int, asked: float) -> str:
     """Everything about one group's row, for the pointer."""
     lines = [f"<b>{group}</b>, target {percent(asked)}"]
     for name, lean in arms.items():
-        one = lean.groups[at]
+        group_lean = lean.groups[at]
         lines.append(
-            f"{name}: {one.retrieved:,} retrieved of {one.searched:,} searched, share {share_text(one.share)}<br>"
-            f"{ratio_text(one.ratio)} times its searched share, {in_points(one.points)} points, "
-            f"adjusted {p_text(one.p_adjusted)}"
+            f"{name}: {group_lean.retrieved:,} retrieved of {group_lean.searched:,} searched, "
+            f"share {share_text(group_lean.share)}<br>"
+            f"{ratio_text(group_lean.ratio)} times its searched share, {in_points(group_lean.points)} points, "
+            f"adjusted {p_text(group_lean.p_adjusted)}"
         )
     return "<br>".join(lines)
 
@@ -145,17 +140,20 @@ def _strokes(
     )
 
 
-def _dots(
-    figure: go.Figure, groups: Sequence[str], name: str, lean: Lean, colour: str, lane: float, chosen: str | None
-) -> None:
+def _dots(figure: go.Figure, groups: Sequence[str], name: str, lean: Lean, lane: float, chosen: str | None) -> None:
     """The shares of one list with their intervals, a little above or below the middle of their rows."""
-    drawn = [(i, g, one) for i, (g, one) in enumerate(zip(groups, lean.groups, strict=True)) if one.share.n]
+    colour = AFTER if name == "after" else BEFORE
+    drawn = [
+        (i, g, group_lean)
+        for i, (g, group_lean) in enumerate(zip(groups, lean.groups, strict=True))
+        if group_lean.share.n
+    ]
     figure.add_scatter(
         name=name,
         legendrank=1,
-        x=[one.share.estimate for _, _, one in drawn],
+        x=[group_lean.share.estimate for _, _, group_lean in drawn],
         y=[i - lane for i, _, _ in drawn],
-        error_x=interval_bars([one.share for _, _, one in drawn], colour),
+        error_x=interval_bars([group_lean.share for _, _, group_lean in drawn], colour),
         mode="markers",
         marker={
             "symbol": MARKS.get(name, "circle"),
@@ -168,7 +166,7 @@ def _dots(
         unselected={"marker": {"opacity": 1}},
         cliponaxis=False,
         customdata=[[g] for _, g, _ in drawn],
-        hovertext=[f"{g}, {name}: {share_text(one.share)}" for _, g, one in drawn],
+        hovertext=[f"{g}, {name}: {share_text(group_lean.share)}" for _, g, group_lean in drawn],
         hoverinfo="text",
     )
 
@@ -193,7 +191,7 @@ def representation(
     places : (row, column) -> place of the combination among the lean's groups; absent where nobody was searched.
     """
     cells = {(r, c): lean.groups[places[r, c]] if (r, c) in places else None for r in rows for c in columns}
-    strong = {cell: named(lean, one) for cell, one in cells.items()}
+    strong = {cell: named(lean, cell_lean) for cell, cell_lean in cells.items()}
     words = [[_of_cell(f"{r}, {c}", cells[r, c], strong[r, c]) for c in columns] for r in rows]
     figure = go.Figure()
     for kind, opacity in ((True, 0.78), (False, 0.22)):
@@ -215,11 +213,11 @@ def representation(
         {
             "x": c,
             "y": r,
-            "text": f"<b>{_in_cell(one)}</b>" if strong[r, c] else _in_cell(one),
+            "text": f"<b>{_in_cell(cell_lean)}</b>" if strong[r, c] else _in_cell(cell_lean),
             "showarrow": False,
             "font": {"size": 14, "color": INK},
         }
-        for (r, c), one in cells.items()
+        for (r, c), cell_lean in cells.items()
     ]
     framed(figure, 74 + 40 * len(rows), legend=False)
     axis = {"fixedrange": True, "showgrid": False, "type": "category", "title": None}
@@ -235,33 +233,34 @@ def representation(
     return figure.update_layout(margin={"t": 52, "b": 8}, annotations=notes)
 
 
-def named(lean: Lean, one: GroupLean | None) -> bool:
+def named(lean: Lean, cell: GroupLean | None) -> bool:
     """Whether a group by itself is beyond chance: the test of all groups rejects, and its own adjusted p does."""
-    tested = one is not None and not one.small and one.p_adjusted is not None
-    return bool(lean.beyond_chance) and tested and one.p_adjusted <= ALPHA
+    if cell is None or cell.small or cell.p_adjusted is None:
+        return False
+    return bool(lean.beyond_chance) and cell.p_adjusted <= ALPHA
 
 
-def _level(one: GroupLean | None) -> float | None:
+def _level(cell: GroupLean | None) -> float | None:
     """Colour of a cell: log2 of its ratio, cut to the ends of the scale."""
-    if one is None or one.ratio.estimate is None:
+    if cell is None or cell.ratio.estimate is None:
         return None
-    return max(-FURTHEST, min(FURTHEST, log2(one.ratio.estimate))) if one.ratio.estimate > 0 else -FURTHEST
+    return max(-FURTHEST, min(FURTHEST, log2(cell.ratio.estimate))) if cell.ratio.estimate > 0 else -FURTHEST
 
 
-def _in_cell(one: GroupLean | None) -> str:
-    if one is None or one.ratio.estimate is None:
+def _in_cell(cell: GroupLean | None) -> str:
+    if cell is None or cell.ratio.estimate is None:
         return "–"
-    return f"{one.ratio.estimate:.2f}" + ("*" if one.small else "")
+    return f"{cell.ratio.estimate:.2f}" + ("*" if cell.small else "")
 
 
-def _of_cell(name: str, one: GroupLean | None, beyond: bool) -> str:
+def _of_cell(name: str, cell: GroupLean | None, beyond: bool) -> str:
     """Everything about one cell, for the pointer."""
-    if one is None or one.searched == 0:
+    if cell is None or cell.searched == 0:
         return f"{name}: nobody was searched"
-    if one.ratio.estimate is None:
-        return f"{name}: {one.ratio.reason}"
-    few = ", too few searched rows to be interpreted" if one.small else f", {lean_verdict(beyond)}"
+    if cell.ratio.estimate is None:
+        return f"{name}: {cell.ratio.reason}"
+    few = ", too few searched rows to be interpreted" if cell.small else f", {lean_verdict(beyond)}"
     return (
-        f"<b>{name}</b>: {one.retrieved:,} retrieved of {one.searched:,} searched<br>{ratio_text(one.ratio)} times its "
-        f"searched share, adjusted {p_text(one.p_adjusted)}{few}"
+        f"<b>{name}</b>: {cell.retrieved:,} retrieved of {cell.searched:,} searched<br>"
+        f"{ratio_text(cell.ratio)} times its searched share, adjusted {p_text(cell.p_adjusted)}{few}"
     )

@@ -1,6 +1,6 @@
 """Compare: a prompt before and after neurons are switched off, with what chance alone would show and what it costs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -24,10 +24,12 @@ from core.ui.compare import (
 )
 from core.ui.parts import charts, grids, provenance
 from core.ui.parts.frame import guard, unknown_words
+from core.ui.parts.switches import switch
 from core.ui.parts.wording import ITEM_NAMES, after_said, counted, effect_said, lean_p, percent, switched_words
 from core.ui.session import cache, probing, results
+from core.ui.session.choices import COMPARE_VIEW, SWITCH_SIDE, TAU, Choice
 from core.ui.session.jobs import progress
-from core.ui.session.state import OWN_TARGET, AppState, bind, get_state
+from core.ui.session.state import OWN_TARGET, AppState, get_state
 from core.verdicts import (
     ALL_RETRIEVED,
     away_words,
@@ -41,6 +43,9 @@ UPLOADS = 4
 """Uploads shown with a ranking; with the grids and the strips there are at most 60 pictures."""
 FULL_PRINT = 150
 """Letters on a line of small print that begins under the names of the groups."""
+SIDE_PLACES: dict[Side, str] = {"image": "In the pictures", "text": "In the prompt"}
+SHOWN_GROUP: Choice[str | None] = Choice("shown-group", None)
+"""Group whose pictures alone are shown; None: everybody's."""
 VIEWS: dict[str, str] = {
     "pictures": "Pictures",
     "numbers": "Numbers",
@@ -70,7 +75,7 @@ def compare() -> None:
         return
     why.keep_to_its_prompt(state)
     question = results.asked(state, attribute)
-    if question.model is not None:
+    if question.scene.model is not None:
         unknown_words(state.query)
     switches, outcome = st.columns([1, 2.8], gap="medium")
     with switches, guard():
@@ -97,24 +102,14 @@ def _switches(state: AppState, question: results.Asked, attribute: str) -> None:
         for reason in reasons[1:]:
             st.caption(reason)
         return
-    if state.filters.get("switch-side") not in sides:
-        state.set_filter("switch-side", sides[0])
+    side = SWITCH_SIDE.among(state, sides)
     if len(sides) > 1:
-        names = {"image": "In the pictures", "text": "In the prompt"}
-        st.segmented_control(
-            "Neurons",
-            sides,
-            format_func=names.get,
-            required=True,
-            width="stretch",
-            label_visibility="collapsed",
-            **bind("filters", "switch-side"),
-        )
-    side: Side = state.filters["switch-side"]
+        side = switch(state, "Neurons", SWITCH_SIDE, {side: SIDE_PLACES[side] for side in sides}, width="stretch")
     sae = cache.current_sae(side, state)
+    assert sae is not None  # a side without one does not fit
     if side == question.gallery.side:
-        found, probe = probing.suggested(state, side, attribute, state.filters.get("tau", probing.TAU))
-        toggles.panel(side, found, probe.gallery, sae.sae.config.d_sae)
+        suggestions, probe = probing.suggested(state, side, attribute, TAU.of(state))
+        toggles.panel(side, suggestions, probe.gallery, sae.sae.config.d_sae)
     else:
         toggles.panel(side, results.in_prompt(question, sae), None, sae.sae.config.d_sae)
 
@@ -125,29 +120,20 @@ def _switches(state: AppState, question: results.Asked, attribute: str) -> None:
 def _outcome(state: AppState, question: results.Asked, attribute: str) -> tuple[str, ...]:
     """Sentence and shares, always; below them the pictures, or one of the other views. Returns what to note."""
     with progress("Ranking", at_once=False) as report:
-        found = results.ranking(question, report)
+        ranked = results.ranking(question, report)
     with st.container(gap="xsmall", key="sentence"):
-        _sentence(state, question.gallery, found)
-        if found.reason is not None:
-            line = found.reason.replace(state.query, grids.escape(state.query))
+        _sentence(state, question.gallery, ranked)
+        if ranked.reason is not None:
+            line = ranked.reason.replace(state.query, grids.escape(state.query))
             st.info(f"{line}. There is no ranking after it.", icon=":material/info:")
-        _shares(found, attribute)
-    views = [name for name in VIEWS if name != "scenes" or found.scenes is not None]
-    if state.filters.get("compare-view") not in views:
-        state.set_filter("compare-view", "pictures")
-    captions = question.gallery.kind == "captions"
-    view = st.segmented_control(
-        "Show",
-        views,
-        format_func=lambda name: "Captions" if name == "pictures" and captions else VIEWS[name],
-        required=True,
-        label_visibility="collapsed",
-        **bind("filters", "compare-view"),
-    )
+        _shares(ranked, attribute)
+    views = {name: title for name, title in VIEWS.items() if name != "scenes" or ranked.scenes is not None}
+    views["pictures"] = "Captions" if question.gallery.kind == "captions" else VIEWS["pictures"]
+    view = switch(state, "Show", COMPARE_VIEW, views)
     if view == "numbers":
-        numbers.view(state, question, found)
+        numbers.view(state, question, ranked)
     elif view == "scenes":
-        scenes.view(found)
+        scenes.view(ranked)
     elif view == "controls":
         controls.controls(question)
     elif view == "cost":
@@ -159,38 +145,38 @@ def _outcome(state: AppState, question: results.Asked, attribute: str) -> tuple[
     elif view == "robustness":
         robustness.view(question)
     else:
-        _pictures(state, question.gallery, attribute, found)
-        _uploads(state, question, found)
-    first = _first_notes(found)
-    return tuple(note for note in found.notes if note not in first)
+        _pictures(state, question.gallery, attribute, ranked)
+        _uploads(state, question, ranked)
+    first = _first_notes(ranked)
+    return tuple(note for note in ranked.notes if note not in first)
 
 
-def _first_notes(found: RankResult) -> list[str]:
+def _first_notes(ranked: RankResult) -> list[str]:
     """Notes that decide how everything below is to be read: nearly all rows were retrieved, or scores are equal."""
-    k, n = found.request.k, found.part.n
-    long = [note for note in found.notes if note in (ALL_RETRIEVED, most_retrieved(k, n))]
-    arms = {"": found.before} if found.after is None else {"before: ": found.before, "after: ": found.after}
+    k, n = ranked.request.k, ranked.part.n
+    long = [note for note in ranked.notes if note in (ALL_RETRIEVED, most_retrieved(k, n))]
+    arms = {"": ranked.before} if ranked.after is None else {"before: ": ranked.before, "after: ": ranked.after}
     tied = [f"{name}{ties_line(arm.ties, k)}" for name, arm in arms.items() if arm.ties]
     return [*long, *tied]
 
 
-def _sentence(state: AppState, gallery: Gallery, found: RankResult) -> None:
+def _sentence(state: AppState, gallery: Gallery, ranked: RankResult) -> None:
     """Who the prompt prefers, what was done about it, and how far the result is from the target, in plain words."""
-    before, after, request = found.before, found.after, found.request
-    for note in _first_notes(found):
+    before, after, request = ranked.before, ranked.after, ranked.request
+    for note in _first_notes(ranked):
         st.caption(f":material/info: {note}")
-    known = sum(one.retrieved for one in before.numbers.lean.groups)
+    known = sum(lean.retrieved for lean in before.numbers.lean.groups)
     if not known:
         st.markdown(f"None of the {request.k} nearest has a known {request.attribute}.")
         return
-    group, told = told_of(found), before.numbers.to_json()
+    group, told = told_of(ranked), before.numbers.to_json()
     retrieved = before.numbers.lean.groups[before.numbers.groups.index(group)].retrieved
     count = counted(grids.escape(state.query), request.k, group, retrieved, known, ITEM_NAMES[gallery.kind])
     away = away_words(told["distance"][group], request.target)
     lines = [f"**{list_line(told)}**", f":small[{count}, {away}.]{lean_p(told)}"]
-    if after is not None and found.difference is not None:
+    if after is not None and ranked.difference is not None:
         arms = (told, after.numbers.to_json())
-        lines.append(effect_said(_switched(found), found.difference.change.to_json(), arms, request.target))
+        lines.append(effect_said(_switched(ranked), ranked.difference.change.to_json(), arms, request.target))
         lines.append(f":small[{after_said(arms[1], group, request.target)}]")
     st.markdown("  \n".join(lines).replace(" %", "\u00a0%"))
     if before.unknown or (after and after.unknown):
@@ -198,9 +184,9 @@ def _sentence(state: AppState, gallery: Gallery, found: RankResult) -> None:
         st.caption(f"Of the {request.k}, {unknown} have no known {request.attribute}: counted here, not in the shares.")
 
 
-def told_of(found: RankResult) -> str:
+def told_of(ranked: RankResult) -> str:
     """The group that the sentences are about: the one that leads, that an effect is about, or that departs most."""
-    counts, effect = found.before.numbers, found.difference.effect if found.difference is not None else None
+    counts, effect = ranked.before.numbers, ranked.difference.effect if ranked.difference is not None else None
     if counts.leading_group is not None:
         return counts.leading_group
     if effect is not None:
@@ -208,32 +194,32 @@ def told_of(found: RankResult) -> str:
     return max(counts.groups, key=lambda group: counts.lean.groups[counts.groups.index(group)].departure)
 
 
-def _switched(found: RankResult) -> str:
+def _switched(ranked: RankResult) -> str:
     """What was done, for the sentence: the neurons that were switched, or the method's name."""
-    answered_by, edits = found.request.method, found.request.edits
+    answered_by, edits = ranked.request.method, ranked.request.edits
     words = [
         switched_words(e.neurons, e.strength, side, bool(e.gammas)) for side, e in sorted(edits.items()) if e.neurons
     ]
     return " and ".join(words) or results.method_title(answered_by)
 
 
-def _shares(found: RankResult, attribute: str) -> None:
+def _shares(ranked: RankResult, attribute: str) -> None:
     """The demographics of the top k; a click on a group's row shows only that group's pictures."""
-    state, part = get_state(), found.part
-    arms = {"before": found.before.numbers.lean} | ({"after": found.after.numbers.lean} if found.after else {})
-    shown = state.filters.get("shown-group")
+    state, part = get_state(), ranked.part
+    arms = {"before": ranked.before.numbers.lean} | ({"after": ranked.after.numbers.lean} if ranked.after else {})
+    shown = SHOWN_GROUP.of(state)
     words = [
-        f"{group} {percent(one.share.estimate)} {arm}"
+        f"{group} {percent(group_lean.share.estimate)} {arm}"
         for arm, lean in arms.items()
-        for group, one in zip(part.groups, lean.groups, strict=True)
-        if one.share.estimate is not None
+        for group, group_lean in zip(part.groups, lean.groups, strict=True)
+        if group_lean.share.estimate is not None
     ]
     provenance.chart(
         lean_charts.demographics(
             part.groups,
             arms,
             part.target.tolist(),
-            target_name(found.request.target),
+            target_name(ranked.request.target),
             shown if shown in part.groups else None,
         ),
         print_width=FULL_PRINT,
@@ -242,7 +228,7 @@ def _shares(found: RankResult, attribute: str) -> None:
         config=charts.config(f"shares-{attribute}"),
         on_select=_take_bar,
         selection_mode="points",
-        alt=f"Shares of {attribute} in the top {found.request.k}: {', '.join(words)}.",
+        alt=f"Shares of {attribute} in the top {ranked.request.k}: {', '.join(words)}.",
     )
 
 
@@ -250,7 +236,7 @@ def _take_bar() -> None:
     """A click on a row shows that group; a click on it again shows everybody."""
     state, points = get_state(), st.session_state["shares"]["selection"]["points"]
     group = points[0]["customdata"][0] if points else None
-    state.set_filter("shown-group", None if group == state.filters.get("shown-group") else group)
+    SHOWN_GROUP.put(state, None if group == SHOWN_GROUP.of(state) else group)
 
 
 # -- pictures ---------------------------------------------------------------------------------------------------------
@@ -259,31 +245,31 @@ Ranked = list[tuple[int, int]]
 """(rank, row) in ranking order."""
 
 
-def _pictures(state: AppState, gallery: Gallery, attribute: str, found: RankResult) -> None:
+def _pictures(state: AppState, gallery: Gallery, attribute: str, ranked: RankResult) -> None:
     """Before and after side by side, the same page of both rankings; the pages are turned below them."""
     shelf, pages = st.container(), st.container(horizontal=True, horizontal_alignment="right")
-    labels, shown = gallery.labels(attribute), state.filters.get("shown-group")
-    arms = {"before": _ranked(found.before)} | ({"after": _ranked(found.after)} if found.after else {})
+    labels, shown = gallery.labels(attribute), SHOWN_GROUP.of(state)
+    arms = {"before": _ranked(ranked.before)} | ({"after": _ranked(ranked.after)} if ranked.after else {})
     ranks = {name: {row: rank for rank, row in items} for name, items in arms.items()}
-    if shown in found.part.groups:
+    if shown in ranked.part.groups:
         arms = {name: [(rank, row) for rank, row in items if labels[row] == shown] for name, items in arms.items()}
     size = grids.PAGE if len(arms) == 2 else 2 * grids.PAGE
-    page = _page(found, shown, grids.pages(max(map(len, arms.values())), size), pages)
+    page = _page(ranked, shown, grids.pages(max(map(len, arms.values())), size), pages)
     for column, (name, items) in zip(shelf.columns(len(arms), gap="medium"), arms.items(), strict=True):
         with column:
-            _title(state, name, found, shown)
+            _title(state, name, ranked, shown)
             part = items[(page - 1) * size : page * size]
-            _grid(gallery, part, labels, ranks.get("after" if name == "before" else "before"), name, found)
-    if shown in found.part.groups:
-        st.button("Show every group", icon=":material/close:", on_click=state.set_filter, args=("shown-group", None))
+            _grid(gallery, part, labels, ranks.get("after" if name == "before" else "before"), name, ranked)
+    if shown in ranked.part.groups:
+        st.button("Show every group", icon=":material/close:", on_click=SHOWN_GROUP.put, args=(state, None))
 
 
-def _uploads(state: AppState, question: results.Asked, found: RankResult) -> None:
+def _uploads(state: AppState, question: results.Asked, ranked: RankResult) -> None:
     """Where the session's uploads would stand, apart from the items that are counted."""
-    listed = upload_ranks.places(state, question, found)
+    listed = upload_ranks.places(state, question, ranked)
     if not listed:
         return
-    k, both = found.request.k, found.after is not None
+    k, both = ranked.request.k, ranked.after is not None
     st.markdown("**Your uploads** :small[:gray[the place each would take; part of no share]]")
 
     def place(at: int | None) -> str:
@@ -296,11 +282,11 @@ def _uploads(state: AppState, question: results.Asked, found: RankResult) -> Non
     grids.grid(tiles[:UPLOADS], "uploads")
 
 
-def _page(found: RankResult, shown: str | None, total: int, pages: DeltaGenerator) -> int:
+def _page(ranked: RankResult, shown: str | None, total: int, pages: DeltaGenerator) -> int:
     """The chosen page; another question begins at the first one, a switched neuron stays on it."""
     if total == 1:
         return 1
-    asked = [found.request.query, found.request.k, found.request.attribute, dict(found.request.where), shown]
+    asked = [ranked.request.query, ranked.request.k, ranked.request.attribute, dict(ranked.request.where), shown]
     with pages:
         return st.pagination(total, max_visible_pages=3, key=f"page-{digest_of(asked)[:12]}")
 
@@ -309,10 +295,10 @@ def _ranked(arm: ArmResult) -> Ranked:
     return [(rank, int(row)) for rank, row in enumerate(arm.rows, 1)]
 
 
-def _title(state: AppState, name: str, found: RankResult, shown: str | None) -> None:
+def _title(state: AppState, name: str, ranked: RankResult, shown: str | None) -> None:
     moved = ""
-    if found.difference is not None:
-        came = len(found.difference.entered)
+    if ranked.difference is not None:
+        came = len(ranked.difference.entered)
         moved = f" :small[:gray[{came} left]]" if name == "before" else f" :small[:gray[{came} new]]"
     st.markdown(f"**{name.capitalize()}**{moved}" + (f" :small[only {shown}]" if shown else ""))
 
@@ -320,10 +306,10 @@ def _title(state: AppState, name: str, found: RankResult, shown: str | None) -> 
 def _grid(
     gallery: Gallery,
     items: Ranked,
-    labels: Sequence[str | None],
+    labels: grids.Groups,
     other: Mapping[int, int] | None,
     arm: str,
-    found: RankResult,
+    ranked: RankResult,
 ) -> None:
     captions = [grids.ranked_caption(rank, row, labels, other, arm) for rank, row in items]
     tiles = grids.tiles(gallery, [row for _, row in items], captions, labels)

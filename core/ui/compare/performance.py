@@ -11,9 +11,13 @@ from core.ranking.performance import INTERVALS, MEASURES, TEXT
 from core.statistics import Estimate, RateChange, RateGap
 from core.ui.parts.wording import interval, percent, share_text
 from core.ui.session import results
-from core.ui.session.state import bind, get_state
+from core.ui.session.choices import Choice
+from core.ui.session.state import get_state
 
-COLUMN, VALUE, HELD = "relevant-column", "relevant-value", "relevant-word"
+COLUMN: Choice[str | None] = Choice("relevant-column", None)
+VALUE: Choice[str | None] = Choice("relevant-value", None)
+SAID = Choice("relevant-word", "")
+"""What makes an item relevant: a value of a column, or a word of its caption."""
 WORD = "a word of the caption"
 MEANING = {
     "precision": "of whom the list shows of a group, how many are relevant",
@@ -21,13 +25,13 @@ MEANING = {
 }
 
 
-def view(question: results.Asked, found: RankResult) -> None:
+def view(question: results.Asked, ranked: RankResult) -> None:
     """Who is relevant is chosen here; then both measures by group, before, after and their change."""
-    asked = _chosen(question.gallery, found)
+    asked = _chosen(question.gallery, ranked)
     if not asked:
         st.caption("Say who is relevant for this prompt, and each group's precision and recall are counted.")
         return
-    shown = performance(question.gallery, found, asked)
+    shown = performance(question.gallery, ranked, asked)
     for measure in MEASURES:
         st.markdown(f"**{measure.capitalize()} @ {shown.k}** :small[:gray[{MEANING[measure]}]]")
         st.table(rows(shown, measure), border="horizontal", hide_index=True)
@@ -37,30 +41,27 @@ def view(question: results.Asked, found: RankResult) -> None:
     st.caption(f"Intervals are 95 %: {INTERVALS}.")
 
 
-def _chosen(gallery: Gallery, found: RankResult) -> Mapping[str, str]:
+def _chosen(gallery: Gallery, ranked: RankResult) -> Mapping[str, str]:
     """Column and value that make an item relevant; {} where nothing is chosen yet."""
-    state, own = get_state(), gallery.components(found.request.attribute)
-    columns = [name for name in gallery.attributes if name not in own]
+    state, compared = get_state(), gallery.components(ranked.request.attribute)
+    columns = [name for name in gallery.attributes if name not in compared]
     columns = [*([TEXT] if gallery.kind == "captions" else []), *columns]
     if not columns:
         st.info("Nothing but the compared groups is known of these items, so nobody can be said to be relevant.")
         return {}
     left, right = st.columns(2)
-    if state.filters.get(COLUMN) not in columns:
-        state.set_filter(COLUMN, columns[0])
-        state.set_filter(VALUE, None)
-    column = left.selectbox(
-        "Relevant by", columns, format_func=lambda name: WORD if name == TEXT else name, **bind("filters", COLUMN)
+    column = COLUMN.among(state, columns)
+    left.selectbox(
+        "Relevant by", columns, format_func=lambda name: WORD if name == TEXT else name, **COLUMN.mirrored(state)
     )
+    value: str | None
     if column == TEXT:
-        if not isinstance(state.filters.get(HELD), str):
-            state.set_filter(HELD, "")
-        value = right.text_input("Word", placeholder="doctor", **bind("filters", HELD)).strip()
+        value = right.text_input("Word", placeholder="doctor", **SAID.mirrored(state)).strip()
     else:
         values = gallery.groups(column)
-        if state.filters.get(VALUE) not in values:
-            state.set_filter(VALUE, None)
-        value = right.selectbox("Value", values, index=None, placeholder="Choose", **bind("filters", VALUE))
+        if VALUE.of(state) not in values:
+            VALUE.put(state, None)
+        value = right.selectbox("Value", values, index=None, placeholder="Choose", **VALUE.mirrored(state))
     return {column: value} if value else {}
 
 
@@ -68,7 +69,7 @@ def rows(shown: Performance, measure: str) -> list[dict[str, Any]]:
     """A row for everybody and one a group."""
     names = ["Everybody", *shown.groups]
     arms = {"Before": shown.before} | ({"After": shown.after} if shown.after is not None else {})
-    columns = {arm: [found[measure].overall, *found[measure].by_group] for arm, found in arms.items()}
+    columns = {arm: [rates[measure].overall, *rates[measure].by_group] for arm, rates in arms.items()}
     table = [{"": name} | {arm: _rate(col[i]) for arm, col in columns.items()} for i, name in enumerate(names)]
     if shown.difference is not None:
         moved = shown.difference[measure]
@@ -81,7 +82,7 @@ def rows(shown: Performance, measure: str) -> list[dict[str, Any]]:
 def gap_lines(shown: Performance, measure: str) -> list[str]:
     """How far the groups are apart, before and after."""
     arms = {"before": shown.before} | ({"after": shown.after} if shown.after is not None else {})
-    return [f"Gap {arm}: {_gap(found[measure].gap, shown.groups)}." for arm, found in arms.items()]
+    return [f"Gap {arm}: {_gap(rates[measure].gap, shown.groups)}." for arm, rates in arms.items()]
 
 
 def _rate(e: Estimate) -> str:

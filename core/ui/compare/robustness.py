@@ -4,20 +4,23 @@ import pandas as pd
 import streamlit as st
 
 from core.config import Progress, digest_of
-from core.ranking.robustness import Robustness, robustness
+from core.ranking.robustness import robustness
+from core.ranking.variants import Robustness
 from core.studies.robustness import picture, rows_of
 from core.ui.parts import charts, provenance
 from core.ui.session import cache, results
+from core.ui.session.choices import Choice
 from core.ui.session.jobs import progress
 from core.ui.session.state import get_state
 
-ASKED = "robustness-asked"
+ASKED: Choice[str | None] = Choice("robustness-asked", None)
+"""Digest of the question that was asked otherwise."""
 
 
 def view(question: results.Asked) -> None:
     """A button, because changed pictures are embedded at the first time; then figure, sentences and a table."""
     state, key = get_state(), digest_of(question.parts)
-    if state.filters.get(ASKED) != key:
+    if ASKED.of(state) != key:
         st.caption(
             "Asks the same question in other words, with a quarter to four times as many retrieved, and with pictures "
             "that are cropped, saved again and mirrored. Embedding the changed pictures takes a minute or two once."
@@ -26,22 +29,22 @@ def view(question: results.Asked) -> None:
             "Ask it otherwise",
             icon=":material/rule:",
             key="robustness-run",
-            on_click=state.set_filter,
-            args=(ASKED, key),
+            on_click=ASKED.put,
+            args=(state, key),
         )
         return
     with progress("Robustness") as report:
-        found = asked(question, report)
-    request, one = question.request, found.prompts[0]
+        result = asked(question, report)
+    request, prompt = question.request, result.prompts[0]
     part = "".join(f", {column} = {value}" for column, value in request.where.items())
     what = f"{request.attribute} in gallery {question.gallery.name}{part}"
-    drawn = picture(found, what, request.k, request.intervenes)
+    drawn = picture(result, what, request.k, request.intervenes)
     provenance.chart(charts.picture(drawn), key="robustness", config=charts.config("robustness"), alt=drawn.alt)
-    st.markdown("  \n".join(one.sentences()))
+    st.markdown("  \n".join(prompt.sentences()))
     st.caption(drawn.notes)
-    for note in found.notes:
+    for note in result.notes:
         st.caption(f":material/info: {note}")
-    table = pd.DataFrame(list(rows_of(found)))
+    table = pd.DataFrame(list(rows_of(result)))
     with st.expander("Every variant", icon=":material/table:"):
         st.dataframe(table, hide_index=True)
         st.download_button(
@@ -57,5 +60,5 @@ def view(question: results.Asked) -> None:
 def asked(question: results.Asked, report: Progress | None = None) -> Robustness:
     """The finding's variants, once for the same question."""
     q = question
-    given = (q.gallery, q.request, [str(q.request.query)], q.model, q.saes, results.bench(q))
-    return cache.result("robustness", q.parts, lambda: robustness(*given, progress=report))
+    prompts = [str(q.request.query)]
+    return cache.result("robustness", q.parts, lambda: robustness(q.scene, q.request, prompts, progress=report))

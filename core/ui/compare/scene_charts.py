@@ -6,7 +6,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from core.statistics import Estimate
-from core.ui.parts.figures import AFTER, BEFORE, FAINT, INK, TITLED, beside, framed, interval_bars
+from core.ui.parts.figures import AFTER, BEFORE, FAINT, INK, TITLED, beside, framed, interval_bars, named_rows
 
 ROW = 96
 """Pixels of a row of dots."""
@@ -34,17 +34,17 @@ def scenes(
     lift = (((np.arange(m) + 1) * GOLDEN) % 1 - 0.5) * 2 * SPREAD
     values = list(gaps.values())
     if len(values) == 2 and m <= LINED:
-        x = [v for pair in zip(*(own.tolist() for own in values), strict=True) for v in (*pair, None)]
+        x = [v for pair in zip(*(of_arm.tolist() for of_arm in values), strict=True) for v in (*pair, None)]
         y = [v for at in lift.tolist() for v in (at, 1 + at, None)]
         line = {"color": BEFORE, "width": 1}
         figure.add_scatter(x=x, y=y, mode="lines", line=line, opacity=0.35, hoverinfo="skip", showlegend=False)
-    for row, ((arm, own), colour) in enumerate(zip(gaps.items(), (BEFORE, AFTER), strict=False)):
+    for row, ((arm, of_arm), colour) in enumerate(zip(gaps.items(), (BEFORE, AFTER), strict=False)):
         figure.add_scatter(
-            x=own,
+            x=of_arm,
             y=row + lift,
             mode="markers",
             marker={"size": 7, "color": colour, "opacity": 0.45 if m <= LINED else FAINT},
-            hovertext=[f"{name}, {arm}: {gap:+.3f}" for name, gap in zip(names, own.tolist(), strict=True)],
+            hovertext=[f"{name}, {arm}: {gap:+.3f}" for name, gap in zip(names, of_arm.tolist(), strict=True)],
             hoverinfo="text",
             showlegend=False,
         )
@@ -62,7 +62,7 @@ def scenes(
         )
         beside(figure, row, f"{mean.estimate:+.3f}".replace("-", "−"))
     figure.add_vline(x=0, line={"width": 1.5, "color": BEFORE, "dash": "dot"})
-    widest = 1.12 * max(float(np.abs(own).max()) for own in values) or 1.0
+    widest = 1.12 * max(float(np.abs(of_arm).max()) for of_arm in values) or 1.0
     title = f"← {groups[1]} nearer to the prompt · score gap in a scene · {groups[0]} nearer →"
     figure.update_xaxes(
         range=[-widest, widest],
@@ -70,15 +70,7 @@ def scenes(
         zeroline=False,
         fixedrange=True,
     )
-    figure.update_yaxes(
-        tickmode="array",
-        tickvals=list(range(len(gaps))),
-        ticktext=[f"{arm}  " for arm in gaps],
-        range=[len(gaps) - 0.55, -0.45],
-        fixedrange=True,
-        zeroline=False,
-        showgrid=False,
-        tickfont={"size": 15, "color": INK},
-    )
+    named_rows(figure, list(gaps), room=0.45, size=15)
+    figure.update_yaxes(showgrid=False)
     framed(figure, 66 + ROW * len(gaps), right=74, legend=False)
     return figure.update_layout(margin={"b": TITLED})

@@ -10,29 +10,30 @@ from core.ui.parts.wording import change, share_text
 from core.verdicts import p_text, points
 
 
-def view(found: RankResult) -> None:
+def view(ranked: RankResult) -> None:
     """Two groups inside the same scene: one figure of all scenes, and the three numbers with their intervals."""
-    inside = found.scenes
+    inside = ranked.scenes
     if inside is None or inside.before is None:
         column = inside.column if inside is not None else "the column that keeps rows together"
         st.info(
-            f"No two groups of {found.request.attribute} meet in one scene (by {column}) of what is searched, so "
+            f"No two groups of {ranked.request.attribute} meet in one scene (by {column}) of what is searched, so "
             "nothing can be compared inside scenes. Another attribute may."
         )
         return
     first, second = inside.groups
     n, arm = len(inside.names), inside.after or inside.before
     often, ahead, behind = arm.ahead, first, second
-    if often.estimate < 0.5:
-        often, ahead, behind = Estimate(1 - often.estimate, 1 - often.hi, 1 - often.lo, often.n), second, first
+    if often.estimate is not None and often.estimate < 0.5:
+        lo, hi = (None if end is None else 1 - end for end in (often.hi, often.lo))
+        often, ahead, behind = Estimate(1 - often.estimate, lo, hi, often.n), second, first
     st.markdown(
         f"Inside {n:,} scenes that show both, **{ahead}** is nearer to the prompt than **{behind}** in "
         f"**{share_text(often)}**{' after the edit' if inside.after else ''} "
         f":small[:gray[(score gap: {p_text(arm.p)})]]."
     )
     arms = {"before": inside.before} | ({"after": inside.after} if inside.after else {})
-    gaps = {name: own.scores for name, own in zip(arms, inside.gaps, strict=True)}
-    means = {name: own.score_gap for name, own in arms.items()}
+    gaps = {name: side.scores for name, side in zip(arms, inside.gaps, strict=True)}
+    means = {name: side.score_gap for name, side in arms.items()}
     words = ", ".join(f"{mean.estimate:+.3f} {name}" for name, mean in means.items())
     provenance.chart(
         scene_charts.scenes(gaps, means, inside.names, (first, second)),
@@ -42,12 +43,12 @@ def view(found: RankResult) -> None:
     )
     shown = {"Before": inside.before, "After": inside.after, "Change": inside.change}
     rows: list[dict[str, str]] = [{"": f"Score gap, {first} − {second}"}, {"": "Gap in places"}, {"": f"{first} ahead"}]
-    for title, own in shown.items():
-        if own is not None:
+    for title, side in shown.items():
+        if side is not None:
             moved = title == "Change"
-            rows[0][title] = change(own.score_gap, _fine)
-            rows[1][title] = change(own.rank_gap, _places)
-            rows[2][title] = change(own.ahead, points) + " points" if moved else share_text(own.ahead)
+            rows[0][title] = change(side.score_gap, _fine)
+            rows[1][title] = change(side.rank_gap, _places)
+            rows[2][title] = change(side.ahead, points) + " points" if moved else share_text(side.ahead)
     st.table(rows, border="horizontal", hide_index=True)
     others = f" {inside.others:,} scenes or single items show one of them only." if inside.others else ""
     st.caption(

@@ -13,16 +13,19 @@ import streamlit as st
 from core.config import Edit, Progress
 from core.metrics import RANKING_METRICS, headline_metrics
 from core.ranking import Sweep, SweepPoint, sweep
+from core.ranking.sweep import Over
 from core.statistics import Estimate, Lean
 from core.ui.parts import charts, provenance
 from core.ui.parts.figures import AFTER, BAND, BEFORE, INK, TARGET, framed
+from core.ui.parts.switches import switch
 from core.ui.parts.wording import interval_of, number, percent, ratio_text, share_text
 from core.ui.session import cache, results
+from core.ui.session.choices import Choice
 from core.ui.session.jobs import progress
-from core.ui.session.state import bind, get_state
+from core.ui.session.state import get_state
 from core.verdicts import lean_phrase, p_text, target_name
 
-OVERS = {"strength": "Strength", "alpha": "Alpha", "k": "k"}
+OVERS: dict[Over, str] = {"strength": "Strength", "alpha": "Alpha", "k": "k"}
 MEANING = {
     "strength": "how strongly the neurons are switched: 0 not at all, 1 fully",
     "alpha": "share of the reconstruction in the blend form: 0 is the original",
@@ -37,6 +40,9 @@ COLUMNS = (
     *("lean_p", "leading_group", "cosine"),
 )
 SHARE = "share"
+OVER: Choice[Over] = Choice("sweep-over", "strength")
+SHOWN = Choice("sweep-shown", SHARE)
+"""What is drawn along it: the share of one group, or a metric."""
 MOST_RUNS = 4
 """Stretches of equal verdict that are told one by one."""
 NOTHING = "Nothing is switched, so there is nothing to follow. Switch a neuron at the left."
@@ -48,40 +54,30 @@ def view(question: results.Asked) -> None:
         st.info(NOTHING)
         return
     state, metrics = get_state(), followable()
-    if state.filters.get("sweep-over") not in OVERS:
-        state.set_filter("sweep-over", "strength")
     scale, what = st.columns([2, 1], vertical_alignment="center")
-    if state.filters.get("sweep-shown") not in (SHARE, *metrics):
-        state.set_filter("sweep-shown", SHARE)
+    SHOWN.among(state, [SHARE, *metrics])
     with scale:
-        over = st.segmented_control(
-            "Along",
-            list(OVERS),
-            format_func=OVERS.get,
-            required=True,
-            label_visibility="collapsed",
-            **bind("filters", "sweep-over"),
-        )
+        over = switch(state, "Along", OVER, OVERS)
     shown = what.selectbox(
         "Show",
         [SHARE, *metrics],
         format_func=lambda name: metrics.get(name, "Share of the leading group"),
         label_visibility="collapsed",
-        **bind("filters", "sweep-shown"),
+        **SHOWN.mirrored(state),
     )
     with progress("Sweep") as report:
-        found = swept(question, over, "max_skew" if shown == SHARE else shown, report)
+        swept = sweep_of(question, over, "max_skew" if shown == SHARE else shown, report)
     drawn = share_figure if shown == SHARE else figure
     provenance.chart(
-        drawn(found, _now(question, over)),
+        drawn(swept, _now(question, over)),
         key=f"sweep-{over}-{shown}",
         config=charts.config(f"sweep-{over}"),
-        alt=f"{_named(found, shown)} along {over}: {_ends(found, shown)}.",
+        alt=f"{_named(swept, shown)} along {over}: {_ends(swept, shown)}.",
     )
-    st.markdown(verdicts_said(found))
-    st.caption(_words(found, shown))
+    st.markdown(verdicts_said(swept))
+    st.caption(_words(swept, shown))
     st.download_button(
-        "Download as CSV", tidy(found), f"sweep-{over}.csv", "text/csv", icon=":material/download:", on_click="ignore"
+        "Download as CSV", tidy(swept), f"sweep-{over}.csv", "text/csv", icon=":material/download:", on_click="ignore"
     )
 
 
@@ -90,24 +86,24 @@ def followable() -> dict[str, str]:
     return {name: kind.title for name, kind in headline_metrics().items() if not kind.ordered}
 
 
-def followed(found: Sweep) -> int:
+def followed(swept: Sweep) -> int:
     """Place of the group whose share is followed: the one that leads before the edit, else the one that departs most,
     at the page's own k.
     """
-    nearest = min(found.points, key=lambda point: abs(point.value - found.request.k) if found.over == "k" else 0)
+    nearest = min(swept.points, key=lambda point: abs(point.value - swept.request.k) if swept.over == "k" else 0)
     lean = nearest.lean_before
     return lean.leading if lean.leading is not None else max(range(len(lean.groups)), key=_departure(lean))
 
 
-def _departure(lean: Lean):
+def _departure(lean: Lean) -> Callable[[int], float]:
     return lambda group: lean.groups[group].departure
 
 
-def _named(found: Sweep, shown: str) -> str:
+def _named(swept: Sweep, shown: str) -> str:
     return (
-        RANKING_METRICS.get(found.metric).title
+        RANKING_METRICS.get(swept.metric).title
         if shown != SHARE
-        else f"Share of {found.points[0].groups[followed(found)]}"
+        else f"Share of {swept.points[0].groups[followed(swept)]}"
     )
 
 
@@ -115,41 +111,41 @@ def _after(point: SweepPoint, group: int, shown: str) -> Estimate:
     return point.lean_after.groups[group].share if shown == SHARE else point.after
 
 
-def _ends(found: Sweep, shown: str) -> str:
-    group, write = followed(found), percent if shown == SHARE else number
-    ends = [(point.value, _after(point, group, shown).estimate) for point in (found.points[0], found.points[-1])]
+def _ends(swept: Sweep, shown: str) -> str:
+    group, write = followed(swept), percent if shown == SHARE else number
+    ends = [(point.value, _after(point, group, shown).estimate) for point in (swept.points[0], swept.points[-1])]
     return ", ".join(f"{'none' if value is None else write(value)} at {place:g}" for place, value in ends)
 
 
-def verdicts_said(found: Sweep) -> str:
+def verdicts_said(swept: Sweep) -> str:
     """Where along the scale the list after the edit leans, in stretches of equal verdict."""
-    told = [(point.value, _verdict(point.groups, point.lean_after)) for point in found.points]
-    runs = [(said, [value for value, _ in places]) for said, places in groupby(told, key=lambda one: one[1])]
+    told = [(point.value, _verdict(point.groups, point.lean_after)) for point in swept.points]
+    runs = [(verdict, [value for value, _ in places]) for verdict, places in groupby(told, key=lambda one: one[1])]
     if len(runs) > MOST_RUNS:
         runs = [runs[0], ("the verdict changes several times", [runs[1][1][0], runs[-2][1][-1]]), runs[-1]]
-    words = [f"{places[0]:g} to {places[-1]:g}: {said}" for said, places in runs]
-    return f"{OVERS[found.over]} {'; '.join(words)}."
+    words = [f"{places[0]:g} to {places[-1]:g}: {verdict}" for verdict, places in runs]
+    return f"{OVERS[swept.over]} {'; '.join(words)}."
 
 
 def _verdict(groups: tuple[str, ...], lean: Lean) -> str:
     return lean_phrase(None if lean.leading is None else groups[lean.leading], lean.beyond_chance)
 
 
-def _words(found: Sweep, shown: str) -> str:
+def _words(swept: Sweep, shown: str) -> str:
     """What was done, and what the ends of the shaded strip are."""
-    last, places = found.points[-1], len(found.points)
-    what = f"Two exact rankings cut at {places} places" if found.over == "k" else f"{places} exact rankings"
-    lowest = min(point.cosine for point in found.points)
-    end = _after(last, followed(found), shown)
+    last, places = swept.points[-1], len(swept.points)
+    what = f"Two exact rankings cut at {places} places" if swept.over == "k" else f"{places} exact rankings"
+    lowest = min(point.cosine for point in swept.points)
+    end = _after(last, followed(swept), shown)
     inside = share_text(end).partition(" of ")[0] if shown == SHARE else interval_of(end) or "none"
     strip = f"at {last.value:g} {inside}, n = {end.n or 0}"
     return (
-        f"{what}, of {found.n:,} items. Shaded: 95 % interval after the edit, {strip}. The mean cosine to the "
-        f"original is {lowest:.3f}{'' if found.over == 'k' else ' where it is lowest'}."
+        f"{what}, of {swept.n:,} items. Shaded: 95 % interval after the edit, {strip}. The mean cosine to the "
+        f"original is {lowest:.3f}{'' if swept.over == 'k' else ' where it is lowest'}."
     )
 
 
-def swept(question: results.Asked, over: str, metric: str = "max_skew", report: Progress | None = None) -> Sweep:
+def sweep_of(question: results.Asked, over: Over, metric: str = "max_skew", report: Progress | None = None) -> Sweep:
     """The sweep of a question, kept; where the slider stands along the scale itself makes no difference to it."""
     request = replace(question.request, edits={s: _at_the_end(e, over) for s, e in question.request.edits.items()})
     if over == "k":
@@ -157,11 +153,11 @@ def swept(question: results.Asked, over: str, metric: str = "max_skew", report: 
         values = np.unique(np.geomspace(min(5, deepest), deepest, DEPTHS).astype(int)).tolist()
     else:
         values = np.linspace(0.0, 1.0, STEPS).tolist()
-    q, bench = replace(question, request=request), results.bench(question)
+    q = replace(question, request=request)
     return cache.result(
         "sweep",
         [*q.parts, over, values, metric],
-        lambda: sweep(q.gallery, request, over, values, q.model, q.saes, bench, metric, report),
+        lambda: sweep(q.scene, request, over, values, metric, report),
     )
 
 
@@ -182,24 +178,25 @@ def _now(question: results.Asked, over: str) -> float | None:
     return edits[0].strength if len({edit.strength for edit in edits}) == 1 else None
 
 
-def share_figure(found: Sweep, now: float | None) -> go.Figure:
+def share_figure(swept: Sweep, now: float | None) -> go.Figure:
     """Share of the leading group before and after along the scale beside its searched share and its target; a filled
     mark is a list that leans beyond chance, a hollow one a list that does not.
     """
-    made, group = go.Figure(), followed(found)
-    name = found.points[0].groups[group]
-    pairs = [(point, point.lean_before.groups[group], point.lean_after.groups[group]) for point in found.points]
-    pairs = [pair for pair in pairs if None not in (pair[1].share.estimate, pair[2].share.estimate)]
+    made, group = go.Figure(), followed(swept)
+    name = swept.points[0].groups[group]
+    pairs = [(point, point.lean_before.groups[group], point.lean_after.groups[group]) for point in swept.points]
+    pairs = [pair for pair in pairs if pair[1].share.estimate is not None and pair[2].share.estimate is not None]
     _strip(made, [(point.value, after.share) for point, _, after in pairs])
     base = [before.base_share for _, before, _ in pairs[:1]]
-    target = [share for share in (found.target[group],) if base and abs(share - base[0]) > 1e-9]
+    target = [share for share in (swept.target[group],) if base and abs(share - base[0]) > 1e-9]
     level(made, base, INK, "searched share" if target else "searched share = target", "dash")
-    level(made, target, TARGET, target_name(found.request.target), "solid")
+    level(made, target, TARGET, target_name(swept.request.target), "solid")
     for arm, colour, at in (("before", BEFORE, 1), ("after", AFTER, 2)):
-        leans = [point.lean_before if at == 1 else point.lean_after for point, *_ in pairs]
+        leans = [point.lean_before if arm == "before" else point.lean_after for point, *_ in pairs]
+        shown = [before if arm == "before" else after for _, before, after in pairs]
         made.add_scatter(
             x=[point.value for point, *_ in pairs],
-            y=[pair[at].share.estimate for pair in pairs],
+            y=[lean.share.estimate for lean in shown],
             mode="lines+markers",
             legendrank=at,
             line={"color": colour, "width": 2},
@@ -211,10 +208,10 @@ def share_figure(found: Sweep, now: float | None) -> go.Figure:
             },
             name=arm,
             hovertext=[
-                f"{arm}, {found.over} {pair[0].value:g}: {name} {share_text(pair[at].share)}, "
-                f"{ratio_text(pair[at].ratio)} times its searched share, {_verdict(pair[0].groups, lean)} "
+                f"{arm}, {swept.over} {point.value:g}: {name} {share_text(group_lean.share)}, "
+                f"{ratio_text(group_lean.ratio)} times its searched share, {_verdict(point.groups, lean)} "
                 f"({p_text(lean.p)})"
-                for pair, lean in zip(pairs, leans, strict=True)
+                for (point, *_), group_lean, lean in zip(pairs, shown, leans, strict=True)
             ],
             hoverinfo="text",
         )
@@ -222,9 +219,10 @@ def share_figure(found: Sweep, now: float | None) -> go.Figure:
         made.add_scatter(
             x=[None], y=[None], mode="markers", name=words, marker={"symbol": symbol, "color": INK, "size": 7}
         )
-    _here(made, found, now, [(point.value, after.share.estimate) for point, _, after in pairs], percent)
+    curve = [(point.value, after.share.estimate) for point, _, after in pairs if after.share.estimate is not None]
+    _here(made, swept, now, curve, percent)
     made.update_yaxes(title={"text": f"share of {name}"}, rangemode="tozero", tickformat=".0%", fixedrange=True)
-    return _framed(made, found)
+    return _framed(made, swept)
 
 
 def level(made: go.Figure, shares: list[float], colour: str, name: str, dash: str) -> None:
@@ -234,12 +232,12 @@ def level(made: go.Figure, shares: list[float], colour: str, name: str, dash: st
         made.add_scatter(x=[None], y=[None], mode="lines", name=name, line={"color": colour, "dash": dash})
 
 
-def figure(found: Sweep, now: float | None) -> go.Figure:
+def figure(swept: Sweep, now: float | None) -> go.Figure:
     """The metric before and after along the scale with the interval of the latter; where it is one of lean, also what
     a blind draw of these rows shows.
     """
     made = go.Figure()
-    points = [point for point in found.points if None not in (point.before.estimate, point.after.estimate)]
+    points = [point for point in swept.points if None not in (point.before.estimate, point.after.estimate)]
     values = [point.value for point in points]
     bands = [(point.value, point.after.null) for point in points if point.after.null is not None]
     if bands:
@@ -256,17 +254,18 @@ def figure(found: Sweep, now: float | None) -> go.Figure:
             mode="lines",
             line={"color": colour, "width": 2.5},
             name=name,
-            hovertext=[f"{name}, {found.over} {v:g}: {_value(e)}" for v, e in zip(values, estimates, strict=True)],
+            hovertext=[f"{name}, {swept.over} {v:g}: {_value(e)}" for v, e in zip(values, estimates, strict=True)],
             hoverinfo="text",
         )
-    _here(made, found, now, [(point.value, point.after.estimate) for point in points], number)
-    title = RANKING_METRICS.get(found.metric).title
+    curve = [(point.value, point.after.estimate) for point in points if point.after.estimate is not None]
+    _here(made, swept, now, curve, number)
+    title = RANKING_METRICS.get(swept.metric).title
     made.update_yaxes(
-        title={"text": title if found.over == "k" else f"{title}@{found.request.k}"},
+        title={"text": title if swept.over == "k" else f"{title}@{swept.request.k}"},
         rangemode="tozero",
         fixedrange=True,
     )
-    return _framed(made, found)
+    return _framed(made, swept)
 
 
 def _strip(made: go.Figure, curve: list[tuple[float, Estimate]]) -> None:
@@ -278,7 +277,7 @@ def _strip(made: go.Figure, curve: list[tuple[float, Estimate]]) -> None:
 
 def _here(
     made: go.Figure,
-    found: Sweep,
+    swept: Sweep,
     now: float | None,
     curve: list[tuple[float, float]],
     write: Callable[[float], str],
@@ -288,7 +287,7 @@ def _here(
         return
     value, height = min(curve, key=lambda point: abs(point[0] - now))
     made.add_vline(x=now, line={"color": INK, "width": 1.5, "dash": "dot"})
-    side = "left" if value > found.points[len(found.points) // 2].value else "right"
+    side = "left" if value > swept.points[len(swept.points) // 2].value else "right"
     made.add_scatter(
         x=[now],
         y=[height],
@@ -302,11 +301,11 @@ def _here(
     )
 
 
-def _framed(made: go.Figure, found: Sweep) -> go.Figure:
+def _framed(made: go.Figure, swept: Sweep) -> go.Figure:
     """The scale along, in the frame of every figure."""
-    made.update_xaxes(title={"text": MEANING[found.over], "font": {"size": 14}}, fixedrange=True, zeroline=False)
-    if found.over == "k":  # the ks lie closer together where they are small
-        ks = [point.value for point in found.points]
+    made.update_xaxes(title={"text": MEANING[swept.over], "font": {"size": 14}}, fixedrange=True, zeroline=False)
+    if swept.over == "k":  # the ks lie closer together where they are small
+        ks = [point.value for point in swept.points]
         made.update_xaxes(type="log", tickvals=[v for v in TICKS if ks[0] <= v <= ks[-1]])
     return framed(made, 360, left=60).update_layout(margin={"b": 52}, hovermode="x", legend={"font": {"size": 12}})
 
@@ -329,22 +328,22 @@ def _value(e: Estimate) -> str:
     return f"{number(e.estimate)} ({interval_of(e)}), n = {e.n}"
 
 
-def tidy(found: Sweep) -> str:
+def tidy(swept: Sweep) -> str:
     """Every number of the figure as a table, one estimate a line."""
     written = io.StringIO()
     table = csv.writer(written)
     table.writerow(COLUMNS)
-    for point in found.points:
+    for point in swept.points:
         arms = (("before", point.before, point.lean_before), ("after", point.after, point.lean_after))
         for arm, metric, lean in arms:
             leads = "" if lean.leading is None else point.groups[lean.leading]
-            named = [("", found.metric, metric)]
-            for group, one in zip(point.groups, lean.groups, strict=True):
-                named += [(group, SHARE, one.share), (group, "ratio", one.ratio)]
+            named = [("", swept.metric, metric)]
+            for group, group_lean in zip(point.groups, lean.groups, strict=True):
+                named += [(group, SHARE, group_lean.share), (group, "ratio", group_lean.ratio)]
             for group, name, e in named:
                 null = (e.null.lo, e.null.hi) if e.null else (None, None)
                 cells = [e.n, e.estimate, e.lo, e.hi, *null, lean.p]
                 cells = ["" if c is None else c for c in cells]
                 cosine = point.cosine if arm == "after" else 1.0
-                table.writerow([found.over, point.value, arm, group, name, *cells, leads, cosine])
+                table.writerow([swept.over, point.value, arm, group, name, *cells, leads, cosine])
     return written.getvalue()

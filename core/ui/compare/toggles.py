@@ -1,12 +1,14 @@
 """Neurons on switches: the suggested ones with the pictures that they answer to, any other by its number, and how."""
 
 from dataclasses import replace
+from functools import partial
 
 import streamlit as st
 
-from core.config import FORMS, Edit, Side
+from core.config import FORMS, SIDES, Edit, Side
 from core.gallery import Gallery
 from core.ui.parts import grids
+from core.ui.session.choices import Choice
 from core.ui.session.probing import Suggestion
 from core.ui.session.state import AppState, get_state
 
@@ -22,15 +24,17 @@ FORM_HELP = (
     "Error-preserving: x′ = x − Σ (z − z′) · decoder row; what the SAE cannot explain stays untouched. "
     "Blend: x′ = α · reconstruction + (1 − α) · x; α = 0 is the original."
 )
+SETTINGS_OF: dict[Side, Choice[Edit | None]] = {side: Choice(f"settings-{side}", None) for side in SIDES}
+"""Strength and form last chosen for a side, in an edit without neurons."""
 SETTINGS = ("strength", "gamma", "form", "alpha")
 
 
-def panel(side: Side, found: list[Suggestion], probe: Gallery | None, size: int) -> None:
+def panel(side: Side, suggestions: list[Suggestion], probe: Gallery | None, size: int) -> None:
     """One switch a neuron, then how strongly and in which form; a click changes the edit before the page is drawn."""
     state = get_state()
     chosen = state.edits.get(side, Edit()).neurons
-    everything = tuple(s.neuron for s in found)
-    rule = tuple(s.neuron for s in found if s.specific) or everything
+    everything = tuple(s.neuron for s in suggestions)
+    rule = tuple(s.neuron for s in suggestions if s.specific) or everything
     with st.container(horizontal=True, gap="small"):
         st.button(
             "All off",
@@ -50,8 +54,8 @@ def panel(side: Side, found: list[Suggestion], probe: Gallery | None, size: int)
             key=f"original-{side}",
             help="Back to the model as it is",
         )
-    beside = min(STRIP_ITEMS, STRIPS // max(len(found), 1))
-    for suggestion in found:
+    beside = min(STRIP_ITEMS, STRIPS // max(len(suggestions), 1))
+    for suggestion in suggestions:
         with st.container(gap="xsmall"):
             _row(state, side, suggestion.neuron, suggestion.why)
             if probe is not None and suggestion.top:
@@ -113,7 +117,7 @@ def _take_other(side: Side, key: str) -> None:
 
 def settings(state: AppState, side: Side) -> Edit:
     """Strength and form that the next switched neuron gets: those of the edit, or the last ones chosen."""
-    return state.edits.get(side) or state.filters.get(f"settings-{side}") or Edit()
+    return state.edits.get(side) or SETTINGS_OF[side].of(state) or Edit()
 
 
 def _set(state: AppState, side: Side, neurons: tuple[int, ...]) -> None:
@@ -125,7 +129,7 @@ def _manner(state: AppState, side: Side) -> None:
     now = settings(state, side)
     for name in SETTINGS:
         st.session_state[f"{name}-{side}"] = getattr(now, name)
-    change = {"on_change": _take_manner, "args": (side,)}
+    take = partial(_take_manner, side)
     st.slider(
         "Strength",
         0.0,
@@ -133,21 +137,22 @@ def _manner(state: AppState, side: Side) -> None:
         step=0.05,
         key=f"strength-{side}",
         help="0 changes nothing, 1 sets the switched neurons to gamma",
-        **change,
+        on_change=take,
     )
     with st.popover("Form", icon=":material/tune:", width="stretch"):
-        st.radio("How the embedding changes", FORMS, format_func=FORM_NAMES.get, key=f"form-{side}", **change)
-        st.caption(FORM_HELP)
-        st.slider("Alpha (blend)", 0.0, 1.0, step=0.05, key=f"alpha-{side}", disabled=now.form != "blend", **change)
-        st.number_input(
-            "Gamma", step=0.1, key=f"gamma-{side}", help="Value of a fully switched neuron; 0 is off", **change
+        st.radio(
+            "How the embedding changes", FORMS, format_func=FORM_NAMES.__getitem__, key=f"form-{side}", on_change=take
         )
+        st.caption(FORM_HELP)
+        blend, off = now.form == "blend", "Value of a fully switched neuron; 0 is off"
+        st.slider("Alpha (blend)", 0.0, 1.0, step=0.05, key=f"alpha-{side}", disabled=not blend, on_change=take)
+        st.number_input("Gamma", step=0.1, key=f"gamma-{side}", help=off, on_change=take)
 
 
 def _take_manner(side: Side) -> None:
     state = get_state()
     chosen = {name: st.session_state[f"{name}-{side}"] for name in SETTINGS}
     now = state.edits.get(side, Edit())
-    state.set_filter(f"settings-{side}", Edit((), **chosen))
+    SETTINGS_OF[side].put(state, Edit((), **chosen))
     own_values = now.gammas if chosen["gamma"] == now.gamma else ()  # a gamma that is typed holds for all
     state.set_edit(side, replace(now, gammas=own_values, **chosen))

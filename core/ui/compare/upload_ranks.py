@@ -7,7 +7,7 @@ import numpy as np
 
 from core.config import Edit
 from core.retrieval import unit_query
-from core.ui.session.results import Asked, bench
+from core.ui.session.results import Asked
 from core.ui.session.state import AppState
 from core.units import unit
 
@@ -25,16 +25,16 @@ class Place:
     after: int | None
 
 
-def places(state: AppState, question: Asked, found: "RankResult") -> list[Place]:
+def places(state: AppState, question: Asked, ranked: "RankResult") -> list[Place]:
     """Every upload that the question's model embedded, the nearest first."""
-    uploads, model = state.uploads, question.model
+    uploads, model = state.uploads, question.scene.model
     if not uploads or model is None or uploads.weights != model.weights_digest:
         return []
     items = [item for item in uploads.items if item.side == question.gallery.side]
     if not items:
         return []
-    scores = _scores(question, items, found)
-    arms = [found.before] + ([found.after] if found.after is not None else [])
+    scores = _scores(question, items, ranked)
+    arms = [ranked.before] + ([ranked.after] if ranked.after is not None else [])
     taken = [[_place(arm.scores, score) for score in by] for arm, by in zip(arms, scores, strict=False)]
     order = np.argsort(-scores[0], kind="stable")
     return [Place(items[i], taken[0][i], taken[-1][i] if len(arms) == 2 else None) for i in order]
@@ -45,18 +45,18 @@ def _place(ranked: np.ndarray, score: float) -> int | None:
     return place if place <= len(ranked) else None
 
 
-def _scores(question: Asked, items: "list[Upload]", found: "RankResult") -> list[np.ndarray]:
+def _scores(question: Asked, items: "list[Upload]", ranked: "RankResult") -> list[np.ndarray]:
     """Cosines of query and uploads (n,), without and (where there is a ranking after them) with the edits."""
     from core.interventions import INTERVENTIONS
     from core.interventions.base import NO_EDIT
-    from core.ranking.material import embed_query
-    from core.ranking.steps import moves_items
+    from core.ranking.arms import moves_items
+    from core.ranking.queries import embed_query
 
     q = question
-    query = embed_query(q.gallery, q.request, q.model, q.saes, bench(q))
+    query = embed_query(q.scene, q.request)
     pooled = np.stack([item.embeddings["pooled"] for item in items])
     plain = query.vectors("identity", None)[0]
-    if found.after is None:
+    if ranked.after is None:
         return [_cosines(pooled, plain)]
     edit, method = q.request.edits.get(q.gallery.side), INTERVENTIONS.get(q.request.method)
     after = pooled
@@ -79,7 +79,7 @@ def _edited(question: Asked, items: "list[Upload]", pooled: np.ndarray, edit: Ed
     side, method = question.gallery.side, INTERVENTIONS.get(question.request.method)()
     if not method.needs.sae:
         return method(Material(side, pooled), edit, fitted)
-    sae = question.saes[side]
+    sae = question.scene.sae()
     attach = sae.attach or "pooled"
     x = np.stack([item.embeddings[attach] for item in items])
     readout = question.gallery.readout() if attach == "residual" else None

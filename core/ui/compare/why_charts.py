@@ -8,12 +8,12 @@ from core.ui.parts.figures import AFTER, BAND, BEFORE, INK, PALE, TARGET, beside
 from core.ui.parts.wording import number
 
 
-def pulls(found: WhyResult) -> go.Figure:
+def pulls(why: WhyResult) -> go.Figure:
     """Contribution of each neuron to the score gap, signed, with its interval; what none explains last."""
-    names = [f"neuron {pull.neuron}" for pull in found.pulls] + ["no neuron"]
-    estimates = [pull.contribution for pull in found.pulls] + [found.attribution.rest_estimate]
+    names = [f"neuron {pull.neuron}" for pull in why.pulls] + ["no neuron"]
+    estimates = [pull.contribution for pull in why.pulls] + [why.attribution.rest_estimate]
     values = [e.estimate or 0.0 for e in estimates]
-    shares = [found.share_of(value) for value in values]
+    shares = [why.share_of(value) for value in values]
     figure = go.Figure()
     figure.add_bar(
         orientation="h",
@@ -25,21 +25,21 @@ def pulls(found: WhyResult) -> go.Figure:
         marker={"color": [AFTER if value > 0 else BEFORE for value in values], "opacity": PALE},
         selected={"marker": {"opacity": PALE}},
         unselected={"marker": {"opacity": PALE}},
-        customdata=[[pull.neuron] for pull in found.pulls] + [[None]],
+        customdata=[[pull.neuron] for pull in why.pulls] + [[None]],
         hovertext=[
             f"neuron {p.neuron}: {signed_percent(p.share)} of the score gap; off alone it closes "
             f"{signed_percent(p.closed)} of it and MaxSkew is {number(p.skew)}"
-            for p in found.pulls
+            for p in why.pulls
         ]
         + ["what the SAE's reconstruction leaves over"],
         hoverinfo="text",
         showlegend=False,
     )
-    closed = [f" · off: {signed_percent(pull.closed)}" for pull in found.pulls] + [""]
+    closed = [f" · off: {signed_percent(pull.closed)}" for pull in why.pulls] + [""]
     for name, share, off in zip(names, shares, closed, strict=True):
         beside(figure, name, f"{signed_percent(share)}{off}")
     figure.update_yaxes(autorange="reversed", fixedrange=True, title=None)
-    title = f"← away from {found.group}      pull on the score gap      towards {found.group} →"
+    title = f"← away from {why.group}      pull on the score gap      towards {why.group} →"
     figure.update_xaxes(title={"text": title, "font": {"size": 14}}, fixedrange=True, zeroline=True)
     return framed(figure, 70 + 28 * len(names), right=150, legend=False).update_layout(margin={"b": 48})
 
@@ -51,12 +51,12 @@ def signed_percent(share: float | None) -> str:
     return f"{100 * share:+.1f} %".replace("-", "−")
 
 
-def path(found: SmallestEdit, picked: int | None) -> go.Figure:
+def path(smallest: SmallestEdit, picked: int | None) -> go.Figure:
     """MaxSkew against mean cosine along the path, with a blind draw and the target; a click picks a point."""
-    points = found.points
-    sizes = [18 if i == picked else 14 if i == found.chosen else 9 for i in range(len(points))]
+    points = smallest.points
+    sizes = [18 if i == picked else 14 if i == smallest.chosen else 9 for i in range(len(points))]
     figure = go.Figure()
-    figure.add_hrect(y0=found.null.lo, y1=found.null.hi, fillcolor=BAND, line_width=0, layer="below")
+    figure.add_hrect(y0=smallest.null.lo, y1=smallest.null.hi, fillcolor=BAND, line_width=0, layer="below")
     figure.add_scatter(
         x=[point.cosine for point in points],
         y=[point.expected for point in points],
@@ -64,7 +64,7 @@ def path(found: SmallestEdit, picked: int | None) -> go.Figure:
         line={"color": AFTER, "width": 1.5},
         marker={
             "size": sizes,
-            "color": [AFTER if i in (picked, found.chosen) else "white" for i in range(len(points))],
+            "color": [AFTER if i in (picked, smallest.chosen) else "white" for i in range(len(points))],
             "line": {"color": AFTER, "width": 2},
             "opacity": 1,
         },
@@ -80,11 +80,11 @@ def path(found: SmallestEdit, picked: int | None) -> go.Figure:
     )
     strip = {"symbol": "square", "color": BAND, "size": 14}
     figure.add_scatter(x=[None], y=[None], mode="markers", name="a blind draw (95 %)", marker=strip)
-    figure.add_hline(y=found.target_skew, line={"color": TARGET, "width": 2})
+    figure.add_hline(y=smallest.target_skew, line={"color": TARGET, "width": 2})
     figure.add_scatter(
-        x=[None], y=[None], mode="lines", name=f"target {number(found.target_skew)}", line={"color": TARGET}
+        x=[None], y=[None], mode="lines", name=f"target {number(smallest.target_skew)}", line={"color": TARGET}
     )
-    for i in sorted({found.chosen} | ({picked} if picked is not None else set())):
+    for i in sorted({smallest.chosen} | ({picked} if picked is not None else set())):
         point = points[i]
         figure.add_annotation(
             x=point.cosine,
@@ -98,5 +98,5 @@ def path(found: SmallestEdit, picked: int | None) -> go.Figure:
     figure.update_xaxes(
         autorange="reversed", fixedrange=True, title={"text": "mean cosine to the original: 1, nothing moved"}
     )
-    figure.update_yaxes(fixedrange=True, rangemode="tozero", title={"text": f"MaxSkew@{found.k}"})
+    figure.update_yaxes(fixedrange=True, rangemode="tozero", title={"text": f"MaxSkew@{smallest.k}"})
     return framed(figure, 330, left=60).update_layout(margin={"b": 52})

@@ -2,7 +2,8 @@
 
 import streamlit as st
 
-from core.config import SIDES, InputError
+from core.config import SIDES, InputError, Side
+from core.tables import left_out_lines
 from core.ui.parts import facts, frame
 from core.ui.parts.grids import escape as plain
 from core.ui.session import cache, folders, jobs
@@ -40,7 +41,7 @@ def choose() -> None:
             named = state.model + (f":{state.pretrained}" if state.pretrained else "")
             model = _pick("Model", list(MODELS), named, model_hint())
         with right:
-            saes = {}
+            saes: dict[Side, str] = {}
             for side in SIDES:
                 offered = [NONE, *folders.known("saes")]
                 saes[side] = _pick(f"SAE of the {side} side", offered, state.saes.get(side) or NONE)
@@ -57,7 +58,7 @@ def _pick(label: str, options: list[str], value: str, help: str | None = None) -
     return st.selectbox(label, options, index=options.index(value), accept_new_options=True, help=help) or value
 
 
-def _use(state: AppState, gallery: str, probe: str, model: str, saes: dict[str, str], device: str) -> None:
+def _use(state: AppState, gallery: str, probe: str, model: str, saes: dict[Side, str], device: str) -> None:
     """Open everything first, so that a wrong name changes nothing; then make the choices."""
     searched = cache.gallery(gallery)
     if probe != PARTNER:
@@ -122,8 +123,10 @@ def _gallery() -> None:
         "Folder": str(gallery.path),
     }
     facts.pairs(lines)
-    for line in [*about["notes"], *([f"{about['problems']} items could not be used"] if about["problems"] else [])]:
+    for line in (*left_out_lines(gallery.left_out), *about["notes"]):
         st.caption(plain(line))
+    for column, why in about["not_groups"].items():
+        st.caption(plain(f"not groups: {column} ({why})"))
     if st.button("Compare all digests", icon=":material/fact_check:", help="Reads every file of the gallery"):
         with jobs.progress("Comparing") as report:
             wrong = gallery.check(report)
@@ -144,8 +147,8 @@ def _model() -> None:
     for side in SIDES:
         for attach in ("pooled", "residual"):
             there = model.dims(side, attach) is not None
-            said = model.fingerprint(side, attach).describe() if there else model.why_not(side, attach)
-            lines[f"{side}, {attach}"] = said or "not there"
+            line = model.fingerprint(side, attach).describe() if there else model.why_not(side, attach)
+            lines[f"{side}, {attach}"] = line or "not there"
     words = model.known_words
     lines["Words"] = f"a closed list of {len(words)}" if words is not None else "open vocabulary"
     lines["Weights"] = f"`{model.weights_digest}`"

@@ -4,17 +4,26 @@ import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
 from core.config import ATTACHES, InputError
+from core.store import refuse_existing
+from core.tables import READABLE
 from core.ui.parts import frame
 from core.ui.session import cache, folders, jobs
 from core.ui.session.state import get_state
 
-TABLES = ["csv", "tsv", "parquet", "feather"]
+if TYPE_CHECKING:
+    from streamlit.runtime.uploaded_file_manager import UploadedFile
+
+    from core.gallery import Gallery
+    from core.tables import Regroup
+
+TABLES = [ending.removeprefix(".") for ending in READABLE]
 IMPORT = "import"
 EMBEDDINGS = "Precomputed embeddings"
 
@@ -25,15 +34,20 @@ def new_gallery() -> None:
 
     kinds = offered()
     titles = {name: kind.title for name, kind in kinds.items()} | {IMPORT: EMBEDDINGS}
-    way = st.selectbox("Make it from", titles, format_func=titles.get)
-    needs = "Embeddings (.npy or .npz, one row an item)" if way == IMPORT else kinds[way].needs
+    way = st.selectbox("Make it from", titles, format_func=titles.__getitem__)
+    needs = (
+        "Embeddings, one row an item (.npy, .npz, Parquet, CSV, safetensors, .pt, HDF5)"
+        if way == IMPORT
+        else kinds[way].needs
+    )
     with st.form(f"make-{way}"):
         left, right = st.columns(2, gap="medium")
         with left:
             source = st.text_input("Path on this server", placeholder=needs, help=needs)
             st.caption(needs)
-            table_path, table_file = _table_fields() if way == IMPORT or kinds[way].takes_table else ("", None)
-            more = _import_fields() if way == IMPORT else _build_fields()
+            takes_table = way == IMPORT or kinds[way].takes_table
+            table_path, table_file = _table_fields() if takes_table else ("", None)
+            more = _import_fields() if way == IMPORT else _build_fields(takes_table)
         with right:
             name = st.text_input("Name", value="my-gallery", help="The folder is galleries/NAME")
             licence = st.text_input("Licence of the items", placeholder="in words")
@@ -42,13 +56,15 @@ def new_gallery() -> None:
     if sent:
         with frame.guard(), _table(table_path, table_file) as table:
             out = new_folder("galleries", name)
-            said = {"licence": licence or None, "provenance": provenance or None}
-            if way == IMPORT:
-                _import(source, table, out, said, more)
-            else:
-                _build(way, source, table, out, said, more)
+            about = {"licence": licence or None, "provenance": provenance or None}
+            refuse_existing(out)
+            make = _import if way == IMPORT else partial(_build, way)
+            lost = len(make(source, table, out, about, more).left_out)
             get_state().choose_gallery(str(out))
-            get_state().notice(f"The gallery {name} is made and chosen. Train an SAE on it, or choose one that fits.")
+            get_state().notice(
+                f"The gallery {name} is made and chosen. Train an SAE on it, or choose one that fits."
+                + (f" {lost:,} of what was given was left out: see below." if lost else "")
+            )
             st.rerun()
 
 
@@ -64,10 +80,10 @@ PROVENANCE_HELP = (
 )
 
 
-def _build_fields() -> dict:
+def _build_fields(table: bool) -> dict:
     attaches = st.pills("Attach points", ATTACHES, selection_mode="multi", default=["pooled"], help=ATTACH_HELP)
     st.caption(f"Embedded with the chosen model, {get_state().model}.")
-    return {"attaches": attaches}
+    return {"attaches": attaches, **(_group_fields() if table else {})}
 
 
 ATTACH_HELP = "`residual` is what SAEs trained inside the model read; it doubles the size on disk."
@@ -79,28 +95,59 @@ def _import_fields() -> dict:
         "images": st.text_input("Folder of the pictures (optional)"),
         "texts": st.text_input("Embeddings of known prompts (optional, .npy)"),
         "text_table": st.text_input("Table of known prompts (optional, column prompt)"),
+        "array": st.text_input("Name of the array (optional)", help="Where the file holds several"),
+        **_group_fields(),
     }
 
 
-def _build(way: str, source: str, table: Path | None, out: Path, said: dict, more: dict) -> None:
+def _group_fields() -> dict:
+    """What to do with the groups of a table: columns to join by spelling, numbers to put into bins."""
+    join = st.text_input("Join groups that differ in spelling alone (columns, with commas)", placeholder="gender")
+    bins = st.text_input("Bins of numbers", placeholder="age=18,30,50", help="Several with semicolons")
+    return {"join": join, "bins": bins}
+
+
+def _regroup(more: dict) -> "Regroup":
+    from core.tables import Regroup, parse_bins
+
+    join = [column.strip() for column in more.get("join", "").split(",") if column.strip()]
+    return Regroup(tuple(join), tuple(parse_bins(one) for one in more.get("bins", "").split(";") if one.strip()))
+
+
+def _build(way: str, source: str, table: Path | None, out: Path, about: dict, more: dict) -> "Gallery":
     from core.datasets import items_of
     from core.gallery import build_gallery
 
-    items = items_of(way, _given(source, "what the gallery is made from"), table, **said)
+    regroup = _regroup(more)
+    items = items_of(way, _given(source, "what the gallery is made from"), table, **about)
+    regroup.applied(items.frame, items.source)  # before a model is loaded
     model = cache.current_backbone()
     with jobs.progress("Embedding") as report:
-        build_gallery(items, model, out, attaches=more["attaches"], progress=report)
+        return build_gallery(items, model, out, attaches=more["attaches"], regroup=regroup, progress=report)
 
 
-def _import(source: str, table: Path | None, out: Path, said: dict, more: dict) -> None:
+def _import(source: str, table: Path | None, out: Path, about: dict, more: dict) -> "Gallery":
     from core.gallery import import_gallery
 
     if table is None:
         raise InputError("no table was given; embeddings need one row of a table each: file or id, then attributes")
-    paths = {name: Path(more[name]).expanduser() if more[name] else None for name in ("images", "texts", "text_table")}
+    images, texts, text_table = (
+        Path(more[name]).expanduser() if more[name] else None for name in ("images", "texts", "text_table")
+    )
     with jobs.progress("Importing") as report:
-        embeddings = _given(source, "the embeddings")
-        import_gallery(embeddings, table, model_name=more["model_name"], out=out, progress=report, **paths, **said)
+        return import_gallery(
+            _given(source, "the embeddings"),
+            table,
+            model_name=more["model_name"],
+            out=out,
+            progress=report,
+            images=images,
+            texts=texts,
+            text_table=text_table,
+            array=more["array"].strip() or None,
+            regroup=_regroup(more),
+            **about,
+        )
 
 
 def _given(path: str, what: str) -> Path:
@@ -117,7 +164,7 @@ def new_folder(kind: str, name: str) -> Path:
 
 
 @contextmanager
-def _table(path: str, file) -> Iterator[Path | None]:
+def _table(path: str, file: "UploadedFile | None") -> Iterator[Path | None]:
     """The attribute table as a path; an uploaded one lies in a temporary folder while it is read."""
     if file is None:
         yield Path(path.strip()).expanduser() if path.strip() else None

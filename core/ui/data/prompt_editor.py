@@ -10,9 +10,12 @@ from core.config import InputError, digest_of
 from core.prompts import CLOSED, OPEN, GroupTexts, PromptBook, PromptList, shipped_book, shipped_lists
 from core.prompts.files import texts_of
 from core.ui.parts import frame
+from core.ui.parts.switches import switch
 from core.ui.session import cache
-from core.ui.session.state import AppState, bind, get_state
+from core.ui.session.choices import Choice
+from core.ui.session.state import AppState, get_state
 
+PART = Choice("prompt-part", "diverse")
 PARTS = {
     "diverse": "Everyday scenes",
     "groups": "Groups",
@@ -35,16 +38,7 @@ def editor() -> None:
     """One part of the prompt sets at a time: its lines, then a file in or out."""
     state, shipped = get_state(), _shipped()
     book: PromptBook = state.prompts or shipped
-    if state.filters.get("prompt-part") not in PARTS:
-        state.set_filter("prompt-part", "diverse")
-    part = st.segmented_control(
-        "Part",
-        PARTS,
-        format_func=PARTS.get,
-        required=True,
-        label_visibility="collapsed",
-        **bind("filters", "prompt-part"),
-    )
+    part = switch(state, "Part", PART, PARTS)
     st.caption(WHAT[part])
     left, right = st.columns([2, 1], gap="medium")
     with left:
@@ -89,15 +83,15 @@ def _groups(state: AppState, book: PromptBook) -> None:
 
 
 def _paraphrases(state: AppState, book: PromptBook) -> None:
-    found = book.paraphrases
+    paraphrases = book.paraphrases
 
     def changed(lines: list[str]) -> PromptBook:
-        value = {**found.to_json(), "templates": lines}
-        return replace(book, paraphrases=type(found).from_json(value, found.name))
+        value = {**paraphrases.to_json(), "templates": lines}
+        return replace(book, paraphrases=type(paraphrases).from_json(value, paraphrases.name))
 
-    _lines("paraphrases", list(found.templates), changed)
+    _lines("paraphrases", list(paraphrases.templates), changed)
     if state.query:
-        st.caption("For the prompt on Compare: " + " · ".join(found.of(state.query)))
+        st.caption("For the prompt on Compare: " + " · ".join(paraphrases.of(state.query)))
 
 
 def _lists(state: AppState, book: PromptBook) -> None:

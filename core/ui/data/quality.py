@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import streamlit as st
 
-from core.config import HALVES, InputError
+from core.config import HALVES, Half, InputError
 from core.ui.data import sae_charts
 from core.ui.parts import provenance
 from core.ui.parts.charts import config
@@ -74,7 +74,7 @@ def compare() -> None:
 
 def _fitting(gallery: "Gallery") -> dict[str, str]:
     """SAEs that read the gallery's items: name or folder -> digest. Folders that cannot be read are passed over."""
-    found, chosen = {}, get_state().saes.get(gallery.side)
+    saes, chosen = {}, get_state().saes.get(gallery.side)
     for name in dict.fromkeys([*([chosen] if chosen else []), *folders.known("saes")]):
         try:
             card = cache.sae_card(name)
@@ -82,11 +82,11 @@ def _fitting(gallery: "Gallery") -> dict[str, str]:
             continue
         other = card.fingerprint is not None and card.fingerprint.side != gallery.side
         if not other and fit.own_side(card, gallery) is None:
-            found[name] = card.digest
-    return found
+            saes[name] = card.digest
+    return saes
 
 
-def _halves(gallery: "Gallery") -> list[str]:
+def _halves(gallery: "Gallery") -> list[Half]:
     """The halves that the gallery has."""
     there = gallery.info()["halves"]
     return [half for half in HALVES if half == "all" or there.get(half)]
@@ -94,18 +94,18 @@ def _halves(gallery: "Gallery") -> list[str]:
 
 def _references(gallery: "Gallery") -> list[str]:
     """Galleries of as many items that another model embedded; whether the items are the same is seen when used."""
-    found = []
+    names = []
     for name in folders.known("galleries"):
         try:
             other = cache.gallery(name)
         except InputError:
             continue
         if other.n == gallery.n and other.fingerprint().weights != gallery.fingerprint().weights:
-            found.append(name)
-    return found
+            names.append(name)
+    return names
 
 
-def _report(gallery: "Gallery", name: str, half: str, reference: str | None) -> "QualityReport":
+def _report(gallery: "Gallery", name: str, half: Half, reference: str | None) -> "QualityReport":
     """The report of one SAE, computed once for what it depends on."""
     from core.neurons.sae_quality import quality_report
 
@@ -212,8 +212,8 @@ def _gaps(report: "QualityReport") -> None:
             "pairs": gap.pairs,
             "sharing": gap.shared_pairs,
             **{
-                f"{name}, {space}": getattr(found, kind).estimate
-                for space, found in (("embeddings", gap.before), ("codes", gap.after))
+                f"{name}, {space}": getattr(similarity, kind).estimate
+                for space, similarity in (("embeddings", gap.before), ("codes", gap.after))
                 for name, kind in (("all pairs", "random"), ("sharing", "shared"))
             },
             "change of the gap": gap.change.estimate,

@@ -14,9 +14,12 @@ from core.ui.parts import frame, grids
 from core.ui.parts.charts import config
 from core.ui.parts.grids import escape as plain
 from core.ui.session import cache, folders
+from core.ui.session.choices import DATA_VIEW, Choice
 from core.ui.session.state import get_state
 
 POLL_SECONDS = 1.0
+POLLED = Choice("polled", False)
+"""Whether the page asks every second; it does so once more after the training ended."""
 WORDS = {
     "running": "is training",
     "pausing": "is pausing at the next step",
@@ -68,11 +71,11 @@ def _live() -> None:
             alt=f"Training at step {points[-1].step:,}: {points[-1].describe()}.",
         )
     _look(job)
-    if not job.active and get_state().filters.get("polled"):
-        get_state().set_filter("polled", None)
+    if not job.active and POLLED.of(get_state()):
+        POLLED.put(get_state(), None)
         st.rerun()  # the last time: from here on nothing changes, so nothing asks
     elif job.active:
-        get_state().set_filter("polled", True)
+        POLLED.put(get_state(), True)
 
 
 def _progress_text(job: Job) -> str:
@@ -127,7 +130,7 @@ def _use(job: Job) -> None:
     state.choose_sae(job.side, str(job.order.out))
     state.notice(f"The SAE {job.order.out.name} is chosen; its codes are stored with the gallery.")
     trainings().dismiss()
-    state.set_filter("data-view", "quality")
+    DATA_VIEW.put(state, "quality")
     st.rerun()
 
 
@@ -152,17 +155,17 @@ def _interrupted() -> None:
     from core.training import forget, interrupted
 
     folder = folders.OWN["saes"]
-    for found in interrupted(folder) if folder.is_dir() else []:
+    for left in interrupted(folder) if folder.is_dir() else []:
         with st.container(border=True, horizontal=True, vertical_alignment="center"):
-            steps = found.plan.get("training", {}).get("steps", 0)
-            st.markdown(f"**{plain(found.out.name)}** was interrupted at step {found.step:,} of {steps:,}")
-            if st.button("Go on", key=f"go-on-{found.out.name}", icon=":material/play_arrow:"):
+            steps = left.plan.get("training", {}).get("steps", 0)
+            st.markdown(f"**{plain(left.out.name)}** was interrupted at step {left.step:,} of {steps:,}")
+            if st.button("Go on", key=f"go-on-{left.out.name}", icon=":material/play_arrow:"):
                 with frame.guard():
-                    trainings().start(_again(found.out, dict(found.plan)), resume=True)
+                    trainings().start(_again(left.out, dict(left.plan)), resume=True)
                     st.rerun()
-            if st.button("Forget it", key=f"forget-{found.out.name}", icon=":material/delete:"):
+            if st.button("Forget it", key=f"forget-{left.out.name}", icon=":material/delete:"):
                 with frame.guard():
-                    forget(found.out)
+                    forget(left.out)
                     st.rerun()
 
 
@@ -206,12 +209,12 @@ def _order() -> None:
         with right:
             batch = st.number_input("Rows per step", 1, 65_536, plan.batch)
         with st.expander("Fine settings"):
-            lr, seed, own = _fine_settings(arch)
+            lr, seed, typed = _fine_settings(arch)
         sent = st.form_submit_button("Train", type="primary", icon=":material/model_training:")
     if sent:
         with frame.guard():
-            own = read_settings(SAES.get(arch).Config, arch, own)
-            shape = sae_config(arch, gallery.fingerprint(attach).d, int(d_sae), int(k), **own)
+            settings = read_settings(SAES.get(arch).Config, arch, typed)
+            shape = sae_config(arch, gallery.fingerprint(attach).d, int(d_sae), int(k), **settings)
             training = TrainingConfig(steps=int(steps), batch=int(batch), lr=lr, seed=int(seed))
             state = get_state()
             order = Order(
@@ -231,10 +234,8 @@ def _fine_settings(arch: str) -> tuple[float | None, int, dict[str, str]]:
     left, middle, right = st.columns(3, gap="medium")
     lr = left.number_input("Peak learning rate", 0.0, 1.0, None, format="%g", placeholder="by the number of neurons")
     seed = middle.number_input("Seed", 0, 1 << 31, 0)
-    own = {}
-    for one, place in zip(own_settings(SAES.get(arch).Config), cycle((right, left, middle)), strict=False):
-        title, choices = one.metadata["title"], one.metadata["choices"]
-        own[one.name] = (
-            place.selectbox(title, choices) if choices else place.text_input(title, key=f"{arch}-{one.name}")
-        )
-    return lr or None, int(seed), {name: text for name, text in own.items() if text.strip()}
+    typed = {}
+    for setting, place in zip(own_settings(SAES.get(arch).Config), cycle((right, left, middle)), strict=False):
+        name, title, choices = setting.name, setting.metadata["title"], setting.metadata["choices"]
+        typed[name] = place.selectbox(title, choices) if choices else place.text_input(title, key=f"{arch}-{name}")
+    return lr or None, int(seed), {name: text for name, text in typed.items() if text.strip()}

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import streamlit as st
 
-from core.config import Attach, Half, InputError
+from core.config import Attach, Half, InputError, Side
 from core.ui.session import cache
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class Job:
     """Why it failed, in one line."""
     began: float = field(default_factory=time.monotonic)
     began_step: int | None = None
-    side: str = "image"
+    side: Side = "image"
 
     @property
     def active(self) -> bool:

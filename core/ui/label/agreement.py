@@ -7,13 +7,15 @@ from core.statistics import Estimate
 from core.ui.label.desk import Desk, guarded_key
 from core.ui.parts import grids
 from core.ui.parts.frame import guard
+from core.ui.parts.switches import switch
 from core.ui.parts.wording import number
 from core.ui.session import label_log, probing
-from core.ui.session.state import bind
+from core.ui.session.choices import Choice
 
 SHOWN = 8
 """Disputed neurons shown at once: with seven pictures each they stay below 60."""
 STRIP = 7
+LEVEL = Choice("agreement-level", "type")
 LEVELS = {"type": "Type", "category": "Type and attribute"}
 CATEGORIES = [(type, detail) for type in TYPES for detail in DETAILS.get(type, (None,))]
 
@@ -21,38 +23,34 @@ CATEGORIES = [(type, detail) for type in TYPES for detail in DETAILS.get(type, (
 def agreement_panel(desk: Desk) -> None:
     """Both coefficients with their intervals, then the disputed neurons with what each rater said."""
     standings = label_log.live(desk.sae).on(desk.gallery)
-    if desk.state.filters.get("agreement-level") not in LEVELS:
-        desk.state.set_filter("agreement-level", "type")
-    level = st.segmented_control(
-        "Agreement on", LEVELS, format_func=LEVELS.get, required=True, **bind("filters", "agreement-level")
-    )
-    found = agreement(standings.values(), by_attribute=level == "category")
-    _coefficients(found)
+    level = switch(desk.state, "Agreement on", LEVEL, LEVELS, shown=True)
+    agreed = agreement(standings.values(), by_attribute=level == "category")
+    _coefficients(agreed)
     st.caption(
-        f"Labels of neurons of **{grids.escape(desk.found.sae.name)}** on **{grids.escape(desk.found.gallery.name)}**. "
+        f"Labels of neurons of **{grids.escape(desk.probe.sae.name)}** on **{grids.escape(desk.probe.gallery.name)}**. "
         "1 is perfect agreement, 0 is what chance gives; intervals (95 %) over resampled neurons. Decisions take no "
         "part."
     )
     if not desk.rater:
         st.info("Type your name under Label to see what others said and to decide.")
         return
-    own = {j: s for j, s in standings.items() if s.disputed and desk.rater in s.labels}
-    hidden = sum(s.disputed for s in standings.values()) - len(own)
-    st.markdown(f"**Disputed** :small[:gray[{len(own)} that you have labelled too]]")
+    judged = {j: s for j, s in standings.items() if s.disputed and desk.rater in s.labels}
+    hidden = sum(s.disputed for s in standings.values()) - len(judged)
+    st.markdown(f"**Disputed** :small[:gray[{len(judged)} that you have labelled too]]")
     if hidden:
         st.caption(f"{hidden} more are disputed among others; label them first, so that you judge for yourself.")
-    for neuron, standing in list(own.items())[:SHOWN]:
+    for neuron, standing in list(judged.items())[:SHOWN]:
         with guard():
             _disputed(desk, neuron, standing)
 
 
-def _coefficients(found: Agreement) -> None:
+def _coefficients(agreed: Agreement) -> None:
     raters, kappa, alpha = st.columns(3)
-    names = ", ".join(found.raters) or "nobody yet"
-    raters.metric("Neurons with two labels or more", f"{found.items:,}", help=f"Raters: {names}")
+    names = ", ".join(agreed.raters) or "nobody yet"
+    raters.metric("Neurons with two labels or more", f"{agreed.items:,}", help=f"Raters: {names}")
     for place, name, e in (
-        (kappa, "Cohen's κ", found.cohen_kappa),
-        (alpha, "Krippendorff's α", found.krippendorff_alpha),
+        (kappa, "Cohen's κ", agreed.cohen_kappa),
+        (alpha, "Krippendorff's α", agreed.krippendorff_alpha),
     ):
         place.metric(name, "–" if e.estimate is None else number(e.estimate))
         place.caption(_beside(e))
@@ -68,13 +66,13 @@ def _beside(e: Estimate) -> str:
 def _disputed(desk: Desk, neuron: int, standing: Standing) -> None:
     """One neuron with its pictures, the labels, and the way to settle it."""
     with st.container(border=True, gap="xsmall"):
-        said = "; ".join(
+        labels = "; ".join(
             f"{grids.escape(rater)}: **{label.category}**" + (f" “{grids.escape(label.text)}”" if label.text else "")
             for rater, label in standing.labels.items()
         )
-        st.markdown(f"**{neuron}** :small[{said}]")
-        top = probing.shown_evidence(desk.found, neuron).top.rows[:STRIP]
-        grids.strip(desk.found.gallery, map(int, top), f"disputed-{neuron}", f"neuron {neuron}", width=52)
+        st.markdown(f"**{neuron}** :small[{labels}]")
+        top = probing.shown_examples(desk.probe, neuron).top.rows[:STRIP]
+        grids.strip(desk.probe.gallery, map(int, top), f"disputed-{neuron}", f"neuron {neuron}", width=52)
         options = [f"{type}: {detail}" if detail else type for type, detail in CATEGORIES]
         with st.container(horizontal=True, vertical_alignment="bottom"):
             chosen = st.selectbox("Decide", options, index=None, key=f"decide-{neuron}", label_visibility="collapsed")

@@ -11,6 +11,7 @@ import numpy as np
 from core.config import InputError, Side
 from core.labelling import LabelEvent, Queue, Standing, last_action, order_neurons, queue_for
 from core.ui.session import cache, label_log, probing
+from core.ui.session.choices import LABEL_TEST, ON_DESK, RATER, Choice
 from core.ui.session.state import AppState, get_state
 
 if TYPE_CHECKING:
@@ -22,26 +23,39 @@ CONFIDENCES = (None, 0.25, 0.5, 0.75, 1.0)
 TESTED = ("social", "context", "artefact")
 """Types that claim to know what the neuron fires on, so that a rater can predict it."""
 
+ORDER = Choice("label-order", "associated")
+TESTING = Choice("label-testing", True)
+"""Whether a prediction test follows each label."""
+TEXT = Choice("label-text", "")
+CONFIDENCE: Choice[float | None] = Choice("label-confidence", None)
+CONFOUND = Choice("label-confound", False)
+"""What a rater adds to the label to come."""
+PRESENTED: Choice[tuple[int, str] | None] = Choice("label-shown", None)
+"""Neuron on the desk, and the id of the event that a key will write about it."""
+LAST: Choice[LabelEvent | None] = Choice("label-last", None)
+SCORE: Choice[dict[str, Any] | None] = Choice("label-score", None)
+"""How well the last test was answered (core.neurons.prediction_score)."""
+
 
 @dataclass(frozen=True)
 class Desk:
     """One rater at one SAE and one gallery."""
 
     state: AppState
-    found: probing.Probe
+    probe: probing.Probe
     side: Side
 
     @property
     def rater(self) -> str:
-        return str(self.state.filters.get("rater") or "")
+        return RATER.of(self.state)
 
     @property
     def sae(self) -> str:
-        return self.found.sae.digest
+        return self.probe.sae.digest
 
     @property
     def gallery(self) -> str:
-        return self.found.gallery.digest
+        return self.probe.gallery.digest
 
     @cached_property
     def standings(self) -> dict[int, Standing]:
@@ -54,35 +68,35 @@ class Desk:
 
     def _order(self) -> list[int]:
         """The order does not move while somebody labels, but for disagreements, which are looked up anew."""
-        order, seed = self.state.filters["label-order"], _seed_of(self.rater)
-        attribute = self.state.attribute_in(self.found.gallery.attributes)
+        order, seed = ORDER.of(self.state), _seed_of(self.rater)
+        attribute = self.state.attribute_in(self.probe.gallery.attributes)
         if order == "disagreements":
             others = {j: _without(s, self.rater) for j, s in self.standings.items()}
-            return order_neurons(probing.living(self.found), order, standings=others)
-        key = [*self.found.parts, attribute, order, seed]
+            return order_neurons(probing.living(self.probe).tolist(), order, standings=others)
+        key = [*self.probe.parts, attribute, order, seed]
         return cache.result("label-order", key, lambda: self._fixed_order(order, attribute, seed))
 
     def _fixed_order(self, order: str, attribute: str | None, seed: int) -> list[int]:
-        strength = None if attribute is None else probing.association(self.found, attribute)
-        return order_neurons(probing.living(self.found), order, strength, seed=seed)
+        strength = None if attribute is None else probing.association(self.probe, attribute).tolist()
+        return order_neurons(probing.living(self.probe).tolist(), order, strength, seed=seed)
 
     @property
     def current(self) -> int | None:
         """The neuron on the desk: one that was asked for or brought back, else the first that waits."""
-        held = self.state.filters.get("label-held")
-        if held is not None and 0 <= held < self.found.sae.sae.config.d_sae:
-            return int(held)
+        laid = ON_DESK.of(self.state)
+        if laid is not None and 0 <= laid < self.probe.sae.sae.config.d_sae:
+            return laid
         return next(iter(self.queue.waiting), None)
 
     @property
     def last(self) -> LabelEvent | None:
         """This rater's newest label or skip here."""
-        return self.state.filters.get("label-last")
+        return LAST.of(self.state)
 
     @property
     def test(self) -> "PredictionTest | None":
         """The prediction test that waits to be answered."""
-        return self.state.filters.get("label-test")
+        return LABEL_TEST.of(self.state)
 
     # -- what a key does ----------------------------------------------------------------------------------------------
 
@@ -92,7 +106,6 @@ class Desk:
         Only the neuron on the desk can be labelled: a press that was under way when the next one came does nothing,
         and a repeated one adds nothing, because the id belongs to what was shown.
         """
-        filters = self.state.filters
         if not self._on_desk(neuron):
             return
         entry = self._event(
@@ -101,12 +114,12 @@ class Desk:
             id=presented(self.state, neuron),
             type=type,
             attribute=attribute,
-            text=str(filters.get("label-text") or ""),
-            confidence=filters.get("label-confidence"),
-            confound=bool(filters.get("label-confound")),
+            text=TEXT.of(self.state),
+            confidence=CONFIDENCE.of(self.state),
+            confound=CONFOUND.of(self.state),
         )
         self._write(entry)
-        if filters.get("label-testing") and type in TESTED:
+        if TESTING.of(self.state) and type in TESTED:
             self.begin_test(neuron)
 
     def skip(self, neuron: int) -> None:
@@ -119,20 +132,22 @@ class Desk:
         """Take back the newest label or skip and bring its neuron back; the log keeps both."""
         entry = last_action(label_log.live(self.sae).events(self.gallery), self.rater)
         if entry is None:
-            return self.state.notice("There is nothing of yours to take back on this gallery.")
+            self.state.notice("There is nothing of yours to take back on this gallery.")
+            return
         label_log.log().add(self._event(entry.neuron, "retract", about=entry.id))
         self._clear(held=entry.neuron)
-        for name in ("text", "confidence", "confound"):
-            self.state.set_filter(f"label-{name}", getattr(entry, name) or None)
+        TEXT.put(self.state, entry.text)
+        CONFIDENCE.put(self.state, entry.confidence)
+        CONFOUND.put(self.state, entry.confound)
 
     def begin_test(self, neuron: int) -> None:
         """Ask for predictions on items of the neuron that were not shown; says so where there are too few."""
         from core.neurons import prediction_test
 
-        shown = probing.shown_evidence(self.found, neuron, EACH)
+        shown = probing.shown_examples(self.probe, neuron, EACH)
         seen = np.concatenate([part.rows for part in (shown.top, shown.middle, shown.firing, shown.silent)])
-        drawn = prediction_test(self.found.codes.csc, neuron, seen, self.found.rows, seed=secret_seed())
-        self.state.set_filter("label-test", drawn)
+        drawn = prediction_test(self.probe.codes.csc, neuron, seen, self.probe.rows, seed=secret_seed())
+        LABEL_TEST.put(self.state, drawn)
 
     def finish_test(self, grades: list[int]) -> None:
         """Store how well the predictions were, beside the label that they belong to."""
@@ -140,14 +155,14 @@ class Desk:
 
         test = self.test
         label = None if test is None else self.own_label(test.neuron)
-        self.state.set_filter("label-test", None)
+        LABEL_TEST.put(self.state, None)
         if test is None or label is None:
             return
         score = prediction_score(test.fires, grades)
-        items = self.found.gallery.item_ids(np.array(test.rows))
+        items = self.probe.gallery.item_ids(np.array(test.rows))
         score |= {"items": items, "grades": list(grades), "fires": list(test.fires)}
         label_log.log().add(self._event(test.neuron, "prediction", about=label.id, score=score))
-        self.state.set_filter("label-score", (test.neuron, score))
+        SCORE.put(self.state, score)
 
     def own_label(self, neuron: int) -> LabelEvent | None:
         standing = label_log.live(self.sae).on(self.gallery).get(neuron)
@@ -167,28 +182,26 @@ class Desk:
     def _write(self, entry: LabelEvent) -> None:
         label_log.log().add(entry)
         self._clear()
-        self.state.set_filter("label-last", entry)
+        LAST.put(self.state, entry)
 
     def _clear(self, held: int | None = None) -> None:
         """An empty desk for the next neuron."""
-        for name in ("text", "confidence", "confound", "shown", "last", "test", "score"):
-            self.state.set_filter(f"label-{name}", None)
-        self.state.set_filter("label-held", held)
+        for choice in (TEXT, CONFIDENCE, CONFOUND, PRESENTED, LAST, LABEL_TEST, SCORE):
+            choice.put(self.state, None)
+        ON_DESK.put(self.state, held)
 
 
 def desk_of(state: AppState, side: Side) -> Desk:
     """The desk of this session; InputError where there are no codes to look at."""
-    state.filters.setdefault("label-order", "associated")
-    state.filters.setdefault("label-testing", True)
-    return Desk(state, probing.probe(state, side), side)
+    return Desk(state, probing.probe_of(state, side), side)
 
 
 def presented(state: AppState, neuron: int) -> str:
     """Id of the event that a key will write about the neuron on the desk: new whenever another one is laid there."""
-    shown = state.filters.get("label-shown")
+    shown = PRESENTED.of(state)
     if shown is None or shown[0] != neuron:
         shown = (neuron, uuid.uuid4().hex)
-        state.set_filter("label-shown", shown)
+        PRESENTED.put(state, shown)
     return shown[1]
 
 
@@ -202,8 +215,8 @@ def guarded_key(action: Any, *args: Any) -> None:
 
 def turn_confidence(state: AppState, step: int) -> None:
     """One step up or down, and not told below the lowest."""
-    at = CONFIDENCES.index(state.filters.get("label-confidence"))
-    state.set_filter("label-confidence", CONFIDENCES[min(max(at + step, 0), len(CONFIDENCES) - 1)])
+    at = CONFIDENCES.index(CONFIDENCE.of(state))
+    CONFIDENCE.put(state, CONFIDENCES[min(max(at + step, 0), len(CONFIDENCES) - 1)])
 
 
 def secret_seed() -> int:

@@ -6,14 +6,29 @@ from core.config import InputError
 from core.labelling import DETAILS, ORDERS, LabelEvent
 from core.neurons import Shown
 from core.ui.label.agreement import agreement_panel
-from core.ui.label.desk import EACH, TESTED, Desk, desk_of, guarded_key, turn_confidence
+from core.ui.label.desk import (
+    CONFIDENCE,
+    CONFOUND,
+    EACH,
+    ORDER,
+    SCORE,
+    TESTED,
+    TESTING,
+    TEXT,
+    Desk,
+    desk_of,
+    guarded_key,
+    turn_confidence,
+)
 from core.ui.label.keys import listen, prediction_board
 from core.ui.label.sets import sets_panel
 from core.ui.parts import answers, grids, sides
 from core.ui.parts.frame import guarded
+from core.ui.parts.switches import switch
 from core.ui.parts.wording import percent
 from core.ui.session import probing
-from core.ui.session.state import AppState, bind, get_state
+from core.ui.session.choices import LABEL_TEST, LABEL_VIEW, RATER, Choice
+from core.ui.session.state import AppState, get_state
 
 VIEWS = {"label": "Label", "agreement": "Agreement", "sets": "Sets & files"}
 ORDER_NAMES = {
@@ -24,10 +39,12 @@ ORDER_NAMES = {
 SIZE = 62
 """Pixels of a picture: four grids of two rows on a projector, with the keys in view."""
 SHORT = {"other": "Other social", "race appearance": "Race app."}
-TESTING = (
+TESTING_HELP = (
     "After each label, twelve items that you have not seen: say on which the neuron fires. How well you can is stored "
     "with your label. With this off, the key P tests your last label."
 )
+ANSWERS_OF: Choice[int | None] = Choice("label-answers", None)
+"""Neuron on the desk of which the gallery's labels are told, because somebody asked."""
 NAME_FIELD = "choice-filters-rater"
 KEYS: tuple[tuple[str, str, str | None, str], ...] = (
     *(
@@ -56,17 +73,8 @@ def label_page() -> None:
     if side is None:
         return
     sides.open_probe(state, side)
-    if state.filters.get("label-view") not in VIEWS:
-        state.set_filter("label-view", "label")
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-        view = st.segmented_control(
-            "Show",
-            VIEWS,
-            format_func=VIEWS.get,
-            label_visibility="collapsed",
-            required=True,
-            **bind("filters", "label-view"),
-        )
+        view = switch(state, "Show", LABEL_VIEW, VIEWS)
         sides.side_switch(state, side)
     desk = desk_of(state, side)
     if view == "agreement":
@@ -111,25 +119,23 @@ def _head(desk: Desk, title: str, about: str = "") -> None:
         st.markdown(f"### {title}" + (f" :small[:gray[{about}]]" if about else ""), width="content")
         st.space("stretch")
         st.markdown(f":small[**{queue.done:,} of {queue.total:,}** labelled]", width="content")
-        order = desk.state.filters["label-order"]
+        order = ORDER.of(desk.state)
         after = ORDERS[(ORDERS.index(order) + 1) % len(ORDERS)]
-        change = {"on_click": desk.state.set_filter, "args": ("label-order", after)}
-        st.button(with_key(ORDER_NAMES[order], "O"), key="label-order", **change)
+        st.button(with_key(ORDER_NAMES[order], "O"), key="label-order", on_click=ORDER.put, args=(desk.state, after))
         with st.popover(grids.escape(desk.rater), icon=":material/tune:"):
             _name(desk.state)
 
 
 def _name(state: AppState) -> None:
     """Who labels. Nothing else sits in the closed popover: what a key changes must not have a second widget there."""
-    state.filters.setdefault("rater", "")
-    st.text_input("Your name", placeholder="as it stands in the log", max_chars=100, **bind("filters", "rater"))
+    st.text_input("Your name", placeholder="as it stands in the log", max_chars=100, **RATER.mirrored(state))
 
 
 # -- one neuron -------------------------------------------------------------------------------------------------------
 
 
 def _neuron(desk: Desk, neuron: int) -> None:
-    found, shown = desk.found, probing.shown_evidence(desk.found, neuron, EACH)
+    probe, shown = desk.probe, probing.shown_examples(desk.probe, neuron, EACH)
     share = percent(shown.n_firing / shown.n)
     _head(desk, f"Neuron {neuron}", f"fires on {shown.n_firing:,} of {shown.n:,} items ({share})")
     _type_keys(desk, neuron)
@@ -142,38 +148,38 @@ def _neuron(desk: Desk, neuron: int) -> None:
     ):
         for column, (title, part, key) in zip(st.columns(2, gap="medium"), pair, strict=True):
             with column:
-                _items(found, title, part, key)
+                _items(probe, title, part, key)
 
 
 def _known_key(desk: Desk, neuron: int) -> None:
     """The eye judges the pictures first: what the gallery's labels say comes when it is asked for, neuron by neuron."""
-    shown = desk.state.filters.get("label-answers") == neuron
+    shown = ANSWERS_OF.of(desk.state) == neuron
     st.button(
         with_key("Answers to", "A"),
         key=f"label-{neuron}-answers",
         type="primary" if shown else "secondary",
         help="What it answers to by the gallery's labels; judge the pictures first",
-        on_click=desk.state.set_filter,
-        args=("label-answers", None if shown else neuron),
+        on_click=ANSWERS_OF.put,
+        args=(desk.state, None if shown else neuron),
     )
 
 
 def _known(desk: Desk, neuron: int) -> None:
     """What the gallery's labels say about the neuron on the desk, where it was asked for."""
-    if desk.state.filters.get("label-answers") != neuron:
+    if ANSWERS_OF.of(desk.state) != neuron:
         return
-    attribute = desk.state.attribute_in(desk.found.gallery.attributes)
+    attribute = desk.state.attribute_in(desk.probe.gallery.attributes)
     lines = [
-        answers.said(desk.found, neuron, attribute) + answers.most_often(desk.found, neuron, attribute),
-        answers.others(desk.found, neuron),
+        answers.said(desk.probe, neuron, attribute) + answers.most_often(desk.probe, neuron, attribute),
+        answers.others(desk.probe, neuron),
     ]
     st.markdown("  \n".join(f":small[{line}]" for line in lines if line))
 
 
-def _items(found: probing.Probe, title: str, shown: Shown, key: str) -> None:
+def _items(probe: probing.Probe, title: str, shown: Shown, key: str) -> None:
     st.markdown(f":small[**{title}**]")
     captions = [f"{value:.2f}" for value in shown.values]
-    grids.grid(grids.tiles(found.gallery, map(int, shown.rows), captions), f"label-{key}", SIZE, "No such item.")
+    grids.grid(grids.tiles(probe.gallery, map(int, shown.rows), captions), f"label-{key}", SIZE, "No such item.")
 
 
 def _type_keys(desk: Desk, neuron: int) -> None:
@@ -193,8 +199,7 @@ def _type_keys(desk: Desk, neuron: int) -> None:
 def _said_keys(desk: Desk, neuron: int) -> None:
     """Free text, confidence and confound flag of the label to come; skip and undo."""
     state = desk.state
-    confidence, confound = state.filters.get("label-confidence"), bool(state.filters.get("label-confound"))
-    state.filters.setdefault("label-text", "")
+    confidence, confound = CONFIDENCE.of(state), CONFOUND.of(state)
     with st.container(horizontal=True, gap="xsmall", vertical_alignment="center", key="label-said"):
         # A field of its own for every neuron: what was typed for one is never taken for the next.
         st.text_input(
@@ -203,11 +208,10 @@ def _said_keys(desk: Desk, neuron: int) -> None:
             label_visibility="collapsed",
             max_chars=2000,
             width=200,
-            **bind("filters", "label-text", key=f"label-{neuron}-text"),
+            **TEXT.mirrored(state, f"label-{neuron}-text"),
         )
-        turn = {"on_click": turn_confidence}
-        st.button(with_key("Less", "J"), key="label-less", args=(state, -1), **turn)
-        st.button(with_key("More", "K"), key="label-more", args=(state, 1), **turn)
+        st.button(with_key("Less", "J"), key="label-less", on_click=turn_confidence, args=(state, -1))
+        st.button(with_key("More", "K"), key="label-more", on_click=turn_confidence, args=(state, 1))
         sure = "not told" if confidence is None else percent(confidence)
         st.markdown(f":small[sure: **{sure}**]", width="content")
         st.button(
@@ -215,19 +219,19 @@ def _said_keys(desk: Desk, neuron: int) -> None:
             key="label-confound",
             type="primary" if confound else "secondary",
             help="Something that goes with the group may explain it: hair, make-up, background",
-            on_click=state.set_filter,
-            args=("label-confound", not confound or None),
+            on_click=CONFOUND.put,
+            args=(state, not confound),
         )
-        act = {"on_click": guarded_key}
-        st.button(with_key("Skip", "S"), key=f"label-{neuron}-skip", args=(desk.skip, neuron), **act)
-        st.button(with_key("Undo", "Z"), key="label-undo", args=(desk.undo,), **act)
-        testing = bool(state.filters.get("label-testing"))
+        skip, undo = with_key("Skip", "S"), with_key("Undo", "Z")
+        st.button(skip, key=f"label-{neuron}-skip", on_click=guarded_key, args=(desk.skip, neuron))
+        st.button(undo, key="label-undo", on_click=guarded_key, args=(desk.undo,))
+        testing = TESTING.of(state)
         st.button(
             with_key("Tests: on" if testing else "Tests: off", "X"),
             key="label-testing",
-            help=TESTING,
-            on_click=state.set_filter,
-            args=("label-testing", not testing),
+            help=TESTING_HELP,
+            on_click=TESTING.put,
+            args=(state, not testing),
         )
 
 
@@ -244,10 +248,10 @@ def _last(desk: Desk) -> None:
     if entry.kind == "skip":
         st.caption(f"Neuron {entry.neuron} comes again at the end.")
         return
-    others = {n: said for n, said in desk.standings[entry.neuron].labels.items() if n != desk.rater}
-    listed = "; ".join(f"{grids.escape(name)}: {said.category}" for name, said in others.items())
-    score = desk.state.filters.get("label-score")
-    tested = f" You predicted its items with AUC {score[1]['auc']:.2f}." if score else ""
+    others = {n: judged for n, judged in desk.standings[entry.neuron].labels.items() if n != desk.rater}
+    listed = "; ".join(f"{grids.escape(name)}: {judged.category}" for name, judged in others.items())
+    score = SCORE.of(desk.state)
+    tested = f" You predicted its items with AUC {score['auc']:.2f}." if score else ""
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         st.markdown(
             f":small[Neuron {entry.neuron}: you said **{entry.category}**.{tested} "
@@ -271,12 +275,12 @@ def _test(desk: Desk) -> None:
     test = desk.test
     assert test is not None
     label = desk.last
-    said = f"{label.category}" + (f", “{label.text}”" if label and label.text else "") if label else ""
-    about = f"you said {grids.escape(said)}; {len(test.rows)} items that you have not seen"
+    words = f"{label.category}" + (f", “{label.text}”" if label and label.text else "") if label else ""
+    about = f"you said {grids.escape(words)}; {len(test.rows)} items that you have not seen"
     _head(desk, f"Does neuron {test.neuron} fire?", about)
     st.caption("Keys: 1 surely not · 2 rather not · 3 rather yes · 4 surely · Backspace one back · Esc without a test.")
-    tiles = grids.tiles(desk.found.gallery, test.rows, [""] * len(test.rows))
+    tiles = grids.tiles(desk.probe.gallery, test.rows, [""] * len(test.rows))
     grades = prediction_board(f"{test.neuron}-{desk.last.id if desk.last else ''}", tiles)
     if grades is not None:
-        guarded_key(desk.finish_test, grades) if grades else desk.state.set_filter("label-test", None)
+        guarded_key(desk.finish_test, grades) if grades else LABEL_TEST.put(desk.state, None)
         st.rerun(scope="fragment")

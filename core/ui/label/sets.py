@@ -11,6 +11,7 @@ from core.ui.label.desk import Desk
 from core.ui.parts import grids
 from core.ui.parts.frame import guard
 from core.ui.session import cache, folders, label_log, links
+from core.ui.session.choices import SWITCH_SIDE
 from core.ui.session.state import AppState
 
 ANY = "any"
@@ -32,20 +33,20 @@ def _make(desk: Desk) -> None:
     type = st.selectbox("Type", TYPES, key="set-type")
     attribute = st.selectbox("Attribute", [ANY, *DETAILS.get(type, ())], key="set-attribute")
     least = int(st.number_input("Raters who must say so", 1, 20, value=2, key="set-least"))
-    said = None if attribute == ANY else attribute
+    detail = None if attribute == ANY else attribute
     standings = list(label_log.live(desk.sae).on(desk.gallery).values())
-    neurons = agreed_neurons(standings, type, said, least)
-    st.caption(f"{len(neurons)} neurons: {rule_text(type, said, least)}.")
-    suggested = f"{said or type}, agreed by {least}"
+    neurons = agreed_neurons(standings, type, detail, least)
+    st.caption(f"{len(neurons)} neurons: {rule_text(type, detail, least)}.")
+    suggested = f"{detail or type}, agreed by {least}"
     name = st.text_input("Name", suggested, key=f"set-name-{suggested}", max_chars=100)
     if st.button("Keep this set", type="primary", disabled=not neurons, icon=":material/bookmark_add:"):
-        rule = rule_text(type, said, least)
+        rule = rule_text(type, detail, least)
         label_log.log().save_set(LabelSet(name, desk.sae, neurons, rule, by=desk.rater, gallery=desk.gallery))
 
 
 def _kept(desk: Desk) -> None:
     kept = label_log.log().sets(desk.sae)
-    st.markdown(f"**Sets of {grids.escape(desk.found.sae.name)}**")
+    st.markdown(f"**Sets of {grids.escape(desk.probe.sae.name)}**")
     if not kept:
         st.caption("None yet.")
     for made in reversed(kept):
@@ -63,7 +64,7 @@ def _kept(desk: Desk) -> None:
 def use(state: AppState, desk: Desk, made: LabelSet) -> None:
     """Make the set the edit of its side."""
     state.set_edit(desk.side, Edit(made.neurons))
-    state.set_filter("switch-side", desk.side)
+    SWITCH_SIDE.put(state, desk.side)
     state.notice(f"Switched off: {grids.escape(made.name)}, version {made.version} (`{made.digest[:12]}`).")
 
 
@@ -86,9 +87,9 @@ def _files(desk: Desk) -> None:
             )
     given = st.file_uploader("Add labels from a file", ["csv", "json"], key="label-file")
     if given is not None and st.button("Add these labels", icon=":material/upload:"):
-        text = given.getvalue().decode("utf-8-sig", errors="replace")
+        content = given.getvalue().decode("utf-8-sig", errors="replace")
         read = parse_csv if given.name.lower().endswith(".csv") else parse_json
-        entries = read(text, given.name)
+        entries = read(content, given.name)
         added = label_log.log().extend(entries)
         st.info(f"{added:,} of {len(entries):,} events added; the others were there already.")
 
@@ -104,18 +105,24 @@ def _other_saes(desk: Desk) -> None:
     if other is None:
         return
     theirs = cache.sae(other)
-    mine, its = desk.found.sae.fingerprint, theirs.fingerprint
+    mine, its = desk.probe.sae.fingerprint, theirs.fingerprint
     if mine is None or its is None or mine != its:
         raise InputError(f"{theirs.name} was made for other embeddings: directions of the two cannot be compared.")
-    said = {s.neuron: s for s in label_log.live(theirs.digest).everywhere() if s.labels}
-    if not said:
+    labelled = {s.neuron: s for s in label_log.live(theirs.digest).everywhere() if s.labels}
+    if not labelled:
         st.caption(f"No neuron of {grids.escape(theirs.name)} is labelled in this log.")
         return
-    decoders = [file.sae.W_dec.detach().cpu().numpy() for file in (theirs, desk.found.sae)]
-    matches = match_neurons(*decoders, sorted(said))
+    decoder, own_decoder = (file.sae.W_dec.detach().cpu().numpy() for file in (theirs, desk.probe.sae))
+    matches = match_neurons(decoder, own_decoder, sorted(labelled))
     st.dataframe(
         [
-            {"theirs": m.theirs, "said": said[m.theirs].said, "ours": m.ours, "cosine": m.cosine, "mutual": m.mutual}
+            {
+                "theirs": m.theirs,
+                "said": labelled[m.theirs].said,
+                "ours": m.ours,
+                "cosine": m.cosine,
+                "mutual": m.mutual,
+            }
             for m in matches
         ],
         hide_index=True,
@@ -129,6 +136,6 @@ def _other_saes(desk: Desk) -> None:
         f"{grids.escape(desk.rater or 'you')}”, with the cosine, and never as yours."
     )
     if st.button("Add these as guesses", disabled=not sure or not desk.rater):
-        labels = {m.theirs: next(iter(said[m.theirs].labels.values())) for m in sure}
+        labels = {m.theirs: next(iter(labelled[m.theirs].labels.values())) for m in sure}
         made = guesses(labels, sure, desk.sae, desk.rater, desk.gallery)
         st.info(f"{label_log.log().extend(made)} guesses added.")

@@ -67,11 +67,11 @@ def activation_histogram(edges: Sequence[float], shares: Mapping[str, Sequence[f
         layout[f"xaxis{axis}"] = _along(axis, column, columns, last)
         layout[f"yaxis{axis}"] = _upwards(axis, row, rows)
         layout["annotations"].append(_above(axis, f"{group}, fires on {percent(sum(values))}"))
-        said = f"{group}: activation %{{x:.2f}}, %{{y:.1%}} of the group<extra></extra>"
+        pointed = f"{group}: activation %{{x:.2f}}, %{{y:.1%}} of the group<extra></extra>"
         place = {"xaxis": f"x{axis}", "yaxis": f"y{axis}"}
         mark = {"color": AFTER, "opacity": 0.75}
         bars.append({"type": "bar", "x": middles, "y": list(values), "width": width, "marker": mark, **place})
-        bars[-1]["hovertemplate"] = said
+        bars[-1]["hovertemplate"] = pointed
     return go.Figure({"data": bars, "layout": layout})
 
 

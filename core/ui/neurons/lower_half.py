@@ -1,34 +1,41 @@
 """The lower half of a neuron's page: what is said about it, what switching it off does, and how it is elsewhere."""
 
+from collections.abc import Mapping
+
 import streamlit as st
 
 from core.config import InputError, Side
+from core.statistics import Estimate
 from core.ui.neurons import facts, firing_charts, map_charts
 from core.ui.parts import charts, grids, provenance
 from core.ui.parts.frame import guard, guarded
 from core.ui.parts.wording import change, number, percent, value
 from core.ui.session import cache, probing
+from core.ui.session.choices import RATER, Choice
 from core.ui.session.jobs import progress
 from core.ui.session.prompts import suggestions
-from core.ui.session.state import AppState, bind, get_state
+from core.ui.session.state import AppState, get_state
 
 PROMPTS = 8
 """Prompts of the gallery that are tried first."""
 LONGEST_LIST = 40
+ASKED_OFF: Choice[tuple[Side, int] | None] = Choice("off-asked", None)
+"""Side and number of the neuron that is to be switched off for the list of prompts."""
+REFERENCE = Choice("reference", "none")
 OTHER = 6
 """Items of each grid of the other gallery: with the four grids above they stay below 60."""
 
 
-def said_line(state: AppState, found: probing.Probe, neuron: int) -> str:
+def said_line(state: AppState, probe: probing.Probe, neuron: int) -> str:
     """Monosemanticity, and what raters say, unless this session's rater still has to label it blind. Markdown."""
     parts = []
-    mono = facts.monosemanticity(found, neuron)
+    mono = facts.monosemanticity(probe, neuron)
     if mono is not None and mono[0] == mono[0]:
         parts.append(f"Monosemanticity **{mono[0]:.3f}** (a neuron that says nothing: {mono[1]:.3f}).")
-    standing = facts.standing(found, neuron)
+    standing = facts.standing(probe, neuron)
     if standing is None or not (standing.labels or standing.decision):
         return " ".join(parts)
-    rater = state.filters.get("rater")
+    rater = RATER.of(state)
     if rater and rater not in standing.labels:
         return " ".join([*parts, f"Labelled by {len(standing.labels)}: hidden until you have labelled it."])
     decided = ", decided" if standing.decision else f", {len(standing.labels)} raters"
@@ -38,7 +45,7 @@ def said_line(state: AppState, found: probing.Probe, neuron: int) -> str:
     return " ".join([*parts, f"Labelled **{standing.said or 'in different ways'}**{decided}{tested}{confound}."])
 
 
-def switched_off(state: AppState, found: probing.Probe, side: Side, neuron: int, attribute: str | None) -> None:
+def switched_off(state: AppState, probe: probing.Probe, side: Side, neuron: int, attribute: str | None) -> None:
     """A prompt list before and after this neuron is off, once somebody asks."""
     with st.expander("What switching it off does to a list of prompts", icon=":material/toggle_off:"), guard():
         if attribute is None:
@@ -49,8 +56,8 @@ def switched_off(state: AppState, found: probing.Probe, side: Side, neuron: int,
         with st.form("off-prompts", border=False):
             text = st.text_area("Prompts, one a line", given, height=130, key=f"off-text-{gallery.digest[:8]}")
             if st.form_submit_button("Try them", type="primary"):
-                state.set_filter("off-asked", (side, neuron))
-        if state.filters.get("off-asked") != (side, neuron):
+                ASKED_OFF.put(state, (side, neuron))
+        if ASKED_OFF.of(state) != (side, neuron):
             return
         prompts = list(dict.fromkeys(" ".join(line.split()) for line in text.splitlines() if line.strip()))
         if not 0 < len(prompts) <= LONGEST_LIST:
@@ -58,12 +65,12 @@ def switched_off(state: AppState, found: probing.Probe, side: Side, neuron: int,
         with progress("Ranking") as report:
             results = facts.switched_off(state, side, neuron, attribute, prompts, report)
         lines = ["| Prompt | MaxSkew before | off | change |", "|---|---|---|---|"]
-        for prompt, found_ in results.items():
-            before = found_.before.metrics["max_skew"]
-            if found_.after is None or found_.difference is None:
-                lines.append(f"| {grids.escape(prompt)} | {value(before)} | {grids.escape(found_.reason or '')} | – |")
+        for prompt, ranked in results.items():
+            before = ranked.before.metrics["max_skew"]
+            if ranked.after is None or ranked.difference is None:
+                lines.append(f"| {grids.escape(prompt)} | {value(before)} | {grids.escape(ranked.reason or '')} | – |")
                 continue
-            after, moved = found_.after.metrics["max_skew"], change(found_.difference.metrics["max_skew"])
+            after, moved = ranked.after.metrics["max_skew"], change(ranked.difference.metrics["max_skew"])
             lines.append(f"| {grids.escape(prompt)} | {value(before)} | {value(after)} | {moved} |")
         st.markdown("\n".join(lines))
         first = next(iter(results.values()))
@@ -76,22 +83,21 @@ def switched_off(state: AppState, found: probing.Probe, side: Side, neuron: int,
 
 @st.fragment
 @guarded
-def elsewhere(found: probing.Probe, neuron: int, attribute: str | None) -> None:
+def elsewhere(probe: probing.Probe, neuron: int, attribute: str | None) -> None:
     """The same neuron on another gallery: a gender neuron here may be a hair neuron there."""
     state = get_state()
-    others = facts.references(found)
+    others = facts.references(probe)
     if not others:
         st.caption("No other gallery here holds embeddings that this SAE reads, so it is shown on one gallery only.")
         return
     names = ["none", *others]
-    if state.filters.get("reference") not in names:
-        state.set_filter("reference", "none")
-    chosen = st.selectbox("Also show it on", names, width=320, **bind("filters", "reference"))
+    chosen = REFERENCE.among(state, names)
+    st.selectbox("Also show it on", names, width=320, **REFERENCE.mirrored(state))
     if chosen == "none":
         return
     with progress("Encoding the other gallery") as report:
-        there = facts.elsewhere(found, others[chosen], report)
-    shown = probing.shown_evidence(there, neuron, OTHER)
+        there = facts.elsewhere(probe, others[chosen], report)
+    shown = probing.shown_examples(there, neuron, OTHER)
     st.markdown(
         f"On **{grids.escape(there.gallery.name)}** it fires on {percent(shown.n_firing / shown.n)} of {shown.n:,}."
     )
@@ -103,39 +109,40 @@ def elsewhere(found: probing.Probe, neuron: int, attribute: str | None) -> None:
             tiles = grids.tiles(there.gallery, map(int, part.rows), captions)
             grids.grid(tiles, f"elsewhere-{key}", 69, "No such item there.")
     with right:
-        own = attribute if attribute in there.gallery.attributes else next(iter(there.gallery.attributes), None)
-        if own is None:
+        counted = attribute if attribute in there.gallery.attributes else next(iter(there.gallery.attributes), None)
+        if counted is None:
             st.caption("That gallery has no attribute.")
             return
-        rates = probing.rates(there, neuron, own)
-        st.markdown(f"**How often it fires there** :small[:gray[by {own}]]")
-        words = ", ".join(f"{group} {percent(e.estimate)}" for group, e in rates.items() if e.estimate is not None)
-        provenance.chart(
-            firing_charts.rates(rates),
-            provenance.NARROW,
-            key="elsewhere-rates",
-            config=charts.config(f"neuron-{neuron}-elsewhere"),
-            alt=f"Firing rates there: {words}.",
-        )
+        rates = probing.rates(there, neuron, counted)
+        st.markdown(f"**How often it fires there** :small[:gray[by {counted}]]")
+        rates_chart(rates, "elsewhere-rates", f"neuron-{neuron}-elsewhere", "Firing rates there")
+
+
+def rates_chart(rates: Mapping[str, Estimate], key: str, name: str, what: str) -> None:
+    """How often a neuron fires on each group, drawn; `name` is that of the file that the figure is saved as."""
+    words = ", ".join(f"{group} {percent(e.estimate)}" for group, e in rates.items() if e.estimate is not None)
+    provenance.chart(
+        firing_charts.rates(rates), provenance.NARROW, key=key, config=charts.config(name), alt=f"{what}: {words}."
+    )
 
 
 @st.fragment
 @guarded
-def heat_map(state: AppState, found: probing.Probe, neuron: int) -> None:
+def heat_map(state: AppState, probe: probing.Probe, neuron: int) -> None:
     """Where in one of its strongest pictures the neuron fires, for SAEs of the residual attach point."""
-    if found.gallery.side != "image" or found.sae.attach != "residual" or not found.gallery.has_thumbs:
+    if probe.gallery.side != "image" or probe.sae.attach != "residual" or not probe.gallery.has_thumbs:
         return
-    top = [int(row) for row in probing.shown_evidence(found, neuron).top.rows]
+    top = [int(row) for row in probing.shown_examples(probe, neuron).top.rows]
     if not top:
         return
     with st.expander("Where in a picture it fires", icon=":material/grid_on:"), guard():
-        names = {found.gallery.item_id(row): row for row in top}
+        names = {probe.gallery.item_id(row): row for row in top}
         chosen = st.pills("Picture", list(names), key=f"heat-{neuron}")
         if chosen is None:
             st.caption("Choose one of the pictures it fires on most: each patch of the model is read by itself.")
             return
-        picture = found.gallery.thumb(names[chosen])
-        values = facts.heat(state, found, neuron, picture)
+        picture = probe.gallery.thumb(names[chosen])
+        values = facts.heat(state, probe, neuron, picture)
         least, most = float(values.min()), float(values.max())
         provenance.chart(
             map_charts.heat(picture, values),

@@ -73,10 +73,12 @@ def items(
     figure, of = go.Figure(), np.asarray(groups, dtype=object)
     signs = ("circle", "diamond", "square", "cross", "x", "triangle-up", "pentagon", "hexagon")
     for place, group in enumerate(sorted(set(groups))):
-        own = of == group
-        texts = [f"item {row}<br>{group}" for row in numbers[own]]
+        of_group = of == group
+        texts = [f"item {row}<br>{group}" for row in numbers[of_group]]
         marker = {"size": 6, "opacity": 0.7, "color": HUES[place % len(HUES)], "symbol": signs[place % len(signs)]}
-        figure.add_trace(_scatter(places[own], texts, numbers[own], marker, f"{group} ({int(own.sum()):,})"))
+        figure.add_trace(
+            _scatter(places[of_group], texts, numbers[of_group], marker, f"{group} ({int(of_group.sum()):,})")
+        )
     if len(names):
         marker = {"size": 15, "symbol": "star", "color": UPLOAD, "line": {"width": 1, "color": "#fff"}}
         upload = go.Scatter(x=landed[:, 0], y=landed[:, 1], mode="markers", marker=marker, name="your uploads")

@@ -89,7 +89,7 @@ _card = st.components.v2.component("unskew_map_hover", html=HTML, css=CSS, js=JS
 
 @st.fragment
 @guarded
-def card(found: probing.Probe, kind: str) -> None:
+def card(probe: probing.Probe, kind: str) -> None:
     """A strip of pictures (or captions) beside the pointer; only this runs when it comes to rest on a point.
 
     Parameters
@@ -98,22 +98,22 @@ def card(found: probing.Probe, kind: str) -> None:
     """
     key = f"map-hover-{kind}"
     pointed = st.session_state.get(key, {}).get("pointed")
-    most = found.gallery.n if kind == "items" else found.sae.sae.config.d_sae
+    most = probe.gallery.n if kind == "items" else probe.sae.sae.config.d_sae
     number = pointed if isinstance(pointed, int) and 0 <= pointed < most else None
     data: dict[str, Any] = {"plot": PLOT, "number": number, "title": "", "items": []}
     if number is not None:
-        name = found.gallery.item_id(number) if kind == "items" else str(number)
+        name = probe.gallery.item_id(number) if kind == "items" else str(number)
         data |= {
             "title": f"{'item' if kind == 'items' else 'neuron'} {name}",
-            "items": _items(tiles(found, kind, number)),
+            "items": _items(tiles(probe, kind, number)),
         }
     _card(key=key, data=data, on_pointed_change=lambda: None, height="content")
 
 
-def tiles(found: probing.Probe, kind: str, number: int) -> list[Tile]:
+def tiles(probe: probing.Probe, kind: str, number: int) -> list[Tile]:
     """The item itself, or the items on which the neuron fires most."""
-    rows = [number] if kind == "items" else [int(row) for row in probing.shown_evidence(found, number).top.rows[:MOST]]
-    made = grids.tiles(found.gallery, rows, [""] * len(rows))
+    rows = [number] if kind == "items" else [int(row) for row in probing.shown_examples(probe, number).top.rows[:MOST]]
+    made = grids.tiles(probe.gallery, rows, [""] * len(rows))
     return made if any(tile.picture for tile in made) else made[: MOST // 2]
 
 

@@ -1,6 +1,7 @@
 """The map: neurons that write alike lie together; what is selected is shown with its pictures."""
 
 import numpy as np
+import plotly.graph_objects as go
 import streamlit as st
 
 from core import projection
@@ -10,10 +11,15 @@ from core.ui.neurons import map_charts, map_hover, maps, social
 from core.ui.parts import grids, provenance
 from core.ui.parts.charts import config
 from core.ui.parts.frame import guarded
+from core.ui.parts.switches import switch
 from core.ui.parts.wording import number, percent
 from core.ui.session import probing
-from core.ui.session.state import AppState, bind, get_state
+from core.ui.session.choices import Choice
+from core.ui.session.state import AppState, get_state
 
+KIND = Choice("map-kind", "neurons")
+COLOURED: Choice[str | None] = Choice("map-group", None)
+"""Group by which the points are coloured."""
 KINDS = {"neurons": "Neurons by what they write", "fired": "Neurons by what fires them", "items": "Items"}
 HOW = {
     "neurons": "decoder directions",
@@ -34,41 +40,31 @@ STAGE_NAMES = {
 }
 
 
-def map_panel(found: probing.Probe, side: Side, attribute: str | None) -> None:
+def map_panel(probe: probing.Probe, side: Side, attribute: str | None) -> None:
     """PCA at once, UMAP as soon as it is computed; selections beside."""
     state = get_state()
-    if state.filters.get("map-kind") not in KINDS:
-        state.set_filter("map-kind", "neurons")
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        kind = st.segmented_control(
-            "Map of",
-            KINDS,
-            format_func=KINDS.get,
-            required=True,
-            label_visibility="collapsed",
-            **bind("filters", "map-kind"),
-        )
+        kind = switch(state, "Map of", KIND, KINDS)
         group = None
         if attribute is not None and kind != "items":
-            groups = found.gallery.groups(attribute)
-            if state.filters.get("map-group") not in groups:
-                state.set_filter("map-group", groups[0])
-            group = st.selectbox(
+            groups = probe.gallery.groups(attribute)
+            group = COLOURED.among(state, groups)
+            st.selectbox(
                 "Colour",
                 groups,
                 format_func=lambda name: f"Colour: {name}",
                 width=240,
                 label_visibility="collapsed",
-                **bind("filters", "map-group"),
+                **COLOURED.mirrored(state),
             )
-    points = maps.POINTS[kind](found)
+    points = maps.POINTS[kind](probe)
     if not len(points.numbers):
         st.info("No neuron of this SAE fires on the probe set, so there is nothing to place.")
         return
     if maps.finished(points) is None:
         projection.start(points.folder, points.x)
-    _drawn(found, side, attribute, group, kind)
-    map_hover.card(found, kind)
+    _drawn(probe, side, attribute, group, kind)
+    map_hover.card(probe, kind)
     if maps.finished(points) is None:
         _waiting(points.folder.name, kind)
 
@@ -90,18 +86,18 @@ def _waiting(name: str, kind: str) -> None:
 
 @st.fragment
 @guarded
-def _drawn(found: probing.Probe, side: Side, attribute: str | None, group: str | None, kind: str) -> None:
+def _drawn(probe: probing.Probe, side: Side, attribute: str | None, group: str | None, kind: str) -> None:
     """The figure and what is selected in it: a click or a lasso runs only this."""
     state = get_state()
-    points = maps.POINTS[kind](found)
+    points = maps.POINTS[kind](probe)
     made = maps.finished(points)
     places = maps.pca(points) if made is None else made.places
     left, right = st.columns([1.7, 1], gap="medium")
     with left, st.container(key=map_hover.PLOT):
         figure = (
-            _neuron_figure(found, points, places, attribute, group)
+            _neuron_figure(probe, points, places, attribute, group)
             if kind != "items"
-            else _item_figure(state, found, points, places, attribute)
+            else _item_figure(state, probe, points, places, attribute)
         )
         chosen = provenance.chart(
             figure,
@@ -115,9 +111,9 @@ def _drawn(found: probing.Probe, side: Side, attribute: str | None, group: str |
     selected = [int(p["customdata"][0]) for p in chosen["selection"]["points"] if p.get("customdata")]
     with right:
         if kind != "items":
-            _neurons(state, found, side, selected, attribute, group)
+            _neurons(state, probe, side, selected, attribute, group)
         else:
-            _items(found, selected)
+            _items(probe, selected)
 
 
 def _what(kind: str) -> str:
@@ -125,12 +121,12 @@ def _what(kind: str) -> str:
 
 
 def _neuron_figure(
-    found: probing.Probe, points: maps.Points, places: np.ndarray, attribute: str | None, group: str | None
-):
+    probe: probing.Probe, points: maps.Points, places: np.ndarray, attribute: str | None, group: str | None
+) -> go.Figure:
     if attribute is None or group is None:
-        rate = np.diff(found.codes.csc.indptr)[points.numbers] / found.gallery.n
+        rate = np.diff(probe.codes.csc.indptr)[points.numbers] / probe.gallery.n
         return map_charts.neurons(points.numbers, places, rate, np.zeros(len(rate)), None, "")
-    shown = maps.association(found, points.numbers, attribute, group)
+    shown = maps.association(probe, points.numbers, attribute, group)
     hover = [
         f"neuron {j}<br>fires on {percent(r)}<br>AUC for {group} {a:.2f}, adjusted {p_text(p)}"
         for j, r, a, p in zip(points.numbers, shown["rate"], shown["auc"], shown["p"], strict=True)
@@ -138,12 +134,25 @@ def _neuron_figure(
     return map_charts.neurons(points.numbers, places, shown["rate"], shown["sign"], hover, group)
 
 
-def _item_figure(state: AppState, found: probing.Probe, points: maps.Points, places: np.ndarray, attribute: str | None):
+def _item_figure(
+    state: AppState, probe: probing.Probe, points: maps.Points, places: np.ndarray, attribute: str | None
+) -> go.Figure:
     groups = ["all"] * len(points.numbers)
     if attribute is not None:
-        groups = [group or "unknown" for group in found.labels(attribute)[points.numbers]]
-    uploads, where = maps.landed(state, found, points, places)
+        groups = [group or "unknown" for group in probe.labels(attribute)[points.numbers]]
+    uploads, where = maps.landed(state, probe, points, places)
     return map_charts.items(points.numbers, places, groups, [u.name for u in uploads], where)
+
+
+def _trust_text(made: projection.Projection) -> str:
+    if made.trustworthiness is None or made.pca_trustworthiness is None:
+        fewest = 2 * made.n_neighbors + 2
+        return f"Trustworthiness: not computed, it needs {fewest} points ({made.n_neighbors} neighbours)."
+    return (
+        f"Trustworthiness {number(made.trustworthiness)} "
+        f"({made.n_neighbors} neighbours), PCA's {number(made.pca_trustworthiness)}; 1: whatever is near on the map is "
+        "near in truth."
+    )
 
 
 def _trust(made: projection.Projection | None, n: int, kind: str) -> None:
@@ -154,11 +163,9 @@ def _trust(made: projection.Projection | None, n: int, kind: str) -> None:
         return
     st.caption(
         f"By UMAP of {HOW[kind]}, {n:,} {_what(kind)}, seed {made.seed}. "
-        f"Trustworthiness {number(made.trustworthiness)} "
-        f"({made.n_neighbors} neighbours), PCA's {number(made.pca_trustworthiness)}; 1: whatever is near on the map is "
-        f"near in truth. {size}Distances across the map mean little."
+        f"{_trust_text(made)} {size}Distances across the map mean little."
     )
-    if kind == "neurons" and made.nearest_cosine < NEAR:
+    if kind == "neurons" and made.nearest_cosine is not None and made.nearest_cosine < NEAR:
         st.caption(
             f"These directions hardly resemble each other (median cosine to the nearest: {number(made.nearest_cosine)}"
             f"), so that no map of them says much. **{KINDS['fired']}** shows what belongs together."
@@ -166,7 +173,7 @@ def _trust(made: projection.Projection | None, n: int, kind: str) -> None:
 
 
 def _neurons(
-    state: AppState, found: probing.Probe, side: Side, selected: list[int], attribute: str | None, group: str | None
+    state: AppState, probe: probing.Probe, side: Side, selected: list[int], attribute: str | None, group: str | None
 ) -> None:
     if not selected:
         st.caption("Click a neuron, or take the lasso above the map for several: their pictures show here.")
@@ -185,10 +192,10 @@ def _neurons(
             if st.button(f"**{neuron}**", key=f"map-open-{neuron}"):
                 state.open_neuron(neuron, side)
                 st.rerun()
-            top = probing.shown_evidence(found, neuron).top.rows[:STRIP]
-            grids.strip(found.gallery, map(int, top), f"map-{neuron}", f"neuron {neuron}")
+            top = probing.shown_examples(probe, neuron).top.rows[:STRIP]
+            grids.strip(probe.gallery, map(int, top), f"map-{neuron}", f"neuron {neuron}")
         if attribute is not None and group is not None:
-            st.caption(social.rates_text(found, attribute, group, neuron))
+            st.caption(social.rates_text(probe, attribute, group, neuron))
     if len(selected) > STRIPS:
         st.caption(f"and {len(selected) - STRIPS:,} more")
 
@@ -199,10 +206,10 @@ def _switch(state: AppState, side: Side, neurons: tuple[int, ...]) -> None:
             state.toggle_neuron(neuron, side)
 
 
-def _items(found: probing.Probe, selected: list[int]) -> None:
+def _items(probe: probing.Probe, selected: list[int]) -> None:
     if not selected:
         st.caption("Click an item, or take the lasso above the map for several.")
         return
     shown = selected[:ITEMS]
     st.markdown(f"**{len(selected):,} selected**")
-    grids.grid(grids.tiles(found.gallery, shown, [""] * len(shown)), "map-items", 56)
+    grids.grid(grids.tiles(probe.gallery, shown, [""] * len(shown)), "map-items", 56)

@@ -28,37 +28,37 @@ class Points:
     folder: "Path"
 
 
-def neuron_points(found: probing.Probe) -> Points:
+def neuron_points(probe: probing.Probe) -> Points:
     """Decoder directions of the living neurons."""
 
     def compute() -> Points:
-        alive = probing.living(found)
-        return _points(alive, found.sae.sae.W_dec.detach().cpu().numpy()[alive])
+        alive = probing.living(probe)
+        return _points(alive, probe.sae.sae.W_dec.detach().cpu().numpy()[alive])
 
-    return cache.result("map-neurons", found.parts, compute)
+    return cache.result("map-neurons", probe.parts, compute)
 
 
-def fired_points(found: probing.Probe) -> Points:
+def fired_points(probe: probing.Probe) -> Points:
     """What fires each living neuron: the centre of its items in the probe set, at the SAE's attach point."""
     from core.neurons import firing_centres
 
     def compute() -> Points:
-        alive, x = probing.living(found), found.gallery.embeddings(found.sae.attach or "pooled")
-        return _points(alive, firing_centres(found.codes.csr, x, found.rows, alive).astype(np.float32))
+        alive, x = probing.living(probe), probe.gallery.embeddings(probe.sae.attach or "pooled")
+        return _points(alive, firing_centres(probe.codes.csr, x, probe.rows, alive).astype(np.float32))
 
-    return cache.result("map-fired", found.parts, compute)
+    return cache.result("map-fired", probe.parts, compute)
 
 
-def item_points(found: probing.Probe) -> Points:
+def item_points(probe: probing.Probe) -> Points:
     """Embeddings of the items of the probe set at the SAE's attach point."""
 
     def compute() -> Points:
-        rows = found.rows
+        rows = probe.rows
         if len(rows) > ITEMS:
             rows = np.sort(np.random.default_rng(0).choice(rows, ITEMS, replace=False))
-        return _points(rows, np.array(found.gallery.embeddings(found.sae.attach or "pooled")[rows], dtype=np.float32))
+        return _points(rows, np.array(probe.gallery.embeddings(probe.sae.attach or "pooled")[rows], dtype=np.float32))
 
-    return cache.result("map-items", found.parts, compute)
+    return cache.result("map-items", probe.parts, compute)
 
 
 POINTS = {"neurons": neuron_points, "fired": fired_points, "items": item_points}
@@ -78,25 +78,25 @@ def finished(points: Points) -> projection.Projection | None:
     return projection.read_map(points.folder)
 
 
-def association(found: probing.Probe, numbers: np.ndarray, attribute: str, group: str) -> dict[str, np.ndarray]:
+def association(probe: probing.Probe, numbers: np.ndarray, attribute: str, group: str) -> dict[str, np.ndarray]:
     """For each neuron: `sign` = 2 AUC - 1 for the group in [-1, 1], `rate` of all items, `p` adjusted."""
-    table = probing.statistics(found, attribute)
-    own = table[table["group"] == group].set_index("neuron").loc[numbers]
-    fired = np.diff(found.codes.csc.indptr)[numbers] / found.gallery.n
+    table = probing.statistics(probe, attribute)
+    lines = table[table["group"] == group].set_index("neuron").loc[numbers]
+    fired = np.diff(probe.codes.csc.indptr)[numbers] / probe.gallery.n
     return {
-        "sign": np.nan_to_num(2 * own["auc"].to_numpy() - 1),
-        "auc": own["auc"].to_numpy(),
-        "p": own["p_adjusted"].to_numpy(),
+        "sign": np.nan_to_num(2 * lines["auc"].to_numpy() - 1),
+        "auc": lines["auc"].to_numpy(),
+        "p": lines["p_adjusted"].to_numpy(),
         "rate": fired,
     }
 
 
 def landed(
-    state: "AppState", found: probing.Probe, points: Points, places: np.ndarray
+    state: "AppState", probe: probing.Probe, points: Points, places: np.ndarray
 ) -> "tuple[list[Upload], np.ndarray]":
     """The session's uploads and where they land among the items; computed each time: uploads are never kept."""
-    attach = found.sae.attach or "pooled"
-    uploads = [u for u in getattr(state.uploads, "items", []) if u.side == found.gallery.side]
+    attach = probe.sae.attach or "pooled"
+    uploads = probing.uploads_of(state, probe.gallery.side)
     uploads = [u for u in uploads if attach in u.embeddings and len(u.embeddings[attach]) == points.x.shape[1]]
     if not uploads:
         return [], np.empty((0, 2))

@@ -12,10 +12,15 @@ from core.ui.neurons.map_view import map_panel
 from core.ui.neurons.search import search_panel
 from core.ui.parts import answers, charts, grids, provenance, sides
 from core.ui.parts.frame import guard
+from core.ui.parts.switches import switch
 from core.ui.parts.wording import percent
 from core.ui.session import links, probing
-from core.ui.session.state import AppState, bind, get_state
+from core.ui.session.choices import LABEL_TEST, LABEL_VIEW, ON_DESK, SWITCH_SIDE, Choice
+from core.ui.session.state import AppState, get_state
 
+VIEW = Choice("neurons-view", "social")
+TO_LABEL = Choice("go-label", False)
+"""Whether the page of Label is to be opened; callbacks run before a page can be changed."""
 VIEWS = {"social": "Social neurons", "map": "Map", "search": "Search"}
 EACH = 12
 """Items of each of the four grids: 48 pictures, and a row of uploads, stay below 60."""
@@ -31,90 +36,83 @@ def neurons() -> None:
     side = sides.side_of(state)
     if side is None:
         return
-    found = sides.open_probe(state, side)
-    attribute = state.attribute_in(found.gallery.attributes)
-    social.bar(state, found, side, attribute)
+    probe = sides.open_probe(state, side)
+    attribute = state.attribute_in(probe.gallery.attributes)
+    social.bar(state, probe, attribute)
     if state.neuron is None or state.neuron_side != side:
-        _several(state, found, side, attribute)
+        _several(state, probe, side, attribute)
     else:
-        one(state, found, side, state.neuron, attribute)
+        one(state, probe, side, state.neuron, attribute)
 
 
-def _several(state: AppState, found: probing.Probe, side: Side, attribute: str | None) -> None:
+def _several(state: AppState, probe: probing.Probe, side: Side, attribute: str | None) -> None:
     """The social neurons, all of them on a map, or what a search finds."""
-    if state.filters.get("neurons-view") not in VIEWS:
-        state.set_filter("neurons-view", "social")
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-        view = st.segmented_control(
-            "Show",
-            VIEWS,
-            format_func=VIEWS.get,
-            label_visibility="collapsed",
-            required=True,
-            **bind("filters", "neurons-view"),
-        )
+        view = switch(state, "Show", VIEW, VIEWS)
         sides.side_switch(state, side)
     if view == "map":
-        map_panel(found, side, attribute)
+        map_panel(probe, side, attribute)
     elif view == "search":
-        search_panel(found, side)
+        search_panel(probe, side)
     else:
-        social.social(state, found, side, attribute)
+        social.social(state, probe, attribute)
 
 
 # -- one neuron -------------------------------------------------------------------------------------------------------
 
 
-def one(state: AppState, found: probing.Probe, side: Side, neuron: int, attribute: str | None) -> None:
+def one(state: AppState, probe: probing.Probe, side: Side, neuron: int, attribute: str | None) -> None:
     """A neuron's page: what it fires on and what it does not, how often for which group, and its neighbours."""
-    if not 0 <= neuron < found.sae.sae.config.d_sae:
-        raise InputError(f"the SAE {found.sae.name} has neurons 0 to {found.sae.sae.config.d_sae - 1}, not {neuron}")
-    shown = probing.shown_evidence(found, neuron, EACH)
-    _head(state, found, side, neuron, attribute)
+    if not 0 <= neuron < probe.sae.sae.config.d_sae:
+        raise InputError(f"the SAE {probe.sae.name} has neurons 0 to {probe.sae.sae.config.d_sae - 1}, not {neuron}")
+    shown = probing.shown_examples(probe, neuron, EACH)
+    _head(state, probe, side, neuron, attribute)
     share = f"{shown.n_firing:,} of {shown.n:,} items ({percent(shown.n_firing / shown.n)})"
     st.markdown(
-        answers.said(found, neuron, attribute) + f"  \nFires on {share} of the probe set "
-        f"**{found.gallery.name}**." + answers.most_often(found, neuron, attribute) + "  \n"
-        f":small[{lower_half.said_line(state, found, neuron)}]"
+        answers.said(probe, neuron, attribute) + f"  \nFires on {share} of the probe set "
+        f"**{probe.gallery.name}**." + answers.most_often(probe, neuron, attribute) + "  \n"
+        f":small[{lower_half.said_line(state, probe, neuron)}]"
     )
     left, right = st.columns([1.25, 1], gap="medium")
     with left:
-        _strongest(state, found, side, neuron, shown.top)
-        _items(found, "Does not fire on", "drawn at random from the silent items", shown.silent, "silent")
+        _strongest(state, probe, side, neuron, shown.top)
+        _items(probe, "Does not fire on", "drawn at random from the silent items", shown.silent, "silent")
     with right, guard():
-        answers.panel(found, neuron)
+        answers.panel(probe, neuron)
         if attribute is not None:
-            _groups(found, neuron, attribute)
+            _groups(probe, neuron, attribute)
     # captions are long: side by side they end where the figures do
-    under = [left, left] if found.gallery.kind == "images" else st.columns(2, gap="medium")
+    under = [left, left] if probe.gallery.kind == "images" else st.columns(2, gap="medium")
     with under[0]:
-        _items(found, "Fires as usual on", "around the median of the values above 0", shown.middle, "middle")
+        _items(probe, "Fires as usual on", "around the median of the values above 0", shown.middle, "middle")
     with under[1]:
-        _items(found, "Fires on, at random", "drawn from all items on which it fires", shown.firing, "firing")
-    _neighbours(state, found, side, neuron)
-    lower_half.switched_off(state, found, side, neuron, attribute)
-    lower_half.heat_map(state, found, neuron)
-    lower_half.elsewhere(found, neuron, attribute)
+        _items(probe, "Fires on, at random", "drawn from all items on which it fires", shown.firing, "firing")
+    _neighbours(state, probe, side, neuron)
+    lower_half.switched_off(state, probe, side, neuron, attribute)
+    lower_half.heat_map(state, probe, neuron)
+    lower_half.elsewhere(probe, neuron, attribute)
 
 
-def _head(state: AppState, found: probing.Probe, side: Side, neuron: int, attribute: str | None) -> None:
+def _head(state: AppState, probe: probing.Probe, side: Side, neuron: int, attribute: str | None) -> None:
     """Name, way to the others, and the switch."""
     with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
         st.subheader(f"Neuron {neuron}", anchor=False, width="content")
         st.button("List", icon=":material/arrow_back:", on_click=state.open_neuron, args=(None, side))
-        before, after = probing.living_neighbours(found, neuron)
+        before, after = probing.living_neighbours(probe, neuron)
         for label, icon, other in (("Previous", "chevron_left", before), ("Next", "chevron_right", after)):
-            go = {"on_click": state.open_neuron, "args": (other, side)}
-            st.button(label, icon=f":material/{icon}:", shortcut="Left" if label == "Previous" else "Right", **go)
+            shortcut = "Left" if label == "Previous" else "Right"
+            icon_name, where = f":material/{icon}:", (other, side)
+            st.button(label, icon=icon_name, shortcut=shortcut, on_click=state.open_neuron, args=where)
         st.button(
             "Random",
             icon=":material/shuffle:",
             help="A neuron that tells a group apart, neither rare nor always on",
             on_click=_open_random,
-            args=(found, side, attribute),
+            args=(probe, side, attribute),
         )
         st.button("Label", icon=":material/label:", key="label-this", on_click=_lay_on_desk, args=(state, neuron))
-        if state.filters.pop("go-label", False):
+        if TO_LABEL.of(state):
+            TO_LABEL.put(state, None)
             links.go("pages/label.py")
         st.space("stretch")
         key = f"switched-{side}-{neuron}"
@@ -123,55 +121,50 @@ def _head(state: AppState, found: probing.Probe, side: Side, neuron: int, attrib
         if st.button("Compare without it", type="primary", icon=":material/compare_arrows:"):
             if not state.is_switched(neuron, side):
                 state.toggle_neuron(neuron, side)
-            state.set_filter("switch-side", side)
+            SWITCH_SIDE.put(state, side)
             st.switch_page("pages/compare.py")
 
 
-def _open_random(found: probing.Probe, side: Side, attribute: str | None) -> None:
-    worth = facts.interesting(found, attribute)
+def _open_random(probe: probing.Probe, side: Side, attribute: str | None) -> None:
+    worth = facts.interesting(probe, attribute)
     if len(worth):
         get_state().open_neuron(int(worth[secrets.randbelow(len(worth))]), side)
 
 
 def _lay_on_desk(state: AppState, neuron: int) -> None:
     """Label this neuron next."""
-    for name, value in (("label-held", neuron), ("label-view", "label"), ("label-test", None), ("go-label", True)):
-        state.set_filter(name, value)
+    ON_DESK.put(state, neuron)
+    LABEL_VIEW.put(state, "label")
+    LABEL_TEST.put(state, None)
+    TO_LABEL.put(state, True)
 
 
-def _strongest(state: AppState, found: probing.Probe, side: Side, neuron: int, top: Shown) -> None:
+def _strongest(state: AppState, probe: probing.Probe, side: Side, neuron: int, top: Shown) -> None:
     """The strongest items, with the session's uploads among them by their own values."""
-    tiles = list(zip(top.values, _tiles(found, top), strict=True))
-    uploads = probing.upload_values(state, side, found.sae, neuron)
+    tiles = list(zip(top.values, _tiles(probe, top), strict=True))
+    uploads = probing.upload_values(state, side, probe.sae, neuron)
     tiles += [(value, grids.uploaded(item.picture, item.name, f"{value:.2f}")) for item, value in uploads]
     tiles.sort(key=lambda pair: -pair[0])
     st.markdown("**Fires most on**" + (" :small[:gray[with your uploads]]" if uploads else ""))
     grids.grid([tile for _, tile in tiles[: EACH + len(uploads)]], "top", empty="It never fires on the probe set.")
 
 
-def _items(found: probing.Probe, title: str, how: str, shown: Shown, key: str) -> None:
+def _items(probe: probing.Probe, title: str, how: str, shown: Shown, key: str) -> None:
     st.markdown(f"**{title}** :small[:gray[{how}]]")
-    grids.grid(_tiles(found, shown), key, width=SIX, empty="No such item in the probe set.")
+    grids.grid(_tiles(probe, shown), key, width=SIX, empty="No such item in the probe set.")
 
 
-def _tiles(found: probing.Probe, shown: Shown) -> list[grids.Tile]:
+def _tiles(probe: probing.Probe, shown: Shown) -> list[grids.Tile]:
     """Items with the neuron's value under each; groups stay out of sight, so that the eye judges the pictures."""
-    return grids.tiles(found.gallery, map(int, shown.rows), [f"{value:.2f}" for value in shown.values])
+    return grids.tiles(probe.gallery, map(int, shown.rows), [f"{value:.2f}" for value in shown.values])
 
 
-def _groups(found: probing.Probe, neuron: int, attribute: str) -> None:
+def _groups(probe: probing.Probe, neuron: int, attribute: str) -> None:
     """How often and how strongly it fires, group by group."""
-    rates = probing.rates(found, neuron, attribute)
+    rates = probing.rates(probe, neuron, attribute)
     st.markdown(f"**How often it fires** :small[:gray[by {attribute}, with 95 % interval]]")
-    words = ", ".join(f"{group} {percent(e.estimate)}" for group, e in rates.items() if e.estimate is not None)
-    provenance.chart(
-        firing_charts.rates(rates),
-        provenance.NARROW,
-        key="rates",
-        config=charts.config(f"neuron-{neuron}-rates"),
-        alt=f"Firing rates: {words}.",
-    )
-    edges, shares = probing.activations(found, neuron, attribute)
+    lower_half.rates_chart(rates, "rates", f"neuron-{neuron}-rates", "Firing rates")
+    edges, shares = probing.activations(probe, neuron, attribute)
     if len(edges):
         st.markdown("**How strongly it fires** :small[:gray[share of each group, silent items left out]]")
         provenance.chart(
@@ -183,11 +176,11 @@ def _groups(found: probing.Probe, neuron: int, attribute: str) -> None:
         )
 
 
-def _neighbours(state: AppState, found: probing.Probe, side: Side, neuron: int) -> None:
+def _neighbours(state: AppState, probe: probing.Probe, side: Side, neuron: int) -> None:
     """Neurons that write alike, and neurons that fire on the same items; a click opens one."""
     for title, how, listed in (
-        ("Write alike", "cosine of the decoder directions", probing.alike(found, neuron)),
-        ("Fire together", "items on which both fire ÷ items on which either fires", probing.together(found, neuron)),
+        ("Write alike", "cosine of the decoder directions", probing.alike(probe, neuron)),
+        ("Fire together", "items on which both fire ÷ items on which either fires", probing.together(probe, neuron)),
     ):
         st.markdown(f"**{title}** :small[:gray[{how}]]")
         _chips(state, side, listed, title)

@@ -20,8 +20,8 @@ def associations(listed: Sequence["Association"]) -> go.Figure:
 
     What it fires less on stands as "not ..." with the AUC of all other items. Pale: not told from chance.
     """
-    names, seen = [one.said for one in listed], [probing.towards(one) for one in listed]
-    estimates = [Estimate(auc, lo, hi, one.n) for one, (auc, lo, hi) in zip(listed, seen, strict=True)]
+    names, seen = [each.said for each in listed], [probing.towards(each) for each in listed]
+    estimates = [Estimate(auc, lo, hi, each.n) for each, (auc, lo, hi) in zip(listed, seen, strict=True)]
     bars = {
         "type": "bar",
         "orientation": "h",
@@ -29,10 +29,10 @@ def associations(listed: Sequence["Association"]) -> go.Figure:
         "x": [auc - 0.5 for auc, *_ in seen],
         "base": 0.5,
         "error_x": interval_bars(estimates, AFTER),
-        "marker": {"color": AFTER, "opacity": [PALE if one.found else FAINT for one in listed]},
+        "marker": {"color": AFTER, "opacity": [PALE if each.found else FAINT for each in listed]},
         "hovertext": [
-            f"{one.group}: fires on {percent(one.rate)} of {one.n:,} and on {percent(one.other_rate)} of the others"
-            for one in listed
+            f"{each.group}: fires on {percent(each.rate)} of {each.n:,} and on {percent(each.other_rate)} of the others"
+            for each in listed
         ],
         "hoverinfo": "text",
     }
@@ -40,5 +40,5 @@ def associations(listed: Sequence["Association"]) -> go.Figure:
     across = {"range": [0.5, 1], "tickvals": [0.5, 0.75, 1], "fixedrange": True, "zeroline": False}
     along = {"autorange": "reversed", "fixedrange": True, "ticksuffix": "  ", "tickfont": {"size": 14, "color": INK}}
     layout |= {"xaxis": across, "yaxis": along}
-    layout["annotations"] = [note_beside(one.said, answer_words.auc_text(one)) for one in listed]
+    layout["annotations"] = [note_beside(each.said, answer_words.auc_text(each)) for each in listed]
     return go.Figure({"data": [bars], "layout": layout})

@@ -15,8 +15,8 @@ def points(difference: "Estimate") -> str:
     """A difference of rates in points with its interval: "9 points (5 to 13)"."""
     value, lo, hi = (round(100 * (v or 0.0), 1) for v in (difference.estimate, difference.lo, difference.hi))
     digits = 0 if all(v == 0 or abs(v) >= 0.5 for v in (value, lo, hi)) else 1  # a sign is never rounded away
-    said = [f"{v or 0.0:.{digits}f}".replace("-", "−") for v in (value, lo, hi)]
-    return f"{said[0]} point{'s' * (said[0] != '1')} ({said[1]} to {said[2]})"
+    words = [f"{v or 0.0:.{digits}f}".replace("-", "−") for v in (value, lo, hi)]
+    return f"{words[0]} point{'s' * (words[0] != '1')} ({words[1]} to {words[2]})"
 
 
 def times(lift: "Lift") -> str:
@@ -56,8 +56,8 @@ def most_often(lift: "Lift", group: str, others: int) -> str:
     )
 
 
-def auc_text(one: "Association") -> str:
-    return "{} ({} to {})".format(*map(number, probing.towards(one)))
+def auc_text(association: "Association") -> str:
+    return "{} ({} to {})".format(*map(number, probing.towards(association)))
 
 
 def sentence(answers: "Answers", components: Sequence[str], named: str = "", auc: float = 0.5) -> str:
@@ -72,7 +72,7 @@ def sentence(answers: "Answers", components: Sequence[str], named: str = "", auc
         return "What it answers to is not known here: no group is large enough to be told from the others."
     if strongest is None:
         return f"What it answers to is not known here: none of {answers.tests} associations is beyond chance."
-    said = f"Answers most to **{strongest.said}**, AUC {auc_text(strongest)}"
+    words = f"Answers most to **{strongest.said}**, AUC {auc_text(strongest)}"
     how = probing.compared(answers, components, auc) if named else None
     than = {"more": "more than", "as much": "about as much as"}
-    return f"{said}: {than[how]} to {named} ({number(max(auc, 1 - auc))})." if how else f"{said}."
+    return f"{words}: {than[how]} to {named} ({number(max(auc, 1 - auc))})." if how else f"{words}."

@@ -14,51 +14,53 @@ LONG_NAMES = 14
 """Letters that a line of the figure's small print has fewer: the names beside the bars are long."""
 
 
-def said(found: probing.Probe, neuron: int, attribute: str | None) -> str:
+def said(probe: probing.Probe, neuron: int, attribute: str | None) -> str:
     """What it answers to most, beside the group of the chosen attribute that it fires on most often. Markdown."""
-    answers = probing.answers(found, neuron)
+    answers = probing.answers(probe, neuron)
     if attribute is None:
         return answer_words.sentence(answers, ())
-    rates = {group: e.estimate or 0.0 for group, e in probing.rates(found, neuron, attribute).items()}
+    rates = {group: e.estimate or 0.0 for group, e in probing.rates(probe, neuron, attribute).items()}
     first = max(rates, key=lambda group: rates[group])
-    auc, components = probing.auc(found, neuron, attribute, first), found.gallery.components(attribute)
+    auc, components = probing.auc(probe, neuron, attribute, first), probe.gallery.components(attribute)
     name = named_group(attribute, first) if auc == auc else ""
     return answer_words.sentence(answers, components, name, auc)
 
 
-def most_often(found: probing.Probe, neuron: int, attribute: str | None) -> str:
+def most_often(probe: probing.Probe, neuron: int, attribute: str | None) -> str:
     """On which group it fires most often, by how much, and for which tau it is specific, in words. Markdown."""
     if attribute is None:
         return ""
-    rates = {group: e.estimate or 0.0 for group, e in probing.rates(found, neuron, attribute).items()}
+    rates = {group: e.estimate or 0.0 for group, e in probing.rates(probe, neuron, attribute).items()}
     if len(rates) < 2:
         return ""
     first, second = sorted(rates, key=lambda group: -rates[group])[:2]
     if rates[first] == rates[second]:
         return f" It fires equally often on {first} and {second}."
-    lift = probing.lift(found, neuron, attribute, first)
+    lift = probing.lift(probe, neuron, attribute, first)
     return "" if lift is None else " " + answer_words.most_often(lift, first, len(rates) - 1)
 
 
-def others(found: probing.Probe, neuron: int) -> str:
+def others(probe: probing.Probe, neuron: int) -> str:
     """The next associations, one an attribute, and which of them share their items, in words. Markdown."""
-    answers = probing.answers(found, neuron)
+    answers = probing.answers(probe, neuron)
     words = [
-        f"{grids.escape(one.said)} {answer_words.auc_text(one)}" for one in answers.by_attribute(BARS)[1:] if one.found
+        f"{grids.escape(each.said)} {answer_words.auc_text(each)}"
+        for each in answers.by_attribute(BARS)[1:]
+        if each.found
     ]
-    said = f"Next: {', '.join(words)}." if words else ""
-    return f"{said} {grids.escape(answers.overlap)}" if answers.overlap else said
+    following = f"Next: {', '.join(words)}." if words else ""
+    return f"{following} {grids.escape(answers.overlap)}" if answers.overlap else following
 
 
-def panel(found: probing.Probe, neuron: int) -> None:
+def panel(probe: probing.Probe, neuron: int) -> None:
     """The figure, what must be known to read it, and the table."""
-    answers = probing.answers(found, neuron)
+    answers = probing.answers(probe, neuron)
     st.markdown("**What it answers to** :small[:gray[AUC, with 95 % interval; 0.5 tells nothing]]")
     if not answers:
         st.caption(_left_out(answers) or "It is the same on all items.")
         return
     listed = answers.by_attribute(BARS)
-    words = ", ".join(f"{one.said} {number(probing.towards(one)[0])}" for one in listed)
+    words = ", ".join(f"{each.said} {number(probing.towards(each)[0])}" for each in listed)
     provenance.chart(
         answer_charts.associations(listed),
         provenance.NARROW - LONG_NAMES,
@@ -77,14 +79,14 @@ def _table(answers: Answers) -> None:
     fine = st.column_config.NumberColumn(format="%.3f")
     table = pd.DataFrame(
         {
-            "answers to": [one.said for one in answers],
-            "auc": [probing.towards(one)[0] for one in answers],
-            "lo": [probing.towards(one)[1] for one in answers],
-            "hi": [probing.towards(one)[2] for one in answers],
-            "fires on": [one.rate for one in answers],
-            "on others": [one.other_rate for one in answers],
-            "n": [one.n for one in answers],
-            "p adjusted": [_p(one.p_adjusted) for one in answers],
+            "answers to": [each.said for each in answers],
+            "auc": [probing.towards(each)[0] for each in answers],
+            "lo": [probing.towards(each)[1] for each in answers],
+            "hi": [probing.towards(each)[2] for each in answers],
+            "fires on": [each.rate for each in answers],
+            "on others": [each.other_rate for each in answers],
+            "n": [each.n for each in answers],
+            "p adjusted": [_p(each.p_adjusted) for each in answers],
         }
     )
     shares = dict.fromkeys(("fires on", "on others"), share)

@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 
 from core.statistics import Estimate
 from core.ui.parts import robustness_charts
-from core.ui.parts.figures import AFTER, BEFORE, INK, TARGET, TITLED, beside, framed, interval_bars
+from core.ui.parts.figures import AFTER, BEFORE, INK, TARGET, TITLED, beside, framed, interval_bars, named_rows
 from core.ui.parts.wording import in_points, percent, share_text
 from core.verdicts import points
 
@@ -40,11 +40,11 @@ def controls(arms: Mapping[str, Estimate], draws: Sequence[float], title: str) -
     known = {name: e for name, e in arms.items() if e.estimate is not None}
     rows = list(known) + ([f"{len(draws)} draws of random neurons"] if draws else [])
     for row, (name, e) in enumerate(known.items()):
-        colour = AFTER if name == list(arms)[-1] else BEFORE
+        colour, shown = AFTER if name == list(arms)[-1] else BEFORE, hundredfold(e)
         figure.add_scatter(
-            x=[100 * e.estimate],
+            x=[shown.estimate],
             y=[row],
-            error_x=_spread([hundredfold(e)]) | {"color": colour, "thickness": 2.5, "width": 5},
+            error_x=interval_bars([shown], colour),
             mode="markers",
             marker={"size": 13, "color": colour},
             hovertext=[f"{name}: {in_points(e)} points"],
@@ -64,38 +64,24 @@ def controls(arms: Mapping[str, Estimate], draws: Sequence[float], title: str) -
         )
         beside(figure, len(known), f"{points(min(draws))} to {points(max(draws))}")
     figure.add_vline(x=0, line={"color": INK, "width": 1.5, "dash": "dot"})
-    figure.update_xaxes(title={"text": title, "font": {"size": 14}}, tickformat="+.0%", fixedrange=True, zeroline=False)
-    _named_rows(figure, rows)
+    figure.update_xaxes(title={"text": title, "font": {"size": 14}}, tickformat="+.0f", fixedrange=True, zeroline=False)
+    named_rows(figure, rows)
     return framed(figure, 70 + 34 * len(rows), right=120, legend=False).update_layout(margin={"b": TITLED})
 
 
 def hundredfold(e: Estimate) -> Estimate:
     """A difference of shares in points."""
-    ends = [None if end is None else 100 * end for end in (e.estimate, e.lo, e.hi)]
-    return Estimate(*ends, e.n)
-
-
-def _named_rows(figure: go.Figure, names: Sequence[str]) -> None:
-    """Rows at 0, 1, 2... from the top, with their names at the left."""
-    figure.update_yaxes(
-        tickmode="array",
-        tickvals=list(range(len(names))),
-        ticktext=[f"{name}  " for name in names],
-        range=[len(names) - 0.4, -0.6],
-        fixedrange=True,
-        title=None,
-        zeroline=False,
-        tickfont={"size": 14, "color": INK},
-    )
+    estimate, lo, hi = (None if end is None else 100 * end for end in (e.estimate, e.lo, e.hi))
+    return Estimate(estimate, lo, hi, e.n)
 
 
 def pairs_of_dots(
     rows: Mapping[str, tuple[Estimate, Estimate]],
     names: tuple[str, str],
-    said: Callable[[Estimate], str],
+    hover: Callable[[Estimate], str],
     short: Callable[[Estimate], str],
 ) -> go.Figure:
-    """Two dots a row with their intervals; `said` is what pointing at one says, `short` stands beside the row."""
+    """Two dots a row with their intervals; `hover` is what pointing at one says, `short` stands beside the row."""
     figure = go.Figure()
     for arm, (name, colour, lift) in enumerate(zip(names, (BEFORE, AFTER), (-0.13, 0.13), strict=True)):
         drawn = [(i, pair[arm]) for i, pair in enumerate(rows.values()) if pair[arm].estimate is not None]
@@ -107,12 +93,12 @@ def pairs_of_dots(
             mode="markers",
             marker={"size": 12, "color": colour},
             cliponaxis=False,
-            hovertext=[f"{name}: {said(e)}" for _, e in drawn],
+            hovertext=[f"{name}: {hover(e)}" for _, e in drawn],
             hoverinfo="text",
         )
     for i, (first, second) in enumerate(rows.values()):
         beside(figure, i, f"{short(first)} → {short(second)}")
-    _named_rows(figure, list(rows))
+    named_rows(figure, list(rows))
     return figure
 
 
@@ -144,8 +130,8 @@ def trade_off(points: Sequence[tuple[str, Estimate, Estimate]], cost: str, skew:
         go.Scatter(
             x=[e.estimate for _, e, _ in points],
             y=[e.estimate for *_, e in points],
-            error_x=_spread([e for _, e, _ in points]),
-            error_y=_spread([e for *_, e in points]),
+            error_x=interval_bars([e for _, e, _ in points], BEFORE, 1.2, 3),
+            error_y=interval_bars([e for *_, e in points], BEFORE, 1.2, 3),
             text=[name.split(".")[0] for name, *_ in points],
             customdata=[name for name, *_ in points],
             mode="markers+text",
@@ -229,13 +215,6 @@ def _cells(of: Any) -> go.Figure:
     figure.update_xaxes(title=of.x_label, side="top", fixedrange=True)
     figure.update_yaxes(title=of.y_label, autorange="reversed", fixedrange=True)
     return figure
-
-
-def _spread(estimates: Sequence[Estimate]) -> dict[str, Any]:
-    """Intervals of estimates of which some may have none."""
-    up = [0.0 if e.hi is None else max(e.hi - e.estimate, 0.0) for e in estimates]
-    down = [0.0 if e.lo is None else max(e.estimate - e.lo, 0.0) for e in estimates]
-    return {"type": "data", "array": up, "arrayminus": down, "color": BEFORE, "thickness": 1.2, "width": 3}
 
 
 def _minus(a: Sequence[float | None], b: Sequence[float | None]) -> list[float]:

@@ -64,16 +64,34 @@ def axis_end(highest: Sequence[float]) -> float:
     return min(1.0, round(end + 0.1, 1))
 
 
-def interval_bars(estimates: Sequence[Estimate], colour: str) -> dict[str, Any]:
-    """Interval of a row of estimates, as plotly wants it: distances to the upper and the lower end."""
+def named_rows(figure: go.Figure, names: Sequence[str], room: float = 0.6, size: int = 14) -> None:
+    """Rows at 0, 1, 2... from the top with their names at the left, and `room` above the first and below the last."""
+    figure.update_yaxes(
+        tickmode="array",
+        tickvals=list(range(len(names))),
+        ticktext=[f"{name}  " for name in names],
+        range=[len(names) - 1 + room, -room],
+        fixedrange=True,
+        title=None,
+        zeroline=False,
+        tickfont={"size": size, "color": INK},
+    )
+
+
+def interval_bars(estimates: Sequence[Estimate], colour: str, thickness: float = 2.5, width: int = 5) -> dict[str, Any]:
+    """Interval of a row of estimates, as plotly wants it: distances to the upper and the lower end, 0 without one."""
     return {
         "type": "data",
-        "array": [e.hi - e.estimate for e in estimates],
-        "arrayminus": [e.estimate - e.lo for e in estimates],
+        "array": [_apart(e.estimate, e.hi) for e in estimates],
+        "arrayminus": [_apart(e.lo, e.estimate) for e in estimates],
         "color": colour,
-        "thickness": 2.5,
-        "width": 5,
+        "thickness": thickness,
+        "width": width,
     }
+
+
+def _apart(low: float | None, high: float | None) -> float:
+    return 0.0 if low is None or high is None else max(high - low, 0.0)
 
 
 def note_beside(y: float | str, text: str, shift: float = 0.0) -> dict[str, Any]:

@@ -169,7 +169,7 @@ def sidebar() -> None:
         _line("Model", lambda: _model_text(state))
         for side in SIDES:
             if side in state.saes:
-                _line(f"SAE, {side} side", lambda side=side: _sae_text(state.saes[side], side))
+                _line(f"SAE, {side} side", functools.partial(_sae_text, state.saes[side], side))
         if state.method != "neuron-edit":
             st.markdown(f":small[Method]  \n**{state.method}**")
         for side, edit in sorted(state.edits.items() if state.method == "neuron-edit" else []):

@@ -7,6 +7,7 @@ import base64
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import streamlit as st
 
 from core.gallery import Gallery
@@ -27,6 +28,9 @@ STYLE = """<style>
 .st-key-sentence [data-testid="stMarkdownContainer"] p { line-height: 1.4; }
 </style>"""
 
+Groups = np.ndarray | Sequence[str | None]
+"""(n,) group of every item of a gallery; None: not known."""
+
 
 @dataclass(frozen=True)
 class Tile:
@@ -42,9 +46,7 @@ class Tile:
     """What a person who does not see the picture is told."""
 
 
-def tiles(
-    gallery: Gallery, rows: Iterable[int], captions: Iterable[str], groups: Sequence[str | None] | None = None
-) -> list[Tile]:
+def tiles(gallery: Gallery, rows: Iterable[int], captions: Iterable[str], groups: Groups | None = None) -> list[Tile]:
     """Items of a gallery as tiles.
 
     Parameters
@@ -137,7 +139,7 @@ def moved(rank: int, rank_before: int | None) -> str:
     return f":blue[▲{rank_before - rank}]" if rank_before > rank else f":orange[▼{rank - rank_before}]"
 
 
-def ranked_caption(rank: int, row: int, groups: Sequence[str | None], other: Mapping[int, int] | None, arm: str) -> str:
+def ranked_caption(rank: int, row: int, groups: Groups, other: Mapping[int, int] | None, arm: str) -> str:
     """Rank, change and group under one item of a ranking. Markdown.
 
     Parameters

@@ -27,7 +27,7 @@ def of(state: AppState, question: Asked) -> dict[str, str]:
         "gallery": f"{gallery.name}, {gallery.n:,} items, digest {gallery.digest}",
         "model": gallery.fingerprint("pooled").describe(),
     }
-    for side, sae in question.saes.items():
+    for side, sae in question.scene.saes.items():
         lines[f"{side} SAE"] = f"{sae.name}, digest {sae.digest}"
     for side, edit in request.edits.items():
         lines[f"{side} edit"] = f"neurons {_numbers(edit)}, {_manner(edit)}, digest {edit.digest}"
@@ -151,8 +151,8 @@ def one_line(lines: Mapping[str, str]) -> str:
 
 
 def _cut(value: str) -> str:
-    text, found, digest = value.partition("digest ")
-    return f"{text}{digest[:SHORT]}" if found else text
+    text, there, digest = value.partition("digest ")
+    return f"{text}{digest[:SHORT]}" if there else text
 
 
 def strip(lines: Mapping[str, str], notes: Sequence[str] = ()) -> None:

@@ -16,10 +16,10 @@ def side_of(state: AppState) -> Side | None:
     if not sides:
         st.info("No SAE is chosen, so there are no neurons to look at. Choose or train one in Data & models.")
         return None
-    own = cache.current_probe(state).side
+    of_probe = cache.current_probe(state).side
     if state.neuron is not None and state.neuron_side in sides:
         return state.neuron_side
-    return own if own in sides else sides[0]
+    return of_probe if of_probe in sides else sides[0]
 
 
 def side_switch(state: AppState, side: Side) -> None:
@@ -39,4 +39,4 @@ def _switch_side(state: AppState, gallery: str) -> None:
 def open_probe(state: AppState, side: Side) -> probing.Probe:
     """The probe set with its codes, computed in view where they are not stored yet."""
     with progress("Encoding the probe set") as report:
-        return probing.probe(state, side, report)
+        return probing.probe_of(state, side, report)

@@ -23,7 +23,7 @@ def percent(share: float, digits: int = 0) -> str:
 
 def interval(e: Estimate) -> str:
     """The 95 % interval of a share, in brackets, without the sign."""
-    return f"({percent(e.lo)[:-2]} to {percent(e.hi)[:-2]})"
+    return "" if e.lo is None or e.hi is None else f"({percent(e.lo)[:-2]} to {percent(e.hi)[:-2]})"
 
 
 def share_text(e: Estimate) -> str:
@@ -68,17 +68,17 @@ def counted(query: str, k: int, group: str, retrieved: int, known: int, items: s
     return f"Of {of} {items} nearest to “{query}”, **{retrieved:,} are {group}**"
 
 
-def lean_p(found: Mapping[str, Any]) -> str:
+def lean_p(told: Mapping[str, Any]) -> str:
     """The p behind the lean of one list, in small print; empty where nothing was tested. Markdown."""
-    if found["lean_p"] is None:
+    if told["lean_p"] is None:
         return ""
-    return f" :small[:gray[Lean: {p_text(found['lean_p'], found['lean_p_smallest'])}.]]"
+    return f" :small[:gray[Lean: {p_text(told['lean_p'], told['lean_p_smallest'])}.]]"
 
 
 def after_said(after: Mapping[str, Any], group: str, target: Any) -> str:
     """The lean and the distance of the list after an edit. Markdown."""
-    said, away = list_line(after), after["distance"][group]
-    return f"After: {said[:1].lower()}{said[1:-1]}; {away_line(group, away, target)}"
+    lean, away = list_line(after), after["distance"][group]
+    return f"After: {lean[:1].lower()}{lean[1:-1]}; {away_line(group, away, target)}"
 
 
 def effect_said(switched: str, difference: Mapping[str, Any], arms: tuple[Mapping, Mapping], target: Any) -> str:
@@ -91,12 +91,12 @@ def effect_said(switched: str, difference: Mapping[str, Any], arms: tuple[Mappin
     """
     effect = difference["effect"]
     group = effect.get("group")
-    shares = [arm["shares"][group]["estimate"] if group else None for arm in arms]
+    before, after = (arm["shares"][group]["estimate"] if group else None for arm in arms)
     leads = effect.get("leading_after")
     follower = arms[1]["shares"][leads]["estimate"] if leads else None
-    said = effect_line(effect, *shares, target != "gallery", follower)
+    line = effect_line(effect, before, after, target != "gallery", follower)
     p = f" :small[:gray[({p_text(effect['p'], effect['p_smallest'])})]]" if "p" in effect else ""
-    return f"With {switched}: **{said}**{p}"
+    return f"With {switched}: **{line}**{p}"
 
 
 def interval_of(e: Estimate) -> str:

@@ -18,7 +18,9 @@ from core.store import read_json
 from core.ui.parts import grids, provenance
 from core.ui.parts.frame import guard
 from core.ui.parts.wording import TARGET_CHOICES
-from core.ui.session import cache, jobs, results
+from core.ui.session import cache, jobs
+from core.ui.session.choices import Choice
+from core.ui.session.scene import only_known_prompts
 from core.ui.session.state import OWN_TARGET, TARGETS, AppState, get_state
 
 if TYPE_CHECKING:
@@ -39,6 +41,10 @@ PAGE_HEIGHT = 900
 MIME = {"html": "text/html", "csv": "text/csv", "json": "application/json", "md": "text/markdown"}
 TITLES = {"report.html": "HTML", "findings.csv": "CSV", "report.json": "JSON", "card.md": "Model card"}
 MOST_PROMPTS = 10
+SPEC: Choice[Mapping[str, Any]] = Choice("spec", {})
+"""A spec file that fills in the form; {}: none was loaded."""
+MADE: Choice[Mapping[str, Any] | None] = Choice("report", None)
+"""The finished audit: its spec, and its files by name."""
 
 
 def report() -> None:
@@ -51,7 +57,7 @@ def report() -> None:
         return
     with guard():
         _ask(state, gallery)
-    made = state.filters.get("report")
+    made = MADE.of(state)
     if made is not None:
         with guard():
             _show(state, made)
@@ -63,8 +69,8 @@ def report() -> None:
 
 def _ask(state: AppState, gallery: Gallery) -> None:
     """The spec as a form, filled in from what is chosen or from a loaded spec."""
-    given = state.filters.get("spec") or {}
-    with st.expander("What is asked", expanded=state.filters.get("report") is None, icon=":material/edit_note:"):
+    given = SPEC.of(state)
+    with st.expander("What is asked", expanded=MADE.of(state) is None, icon=":material/edit_note:"):
         _load(state)
         with st.form("audit"):
             left, right = st.columns([1.15, 1], gap="medium")
@@ -76,7 +82,7 @@ def _ask(state: AppState, gallery: Gallery) -> None:
     if sent:
         options = {"auditor": asked.pop("auditor") or "not stated", "thumbnails": asked.pop("thumbnails")}
         spec = _spec(state, gallery, asked)
-        state.set_filter("report", _run(state, spec, options))
+        MADE.put(state, _run(state, spec, options))
         st.rerun()
 
 
@@ -102,7 +108,7 @@ def _questions(state: AppState, gallery: Gallery, given: Mapping[str, Any]) -> d
 
 def _suggested(state: AppState, gallery: Gallery) -> list[str]:
     """The prompt of Compare first, then prompts that this gallery's model is likely to know."""
-    if results.only_known_prompts(state, gallery):
+    if only_known_prompts(state, gallery):
         known = gallery.prompts
     else:
         known = read_json(ASSETS / "prompts" / "occupations.json")["prompts"]
@@ -112,8 +118,8 @@ def _suggested(state: AppState, gallery: Gallery) -> list[str]:
 def _manner(state: AppState, gallery: Gallery, given: Mapping[str, Any]) -> dict[str, Any]:
     attributes = given.get("attributes") or [a for a in [state.attribute_in(gallery.attributes)] if a]
     offered = [*gallery.attributes, *(a for a in attributes if a not in gallery.attributes)]
-    own = state.own_targets if state.target == OWN_TARGET else state.target
-    target = given.get("target", own)
+    chosen = state.own_targets if state.target == OWN_TARGET else state.target
+    target = given.get("target", chosen)
     named = target if isinstance(target, str) else OWN_TARGET
     asked: dict[str, Any] = {
         "attributes": st.multiselect(
@@ -124,14 +130,14 @@ def _manner(state: AppState, gallery: Gallery, given: Mapping[str, Any]) -> dict
     asked["k"] = k.number_input("k, how many are retrieved", 1, gallery.n, min(given.get("k", state.k), gallery.n))
     names = [*TARGETS, OWN_TARGET]
     asked["target"] = kind.selectbox(
-        "Target, chosen before looking", names, names.index(named), format_func=TARGET_CHOICES.get
+        "Target, chosen before looking", names, names.index(named), format_func=TARGET_CHOICES.__getitem__
     )
     table = st.file_uploader("Own target table (columns attribute, group, share)", type=["csv"])
     if asked["target"] == OWN_TARGET:
         asked["target"] = _target(table) if table is not None else target
     ways = [way for way in EDITS if way in (NOTHING, *_possible(state, gallery))]
     at = ways.index(_way(given)) if _way(given) in ways else 0
-    asked["edit"] = st.selectbox("Switched", ways, at, format_func=EDITS.get, help=EDIT_HELP)
+    asked["edit"] = st.selectbox("Switched", ways, at, format_func=EDITS.__getitem__, help=EDIT_HELP)
     who, seed = st.columns([2, 1])
     asked["auditor"] = who.text_input("Auditor", placeholder="stands in the report")
     asked["seed"] = seed.number_input("Seed", 0, 1 << 31, given.get("seed", 0))
@@ -146,8 +152,8 @@ def _manner(state: AppState, gallery: Gallery, given: Mapping[str, Any]) -> dict
 
 def _possible(state: AppState, gallery: Gallery) -> list[str]:
     """Ways of switching that the chosen SAEs allow."""
-    found = [CHOSEN] if state.edits else []
-    return [*found, RULE, ATTRIBUTION] if gallery.side in state.saes else found
+    ways = [CHOSEN] if state.edits else []
+    return [*ways, RULE, ATTRIBUTION] if gallery.side in state.saes else ways
 
 
 def _way(given: Mapping[str, Any]) -> str:
@@ -185,7 +191,7 @@ def _spec(state: AppState, gallery: Gallery, asked: dict[str, Any]) -> "AuditSpe
 
     for name in ("prompts", "exploratory_prompts"):
         asked[name] = [" ".join(line.split()) for line in asked[name].splitlines() if line.strip()]
-    given = state.filters.get("spec") or {}
+    given = SPEC.of(state)
     way, asked["sae"], asked["edit"] = asked["edit"], state.saes.get(gallery.side), None
     if way == CHOSEN and len(state.edits) > 1:
         raise InputError("neurons of both sides are switched on Compare; a spec holds those of one side: undo one")
@@ -197,7 +203,7 @@ def _spec(state: AppState, gallery: Gallery, asked: dict[str, Any]) -> "AuditSpe
     elif way in (RULE, ATTRIBUTION):
         asked["edit"] = {"select": way}
     asked["sae"] = asked["sae"] if asked["edit"] else None
-    model = None if results.only_known_prompts(state, gallery) else gallery.fingerprint("pooled").model
+    model = None if only_known_prompts(state, gallery) else gallery.fingerprint("pooled").model
     where = given.get("where") if given else dict(state.where)
     document = {"schema": SCHEMA, "gallery": state.gallery, "model": model, "where": where or {}, **asked}
     return AuditSpec.from_json({**document, "k": int(asked["k"]), "seed": int(asked["seed"])})
@@ -222,7 +228,7 @@ def _load(state: AppState) -> None:
         if spec.sae is not None:
             state.choose_sae(cache.sae(spec.sae).side or side, spec.sae)
         state.set_where(spec.where)
-        state.set_filter("spec", spec.to_json())
+        SPEC.put(state, spec.to_json())
         state.notice(f"The spec “{spec.title}” is loaded, digest {spec.digest[:16]}.")
         st.rerun()
 
@@ -237,7 +243,7 @@ def _run(state: AppState, spec: "AuditSpec", options: dict[str, Any]) -> dict[st
     from core.store import partial_folder
 
     gallery = cache.current_gallery(state)
-    backbone = None if results.only_known_prompts(state, gallery) else cache.current_backbone(state)
+    backbone = None if only_known_prompts(state, gallery) else cache.current_backbone(state)
     kept = partial_folder(Path(tempfile.gettempdir()) / f"unskew-audit-{spec.digest[:24]}")
     with jobs.progress("Auditing") as progress, tempfile.TemporaryDirectory() as folder:
         result = run(spec, backbone, kept, progress)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import streamlit as st
 
-from core.config import ASSETS, Fingerprint, InputError, Side, digest_of
+from core.config import ASSETS, Fingerprint, InputError, Progress, Side, digest_of
 from core.memo import Memo
 from core.saes.config import shape_of
 from core.store import read_json
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from core.gallery import Codes, Gallery
     from core.retrieval import FlatIndex
     from core.saes.checkpoint import SAEFile
+    from core.saes.frozen import FrozenFile
 
 T = TypeVar("T")
 
@@ -88,7 +89,7 @@ def stamp(folder: Path) -> str:
     return seen.hexdigest()[:16]
 
 
-def stamp_of(thing: "Gallery | SAEFile") -> str:
+def stamp_of(thing: "Gallery | SAEFile | FrozenFile") -> str:
     """The stamp under which an opened gallery or SAE stands for in the `parts` of a result."""
     return f"{thing.digest[:16]}-{stamp(Path(thing.path)) if thing.path else 'memory'}"
 
@@ -194,14 +195,14 @@ def current_gallery(state: AppState | None = None) -> "Gallery":
 
 
 def current_probe(state: AppState | None = None) -> "Gallery":
-    """The gallery in which neurons are found: the chosen one, the partner that the gallery names, or itself.
+    """The gallery in which neurons are found: the chosen one, else by the rule of `core.scene.Scene.probe`.
 
     Where it is the gallery itself, use its probe half (`rows("probe")`).
     """
+    from core.scene.scene import probe_of
+
     state = state or get_state()
-    searched = current_gallery(state)
-    partner = state.probe or searched.manifest.get("probe_gallery")
-    return gallery(partner) if partner else searched
+    return gallery(state.probe) if state.probe else probe_of(current_gallery(state), gallery)
 
 
 def current_sae(side: Side, state: AppState | None = None) -> "SAEFile | None":
@@ -227,7 +228,7 @@ def _index(path: str, stamped: str, _gallery: "Gallery") -> "FlatIndex":
     return FlatIndex(_gallery.unit())
 
 
-def codes(of: "Gallery", by: "SAEFile", progress: Callable[[int, int, str], None] | None = None) -> "Codes":
+def codes(of: "Gallery", by: "SAEFile", progress: Progress | None = None) -> "Codes":
     """Sparse codes of a gallery under an SAE: the stored ones, else computed and stored in the gallery's folder."""
     stored = of.codes(by.digest)
     if stored is not None:

@@ -51,9 +51,10 @@ def other_side(card: "SAECard", gallery: "Gallery") -> str | None:
     Loads no model: weights are compared where both are known, else the number of columns that both towers share.
     """
     made_for, theirs = card.fingerprint, gallery.fingerprint("pooled")
-    known = made_for is not None and UNKNOWN not in (made_for.weights, theirs.weights)
-    shared = made_for is None or made_for.attach == "pooled"
-    same = made_for.weights == theirs.weights if known else not shared or card.d_in == theirs.d
+    if made_for is not None and UNKNOWN not in (made_for.weights, theirs.weights):
+        same = made_for.weights == theirs.weights
+    else:
+        same = (made_for is not None and made_for.attach != "pooled") or card.d_in == theirs.d
     return None if same else f"The SAE {card.name} was made for another model."
 
 

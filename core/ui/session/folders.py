@@ -13,5 +13,5 @@ def known(kind: str) -> list[str]:
     """Shipped names, then folders made here that are complete."""
     marker = "manifest.json" if kind == "galleries" else "config.json"
     folder = OWN[kind]
-    own = [str(p) for p in sorted(folder.iterdir()) if (p / marker).is_file()] if folder.is_dir() else []
-    return [*cache.shipped_names(kind), *(name for name in own if not Path(name).name.startswith("."))]
+    made_here = [str(p) for p in sorted(folder.iterdir()) if (p / marker).is_file()] if folder.is_dir() else []
+    return [*cache.shipped_names(kind), *(name for name in made_here if not Path(name).name.startswith("."))]

@@ -134,9 +134,9 @@ def _short(value: str, most: int = 60) -> str:
 def _named(value: str, load: Callable[[str], Any], what: str) -> tuple[str, list[str]]:
     """Name without its digest; a line where what is loaded under the name has changed since the link was made."""
     name, _, prefix = value.rpartition("@") if re.search(r"@[0-9a-f]{4,64}$", value) else (value, "", "")
-    found = load(name).digest
-    if prefix and not found.startswith(prefix):
-        changed = f"The {what} {name!r} has changed since this link was made ({prefix}, now {found[:PREFIX]})"
+    digest = load(name).digest
+    if prefix and not digest.startswith(prefix):
+        changed = f"The {what} {name!r} has changed since this link was made ({prefix}, now {digest[:PREFIX]})"
         return name, [f"{changed}: numbers may differ."]
     return name, []
 
@@ -190,8 +190,7 @@ def _read_target(value: str, state: AppState, loaders: Loaders) -> None:
 
 
 def _read_half(value: str, state: AppState, loaders: Loaders) -> None:
-    one_of(value, HALVES, "half")
-    state.set_half(value)  # type: ignore[arg-type]
+    state.set_half(one_of(value, HALVES, "half"))
 
 
 def _read_where(value: str, state: AppState, loaders: Loaders) -> None:
@@ -205,9 +204,10 @@ def _read_where(value: str, state: AppState, loaders: Loaders) -> None:
 
 def _sided(value: str) -> tuple[Side, str]:
     side, colon, rest = value.partition(":")
-    if not colon or side not in SIDES:
-        raise InputError("expected image:... or text:...")
-    return side, rest  # type: ignore[return-value]
+    for known in SIDES:
+        if colon and side == known:
+            return known, rest
+    raise InputError("expected image:... or text:...")
 
 
 def _check_neurons(neurons: Iterable[int], side: Side, state: AppState, loaders: Loaders) -> None:

@@ -16,13 +16,11 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
     from core.gallery import Codes, Gallery
-    from core.neurons import Answers, Association, Evidence, Lift, SocialNeurons
+    from core.neurons import Answers, Association, Examples, Lift, SocialNeurons
     from core.saes.checkpoint import SAEFile
     from core.ui.session.uploads import Upload
 
 
-TAU = 0.5
-"""Share of a group's items that must fire for a suggested neuron, until the person chooses another."""
 PER_GROUP = 4
 """Suggested neurons for each group: the first few by mean activation."""
 MOST = 8
@@ -67,7 +65,7 @@ class Probe:
         return self.gallery.labels(attribute)
 
 
-def probe(state: AppState, side: Side, progress: Progress | None = None) -> Probe:
+def probe_of(state: AppState, side: Side, progress: Progress | None = None) -> Probe:
     """The probe set of one side; InputError where the gallery holds the other side's items or there is no SAE."""
     gallery, sae = cache.current_probe(state), cache.current_sae(side, state)
     if sae is None:
@@ -84,155 +82,161 @@ def probe(state: AppState, side: Side, progress: Progress | None = None) -> Prob
     return Probe(gallery, sae, cache.codes(gallery, sae, progress), gallery.rows("probe", where), where)
 
 
-def social(found: Probe, attribute: str, tau: float) -> "SocialNeurons":
+def social(probe: Probe, attribute: str, tau: float) -> "SocialNeurons":
     """Consistent and specific neurons of each group of an attribute."""
     from core.neurons import social_neurons
 
     def compute() -> "SocialNeurons":
-        return social_neurons(found.codes.csr[found.rows], found.labels(attribute)[found.rows], tau, "at-least")
+        return social_neurons(probe.codes.csr[probe.rows], probe.labels(attribute)[probe.rows], tau, "at-least")
 
-    return cache.result("social", [*found.parts, attribute, tau], compute)
+    return cache.result("social", [*probe.parts, attribute, tau], compute)
 
 
-def statistics(found: Probe, attribute: str) -> "DataFrame":
+def statistics(probe: Probe, attribute: str) -> "DataFrame":
     """Firing rates and AUC of every neuron for every group (core.neurons.firing_statistics); not to be changed."""
     from core.neurons import firing_statistics
 
     def compute() -> "DataFrame":
-        return firing_statistics(found.codes.csc, found.labels(attribute), found.rows)
+        return firing_statistics(probe.codes.csc, probe.labels(attribute), probe.rows)
 
-    return cache.result("firing", [*found.parts, attribute], compute)
+    return cache.result("firing", [*probe.parts, attribute], compute)
 
 
-def tau_that_finds(found: Probe, attribute: str, group: str) -> float | None:
+def tau_that_finds(probe: Probe, attribute: str, group: str) -> float | None:
     """The largest tau, in tenths, at which a group has a neuron of its own; None where there is none at all."""
     for tenths in range(10, 0, -1):
-        if social(found, attribute, tenths / 10).groups[group].specific:
+        if social(probe, attribute, tenths / 10).groups[group].specific:
             return tenths / 10
     return None
 
 
-def shown_evidence(found: Probe, neuron: int, size: int = 12) -> "Evidence":
+def shown_examples(probe: Probe, neuron: int, size: int = 12) -> "Examples":
     """Top, middle, random firing and silent items of a neuron in the probe set."""
-    from core.neurons import evidence
+    from core.neurons import examples_of
 
-    def compute() -> "Evidence":
-        return evidence(found.codes.csc, neuron, size, size, size, 0, size, found.rows)
+    def compute() -> "Examples":
+        return examples_of(probe.codes.csc, neuron, size, size, size, 0, size, probe.rows)
 
-    return cache.result("evidence", [*found.parts, neuron, size], compute)
+    return cache.result("examples", [*probe.parts, neuron, size], compute)
 
 
-def rates(found: Probe, neuron: int, attribute: str) -> dict[str, Estimate]:
+def rates(probe: Probe, neuron: int, attribute: str) -> dict[str, Estimate]:
     """Share of each group's items on which a neuron fires, with Wilson interval."""
-    lines = _lines_of(found, neuron, attribute)
-    return {line.group: Estimate(line.rate, line.lo, line.hi, int(line.n)) for line in lines.itertuples()}
+    lines = _lines_of(probe, neuron, attribute)
+    columns = (lines[name].tolist() for name in ("group", "rate", "lo", "hi", "n"))
+    return {group: Estimate(rate, lo, hi, int(n)) for group, rate, lo, hi, n in zip(*columns, strict=True)}
 
 
-def auc(found: Probe, neuron: int, attribute: str, group: str) -> float:
+def auc(probe: Probe, neuron: int, attribute: str, group: str) -> float:
     """How well a neuron tells a group apart (core.neurons.firing_statistics)."""
-    lines = _lines_of(found, neuron, attribute)
+    lines = _lines_of(probe, neuron, attribute)
     return float(lines["auc"][lines["group"] == group].iloc[0])
 
 
-def lift(found: Probe, neuron: int, attribute: str, group: str) -> "Lift | None":
+def lift(probe: Probe, neuron: int, attribute: str, group: str) -> "Lift | None":
     """How much more often a neuron fires on a group than on any other; None where there is no other."""
     from core.neurons import lifts
 
-    lines = _lines_of(found, neuron, attribute)
+    lines = _lines_of(probe, neuron, attribute)
     groups = list(lines["group"])
     fired, sizes = lines["fired"].to_numpy(), lines["n"].to_numpy()
     return next(iter(lifts([neuron], fired[:, None], sizes, groups, groups.index(group))), None)
 
 
-def answers(found: Probe, neuron: int) -> "Answers":
+def answers(probe: Probe, neuron: int) -> "Answers":
     """What a neuron answers to, of all attributes and of the captions' words."""
     from core.neurons import answers_to, caption_words
 
-    words = cache.result("caption-words", found.parts, lambda: caption_words(found.gallery, found.rows))
+    words = cache.result("caption-words", probe.parts, lambda: caption_words(probe.gallery, probe.rows))
     return cache.result(
         "answers",
-        [*found.parts, neuron, ASSOCIATIONS],
-        lambda: answers_to(found.gallery, found.codes, neuron, found.rows, ASSOCIATIONS, words),
+        [*probe.parts, neuron, ASSOCIATIONS],
+        lambda: answers_to(probe.gallery, probe.codes, neuron, probe.rows, ASSOCIATIONS, words),
     )
 
 
-def beside(found: Probe, neuron: int, attribute: str, group: str) -> str | None:
+def beside(probe: Probe, neuron: int, attribute: str, group: str) -> str | None:
     """ "more to hair bald": where a neuron of a group answers to another attribute most."""
-    looked_at, components = answers(found, neuron), found.gallery.components(attribute)
-    how = compared(looked_at, components, auc(found, neuron, attribute, group))
+    looked_at, components = answers(probe, neuron), probe.gallery.components(attribute)
+    how = compared(looked_at, components, auc(probe, neuron, attribute, group))
     return None if how is None else f"{how} to {looked_at[0].said}"
 
 
-def association(found: Probe, attribute: str) -> np.ndarray:
+def association(probe: Probe, attribute: str) -> np.ndarray:
     """How well each neuron tells any group of an attribute apart: the largest |AUC - 1/2| over its groups (F,)."""
 
     def compute() -> np.ndarray:
-        distances = (statistics(found, attribute)["auc"].to_numpy() - 0.5).reshape(found.sae.sae.config.d_sae, -1)
+        distances = (statistics(probe, attribute)["auc"].to_numpy() - 0.5).reshape(probe.sae.sae.config.d_sae, -1)
         return np.nan_to_num(np.abs(distances)).max(axis=1)
 
-    return cache.result("association", [*found.parts, attribute], compute)
+    return cache.result("association", [*probe.parts, attribute], compute)
 
 
-def _lines_of(found: Probe, neuron: int, attribute: str) -> "DataFrame":
+def _lines_of(probe: Probe, neuron: int, attribute: str) -> "DataFrame":
     """The neuron's lines of the firing statistics, one a group."""
-    table = statistics(found, attribute)
-    groups = len(table) // found.sae.sae.config.d_sae
+    table = statistics(probe, attribute)
+    groups = len(table) // probe.sae.sae.config.d_sae
     return table.iloc[neuron * groups : (neuron + 1) * groups]
 
 
-def ordered(found: Probe, attribute: str, group: str, most: int) -> "DataFrame":
+def ordered(probe: Probe, attribute: str, group: str, most: int) -> "DataFrame":
     """The neurons that tell a group apart best, by falling AUC."""
-    table = statistics(found, attribute)
+    table = statistics(probe, attribute)
     return table[table["group"] == group].nlargest(most, "auc").drop(columns=["group", "p"], errors="ignore")
 
 
-def best(found: Probe, attribute: str, group: str, most: int) -> list[int]:
+def best(probe: Probe, attribute: str, group: str, most: int) -> list[int]:
     """Neurons with the largest AUC for a group."""
-    return [int(j) for j in ordered(found, attribute, group, most)["neuron"]]
+    return [int(j) for j in ordered(probe, attribute, group, most)["neuron"]]
 
 
-def activations(found: Probe, neuron: int, attribute: str) -> tuple[list[float], dict[str, list[float]]]:
+def activations(probe: Probe, neuron: int, attribute: str) -> tuple[list[float], dict[str, list[float]]]:
     """Edges (bins + 1,) and, for each group, the share of its items in each bin; no edges for a silent neuron."""
     from core.neurons import histogram
 
-    drawn = histogram(found.codes.csc, neuron, found.labels(attribute), rows=found.rows, bins=24)
+    drawn = histogram(probe.codes.csc, neuron, probe.labels(attribute), rows=probe.rows, bins=24)
     if not any(counts.sum() for counts in drawn.counts.values()):
         return [], {}
     shares = {g: (counts / max(drawn.sizes[g], 1)).tolist() for g, counts in drawn.counts.items() if drawn.sizes[g]}
     return drawn.edges.tolist(), shares
 
 
-def living(found: Probe) -> np.ndarray:
+def living(probe: Probe) -> np.ndarray:
     """Neurons that fire on at least one item of the probe gallery, rising."""
-    return cache.result("living", found.parts, lambda: np.flatnonzero(np.diff(found.codes.csc.indptr)))
+    return cache.result("living", probe.parts, lambda: np.flatnonzero(np.diff(probe.codes.csc.indptr)))
 
 
-def living_neighbours(found: Probe, neuron: int) -> tuple[int, int]:
+def living_neighbours(probe: Probe, neuron: int) -> tuple[int, int]:
     """The living neuron before and after this one, around the end; itself where none lives."""
-    alive = living(found)
+    alive = living(probe)
     if not len(alive):
         return neuron, neuron
     before, after = np.searchsorted(alive, neuron), np.searchsorted(alive, neuron, side="right")
     return int(alive[before - 1]), int(alive[after % len(alive)])
 
 
-def alike(found: Probe, neuron: int, most: int = 8) -> list[tuple[int, float]]:
+def alike(probe: Probe, neuron: int, most: int = 8) -> list[tuple[int, float]]:
     """Neurons whose decoder directions are nearest, with the cosine."""
     from core.neurons import nearest_neurons
 
-    decoder = found.sae.sae.W_dec
+    decoder = probe.sae.sae.W_dec
     return cache.result(
-        "alike", [found.parts[1], neuron, most], lambda: nearest_neurons(decoder.detach().cpu().numpy(), neuron, most)
+        "alike", [probe.parts[1], neuron, most], lambda: nearest_neurons(decoder.detach().cpu().numpy(), neuron, most)
     )
 
 
-def together(found: Probe, neuron: int, most: int = 8) -> list[tuple[int, float]]:
+def together(probe: Probe, neuron: int, most: int = 8) -> list[tuple[int, float]]:
     """Neurons that fire on the same items, with the overlap."""
     from core.neurons import coactive_neurons
 
     return cache.result(
-        "together", [*found.parts[:2], neuron, most], lambda: coactive_neurons(found.codes.csr, neuron, most)
+        "together", [*probe.parts[:2], neuron, most], lambda: coactive_neurons(probe.codes.csr, neuron, most)
     )
+
+
+def uploads_of(state: AppState, side: Side) -> "list[Upload]":
+    """The session's uploads that neurons of a side can fire on."""
+    return [] if state.uploads is None else [u for u in state.uploads.items if u.side == side]
 
 
 def upload_values(state: AppState, side: Side, sae: "SAEFile", neuron: int) -> "list[tuple[Upload, float]]":
@@ -240,7 +244,7 @@ def upload_values(state: AppState, side: Side, sae: "SAEFile", neuron: int) -> "
     from core.neurons import encode_rows
 
     attach = sae.attach or "pooled"
-    items = [u for u in getattr(state.uploads, "items", []) if u.side == side and attach in u.embeddings]
+    items = [u for u in uploads_of(state, side) if attach in u.embeddings]
     items = [u for u in items if len(u.embeddings[attach]) == sae.sae.config.d_in]
     if not items:
         return []
@@ -250,33 +254,34 @@ def upload_values(state: AppState, side: Side, sae: "SAEFile", neuron: int) -> "
 
 def suggested(state: AppState, side: Side, attribute: str, tau: float) -> tuple[list[Suggestion], Probe]:
     """The first specific neurons of each group, and for a group without any the neuron that tells it apart best."""
-    found = probe(state, side)
+    probe = probe_of(state, side)
     try:
-        found.gallery.components(attribute)
+        probe.gallery.components(attribute)
     except InputError:
         raise InputError(
-            f"the probe gallery {found.gallery.name} has no attribute {attribute!r} to find neurons with"
+            f"the probe gallery {probe.gallery.name} has no attribute {attribute!r} to find neurons with"
         ) from None
-    rule, why = social(found, attribute, tau), {}
+    rule, why = social(probe, attribute, tau), {}
     for group, neurons in rule.groups.items():
         if neurons.specific:
             for j in neurons.specific[:PER_GROUP]:
-                sure, other = j not in neurons.unsure, beside(found, j, attribute, group)
+                sure, other = j not in neurons.unsure, beside(probe, j, attribute, group)
                 words = f"{group}, {'specific' if sure else 'unsure'}"
                 why[j] = (f"{words}, but {other}" if other else words, sure)
         elif len(rule.groups) <= FEW_GROUPS:
-            j = best(found, attribute, group, 1)[0]
-            why.setdefault(j, (f"{group}, AUC {auc(found, j, attribute, group):.2f}", False))
+            j = best(probe, attribute, group, 1)[0]
+            why.setdefault(j, (f"{group}, AUC {auc(probe, j, attribute, group):.2f}", False))
     suggestions = []
     for j, (words, specific) in list(why.items())[:MOST]:
-        top = shown_evidence(found, j).top.rows[:STRIP]
+        top = shown_examples(probe, j).top.rows[:STRIP]
         suggestions.append(Suggestion(j, words, tuple(map(int, top)), specific))
-    return suggestions, found
+    return suggestions, probe
 
 
-def towards(one: "Association") -> tuple[float, float, float]:
+def towards(association: "Association") -> tuple[float, float, float]:
     """AUC with its interval, seen from the side that the neuron answers to: "not orange" .8 instead of orange .2."""
-    estimate, lo, hi = (v if v is not None else 0.5 for v in (one.auc.estimate, one.auc.lo, one.auc.hi))
+    auc = association.auc
+    estimate, lo, hi = (end if end is not None else 0.5 for end in (auc.estimate, auc.lo, auc.hi))
     return (estimate, lo, hi) if estimate >= 0.5 else (1 - estimate, 1 - hi, 1 - lo)
 
 

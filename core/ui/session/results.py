@@ -4,42 +4,45 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-import streamlit as st
-
 from core.config import InputError, Progress, Side
 from core.ui.session import cache, fit
 from core.ui.session.probing import MOST, Suggestion
+from core.ui.session.scene import chosen_scene
 from core.ui.session.state import AppState, get_state
 
 if TYPE_CHECKING:
-    from core.backbones.base import Backbone
     from core.gallery import Gallery
-    from core.ranking import Bench, ControlsResult, CostResult, RankRequest, RankResult
+    from core.ranking import ControlsResult, CostResult, RankRequest, RankResult
     from core.saes.checkpoint import SAEFile
+    from core.scene import Scene
 
 
-OF_EVIDENCE = ("query", "query_embedding", "attribute", "where", "prompts", "probe")
+OF_EVIDENCE = ("query", "query_embedding", "attribute", "where", "prompts")
 """Parts of a request that decide what methods can be fitted on."""
-DRAWS = 20
-"""Draws of random neurons in the controls."""
 
 
 @dataclass(frozen=True)
 class Asked:
-    """A question with everything that answers it."""
+    """A question and the scene that answers it."""
 
-    gallery: "Gallery"
+    scene: "Scene"
     request: "RankRequest"
-    saes: "dict[Side, SAEFile]"
-    model: "Backbone | None"
-    """Encodes prompts; None where only the gallery's known prompts can be asked."""
+
+    @property
+    def gallery(self) -> "Gallery":
+        return self.scene.gallery
+
+    @cached_property
+    def looked_at(self) -> list[Any]:
+        """What an answer depends on besides the SAEs and the request, for the key under which it is kept."""
+        scene = self.scene
+        return [*map(cache.stamp_of, (scene.gallery, scene.probe)), scene.model.weights_digest if scene.model else ""]
 
     @cached_property
     def parts(self) -> list[Any]:
         """What an answer depends on, for the key under which it is kept."""
-        saes = {side: cache.stamp_of(sae) for side, sae in self.saes.items()}
-        model = self.model.weights_digest if self.model else ""
-        return [cache.stamp_of(self.gallery), saes, model, self.request.digest]
+        saes = {side: cache.stamp_of(sae) for side, sae in self.scene.saes.items()}
+        return [*self.looked_at, saes, self.request.digest]
 
 
 def asked(state: AppState, attribute: str) -> Asked:
@@ -59,14 +62,11 @@ def asked(state: AppState, attribute: str) -> Asked:
         edits=edits,
         method=state.method,
         prompts=state.prompts,
-        probe=cache.gallery(state.probe) if state.probe else None,
     )
-    sides = set(edits)
+    sides: set[Side] = set(edits)
     if method.needs.sae and not method.needs.edit:
         sides.add("text" if method.changes == "query" else gallery.side)
-    saes = {side: sae for side in sorted(sides) if (sae := cache.current_sae(side, state)) is not None}
-    model = None if only_known_prompts(state, gallery) else cache.current_backbone(state)
-    return Asked(gallery, request, saes, model)
+    return Asked(chosen_scene(state, sides), request)
 
 
 def searched(state: AppState, gallery: "Gallery") -> int:
@@ -77,33 +77,11 @@ def searched(state: AppState, gallery: "Gallery") -> int:
         return gallery.n
 
 
-def only_known_prompts(state: AppState, gallery: "Gallery") -> bool:
-    """True where another model made the gallery than the chosen one, so that only the prompts it came with work."""
-    chosen = f"{state.model}:{state.pretrained}" if state.pretrained else state.model
-    return bool(gallery.prompts) and gallery.fingerprint("pooled").model != chosen
-
-
-@st.cache_resource(max_entries=4, show_spinner=False)
-def _bench(stamps: str) -> "Bench":
-    from core.ranking import Bench
-
-    return Bench()
-
-
-def bench(question: Asked) -> "Bench":
-    """What repeats between two rankings, for all sessions: a toggle computes only what it changes.
-
-    One a gallery as it lies on disk, codes included.
-    """
-    return _bench(question.parts[0])
-
-
 def ranking(question: Asked, progress: Progress | None = None) -> "RankResult":
     """Who is retrieved, before and (with an edit) after; the first edit of a very large gallery takes a second."""
     from core.ranking import rank
 
-    q = question
-    return cache.result("rank", q.parts, lambda: rank(q.gallery, q.request, q.model, q.saes, bench(q), progress))
+    return cache.result("rank", question.parts, lambda: rank(question.scene, question.request, progress))
 
 
 def unavailable(question: Asked) -> dict[str, str]:
@@ -111,17 +89,15 @@ def unavailable(question: Asked) -> dict[str, str]:
     state = get_state()
     chosen = {side: cache.sae_card(name).digest for side, name in state.saes.items()}
     asked_of = {name: value for name, value in question.request.to_json().items() if name in OF_EVIDENCE}
-    parts = [*question.parts[:1], question.parts[2], chosen, asked_of]
+    parts = [*question.looked_at, chosen, asked_of]
     return cache.result("methods", parts, lambda: _unavailable(question, state))
 
 
 def _unavailable(question: Asked, state: AppState) -> dict[str, str]:
     from core.interventions import INTERVENTIONS
-    from core.ranking.evidence import Fitter
+    from core.ranking.fitting import Fitter
 
-    q = question
-    saes = {side: sae for side in state.saes if (sae := cache.current_sae(side, state)) is not None}
-    fitter = Fitter(q.gallery, q.request, q.model, saes, bench(q))
+    fitter = Fitter(chosen_scene(state), question.request)
     return {name: reason for name in INTERVENTIONS if (reason := fitter.missing(name)) is not None}
 
 
@@ -149,23 +125,18 @@ def controls(question: Asked, progress: Progress | None = None) -> "ControlsResu
     from core.ranking import controls as run
 
     q = question
-    return cache.result(
-        "controls",
-        [*q.parts, DRAWS],
-        lambda: run(q.gallery, q.request, q.model, q.saes, draws=DRAWS, progress=progress, bench=bench(q)),
-    )
+    return cache.result("controls", q.parts, lambda: run(q.scene, q.request, progress=progress))
 
 
 def cost(question: Asked, progress: Progress | None = None) -> "CostResult":
     """What the model no longer knows after the edit."""
-    from core.audit.sources import class_prompts
     from core.ranking import utility_cost
 
-    q, prompts = question, class_prompts(question.gallery)
+    q, prompts = question, question.scene.class_prompts
     return cache.result(
         "cost",
         [*q.parts, prompts.digest if prompts else ""],
-        lambda: utility_cost(q.gallery, q.request, q.model, q.saes, prompts=prompts, progress=progress, bench=bench(q)),
+        lambda: utility_cost(q.scene, q.request, prompts, progress=progress),
     )
 
 
@@ -174,21 +145,20 @@ def cost(question: Asked, progress: Progress | None = None) -> "CostResult":
 
 def in_prompt(question: Asked, sae: "SAEFile") -> list[Suggestion]:
     """The neurons that fire strongest on the prompt itself: what a text SAE can switch off in it."""
-    q = question
-    parts = [*q.parts[:3], sae.digest, q.request.query]
-    found = cache.result("prompt neurons", parts, lambda: _prompt_neurons(q, sae))
-    return [Suggestion(j, f"{value:.2f} on this prompt", ()) for j, value in found]
+    parts = [*question.looked_at, sae.digest, question.request.query]
+    strongest = cache.result("prompt neurons", parts, lambda: _prompt_neurons(question, sae))
+    return [Suggestion(j, f"{value:.2f} on this prompt", ()) for j, value in strongest]
 
 
 def _prompt_neurons(question: Asked, sae: "SAEFile") -> list[tuple[int, float]]:
     from core.neurons import active_neurons, encode_rows
-    from core.ranking import query_embedding
+    from core.scene import query_embedding
 
     text, attach = str(question.request.query), sae.attach or "pooled"
     if attach == "pooled":
-        row = query_embedding(text, question.model, question.gallery)[None]
-    elif question.model is not None:
-        row = question.model.encode_texts([text], (attach,))[attach]
+        row = query_embedding(question.scene, text)[None]
+    elif question.scene.model is not None:
+        row = question.scene.model.encode_texts([text], (attach,))[attach]
     else:
         raise InputError(f"the gallery knows this prompt's pooled embedding only, and {sae.name} reads its {attach}")
     return active_neurons(encode_rows(row, sae.sae), MOST)
@@ -208,8 +178,8 @@ def fitting(state: AppState, question: Asked) -> tuple[list[Side], list[str]]:
             attach, d_in = sae.attach or "pooled", sae.sae.config.d_in
             if side == question.gallery.side:
                 why = fit.own_side(sae, question.gallery)
-            elif question.model is not None:
-                theirs = question.model.fingerprint(side, attach)
+            elif question.scene.model is not None:
+                theirs = question.scene.model.fingerprint(side, attach)
                 why = fit.reason(sae.name, sae.fingerprint, d_in, theirs, "the chosen one")
             else:
                 fits = d_in == question.gallery.fingerprint("pooled").d

@@ -3,11 +3,15 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from dataclasses import fields as dataclass_fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
 from core.config import HALVES, SIDES, Edit, Half, InputError, Side, one_of
+
+if TYPE_CHECKING:
+    from core.prompts import PromptBook
+    from core.ui.session.uploads import Uploads
 
 KEY = "unskew"
 TARGETS = ("gallery", "uniform")
@@ -56,17 +60,17 @@ class AppState:
     edits: dict[Side, Edit] = field(default_factory=dict)
     method: str = "neuron-edit"
     """Registered intervention that answers on Compare."""
-    prompts: Any = None
-    """Prompt sets as this session edited them (core.prompts.PromptBook); None: the shipped ones."""
+    prompts: "PromptBook | None" = None
+    """Prompt sets as this session edited them; None: the shipped ones."""
     neuron: int | None = None
     """Neuron whose page is open."""
     neuron_side: Side = "image"
-    filters: dict[str, Any] = field(default_factory=dict)
-    """Small choices of single views (page number, group whose pictures are shown), by the view's own names."""
+    filters: dict[str, object] = field(default_factory=dict)
+    """Small choices of single views by name; read and written by `choices.Choice`, which knows the type of each."""
     notices: list[str] = field(default_factory=list)
     """Calm lines to show once, for example which part of a link was not there."""
-    uploads: Any = None
-    """Uploads of this session (core.ui.session.uploads.Uploads), in memory only."""
+    uploads: "Uploads | None" = None
+    """Uploads of this session, in memory only; None: there were none yet."""
     linked: bool = False
     """True once the link with which the session began has been read."""
     link: dict[str, list[str]] | None = None
@@ -136,7 +140,7 @@ class AppState:
         one_of(half, HALVES, "half")
         self.half = half
 
-    def set_filter(self, name: str, value: Any) -> None:
+    def set_filter(self, name: str, value: object) -> None:
         """Remember a small choice of one view; None forgets it."""
         if value is None:
             self.filters.pop(name, None)
@@ -231,7 +235,7 @@ def bind(name: str, part: str | None = None, key: str | None = None) -> dict[str
     Parameters
     ----------
     name : field of AppState, or "filters" with `part`.
-    part : name of the small choice where `name` is "filters"; its first value must be set with `set_filter`.
+    part : name of the small choice where `name` is "filters"; `choices.Choice.mirrored` asks for it.
     key : key of the widget; needed only where two widgets show the same choice.
     """
     known = {item.name for item in dataclass_fields(AppState)}
@@ -239,7 +243,7 @@ def bind(name: str, part: str | None = None, key: str | None = None) -> dict[str
         raise ValueError(f"{name!r} is no choice; known: {', '.join(sorted(known))}")
     state = get_state()
     key = key or f"choice-{name}-{part}"
-    st.session_state[key] = state.filters.get(part) if name == "filters" else getattr(state, name)
+    st.session_state[key] = getattr(state, name) if part is None else state.filters.get(part)
     return {"key": key, "on_change": _take, "args": (name, part, key)}
 
 
@@ -247,8 +251,8 @@ def _take(name: str, part: str | None, key: str) -> None:
     """Carry the widget's new value to the choice; a value that cannot be used becomes a notice."""
     state, value = get_state(), st.session_state[key]
     try:
-        if name == "filters":
-            state.set_filter(str(part), value)
+        if part is not None:
+            state.set_filter(part, value)
         elif name in SETTERS:
             getattr(state, SETTERS[name])(value)
         else:

@@ -5,15 +5,14 @@ embedding of each is kept.
 """
 
 import hashlib
-import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import pandas as pd
 
 from core.config import ATTACHES, UNKNOWN, Attach, InputError, Progress, Side
+from core.datasets.captions import captions_of
 from core.datasets.images import read_image, thumbnail_jpeg
 
 if TYPE_CHECKING:
@@ -34,7 +33,6 @@ MOST = 1000
 """Uploads a session may hold."""
 CHUNK_ITEMS, CHUNK_PIXELS = 32, 40_000_000
 """Pictures decoded at once: the smaller of a batch for the model and about 120 MB."""
-CAPTION_COLUMNS = ("text", "caption", "prompt")
 CAPTION_CHARACTERS = 1000
 
 
@@ -57,6 +55,10 @@ class Upload:
     @property
     def side(self) -> Side:
         return "image" if self.kind == "image" else "text"
+
+
+Read = tuple[str, "Image", str, str | None]
+"""Name, picture, digest and note of a file that was read."""
 
 
 @dataclass
@@ -83,15 +85,16 @@ class Uploads:
     ) -> int:
         """Read, embed and keep pictures; returns how many are new. What cannot be read becomes a problem line."""
         self._begin(model)
-        before, waiting, pixels = len(self.items), [], 0
+        before, pixels = len(self.items), 0
+        waiting: list[Read] = []
         for done, (name, content) in enumerate(files):
             if progress:
                 progress(done, total, f"reading {name}")
-            found = self._read(name, content, {digest for _, _, digest, _ in waiting})
-            if found is None:
+            read = self._read(name, content, {digest for _, _, digest, _ in waiting})
+            if read is None:
                 continue
-            waiting.append(found)
-            pixels += found[1].width * found[1].height
+            waiting.append(read)
+            pixels += read[1].width * read[1].height
             if len(waiting) >= CHUNK_ITEMS or pixels >= CHUNK_PIXELS:
                 self._embed_images(waiting, model)
                 waiting, pixels = [], 0
@@ -108,13 +111,14 @@ class Uploads:
             fresh = fresh[: self._free]
         if not fresh:
             return 0
-        rows = model.encode_texts(fresh, attaches=_attaches(model, "text"), progress=progress)
+        attaches = _attaches(model, "text")
+        rows = model.encode_texts(fresh, attaches=attaches, progress=progress)
         for i, text in enumerate(fresh):
             note = "longer than the model reads: its end is cut" if model.truncated(text) else None
             unknown = model.unknown_words(text)
             if unknown:
                 note = f"the model does not know {', '.join(unknown[:4])}" + ("; " + note if note else "")
-            row = {attach: values[i] for attach, values in rows.items()}
+            row: dict[Attach, np.ndarray] = {attach: rows[attach][i] for attach in attaches}
             self.items.append(Upload(text, "caption", _digest(text.encode()), row, text=text, note=note))
         return len(fresh)
 
@@ -129,7 +133,7 @@ class Uploads:
         self.require(model)
         self.weights, self.problems = model.weights_digest, []
 
-    def _read(self, name: str, content: bytes, waiting: set[str]) -> tuple[str, "Image", str, str | None] | None:
+    def _read(self, name: str, content: bytes, waiting: set[str]) -> "Read | None":
         """Name, picture, digest and note of a file; None where it is no new picture."""
         digest = _digest(content)
         if self._known(digest) or digest in waiting:
@@ -144,12 +148,13 @@ class Uploads:
                 self.problems.append(str(error))
         return None
 
-    def _embed_images(self, waiting: Sequence[tuple[str, "Image", str, str | None]], model: "Backbone") -> None:
+    def _embed_images(self, waiting: Sequence["Read"], model: "Backbone") -> None:
         if not waiting:
             return
-        rows = model.encode_images([image for _, image, _, _ in waiting], attaches=_attaches(model, "image"))
+        attaches = _attaches(model, "image")
+        rows = model.encode_images([image for _, image, _, _ in waiting], attaches=attaches)
         for i, (name, image, digest, note) in enumerate(waiting):
-            row = {attach: values[i] for attach, values in rows.items()}
+            row: dict[Attach, np.ndarray] = {attach: rows[attach][i] for attach in attaches}
             self.items.append(Upload(name, "image", digest, row, thumbnail_jpeg(image), note=note))
 
 
@@ -161,24 +166,13 @@ def _attaches(model: "Backbone", side: Side) -> tuple[Attach, ...]:
     return tuple(attach for attach in ATTACHES if model.dims(side, attach) is not None)
 
 
-def captions_in(name: str, content: bytes) -> list[str]:
-    """Captions of an uploaded file: one a line, or the column text, caption or prompt of a CSV or TSV table."""
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise InputError(f"{name} is not UTF-8 text; save it as a UTF-8 text file or table") from None
-    if "\0" in text:
-        raise InputError(f"{name} is no text file; expected captions, one a line, or a CSV table")
-    if not name.lower().endswith((".csv", ".tsv")):
-        return [line.strip() for line in text.splitlines() if line.strip()]
-    try:
-        table = pd.read_csv(io.StringIO(text), sep="\t" if name.lower().endswith(".tsv") else ",", dtype="str")
-    except (ValueError, pd.errors.ParserError) as error:
-        raise InputError(f"{name} cannot be read as a table ({str(error).splitlines()[0]})") from None
-    column = next((column for column in CAPTION_COLUMNS if column in table.columns), None)
-    if column is None:
-        raise InputError(f"{name} has no column {', '.join(CAPTION_COLUMNS)}; it has {', '.join(table.columns[:8])}")
-    return [caption.strip() for caption in table[column].dropna() if caption.strip()]
+def captions_in(name: str, content: bytes) -> tuple[list[str], list[str]]:
+    """Captions of an uploaded file, and a line for everything in it that is none or that a person should know.
+
+    Read as the captions of a gallery are (core.datasets.captions).
+    """
+    frame, notes, left_out = captions_of(content, name)
+    return frame["text"].tolist(), [*map(str, left_out), *notes]
 
 
 # -- what is told about an upload -------------------------------------------------------------------------------------
@@ -209,5 +203,5 @@ def require_gallery(uploads: Uploads, gallery: "Gallery") -> str | None:
 
 def nearest_items(upload: Upload, index: "FlatIndex", most: int = 6) -> list[tuple[int, float]]:
     """Rows of a gallery most similar to an upload, with their cosine similarities, closest first."""
-    found = index.search(upload.embeddings["pooled"], min(most, index.n))
-    return [(int(row), float(score)) for row, score in zip(found.rows, found.scores, strict=True)]
+    nearest = index.search(upload.embeddings["pooled"], min(most, index.n))
+    return [(int(row), float(score)) for row, score in zip(nearest.rows, nearest.scores, strict=True)]

@@ -117,8 +117,9 @@ def _model_lines() -> dict[str, str]:
     try:
         gallery = cache.current_gallery(state)
         lines["Embedded by"] = gallery.fingerprint().describe()
-        partner = state.probe or gallery.manifest.get("probe_gallery")
-        lines["Neurons found in"] = f"**{partner}**" if partner else "the gallery's own probe half"
+        probe = cache.current_probe(state)
+        own = probe is gallery
+        lines["Neurons found in"] = "the gallery's own probe half" if own else f"**{state.probe or probe.name}**"
     except InputError:
         pass  # the gallery's own lines say what is wrong
     return lines | {f"SAE, {side} side": sae_line(state.saes[side]) for side in SIDES if side in state.saes}

@@ -9,6 +9,7 @@ import streamlit as st
 from core.config import Edit, InputError
 from core.ui.parts import frame
 from core.ui.session import cache, jobs, links
+from core.ui.session.choices import COMPARE_VIEW, START_VIEW, Choice
 from core.ui.session.state import AppState, get_state
 
 if TYPE_CHECKING:
@@ -21,20 +22,21 @@ TAU = 0.5
 """Consistency asked of a social neuron in the demo; the reference edit of the shipped gallery uses the same."""
 PER_GROUP = 4
 """Neurons switched for each group in the demo, at most."""
-STEP = "tour"
+STEP: Choice[int | None] = Choice("tour", None)
+"""Step at which the demo is; None: it does not run."""
 
 
 def _ask(state: AppState) -> None:
     state.clear_edits()
     state.ask(PROMPT)
     state.set_attribute(ATTRIBUTE)
-    state.set_filter("compare-view", None)
+    COMPARE_VIEW.put(state, None)
 
 
 def _see(state: AppState) -> None:
-    found = social_neurons(state)
+    neurons = social_neurons(state)
     state.set_attribute(ATTRIBUTE)
-    state.open_neuron(found[0], cache.current_gallery(state).side)
+    state.open_neuron(neurons[0], cache.current_gallery(state).side)
 
 
 def _switch(state: AppState) -> None:
@@ -44,7 +46,7 @@ def _switch(state: AppState) -> None:
 
 def _cost(state: AppState) -> None:
     _switch(state)
-    state.set_filter("compare-view", "cost")
+    COMPARE_VIEW.put(state, "cost")
 
 
 def _say(state: AppState) -> None:
@@ -54,7 +56,7 @@ def _say(state: AppState) -> None:
 
 
 def _upload(state: AppState) -> None:
-    state.set_filter("start-view", "uploads")
+    START_VIEW.put(state, "uploads")
 
 
 @dataclass(frozen=True)
@@ -94,10 +96,10 @@ def social_neurons(state: AppState) -> list[int]:
     if attribute is None:
         raise InputError(f"the gallery {probe.name} has no attributes, so that no neuron can be tied to a group")
     parts = [cache.stamp_of(probe), file.digest, attribute, TAU]
-    found = cache.result("tour neurons", parts, lambda: _find(probe, file, attribute))
-    if not found:
+    neurons = cache.result("tour neurons", parts, lambda: _find(probe, file, attribute))
+    if not neurons:
         raise InputError(f"no neuron of {file.name} fires for one group of {attribute} alone (tau {TAU}); see Neurons")
-    return list(found)
+    return list(neurons)
 
 
 def _find(probe: "Gallery", file: "SAEFile", attribute: str) -> tuple[int, ...]:
@@ -119,7 +121,7 @@ def go(number: int) -> None:
     state, step = get_state(), STEPS[number]
     with frame.guard():
         step.prepare(state)
-        state.set_filter(STEP, number)
+        STEP.put(state, number)
         links.go(step.page)
 
 
@@ -127,21 +129,21 @@ def buttons() -> None:
     """The steps side by side."""
     for number, (column, step) in enumerate(zip(st.columns(len(STEPS), gap="small"), STEPS, strict=True)):
         with column, st.container(border=True, height="stretch", gap="xsmall"):
-            kind = "primary" if number == 0 else "secondary"
-            if st.button(f"{number + 1}\u2002{step.title}", type=kind, width="stretch", key=f"tour-{number}"):
+            title = f"{number + 1}\u2002{step.title}"
+            if st.button(title, type="secondary" if number else "primary", width="stretch", key=f"tour-{number}"):
                 go(number)
             st.caption(step.sentence)
 
 
 def bar(page: str) -> None:
     """While the demo runs: which step this is, and the way on."""
-    number = get_state().filters.get(STEP)
+    number = STEP.of(get_state())
     if number is None or STEPS[number].page != page or page == "pages/start.py":
         return
     with st.container(horizontal=True, vertical_alignment="center", border=True, gap="small"):
         st.markdown(f"**{number + 1} of {len(STEPS)}**  {STEPS[number].sentence}", width="stretch")
         if st.button("End the demo", type="tertiary"):
-            get_state().set_filter(STEP, None)
+            STEP.put(get_state(), None)
             st.rerun()
         following = STEPS[number + 1]
         if st.button(f"Next: {following.title.lower()}", type="primary", icon=":material/arrow_forward:"):

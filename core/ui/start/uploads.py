@@ -8,7 +8,8 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 from core.config import InputError
 from core.ui.parts import frame, grids
 from core.ui.session import cache, jobs, links
-from core.ui.session.state import bind, get_state
+from core.ui.session.choices import Choice
+from core.ui.session.state import get_state
 from core.ui.session.uploads import (
     CONSENT,
     Upload,
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from core.saes.checkpoint import SAEFile
 
 PAGE = 5
+"""Uploads on one page."""
+PAGE_SHOWN = Choice("uploads-page", 1)
 EXAMPLES = 3
 """Top items shown beside a neuron."""
 DRAWN = (
@@ -46,7 +49,7 @@ def forget() -> None:
     """Wipe everything that was uploaded in this session, the server's copies of the files included."""
     state = get_state()
     state.uploads = Uploads(round=get_uploads().round + 1)
-    state.set_filter("uploads-page", None)
+    PAGE_SHOWN.put(state, None)
     _empty_fields()
 
 
@@ -81,7 +84,7 @@ def _fields(uploads: Uploads) -> None:
         written = st.text_area("Captions, one a line", height=80, key=f"captions-{uploads.round}")
         tables = st.file_uploader(
             "Captions from files (text, CSV)",
-            type=["txt", "csv", "tsv"],
+            type=["txt", "csv", "tsv", "token", "jsonl", "parquet"],
             accept_multiple_files=True,
             key=f"tables-{uploads.round}",
         )
@@ -99,7 +102,9 @@ def _take(uploads: Uploads, pictures: list, written: str, tables: list) -> None:
     broken: list[str] = []
     for table in tables:
         try:
-            lines += captions_in(table.name, table.getvalue())
+            captions, said = captions_in(table.name, table.getvalue())
+            lines += captions
+            broken += said
         except InputError as error:
             broken.append(str(error))
     problems: list[str] = []
@@ -140,19 +145,19 @@ def results(uploads: Uploads) -> None:
         st.caption(DRAWN)
     newest, state = uploads.items[::-1], get_state()
     count = grids.pages(len(newest), PAGE)
-    number = min(state.filters.get("uploads-page") or 1, count)
+    number = min(PAGE_SHOWN.of(state), count)
     for place, upload in enumerate(newest[(number - 1) * PAGE : number * PAGE]):
         _one(upload, gallery, place)
     if count > 1:
-        state.set_filter("uploads-page", number)
-        st.pagination(count, **bind("filters", "uploads-page"))
+        PAGE_SHOWN.put(state, number)
+        st.pagination(count, **PAGE_SHOWN.mirrored(state))
     st.caption("Uploads have no groups. Neurons and neighbours describe what the model reacts to, not who somebody is.")
 
 
 def _one(upload: Upload, gallery: "Gallery", place: int) -> None:
     with st.container(border=True):
-        own, neurons, near = st.columns([2, 5, 4], gap="small")
-        with own:
+        shown_itself, neurons, near = st.columns([2, 5, 4], gap="small")
+        with shown_itself:
             if upload.picture:
                 st.image(upload.picture, width=92, alt=f"Your upload {upload.name}")
             else:
@@ -167,8 +172,8 @@ def _one(upload: Upload, gallery: "Gallery", place: int) -> None:
         with near:
             st.markdown(f":small[Nearest in the gallery {grids.escape(gallery.name)}]")
             with frame.guard():
-                found = nearest_items(upload, cache.index(gallery))
-                shown = grids.tiles(gallery, [row for row, _ in found], [f"{score:.2f}" for _, score in found])
+                nearest = nearest_items(upload, cache.index(gallery))
+                shown = grids.tiles(gallery, [row for row, _ in nearest], [f"{score:.2f}" for _, score in nearest])
                 grids.grid(shown, f"upload-near-{place}", width=58)
 
 
@@ -177,11 +182,11 @@ def _neurons(upload: Upload, place: int) -> None:
     if file is None:
         st.caption(f"No SAE is chosen for the {upload.side} side.")
         return
-    found = strongest_neurons(upload, file)
-    if not found:
+    strongest = strongest_neurons(upload, file)
+    if not strongest:
         st.caption("No neuron fires on this upload.")
     shown = _examples(upload, file)
-    for neuron, value in found:
+    for neuron, value in strongest:
         button, top = st.columns([2, 3], gap="xsmall", vertical_alignment="center")
         label = f"Neuron {neuron}\u2002{value:.3g}"
         if button.button(label, key=f"upload-{place}-{neuron}", type="tertiary", help="Open the neuron's page"):
@@ -209,6 +214,6 @@ def _examples(upload: Upload, file: "SAEFile") -> "tuple[Gallery, Codes] | None"
 
 def _top(codes: "Codes", neuron: int, most: int) -> list[int]:
     """Rows on which a neuron fires strongest."""
-    from core.neurons import evidence
+    from core.neurons import examples_of
 
-    return [int(row) for row in evidence(codes, neuron, most, 0, 0, n_random=0).top.rows]
+    return [int(row) for row in examples_of(codes, neuron, most, 0, 0, n_random=0).top.rows]

@@ -12,7 +12,7 @@ from core.verify.own.metrics import RANGES, counted, of_counts
 from core.verify.own.permuted import mean_effect, mean_lean
 from core.verify.own.resamples import over_prompts, resampled_counts
 from core.verify.own.searched import Searched
-from core.verify.own.values import SMALL, Value, aimed, plain_mean, value
+from core.verify.own.values import SMALL, Value, Z, aimed, plain_mean, value
 
 NAMED = ("original", "edited", "reconstruction only", "mean-difference projection")
 METRIC = "max_skew"
@@ -117,5 +117,5 @@ def mean_cosine(found: Sequence[Any], arm: str, n: int) -> Value:
     at = [one.arms.index(arm) for one in found]
     mean = sum(one.cosine[i] for one, i in zip(found, at, strict=True)) / len(found)
     spread = sum(one.spread[i] for one, i in zip(found, at, strict=True)) / len(found)
-    half = 1.96 * spread / math.sqrt(n)
+    half = Z * spread / math.sqrt(n)
     return aimed(value(mean, max(mean - half, -1.0), min(mean + half, 1.0), n))

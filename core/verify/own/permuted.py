@@ -32,32 +32,34 @@ def mean_lean(
         points[g], means[g] = opened(points[g], ends[g], float(base[g])), opened(means[g], ends[g])
     weights = row_weights([(tops, 1.0)], searched.labels)
     everything = len(weights) == sum(searched.counts) and np.ptp(list(weights.values())) < 1e-12
-    p, smallest = None, 1.0
-    own: Sequence[float | None] = [None] * len(groups)
-    adjusted, departure = own, [0.0] * len(groups)
+    p: float | None = None
+    smallest, departure = 1.0, [0.0] * len(groups)
+    alone: list[float] = []
+    adjusted: list[float] = []
     if np.isfinite(shares).all() and not everything:
         null = permuted(list(weights.values()), searched.counts, tests, seed) - base
-        p, own, departure, smallest = against(shares.mean(axis=0) - base, null)
+        p, alone, departure, smallest = against(shares.mean(axis=0) - base, null)
         effect = max(design_effects(tops, searched), default=1.0)
         if effect > 1:
             root = math.sqrt(effect)
             departure = [d / root for d in departure]
-            own = [normal_p(d) for d in departure]
-            p, smallest = min(own) if len(groups) == 2 else min(1.0, len(groups) * min(own)), 0.0
+            alone = [normal_p(d) for d in departure]
+            p, smallest = min(alone) if len(groups) == 2 else min(1.0, len(groups) * min(alone)), 0.0
             points, means = ([further(one, root) for one in part] for part in (points, means))
-        adjusted = own if len(groups) == 2 else holm_adjusted(own)  # type: ignore[arg-type]
+        adjusted = alone if len(groups) == 2 else holm_adjusted(alone)
     leading = None
     for g, n in enumerate(searched.counts):
-        named = p is not None and p <= SHOWN and n >= SMALL and adjusted[g] <= SHOWN and departure[g] > 0  # type: ignore[operator]
+        named = p is not None and p <= SHOWN and n >= SMALL and adjusted[g] <= SHOWN and departure[g] > 0
         if named and (leading is None or departure[g] > departure[leading]):
             leading = g
     about = leading if leading is not None else first_largest(departure)
+    untested = dict.fromkeys(groups)
     return {
         "points": {group: aimed(points[g]) for g, group in enumerate(groups)},
         "p": p,
         "p_smallest": smallest,
-        "p_group": dict(zip(groups, own, strict=True)),
-        "p_adjusted": dict(zip(groups, adjusted, strict=True)),
+        "p_group": untested if p is None else dict(zip(groups, alone, strict=True)),
+        "p_adjusted": untested if p is None else dict(zip(groups, adjusted, strict=True)),
         "group": groups[about],
         "leading_group": None if leading is None else groups[leading],
         "beyond_chance": None if p is None else p <= SHOWN,
@@ -73,7 +75,10 @@ def mean_effect(
     tests: int,
     seed: int,
 ) -> dict[str, Any]:
-    """Mean change of one arm against the original."""
+    """Mean change of one arm against the original.
+
+    Many parameters: bare arrays: lists, draws of the null, and how they are tested.
+    """
     groups, moved = searched.groups, shares[1] - shares[0]
     if not np.isfinite(moved).all():
         return {"reason": LISTLESS}

@@ -28,6 +28,8 @@ class Searched:
     """Groups that no searched row has."""
     clusters: np.ndarray | None = None
     """Which rows belong together (n,); None: all are different people."""
+    attribute: str = ""
+    """Whose groups they are."""
 
     @property
     def n(self) -> int:
@@ -88,4 +90,4 @@ def searched_rows(gallery: Any, attribute: str, where: Mapping[str, str], target
     absent = (*(name for g, name in enumerate(names) if g not in there), *gallery.empty_cells(attribute))
     together = gallery.clusters()
     clusters = None if together is None else together[rows]
-    return Searched(rows, groups, labels, tuple(a / sum(asked) for a in asked), target, absent, clusters)
+    return Searched(rows, groups, labels, tuple(a / sum(asked) for a in asked), target, absent, clusters, attribute)

@@ -1,25 +1,11 @@
 """An auditor's own target and crossed attributes on Compare: nothing is shown before the target is there."""
 
-from collections.abc import Iterator
-
 import pytest
 
-from core.ui.session import cache
 from core.ui.session.state import OWN_TARGET
 from tests.ui.compare.test_ui_compare import chosen, page, said
-from tests.ui.world import SmallModel, make_world
 
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    return make_world(tmp_path_factory.mktemp("world"))
-
-
-@pytest.fixture(autouse=True)
-def small_model(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(cache, "backbone", lambda *args, **kwargs: SmallModel())
-    yield
-    cache._results().clear()
+pytestmark = pytest.mark.usefixtures("small_model")
 
 
 def test_results_wait_for_the_target_and_then_say_it(world):

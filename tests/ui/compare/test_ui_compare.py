@@ -2,7 +2,6 @@
 
 import csv
 import io
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,21 +16,11 @@ from core.ui.session import cache, probing, results
 from core.ui.session.state import KEY, TARGETS, AppState
 from core.ui.session.uploads import Upload, Uploads
 from core.verdicts import NO_CHANGE, list_line
-from tests.ui.world import D_SAE, SmallModel, make_world
+from tests.ui.world import D_SAE, SmallModel
+
+pytestmark = pytest.mark.usefixtures("small_model")
 
 ROOT = Path(__file__).resolve().parents[3]
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    return make_world(tmp_path_factory.mktemp("world"))
-
-
-@pytest.fixture(autouse=True)
-def small_model(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(cache, "backbone", lambda *args, **kwargs: SmallModel())
-    yield
-    cache._results().clear()
 
 
 def chosen(world: dict[str, str], **choices: object) -> AppState:
@@ -57,7 +46,7 @@ def said(test: AppTest) -> str:
 
 def busiest(world: dict[str, str], state: AppState) -> int:
     """The neuron that fires on most items of the probe set."""
-    found = probing.probe(state, "image")
+    found = probing.probe_of(state, "image")
     return int(np.diff(found.codes.csc.indptr).argmax())
 
 
@@ -281,7 +270,7 @@ def test_groups_without_a_neuron_are_named_with_what_to_try(world: dict[str, str
     state.set_filter("tau", 1.0)
     words = said(page("neurons", state))
     for group in ("Female", "Male"):
-        specific = probing.social(probing.probe(state, "image"), "gender", 1.0).groups[group].specific
+        specific = probing.social(probing.probe_of(state, "image"), "gender", 1.0).groups[group].specific
         assert specific or f"No neuron is {group}'s alone at τ = 1" in words
 
 
@@ -298,7 +287,7 @@ def test_a_neurons_page_shows_firing_and_silent_items(world: dict[str, str]) -> 
 
 def test_the_rates_on_the_page_are_counted_by_hand(world: dict[str, str]) -> None:
     state = chosen(world)
-    found, neuron = probing.probe(state, "image"), busiest(world, state)
+    found, neuron = probing.probe_of(state, "image"), busiest(world, state)
     fires = found.codes.csr[:, [neuron]].toarray()[:, 0] > 0
     labels = found.labels("gender")
     for group, e in probing.rates(found, neuron, "gender").items():
@@ -308,7 +297,7 @@ def test_the_rates_on_the_page_are_counted_by_hand(world: dict[str, str]) -> Non
 
 
 def test_going_on_and_back_returns_to_the_same_living_neuron(world: dict[str, str]) -> None:
-    found = probing.probe(chosen(world), "image")
+    found = probing.probe_of(chosen(world), "image")
     for neuron in probing.living(found):
         after = probing.living_neighbours(found, int(neuron))[1]
         assert probing.living_neighbours(found, after)[0] == neuron

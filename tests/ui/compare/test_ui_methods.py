@@ -1,7 +1,6 @@
 """Methods and prompt sets as people meet them: one choice, a reason where it cannot run, edits that stay at home."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,24 +9,13 @@ from streamlit.testing.v1 import AppTest
 from core.interventions import INTERVENTIONS
 from core.prompts import OPEN, shipped_book
 from core.ui.compare.method import HIDDEN
-from core.ui.session import cache, links
+from core.ui.session import links
 from core.ui.session.state import KEY, AppState
 from tests.ui.compare.test_ui_compare import chosen, page, said
-from tests.ui.world import SmallModel, make_world
+
+pytestmark = pytest.mark.usefixtures("small_model")
 
 OFFERED = [name for name in INTERVENTIONS if name not in HIDDEN]
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    return make_world(tmp_path_factory.mktemp("world"))
-
-
-@pytest.fixture(autouse=True)
-def small_model(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(cache, "backbone", lambda *args, **kwargs: SmallModel())
-    yield
-    cache._results().clear()
 
 
 def test_every_method_is_offered_with_its_sentences_and_formula(world):

@@ -1,6 +1,5 @@
 """Inside scenes: a view of Compare where the gallery keeps rows together, and nowhere else."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +13,12 @@ from core.gallery import Gallery, build_gallery
 from core.statistics import Estimate
 from core.ui.compare import scene_charts
 from core.ui.parts import provenance
-from core.ui.session import cache, results
+from core.ui.session import results
 from core.ui.session.state import KEY, AppState
 from core.ui.start import overview
 from tests.ui.world import SmallModel, make_gallery
+
+pytestmark = pytest.mark.usefixtures("small_model")
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -35,13 +36,6 @@ def gallery(tmp_path_factory: pytest.TempPathFactory) -> Gallery:
     pd.DataFrame(rows).to_csv(folder / "t.csv", index=False)
     items = DATASETS.get("folder")().items(folder, table=folder / "t.csv")
     return build_gallery(items, SmallModel(), folder / "gallery", together="scene")
-
-
-@pytest.fixture(autouse=True)
-def small_model(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(cache, "backbone", lambda *args, **kwargs: SmallModel())
-    yield
-    cache._results().clear()
 
 
 def page(path: Path, attribute: str = "gender") -> AppTest:

@@ -2,7 +2,6 @@
 
 import csv
 import io
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -10,22 +9,11 @@ import pytest
 from core.config import Edit
 from core.statistics import lean_of
 from core.ui.compare import sweep
-from core.ui.session import cache, results
+from core.ui.session import results
 from core.ui.session.state import KEY, AppState
 from tests.ui.compare.test_ui_compare import busiest, chosen, page, said
-from tests.ui.world import SmallModel, make_world
 
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    return make_world(tmp_path_factory.mktemp("world"))
-
-
-@pytest.fixture(autouse=True)
-def small_model(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(cache, "backbone", lambda *args, **kwargs: SmallModel())
-    yield
-    cache._results().clear()
+pytestmark = pytest.mark.usefixtures("small_model")
 
 
 def switched(world: dict[str, str], strength: float = 1.0) -> AppState:
@@ -86,11 +74,11 @@ def test_the_metric_stays_selectable(world: dict[str, str], metric: str) -> None
     state.set_filter("sweep-shown", metric)
     shown = page("compare", state)
     assert not shown.exception and not shown.warning
-    assert sweep.swept(results.asked(state, "gender"), "strength", metric).metric == metric
+    assert sweep.sweep_of(results.asked(state, "gender"), "strength", metric).metric == metric
 
 
 def test_verdicts_are_told_in_stretches(world: dict[str, str]) -> None:
-    found = sweep.swept(results.asked(switched(world), "gender"), "strength")
+    found = sweep.sweep_of(results.asked(switched(world), "gender"), "strength")
     few, many = lean_of((50, 50), (11, 9)), lean_of((50, 50), (20, 0))
     points = [replace(point, lean_after=many if i < 30 else few) for i, point in enumerate(found.points)]
     told = sweep.verdicts_said(replace(found, points=tuple(points)))

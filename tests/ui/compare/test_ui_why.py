@@ -1,6 +1,5 @@
 """Why this lean: the bars add up, a picked point becomes the switched set, and it ends with its prompt."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -8,23 +7,12 @@ from streamlit.testing.v1 import AppTest
 
 from core.config import InputError
 from core.ui.compare import why_charts, why_results
-from core.ui.session import cache, results
+from core.ui.session import results
 from core.ui.session.state import KEY, AppState
-from tests.ui.world import SmallModel, make_world
+
+pytestmark = pytest.mark.usefixtures("small_model")
 
 ROOT = Path(__file__).resolve().parents[3]
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    return make_world(tmp_path_factory.mktemp("world"))
-
-
-@pytest.fixture(autouse=True)
-def small_model(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(cache, "backbone", lambda *args, **kwargs: SmallModel())
-    yield
-    cache._results().clear()
 
 
 def state_of(world: dict[str, str]) -> AppState:

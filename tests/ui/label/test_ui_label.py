@@ -1,6 +1,5 @@
 """The Label page: a key is a label of the neuron on the desk, once; others stay unseen until then."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,23 +12,14 @@ from core.ui.label import desk as desks
 from core.ui.label import page as label_page
 from core.ui.session import cache
 from core.ui.session.state import KEY
-from tests.test_pages import chosen, texts
-from tests.ui.world import SmallModel, make_world
+from tests.ui.test_pages import chosen, texts
 
 ROOT = Path(__file__).resolve().parents[3]
 
 
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    return make_world(tmp_path_factory.mktemp("label-world"))
-
-
 @pytest.fixture(autouse=True)
-def own_log(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+def own_log(small_model: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
-    monkeypatch.setattr(cache, "backbone", lambda *args, **kwargs: SmallModel())
-    yield
-    cache._results().clear()
 
 
 def opened(world: dict[str, str], rater: str = "ann", **filters: object) -> AppTest:

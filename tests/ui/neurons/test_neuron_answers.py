@@ -1,21 +1,17 @@
 """What a neuron answers to on the pages: words, figure, and nothing of it on the label page before it is asked for."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core import projection
-from core.config import HOME_VARIABLE
 from core.neurons import Answers, Association, lifts, named_group
 from core.statistics import Estimate
 from core.ui.parts import answer_charts, answer_words
-from core.ui.session import cache, probing
+from core.ui.session import probing
 from core.ui.session.state import KEY
-from tests.test_pages import chosen, texts
-from tests.ui.world import SmallModel, make_world
+from tests.ui.test_pages import chosen, texts
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -88,23 +84,8 @@ def test_the_figure_is_ranked_with_intervals_from_a_half():
     assert [note.text for note in figure.layout.annotations][1] == "0.80 (0.77 to 0.83)"
 
 
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    return make_world(tmp_path_factory.mktemp("answers-world"))
-
-
-@pytest.fixture(autouse=True)
-def alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
-    monkeypatch.setattr(cache, "backbone", lambda *args, **kwargs: SmallModel())
-    monkeypatch.setattr(projection, "start", lambda *args, **kwargs: None)
-    monkeypatch.setattr(projection, "running", lambda folder: True)
-    yield
-    cache._results().clear()
-
-
 def best(world: dict[str, str]) -> tuple[probing.Probe, int]:
-    found = probing.probe(chosen(world), "image")
+    found = probing.probe_of(chosen(world), "image")
     return found, probing.best(found, "gender", "Male", 1)[0]
 
 

@@ -1,6 +1,5 @@
 """Neurons: map, search and a neuron's page, for pictures and for captions alike."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -8,33 +7,19 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core import projection
-from core.config import HOME_VARIABLE, InputError
+from core.config import InputError
 from core.labelling import LabelEvent
 from core.neurons import neurons_towards
 from core.ui.neurons import facts, map_hover, maps, searching
 from core.ui.parts import grids
-from core.ui.session import cache, label_log, probing
+from core.ui.session import label_log, probing
+from core.ui.session.choices import TAU
 from core.ui.session.state import KEY
-from tests.test_pages import chosen, texts
-from tests.ui.world import SmallModel, make_world
+from tests.ui.test_pages import chosen, texts
+from tests.ui.world import SmallModel
 
 ROOT = Path(__file__).resolve().parents[3]
 SIDES = ["searched", "captions"]
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    return make_world(tmp_path_factory.mktemp("neurons-world"))
-
-
-@pytest.fixture(autouse=True)
-def alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
-    monkeypatch.setattr(cache, "backbone", lambda *args, **kwargs: SmallModel())
-    monkeypatch.setattr(projection, "start", lambda *args, **kwargs: None)
-    monkeypatch.setattr(projection, "running", lambda folder: True)
-    yield
-    cache._results().clear()
 
 
 def opened(world: dict[str, str], gallery: str, neuron: int | None = None, **filters: object) -> AppTest:
@@ -57,7 +42,7 @@ def fine(page: AppTest) -> str:
 def found(world: dict[str, str], gallery: str) -> probing.Probe:
     state = chosen(world)
     state.choose_gallery(world[gallery])
-    return probing.probe(state, "text" if gallery == "captions" else "image")
+    return probing.probe_of(state, "text" if gallery == "captions" else "image")
 
 
 @pytest.mark.parametrize("gallery", SIDES)
@@ -121,7 +106,7 @@ def test_search_by_label_and_by_two_attributes(world: dict[str, str]) -> None:
     assert "raters 3" in fine(page)
     assert list(searching.labelled(probe)) == ["context"]
     both = fine(opened(world, "searched", **{"neurons-view": "search", "search-way": "overlap"}))
-    shared = searching.overlaps(probe, "gender", "age", probing.TAU)
+    shared = searching.overlaps(probe, "gender", "age", TAU.first)
     assert (f"{shared[0][1]} · {shared[0][2]}" if shared else "no neuron serves both") in both
 
 
@@ -185,7 +170,7 @@ def test_what_a_point_is_comes_in_pictures_or_words(world: dict[str, str], galle
     probe = found(world, gallery)
     number = int(maps.POINTS[kind](probe).numbers[0])
     tiles = map_hover.tiles(probe, kind, number)
-    rows = [number] if kind == "items" else list(probing.shown_evidence(probe, number).top.rows)
+    rows = [number] if kind == "items" else list(probing.shown_examples(probe, number).top.rows)
     assert [tile.alt for tile in tiles] == [f"Item {probe.gallery.item_id(row)}" for row in rows[: len(tiles)]]
     assert len(tiles) == min(len(rows), 3 if gallery == "captions" else 6)
     assert all(tile.picture or tile.text for tile in tiles)

@@ -105,6 +105,7 @@ def test_controls_show_every_draw_and_every_value_in_points() -> None:
     figure = charts.controls(arms, draws, "lean of Male in points")
     assert any(list(trace.x) == pytest.approx([100 * v for v in draws]) for trace in figure.data if len(trace.x) == 20)
     assert "+46 (+36 to +55)" in words(figure) and "−2 (−10 to +6)" in words(figure) and "+25 to +44" in words(figure)
+    assert "%" not in figure.layout.xaxis.tickformat, "its values are points already: 50 would read as 5000 %"
 
 
 def test_an_arm_that_is_missing_leaves_its_row_out_of_controls() -> None:

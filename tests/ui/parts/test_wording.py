@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from core import verdicts
-from core.ranking.measures import list_change, list_numbers
+from core.ranking.changes import list_change
+from core.ranking.measures import list_numbers
 from core.ranking.results import Part
 from core.statistics import Estimate, share_estimate
 from core.ui.parts import wording

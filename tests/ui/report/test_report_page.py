@@ -1,7 +1,6 @@
 """The report page runs the same audit as the command line; pages and figures say where their numbers come from."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import plotly.graph_objects as go
@@ -12,21 +11,10 @@ from core.config import Edit
 from core.ui.parts import provenance
 from core.ui.session import cache
 from core.ui.session.state import KEY, AppState
-from tests.ui.world import SmallModel, make_world
+
+pytestmark = pytest.mark.usefixtures("small_model")
 
 ROOT = Path(__file__).resolve().parents[3]
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    return make_world(tmp_path_factory.mktemp("world"))
-
-
-@pytest.fixture(autouse=True)
-def small_model(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(cache, "backbone", lambda *args, **kwargs: SmallModel())
-    yield
-    cache._results().clear()
 
 
 def chosen(world: dict[str, str]) -> AppState:

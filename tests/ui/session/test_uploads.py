@@ -99,15 +99,28 @@ def test_another_model_refuses_old_uploads() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "captions"),
+    ("name", "content", "captions", "said"),
     [
-        ("lines.txt", "\ufeffone\n\n two \n".encode(), ["one", "two"]),
-        ("table.csv", b"id,caption\n1,a doctor\n2,\n3,a nurse\n", ["a doctor", "a nurse"]),
-        ("table.tsv", b"text\tgender\na doctor\tMale\n", ["a doctor"]),
+        ("lines.txt", "\ufeffone\n\n two \n".encode(), ["one", "two"], ["caption 2 of lines.txt: empty"]),
+        (
+            "table.csv",
+            b"id,caption\n1,a doctor\n2,\n3,a nurse\n",
+            ["a doctor", "a nurse"],
+            ["caption 2 of table.csv: empty"],
+        ),
+        ("table.tsv", b"text\tgender\na doctor\tMale\n", ["a doctor"], []),
+        ("caps.tsv", b'id\ttext\n1\t"a doctor\n2\ta teacher"\n', ['"a doctor', 'a teacher"'], []),
+        ("f.token.txt", b"1.jpg#0\ta man .\n1.jpg#1\ta woman .\n", ["a man .", "a woman ."], []),
+        ("none.csv", b"text\nNone\nNA\n", ["None", "NA"], []),
     ],
 )
-def test_captions_of_a_file(name: str, content: bytes, captions: list[str]) -> None:
-    assert captions_in(name, content) == captions
+def test_captions_of_a_file(name: str, content: bytes, captions: list[str], said: list[str]) -> None:
+    assert captions_in(name, content) == (captions, said)
+
+
+def test_a_caption_with_a_comma_loses_nothing() -> None:
+    with pytest.raises(InputError, match=r"row 1 .line 2. has 2 cells, the header has 1"):
+        captions_in("captions.csv", b"caption\na photo of a doctor, smiling\n")
 
 
 @pytest.mark.parametrize(

@@ -1,22 +1,22 @@
 """What several studies ask: neurons of an attribute by the rule, and skews of a list of queries under an edit."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from core.config import Edit, InputError, Side
+from core.config import Edit, InputError
 from core.edits import EditChoice, choose_edits
-from core.gallery import Gallery
 from core.metrics import RANKING_METRICS
 from core.metrics.targets import target_distribution
 from core.ranking import RankRequest
-from core.ranking.material import Items, embed_texts, select_part
-from core.ranking.results import Part
-from core.ranking.steps import arm_items, intervene
+from core.ranking.arms import Edits, arm_items, intervene
+from core.ranking.items import Items
+from core.ranking.queries import embed_texts
+from core.ranking.rows import Part, part_of
+from core.scene import Scene
 from core.studies.base import StudyRequest
 
-Edits = Mapping[Side, Edit]
 MAX_SKEW = RANKING_METRICS.get("max_skew").range
 """Smallest and largest value of what the studies average over queries."""
 
@@ -28,7 +28,7 @@ def ask(request: StudyRequest, attribute: str, edits: Edits | None = None, metho
         query="study",
         k=request.k,
         target=request.target,
-        half=request.half if _splits(request.gallery) else "all",
+        half=request.scene.half(request.half),
         where=request.where,
         edits=edits or {},
         method=method or request.method,
@@ -37,40 +37,31 @@ def ask(request: StudyRequest, attribute: str, edits: Edits | None = None, metho
     )
 
 
-def _splits(gallery: Gallery) -> bool:
-    return gallery.manifest["split"].get("whole") is None
-
-
 def rule_edit(request: StudyRequest, attribute: str, manner: Edit | None = None) -> tuple[Edit, tuple[str, ...]]:
     """The edit of the first specific neuron of each of the attribute's groups on the probe half, and what to note."""
     manner = manner or Edit()
     choice = EditChoice("rule", tau=request.tau, top=1, form=manner.form, alpha=manner.alpha)
-    given = (request.backbone, request.saes, request.bench)
-    chosen = choose_edits(request.gallery, request.probe, choice, ask(request, attribute), ["study"], *given)
+    chosen = choose_edits(request.scene, choice, ask(request, attribute), ["study"])
     return chosen[0], tuple(f"{attribute}: {note}" for note in chosen.notes)
 
 
-def answered(
-    request: StudyRequest, asked: RankRequest, texts: Sequence[str], method: str | None = None
-) -> tuple[Part, Items, np.ndarray]:
-    """Searched rows, items and query vectors (m, d) under a request's edits."""
-    part = select_part(request.gallery, asked, request.bench)
-    given = (request.saes, request.bench)
-    queries = embed_texts(list(texts), request.gallery, asked, request.backbone, *given)
-    method = method or (asked.method if asked.intervenes else "identity")
-    items, vectors = intervene(request.gallery, part, queries, asked, method, *given)
-    return part, items, vectors
+def answered(scene: Scene, asked: RankRequest, texts: Sequence[str]) -> tuple[Part, Items, np.ndarray]:
+    """Searched rows, items and query vectors (m, d) under a request's method; the original where it asks for none."""
+    if not asked.intervenes:
+        asked = replace(asked, method="identity")
+    part = part_of(scene, asked)
+    return part, *intervene(scene, part, asked, embed_texts(scene, asked, texts))
 
 
-def searched(request: StudyRequest, asked: RankRequest, method: str) -> tuple[Part, Items]:
-    """Searched rows and items under a request's edits, without any query."""
-    part = select_part(request.gallery, asked, request.bench)
-    return part, arm_items(request.gallery, part, asked, method, request.saes, request.bench, request.backbone)
+def searched(scene: Scene, asked: RankRequest) -> tuple[Part, Items]:
+    """Searched rows and items under a request's method, without any query."""
+    part = part_of(scene, asked)
+    return part, arm_items(scene, part, asked)
 
 
 def max_skews(request: StudyRequest, attribute: str, edits: Edits | None = None) -> np.ndarray:
     """MaxSkew@k of every query of the study for one attribute (m,)."""
-    part, items, vectors = answered(request, ask(request, attribute, edits), request.require_prompts())
+    part, items, vectors = answered(request.scene, ask(request, attribute, edits), request.require_prompts())
     if request.k > part.n:
         raise InputError(f"k was {request.k}; expected at most {part.n}, the searched rows: choose a smaller k")
     ranked = np.stack([part.labels[items.index.search(vector, request.k).rows] for vector in vectors])
@@ -82,14 +73,14 @@ def crossed_skews(request: StudyRequest, attributes: Sequence[str], edits: Edits
 
     The target is the study's: equal shares of the intersections there are, or their shares of the searched rows.
     """
-    part, items, vectors = answered(request, ask(request, attributes[0], edits), request.require_prompts())
+    part, items, vectors = answered(request.scene, ask(request, attributes[0], edits), request.require_prompts())
     columns = [request.gallery.labels(name)[part.rows] for name in attributes]
     names = [
         " x ".join(map(str, cell)) if all(v is not None for v in cell) else None for cell in zip(*columns, strict=True)
     ]
     groups = sorted({name for name in names if name is not None})
     place = {name: i for i, name in enumerate(groups)}
-    labels = np.array([place.get(name, -1) for name in names])
+    labels = np.array([-1 if name is None else place[name] for name in names])
     if not isinstance(request.target, str):
         raise InputError("a target of shares names groups of one attribute; intersections take uniform or gallery")
     target = target_distribution(request.target, groups, np.bincount(labels[labels >= 0]).tolist())

@@ -21,19 +21,9 @@ from core.ui.session.state import KEY, AppState
 from core.ui.start import overview, tour
 from tests.ui.world import SmallModel, make_sae, make_world
 
-ROOT = Path(__file__).resolve().parent.parent
+pytestmark = pytest.mark.usefixtures("small_model")
 
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    return make_world(tmp_path_factory.mktemp("world"))
-
-
-@pytest.fixture(autouse=True)
-def small_model(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(cache, "backbone", lambda *args, **kwargs: SmallModel())
-    yield
-    cache._results().clear()
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def chosen(world: dict[str, str]) -> AppState:

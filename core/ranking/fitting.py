@@ -8,21 +8,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from core.config import Attach, InputError, Side, digest_of
-from core.gallery import Gallery, open_gallery
+from core.gallery import Gallery
 from core.gallery.labels import CROSS
 from core.interventions import INTERVENTIONS, QUERY_ROLES, Evidence, Intervention, References, Role, Texts
 from core.interventions.base import lacking
 from core.prompts import CLOSED, OPEN, GroupTexts, PromptBook, shipped_book
-from core.ranking.bench import Bench
 from core.ranking.request import RankRequest
-from core.ranking.texts import text_embeddings, why_not_embedded
+from core.saes.frozen import FrozenFile
+from core.scene import Scene, text_embeddings
+from core.scene.texts import why_not_embedded
 from core.store import array_digest
 
 if TYPE_CHECKING:
-    from core.backbones.base import Backbone
     from core.saes.checkpoint import SAEFile
 
-SAEs = Mapping[Side, "SAEFile"]
 MOST_REFERENCES = 20_000
 """Labelled items that a method looks at; of more, so many are taken evenly."""
 
@@ -61,11 +60,8 @@ class Plan:
 class Fitter:
     """Fits methods on what belongs to one request; equal evidence is looked at once."""
 
-    gallery: Gallery
+    scene: Scene
     request: RankRequest
-    backbone: "Backbone | None"
-    saes: SAEs
-    bench: Bench
     _plans: dict[str, Plan] = field(default_factory=dict)
 
     def __call__(self, method: str) -> Any:
@@ -74,7 +70,9 @@ class Fitter:
         if not _looks(found):
             return None
         key = ("fitted", found.fitted_as or method, self.digest(method))
-        return self.bench.remember(key, lambda: self._named(method, lambda: found.fit(self._evidence(found, plan))))
+        return self.scene.bench.remember(
+            key, lambda: self._named(method, lambda: found.fit(self._evidence(found, plan)))
+        )
 
     def missing(self, method: str) -> str | None:
         """Why the method cannot run, in one line; None where it can. Embeds nothing."""
@@ -96,7 +94,7 @@ class Fitter:
         if not _looks(found):
             return ""
         shared = {role: [said.texts, said.sizes] for role, said in plan.said.items() if role not in QUERY_ROLES}
-        model = self.backbone.weights_digest if self.backbone is not None else self.gallery.digest
+        model = self.scene.model.weights_digest if self.scene.model is not None else self.scene.gallery.digest
         sae = self.sae(found).digest if found.needs.sae else None
         return digest_of([shared, model, plan.labelled.digest if plan.labelled else None, sae])
 
@@ -108,12 +106,14 @@ class Fitter:
 
     def _planned(self, method: str) -> Plan:
         found = INTERVENTIONS.get(method)
-        said, missing, labelled = {}, {}, None
+        said: dict[Role, Said] = {}
+        missing: dict[str, str] = {}
+        labelled: Labelled | None = None
         for role in (*found.needs.prompts, *found.needs.wanted):
             try:
                 said[role] = self._said(role)
                 attaches = self.attaches(found)
-                if why := why_not_embedded(said[role].texts, attaches, self.gallery, self.backbone):
+                if why := why_not_embedded(self.scene, said[role].texts, attaches):
                     raise InputError(why)
             except InputError as error:
                 said.pop(role, None)
@@ -129,7 +129,7 @@ class Fitter:
 
     def side(self, method: "type[Intervention] | Intervention") -> Side:
         """The side whose SAE the method needs."""
-        return "text" if method.changes == "query" else self.gallery.side
+        return "text" if method.changes == "query" else self.scene.gallery.side
 
     @property
     def sides(self) -> list[Side]:
@@ -138,23 +138,23 @@ class Fitter:
         own = {self.side(method)} if method.needs.sae and method.changes != "edit" else set()
         return sorted({*self.request.edits, *own})
 
-    def sae(self, method: "type[Intervention] | Intervention") -> "SAEFile":
-        return sae_of(self.side(method), self.saes)
+    def sae(self, method: "type[Intervention] | Intervention") -> "SAEFile | FrozenFile":
+        return self.scene.sae(self.side(method))
 
     def _sae_that_fits(self, method: "type[Intervention] | Intervention") -> None:
         """InputError where there is no SAE of the side, or one of other embeddings."""
         sae_file, side = self.sae(method), self.side(method)
         attach = sae_file.attach or "pooled"
-        if side == self.gallery.side:
-            sae_file.require(self.gallery.fingerprint(attach), f"gallery {self.gallery.name!r}")
-        elif self.backbone is not None:
-            sae_file.require(self.backbone.fingerprint("text", attach), "the query")
+        if side == self.scene.gallery.side:
+            sae_file.require(self.scene.gallery.fingerprint(attach), f"gallery {self.scene.gallery.name!r}")
+        elif self.scene.model is not None:
+            sae_file.require(self.scene.model.fingerprint("text", attach), "the query")
 
     def attaches(self, method: "type[Intervention] | Intervention") -> tuple[Attach, ...]:
         """Attach points at which the method reads texts."""
-        if not method.needs.sae or method.changes != "query" or "text" not in self.saes:
+        if not method.needs.sae or method.changes != "query" or "text" not in self.scene.saes:
             return ("pooled",)
-        return ("pooled", "residual") if self.saes["text"].attach == "residual" else ("pooled",)
+        return ("pooled", "residual") if self.scene.saes["text"].attach == "residual" else ("pooled",)
 
     # --- texts ------------------------------------------------------------------------------------------------
 
@@ -163,30 +163,34 @@ class Fitter:
         """The request's prompts, or the shipped ones in words that the model knows."""
         if self.request.prompts is not None:
             return self.request.prompts
-        closed = self.backbone is not None and self.backbone.known_words is not None
+        closed = self.scene.model is not None and self.scene.model.known_words is not None
         return shipped_book(CLOSED if closed else OPEN)
 
     @cached_property
     def groups(self) -> tuple[str, ...]:
-        return tuple(self.gallery.groups(self.request.attribute))
+        return tuple(self.scene.gallery.groups(self.request.attribute))
 
     @cached_property
     def group_texts(self) -> dict[str, GroupTexts]:
         """Prompts of every group: the book's, or those known prompts of the gallery that are labelled with a group."""
         attribute = self.request.attribute
         if len(self.groups) < 2:
-            raise InputError(f"{attribute} has only one group in gallery {self.gallery.name}; choose another attribute")
+            raise InputError(
+                f"{attribute} has only one group in gallery {self.scene.gallery.name}; choose another attribute"
+            )
         found = self.book.group_texts(attribute, self.groups, CROSS)
         prompts = [prompt for texts in found.values() for prompt in texts.prompts] if found else []
-        if found and why_not_embedded(prompts, ("pooled",), self.gallery, self.backbone) is None:
+        if found and why_not_embedded(self.scene, prompts, ("pooled",)) is None:
             return found
-        known = known_group_prompts(self.gallery, self.groups, found or {})
+        known = known_group_prompts(self.scene.gallery, self.groups, found or {})
         if found is None and known is None:
             raise InputError(
                 f"the prompts {self.book.name!r} do not name all groups of {attribute} ({', '.join(self.groups)}); "
                 "add the missing ones to the prompt sets"
             )
-        return known or found
+        groups = known or found
+        assert groups is not None, "one of the two was there"
+        return groups
 
     def companions(self, role: Role, query: str) -> tuple[str, ...]:
         """The texts of a role that belong to one query."""
@@ -223,7 +227,7 @@ class Fitter:
     @cached_property
     def _labelled(self) -> Labelled:
         """Rows with a known group in the probe half, in the part that is asked for, at most MOST_REFERENCES."""
-        gallery, rows = self._probe_rows()
+        gallery, rows = self.scene.probe, self.scene.probe_rows(self.request.where)
         groups = gallery.groups(self.request.attribute)
         numbers = gallery.group_numbers(self.request.attribute)[rows]
         rows = rows[numbers >= 0]
@@ -234,36 +238,23 @@ class Fitter:
             raise InputError(f"the probe set {gallery.name} has {there} alone in this part; loosen the restriction")
         return Labelled(gallery, rows, labels)
 
-    def _probe_rows(self) -> tuple[Gallery, np.ndarray]:
-        probe, where = self.request.probe, dict(self.request.where)
-        if probe is None:
-            try:
-                return self.gallery, self.gallery.rows("probe", where)
-            except InputError as error:
-                partner = self.gallery.manifest.get("probe_gallery")
-                if partner is None:
-                    raise error
-                probe = open_gallery(partner)
-        mine, theirs = (g.fingerprint("pooled") for g in (self.gallery, probe))
-        mine.require_match(theirs, f"gallery {self.gallery.name!r}", f"the probe set {probe.name!r}")
-        whole = probe.manifest["split"].get("whole") is not None
-        return probe, probe.rows("all" if whole else "probe", where)
-
     # --- everything together ----------------------------------------------------------------------------------
 
     def _evidence(self, method: Intervention, plan: Plan) -> Evidence:
         sae = self.sae(method) if method.needs.sae else None
-        texts = {role: self._texts(said, method) for role, said in plan.said.items() if role not in QUERY_ROLES}
+        shared = {role: said for role, said in plan.said.items() if role not in QUERY_ROLES}
+        texts: dict[str, Texts] = {role: self._texts(said, method) for role, said in shared.items()}
         references = None
         if plan.labelled is not None:
             found, attach = plan.labelled, (sae.attach or "pooled") if sae and method.changes != "query" else "pooled"
             at = [found.gallery.embeddings(a)[found.rows] for a in ("pooled", attach)]
             references = References(np.asarray(at[0], dtype=np.float32), found.labels, np.asarray(at[1], np.float32))
-        return Evidence(self.request.attribute, self.groups, texts, references, sae and sae.sae, plan.missing)
+        numbers, side = sae.sae if sae else None, self.scene.gallery.side
+        return Evidence(self.request.attribute, self.groups, texts, references, numbers, plan.missing, side)
 
     def _texts(self, said: Said, method: Intervention) -> Texts:
         attaches = self.attaches(method)
-        found, _ = text_embeddings(said.texts, attaches, self.gallery, self.backbone, self.bench)
+        found, _ = text_embeddings(self.scene, said.texts, attaches)
         return Texts(found["pooled"], said.sizes, found[attaches[-1]])
 
     def _named(self, method: str, fit: Any) -> Any:
@@ -300,15 +291,3 @@ def known_group_prompts(
             found[group] = GroupTexts(written.word, tuple(dict.fromkeys([*first, *known])))
         return found
     return None
-
-
-def sae_of(side: Side, saes: SAEs) -> "SAEFile":
-    """The SAE given for a side; InputError where there is none or it belongs to the other side."""
-    if side not in saes:
-        raise InputError(f"no {side} SAE was given; choose one")
-    sae_file = saes[side]
-    if sae_file.side not in (None, side):
-        raise InputError(
-            f"the SAE {sae_file.name!r} belongs to the {sae_file.side} side; choose one of the {side} side"
-        )
-    return sae_file

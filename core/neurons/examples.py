@@ -21,7 +21,7 @@ class Shown:
 
 
 @dataclass(frozen=True)
-class Evidence:
+class Examples:
     """Items that together say what a neuron answers to."""
 
     neuron: int
@@ -39,7 +39,7 @@ class Evidence:
     """Drawn at random from the items on which it is off, by row; all values 0."""
 
 
-def evidence(
+def examples_of(
     codes: AnyCodes,
     neuron: int,
     n_top: int = 12,
@@ -48,10 +48,12 @@ def evidence(
     seed: int = 0,
     n_random: int = 12,
     rows: np.ndarray | None = None,
-) -> Evidence:
+) -> Examples:
     """Top, middle, random firing and non-firing items of a neuron; the same for the same seed.
 
     `rows` (ascending) restricts it to a part of the items. Fewer items come back where there are fewer.
+
+    Many parameters: how many examples of each kind.
     """
     at, values = column(codes, neuron)
     n = by_neuron(codes).shape[0]
@@ -63,7 +65,7 @@ def evidence(
     centre = max(0, (len(at) - n_mid) // 2)
     some = np.sort(rng.choice(len(at), size=min(n_random, len(at)), replace=False))
     silent = _draw_silent(at, n if rows is None else rows, n_off, rng)
-    return Evidence(
+    return Examples(
         neuron=neuron,
         n=n,
         n_firing=len(at),
@@ -108,16 +110,16 @@ def histogram(
     edges = np.histogram_bin_edges(values, bins) if len(values) else np.linspace(0, 1, bins + 1)
     counts, zeros, sizes = {}, {}, {}
     for g, name in enumerate(names):
-        own = values[group == g]
-        counts[name] = np.histogram(own, edges)[0]
+        of_group = values[group == g]
+        counts[name] = np.histogram(of_group, edges)[0]
         sizes[name] = int((numbers == g).sum())
-        zeros[name] = sizes[name] - len(own)
+        zeros[name] = sizes[name] - len(of_group)
     return Histogram(edges, counts, zeros, sizes)
 
 
 def active_neurons(z_row: np.ndarray | sparse.spmatrix, n: int | None = 10) -> list[tuple[int, float]]:
     """(neuron, value) of one item's strongest neurons, strongest first, ties by index; None for all that are active."""
-    row = np.asarray(z_row.todense()).ravel() if sparse.issparse(z_row) else np.asarray(z_row).ravel()
+    row = np.asarray(z_row if isinstance(z_row, np.ndarray) else z_row.todense()).ravel()
     active = np.flatnonzero(row)
     order = active[np.argsort(-row[active], kind="stable")][:n]
     return [(int(j), float(row[j])) for j in order]

@@ -1,4 +1,4 @@
-"""Memory between two rankings: what a toggle of one neuron does not change is not computed again."""
+"""Memory between two questions: what a toggle of one neuron does not change is not computed again."""
 
 from core.memo import Memo
 

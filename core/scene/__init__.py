@@ -1,0 +1,18 @@
+"""What is looked at: a gallery, its probe half, the SAEs of its sides, its model, and what is remembered."""
+
+from core.scene.bench import Bench
+from core.scene.encoders import text_model
+from core.scene.opening import load_saes, open_scene
+from core.scene.scene import SAEs, Scene
+from core.scene.texts import query_embedding, text_embeddings
+
+__all__ = [
+    "Bench",
+    "SAEs",
+    "Scene",
+    "load_saes",
+    "open_scene",
+    "query_embedding",
+    "text_embeddings",
+    "text_model",
+]

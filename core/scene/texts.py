@@ -1,0 +1,103 @@
+"""Texts to embeddings: by the gallery's own model, or by looking them up among the prompts that came with it."""
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from core.backbones.text_side import TextSide
+from core.config import UNKNOWN, Attach, InputError, digest_of
+from core.gallery import Gallery
+from core.scene.encoders import no_text_encoder
+from core.scene.scene import Scene
+
+if TYPE_CHECKING:
+    pass
+
+
+def query_embedding(scene: Scene, text: str) -> np.ndarray:
+    """Embedding (d,) of a prompt for searching the scene's gallery, un-normalised where the model gives it so.
+
+    From the model where it is the gallery's, else from the gallery's known prompts.
+    InputError that names near prompts where neither knows it.
+    """
+    return text_embeddings(scene, [text], ("pooled",))[0]["pooled"][0]
+
+
+def text_embeddings(
+    scene: Scene, texts: Sequence[str], attaches: tuple[Attach, ...]
+) -> tuple[dict[Attach, np.ndarray], tuple[str, ...]]:
+    """Embeddings (n, d) of texts at each attach point, and warnings about them."""
+    gallery, model, refusal = scene.gallery, scene.model, None
+    if model is not None:
+        try:
+            unsure = same_model(gallery, model)
+        except InputError:
+            refusal = no_text_encoder(gallery, f"the model at hand, {model.name}, is another one")
+        else:
+            key = ("texts", model.weights_digest, digest_of([list(texts), *attaches]))
+            embedded = scene.bench.remember(key, lambda: model.encode_texts(list(texts), attaches))
+            notes = [note for text in texts for note in _about_words(text, model)]
+            if unsure:
+                notes.append(f"could not compare {', '.join(unsure)} of the text model and gallery {gallery.name}")
+            return embedded, tuple(dict.fromkeys(notes))
+    rows = {text: gallery.prompt_embedding(text) for text in texts}
+    known = {text: row for text, row in rows.items() if row is not None}
+    strange = [text for text in rows if text not in known]
+    if attaches == ("pooled",) and not strange:
+        return {"pooled": np.stack([known[text] for text in texts])}, ()
+    raise InputError(refusal or _cannot_embed(strange, attaches, gallery))
+
+
+def why_not_embedded(scene: Scene, texts: Sequence[str], attaches: tuple[Attach, ...]) -> str | None:
+    """Why `text_embeddings` would refuse these texts, without embedding any; None where it would not."""
+    gallery, refusal = scene.gallery, None
+    if scene.model is not None:
+        try:
+            same_model(gallery, scene.model)
+            return None
+        except InputError:
+            refusal = no_text_encoder(gallery, f"the model at hand, {scene.model.name}, is another one")
+    strange = [text for text in texts if gallery.prompt_embedding(text) is None]
+    if attaches == ("pooled",) and not strange:
+        return None
+    return refusal or _cannot_embed(strange, attaches, gallery)
+
+
+def same_model(gallery: Gallery, model: TextSide) -> list[str]:
+    """Names of what could not be compared; InputError where the text model is not the gallery's model.
+
+    Treatment of the items (normalised, preprocessing) does not concern the query: scores are cosines.
+    """
+    mine, theirs = (
+        replace(one, normalised=None, preprocess=UNKNOWN)
+        for one in (model.fingerprint(gallery.side, "pooled"), gallery.fingerprint("pooled"))
+    )
+    unsure = mine.require_match(theirs, f"the text model {model.name!r}", f"gallery {gallery.name!r}")
+    return [name for name in unsure if name not in ("normalised", "preprocess")]
+
+
+def _about_words(text: str, model: TextSide) -> list[str]:
+    notes = []
+    unknown = model.unknown_words(text)
+    if unknown:
+        notes.append(f"the model does not know: {', '.join(unknown)}; the ranking ignores what these words mean")
+    if model.truncated(text):
+        notes.append("the query is longer than the model reads; its end is cut off")
+    return notes
+
+
+def _cannot_embed(strange: list[str], attaches: tuple[Attach, ...], gallery: Gallery) -> str:
+    if not gallery.prompts:
+        return no_text_encoder(gallery)
+    if not strange:
+        return (
+            "the embeddings of known prompts are known at the pooled attach point only, and the text SAE edits "
+            f"{attaches[-1]}; load the gallery's model"
+        )
+    prompts = list(gallery.prompts)
+    near = difflib.get_close_matches(strange[0], prompts, n=5, cutoff=0.3) or prompts[:5]
+    why = f"{strange[0]!r} is not among its known prompts; near ones: {', '.join(near)}"
+    return no_text_encoder(gallery, why)

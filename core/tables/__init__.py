@@ -1,0 +1,29 @@
+"""Tables as people have them: one reader, one cleaning of what stands in cells, and nothing left out unsaid."""
+
+from core.tables.cleaning import clean_labels, clean_text, label_notes, mark_note
+from core.tables.columns import RESERVED, attribute_columns, require_filled, require_unique
+from core.tables.kinds import NO_REGROUP, Regroup, not_groups, parse_bins
+from core.tables.left_out import LeftOut, left_out_lines, left_out_of
+from core.tables.read import READABLE, Table, read_table, table_of
+
+__all__ = [
+    "NO_REGROUP",
+    "READABLE",
+    "RESERVED",
+    "LeftOut",
+    "Regroup",
+    "Table",
+    "attribute_columns",
+    "clean_labels",
+    "clean_text",
+    "label_notes",
+    "left_out_lines",
+    "left_out_of",
+    "mark_note",
+    "not_groups",
+    "parse_bins",
+    "read_table",
+    "require_filled",
+    "require_unique",
+    "table_of",
+]
