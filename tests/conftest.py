@@ -1,7 +1,10 @@
-"""Tests never touch what people keep on this machine."""
+"""Tests never touch what people keep on this machine, and two processes of them share its cores."""
 
 import os
 from collections.abc import Iterator
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # before numpy and torch count the cores
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 

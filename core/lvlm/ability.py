@@ -13,7 +13,7 @@ from core.lvlm import doors
 from core.lvlm.answering import Pictures, answers, prepare
 from core.lvlm.book import Ability, Book, read_book
 from core.lvlm.layout import read_layout
-from core.lvlm.loaded import Lvlm
+from core.lvlm.model import Lvlm
 from core.lvlm.pictures import opened, pictures_of
 from core.lvlm.protocol import draws, instructed, kind_of
 from core.lvlm.questions import Question, lettered

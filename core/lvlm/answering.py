@@ -16,7 +16,7 @@ from core.config import InputError
 from core.lvlm import doors
 from core.lvlm.attachment import split_inputs
 from core.lvlm.library import transformers
-from core.lvlm.loaded import Lvlm
+from core.lvlm.model import Lvlm
 from core.lvlm.questions import Question, answer_tokens
 from core.lvlm.scoring import Scores, score
 

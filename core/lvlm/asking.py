@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from core.config import InputError
 from core.lvlm import doors
 from core.lvlm.answering import Pictures, answers, free_answer, prepare
-from core.lvlm.loaded import Lvlm
+from core.lvlm.model import Lvlm
 from core.lvlm.questions import LETTERS, Question
 from core.lvlm.refusals import require_askable
 

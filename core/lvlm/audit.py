@@ -19,7 +19,7 @@ from core.lvlm.answering import Pictures, answers, prepare
 from core.lvlm.book import Book, read_book
 from core.lvlm.choosing import Probe, choose
 from core.lvlm.evidence import EDIT, HELD, ORIGINAL, RANDOM, RECONSTRUCTION, AnswerEvidence
-from core.lvlm.loaded import Lvlm
+from core.lvlm.model import Lvlm
 from core.lvlm.models import load_lvlm
 from core.lvlm.numbers import numbers_of
 from core.lvlm.pictures import chosen_rows, pictures_of, probe_of

@@ -12,7 +12,7 @@ import torch
 
 from core.config import InputError
 from core.lvlm.answering import Pictures, answers, prepare, tokens_of
-from core.lvlm.loaded import Lvlm
+from core.lvlm.model import Lvlm
 from core.lvlm.questions import Question
 from core.lvlm.spec import TokenEditChoice
 from core.lvlm.token_method import METHODS, Evidence, ProbeTokens, TokenEdit, picked

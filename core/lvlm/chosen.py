@@ -8,7 +8,7 @@ from core.config import Edit, InputError
 from core.gallery import Gallery
 from core.lvlm import doors
 from core.lvlm.audit import Probe, own_tokens, require_fits
-from core.lvlm.loaded import Lvlm
+from core.lvlm.model import Lvlm
 from core.lvlm.pictures import chosen_rows, pictures_of, probe_of
 from core.lvlm.token_method import METHODS, Evidence, TokenEdit
 

@@ -13,7 +13,7 @@ from core.config import ASSETS, UNKNOWN, InputError
 from core.lvlm.attachment import Attachment, attach
 from core.lvlm.family import family_of
 from core.lvlm.library import transformers
-from core.lvlm.loaded import DEFAULT, Lvlm
+from core.lvlm.model import DEFAULT, Lvlm
 from core.store import file_digest
 
 LOCAL, HUB = "local-dir:", "hf-hub:"

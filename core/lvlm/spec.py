@@ -9,7 +9,7 @@ from typing import Any
 
 from core.config import InputError, digest_of
 from core.edits.choosing import EditChoice
-from core.lvlm.loaded import DEFAULT
+from core.lvlm.model import DEFAULT
 from core.lvlm.protocol import PROTOCOLS
 from core.lvlm.token_method import METHODS, Hold
 from core.store import read_json

@@ -117,7 +117,19 @@ def tested(arguments: list[str], plugin: object) -> int:
         "mutants", deadline=None, database=None, derandomize=True, phases=(Phase.explicit, Phase.generate)
     )
     settings.load_profile("mutants")
-    options = ["-q", "-x", "--no-header", "--tb=no", "-p", "no:cacheprovider", "-W", "ignore", "--capture=sys"]
+    options = [
+        "-q",
+        "-x",
+        "--no-header",
+        "--tb=no",
+        "-n",
+        "0",
+        "-p",
+        "no:cacheprovider",
+        "-W",
+        "ignore",
+        "--capture=sys",
+    ]
     return int(pytest.main([*options, *arguments], plugins=[plugin]))
 
 

@@ -13,7 +13,7 @@ from core.config import InputError
 from core.lvlm import answering
 from core.lvlm.answering import Pictures
 from core.lvlm.attachment import attach, split_inputs
-from core.lvlm.loaded import Lvlm
+from core.lvlm.model import Lvlm
 from core.lvlm.questions import answer_tokens
 
 

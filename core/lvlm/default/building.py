@@ -30,7 +30,7 @@ from core.lvlm.default.training import (
     training_avatars,
 )
 from core.lvlm.default.words import new_tokenizer
-from core.lvlm.loaded import DEFAULT
+from core.lvlm.model import DEFAULT
 from core.store import atomic_folder, file_digest, partial_folder, read_json
 
 AT_ONCE = 250

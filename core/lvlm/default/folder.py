@@ -20,7 +20,7 @@ from core.lvlm.default.tower import tower_state, vision_config
 from core.lvlm.default.training import LanguageTrainingConfig, new_model
 from core.lvlm.default.words import IMAGE, SPECIAL, saved_tokenizer
 from core.lvlm.library import transformers
-from core.lvlm.loaded import DEFAULT, Lvlm
+from core.lvlm.model import DEFAULT, Lvlm
 from core.store import file_digest, read_json
 
 ADDED, ABOUT, WORDS = "added.safetensors", "about.json", "tokenizer.json"

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from core.gallery import Gallery
     from core.lvlm.answering import Pictures
     from core.lvlm.choosing import Probe
-    from core.lvlm.loaded import Lvlm
+    from core.lvlm.model import Lvlm
     from core.lvlm.token_method import TokenEdit
     from core.saes.checkpoint import SAEFile
 

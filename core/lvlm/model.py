@@ -1,4 +1,4 @@
-"""A large vision-language model with its processor, loaded once and shared."""
+"""A large vision-language model with its processor, and how it is asked."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 DEFAULT = "default-lvlm"
-"""The model that ships."""
+"""Name of the model that ships."""
 
 
 @dataclass(eq=False)
