@@ -110,7 +110,8 @@ def run_lvlm(
     """
     gallery = open_gallery(spec.gallery)
     protocol = PROTOCOLS.get(spec.protocol)()
-    if protocol.needs_scenes and gallery.clusters() is None:
+    scenes = gallery.clusters()
+    if protocol.needs_scenes and scenes is None:
         raise InputError(
             f"protocol {spec.protocol} compares inside scenes, and gallery {gallery.name} does not say which pictures "
             "belong together; build it with --together COLUMN"
@@ -139,7 +140,7 @@ def run_lvlm(
     tokens = own_tokens(model, sae)
     if tokens is not None and (spec.edit is None or spec.edit.tokens is None):
         notes.append("the SAE was trained on the token that its tower pools: that token alone is edited")
-    if spec.edit is not None:
+    if spec.edit is not None and sae is not None:
         labelled = _labelled(spec, sae)
         seen = _words_asked(protocol, words, model, book)
         edit, said = choose(spec.edit, sae.sae, probe, seen, tokens, labelled, progress)
@@ -158,7 +159,7 @@ def run_lvlm(
         prob,
         right,
         ability.kinds,
-        gallery.clusters()[rows] if protocol.needs_scenes else None,
+        scenes[rows] if scenes is not None and protocol.needs_scenes else None,
         absent | lost,
     )
     methods = {arm: one.method for arm, one in arms.items() if arm in prob}

@@ -91,7 +91,8 @@ def choose(
 
     Many parameters: the choice and all that its ways of choosing may look at.
     """
-    own, notes = choice.choice, []
+    own = choice.choice
+    notes: list[str] = []
     where = choice.tokens if choice.tokens is not None else tokens
     made = lambda neurons: TokenEdit(own.edit(neurons), where, choice.hold)  # noqa: E731
     if own.select == "neurons":
@@ -165,7 +166,7 @@ def _pulls(
         out = door(input_ids=ids.clone(), attention_mask=torch.ones_like(ids), logits_to_keep=1, **inputs).logits[:, -1]
         lean = out[:, yes] - out[:, no]
         grads = torch.autograd.grad(lean.sum(), list(read.values()))
-        found = 0
+        found = torch.zeros((), device=lean.device)
         with torch.no_grad():
             for x, gradient in zip(read.values(), grads, strict=True):
                 z, g = sae.encode(picked(x, tokens).float()), picked(gradient, tokens).float()

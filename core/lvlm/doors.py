@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import torch
@@ -33,6 +34,11 @@ class ReadPlace:
     """"states": recorded hidden states of a tower; "last": its `last_hidden_state`; "input": what enters a module."""
     layer: int | None = None
     """Number of the hidden state, as the model's configuration has it; [i] is the output of block i - 1."""
+
+    @property
+    def number(self) -> int:
+        """Of the hidden state; 0 where the place is none."""
+        return self.layer or 0
 
     @property
     def name(self) -> str:
@@ -73,7 +79,7 @@ class EditedOutput(Front):
                 found["last_hidden_state"] = self._edited(found.last_hidden_state, place)
             else:
                 states = list(found.hidden_states)
-                at = place.layer % len(states)
+                at = place.number % len(states)
                 states[at] = self._edited(states[at], place)
                 found["hidden_states"] = tuple(states)
         return found
@@ -112,17 +118,22 @@ def view(model: nn.Module, places: Sequence[ReadPlace], edit: Edit, recorded: An
         by_path.setdefault(place.path, []).append(place)
     found = model
     for path, own in by_path.items():
-        if own[0].kind == "input":
-            found = with_front(found, path, lambda inner, own=own: EditedInput(inner, own[0], edit))
-        else:
-            found = with_front(found, path, lambda inner, own=own: EditedOutput(inner, own, edit, recorded))
+        found = with_front(found, path, partial(_front, own, edit, recorded))
     return found
+
+
+def _front(places: Sequence[ReadPlace], edit: Edit, recorded: Any, inner: nn.Module) -> Front:
+    """What stands before a module at its places."""
+    if places[0].kind == "input":
+        return EditedInput(inner, places[0], edit)
+    return EditedOutput(inner, places, edit, recorded)
 
 
 def with_front(model: nn.Module, path: str, front: Callable[[nn.Module], Front]) -> nn.Module:
     """The same model with another module at `path`: those on the path are copied, all others shared."""
     install_recording(model, path)
-    top = node = copy.copy(model)
+    top: Any = copy.copy(model)
+    node = top
     *way, last = path.split(".")
     for name in way:
         node._modules = dict(node._modules)
@@ -139,7 +150,8 @@ def install_recording(model: nn.Module, path: str) -> None:
     Copies share their parts: installed through a copy, and later through the tower, every state would be recorded
     twice. Models that hold others do not record themselves.
     """
-    install, node = recording(), model
+    install: Any = recording()
+    node: Any = model
     for name in path.split(".")[:-1]:
         node = node._modules[name]
         if isinstance(node, Front) or install is None:

@@ -47,7 +47,7 @@ def _result(model: Any, moved: list[ReadPlace]) -> tuple[tuple[ReadPlace, ...], 
     return tuple(moved), (f"{type(model).__name__} is not a known family: found by experiment to be read at {names}",)
 
 
-def _towers(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+def _towers(model: Any) -> Iterator[tuple[str, nn.Module]]:
     """Modules that hold a list of blocks, outermost first, without those of the language model."""
     language = model.get_input_embeddings()
     home = next(path for path, module in model.named_modules() if module is language).rpartition(".")[0]
@@ -85,7 +85,7 @@ def _outputs(model: Any, path: str, example: Mapping[str, torch.Tensor]) -> list
     return places + ([ReadPlace(path, "last")] if seen[0].get("last_hidden_state") is not None else [])
 
 
-def _inputs(model: nn.Module, path: str) -> list[ReadPlace]:
+def _inputs(model: Any, path: str) -> list[ReadPlace]:
     """Modules of the tower behind its blocks, and beside it, that take tokens."""
     tower = model.get_submodule(path)
     blocks = {name for name, part in tower.named_modules() if isinstance(part, nn.ModuleList) and _alike(part)}

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -77,7 +78,7 @@ def trained(
 
 @torch.inference_mode()
 def tower_tokens(
-    model: torch.nn.Module,
+    model: Any,
     backbone: Backbone,
     avatars: Sequence[Avatar],
     config: LanguageTrainingConfig,

@@ -43,7 +43,7 @@ def many(state: AppState, gallery: Gallery, attribute: str, file: "SAEFile | Non
         with guard():
             asked = tuple(dict.fromkeys(one.strip() for one in words.split(",") if one.strip()))
             _run(state, gallery, attribute, file, own, str(protocol), int(n), asked)
-    made = state.filters.get(RESULT)
+    made: Any = state.filters.get(RESULT)
     if made is not None:
         with guard():
             _show(gallery, made)
@@ -194,11 +194,11 @@ def _sweep(state: AppState, gallery: Gallery, attribute: str, file: "SAEFile | N
         return
     st.markdown("**Sweep: how much gap is left, and what it costs**")
     along = st.segmented_control(
-        "Along", list(ALONG), default="strength", format_func=ALONG.get, label_visibility="collapsed"
+        "Along", list(ALONG), default="strength", format_func=lambda name: ALONG[name], label_visibility="collapsed"
     )
     if st.button("Sweep", icon=":material/show_chart:") and along:
         state.set_filter(SWEPT, _swept(state, gallery, attribute, file, own, along))
-    found = state.filters.get(SWEPT)
+    found: Any = state.filters.get(SWEPT)
     if found:
         points = found["points"]
         figure = charts.sweep(

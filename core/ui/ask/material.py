@@ -1,7 +1,6 @@
 """What the page Ask works on: the model that answers, prepared pictures, the neurons that are switched."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -132,9 +131,10 @@ def edit(state: AppState, of: "Gallery", name: str, file: "SAEFile | None", neur
     from core.lvlm.audit import own_tokens
     from core.lvlm.token_method import TokenEdit
 
-    hold = "probe mean" if state.filters.get("ask-hold", OFF) == HELD else "value"
-    made = TokenEdit(Edit(tuple(neurons)), own_tokens(model(state), file), hold)
-    return replace(made, edit=replace(made.edit, strength=float(state.filters.get("ask-strength", 1.0))))
+    filters: dict[str, Any] = state.filters
+    where = own_tokens(model(state), file)
+    chosen = Edit(tuple(neurons), strength=float(filters.get("ask-strength", 1.0)))
+    return TokenEdit(chosen, where, "probe mean" if filters.get("ask-hold", OFF) == HELD else "value")
 
 
 def facts(state: AppState, of: "Gallery", file: "SAEFile | None", own: "TokenEdit") -> dict[str, str]:

@@ -77,10 +77,10 @@ def _switched(state: AppState, gallery: object, attribute: str, file: object) ->
         "Switched",
         list(HOLDS),
         default=str(state.filters.get("ask-hold", material.OFF)),
-        format_func=HOLDS.get,
+        format_func=lambda name: HOLDS[name],
         help=HOLD_HELP,
     )
-    strength = third.slider("Strength", 0.0, 1.0, float(state.filters.get("ask-strength", 1.0)), 0.05)
+    strength = third.slider("Strength", 0.0, 1.0, float(str(state.filters.get("ask-strength", 1.0))), 0.05)
     state.set_filter("ask-hold", hold or material.OFF)
     state.set_filter("ask-strength", strength)
     state.set_filter("ask-neurons", text)
