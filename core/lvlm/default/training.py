@@ -199,8 +199,7 @@ class LanguageTraining:
         losses, apart = self._losses(items, rows)
         weights = {"answer": 1.0, "early": cfg.early_weight, "looks": cfg.look_weight, "end": cfg.end_weight}
         self.optimiser.zero_grad(set_to_none=True)
-        nothing = torch.zeros((), device=losses["answer"].device)
-        sum((weights[name] * loss for name, loss in losses.items()), start=nothing).backward()
+        sum((weights[name] * loss for name, loss in losses.items()), start=torch.zeros(())).backward()
         torch.nn.utils.clip_grad_norm_(self._parameters, 1.0)
         self.optimiser.step()
         with torch.no_grad():
