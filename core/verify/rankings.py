@@ -95,8 +95,9 @@ class Rankings:
                 if line is not None:
                     self.wrong.append(f"{one.where}: {line}")
                 if not changed[0] <= one.rows_changed <= changed[1]:
-                    said = f"says {one.rows_changed} rows, recomputed {changed[1]}"
-                    self.wrong.append(f"{one.where} | rows_changed: {said}")
+                    self.wrong.append(
+                        f"{one.where} | rows_changed: says {one.rows_changed} rows, recomputed {changed[1]}"
+                    )
                 for name, said, value in (("cosine", one.cosine, cosine.mean()), ("spread", one.spread, cosine.std())):
                     if not abs(float(value) - said) <= COSINE:
                         self.wrong.append(f"{one.where} | {name}: says {said:.7f}, recomputed {value:.7f}")

@@ -90,7 +90,7 @@ def _differences(recorded: Mapping[str, Any], arrays: Mapping[str, np.ndarray], 
         yield (
             f"texts | weights: says {recorded['weights'][:16]}, the gallery's model has {backbone.weights_digest[:16]}"
         )
-    again = RecordingTexts(backbone)  # type: ignore[arg-type]
+    again = RecordingTexts(backbone)
     for attach, texts in recorded["texts"].items():
         said = np.asarray(arrays[f"text_{attach}"], dtype=np.float64)
         own = np.asarray(again.encode_texts(texts, (attach,))[attach], dtype=np.float64)
