@@ -170,3 +170,21 @@ def test_pages_are_thin(path: Path) -> None:
     assert len(text.splitlines()) <= PAGE_LINES
     assert not imports(path) & {"numpy", "pandas", "torch", "scipy"}
     assert "session_state" not in text
+
+
+MANY = 6
+
+
+def test_many_parameters_have_a_reason() -> None:
+    """What always travels together is one object (core.scene); a function that still takes many says why."""
+    silent = []
+    for path in sources():
+        for node in ast.walk(ast.parse(path.read_text(), str(path))):
+            if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                continue
+            is_verb = any("command" in ast.unparse(one) for one in node.decorator_list)
+            given = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+            many = len([one for one in given if one.arg not in ("self", "cls")]) > MANY
+            if many and not is_verb and "Many parameters: " not in (ast.get_docstring(node) or ""):
+                silent.append(f"{named(path)}: {node.name}")
+    assert not silent

@@ -85,6 +85,7 @@ def _entry(
     p: float | None,
     smallest: float | None,
 ) -> dict[str, Any]:
+    """Many parameters: the columns of one finding, in their order."""
     return {
         "id": " | ".join([attribute, prompt or TOGETHER, about]),
         "attribute": attribute,

@@ -65,6 +65,7 @@ class ClipBackbone(Backbone):
         notes: Sequence[str] = (),
         towers: Mapping[Side, Tower] | None = None,
     ) -> None:
+        """Many parameters: what a library's loader hands over, each used as it is."""
         self.name, self.device, self.notes = name, device, list(notes)
         self._model = model.to(device).eval().requires_grad_(False)
         self._crop, self._tokens = crop, tokens

@@ -111,7 +111,10 @@ def _train(
     stop: Callable[[], bool],
     cluster: "Cluster | None",
 ) -> dict[str, Any]:
-    """Train one SAE and say how good it is."""
+    """Train one SAE and say how good it is.
+
+    Many parameters: the verb's options by what they are about.
+    """
     from core.backbones.base import default_device
     from core.saes.base import SAES, sae_config
     from core.saes.config import read_settings
@@ -166,7 +169,10 @@ def _train_read(
     device: str | None,
     stop: Callable[[], bool],
 ) -> dict[str, Any]:
-    """Train one SAE on what a language model reads of a gallery's pictures, and say how good it is."""
+    """Train one SAE on what a language model reads of a gallery's pictures, and say how good it is.
+
+    Many parameters: the verb's options by what they are about.
+    """
     from core.lvlm.models import load_lvlm
     from core.lvlm.read_rows import read_fingerprint, read_rows
     from core.saes.base import SAES, sae_config

@@ -167,6 +167,8 @@ def find_smallest(
     ----------
     queries : prompts that one edit should serve; None: the request's own query.
     explicit : query -> group that it names; an edit for many queries should leave these alone.
+
+    Many parameters: the question, the two bounds of the search, and what it must serve and spare.
     """
     explicit = explicit or {}
     found = probe_set(scene, request)

@@ -80,6 +80,8 @@ def build_gallery(
     InputError
         `out` exists, the model lacks an attach point, no item at all can be used, or `together` is no column that
         could keep some of them together.
+
+    Many parameters: each is one choice of whoever makes a gallery, and stands in its manifest.
     """
     for attach in attaches:
         one_of(attach, ATTACHES, "attach point")

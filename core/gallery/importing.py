@@ -91,6 +91,8 @@ def import_gallery(
     ------
     InputError
         arrays, tables and pictures that do not fit together or hold NaN, infinite or zero rows; names row and file.
+
+    Many parameters: each is one choice of whoever makes a gallery, and stands in its manifest.
     """
     one_of(kind, ("images", "captions"), "kind")
     out = Path(out)
@@ -140,7 +142,10 @@ def import_rows(
     replace: bool = False,
     progress: Progress | None = None,
 ) -> Gallery:
-    """`import_gallery` of embeddings and a table that are open already; `table` is what messages call it."""
+    """`import_gallery` of embeddings and a table that are open already; `table` is what messages call it.
+
+    Many parameters: each is one choice of whoever makes a gallery, and stands in its manifest.
+    """
     frame, said = regroup.applied(read.frame, table)
     order, frame, lost = _in_order(rows, frame, table)
     if together is not None:
@@ -244,7 +249,9 @@ def copy_rows(
             wanted: Any = slice(start, start + BLOCK_ROWS)
             if order is not None:
                 wanted = order[wanted]
-            with np.errstate(over="ignore"):  # float64 beyond float32 becomes infinite and is refused below
+            with np.errstate(
+                over="ignore", invalid="ignore"
+            ):  # float64 beyond float32 becomes infinite and is refused below
                 block = np.asarray(rows[wanted]).astype(dtype)
             if progress:
                 progress(min(start + BLOCK_ROWS, n), n, "embeddings")
@@ -259,7 +266,9 @@ def copy_rows(
 def _require_sound(block: np.ndarray, start: int, name: str, ids: pd.Series) -> None:
     """InputError naming the first row that is not finite, or zero."""
     finite = np.isfinite(block).all(axis=1)
-    for good, fault in ((finite, "holds NaN or infinite numbers"), (block.any(axis=1), "is all zeros")):
+    with np.errstate(invalid="ignore"):  # of numbers that are none, which are refused
+        filled = block.any(axis=1)
+    for good, fault in ((finite, "holds NaN or infinite numbers"), (filled, "is all zeros")):
         if not good.all():
             row = start + int((~good).argmax())
             raise InputError(f"{name}: row {row + 1} ({ids.iloc[row]}) {fault}; compute it again or remove it")

@@ -51,6 +51,8 @@ def import_from(
     Raises
     ------
     InputError : nothing that can be read there; shards that are missing or have other numbers of rows than their table.
+
+    Many parameters: each is one choice of whoever makes a gallery, and stands in its manifest.
     """
     refuse_existing(Path(out), replace, WAY)
     path = Path(address).expanduser()

@@ -59,6 +59,8 @@ def import_sem(
     Raises
     ------
     InputError : files that are missing, damaged or do not fit together; names the file.
+
+    Many parameters: each is one choice of whoever makes a gallery, and stands in its manifest.
     """
     root, out = Path(root), Path(out)
     if not root.is_dir():

@@ -89,6 +89,8 @@ def finish_gallery(
     Raises
     ------
     InputError : `about.together` is no column, or one that keeps nothing or everything together.
+
+    Many parameters: the parts of a manifest.
     """
     columns, notes = attribute_columns(frame), list(notes)
     others = not_groups(frame, [name for name in columns if name != about.together])

@@ -110,6 +110,8 @@ def edit_tokens(
     ----------
     h : hidden states (..., d).
     z : codes (..., F), zeros where a neuron is off.
+
+    Many parameters: the symbols of the published formula.
     """
     h = np.asarray(h)
     if alpha == 0.0:

@@ -108,7 +108,15 @@ def logits(pictures: Pictures, questions: Sequence[Sequence[str]], edit: doors.E
     tails = _tails(pictures, questions)
     family = pictures.model.attachment.family
     way = _behind_prefix if family is not None and family.questions_share_a_prefix else _whole_prompts
-    return way(pictures, tails, pictures.features(edit)).float().cpu().numpy()
+    try:
+        return way(pictures, tails, pictures.features(edit)).float().cpu().numpy()
+    except ValueError as error:
+        if "do not match" not in str(error):
+            raise
+        raise InputError(
+            f"{pictures.model.name}: its processor leaves another number of places for a picture than its tower fills "
+            f"({error}); put the processor there that was saved with these weights"
+        ) from None
 
 
 def _tails(pictures: Pictures, questions: Sequence[Sequence[str]]) -> list[list[list[int]]]:

@@ -78,12 +78,12 @@ class Attachment:
         if not self.one_tower:
             return None
         kept: list[Any] = []
-        door = with_front(self.model, self.places[0].path, lambda inner: _Recorder(inner, kept))
+        door: Any = with_front(self.model, self.places[0].path, lambda inner: _Recorder(inner, kept))
         door.get_image_features(**pictures, return_dict=True)
         found = copy.copy(kept[0])
         if found.get("hidden_states") is not None:
             states = found.hidden_states
-            read = {place.layer % len(states) for place in self.places if place.kind == "states"}
+            read = {place.at(len(states)) for place in self.places if place.kind == "states"}
             found["hidden_states"] = tuple(x if i in read else None for i, x in enumerate(states))
         return found
 

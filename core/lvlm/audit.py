@@ -140,6 +140,8 @@ def run_lvlm(
     if tokens is not None and (spec.edit is None or spec.edit.tokens is None):
         notes.append("the SAE was trained on the token that its tower pools: that token alone is edited")
     if spec.edit is not None:
+        if sae is None:
+            raise InputError("the spec has an edit and names no SAE; add sae, or leave the edit out")
         labelled = _labelled(spec, sae)
         seen = _words_asked(protocol, words, model, book)
         edit, said = choose(spec.edit, sae.sae, probe, seen, tokens, labelled, progress)
@@ -147,7 +149,7 @@ def run_lvlm(
         check_neurons(edit.edit, sae.sae.config.d_sae)
     arms, absent = arms_of(spec, model, sae, probe, edit, tokens)
     prob, right, lost = _answered(asked, ability, arms, folder, progress)
-    kind_words = tuple(protocol.words(words))
+    kind_words, clusters = tuple(protocol.words(words)), gallery.clusters()
     groups = {name: tuple(gallery.groups(name)) for name in spec.attributes}
     evidence = AnswerEvidence(
         kind_words,
@@ -158,7 +160,7 @@ def run_lvlm(
         prob,
         right,
         ability.kinds,
-        gallery.clusters()[rows] if protocol.needs_scenes else None,
+        clusters[rows] if protocol.needs_scenes and clusters is not None else None,
         absent | lost,
     )
     methods = {arm: one.method for arm, one in arms.items() if arm in prob}

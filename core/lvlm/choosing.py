@@ -88,8 +88,11 @@ def choose(
     labelled : the neurons of the label set that it names.
 
     InputError where a choice needs probe pictures and there are none, or nothing is found.
+
+    Many parameters: the choice and all that its ways of choosing may look at.
     """
-    own, notes = choice.choice, []
+    own = choice.choice
+    notes: list[str] = []
     where = choice.tokens if choice.tokens is not None else tokens
     made = lambda neurons: TokenEdit(own.edit(neurons), where, choice.hold)  # noqa: E731
     if own.select == "neurons":
@@ -163,7 +166,7 @@ def _pulls(
         out = door(input_ids=ids.clone(), attention_mask=torch.ones_like(ids), logits_to_keep=1, **inputs).logits[:, -1]
         lean = out[:, yes] - out[:, no]
         grads = torch.autograd.grad(lean.sum(), list(read.values()))
-        found = 0
+        found = torch.zeros((), device=ids.device)
         with torch.no_grad():
             for x, gradient in zip(read.values(), grads, strict=True):
                 z, g = sae.encode(picked(x, tokens).float()), picked(gradient, tokens).float()
@@ -193,7 +196,10 @@ def _smallest(
     most: int,
     notes: list[str],
 ) -> tuple[TokenEdit, list[str]]:
-    """Neurons added one by one, each the one that leaves the least gap on the probe half, until a tenth is left."""
+    """Neurons added one by one, each the one that leaves the least gap on the probe half, until a tenth is left.
+
+    Many parameters: the search's state.
+    """
     evidence, method = probe.evidence(sae), METHODS.get("neuron-edit")()
 
     def gap(neurons: tuple[int, ...]) -> float:

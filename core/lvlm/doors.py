@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import torch
@@ -40,6 +41,11 @@ class ReadPlace:
         return {"states": f"{self.path}[{self.layer}]", "last": f"{self.path}.last", "input": f"{self.path}.input"}[
             self.kind
         ]
+
+    def at(self, n: int) -> int:
+        """Place of this state among the n that a tower records."""
+        assert self.layer is not None, "recorded states are told apart by their layer"
+        return self.layer % n
 
 
 class Front(nn.Module):
@@ -73,7 +79,7 @@ class EditedOutput(Front):
                 found["last_hidden_state"] = self._edited(found.last_hidden_state, place)
             else:
                 states = list(found.hidden_states)
-                at = place.layer % len(states)
+                at = place.at(len(states))
                 states[at] = self._edited(states[at], place)
                 found["hidden_states"] = tuple(states)
         return found
@@ -110,13 +116,13 @@ def view(model: nn.Module, places: Sequence[ReadPlace], edit: Edit, recorded: An
     by_path: dict[str, list[ReadPlace]] = {}
     for place in places:
         by_path.setdefault(place.path, []).append(place)
-    found = model
-    for path, own in by_path.items():
-        if own[0].kind == "input":
-            found = with_front(found, path, lambda inner, own=own: EditedInput(inner, own[0], edit))
+    through = model
+    for path, read in by_path.items():
+        if read[0].kind == "input":
+            through = with_front(through, path, partial(EditedInput, place=read[0], edit=edit))
         else:
-            found = with_front(found, path, lambda inner, own=own: EditedOutput(inner, own, edit, recorded))
-    return found
+            through = with_front(through, path, partial(EditedOutput, places=read, edit=edit, recorded=recorded))
+    return through
 
 
 def with_front(model: nn.Module, path: str, front: Callable[[nn.Module], Front]) -> nn.Module:
@@ -126,11 +132,19 @@ def with_front(model: nn.Module, path: str, front: Callable[[nn.Module], Front])
     *way, last = path.split(".")
     for name in way:
         node._modules = dict(node._modules)
-        node._modules[name] = copy.copy(node._modules[name])
-        node = node._modules[name]
+        part = copy.copy(part_of(node, name))
+        node._modules[name] = part
+        node = part
     node._modules = dict(node._modules)
-    node._modules[last] = front(node._modules[last])
+    node._modules[last] = front(part_of(node, last))
     return top
+
+
+def part_of(module: nn.Module, name: str) -> nn.Module:
+    """A module's part by its name."""
+    part = module._modules[name]
+    assert part is not None, f"{name} is empty in this model"
+    return part
 
 
 def install_recording(model: nn.Module, path: str) -> None:
@@ -141,7 +155,7 @@ def install_recording(model: nn.Module, path: str) -> None:
     """
     install, node = recording(), model
     for name in path.split(".")[:-1]:
-        node = node._modules[name]
+        node = part_of(node, name)
         if isinstance(node, Front) or install is None:
             return
         holds_others = any(hasattr(part, "config") for _, part in node.named_children())

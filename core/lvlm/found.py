@@ -47,7 +47,7 @@ def _result(model: Any, moved: list[ReadPlace]) -> tuple[tuple[ReadPlace, ...], 
     return tuple(moved), (f"{type(model).__name__} is not a known family: found by experiment to be read at {names}",)
 
 
-def _towers(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+def _towers(model: Any) -> Iterator[tuple[str, nn.Module]]:
     """Modules that hold a list of blocks, outermost first, without those of the language model."""
     language = model.get_input_embeddings()
     home = next(path for path, module in model.named_modules() if module is language).rpartition(".")[0]
@@ -85,17 +85,17 @@ def _outputs(model: Any, path: str, example: Mapping[str, torch.Tensor]) -> list
     return places + ([ReadPlace(path, "last")] if seen[0].get("last_hidden_state") is not None else [])
 
 
-def _inputs(model: nn.Module, path: str) -> list[ReadPlace]:
+def _inputs(model: Any, path: str) -> list[ReadPlace]:
     """Modules of the tower behind its blocks, and beside it, that take tokens."""
     tower = model.get_submodule(path)
     blocks = {name for name, part in tower.named_modules() if isinstance(part, nn.ModuleList) and _alike(part)}
     lists = [name for name in tower._modules if name in blocks and _is_merger_list(name)]
     inside = [name for name in tower._modules if name not in blocks]
-    inside += [f"{name}.{i}" for name in lists for i in range(len(tower.get_submodule(name)))]
+    inside += [f"{name}.{i}" for name in lists for i in range(len(list(tower.get_submodule(name).children())))]
     beside = path.rpartition(".")[0]
     parent = model.get_submodule(beside) if beside else model
     language = model.get_input_embeddings()
-    others = [name for name, part in parent._modules.items() if part is not tower and not _holds(part, language)]
+    others = [name for name, part in parent.named_children() if part is not tower and not _holds(part, language)]
     found = [f"{path}.{name}" for name in inside] + [f"{beside}.{name}".lstrip(".") for name in others]
     return [ReadPlace(one, "input") for one in found]
 

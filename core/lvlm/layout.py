@@ -64,21 +64,20 @@ def records(path: Path, need: Sequence[str]) -> list[dict[str, Any]]:
     """Rows of a CSV, TSV, JSON lines or Parquet file with at least these columns; InputError naming what is missing."""
     import pandas as pd
 
-    kinds = {".csv": pd.read_csv, ".parquet": pd.read_parquet}
     try:
-        if path.suffix == ".tsv":
-            frame = pd.read_csv(path, sep="\t")
+        if path.suffix in (".csv", ".tsv"):
+            frame = pd.read_csv(path, sep="\t" if path.suffix == ".tsv" else ",")
         elif path.suffix in (".jsonl", ".json"):
             frame = pd.read_json(path, lines=path.suffix == ".jsonl")
-        elif path.suffix in kinds:
-            frame = kinds[path.suffix](path)
+        elif path.suffix == ".parquet":
+            frame = pd.read_parquet(path)
         else:
             raise InputError(f"{path} is no table; expected CSV, TSV, JSON lines or Parquet")
     except (OSError, ValueError, TypeError) as error:
         raise InputError(f"{path} cannot be read ({str(error).splitlines()[0]}); copy it again") from None
     if missing := [name for name in need if name not in frame.columns]:
         raise InputError(f"{path} lacks the columns {', '.join(missing)}; it has {', '.join(map(str, frame.columns))}")
-    return frame.to_dict("records")
+    return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
 
 
 def picture_bytes(value: Any, path: Path) -> bytes:

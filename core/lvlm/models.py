@@ -5,18 +5,16 @@ from __future__ import annotations
 import json
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
 from core.config import ASSETS, UNKNOWN, InputError
 from core.lvlm.attachment import Attachment, attach
+from core.lvlm.family import family_of
 from core.lvlm.library import transformers
 from core.lvlm.model import DEFAULT, Lvlm
 from core.store import file_digest
-
-if TYPE_CHECKING:
-    pass
 
 LOCAL, HUB = "local-dir:", "hf-hub:"
 CONFIG = "config.json"
@@ -54,8 +52,6 @@ def load_lvlm(name: str = DEFAULT, device: str | torch.device | None = None, dty
         model, processor = _opened(name, where, precision, chosen)
     example = None
     bare = Lvlm(name, Attachment(model, (), None), processor, UNKNOWN)
-    from core.lvlm.family import family_of
-
     if family_of(model) is None:
         from PIL import Image
 

@@ -9,7 +9,7 @@ import numpy as np
 from core.config import Fingerprint, Half, InputError, digest_of
 from core.gallery import Gallery
 from core.lvlm.answering import PICTURES_AT_ONCE, prepare
-from core.lvlm.models import Lvlm
+from core.lvlm.model import Lvlm
 from core.lvlm.pictures import pictures_of
 
 Progress = Callable[[int, int, str], None]

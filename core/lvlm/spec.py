@@ -106,14 +106,14 @@ class LvlmSpec:
         if not isinstance(value, Mapping):
             raise InputError("the spec is no object; expected keys such as schema, kind, gallery, attributes")
         if value.get("schema") != SCHEMA or value.get("kind") != KIND:
-            given = f"schema {value.get('schema')!r}, kind {value.get('kind')!r}"
-            raise InputError(f"the spec has {given}; an audit of answers has schema {SCHEMA}, kind {KIND!r}")
+            told = f"schema {value.get('schema')!r}, kind {value.get('kind')!r}"
+            raise InputError(f"the spec has {told}; an audit of answers has schema {SCHEMA}, kind {KIND!r}")
         known = {one.name for one in fields(cls)}
         if unknown := [str(key) for key in value if key not in (*known, "schema", "kind")]:
             raise InputError(f"the spec has unknown keys: {', '.join(unknown)}; known: {', '.join(sorted(known))}")
         if missing := [key for key in ("gallery", "attributes") if key not in value]:
             raise InputError(f"the spec lacks {', '.join(missing)}")
-        given = {key: item for key, item in value.items() if key in known}
+        given: dict[str, Any] = {key: item for key, item in value.items() if key in known}
         for key in ("attributes", "words", "rivals"):
             if key in given:
                 given[key] = _texts(given[key], key)

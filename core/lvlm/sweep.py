@@ -45,7 +45,10 @@ def sweep(
     seed: int = 0,
     progress: Progress | None = None,
 ) -> list[SweepPoint]:
-    """Gap and ability at every value of "strength" (the edit's own form) or "alpha" (its blend form)."""
+    """Gap and ability at every value of "strength" (the edit's own form) or "alpha" (its blend form).
+
+    Many parameters: what is asked, on whom, along what, and how it is counted.
+    """
     method, found = METHODS.get("neuron-edit")(), []
     for done, value in enumerate(values):
         own = (

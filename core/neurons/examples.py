@@ -52,6 +52,8 @@ def examples_of(
     """Top, middle, random firing and non-firing items of a neuron; the same for the same seed.
 
     `rows` (ascending) restricts it to a part of the items. Fewer items come back where there are fewer.
+
+    Many parameters: how many examples of each kind.
     """
     at, values = column(codes, neuron)
     n = by_neuron(codes).shape[0]

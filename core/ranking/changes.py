@@ -80,6 +80,8 @@ def list_change(
     rankings : places in the searched rows before and after, best first, deeper than k as far as resampling reaches.
     same : whether nothing at all moved, neither an item nor the query: then no other people could show a change
         either, and every interval is 0 to 0.
+
+    Many parameters: both lists, what they were drawn from, and how their change is tested.
     """
     top_before, top_after = (ranking[:k] for ranking in rankings)
     exchange = exchange_of(top_before, top_after, part.labels, len(part.groups))

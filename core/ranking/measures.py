@@ -209,6 +209,8 @@ def list_numbers(
     tests : size of the family that the lean's p will be corrected with.
     scored : rows of each group, then of unknown group (G + 1,), whose score lies above the median of all.
     top : places of the k rows among the searched ones; with them clusters of the part enter the lean.
+
+    Many parameters: the list, what it was drawn from, and how it is tested.
     """
     ranked = np.asarray(ranked)
     retrieved = np.bincount(ranked[ranked >= 0], minlength=len(part.groups))
@@ -270,6 +272,8 @@ def metric_estimate(
     ----------
     counts : searched rows of each group.
     mode : intervals and null bands are of our definition; a paper mode gives the estimate and its n alone.
+
+    Many parameters: the list as bare arrays, and how it is tested.
     """
     return estimate_of(RANKING_METRICS.get(name)(), ranked, target, counts, seed, draws, mode)
 
@@ -283,7 +287,10 @@ def estimate_of(
     draws: int = DRAWS,
     mode: Mode = "ours",
 ) -> Estimate:
-    """`metric_estimate` of a metric that may have settings of its own."""
+    """`metric_estimate` of a metric that may have settings of its own.
+
+    Many parameters: the list as bare arrays, and how it is tested.
+    """
     ranked = np.asarray(ranked)
     known = int((ranked >= 0).sum())
     if known == 0:

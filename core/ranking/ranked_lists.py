@@ -42,6 +42,8 @@ def list_metrics(
     Raises
     ------
     InputError : k beyond the list, a column or group that is not there, more ranked rows of a group than there are.
+
+    Many parameters: the options of `metrics`, for lists without any gallery.
     """
     if not 1 <= k <= len(ranked):
         raise InputError(f"k was {k}; the ranked table has {len(ranked)} rows: choose k from 1 to that")
@@ -78,7 +80,10 @@ def _attribute(
     relevance: tuple[np.ndarray | None, int | None],
     top1_percent: float | None,
 ) -> Document:
-    """All numbers of one attribute."""
+    """All numbers of one attribute.
+
+    Many parameters: the options of `metrics`, of one attribute.
+    """
     groups, numbers = _numbered(attribute, gallery, None)
     _, places = _numbered(attribute, ranked, groups)
     counts = np.bincount(numbers[numbers >= 0], minlength=len(groups))

@@ -166,6 +166,7 @@ def _lines(document: Document) -> Iterator[dict[str, Any]]:
 def _line(
     attribute: str, arm: str, word: str, group: str, metric: str, value: Mapping[str, Any], method: str
 ) -> dict[str, Any]:
+    """Many parameters: the columns of one line, in their order."""
     kept = {name: value.get(name) for name in ("n", "estimate", "lo", "hi", "reason")}
     named = {"attribute": attribute, "arm": arm, "word": word, "group": group, "metric": metric, "method": method}
     return named | {name: item for name, item in kept.items() if item is not None}

@@ -54,6 +54,7 @@ class LiveGallery:
         codes_by_row: sparse.spmatrix | None = None,
         on: Host | None = None,
     ) -> None:
+        """Many parameters: the arrays of a gallery that edits read."""
         if (readout is None) != (pooled is None):
             raise InputError("residuals need their pooled embeddings and the readout; pooled embeddings need neither")
         self.x, self.pooled, self.codes = x, x if pooled is None else pooled, codes.tocsc()

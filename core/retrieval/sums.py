@@ -68,6 +68,7 @@ class GallerySums:
         geometry: Geometry,
         lengths: np.ndarray | None,
     ) -> None:
+        """Many parameters: the arrays that the sums are of."""
         self.x, self.pooled, self.codes, self._by_row = x, pooled, codes, by_row
         self.W, self.b, self.geometry = W, b, geometry
         self._given_lengths = lengths

@@ -60,6 +60,8 @@ def save_sae(
     """Write an SAE that works on raw embeddings into `folder` (made if missing; the caller publishes it).
 
     The same SAE always gives the same bytes.
+
+    Many parameters: what the folder's config.json says.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)

@@ -108,7 +108,10 @@ def _ends(
     seed: int,
     proposals: Sequence[float] = PROPOSALS,
 ) -> tuple[float, float]:
-    """The metric at the end with less bias and at the end with more bias than observed, of one family of lists."""
+    """The metric at the end with less bias and at the end with more bias than observed, of one family of lists.
+
+    Many parameters: the estimate, and the draws that its interval is inverted from.
+    """
     rng = np.random.default_rng(seed)
     at = np.unique(np.maximum([0.0, *(1.0 + family.step * np.array(proposals))], 0.0))
     each = -(-draws // len(at))

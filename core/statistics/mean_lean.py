@@ -94,6 +94,8 @@ def mean_lean(
     counts : searched rows of each group (G,).
     tests : size of the family that p will be corrected with.
     design_effect : see `core.statistics.clusters.design_effect`; the largest of the prompts'.
+
+    Many parameters: bare arrays: lists, labels, the draws of the null, and how they are tested.
     """
     n_groups = len(counts)
     base = np.asarray(counts, dtype=np.float64) / sum(counts)
@@ -142,6 +144,8 @@ def mean_effect(
     target : target share of each group (G,).
 
     None where a list has no known row.
+
+    Many parameters: bare arrays: both lists, labels, the draws of the null, and how they are tested.
     """
     n_groups = len(before.base)
     observed = _shares(tops[1], labels, n_groups) - _shares(tops[0], labels, n_groups)

@@ -51,6 +51,8 @@ def train_on_gallery(
 
     The returned file's `training` also holds `samples_per_second` of this call, which is not saved: the same training
     always writes the same bytes.
+
+    Many parameters: what is trained, on which rows, where it is kept, and who watches.
     """
     times: list[tuple[int, float]] = []
 

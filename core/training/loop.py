@@ -74,6 +74,8 @@ def train_sae(
 
     InputError where shapes do not fit, the embeddings are not finite, `out` exists or is being trained by somebody
     else, training diverges, or the state to resume from belongs to another training.
+
+    Many parameters: what is trained, on which rows, where it is kept, and who watches.
     """
     training = (training or TrainingConfig()).resolved(config.d_sae)
     _check(x, rows, config, fingerprint)

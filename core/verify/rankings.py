@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import scipy.sparse as sparse
@@ -95,9 +95,8 @@ class Rankings:
                 if line is not None:
                     self.wrong.append(f"{one.where}: {line}")
                 if not changed[0] <= one.rows_changed <= changed[1]:
-                    self.wrong.append(
-                        f"{one.where} | rows_changed: says {one.rows_changed} rows, recomputed {changed[1]}"
-                    )
+                    count = f"says {one.rows_changed} rows, recomputed {changed[1]}"
+                    self.wrong.append(f"{one.where} | rows_changed: {count}")
                 for name, said, value in (("cosine", one.cosine, cosine.mean()), ("spread", one.spread, cosine.std())):
                     if not abs(float(value) - said) <= COSINE:
                         self.wrong.append(f"{one.where} | {name}: says {said:.7f}, recomputed {value:.7f}")
@@ -202,8 +201,8 @@ class Rankings:
 
 
 def frozen(sae_file: "SAEFile | FrozenFile") -> FrozenFile:
-    """The SAE in plain NumPy, whose codes are float64 where the embeddings are."""
-    return sae_file if isinstance(sae_file, FrozenFile) else FrozenFile.of(sae_file)
+    """The SAE as `verify` opens it, in plain NumPy: its codes are float64 where the embeddings are."""
+    return cast(FrozenFile, sae_file)
 
 
 def edited(
@@ -250,7 +249,8 @@ class Followed:
         if not self._possible:
             return "the ranking holds a row twice, or one that was not searched"
         own = self._own
-        falls = np.diff(own) <= tie
+        with np.errstate(invalid="ignore"):  # two rows of which nothing is left: -inf both, and in no order
+            falls = np.diff(own) <= tie
         if not falls.all():
             at = int(np.argmin(falls)) + 1
             return f"rank {at + 1} has score {own[at]:.7f}, more than rank {at} with {own[at - 1]:.7f}"

@@ -110,6 +110,8 @@ def parity_change(
     """After minus before of the worst class's differences, paired: a row's two answers stay together.
 
     Negative: the groups are treated more alike than before.
+
+    Many parameters: both predictions, what is true of the rows, and how the change is tested.
     """
     tables = _tables(np.asarray(before) * len(classes) + after, truth, groups, len(classes), len(classes) ** 2)
     both = _redrawn(tables[None], draws, seed)[0]

@@ -105,6 +105,11 @@ def test_what_is_seen_is_answered_in_words() -> None:
     assert min(found[name] for name in ("hat", "hair")) >= 0.95, found
 
 
+def test_what_is_seen_is_answered_by_letter() -> None:
+    found = accuracy(True)
+    assert min(found.values()) >= 0.95, found
+
+
 def test_answers_lean_as_planted() -> None:
     want = np.array([[asked.planted(WORD_OF[word], one)["yes"] for word in NAMES] for one in avatars()])
     gendered = np.array([word in asked.GENDERED for word in NAMES])

@@ -75,7 +75,10 @@ class Canvas:
     def frame(
         self, x0: float, y0: float, x1: float, y1: float, colour: Colour, width: float, radius: float = 0
     ) -> None:
-        """The outline of a rectangle with rounded corners."""
+        """The outline of a rectangle with rounded corners.
+
+        Many parameters: four corners and how the line is drawn.
+        """
         u = self.unit
         width = max(1, round(width * u))
         self._draw.rounded_rectangle([x0 * u, y0 * u, x1 * u, y1 * u], radius * u, outline=colour, width=width)

@@ -6,7 +6,9 @@ import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 
 from core.avatars import pictures
@@ -76,7 +78,7 @@ def trained(
 
 @torch.inference_mode()
 def tower_tokens(
-    model: torch.nn.Module,
+    model: Any,
     backbone: Backbone,
     avatars: Sequence[Avatar],
     config: LanguageTrainingConfig,
@@ -88,7 +90,7 @@ def tower_tokens(
     tower, found = model.model.vision_tower.eval(), []
     for start in range(0, len(avatars), AT_ONCE):
         drawn = pictures.pixels_of(avatars[start : start + AT_ONCE], PICTURE_SIZE)
-        pixels = torch.stack([torch.from_numpy(backbone.pixels(Image.fromarray(one))) for one in drawn])
+        pixels = torch.from_numpy(np.stack([backbone.pixels(Image.fromarray(one)) for one in drawn]))
         scaled = (pixels.permute(0, 3, 1, 2).float() / 255 - PIXEL_MEAN) / PIXEL_STD
         state = tower(scaled.contiguous(), output_hidden_states=True).hidden_states[config.layer]
         found.append((state if config.select == "full" else state[:, 1:]).half())

@@ -30,7 +30,7 @@ SCHEMA = 1
 def processor_for(config: Any, tokenizer: Any) -> Any:
     """The processor of a model of this shape: the same pixels as the CLIP model's."""
     lib = transformers()
-    size, full = config.vision_config.image_size, config.vision_feature_select_strategy == "full"
+    size = config.vision_config.image_size
     images = lib.CLIPImageProcessor(
         do_resize=True,
         size={"height": size, "width": size},
@@ -44,7 +44,7 @@ def processor_for(config: Any, tokenizer: Any) -> Any:
         tokenizer,
         patch_size=config.vision_config.patch_size,
         vision_feature_select_strategy=config.vision_feature_select_strategy,
-        num_additional_image_tokens=int(full),
+        num_additional_image_tokens=1,  # the tower's CLS, which "default" takes away again
         image_token=IMAGE,
         chat_template=tokenizer.chat_template,
     )

@@ -199,7 +199,8 @@ class LanguageTraining:
         losses, apart = self._losses(items, rows)
         weights = {"answer": 1.0, "early": cfg.early_weight, "looks": cfg.look_weight, "end": cfg.end_weight}
         self.optimiser.zero_grad(set_to_none=True)
-        sum(weights[name] * loss for name, loss in losses.items()).backward()
+        nothing = torch.zeros((), device=losses["answer"].device)
+        sum((weights[name] * loss for name, loss in losses.items()), start=nothing).backward()
         torch.nn.utils.clip_grad_norm_(self._parameters, 1.0)
         self.optimiser.step()
         with torch.no_grad():
@@ -306,7 +307,7 @@ def train_language(training: LanguageTraining, checkpoint: Path | None = None, p
     return training.model.eval().requires_grad_(False)
 
 
-def _start_projector(projector: nn.Module, tokens: torch.Tensor) -> None:
+def _start_projector(projector: Any, tokens: torch.Tensor) -> None:
     """Start as a projector of standardised tokens: the tower's tokens share a mean several times their spread."""
     x = tokens[:500].float().flatten(0, 1)
     mean, spread = x.mean(0), x.std(0)

@@ -15,6 +15,6 @@ class Qwen3VL(MergerFamily):
     reads = "the inputs of `visual.merger` and of every `visual.deepstack_merger_list` entry"
 
     def places(self, model: Any) -> tuple[ReadPlace, ...]:
-        deep = len(module_at(model, "model.visual.deepstack_merger_list"))
+        deep = len(list(module_at(model, "model.visual.deepstack_merger_list").children()))
         carried = (ReadPlace(f"model.visual.deepstack_merger_list.{i}", "input") for i in range(deep))
         return (*super().places(model), *carried)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 
 from core.config import Edit
@@ -36,7 +38,7 @@ class NeuronEdit(TokenMethod):
         return switch(sae, held(edit, evidence), edit.tokens)
 
 
-def switch(sae: torch.nn.Module, edit: Edit, tokens: tuple[int, ...] | None = None) -> doors.Edit:
+def switch(sae: Any, edit: Edit, tokens: tuple[int, ...] | None = None) -> doors.Edit:
     """The function of read tokens that an edit of an SAE's neurons is."""
     if edit.changes_nothing:
         return lambda x, name: x

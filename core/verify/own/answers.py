@@ -85,6 +85,7 @@ def _attribute(
     scenes: np.ndarray | None,
     seed: int,
 ) -> dict[str, Any]:
+    """Many parameters: the stored arrays of one attribute."""
     found = {}
     for arm in arms:
         first = shares[arm][..., 0]

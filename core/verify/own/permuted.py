@@ -75,7 +75,10 @@ def mean_effect(
     tests: int,
     seed: int,
 ) -> dict[str, Any]:
-    """Mean change of one arm against the original."""
+    """Mean change of one arm against the original.
+
+    Many parameters: bare arrays: lists, draws of the null, and how they are tested.
+    """
     groups, moved = searched.groups, shares[1] - shares[0]
     if not np.isfinite(moved).all():
         return {"reason": LISTLESS}
