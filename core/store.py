@@ -1,10 +1,12 @@
 """Files that are either whole or not there: digests, atomic folders, many small blobs in one file."""
 
 import errno
+import glob
 import hashlib
 import json
 import math
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
@@ -99,6 +101,79 @@ def refuse_existing(target: Path, replace: bool = False, way: str = "") -> None:
         raise InputError(f"{target} exists already; choose another name{way}")
 
 
+class DiskFull(InputError):
+    """There is no room for what is written. What was there before is as it was."""
+
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+FULL_WORDS = ("no space left on device", "os error 28", "quota exceeded", "file too large", "os error 27")
+"""What libraries say that hand no error number on."""
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether an error says that a disk, a quota or a file's largest size is reached."""
+    if isinstance(error, DiskFull):
+        return False
+    known = isinstance(error, OSError) and error.errno in FULL
+    return known or any(words in str(error).lower() for words in FULL_WORDS)
+
+
+def disk_full(target: Path, needed: int | None = None) -> DiskFull:
+    """The error of a full disk in one line with the path, what was needed where that is known, and what is free."""
+    place = next((p for p in (target, *target.parents) if p.exists()), Path("/"))
+    free = shutil.disk_usage(place).free
+    wants = "" if needed is None else f"it needs {needed:,} bytes, "
+    return DiskFull(
+        f"{target} cannot be written: the disk is full or a limit is reached ({wants}{free:,} bytes are free); "
+        "free some space or choose another folder"
+    )
+
+
+@contextmanager
+def room_for(target: Path) -> Iterator[None]:
+    """Turn whatever is raised where no room is left into `disk_full`."""
+    try:
+        yield
+    except Exception as error:
+        if is_full(error):
+            raise disk_full(target) from None
+        raise
+
+
+def reserved_array(path: Path, dtype: np.dtype, shape: tuple[int, ...]) -> np.ndarray:
+    """A new .npy file as a writable memory map, every byte of which the disk has given already.
+
+    A map on space that is not reserved ends the process (SIGBUS) where the disk is full; here that is a DiskFull.
+    """
+    size = math.prod(shape) * dtype.itemsize
+    with open(path, "wb") as file:
+        described = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
+        try:
+            np.lib.format.write_array_header_1_0(file, described)
+            file.flush()
+            if size and hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(file.fileno(), file.tell(), size)
+            else:
+                file.writelines(bytes(min(BLOCK, size - start)) for start in range(0, size, BLOCK))
+        except OSError as error:
+            if is_full(error):
+                raise disk_full(path, size) from None
+            raise
+    return np.load(path, mmap_mode="r+", allow_pickle=False) if size else np.load(path)
+
+
+def write_blocks(path: Path, blocks: Iterable[np.ndarray], shape: tuple[int, ...], dtype: np.dtype) -> None:
+    """Write a new .npy file from blocks of its rows, one behind the other, holding one of them in memory."""
+    with open(path, "wb") as file:
+        described = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(file, described)
+        rows = 0
+        for block in blocks:
+            file.write(np.ascontiguousarray(block, dtype).data)
+            rows += len(block)
+    assert rows == shape[0], f"{rows} rows were written to {path.name}, {shape[0]} were announced"
+
+
 def _make_parent(target: Path) -> None:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -187,8 +262,9 @@ def atomic_folder(target: Path, replace: bool = False) -> Iterator[Path]:
         raise InputError(f"{target} cannot be written ({error.strerror}); choose another folder") from None
     try:
         partial.chmod(0o777 & ~_umask())  # mkdtemp makes folders that only their owner may read
-        yield partial
-        publish(partial, target, replace)
+        with room_for(target):
+            yield partial
+            publish(partial, target, replace)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
@@ -206,8 +282,9 @@ def atomic_file(target: Path, sync: bool = True) -> Iterator[Path]:
     partial = Path(name)
     try:
         partial.chmod(0o666 & ~_umask())
-        yield partial
-        publish(partial, target, replace=True, sync=sync)
+        with room_for(target):
+            yield partial
+            publish(partial, target, replace=True, sync=sync)
     finally:
         partial.unlink(missing_ok=True)
 
@@ -217,18 +294,41 @@ def resumable_folder(target: Path, replace: bool = False) -> Iterator[Path]:
     """The workplace of a long job that ends in `target`: kept where the job is interrupted, removed when it is done.
 
     The job publishes its result itself. Bad input (InputError) also removes the workplace, as there is nothing to go
-    on from; any other interruption keeps it. One job at a time: a second one for the same target is an InputError.
+    on from; a full disk and any other interruption keep it. One job at a time: a second one for the same target is an
+    InputError.
     """
     target = Path(os.path.abspath(target))
     refuse_existing(target, replace)
     partial = partial_folder(target)
     with locked(partial, target):
+        _sweep(target)
         try:
-            yield partial
+            with room_for(target):
+                yield partial
+        except DiskFull:
+            raise
         except InputError:
             shutil.rmtree(partial, ignore_errors=True)
             raise
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def _sweep(target: Path) -> None:
+    """Remove folders that killed jobs left half-written beside a target whose lock is held."""
+    own = re.compile(rf"\.{re.escape(target.name)}\.[a-z0-9_]{{8}}\.partial")
+    for path in target.parent.glob(f".{glob.escape(target.name)}.*.partial"):
+        if own.fullmatch(path.name) and path.is_dir() and not (path / "lock").exists():
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def forget_workplace(target: Path) -> None:
+    """Remove what an interrupted `resumable_folder` left of a target that is finished, unless a job holds it."""
+    target = Path(os.path.abspath(target))
+    partial = target.parent / f".{target.name}.partial"
+    if partial.is_dir():
+        with suppress(InputError), locked(partial, target):
+            _sweep(target)
+            shutil.rmtree(partial, ignore_errors=True)
 
 
 @contextmanager

@@ -1,24 +1,28 @@
 """What the machine decided in an audit, before any statistics: which rows each arm retrieves for each prompt."""
 
+import json
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from core.audit.recorded_texts import RecordingTexts
 from core.audit.sources import Sources
 from core.audit.spec import AuditSpec
-from core.config import InputError, NothingLeft, Progress, Side, digest_of
+from core.config import Attach, InputError, NothingLeft, Progress, Side, digest_of
 from core.edits.choosing import EditChoice, choose_edits
 from core.ranking.arms import EDITED, RANDOM_DRAWS, Arm, Edits, all_arms, both_arms, intervene
 from core.ranking.lists import ties_at
 from core.ranking.queries import embed_texts
 from core.ranking.request import RankRequest
 from core.ranking.rows import part_of
+from core.reading import parse_json, read_named_arrays
 from core.statistics import depth_for
-from core.store import atomic_file, read_arrays
+from core.store import atomic_file, write_arrays
 
 STORED = ("arms", "rows", "rows_changed", "cosine", "spread", "ties")
 """Arrays of a stored ranking."""
@@ -172,7 +176,9 @@ def gather(
 ) -> dict[tuple[str, str], Ranked]:
     """The rankings of every (attribute, prompt); what is found in `folder` from an interrupted run is not made again.
 
-    A stored ranking is named by the digest of all that it depends on, so that another spec never takes it up.
+    A stored ranking is named by the digest of all that it depends on, so that another spec never takes it up. With it
+    lie the texts that were embedded for it: what is taken up is written down as if it had been embedded here, so that
+    the evidence is the same whether an audit was interrupted or not. One that cannot be read is made again.
     """
     plan = [(a, i, prompt) for a in spec.attributes for i, prompt in enumerate(spec.all_prompts)]
     found: dict[tuple[str, str], Ranked] = {}
@@ -189,35 +195,43 @@ def gather(
         key = digest_of([*made_of, STORED])
         path = None if folder is None else folder / f"ranked-{key[:16]}.npz"
         if path is not None and path.is_file():
-            found[attribute, prompt] = _load(path)
-            continue
+            with suppress(InputError):
+                found[attribute, prompt] = _load(path, sources.texts)
+                continue
+        before = sources.texts.recorded() if isinstance(sources.texts, RecordingTexts) else {}
         found[attribute, prompt] = ranked(spec, sources, attribute, prompt, edit, controlled)
         if path is not None:
-            _save(path, found[attribute, prompt])
+            _save(path, found[attribute, prompt], sources.texts, before)
     if progress:
         progress(len(plan), len(plan), "rankings")
     return found
 
 
-def _save(path: Path, one: Ranked) -> None:
+def _save(path: Path, one: Ranked, texts: Any, before: Mapping[Attach, int]) -> None:
+    embedded = texts.since(before) if isinstance(texts, RecordingTexts) else {}
+    arrays = {
+        "arms": np.array(one.arms),
+        "rows": one.rows.astype(np.int32),
+        "rows_changed": np.array(one.rows_changed),
+        "cosine": np.array(one.cosine),
+        "spread": np.array(one.spread),
+        "ties": np.array(one.ties),
+        "absent": np.array(one.absent, dtype=np.str_).reshape(-1, 2),
+        "texts": np.array(json.dumps({attach: list(rows) for attach, rows in embedded.items()})),
+    }
+    arrays |= {f"text_{attach}": np.stack(list(rows.values())) for attach, rows in embedded.items()}
     with atomic_file(path, sync=False) as partial, open(partial, "wb") as file:
-        np.savez(
-            file,
-            arms=np.array(one.arms),
-            rows=one.rows.astype(np.int32),
-            rows_changed=np.array(one.rows_changed),
-            cosine=np.array(one.cosine),
-            spread=np.array(one.spread),
-            ties=np.array(one.ties),
-            absent=np.array(one.absent, dtype=np.str_).reshape(-1, 2),
-        )
+        write_arrays(file, arrays)
 
 
-def _load(path: Path) -> Ranked:
-    names = (*STORED, "absent")
-    arms, rows, rows_changed, cosine, spread, ties, absent = read_arrays(
-        path, names, "the rankings of an interrupted audit; remove it"
-    )
+def _load(path: Path, texts: Any) -> Ranked:
+    stored = read_named_arrays(path, "the rankings of an interrupted audit")
+    if missing := [name for name in (*STORED, "absent", "texts") if name not in stored]:
+        raise InputError(f"{path} lacks {missing[0]!r}; expected the rankings of an interrupted audit")
+    if isinstance(texts, RecordingTexts):
+        embedded = parse_json(str(stored["texts"]), str(path))
+        texts.take({attach: dict(zip(of, stored[f"text_{attach}"], strict=True)) for attach, of in embedded.items()})
+    arms, rows, rows_changed, cosine, spread, ties, absent = (stored[name] for name in (*STORED, "absent"))
     return Ranked(
         arms=tuple(arms.tolist()),
         rows=rows.astype(np.int64),

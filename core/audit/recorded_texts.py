@@ -33,6 +33,22 @@ class RecordingTexts:
                     kept.setdefault(text, row)
         return {a: np.stack([self._rows[a][t] for t in texts]) for a in attaches}
 
+    def recorded(self) -> dict[Attach, int]:
+        """How many texts are written down at each attach point."""
+        return {attach: len(rows) for attach, rows in self._rows.items()}
+
+    def since(self, before: Mapping[Attach, int]) -> dict[Attach, dict[str, np.ndarray]]:
+        """Texts with their embeddings that were written down after `recorded` gave `before`, in their order."""
+        found = {attach: dict(list(rows.items())[before.get(attach, 0) :]) for attach, rows in self._rows.items()}
+        return {attach: rows for attach, rows in found.items() if rows}
+
+    def take(self, rows: Mapping[Attach, Mapping[str, np.ndarray]]) -> None:
+        """Write down what `since` gave in an earlier run, as if it had been embedded now."""
+        for attach, embedded in rows.items():
+            kept = self._rows.setdefault(attach, {})
+            for text, row in embedded.items():
+                kept.setdefault(text, row)
+
     def fingerprint(self, side: Side, attach: Attach, normalised: bool = False) -> Fingerprint:
         return self._backbone.fingerprint(side, attach, normalised)
 

@@ -27,10 +27,10 @@ app = typer.Typer(
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb and return its exit code: 0 done, 1 a check said no, 2 bad input (one line on standard error)."""
-    for module in pkgutil.iter_modules([str(Path(__file__).parent)]):
-        importlib.import_module(f"core.cli.{module.name}")
-    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
     try:
+        for module in pkgutil.iter_modules([str(Path(__file__).parent)]):
+            importlib.import_module(f"core.cli.{module.name}")
+        logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
         code = app(args=None if arguments is None else list(arguments), prog_name="core", standalone_mode=False)
         return code if isinstance(code, int) else 0
     except (KeyboardInterrupt, typer.Abort):

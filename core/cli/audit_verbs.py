@@ -26,27 +26,35 @@ def audit(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Run an audit and write its report: HTML, JSON, CSV, model card and a manifest that `verify` reads."""
+    """Run an audit and write its report: HTML, JSON, CSV, model card and a manifest that `verify` reads.
+
+    Over the finished report of the same audit nothing is done; an interrupted one goes on where it was.
+    """
     from core.audit.run import run
     from core.audit.spec import AuditSpec
-    from core.report import FILES, ReportOptions, write_report
-    from core.store import resumable_folder
+    from core.report import FILES, ReportOptions, own_report, write_report
+    from core.store import forget_workplace, read_json, resumable_folder
 
     options = ReportOptions(auditor, thumbnails, _removed(remove or []))
     asked = AuditSpec.load(spec)
-    with resumable_folder(out) as partial, progress_bar() as progress:
-        result = run(asked, folder=partial, progress=progress)
-        write_report(result, out, options)
+    finished = own_report(out, asked, options)
+    if finished is None:
+        with resumable_folder(out) as partial, progress_bar() as progress:
+            result = run(asked, folder=partial, progress=progress)
+            write_report(result, out, options)
+        finished = read_json(out / "report.json")
+    else:
+        forget_workplace(out)
     document = {
         "schema": 1,
         "out": str(out),
         "files": [*FILES, "manifest.json"],
         "k": asked.k,
         "target": asked.to_json()["target"],
-        "digests": {"spec": asked.digest, "gallery": result.sources.gallery.digest}
-        | {"saes": {side: sae.digest for side, sae in result.sources.scene.saes.items()}},
-        "notes": list(result.notes),
-        "findings": result.findings,
+        "digests": {"spec": asked.digest, "gallery": finished["gallery"]["digest"]}
+        | {"saes": {side: sae["digest"] for side, sae in finished["saes"].items()}},
+        "notes": finished["notes"],
+        "findings": finished["findings"],
     }
     emit(document, as_json, lambda: _findings(document))
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,9 @@ import numpy as np
 import scipy.sparse as sparse
 
 from core.config import InputError, Progress
-from core.store import atomic_folder, file_digest, read_json, write_json
+from core.gallery.positions import Codes, unlike_forms, wrong_positions
+from core.reading import map_array
+from core.store import atomic_folder, file_digest, read_json, reserved_array, write_json
 
 PARTS = ("data", "indices", "indptr")
 DATA, INDICES = np.dtype(np.float32), np.dtype(np.int32)
@@ -19,14 +20,6 @@ NAME_LENGTH = 16
 
 BLOCK_CODES = 1 << 22
 """Codes sorted by neuron at a time: together with their sorted copy some 100 MB."""
-
-
-@dataclass(frozen=True)
-class Codes:
-    """Codes z (n, d_sae) of one SAE twice: `csr` is read item by item, `csc` neuron by neuron. Read-only."""
-
-    csr: sparse.csr_matrix
-    csc: sparse.csc_matrix
 
 
 def codes_folder(gallery: Path, sae_digest: str) -> Path:
@@ -102,8 +95,8 @@ def _sort_by_neuron(folder: Path, per_neuron: np.ndarray, progress: Progress | N
     starts = np.concatenate([[0], np.cumsum(per_neuron)])
     np.save(folder / "csc_indptr.npy", _narrow(starts))
     total = int(starts[-1])
-    data = np.lib.format.open_memmap(folder / "csc_data.npy", "w+", DATA, (total,))
-    indices = np.lib.format.open_memmap(folder / "csc_indices.npy", "w+", INDICES, (total,))
+    data = reserved_array(folder / "csc_data.npy", DATA, (total,))
+    indices = reserved_array(folder / "csc_indices.npy", INDICES, (total,))
     free = starts[:-1].copy()
     n = len(by_row["indptr"]) - 1
     first = 0
@@ -121,8 +114,9 @@ def _sort_by_neuron(folder: Path, per_neuron: np.ndarray, progress: Progress | N
         first = last
         if progress is not None:
             progress(first, n, "sorting the codes by neuron")
-    data.flush()
-    indices.flush()
+    for array in (data, indices):
+        if isinstance(array, np.memmap):
+            array.flush()
 
 
 def open_codes(gallery: Path, sae_digest: str, n: int) -> Codes | None:
@@ -134,24 +128,29 @@ def open_codes(gallery: Path, sae_digest: str, n: int) -> Codes | None:
     if about["sae"] != sae_digest or about["shape"][0] != n:
         return None
     shape = tuple(about["shape"])
-    return Codes(_map(folder, "csr", sparse.csr_matrix, shape), _map(folder, "csc", sparse.csc_matrix, shape))
+    codes = Codes(_map(folder, "csr", sparse.csr_matrix, shape), _map(folder, "csc", sparse.csc_matrix, shape))
+    if wrong := unlike_forms(codes):
+        raise InputError(f"{folder} holds broken codes ({wrong}); remove that folder and encode again")
+    return codes
 
 
 def _about(folder: Path) -> dict[str, Any]:
     """codes.json of one SAE: its digest, the shape (n, d_sae) and the digests of the arrays."""
     about = read_json(folder / "codes.json")
     whole = isinstance(about, dict) and {"sae", "shape", "files"} <= set(about) and isinstance(about["files"], dict)
-    if not whole or not isinstance(about["shape"], list) or len(about["shape"]) != 2:
+    sizes = about["shape"] if whole and isinstance(about["shape"], list) else []
+    if len(sizes) != 2 or not all(type(size) is int and 0 <= size < 1 << 40 for size in sizes):
         raise InputError(f"{folder} holds a broken codes.json; remove that folder and encode again")
     return about
 
 
 def _map(folder: Path, form: str, make: type, shape: tuple[int, int]) -> sparse.spmatrix:
-    try:
-        parts = [np.asarray(np.load(folder / f"{form}_{part}.npy", mmap_mode="r")) for part in PARTS]
-        matrix = make(tuple(parts), shape=shape, copy=False)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{folder} holds broken codes ({error}); remove that folder and encode again") from None
+    todo = "codes of this gallery; remove that folder and encode again"
+    parts = [np.asarray(map_array(folder / f"{form}_{part}.npy", todo, (None,))) for part in PARTS]
+    wrong = wrong_positions(parts[0], parts[1], parts[2], shape if form == "csr" else shape[::-1])
+    if wrong:
+        raise InputError(f"{folder} holds broken codes ({form}: {wrong}); remove that folder and encode again")
+    matrix = make(tuple(parts), shape=shape, copy=False)
     # Said here, so that scipy neither reads everything to find out nor tries to sort the read-only arrays.
     matrix.has_sorted_indices = True
     matrix.has_canonical_format = True

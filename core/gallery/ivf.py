@@ -11,7 +11,16 @@ from core.gallery.gallery import Gallery
 from core.gallery.ivf_files import ARRAYS, FOLDER, MANIFEST, SCHEMA, GalleryIvf, read_ivf
 from core.retrieval import InvertedLists, best_rows, blocks, squared_lengths, times
 from core.retrieval.nearest import Centres, k_means
-from core.store import array_digest, atomic_file, file_digest, publish, read_json, resumable_folder, write_json
+from core.store import (
+    array_digest,
+    atomic_file,
+    file_digest,
+    publish,
+    read_json,
+    resumable_folder,
+    write_blocks,
+    write_json,
+)
 from core.units import unit_rows
 
 SAMPLE = 64
@@ -139,12 +148,14 @@ def _nearest(workplace: Path, x: np.ndarray, centres: np.ndarray, progress: Prog
 
 def _write_rows(path: Path, x: np.ndarray, members: np.ndarray, progress: Progress | None) -> None:
     """The embeddings in the order of the lists, as they are stored."""
-    listed = np.lib.format.open_memmap(path, "w+", x.dtype, x.shape)
-    for at in blocks(len(x), x.shape[1], x.dtype.itemsize):
-        listed[at] = x[members[at]]
-        if progress is not None:
-            progress(at.stop, len(x), "writing the lists")
-    listed.flush()
+
+    def listed() -> Iterator[np.ndarray]:
+        for at in blocks(len(x), x.shape[1], x.dtype.itemsize):
+            yield x[members[at]]
+            if progress is not None:
+                progress(at.stop, len(x), "writing the lists")
+
+    write_blocks(path, listed(), x.shape, x.dtype)
 
 
 def _keep(path: Path, array: np.ndarray) -> None:

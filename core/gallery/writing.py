@@ -20,7 +20,7 @@ from core.datasets.base import NOT_STATED
 from core.gallery.checking import SCHEMA
 from core.gallery.split import split_halves
 from core.gallery.together import Clusters, require_together, split_together
-from core.store import file_digest, write_json
+from core.store import file_digest, write_blocks, write_json
 from core.tables import LeftOut, attribute_columns, label_notes, not_groups
 
 WAY = ", or replace it with --replace"
@@ -57,12 +57,7 @@ class About:
 
 def write_rows(path: Path, blocks: Iterable[np.ndarray], n: int, d: int, dtype: np.dtype) -> None:
     """Write an array (n, d) from blocks of its rows, holding one block in memory."""
-    rows = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=(n, d))
-    start = 0
-    for block in blocks:
-        rows[start : start + len(block)] = block
-        start += len(block)
-    assert start == n, f"{start} rows were written to {path.name}, {n} were announced"
+    write_blocks(path, blocks, (n, d), np.dtype(dtype))
 
 
 def write_frame(path: Path, frame: pd.DataFrame) -> None:

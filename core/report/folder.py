@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from core.audit.run import AuditResult
+from core.audit.spec import AuditSpec
 from core.config import InputError
-from core.gallery import Gallery
+from core.gallery import Gallery, open_gallery
 from core.reading import read_named_arrays, through_json
 from core.report.document import ReportOptions, report_document
 from core.report.render import card, html, shown_ids
@@ -40,6 +41,24 @@ def write_report(result: AuditResult, out: Path, options: ReportOptions | None =
             (partial / name).write_text(text, encoding="utf-8")
         (partial / MANIFEST).write_text(canonical(sealed(manifest(result, partial))), encoding="utf-8")
     return Path(out)
+
+
+def own_report(out: Path, spec: AuditSpec, options: ReportOptions) -> dict[str, Any] | None:
+    """The document of the finished report at `out`, where it is of this spec, these options and the same gallery.
+
+    None where nothing is there, or something else; whoever writes there refuses it.
+    """
+    path = Path(out)
+    if not all((path / name).is_file() for name in (*FILES, MANIFEST)):
+        return None
+    try:
+        document, listed = read_json(path / "report.json"), read_json(path / MANIFEST)["files"]
+        said = (document["spec_digest"], document["options"], document["gallery"]["digest"])
+        whole = all(file_digest(path / name) == listed[name] for name in FILES)
+    except (InputError, KeyError, TypeError):
+        return None
+    same = said[:2] == (spec.digest, options.to_json()) and whole and said[2] == open_gallery(spec.gallery).digest
+    return document if same else None
 
 
 def canonical(document: Mapping[str, Any]) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 import streamlit as st
 
 from core.gallery import Gallery
+from core.ui.session.escaping import escape as escape
 
 PAGE = 16
 """Items a grid shows at once: before, after, and what came and went stay below 60 pictures together."""
@@ -97,13 +98,6 @@ def _texts(items: Sequence[Tile]) -> None:
         first, _, rest = item.caption.partition("  \n")
         after = f"\u2002:small[:gray[{rest}]]" if rest else ""
         st.markdown(f":small[:gray[{first}]]\u2002{escape(item.text)}{after}")
-
-
-def escape(text: str) -> str:
-    """Text of a data set as Markdown that shows it literally."""
-    for sign in "\\`*_{}[]<>#+-!|$~:":
-        text = text.replace(sign, f"\\{sign}")
-    return text
 
 
 def _blank(text: str) -> str:

@@ -11,7 +11,8 @@ import streamlit as st
 
 from core.config import HALVES, SIDES, Edit, InputError, Side, one_of
 from core.memo import Memo
-from core.ui.session import cache
+from core.ui.session import cache, folders
+from core.ui.session.escaping import escape
 from core.ui.session.state import OWN_TARGET, TARGETS, AppState, get_state
 
 SCHEMA = "1"
@@ -30,6 +31,8 @@ LINKED = (
 TARGET_OF_OLD = "uniform"
 """What a link meant that names its gallery and no target: links that are written here always name theirs."""
 
+KINDS = {"galleries": "gallery", "saes": "SAE"}
+
 Params = Mapping[str, list[str]]
 
 
@@ -39,6 +42,8 @@ class Loaders:
 
     gallery: Callable[[str], Any] = cache.gallery
     sae: Callable[[str], Any] = cache.sae_card
+    listed: Callable[[str, str], bool] = folders.listed
+    """Whether a link may open a gallery, an SAE or a model of this name; see `core.ui.session.folders.listed`."""
 
 
 @st.cache_resource(show_spinner=False)
@@ -53,7 +58,7 @@ def params_of(state: AppState, loaders: Loaders | None = None) -> dict[str, list
     """The link's parameters: what is loaded with the beginning of its digest, the target, and every choice that is
     not the default.
 
-    A gallery or SAE that cannot be opened is written without its digest.
+    A gallery or SAE that cannot be opened, whatever is wrong with it, is written without its digest.
     """
     loaders, plain = loaders or Loaders(), AppState()
     params = {"gallery": [_with_digest(state.gallery, loaders.gallery)]}
@@ -88,7 +93,7 @@ def params_of(state: AppState, loaders: Loaders | None = None) -> dict[str, list
 def _with_digest(name: str, load: Callable[[str], Any]) -> str:
     try:
         return f"{name}@{load(name).digest[:PREFIX]}"
-    except InputError:
+    except Exception:  # said where it is opened; the address line is no place for it
         return name
 
 
@@ -113,17 +118,22 @@ def apply(params: Params, state: AppState, loaders: Loaders | None = None) -> li
     loaders, notices = loaders or Loaders(), []
     for name in params:
         if name not in READERS and name not in OTHERS:
-            notices.append(f"This link has a part {name!r} that this version does not know; the rest is shown.")
+            part = escape(_short(name))
+            notices.append(f"This link has a part “{part}” that this version does not know; the rest is shown.")
     if params.get("schema", [SCHEMA])[0] != SCHEMA:
-        notices.append(f"This link was made by another version (schema {params['schema'][0]}); parts of it may differ.")
+        made = escape(_short(params["schema"][0]))
+        notices.append(f"This link was made by another version (schema {made}); parts of it may differ.")
     if "gallery" in params and "target" not in params:
         state.set_target(TARGET_OF_OLD)
     for name, read in READERS.items():
         for value in params.get(name, [])[: 1 if name not in ("where", "edit") else None]:
             try:
                 notices.extend(read(value, state, loaders) or [])
-            except (InputError, ValueError) as error:
-                notices.append(f"This link's part {name}={_short(value)} is not there: {error}. The rest is shown.")
+            except Exception as error:
+                # a link is whatever somebody wrote: no part of one ends the page
+                why = " ".join(str(error).split()) if isinstance(error, InputError) else "it cannot be read"
+                said = f"{escape(name)}={escape(_short(value))}"
+                notices.append(f"This link's part {said} is not there: {escape(why)}. The rest is shown.")
     return notices
 
 
@@ -131,38 +141,54 @@ def _short(value: str, most: int = 60) -> str:
     return value if len(value) <= most else f"{value[:most]}…"
 
 
-def _named(value: str, load: Callable[[str], Any], what: str) -> tuple[str, list[str]]:
-    """Name without its digest; a line where what is loaded under the name has changed since the link was made."""
+def _named(
+    value: str, load: Callable[[str], Any], kind: str, listed: Callable[[str, str], bool]
+) -> tuple[str, list[str]]:
+    """Name without its digest; a line where what is loaded under the name has changed since the link was made.
+
+    InputError, always with the same words, for a name that is not listed: nothing is looked for on the disk.
+    """
+    what = KINDS[kind]
     name, _, prefix = value.rpartition("@") if re.search(r"@[0-9a-f]{4,64}$", value) else (value, "", "")
+    if not listed(kind, name):
+        raise InputError(f"no {what} of this name is listed here; choose one in Data & models")
     digest = load(name).digest
     if prefix and not digest.startswith(prefix):
-        changed = f"The {what} {name!r} has changed since this link was made ({prefix}, now {digest[:PREFIX]})"
+        changed = f"The {what} “{escape(name)}” has changed since this link was made ({prefix}, now {digest[:PREFIX]})"
         return name, [f"{changed}: numbers may differ."]
     return name, []
 
 
 def _read_gallery(value: str, state: AppState, loaders: Loaders) -> list[str]:
-    name, notices = _named(value, loaders.gallery, "gallery")
+    name, notices = _named(value, loaders.gallery, "galleries", loaders.listed)
     state.choose_gallery(name)
     return notices
 
 
 def _read_probe(value: str, state: AppState, loaders: Loaders) -> list[str]:
-    state.probe, notices = _named(value, loaders.gallery, "gallery")
+    state.probe, notices = _named(value, loaders.gallery, "galleries", loaders.listed)
     return notices
 
 
 def _read_model(value: str, state: AppState, loaders: Loaders) -> None:
+    _listed_model(value, loaders)
     state.choose_model(value, None, state.device)
 
 
 def _read_weights(value: str, state: AppState, loaders: Loaders) -> None:
+    _listed_model(f"{state.model}:{value}", loaders)
     state.choose_model(state.model, value, state.device)
+
+
+def _listed_model(name: str, loaders: Loaders) -> None:
+    """InputError unless this installation lists the model: a link neither opens a folder nor downloads anything."""
+    if not loaders.listed("models", name):
+        raise InputError("no model of this name is listed here; choose one in Data & models")
 
 
 def _read_sae(side: Side) -> Callable[[str, AppState, Loaders], list[str]]:
     def read(value: str, state: AppState, loaders: Loaders) -> list[str]:
-        name, notices = (None, []) if value == "none" else _named(value, loaders.sae, "SAE")
+        name, notices = (None, []) if value == "none" else _named(value, loaders.sae, "saes", loaders.listed)
         state.choose_sae(side, name)
         return notices
 
@@ -170,7 +196,7 @@ def _read_sae(side: Side) -> Callable[[str, AppState, Loaders], list[str]]:
 
 
 def _read_k(value: str, state: AppState, loaders: Loaders) -> None:
-    if not value.isdecimal():
+    if not re.fullmatch("[0-9]{1,9}", value):
         raise InputError("expected a whole number of at least 1")
     state.set_k(int(value))
 
@@ -221,7 +247,7 @@ def _check_neurons(neurons: Iterable[int], side: Side, state: AppState, loaders:
 
 def _read_neuron(value: str, state: AppState, loaders: Loaders) -> None:
     side, number = _sided(value)
-    if not number.isdecimal():
+    if not re.fullmatch("[0-9]{1,9}", number):
         raise InputError("expected the number of a neuron")
     _check_neurons([int(number)], side, state, loaders)
     state.open_neuron(int(number), side)
@@ -245,7 +271,7 @@ def _edit_of(text: str) -> Edit:
     if text.startswith("digest="):
         return _large_edits()(text.removeprefix("digest="), _edit_is_gone)
     neurons, *settings = text.split(";")
-    if not re.fullmatch(r"(\d+(,\d+)*)?", neurons):
+    if not re.fullmatch(r"([0-9]{1,9}(,[0-9]{1,9})*)?", neurons):
         raise InputError("expected neurons as numbers with commas")
     chosen: dict[str, Any] = {"neurons": tuple(int(j) for j in neurons.split(",") if j)}
     for setting in settings:
@@ -308,10 +334,22 @@ def write() -> None:
     """Put the choices into the address line. Called by the frame; call it again at the end of a fragment."""
     state = get_state()
     params = params_of(state)
+    _remember(state)
     if params != _address():
         st.query_params.from_dict(params)
     if params != state.link:
         state.link, state.link_at = params, time.monotonic()
+
+
+def _remember(state: AppState) -> None:
+    """What is chosen came from a list or from a person's hand: a reload of the page comes back to it."""
+    for name in filter(None, (state.gallery, state.probe)):
+        folders.remember("galleries", name)
+    for name in state.saes.values():
+        folders.remember("saes", name)
+    folders.remember("models", state.model)
+    if state.pretrained:
+        folders.remember("models", f"{state.model}:{state.pretrained}")
 
 
 def _address() -> dict[str, list[str]]:

@@ -1,6 +1,7 @@
 """A link restores its view; a link to what is not there says which part and restores the rest."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -55,7 +56,7 @@ def world(**changed: str) -> Loaders:
             raise InputError(f"there is no SAE {name!r}")
         return Card("e" * 64)
 
-    return Loaders(gallery, sae)
+    return Loaders(gallery, sae, lambda kind, name: True)
 
 
 def full_state() -> AppState:
@@ -141,7 +142,7 @@ def test_a_missing_part_is_named_and_the_rest_restored(part: str) -> None:
     params = {"gallery": ["default@aaaaaaaa"], "k": ["37"], "q": ["a photo of a nurse"]} | {part: BROKEN[part]}
     notices = apply(params, state, world())
     assert len(notices) == 1
-    assert f"{part}={BROKEN[part][0]}" in notices[0]
+    assert f"{part}={BROKEN[part][0]}" in notices[0].replace("\\", "")
     assert "\n" not in notices[0]
     assert state.query == "a photo of a nurse"
     assert state.k == (100 if part == "k" else 37)
@@ -187,7 +188,7 @@ def linking_page() -> None:
     from tests.ui.session.test_links import world
 
     links.cache.gallery, links.cache.sae_card = world().gallery, world().sae
-    links.Loaders.__init__.__defaults__ = (world().gallery, world().sae)
+    links.Loaders.__init__.__defaults__ = (world().gallery, world().sae, world().listed)
     links.restore()
     st.number_input("k", 1, 500, **bind("k"))
     links.write()
@@ -205,7 +206,7 @@ def test_the_address_line_follows_and_is_read_once(monkeypatch: pytest.MonkeyPat
     page.run()
     assert not page.exception
     assert page.number_input[0].value == 40
-    assert "neuron=image:5000" in page.info[0].value
+    assert "neuron=image:5000" in page.info[0].value.replace("\\", "")
     page.number_input[0].set_value(41).run()
     assert page.query_params["k"] in ("41", ["41"])
     assert not page.info
@@ -222,3 +223,69 @@ def test_the_address_line_follows_and_is_read_once(monkeypatch: pytest.MonkeyPat
     del page.query_params["k"]
     page.run()
     assert page.number_input[0].value == 100, "Back to a link that left the default out"
+
+
+HOSTILE = [
+    {"gallery": ["/etc/passwd"]},
+    {"gallery": ["../../../../etc"]},
+    {"gallery": ["default/../default-probe"]},
+    {"gallery": ["file:///etc/passwd"]},
+    {"gallery": ["\x00"]},
+    {"image_sae": ["/etc/hostname"]},
+    {"text_sae": ["/dev/zero"]},
+    {"model": ["local-dir:/etc"]},
+    {"model": ["hf-hub:org/name"]},
+    {"model": ["http://127.0.0.1:9/x"]},
+    {"weights": ["/etc/passwd"]},
+    {"k": ["-1"]},
+    {"k": ["1e9"]},
+    {"k": ["99999999999999999999999999"]},
+    {"k": ["\u0663"]},
+    {"neuron": ["image:5000000000"]},
+    {"neuron": ["nope:1"]},
+    {"attribute": ["__class__"]},
+    {"where": ["gender=="]},
+    {"method": ["../../neuron_edit"]},
+    {"method": ["__init__"]},
+    {"target": ["/etc/passwd"]},
+    {"edit": ["image:" + "9" * 6000]},
+    {"![x](http://127.0.0.1:9/p.png)": ["1"]},
+    {"": [""]},
+]
+
+
+@pytest.mark.parametrize(
+    "params", HOSTILE, ids=lambda params: next(iter(params)) + "=" + next(iter(params.values()))[0][:20]
+)
+def test_a_hostile_part_is_one_line_and_changes_nothing(params: dict[str, list[str]]) -> None:
+    """With what is really listed here; no sign of Markdown is left in what is said."""
+    state, plain = AppState(), params_of(AppState(), world())
+    state.set_target("gallery")
+    (notice,) = apply(params | ({"target": ["gallery"]} if "gallery" in params else {}), state)
+    assert "\n" not in notice and "](" not in notice.replace("\\]\\(", "").replace("\\](", "")
+    assert params_of(state, world()) == plain
+
+
+def test_what_is_there_and_what_is_not_get_the_same_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "aaa").mkdir()
+    (tmp_path / "aaa" / "manifest.json").write_text("{")
+    monkeypatch.setattr("core.ui.session.links._short", lambda value: value)
+    answers = set()
+    for name in ("aaa", "bbb"):
+        (notice,) = apply({"gallery": [str(tmp_path / name)], "target": ["gallery"]}, AppState())
+        answers.add(notice.replace(name, "NAME"))
+    assert len(answers) == 1
+    # a folder that the operator named is listed, and what is wrong with it is said
+    monkeypatch.setenv("UNSKEW_FOLDERS", str(tmp_path))
+    (notice,) = apply({"gallery": [str(tmp_path / "aaa")], "target": ["gallery"]}, AppState())
+    assert "is no JSON" in notice.replace("\\", "")
+
+
+def test_whatever_a_part_raises_is_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(name: str) -> Gallery:
+        raise KeyError("positions")
+
+    loaders = Loaders(broken, broken, lambda kind, name: True)
+    (notice,) = apply({"gallery": ["default"], "target": ["gallery"]}, AppState(), loaders)
+    assert "it cannot be read" in notice
+    assert params_of(AppState(), loaders)["gallery"] == ["default"]

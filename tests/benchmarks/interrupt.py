@@ -1,0 +1,126 @@
+"""Audits stopped at random moments, by Ctrl-C and by a kill, and run again: evidence as if nothing had happened.
+
+Runs are forked from one process that has imported everything, so that most of a run's time is the audit's own.
+"""
+
+import contextlib
+import io
+import json
+import os
+import random
+import shutil
+import signal
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from core.config import ASSETS
+
+MOST_STOPS = 3
+"""How often one audit is stopped at most."""
+
+
+def run(runs: int = 200, seed: int = 0) -> dict[str, Any]:
+    """How many of so many interrupted audits end byte-equal and verified; the rest is listed by its draw."""
+    import core.audit.run
+    import core.neurons
+    import core.report
+    import core.saes.checkpoint
+    import core.verify  # noqa: F401
+    from core.backbones.base import load_model  # noqa: F401
+
+    draw = random.Random(seed)
+    with tempfile.TemporaryDirectory() as work:
+        folder = Path(work)
+        world(folder / "right")
+        began = time.monotonic()
+        assert waited(started(folder / "right")) == 0, "the audit does not end"
+        took = time.monotonic() - began
+        right, failed, stops = (folder / "right" / "report" / "evidence.npz").read_bytes(), [], []
+        for number in range(runs):
+            here = folder / "run"
+            world(here, folder / "right")
+            codes = []
+            for _ in range(draw.randint(1, MOST_STOPS)):
+                sent, after = draw.choice([signal.SIGKILL, signal.SIGINT]), draw.uniform(0, took)
+                child = started(here)
+                time.sleep(after)
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(child, sent)
+                codes.append((sent.name, round(after, 3), waited(child)))
+            stops += [after for _, after, code in codes if code != 0]
+            why = wrong(here, right, [code for *_, code in codes])
+            if why:
+                failed.append({"run": number, "stops": codes, "why": why})
+            shutil.rmtree(here)
+    return {
+        "runs": runs,
+        "equal_and_verified": runs - len(failed),
+        "stopped": len(stops),
+        "median_stop_s": statistics.median(stops) if stops else None,
+        "uninterrupted_s": took,
+        "failed": failed,
+    }
+
+
+def world(folder: Path, like: Path | None = None) -> None:
+    """The shipped gallery without stored codes, which the audit writes, and a spec that needs the text model."""
+    folder.mkdir()
+    gallery = folder / "gallery"
+    shutil.copytree(ASSETS / "galleries" / "default", gallery, ignore=shutil.ignore_patterns("codes"))
+    spec = {"schema": 2, "gallery": "gallery", "sae": "default-image", "k": 30, "attributes": ["gender"]}
+    spec |= {"prompts": ["a photo of a doctor", "a photo of a nurse", "a photo of a pilot"]}
+    spec |= {"edit": {"select": "attribution", "size": 4, "per_query": True}, "title": "Interrupted"}
+    (folder / "spec.json").write_text(json.dumps(spec))
+
+
+def started(folder: Path) -> int:
+    """A child that runs the audit of a folder; its process id."""
+    sys.stdout.flush()
+    child = os.fork()
+    if child:
+        return child
+    code = 70
+    try:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        from core.cli import main
+
+        os.chdir(folder)
+        said = io.StringIO()
+        with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+            code = main(["audit", "spec.json", "--out", "report", "--json"])
+    except KeyboardInterrupt:
+        code = 130
+    finally:
+        os._exit(code)
+
+
+def waited(child: int) -> int:
+    """Exit code of a child; minus the signal where one ended it."""
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def wrong(folder: Path, right: bytes, codes: list[int]) -> str | None:
+    """Why an audit that was stopped is not what it would have been, after it has been run to its end."""
+    if strange := [code for code in codes if code not in (0, 130, -signal.SIGKILL, -signal.SIGINT)]:
+        return f"stopped with code {strange[0]}"
+    if (code := waited(started(folder))) != 0:
+        return f"run again it ends with code {code}"
+    if (folder / "report" / "evidence.npz").read_bytes() != right:
+        return "the evidence is not what it would have been"
+    if left := [path.name for path in folder.iterdir() if path.name not in ("gallery", "spec.json", "report")]:
+        return f"leaves {left[0]}"
+    child = os.fork()
+    if not child:
+        from core.verify import verify
+
+        os.chdir(folder)
+        verdict = verify(Path("report"), [Path("gallery")])
+        (folder / "verdict").write_text("\n".join(verdict.differences))
+        os._exit(not verdict.equal)
+    if waited(child) != 0:
+        return "verify: " + ((folder / "verdict").read_text().split("\n")[0] if (folder / "verdict").exists() else "?")
+    return None
