@@ -183,7 +183,7 @@ def test_why_pictures_are_left_out_is_said(tmp_path: Path, gallery: Gallery) -> 
     assert "holds captions" in why_no_pictures(open_gallery("default-captions"))
     other = Model()
     other.weights_digest = "6" * 64
-    with pytest.raises(InputError, match="the model at hand, small, is another one"):
+    with pytest.raises(InputError, match="the text model 'small'"):
         ask(gallery, backbone=other, pictures=PERTURBATIONS)
     known = ask(bare, **given | {"backbone": other}).notes
     assert any("pictures are left out" in note for note in known), "its prompts are known, its pictures are not there"
