@@ -6,20 +6,24 @@ import json
 import math
 import os
 import shutil
-import struct
 import tempfile
-import tokenize
-import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
-from zipfile import BadZipFile
 
 import numpy as np
 
 from core.config import InputError
+from core.reading import BROKEN_ARRAY as BROKEN_ARRAY
+from core.reading import broken_array as broken_array
+from core.reading import map_array
+from core.reading import parse_json as parse_json
+from core.reading import read_array as read_array
+from core.reading import read_arrays as read_arrays
+from core.reading import read_json as read_json
+from core.reading import read_named_arrays as read_named_arrays
 
 try:
     import fcntl
@@ -53,23 +57,6 @@ def array_digest(a: np.ndarray) -> str:
     return sha.hexdigest()
 
 
-def read_json(path: Path) -> Any:
-    """What a JSON file holds; InputError naming the file where it is missing or is no JSON."""
-    try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{path} does not exist; expected a JSON file") from None
-    except UnicodeDecodeError:
-        raise InputError(f"{path} is no JSON: it is not UTF-8 text; restore or remake the file") from None
-    except json.JSONDecodeError as error:
-        at = f"line {error.lineno}, column {error.colno}"
-        raise InputError(f"{path} is no JSON: it is not well formed at {at}; correct or remake the file") from None
-    except RecursionError:
-        raise InputError(f"{path} is nested too deeply to be read; correct or remake the file") from None
-    except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror}); give a readable JSON file") from None
-
-
 def write_json(path: Path, value: Any) -> None:
     """Write `value` as readable JSON, whole or not at all; NaN and infinity are refused (ValueError)."""
     text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
@@ -92,78 +79,10 @@ def plain(value: Any) -> Any:
     return value
 
 
-BROKEN_ARRAY = (
-    *(OSError, ValueError, EOFError, KeyError, IndexError, TypeError, AttributeError, SyntaxError, MemoryError),
-    *(OverflowError, NotImplementedError, RecursionError, RuntimeError, BadZipFile, zlib.error, struct.error),
-    tokenize.TokenError,
-)
-"""What numpy raises for a file that is no array, or a damaged one."""
-
-
-def broken_array(path: Path, error: Exception) -> str:
-    """Why numpy cannot read a file, in words; its own advice is to load what could run code."""
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    try:
-        with open(path, "rb") as file:
-            start = file.read(6)
-    except OSError as other:
-        return other.strerror or "it cannot be opened"
-    if not start:
-        return "it is empty"
-    if "llow_pickle" in str(error):
-        return "it holds Python objects, not numbers" if start[:1] == b"\x93" or start[:2] == b"PK" else NO_ARRAY
-    if start == b"\x93NUMPY":
-        return "it is damaged or cut"
-    return "it is damaged, or an archive of something else" if start[:2] == b"PK" else NO_ARRAY
-
-
-NO_ARRAY = "it is no NumPy file, whatever its name says"
-
-
-def read_array(path: Path, expected: str) -> np.ndarray:
-    """The one array of numbers in an .npy file; InputError naming the file where it holds something else."""
-    with _one_line(path, expected):
-        loaded = np.load(path, allow_pickle=False)
-        if not isinstance(loaded, np.ndarray):
-            raise _Other(f"it holds the arrays {', '.join(loaded.files)}, not one alone")
-        if loaded.dtype.kind not in "fiub":
-            raise _Other(f"it holds {loaded.dtype}, not real numbers")
-        return loaded
-
-
-def read_arrays(path: Path, names: Sequence[str], expected: str) -> list[np.ndarray]:
-    """Some of the arrays of an .npz file; InputError naming the file where one is missing or damaged."""
-    with _one_line(path, expected):
-        loaded = np.load(path, allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            raise _Other("it holds one array without a name")
-        with loaded:
-            if lacking := [name for name in names if name not in loaded.files]:
-                raise _Other(f"it lacks the array {lacking[0]!r}; it holds {', '.join(loaded.files) or 'nothing'}")
-            return [loaded[name] for name in names]
-
-
 def write_arrays(file: IO[bytes], arrays: Mapping[str, np.ndarray], compressed: bool = False) -> None:
     """Write named arrays as .npz; no name may be `file` or `allow_pickle`, which are numpy's own."""
     named: dict[str, Any] = dict(arrays)  # for the checker, which would take any of them for `allow_pickle`
     (np.savez_compressed if compressed else np.savez)(file, **named)
-
-
-class _Other(ValueError):
-    """A sound file that holds something else; the message is for people."""
-
-
-@contextmanager
-def _one_line(path: Path, expected: str) -> Iterator[None]:
-    """Turn what numpy says about a broken file into one line for people."""
-    try:
-        yield
-    except FileNotFoundError:
-        raise InputError(f"{path} does not exist; expected {expected}") from None
-    except BROKEN_ARRAY as error:
-        reason = str(error) if isinstance(error, _Other) else broken_array(Path(path), error)
-        raise InputError(f"{path} cannot be read ({reason}); expected {expected}") from None
 
 
 # --- whole or not there -----------------------------------------------------------------------------------------
@@ -369,12 +288,12 @@ class PackedBlobs:
     def open(cls, folder: Path, stem: str) -> "PackedBlobs":
         """Open what `write` wrote; InputError where the two files do not belong together."""
         binary, table = Path(folder) / f"{stem}.bin", Path(folder) / f"{stem}_offsets.npy"
+        offsets = map_array(table, "the places of packed pictures; remake the folder", (None,))
         try:
-            offsets = np.load(table, mmap_mode="r", allow_pickle=False)
             size = binary.stat().st_size
-        except (OSError, ValueError, EOFError) as error:
-            raise InputError(f"{table} and {binary.name} cannot be read ({error}); remake the folder") from None
-        if offsets.ndim != 1 or offsets.dtype != np.int64 or not len(offsets) or int(offsets[-1]) != size:
+        except OSError as error:
+            raise InputError(f"{binary} cannot be read ({error.strerror}); remake the folder") from None
+        if offsets.dtype != np.int64 or not len(offsets) or int(offsets[-1]) != size:
             raise InputError(f"{binary} has {size} bytes, which is not what {table.name} says; remake the folder")
         data = np.memmap(binary, dtype=np.uint8, mode="r") if size else np.empty(0, np.uint8)
         return cls(np.asarray(data), np.asarray(offsets))
@@ -389,14 +308,3 @@ class PackedBlobs:
 
     def __iter__(self) -> Iterator[bytes]:
         return (self[i] for i in range(len(self)))
-
-
-def read_named_arrays(path: Path) -> dict[str, np.ndarray]:
-    """Every array of an .npz file; InputError naming the file where it is something else."""
-    expected = "an .npz file of named arrays"
-    with _one_line(path, expected):
-        loaded = np.load(path, allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            raise _Other("it holds one array without a name")
-        with loaded:
-            return {name: loaded[name] for name in loaded.files}

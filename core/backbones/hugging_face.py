@@ -1,7 +1,6 @@
 """CLIP, SigLIP and SigLIP 2 of transformers: `hf:OWNER/NAME` or `hf:FOLDER`. One of its two doors."""
 
 import importlib
-import json
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -14,6 +13,7 @@ from core.backbones.base import BACKBONES, Backbone, Family, Foreign, default_de
 from core.backbones.clip_backbone import ClipBackbone
 from core.backbones.towers import Blocks, TokenTower, Tower, plain_norm
 from core.config import InputError, Side, digest_of
+from core.reading import read_json
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -109,7 +109,7 @@ def _preprocessing(name: str, where: str, model: Foreign) -> dict[str, Any]:
     for file in PREPROCESSING:
         settings_file = cached_file(where, file, _raise_exceptions_for_missing_entries=False)
         if settings_file is not None:
-            settings = json.loads(Path(settings_file).read_text(encoding="utf-8"))
+            settings = read_json(Path(settings_file))
             settings = settings.get("image_processor", settings)
             break
     else:

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from core.config import InputError, digest_of
+from core.reading import read_json
 
 PAD, START, UNKNOWN_WORD, FIRST_PIECE = 0, 1, 2, 3
 PIECES = re.compile(r"\w+(?:[-']\w+)*|[^\w\s]")
@@ -115,7 +116,7 @@ class CompactVocabulary:
     def load(cls, path: Path) -> "CompactVocabulary":
         """Read what `save` wrote; InputError naming the file where it is something else."""
         try:
-            value = json.loads(Path(path).read_text(encoding="utf-8"))
+            value = read_json(path)
             schema, words, ids = value["schema"], value["words"], value["token_ids"]
             if schema != 1:
                 raise InputError(f"schema {schema}; this version reads schema 1")

@@ -1,13 +1,16 @@
 """Running a benchmark: one file a cell, so that an interrupted run goes on where it was."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from core.benchmark.arms import Arm, find_arm
 from core.benchmark.base import PROTOCOLS, SCHEMA, Cell, Protocol
+from core.benchmark.draws import SEEDS, over_seeds
 from core.benchmark.results import RESULT, BenchmarkResult
 from core.benchmark.world import World
 from core.config import InputError, Progress, digest_of
+from core.interventions import INTERVENTIONS
 from core.store import plain, read_json, write_json
 
 CELLS = "cells"
@@ -71,7 +74,10 @@ def _cell(protocol: Protocol, world: World, arm: Arm, out: Path | None) -> Cell:
     if path is not None and path.is_file():
         return Cell.from_json(read_json(path))
     try:
-        cell = protocol.measure(world, arm.ready(world))
+        random = INTERVENTIONS.get(arm.method).random
+        worlds = [replace(world, seed=world.seed + i) for i in range(SEEDS)] if random else [world]
+        cells = [protocol.measure(one, arm.ready(one)) for one in worlds]
+        cell = over_seeds(cells, protocol.skew) if random else cells[0]
     except InputError as error:
         cell = Cell(arm.name, world.gallery.name, refused=str(error))
     if path is not None:

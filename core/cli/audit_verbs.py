@@ -88,22 +88,20 @@ def verify(
         list[Path] | None, typer.Option("--gallery", help="Where a gallery of the report is here; repeatable.")
     ] = None,
     sae: Annotated[list[Path] | None, typer.Option("--sae", help="Where an SAE of the report is here.")] = None,
+    model: Annotated[
+        str | None, typer.Option("--model", help="Text encoder of the gallery, to encode the prompts again.")
+    ] = None,
+    no_model: Annotated[
+        bool, typer.Option("--no-model", help="Take the report's prompt embeddings as they are; said in the result.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Compare digests and compute every number again: 0 all equal, 1 with a line for each difference."""
     from core.verify import verify as check
 
     with progress_bar() as progress:
-        verdict = check(folder, gallery or [], sae or [], progress)
+        verdict = check(folder, gallery or [], sae or [], progress, model, not no_model)
     document = verdict.to_json()
-    emit(document, as_json, lambda: _verdict(document))
+    emit(document, as_json, lambda: iter(verdict.sentences()))
     if not verdict.equal:
         raise typer.Exit(1)
-
-
-def _verdict(document: dict[str, Any]) -> Iterator[str]:
-    yield from document["differences"]
-    for name in document.get("without_second_formula", []):
-        yield f"{name}: computed again by its own formula, for there is no second one here"
-    if document["equal"]:
-        yield f"all equal: {document['files']:,} files by digest, {document['numbers']:,} values computed again"

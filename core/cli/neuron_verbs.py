@@ -13,6 +13,7 @@ from core.cli.output import Json, emit, estimate_text, progress_bar
 from core.config import HALVES, InputError, one_of
 from core.gallery import Gallery, parse_where
 from core.store import read_arrays
+from core.tables import clean_labels, label_notes, mark_note
 
 
 @app.command("neurons")
@@ -145,14 +146,19 @@ def _of_arrays(path: Path, tau: float, rule: Any) -> dict[str, Any]:
         raise InputError(f"{path}: acts {acts.shape} and labels {labels.shape}; expected (n, F) and (n,)")
     if acts.dtype.kind not in "fiub":
         raise InputError(f"{path}: acts hold {acts.dtype}; expected real numbers")
-    known = ~pd.isna(labels)
-    names = np.array([str(label) if there else None for label, there in zip(labels, known, strict=True)], dtype=object)
+    said = pd.Series(labels)
+    cleaned, used = clean_labels(said.where(said.isna(), said.astype(str)))
+    names = np.array([None if label != label else label for label in cleaned.astype(object)], dtype=object)
     found = social_neurons(acts, names, tau, rule)
-    return {"schema": 1, **found.to_json(), "tau": tau, "half": "all", "n": len(labels)}
+    notes = [mark_note("labels", used, len(names))] if used else []
+    notes += label_notes("labels", cleaned, join=False)
+    document = {"schema": 1, **found.to_json(), "tau": tau, "half": "all", "n": len(labels)}
+    return document | ({"notes": notes} if notes else {})
 
 
 def _lines(document: dict[str, Any]) -> Iterator[str]:
     yield f"tau = {document['tau']:g}, {document['half']} half, {document['n']:,} rows"
+    yield from document.get("notes", [])
     for group, found in document["groups"].items():
         specific = ", ".join(map(str, found["specific"][:12])) or "none: no neuron is this group's alone at this tau"
         yield f"{group} (n = {found['n']:,}): {len(found['effective'])} effective; specific: {specific}"

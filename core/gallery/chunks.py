@@ -11,6 +11,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
+from core.reading import parse_json
 from core.store import atomic_file
 from core.tables import LeftOut
 
@@ -78,7 +79,7 @@ class KeptChunk:
 
     @cached_property
     def _words(self) -> list[list[Any]]:
-        return json.loads(str(self._read("words")))
+        return parse_json(str(self._read("words")), str(self.path))
 
     def array(self, attach: str) -> np.ndarray:
         return self._read(f"array_{attach}")

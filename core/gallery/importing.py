@@ -249,7 +249,9 @@ def copy_rows(
             wanted: Any = slice(start, start + BLOCK_ROWS)
             if order is not None:
                 wanted = order[wanted]
-            with np.errstate(over="ignore"):  # float64 beyond float32 becomes infinite and is refused below
+            with np.errstate(
+                over="ignore", invalid="ignore"
+            ):  # float64 beyond float32 becomes infinite and is refused below
                 block = np.asarray(rows[wanted]).astype(dtype)
             if progress:
                 progress(min(start + BLOCK_ROWS, n), n, "embeddings")
@@ -264,7 +266,9 @@ def copy_rows(
 def _require_sound(block: np.ndarray, start: int, name: str, ids: pd.Series) -> None:
     """InputError naming the first row that is not finite, or zero."""
     finite = np.isfinite(block).all(axis=1)
-    for good, fault in ((finite, "holds NaN or infinite numbers"), (block.any(axis=1), "is all zeros")):
+    with np.errstate(invalid="ignore"):  # of numbers that are none, which are refused
+        filled = block.any(axis=1)
+    for good, fault in ((finite, "holds NaN or infinite numbers"), (filled, "is all zeros")):
         if not good.all():
             row = start + int((~good).argmax())
             raise InputError(f"{name}: row {row + 1} ({ids.iloc[row]}) {fault}; compute it again or remove it")

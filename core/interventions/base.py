@@ -283,12 +283,18 @@ class Intervention(ABC):
     needs: ClassVar[Needs] = Needs()
     fitted_as: ClassVar[str | None] = None
     """Methods with the same name here share one fit; None: the method's own."""
+    random: ClassVar[bool] = False
+    """Whether something is drawn when it is asked: its answer is one of many, told apart by the request's seed."""
     array_names: ClassVar[tuple[str, ...]] = ()
     """Arrays that `on_arrays` reads; empty: the method has no form on bare arrays."""
 
     def fit(self, evidence: Evidence) -> Any:
         """What the call needs of the evidence; InputError naming what is missing. None where it needs nothing."""
         return None
+
+    def seeded(self, fitted: Any, seed: int) -> Any:
+        """What was fitted, for another draw; methods that draw nothing give it back."""
+        return fitted
 
     @abstractmethod
     def __call__(self, material: Material, edit: Edit = NO_EDIT, fitted: Any = None) -> np.ndarray: ...

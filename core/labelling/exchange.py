@@ -10,6 +10,7 @@ from typing import Any
 
 from core.config import InputError
 from core.labelling.events import SCHEMA, LabelEvent
+from core.reading import parse_json as parse_as_json
 from core.store import atomic_file, read_json
 from core.tables.delimited import decoded, read_delimited
 from core.tables.read import named
@@ -56,12 +57,7 @@ def read_events(path: Path) -> list[LabelEvent]:
 
 def parse_json(text: str, name: str) -> list[LabelEvent]:
     """The events of a document as `labels export --json` prints it."""
-    try:
-        return _of_document(json.loads(text), name)
-    except json.JSONDecodeError as error:
-        raise InputError(
-            f"{name} is no JSON: it is not well formed at line {error.lineno}; export the labels again"
-        ) from None
+    return _of_document(parse_as_json(text, name, "export the labels again"), name)
 
 
 def _of_document(value: Any, name: str) -> list[LabelEvent]:
@@ -93,13 +89,17 @@ def _from_cells(row: dict[str, Any]) -> dict[str, Any]:
     value = {key: cell for key, cell in row.items() if key is not None and cell not in (None, "")}
     for name in ("rater", "text", "source"):
         value[name] = str(value.get(name, "")).removeprefix("'")
-    for name, read in (("schema", int), ("neuron", int), ("confidence", float), ("score", json.loads)):
+    for name, read in (("schema", int), ("neuron", int), ("confidence", float), ("score", _score)):
         if name in value:
             with suppress(ValueError):  # refused by name when the event is made
                 value[name] = read(value[name])
     if "confound" in value:
         value["confound"] = str(value["confound"]).lower() in ("true", "1", "yes")
     return value
+
+
+def _score(text: str) -> Any:
+    return parse_as_json(text, "the score")
 
 
 def _read(value: Any, where: str, source: str) -> LabelEvent:

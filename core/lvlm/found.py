@@ -91,11 +91,11 @@ def _inputs(model: Any, path: str) -> list[ReadPlace]:
     blocks = {name for name, part in tower.named_modules() if isinstance(part, nn.ModuleList) and _alike(part)}
     lists = [name for name in tower._modules if name in blocks and _is_merger_list(name)]
     inside = [name for name in tower._modules if name not in blocks]
-    inside += [f"{name}.{i}" for name in lists for i in range(len(tower.get_submodule(name)))]
+    inside += [f"{name}.{i}" for name in lists for i in range(len(list(tower.get_submodule(name).children())))]
     beside = path.rpartition(".")[0]
     parent = model.get_submodule(beside) if beside else model
     language = model.get_input_embeddings()
-    others = [name for name, part in parent._modules.items() if part is not tower and not _holds(part, language)]
+    others = [name for name, part in parent.named_children() if part is not tower and not _holds(part, language)]
     found = [f"{path}.{name}" for name in inside] + [f"{beside}.{name}".lstrip(".") for name in others]
     return [ReadPlace(one, "input") for one in found]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import Any, Literal
 
 from core.config import ASSETS
 from core.lvlm.questions import LETTERS
+from core.reading import parse_json
 from core.statistics import Estimate, share_estimate
 from core.store import read_json
 
@@ -76,7 +76,7 @@ def _field(text: str) -> str | None:
     start, end = text.find("{"), text.rfind("}")
     if 0 <= start < end:
         try:
-            value: Any = json.loads(text[start : end + 1])
+            value: Any = parse_json(text[start : end + 1], "the answer")
             if isinstance(value, dict) and "answer" in {str(key).lower() for key in value}:
                 return str(next(v for key, v in value.items() if str(key).lower() == "answer"))
         except ValueError:

@@ -69,10 +69,11 @@ class Fitter:
         found, plan = INTERVENTIONS.get(method)(), self.plan(method)
         if not _looks(found):
             return None
-        key = ("fitted", found.fitted_as or method, self.digest(method))
-        return self.scene.bench.remember(
+        key = ("fitted", found.fitted_as or method, self._evidence_digest(method))
+        fitted = self.scene.bench.remember(
             key, lambda: self._named(method, lambda: found.fit(self._evidence(found, plan)))
         )
+        return found.seeded(fitted, self.request.seed)
 
     def missing(self, method: str) -> str | None:
         """Why the method cannot run, in one line; None where it can. Embeds nothing."""
@@ -89,7 +90,12 @@ class Fitter:
         return None
 
     def digest(self, method: str) -> str:
-        """Of everything that the method is fitted on."""
+        """Of everything that the method's answers depend on besides rows and edit: what it is fitted on, its draw."""
+        fitted_on = self._evidence_digest(method)
+        drawn = INTERVENTIONS.get(method).random
+        return digest_of([fitted_on, self.request.seed]) if drawn else fitted_on
+
+    def _evidence_digest(self, method: str) -> str:
         found, plan = INTERVENTIONS.get(method), self.plan(method)
         if not _looks(found):
             return ""

@@ -13,6 +13,7 @@ from core.ranking.rows import Part
 from core.statistics import Effect, Estimate
 
 if TYPE_CHECKING:
+    from core.ranking.draws import Spread
     from core.ranking.scenes import Scenes
 
 SCHEMA = 2
@@ -130,6 +131,8 @@ class RankResult:
     """Why there is no ranking after, where one was asked for: the method leaves nothing of the query."""
     scenes: "Scenes | None" = None
     """Groups compared inside scenes, where the gallery keeps rows together."""
+    drawn: "Spread | None" = None
+    """What other draws of a random method answer."""
     index: Mapping[str, Any] | None = None
     """How the ranking was found where not every row was looked at, with the measured recall; None: exactly."""
 
@@ -151,6 +154,8 @@ class RankResult:
             document |= {"after": self.after.to_json(), "difference": self.difference.to_json()}
         elif self.reason is not None:
             document |= {key: {"reason": self.reason} for key in ("after", "difference")}
+        if self.drawn is not None:
+            document["draws"] = self.drawn.to_json()
         if self.scenes is not None:
             document["scenes"] = self.scenes.to_json()
         return document

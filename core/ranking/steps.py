@@ -7,6 +7,7 @@ import numpy as np
 from core.config import NothingLeft, Progress
 from core.interventions import INTERVENTIONS
 from core.ranking.arms import both_arms, intervene
+from core.ranking.draws import seed_spread
 from core.ranking.fitting import Fitter
 from core.ranking.items import is_large, item_material
 from core.ranking.lists import compare, measured
@@ -64,8 +65,11 @@ def rank(
         difference = compare(part, request, results, arms) if len(arms) > 1 else None
         inside = scenes_of(scene, part, request, arms)
     notes = (*query.notes, *notes_of(part, query.fitter), *(n for items, _ in arms for n in items.note(request.method)))
+    drawn = None
     if len(arms) > 1:
-        notes = (*notes, *remarks(scene, part, request, query))
+        drawn = seed_spread(scene, part, request, query)
+        said = () if drawn is None else (drawn.sentence(request.method, request.k),)
+        notes = (*notes, *remarks(scene, part, request, query), *said)
     digests = digests_of(query.fitter, arms[0][1])
     return RankResult(
         request,
@@ -77,6 +81,7 @@ def rank(
         difference=difference,
         reason=reason,
         scenes=inside,
+        drawn=drawn,
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from core.gallery import Gallery
+from core.reading import through_json
 from core.report.answers_document import answers_document
 from core.report.answers_render import card, findings_csv, html, shown_pictures
 from core.report.document import ReportOptions
@@ -25,7 +25,7 @@ KIND = "lvlm"
 def write_answers(result: LvlmResult, out: Path, options: ReportOptions | None = None, replace: bool = False) -> Path:
     """The folder `out` with page, document, table, card, evidence and manifest."""
     document, arrays = answers_document(result, options or ReportOptions())
-    document = json.loads(json.dumps(document, allow_nan=False))
+    document = through_json(document)
     with atomic_folder(out, replace=replace) as partial:
         (partial / "report.json").write_text(canonical(document), encoding="utf-8")
         with open(partial / "evidence.npz", "wb") as file:

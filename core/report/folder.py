@@ -11,10 +11,11 @@ import numpy as np
 from core.audit.run import AuditResult
 from core.config import InputError
 from core.gallery import Gallery
+from core.reading import read_named_arrays, through_json
 from core.report.document import ReportOptions, report_document
 from core.report.render import card, html, shown_ids
 from core.report.tables import findings_csv
-from core.store import BROKEN_ARRAY, atomic_folder, file_digest, read_json, write_arrays
+from core.store import atomic_folder, file_digest, read_json, write_arrays
 
 if TYPE_CHECKING:
     from core.saes.checkpoint import SAEFile
@@ -30,7 +31,7 @@ def write_report(result: AuditResult, out: Path, options: ReportOptions | None =
     """The folder `out` with page, document, table, card, evidence and manifest."""
     document, arrays = report_document(result, options or ReportOptions())
     # read back, so that the page is made from exactly what a second reader reads
-    document = json.loads(json.dumps(document, allow_nan=False))
+    document = through_json(document)
     with atomic_folder(out, replace=replace) as partial:
         (partial / "report.json").write_text(canonical(document), encoding="utf-8")
         with open(partial / "evidence.npz", "wb") as file:
@@ -115,15 +116,11 @@ def _gallery_files(gallery: Gallery) -> list[str]:
 
 def _spare(path: Path, used: set[str]) -> list[str]:
     """Folders inside a gallery that this audit did not read: codes of other SAEs, which may go without harm."""
-    return sorted(f"codes/{folder.name}" for folder in (path / "codes").glob("*") if folder.name not in used)
+    return sorted(f"codes/{folder.name}" for folder in (path / "codes").glob("[!.]*") if folder.name not in used)
 
 
 def read_report(folder: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """The document and the arrays of a report's folder; InputError naming the file that cannot be read."""
     path = Path(folder) / "evidence.npz"
     document = read_json(Path(folder) / "report.json")
-    try:
-        with np.load(path, allow_pickle=False) as stored:
-            return document, {name: stored[name] for name in stored.files}
-    except BROKEN_ARRAY as error:
-        raise InputError(f"{path} cannot be read ({error}); expected the evidence of a report") from None
+    return document, read_named_arrays(path, "the evidence of a report")

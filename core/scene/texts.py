@@ -3,7 +3,6 @@
 import difflib
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,9 +11,6 @@ from core.config import UNKNOWN, Attach, InputError, digest_of
 from core.gallery import Gallery
 from core.scene.encoders import no_text_encoder
 from core.scene.scene import Scene
-
-if TYPE_CHECKING:
-    pass
 
 
 def query_embedding(scene: Scene, text: str) -> np.ndarray:

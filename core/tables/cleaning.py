@@ -145,13 +145,19 @@ def joined(values: pd.Series) -> pd.Series:
     return values.replace(names) if names else values
 
 
-def label_notes(column: str, values: pd.Series) -> list[str]:
-    """What a person should look at in the groups of a column before anything is counted by them."""
+def label_notes(column: str, values: pd.Series, join: bool = True) -> list[str]:
+    """What a person should look at in the groups of a column before anything is counted by them.
+
+    Parameters
+    ----------
+    join : the door has the option --join.
+    """
     counts = {str(group): int(n) for group, n in values.value_counts().items()}
     notes = []
     for alike in look_alikes(list(counts), counts):
         said = ", ".join(f"{group} ({counts[group]:,})" for group in alike)
-        notes.append(f"{column}: {said} differ in spelling alone; join them in the table, or with --join {column}")
+        way = f"in the table, or with --join {column}" if join else "where they come from"
+        notes.append(f"{column}: {said} differ in spelling alone; join them {way}")
     perhaps = [group for group in counts if group.lower() in PERHAPS_MISSING]
     if perhaps:
         said = ", ".join(f"{group} ({counts[group]:,})" for group in perhaps)

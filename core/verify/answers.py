@@ -51,7 +51,7 @@ def wrong_files(folder: Path, gallery: Gallery) -> Iterator[str]:
     document, _ = read_report(folder)
     for name, text in rendered_answers(document, gallery).items():
         path = folder / name
-        if not path.is_file() or path.read_text(encoding="utf-8") != text:
+        if path.read_bytes() != text.encode():
             yield f"{name}: is not what report.json gives"
 
 

@@ -16,6 +16,7 @@ from core.audit.spec import AuditSpec
 from core.config import Progress
 from core.ranking.arms import EDITED, ORIGINAL, Arm, Edits, arm_items, both_arms
 from core.ranking.changes import list_change
+from core.ranking.items import Items
 from core.ranking.measures import list_numbers, metrics_beside
 from core.ranking.queries import Queries, embed_texts
 from core.ranking.request import RankRequest
@@ -29,6 +30,7 @@ from core.verify.own.searched import Searched
 __all__ = [
     "Arm",
     "Edits",
+    "Items",
     "Part",
     "RankRequest",
     "carried_metrics",
@@ -51,9 +53,9 @@ def vectors_of(scene: Scene, request: RankRequest, texts: Sequence[str]) -> np.n
     return embed_texts(scene, request, texts).vectors(request.method, edit)
 
 
-def items_of(scene: Scene, request: RankRequest, progress: Progress | None = None) -> Index:
+def items_of(scene: Scene, request: RankRequest, progress: Progress | None = None) -> Items:
     """The searched items under the request's method, float32."""
-    return arm_items(scene, part_of(scene, request), request, progress).index
+    return arm_items(scene, part_of(scene, request), request, progress)
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +91,7 @@ def cost_of(
     if not request.intervenes:
         return {name: {"reason": "nothing is edited"} for name in ("cost", "leakage")}
     asked = [arm.of(request) for arm in both_arms(request)]
-    before, after = (CarriedArm(items_of(scene, one, progress), one, scene) for one in asked)
+    before, after = (CarriedArm(items_of(scene, one, progress).index, one, scene) for one in asked)
     found = cost_document(sources.gallery, attribute, searched, (before, after), scene.class_prompts, spec.seed)
     return {"leakage": {"prompt": prompt, **found.pop("leakage")}, "cost": {"prompt": prompt, **found}}
 

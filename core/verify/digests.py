@@ -1,6 +1,5 @@
 """Files against their digests: the report's own, and those of the galleries and SAEs that it was made from."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,8 +8,8 @@ from typing import Any
 from core.config import ASSETS, InputError
 from core.report import canonical, sealed
 from core.store import file_digest, read_json
+from core.verify.closed import MANIFEST, unlike_its_bytes
 
-MANIFEST = "manifest.json"
 KINDS = {"galleries": "gallery", "saes": "SAE"}
 
 
@@ -63,7 +62,7 @@ def _likeness(path: Path, entry: Mapping[str, Any]) -> float:
     """How much a folder looks like an entry: the name it gives itself, else the share of equal file names."""
     about = path / ("manifest.json" if (path / "manifest.json").is_file() else "config.json")
     try:
-        named = json.loads(about.read_text(encoding="utf-8")).get("name")
+        named = read_json(about).get("name")
     except (OSError, ValueError, AttributeError):
         named = None
     if path.name == entry["name"] or named == entry["name"]:
@@ -86,14 +85,18 @@ def compare_digests(folder: Path, manifest: Mapping[str, Any], places: Places) -
     wrong = []
     if (folder / MANIFEST).read_bytes() != canonical(sealed(manifest)).encode():
         wrong.append(f"{MANIFEST}: was changed after it was written")
-    wrong += [f"{line}" for line in _differences(folder, manifest["files"], ())]
+    wrong += _differences(folder, manifest["files"], ())
+    used = {entry["digest"] for entry in manifest["saes"]} if "kind" not in manifest else set()
     for kind, by_digest in (("galleries", places.galleries), ("saes", places.saes)):
         for entry in manifest[kind]:
             place, what = by_digest.get(entry["digest"]), f"{KINDS[kind]} {entry['name']}"
             if place is None:
                 wrong.append(f"{what}: is not here; give its folder with --{KINDS[kind].lower()}")
                 continue
-            wrong += [f"{what}, {line}" for line in _differences(place, entry["files"], entry.get("spare", ()))]
+            own = [*_differences(place, entry["files"], entry.get("spare", ()))]
+            if kind == "galleries" and not own:
+                own += unlike_its_bytes(place, entry, used)
+            wrong += [f"{what}, {line}" for line in own]
     return wrong
 
 

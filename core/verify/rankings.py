@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import scipy.sparse as sparse
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 TIE = 5e-6
 """Cosines this close are a tie: float32 rounds a cosine of some hundred columns to about 1e-6."""
+ROUNDED = 1e-5
+"""A column of a unit row that moves by more has moved in float32 too."""
 COSINE = 1e-5
 """Largest difference of a mean cosine that rounding explains."""
 EXACT = ("neuron-edit", "reconstruction-only")
@@ -41,6 +43,7 @@ class Recorded:
     cosine: float
     spread: float
     ties: int
+    rows_changed: int
 
 
 @dataclass(eq=False)
@@ -71,9 +74,9 @@ class Rankings:
             )
             return
         for at, arm in enumerate(arms):
-            facts = (recorded.rows[at], recorded.cosine[at], recorded.spread[at], recorded.ties[at])
+            facts = {name: getattr(recorded, name)[at] for name in ("rows", "cosine", "spread", "ties", "rows_changed")}
             asked, method = arm.of(request), arm.method
-            one = Recorded(f"{where} | {arm.name}", part, asked, self._query(asked), *facts)
+            one = Recorded(f"{where} | {arm.name}", part, asked, self._query(asked), **facts)
             edit = arm.edits.get(self.sources.gallery.side)
             same: tuple[str, ...] = (part.digest,)
             if edit is not None and method in EXACT:
@@ -87,10 +90,13 @@ class Rankings:
         for done, group in enumerate(self._together.values()):
             if progress:
                 progress(done, len(self._together), "rankings")
-            lines, cosine = self._read(group)
+            lines, cosine, changed = self._read(group)
             for one, line in zip(group, lines, strict=True):
                 if line is not None:
                     self.wrong.append(f"{one.where}: {line}")
+                if not changed[0] <= one.rows_changed <= changed[1]:
+                    count = f"says {one.rows_changed} rows, recomputed {changed[1]}"
+                    self.wrong.append(f"{one.where} | rows_changed: {count}")
                 for name, said, value in (("cosine", one.cosine, cosine.mean()), ("spread", one.spread, cosine.std())):
                     if not abs(float(value) - said) <= COSINE:
                         self.wrong.append(f"{one.where} | {name}: says {said:.7f}, recomputed {value:.7f}")
@@ -98,14 +104,15 @@ class Rankings:
 
     # --- items --------------------------------------------------------------------------------------------------
 
-    def _read(self, group: Sequence[Recorded]) -> tuple[list[str | None], np.ndarray]:
-        """Why each ranking of one set of items is wrong, or None; and the items' cosines to the original (n,).
+    def _read(self, group: Sequence[Recorded]) -> tuple[list[str | None], np.ndarray, tuple[int, int]]:
+        """Why each ranking of one set of items is wrong, or None; the items' cosines to the original (n,); and how many
+        of them the arm changes, at least and at most: in float32 a very small change is none.
 
         One pass over the items: memory holds a block of them and its scores.
         """
         one, queries = group[0], np.stack([one.query for one in group], axis=1)
         followed, cosine = [Followed(each.rows, one.part.n) for each in group], np.empty(one.part.n)
-        moved_at = self._moving(one)
+        moved_at, least, most = self._moving(one), 0, 0
         for start in range(0, one.part.n, BLOCK):
             at = slice(start, start + BLOCK)
             plain = unit(self._stored("pooled", one.part.rows[at]))
@@ -115,8 +122,13 @@ class Rankings:
             for each, scores in zip(followed, products.T, strict=True):
                 each.take(start, scores)
             cosine[at] = np.einsum("ij,ij->i", plain, moved)
+            off = np.abs(moved - plain).max(axis=1)
+            least, most = least + int((off > ROUNDED).sum()), most + int((off > 0).sum())
         wrong = [f.wrong() or f.wrong_ties(self.spec.k, each.ties) for f, each in zip(followed, group, strict=True)]
-        return wrong, cosine
+        asked = one.request
+        if asked.method not in ("identity", *EXACT):
+            least = most = len(items_of(self.sources.scene, asked).changed)
+        return wrong, cosine, (least, most)
 
     def _moving(self, one: Recorded) -> Callable[[slice, np.ndarray], np.ndarray]:
         """From places among the searched items and their unit rows to the unit rows under an arm."""
@@ -146,7 +158,7 @@ class Rankings:
 
     def _by_the_method(self, one: Recorded) -> Index:
         """The items of a method without a formula here: the method is carried out again, in float32."""
-        return items_of(self.sources.scene, one.request)
+        return items_of(self.sources.scene, one.request).index
 
     def _codes(self, part: Part, sae_file: FrozenFile, at: slice) -> sparse.csr_matrix:
         """The stored codes that the audit used, or those of the numpy rule where the gallery stores none."""
@@ -189,8 +201,8 @@ class Rankings:
 
 
 def frozen(sae_file: "SAEFile | FrozenFile") -> FrozenFile:
-    """The SAE in plain NumPy, whose codes are float64 where the embeddings are."""
-    return sae_file if isinstance(sae_file, FrozenFile) else FrozenFile.of(sae_file)
+    """The SAE as `verify` opens it, in plain NumPy: its codes are float64 where the embeddings are."""
+    return cast(FrozenFile, sae_file)
 
 
 def edited(
@@ -237,7 +249,8 @@ class Followed:
         if not self._possible:
             return "the ranking holds a row twice, or one that was not searched"
         own = self._own
-        falls = np.diff(own) <= tie
+        with np.errstate(invalid="ignore"):  # two rows of which nothing is left: -inf both, and in no order
+            falls = np.diff(own) <= tie
         if not falls.all():
             at = int(np.argmin(falls)) + 1
             return f"rank {at + 1} has score {own[at]:.7f}, more than rank {at} with {own[at - 1]:.7f}"

@@ -1,8 +1,7 @@
 """The verdict on a report: which files are not what they were, which numbers are not what the data give."""
 
-import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,18 +16,31 @@ from core.audit.sources import Sources, sources_of
 from core.audit.spec import AuditSpec
 from core.config import VERSION, InputError, Progress
 from core.gallery import Gallery, open_gallery
+from core.reading import through_json
+from core.readout import ARRAYS
 from core.report import ReportOptions, read_report, rendered, report_document
 from core.report.document import SCHEMA
 from core.saes.frozen import FrozenFile, load_frozen
 from core.scene.scene import probe_of
 from core.store import file_digest, read_json
+from core.verify.about import About
 from core.verify.answers import recompute_answers, wrong_files
 from core.verify.carried import Edits, carried_metrics, cost_of
-from core.verify.digests import MANIFEST, Places, compare_digests, find_places, read_manifest
+from core.verify.closed import (
+    MANIFEST,
+    NAMES,
+    other_arrays,
+    strange_document,
+    strange_files,
+    strange_manifest,
+    unlike_the_document,
+)
+from core.verify.digests import Places, compare_digests, find_places, read_manifest
 from core.verify.own.findings import findings_list
 from core.verify.own.numbers import attribute_document
 from core.verify.own.searched import searched_rows
 from core.verify.rankings import Rankings, wrong_codes
+from core.verify.texts import Prompts, check_prompts
 
 if TYPE_CHECKING:
     from core.labelling import LabelSet
@@ -41,6 +53,13 @@ ROUNDED = {"cost": 1e-5, "leakage": 1e-4}
 """The same for what is computed from float32 embeddings: AUC and accuracy, and a fitted probe."""
 P_RELATIVE = 1e-6
 """A p is compared relative to its own size: small ones differ by much where their difference is small."""
+NOT_WHAT_IT_WAS = (
+    *(InputError, LookupError, TypeError, ValueError, AttributeError, OSError, TemplateError),
+    *(StopIteration, ArithmeticError, AssertionError, RuntimeError),
+)
+"""What reading a document that somebody changed may raise."""
+OLDER = (1,)
+"""Schemas of earlier versions, whose numbers had other meanings."""
 UNCHECKED = ("created_at", "software", "options")
 """Parts of the document that say who and when; only their digest vouches for them."""
 
@@ -57,10 +76,23 @@ class Verdict:
     """Numbers that were computed again."""
     carried: tuple[str, ...] = ()
     """Metrics that were computed again by their own class alone, for want of a second formula."""
+    about: About | None = None
+    """What was verified, and what of it is only stated; None where the report could not be read."""
 
     @property
     def equal(self) -> bool:
         return not self.differences
+
+    def sentences(self) -> Iterator[str]:
+        """The verdict for people: its differences, or what is equal, and what was not checked."""
+        yield from self.differences
+        for name in self.carried:
+            yield f"{name}: computed again by its own formula, for there is no second one here"
+        if self.equal:
+            counted = f"{self.files:,} files by digest, {self.numbers:,} values computed again"
+            yield f"all equal: {counted}" + (f"; {self.about.sentence()}" if self.about is not None else "")
+        if self.equal and self.about is not None:
+            yield f"not checked: {'; '.join(self.about.unchecked)}"
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -70,46 +102,74 @@ class Verdict:
             "numbers": self.numbers,
             "differences": list(self.differences),
             **({"without_second_formula": list(self.carried)} if self.carried else {}),
+            **(self.about.to_json() if self.about is not None else {}),
         }
 
 
 def verify(
-    folder: Path, galleries: Sequence[Path] = (), saes: Sequence[Path] = (), progress: Progress | None = None
+    folder: Path,
+    galleries: Sequence[Path] = (),
+    saes: Sequence[Path] = (),
+    progress: Progress | None = None,
+    model: str | None = None,
+    encode: bool = True,
 ) -> Verdict:
     """Compare every digest, then compute every number again from the embeddings up.
+
+    What it guarantees where it finds everything equal: the folder holds a report's files and nothing else, written as
+    reports are; the gallery's and the SAE's bytes are those that the report names by digest; prompt embeddings are
+    what the model gives, where it is at hand; rankings, edits, numbers, verdicts, page, table and card follow from
+    these. It does not guarantee who wrote the report, when, and that no other one was made and kept back.
 
     Parameters
     ----------
     folder : the report's folder.
     galleries, saes : where the report's galleries and SAEs are on this machine; shipped ones are found by name.
+    model : the text encoder, where it neither ships nor lies in the folder that the gallery names.
+    encode : False: the report's prompt embeddings are taken as they are.
 
     Raises
     ------
     InputError : the folder is no report, or one of another schema.
     """
     folder = Path(folder)
+    if not any((folder / name).is_file() for name in (MANIFEST, "report.json")):
+        raise InputError(f"{folder} is no report (it has no {MANIFEST}); give the folder that `audit` wrote")
+    barred, besides = strange_files(folder)
+    if barred:
+        return Verdict((*barred, *besides), len(NAMES), 0)
     try:
         manifest = read_manifest(folder)
     except InputError as error:
-        if not (folder / MANIFEST).is_file():
-            raise
-        return Verdict((f"{MANIFEST}: was changed after it was written: {error}",), 1, 0)
+        return Verdict((f"{MANIFEST}: was changed after it was written: {error}", *besides), 1, 0)
     answered = manifest.get("kind") == ANSWERS
     if not answered:
         refuse_other_schemas(folder, manifest)
+    if strange := list(strange_manifest(manifest, answered)):
+        return Verdict((*strange, *besides), len(NAMES), 0)
     places = find_places(manifest, galleries, saes)
-    lines = compare_digests(folder, manifest, places)
+    carried: tuple[str, ...]
+    lines = [*besides, *compare_digests(folder, manifest, places)]
     files = len(manifest["files"]) + 1 + sum(len(e["files"]) for kind in ("galleries", "saes") for e in manifest[kind])
     missing = [p for by_digest in (places.galleries, places.saes) for p in by_digest.values() if p is None]
     if missing:
         return Verdict(tuple(lines), files, 0)
     try:
-        again = _answers(folder, manifest, places) if answered else recompute(folder, manifest, places, progress)
-    except (InputError, LookupError, TypeError, ValueError, AttributeError, OSError, TemplateError) as error:
+        document = read_json(folder / "report.json")
+        lines += strange_document(folder, document)
+        if unlike := list(unlike_the_document(manifest, document)):
+            return Verdict((*lines, *unlike), files, 0)
+        if answered:
+            again, numbers = _answers(folder, manifest, places)
+            about, carried = About.of_answers(document), ()
+        else:
+            again, numbers, carried, prompts = recompute(folder, manifest, places, progress, model, encode)
+            about = About.of(document, prompts)
+    except NOT_WHAT_IT_WAS as error:
         # a file that is not what it was may be anything at all; what can be said is which and why
         said = f"{type(error).__name__} {error}" if not isinstance(error, InputError) else str(error)
         return Verdict((*lines, f"report.json: could not be computed again: {' '.join(said.split())}"), files, 0)
-    return Verdict((*lines, *again[0]), files, *again[1:])
+    return Verdict((*lines, *again), files, numbers, carried, about)
 
 
 def _answers(folder: Path, manifest: Mapping[str, Any], places: Places) -> tuple[list[str], int]:
@@ -127,8 +187,11 @@ def refuse_other_schemas(folder: Path, manifest: Mapping[str, Any]) -> None:
     path = folder / "report.json"
     if not path.is_file() or file_digest(path) != manifest["files"].get(path.name):
         return
-    document = read_json(path)
-    if (schema := document.get("schema")) != SCHEMA:
+    try:
+        document = read_json(path)
+    except InputError:
+        return
+    if (schema := document.get("schema")) in OLDER:
         wrote = document.get("software", {}).get("unskew", "unknown")
         raise InputError(
             f"{path} has schema {schema}, written by version {wrote} of the app; this is version {VERSION}, which "
@@ -137,16 +200,23 @@ def refuse_other_schemas(folder: Path, manifest: Mapping[str, Any]) -> None:
 
 
 def recompute(
-    folder: Path, manifest: Mapping[str, Any], places: Places, progress: Progress | None = None
-) -> tuple[list[str], int, tuple[str, ...]]:
-    """Lines for everything that comes out otherwise, how many numbers were compared, and metrics without a second
-    formula.
+    folder: Path,
+    manifest: Mapping[str, Any],
+    places: Places,
+    progress: Progress | None = None,
+    model: str | None = None,
+    encode: bool = True,
+) -> tuple[list[str], int, tuple[str, ...], Prompts]:
+    """Lines for everything that comes out otherwise, how many numbers were compared, metrics without a second formula,
+    and where the prompt embeddings come from.
     """
     document, arrays = read_report(folder)
     spec = AuditSpec.from_json(document["spec"])
     sources = _sources(document, arrays, manifest, places)
     recorded = _recorded(document, arrays, spec)
+    prompts = check_prompts(document, arrays, sources.gallery, model, encode)
     edits, notes, lines = _edits(spec, sources, document)
+    lines += prompts.lines
     if (line := _wrong_codes(spec, sources)) is not None:
         lines.append(line)
     rankings = Rankings(spec, sources)
@@ -160,12 +230,21 @@ def recompute(
         carried = carried_metrics(spec, sources, about["attribute"], about["prompts"], recorded)
     found = AuditResult(spec, sources, edits, recorded, numbers, findings_list(numbers), tuple(notes))
     options = document["options"]
-    whole, _ = report_document(found, ReportOptions(options["auditor"], options["thumbnails"], options["removed"]))
-    whole = json.loads(json.dumps(whole, allow_nan=False))
+    whole, kept = report_document(found, ReportOptions(options["auditor"], options["thumbnails"], options["removed"]))
+    whole = through_json(whole)
+    lines += other_arrays(arrays, {name: kept[name] for name in kept if name in _belonging(kept, document)})
     pairs = list(compared(_checked(document), _checked(whole)))
     lines += [line for line in pairs if line]
     lines += _rendered(folder, document, sources.gallery)
-    return lines, len(pairs), carried
+    return lines, len(pairs), carried, prompts
+
+
+def _belonging(names: Iterable[str], document: Mapping[str, Any]) -> set[str]:
+    """Names of evidence that something asks for: rankings, and texts at the attach points that the document lists."""
+    attaches = document["texts"]["texts"] if document["texts"] is not None else ()
+    texts = {f"text_{attach}" for attach in attaches}
+    texts |= {f"text_readout_{name}" for name in ARRAYS} if "residual" in attaches else set()
+    return {name for name in names if not name.startswith("text_")} | texts
 
 
 def _numbers(
@@ -320,9 +399,10 @@ def _rendered(folder: Path, document: Mapping[str, Any], gallery: Gallery) -> It
     )
     for name, text in rendered(document, gallery).items():
         path = folder / name
-        kept = path.read_text(encoding="utf-8") if path.is_file() else ""
-        if kept != text:
+        bytes_kept = path.read_bytes()
+        if bytes_kept != text.encode():
+            kept = bytes_kept.decode("utf-8", "replace")
             at = next(
-                (i for i, (a, b) in enumerate(zip(kept.splitlines(), text.splitlines(), strict=False), 1) if a != b), 1
+                (i for i, (a, b) in enumerate(zip(kept.split("\n"), text.split("\n"), strict=False), 1) if a != b), 1
             )
             yield f"{name}: line {at} is not what report.json gives{other}"

@@ -1,6 +1,5 @@
 """Class prompts: from phrases and templates to one unit row per group, and the most similar class of every item."""
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from core.config import ASSETS, NOTHING, InputError, Progress, digest_of
+from core.reading import read_json
 from core.retrieval import Index
 from core.units import unit
 
@@ -41,8 +41,9 @@ class PromptSet:
         if not path.is_file():
             shipped = ", ".join(sorted(p.stem for p in (ASSETS / "prompts").glob("*-attributes.json")))
             raise InputError(f"no class prompts at {source}; give a JSON file or one of {shipped}")
+        value = read_json(path)
         try:
-            return cls.from_json(json.loads(path.read_text(encoding="utf-8")), path.stem)
+            return cls.from_json(value, path.stem)
         except (ValueError, TypeError) as error:
             raise InputError(f"{path}: {error}") from None
 

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 FINENESS = re.compile(
-    r"DRAWS|SEED|GRID|LEVEL|CELLS|STEPS|PROPOSALS|SLACK|EQUAL|NEWTON|CONTRASTS|STEEPEST|BLOCK|TREES|^(draws|seed|level)$"
+    r"DRAWS|SEED|GRID|LEVEL|CELLS|STEPS|PROPOSALS|SLACK|EQUAL|NEWTON|CONTRASTS|STEEPEST|BLOCK|TREES|_BYTES|ROUNDING"
+    r"|LEADERS|THREADS|WITNESSES|KEEPS|PRICES|ROUNDS|^(draws|seed|level)$"
 )
 """Names of constants and parameters that say how finely something is computed."""
 NO_FAULT = {"annotation", "returns", "decorator_list", "format_spec", "type_params"}

@@ -6,7 +6,6 @@ in a fork of a process that has only loaded the libraries.
 """
 
 import gc
-import hashlib
 import inspect
 import json
 import os
@@ -14,11 +13,9 @@ import shutil
 import signal
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, SourceFileLoader
 from importlib.util import spec_from_file_location
@@ -28,52 +25,20 @@ from types import CodeType, FunctionType
 from typing import Any
 
 import pytest
-from hypothesis import Phase, settings
 
 from tests.benchmarks._planting import Fault, with_fault
+from tests.benchmarks._reaching import WORKERS, Reached, file_of, tested, tests_of
 
-ROOT = Path(__file__).resolve().parents[2]
-TESTS = {"verify": ("verify", "report/test_verify.py")}
-"""Tests of a room other than those of the folder of its name."""
-WORKERS = len(os.sched_getaffinity(0))
 OUTSIDE = os.dup(2)
 """Standard error, where tests are silent."""
 PATIENCE = 15.0
-"""Seconds beyond thrice what a test takes without a fault: then the fault is found."""
-
-
+"""Seconds of the processor beyond thrice what a test takes without a fault: then the fault is found."""
 NEEDS_IMPORT = 77
 """Exit code of a process in which a fault could not be planted, as it is in what a module does when imported."""
 BUDGET = 25.0
 """Seconds of tests that a fault is given, quick ones first; what would be found later counts as not found."""
 QUICK = 0.3
 """Seconds up to which a test is run before the slow ones, whatever its file."""
-
-
-@dataclass
-class Reached:
-    """What a run without a fault notes."""
-
-    seconds: dict[str, float] = field(default_factory=dict)
-    lines: dict[str, dict[str, list[int]]] = field(default_factory=dict)
-    """Test -> module -> lines."""
-    libraries: list[str] = field(default_factory=list)
-
-
-def sources(room: str) -> dict[Path, str]:
-    """Files of a room and their dotted names."""
-    folder = ROOT / "core" / room
-    paths = sorted(folder.rglob("*.py")) if folder.is_dir() else [folder.with_suffix(".py")]
-    return {path: ".".join(path.relative_to(ROOT).with_suffix("").parts) for path in paths if path.stem != "__init__"}
-
-
-def file_of(module: str) -> Path:
-    return ROOT.joinpath(*module.split(".")).with_suffix(".py")
-
-
-def tests_of(room: str) -> list[Path]:
-    places = [ROOT / "tests" / name for name in TESTS.get(room, (room, f"test_{room}.py"))]
-    return [place for place in places if place.exists()]
 
 
 class Planter(MetaPathFinder):
@@ -109,66 +74,7 @@ class Chosen:
         items[:] = sorted((item for item in items if item.nodeid in self.place), key=lambda i: self.place[i.nodeid])
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
-        signal.setitimer(signal.ITIMER_REAL, PATIENCE + 3 * self.seconds[nodeid])
-
-
-class Notes:
-    """Notes which lines of the room each test reaches, and how long it takes."""
-
-    def __init__(self, modules: dict[Path, str]) -> None:
-        self.modules = {str(path): name for path, name in modules.items()}
-        self.found = Reached()
-        self.hit: dict[str, set[int]] = {}
-        self.of_fixture: dict[str, dict[str, set[int]]] = {}
-
-    @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_protocol(self, item: pytest.Item) -> Any:
-        # what one test left in a cache must not hide from the next one that it needs it
-        for name, module in list(sys.modules.items()):
-            if name.startswith(("core.", "tests.", "test_")):
-                for value in list(vars(module).values()):
-                    if hasattr(value, "cache_clear"):
-                        value.cache_clear()
-        self.hit = {}
-        begun = time.perf_counter()
-        threading.settrace(self._enter)
-        sys.settrace(self._enter)
-        try:
-            return (yield)
-        finally:
-            sys.settrace(None)
-            for name in item.fixturenames:
-                self._add(self.of_fixture.get(name, {}))
-            self.found.seconds[item.nodeid] = time.perf_counter() - begun
-            self.found.lines[item.nodeid] = {name: sorted(lines) for name, lines in self.hit.items()}
-
-    @pytest.hookimpl(wrapper=True)
-    def pytest_fixture_setup(self, fixturedef: Any, request: Any) -> Any:
-        # what a fixture of several tests reaches counts for all of them
-        before, self.hit = self.hit, {}
-        try:
-            return (yield)
-        finally:
-            own = self.of_fixture.setdefault(fixturedef.argname, {})
-            for name, lines in self.hit.items():
-                own.setdefault(name, set()).update(lines)
-            self.hit = before
-            self._add(own)
-
-    def _add(self, hit: dict[str, set[int]]) -> None:
-        for name, lines in hit.items():
-            self.hit.setdefault(name, set()).update(lines)
-
-    def _enter(self, frame: Any, event: str, argument: Any) -> Any:
-        name = self.modules.get(frame.f_code.co_filename)
-        if name is None:
-            return None
-
-        def step(frame: Any, event: str, argument: Any) -> Any:
-            self.hit.setdefault(name, set()).add(frame.f_lineno)
-            return step
-
-        return step
+        limit(PATIENCE + 3 * self.seconds[nodeid])
 
 
 class Collected:
@@ -191,7 +97,7 @@ class Collected:
                 return NEEDS_IMPORT
             tests = choose(fault, self.reached)
             for test, after in zip(tests, [*tests[1:], None], strict=True):
-                signal.setitimer(signal.ITIMER_REAL, PATIENCE + 3 * self.reached.seconds[test])
+                limit(PATIENCE + 3 * self.reached.seconds[test])
                 following = items[after] if after else None
                 session.config.hook.pytest_runtest_protocol(item=items[test], nextitem=following)
                 if session.testsfailed:
@@ -248,61 +154,12 @@ def bare(code: CodeType) -> tuple[object, ...]:
     return code.co_code, code.co_names, code.co_varnames, inner
 
 
-def tested(arguments: list[str], plugin: object) -> int:
-    """pytest in this process, silent."""
-    quiet = os.open(os.devnull, os.O_WRONLY)
-    for stream in (1, 2):
-        os.dup2(quiet, stream)
-    os.chdir(ROOT)
-    # a failure is enough: nothing is made smaller and nothing is kept for the next run
-    settings.register_profile(
-        "mutants", deadline=None, database=None, derandomize=True, phases=(Phase.explicit, Phase.generate)
-    )
-    settings.load_profile("mutants")
-    options = ["-q", "-x", "--no-header", "--tb=no", "-p", "no:cacheprovider", "-W", "ignore", "--capture=sys"]
-    return int(pytest.main([*options, *arguments], plugins=[plugin]))
-
-
-def without_fault(room: str) -> Reached:
-    """Lines and seconds of every test of a room; kept in the folder of temporary files until code or test changes."""
-    files = [path for place in tests_of(room) for path in ([place] if place.is_file() else place.rglob("test_*.py"))]
-    shared = [*(ROOT / "core").rglob("*.py"), *(ROOT / "tests").rglob("*.py")]
-    shared = [path for path in shared if not path.name.startswith("test_") and "benchmarks" not in path.parts]
-    kept = Path(tempfile.gettempdir()) / "unskew-mutants"
-    kept.mkdir(exist_ok=True)
-    found = Reached()
-    for file in sorted(files):
-        state = hashlib.sha256(b"".join(path.read_bytes() for path in [file, *sorted(shared)])).hexdigest()
-        out = kept / f"{room}-{file.stem}-{state[:16]}.json"
-        if not out.exists():
-            _note(room, file, out)
-        one = json.loads(out.read_text())
-        found.seconds |= one["seconds"]
-        found.lines |= one["lines"]
-        found.libraries = list({*found.libraries, *one["libraries"]})
-    return found
-
-
-def _note(room: str, file: Path, out: Path) -> None:
-    child = os.fork()
-    if child == 0:
-        notes = Notes(sources(room))
-        code = tested([str(file)], notes)
-        notes.found.libraries = [name for name in sys.modules if not name.startswith(("core", "tests", "test_"))]
-        if code == pytest.ExitCode.OK:
-            out.write_text(json.dumps(vars(notes.found)))
-        os._exit(0)
-    os.waitpid(child, 0)
-    if not out.exists():
-        raise SystemExit(f"{file}: tests fail without a fault")
-
-
 def choose(fault: Fault, reached: Reached) -> list[str]:
     """Tests that reach the line of a fault, else those that reach its function; all where it is in none, but in what
     the module does when it is imported.
 
-    Those of the module's own file first, quick ones before slow ones, and slow ones file by file: what they share is
-    made once. As many as fit into BUDGET, and at least one.
+    Quick ones first, of these those of the module's own file; slow ones file by file: what they share is made once. As
+    many as fit into BUDGET, and at least one.
     """
     own = f"_{fault.module.rpartition('.')[2]}"
     lines = {test: hit.get(fault.module, ()) for test, hit in reached.lines.items()}
@@ -310,10 +167,10 @@ def choose(fault: Fault, reached: Reached) -> list[str]:
     near = [test for test, hit in lines.items() if not last or any(first < line <= last for line in hit)]
     tests = [test for test in near if fault.line in lines[test]] or near
 
-    def place(test: str) -> tuple[bool, float, str, float]:
-        seconds = reached.seconds[test]
-        file = test.partition("::")[0]
-        return not Path(file).stem.endswith(own), min(seconds, QUICK), file if seconds > QUICK else "", seconds
+    def place(test: str) -> tuple[bool, bool, float, str, float]:
+        seconds, file = reached.seconds[test], test.partition("::")[0]
+        slow = seconds > QUICK
+        return slow, not Path(file).stem.endswith(own), 0.0 if slow else seconds, file, seconds
 
     tests = sorted(tests, key=place)
     spent = accumulate(reached.seconds[test] for test in tests)
@@ -342,7 +199,7 @@ def survive(room: str, faults: list[Fault], reached: Reached) -> list[Fault]:
 def imported_with(fault: Fault, reached: Reached) -> int:
     """pytest's exit code where the module is imported with the fault."""
     sys.meta_path.insert(0, Planter(fault))
-    signal.setitimer(signal.ITIMER_REAL, 4 * PATIENCE)
+    limit(4 * PATIENCE)
     tests = choose(fault, reached)
     files = list(dict.fromkeys(test.partition("::")[0] for test in tests))
     return tested(files, Chosen(tests, reached.seconds)) if tests else 0
@@ -391,6 +248,12 @@ def start(fault: Fault, work: Callable[[Fault], int], room: str) -> int:
     with suppress(OSError):
         os.setpgid(child, child)
     return child
+
+
+def limit(seconds: float) -> None:
+    """End this process after so many seconds of the processor, or where it waits for ever."""
+    signal.setitimer(signal.ITIMER_PROF, seconds)
+    signal.setitimer(signal.ITIMER_REAL, 20 * seconds)
 
 
 def say(text: str) -> None:

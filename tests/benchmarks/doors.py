@@ -173,7 +173,7 @@ def doors() -> tuple[Door, ...]:
     event = "neuron,rater,sae,type\n" + "".join(f"{i},ann,{'a' * 64},social\n" for i in range(N))
     table = {"x.npy": _npy(x)}
     build = ["gallery", "build", "--out", "{out}"]
-    return [
+    found = [
         Door("captions csv", {"c.csv": captions.to_csv(index=False).encode()}, [*build, "--captions", "{f}/c.csv"]),
         Door(
             "captions, one column",
@@ -340,6 +340,7 @@ def doors() -> tuple[Door, ...]:
             ["sae", "import", "{f}/s", "--out", "{out}"],
         ),
     ]
+    return tuple(found)
 
 
 def _with(command: list[str], name: str) -> list[str]:

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.benchmarks._planting import planted
-from tests.benchmarks._testing import sources, survive, without_fault
+from tests.benchmarks._reaching import sources, without_fault
+from tests.benchmarks._testing import survive
 
 EQUIVALENT = Path(__file__).with_name("mutants_equivalent.txt")
 

@@ -38,13 +38,23 @@ def arrays(seed: int = 0) -> dict[str, np.ndarray]:
         **{"n_iterations": np.array(2), "autoregressive": np.array(1), "min_accuracy": np.array(0.0)},
         **{"settings_C_tol_maxiter": np.array([1.0, 1e-8, 200]), "image_features": rows(20), "text_features": rows(3)},
         **{"gender": labels, "n": np.array(9)},
+        **{f"encoder.{part}": weight for part, weight in layers(rng, 2 * D).items()},
+        **{f"decoder.{part}": weight for part, weight in layers(rng, D).items()},
+        **{"image": rows(4), "eps": rows(4), "noise": rng.normal(size=(4, D // 2)), "normalise": np.array(1)},
     }
+
+
+def layers(rng: np.random.Generator, out: int) -> dict[str, np.ndarray]:
+    """Weights of one side of ZSDebias."""
+    shapes = {"0.weight": (D, D), "0.bias": D, "1.weight": D, "1.bias": D, "4.weight": (out, D), "4.bias": out}
+    return {part: rng.normal(size=shape) for part, shape in shapes.items()}
 
 
 PROMISED = {
     "closed-form": {"text_out", "image_out", "projector_parallel", "rank"},
     "leace": {"P", "bias", "out"},
     "inlp": {"P", "W", "dev_accuracy", "n_kept"},
+    "zsdebias": {"mu", "logvar", "out"},
     "clip-clip": {"mi", "order", "similarity"},
 }
 WHOLE = {"rank", "n_kept", "order"}
@@ -113,6 +123,10 @@ def test_every_missing_array_is_named(method, capsys, tmp_path):
         ("inlp", {"ytrain": np.zeros(20)}, "at least two groups"),
         ("inlp", {"ydev": np.zeros(5)}, "6 labels"),
         ("inlp", {"autoregressive": np.array(2)}, "from 0 to 1"),
+        ("zsdebias", {"eps": np.ones((3, D))}, "4 rows"),
+        ("zsdebias", {"noise": np.ones((4, D))}, "a last axis of 6"),
+        ("zsdebias", {"encoder.4.weight": np.ones((D, D))}, "24 rows"),
+        ("zsdebias", {"normalise": np.array(2)}, "from 0 to 1"),
         ("clip-clip", {"n": np.array(D + 1)}, "at most 12 columns"),
         ("clip-clip", {"gender": np.zeros(3)}, "20 labels"),
         ("mean-difference", {}, "cannot be applied to bare arrays"),

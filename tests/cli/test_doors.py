@@ -489,3 +489,13 @@ def test_replacing_is_asked_for_before_anything_is_loaded(door: Door, pictures: 
         assert main(["gallery", "build", "--images", str(pictures), "--out", out]) == 2
         assert "--replace" in door.capsys.readouterr().err
     assert main(["gallery", "build", "--images", str(pictures), "--out", out, "--replace"]) == 0
+
+
+def test_labels_of_bare_arrays_are_cleaned_too(door: Door, tmp_path: Path) -> None:
+    acts = np.random.default_rng(0).random((8, 4))
+    labels = np.array(["Male", "Male\u200b", "?", "Female", "female", "NA", "Male", "unknown"])
+    np.savez(tmp_path / "c.npz", acts=acts, labels=labels)
+    assert main(["neurons", "--codes", f"{tmp_path}/c.npz", "--json"]) == 0
+    found = json.loads(door.capsys.readouterr().out)
+    assert {group: one["n"] for group, one in found["groups"].items()} == {"Female": 1, "Male": 3, "female": 1}
+    assert "3 of 8 rows hold ?, NA, unknown" in found["notes"][0] and "differ in spelling alone" in found["notes"][1]

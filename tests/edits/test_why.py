@@ -1,15 +1,17 @@
 """Why a query leans: every part is found again by editing the rows and ranking them anew."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
+from importlib import import_module
+from typing import Any
 
 import numpy as np
 import pytest
 
 from core.config import Edit, InputError
-from core.edits import EditChoice
-from core.edits.choosing import by_attribution, by_search
+from core.edits import EditChoice, choose_edits
+from core.edits.choosing import by_attribution, by_rule, by_search
 from core.edits.probe_set import explained_set, probe_set
-from core.edits.why import confirm, find_smallest, why
+from core.edits.why import WhyResult, confirm, find_smallest, why
 from core.interventions import INTERVENTIONS
 from core.metrics import RANKING_METRICS, top_rows
 from core.ranking import RankRequest
@@ -56,6 +58,8 @@ def test_every_part_of_a_gap(attach):
     scores = np.asarray(rows.material.pooled, np.float64) @ query / rows.lengths
     top = labels[top_rows(scores, 40)]
     assert found.lean == lean_of(counts, [int((top == g).sum()) for g in range(2)])
+    given = {one.name: getattr(found, one.name) for one in fields(found) if one.name != "leans"}
+    assert WhyResult(**given).leans
     said = found.to_json()
     assert said["explained"] == pytest.approx(float(found.attribution.contributions.sum()))
     assert said["gap"]["estimate"] == pytest.approx(said["explained"] + said["rest"]["estimate"], rel=1e-6)
@@ -145,3 +149,50 @@ def test_the_probe_rows_k_is_at_least_one_and_at_most_all():
     for k, own in ((1, 1), (9999, 200)):
         asked = replace(REQUEST, k=k, half="all")
         assert probe_set(scene, asked).k == own
+
+
+def test_neurons_are_found_in_the_probe_gallery_and_k_is_the_same_share_of_it():
+    gallery, partner = TinyGallery(), TinyGallery(n=120, seed=5)
+    saes, asked = {"image": sae_file("image", "pooled")}, replace(REQUEST, k=40)
+    scene = Scene(gallery, saes, TinyBackbone(), partner)
+    found = probe_set(scene, asked)
+    assert found.part.n == 60 and found.k == 12, "40 of 200 searched rows are a fifth"
+    choice = EditChoice("rule", tau=0.1, top=3)
+    edits = choose_edits(scene, choice, asked, [QUERY])
+    assert edits[0] == choice.edit(by_rule(found, choice)[0])
+    assert edits[0] != choose_edits(Scene(partner, saes, TinyBackbone(), gallery), choice, asked, [QUERY])[0]
+
+
+def test_a_group_may_lead_though_its_mean_lies_lower():
+    """Half of the men are all that the query wants, the other half its opposite: there is a gap, below 0."""
+
+    class Split(TinyGallery):
+        def embeddings(self, attach: str = "pooled") -> np.ndarray:
+            q, across = QUERIES[1], np.cross(QUERIES[1][:3], [1.0, 0, 0])
+            beside = np.zeros(12)
+            beside[:3] = across / np.linalg.norm(across)
+            men, turned = self.group_numbers("gender") == 1, np.where(np.arange(self.n) // 2 % 2, 1.0, -1.0)
+            rows = np.where(men[:, None], turned[:, None] * q, 0.5 * q + beside)
+            return (rows + 1e-3 * np.random.default_rng(0).normal(size=(self.n, 12))).astype(np.float32)
+
+    scene = Scene(Split(), {"image": sae_file("image", "pooled")}, TinyBackbone())
+    found = why(scene, replace(REQUEST, k=20), top=1)
+    assert found.group == "Male" and found.attribution.gap < -0.2 and found.leans
+    assert found.pulls[0].share is not None and found.pulls[0].closed is not None
+
+
+def test_the_probe_gallery_and_the_size_are_handed_on(monkeypatch):
+    module = import_module("core.edits.why")
+    saes = {"image": sae_file("image", "pooled")}
+    scene = Scene(TinyGallery(), saes, TinyBackbone(), TinyGallery(n=120, seed=5))
+    asked: list[Any] = []
+    monkeypatch.setattr(module, "smallest_edit", lambda *given: asked.append(given))
+    find_smallest(scene, REQUEST, 0.2)
+    (probe_rows, _, target, size, explicit, _) = asked[0]
+    assert (probe_rows.part.n, target, size, explicit) == (60, 0.2, 16, [])
+    monkeypatch.setattr(module, "by_rule", lambda rows, choice: asked.append((rows, choice)) or ((3, 5), ()))
+    found = confirm(scene, replace(REQUEST, half="probe"), Edit((3,)), draws=2)
+    rows, choice = asked[1]
+    assert rows.part.n == 60 and choice.rule == "published" and choice.tau == 0.5
+    rule = found.rivals["published rule, tau 0.5"]
+    assert rule.request.edits == {"image": Edit((3, 5))} and rule.request.half == "evaluation"

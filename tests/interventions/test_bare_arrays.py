@@ -76,6 +76,7 @@ NEEDS = {
     "leace": ("items", ["references"]),
     "spd": ("items", ["references", "training"]),
     "wring": ("both", ["bias"]),
+    "zsdebias": ("items", ["bias", "references", "training"]),
     "bendsem": ("query", ["an SAE", "diverse", "bias", "paraphrases", "references"]),
     "bendvlm": ("query", ["references"]),
     "identity": ("items", []),

@@ -118,6 +118,7 @@ def faces(tmp_path_factory):
 KNOWN_ENOUGH = {
     *("bendvlm", "clip-clip", "closed-form", "difference-projection", "inlp", "leace", "mean-difference"),
     *("mean-difference-text", "orth-proj", "prism-mini", "roboshot", "sfid", "spd", "wring"),
+    "zsdebias",
 }
 
 
@@ -133,3 +134,27 @@ def test_with_known_prompts_alone_a_method_answers_or_says_what_is_missing(faces
     else:
         with pytest.raises(InputError, match=r"SAE was given|no text (model is loaded|encoder of)"):
             ranking.rank(scene, request)
+
+
+def test_a_random_method_stands_beside_its_spread_over_seeds(scene):
+    found = ranking.rank(scene, asked("zsdebias", seed=3))
+    draws = found.to_json()["draws"]
+    assert draws["seeds"] == [3, 4, 5, 6, 7]
+    assert draws["shares"]["Male"]["values"][0] == pytest.approx(found.after.shares["Male"].estimate)
+    assert draws["max_skew"]["values"][0] == pytest.approx(found.after.metrics["max_skew"].estimate)
+    other = ranking.rank(scene, asked("zsdebias", seed=4))
+    assert draws["shares"]["Male"]["values"][1] == pytest.approx(other.after.shares["Male"].estimate)
+    assert set(found.after.ids) != set(other.after.ids) and found.digests["evidence"] != other.digests["evidence"]
+    spread = draws["shares"]["Male"]
+    assert spread["mean"] == pytest.approx(np.mean(spread["values"]))
+    assert spread["sd"] == pytest.approx(np.std(spread["values"], ddof=1))
+    assert any("over seeds 3 to 7" in note and "this answer is that of seed 3" in note for note in found.notes)
+    assert "draws" not in ranking.rank(scene, asked("leace")).to_json()
+
+
+def test_what_a_method_guarantees_is_a_note(scene):
+    notes = ranking.rank(scene, asked("closed-form")).notes
+    assert [note.split(" before")[0].rsplit(" ", 2)[-1] for note in notes if "bounded by half" in note] == [
+        "text",
+        "picture",
+    ]

@@ -7,6 +7,7 @@ import pytest
 from scipy.stats import norm
 
 from core.config import InputError
+from core.statistics import auc_difference
 from core.statistics import leakage as first_leakage
 from core.statistics.areas import Area, bounded_limits, mean_area
 from core.statistics.leakage import _inflation, _within_folds
@@ -19,6 +20,7 @@ from core.verify.own.areas import (
     _inside_folds,
     _known,
     _together,
+    area_change,
     area_of,
     leakage_values,
     limits,
@@ -110,6 +112,16 @@ def test_one_kind_of_row_has_no_area() -> None:
         assert area_of(np.arange(4.0), kind) == {"estimate": None, "reason": "rows of both kinds are needed"}
     found = area_of(np.zeros(6), np.arange(6) < 3)
     assert found["estimate"] == 0.5 and 0 < found["lo"] < 0.5 < found["hi"] < 1
+
+
+def test_changes_end_at_one() -> None:
+    """Everything in the wrong order before and in the right one after, of few rows: no interval reaches further."""
+    for n in (2, 3, 6):
+        positive, scores = np.arange(n) >= n // 2, np.arange(n, dtype=float)
+        for before, after, ends in ((-scores, scores, (None, 1.0)), (scores, -scores, (-1.0, None))):
+            own, first = area_change(before, after, positive), auc_difference(before, after, positive).to_json()
+            assert own == pytest.approx(first, rel=1e-9) and abs(own["estimate"]) == 1.0
+            assert own["hi" if ends[0] is None else "lo"] == (ends[1] if ends[0] is None else ends[0])
 
 
 # ------------------------------------------------------------------------------------------------ accuracies

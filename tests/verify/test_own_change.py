@@ -163,6 +163,7 @@ def test_the_group_that_changed_most_is_the_first_of_equals() -> None:
     assert first_largest([0.1, 0.3, 0.3 + 1e-12, 0.2]) == 1 and first_largest([0.1, 0.3, 0.3 + 1e-8]) == 2
     assert most_changed(Exchanged((3, 5), (6, 2), (0, 0))) == 0
     assert most_changed(Exchanged((0, 0), (0, 0), (3, 1))) == 0
+    assert most_changed(Exchanged((0, 1), (0, 0), (3, 1))) == 0, "one row has no variance"
     # 4 of 5 and 1 of 1 exchanged rows enter where half would; departures over their standard errors, by hand
     assert most_changed(Exchanged((1, 0, 9), (4, 1, 5), (0, 0, 0))) == 2
     assert most_changed(Exchanged((0, 0, 5), (0, 3, 2), (1, 1, 1))) == 1

@@ -204,6 +204,15 @@ def test_a_gallery_of_nobody() -> None:
     assert worst_pair({}) is None
 
 
+@pytest.mark.parametrize(("over", "under", "there"), [(1.0, -0.1, True), (1.0, 0.0, False), (0.0, -1.0, False)])
+def test_a_pair_departs_to_both_sides(over: float, under: float, there: bool) -> None:
+    ratio = {"ratio": {"estimate": 0.5}, "searched": 30}
+    pair = worst_pair({"a": ratio | {"departure": under}, "b": ratio | {"departure": over}})
+    assert (pair is not None) is there
+    if there:
+        assert (pair["over"], pair["under"], pair["ratio"]) == ("b", "a", 1.0)
+
+
 # ------------------------------------------------------------------------------------------------ impact, whole list
 
 

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from core.statistics import gap_to_smallest, smallest_accuracy
+from core.statistics import gap_to_smallest, gaps, smallest_accuracy
+from core.verify.own import picked
 from core.verify.own.picked import LOWEST, Pick, _binomial, gap_below_all, lowest_accuracy
 
 CASES = {
@@ -50,16 +51,28 @@ def test_drawn_groups(seed: int) -> None:
         assert one == pytest.approx(other.to_json(), rel=1e-9, abs=1e-9)
 
 
-def test_more_groups_than_contrasts_that_are_looked_at() -> None:
+@pytest.mark.parametrize("groups", [5, 6, 8])
+def test_more_groups_than_contrasts_that_are_looked_at(groups: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(picked, "MOST_CONTRASTS", 6)
+    monkeypatch.setattr(gaps, "CONTRASTS", 6)
     rng = np.random.default_rng(5)
-    n = rng.integers(3, 60, 70)
+    n = rng.integers(3, 60, groups)
     right = rng.binomial(n, 0.7)
-    assert lowest_accuracy(right.tolist(), n.tolist()) == pytest.approx(
-        smallest_accuracy(right, n).to_json(), rel=1e-9, abs=1e-9
-    )
-    assert gap_below_all(right.tolist(), n.tolist()) == pytest.approx(
-        gap_to_smallest(right, n).to_json(), rel=1e-9, abs=1e-9
-    )
+    own = lowest_accuracy(right.tolist(), n.tolist()), gap_below_all(right.tolist(), n.tolist())
+    for one, other in zip(own, (smallest_accuracy(right, n), gap_to_smallest(right, n)), strict=True):
+        assert one == pytest.approx(other.to_json(), rel=1e-9, abs=1e-9)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_groups_of_which_most_have_every_answer_right(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    n = rng.integers(2, 90, int(rng.choice([2, 3, 5])))
+    right = np.where(rng.random(len(n)) < 0.7, n, rng.binomial(n, rng.uniform(0.3, 1.0)))
+    if seed % 2:
+        right = n - right
+    own = lowest_accuracy(right.tolist(), n.tolist()), gap_below_all(right.tolist(), n.tolist())
+    for one, other in zip(own, (smallest_accuracy(right, n), gap_to_smallest(right, n)), strict=True):
+        assert one == pytest.approx(other.to_json(), rel=1e-9, abs=1e-9)
 
 
 def test_one_group_has_no_gap() -> None:

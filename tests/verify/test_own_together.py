@@ -17,6 +17,7 @@ from core.verify.own.together import (
     sets_of_sizes,
     tables,
     taken_from,
+    widened,
 )
 
 Rows = tuple[np.ndarray, np.ndarray, np.ndarray, int]
@@ -60,6 +61,14 @@ MANY: dict[str, Rows] = {
     "films of any size": films(3, 8, (2, 3, 4, 5, 6, 7, 8, 9, 11, 13), n=40),
     "two groups of any size": films(2, 9, (2, 3, 4, 5, 6, 7, 8, 9, 11, 13), n=40),
 }
+FEW = films(3, 11, (4,), n=80)
+MANY["few films of a rare size"] = (
+    np.r_[FEW[0], [0, 1, 2, 0, 1, 1]],
+    np.r_[FEW[1], [500] * 6],
+    np.r_[FEW[2], len(FEW[0]), len(FEW[0]) + 1],
+    3,
+)
+"""Two of some sixty retrieved rows lie in a film of another size: so few stray rows are let."""
 every = pytest.mark.parametrize("name", MANY)
 
 
@@ -97,6 +106,16 @@ def test_the_block_of_a_lean(name: str) -> None:
             assert own == pytest.approx(other, rel=1e-9, abs=1e-12)
         for key in ("p", "p_adjusted", "departure"):
             assert one[key] == pytest.approx(getattr(group, key), rel=1e-9, abs=1e-12)
+
+
+@pytest.mark.parametrize(("x", "p"), [(18, 0.04), (7, 0.04), (18, 0.06), (7, 0.06)])
+def test_the_interval_holds_the_base_share_where_it_is_no_finding(x: int, p: float) -> None:
+    one = lean_document(["a", "b"], [70, 30], [x, 20 - x])["lean"]["a"]
+    wide = widened(one, 100, 20, p, 9.0)
+    inside = wide["share"]["lo"] <= one["base_share"] <= wide["share"]["hi"]
+    assert inside is (p > 0.05) and wide["share"]["lo"] <= x / 20 <= wide["share"]["hi"]
+    assert wide["ratio"]["hi"] == pytest.approx(wide["share"]["hi"] / 0.7)
+    assert wide["points"]["lo"] == pytest.approx(wide["share"]["lo"] - 0.7)
 
 
 def test_draws_grow_with_the_family() -> None:

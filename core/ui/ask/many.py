@@ -14,13 +14,16 @@ from core.ui.ask import charts, material
 from core.ui.parts import grids
 from core.ui.parts.frame import guard
 from core.ui.session import jobs
+from core.ui.session.choices import Choice
 from core.ui.session.state import AppState
 
 if TYPE_CHECKING:
     from core.lvlm.token_method import TokenEdit
     from core.saes.checkpoint import SAEFile
 
-RESULT, SWEPT = "ask-audit", "ask-sweep"
+RESULT: Choice[dict[str, Any] | None] = Choice("ask-audit", None)
+"""The last batch of answers."""
+SWEPT: Choice[dict[str, Any] | None] = Choice("ask-sweep", None)
 SIZES = (24, 48, 96, 192)
 SWEPT_PICTURES, SWEPT_WORDS, SEEN = 32, 10, 24
 ALONG = {"strength": "strength, error-preserving", "alpha": "alpha, blended with the reconstruction"}
@@ -43,7 +46,7 @@ def many(state: AppState, gallery: Gallery, attribute: str, file: "SAEFile | Non
         with guard():
             asked = tuple(dict.fromkeys(one.strip() for one in words.split(",") if one.strip()))
             _run(state, gallery, attribute, file, own, str(protocol), int(n), asked)
-    made: Any = state.filters.get(RESULT)
+    made = RESULT.of(state)
     if made is not None:
         with guard():
             _show(gallery, made)
@@ -111,7 +114,7 @@ def _run(
     made |= {"zip": packed.getvalue(), "words": result.evidence.words, "groups": result.evidence.groups[attribute]}
     made["titles"] = {name: METHODS.get(name).title for name in METHODS}
     made |= {"lines": material.facts(state, gallery, file, own), "attribute": attribute}
-    state.set_filter(RESULT, made)
+    RESULT.put(state, made)
 
 
 def _show(gallery: Gallery, made: dict[str, Any]) -> None:
@@ -194,11 +197,11 @@ def _sweep(state: AppState, gallery: Gallery, attribute: str, file: "SAEFile | N
         return
     st.markdown("**Sweep: how much gap is left, and what it costs**")
     along = st.segmented_control(
-        "Along", list(ALONG), default="strength", format_func=lambda name: ALONG[name], label_visibility="collapsed"
+        "Along", list(ALONG), default="strength", format_func=ALONG.__getitem__, label_visibility="collapsed"
     )
     if st.button("Sweep", icon=":material/show_chart:") and along:
-        state.set_filter(SWEPT, _swept(state, gallery, attribute, file, own, along))
-    found: Any = state.filters.get(SWEPT)
+        SWEPT.put(state, _swept(state, gallery, attribute, file, own, along))
+    found = SWEPT.of(state)
     if found:
         points = found["points"]
         figure = charts.sweep(

@@ -9,6 +9,7 @@ import streamlit as st
 from core.config import ASSETS, Edit, InputError
 from core.ui.parts import provenance
 from core.ui.session import cache, jobs
+from core.ui.session.choices import Choice
 from core.ui.session.state import AppState
 
 if TYPE_CHECKING:
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
 DEFAULT, SAE = "default-lvlm", "default-image-residual"
 SAMPLE, COMPARED, PROBED = 12, 48, 120
 OFF, HELD = "off", "held"
+MODEL = Choice("ask-model", DEFAULT)
+HOLD = Choice("ask-hold", OFF)
+"""Whether a switched neuron is off or held at its mean over the probe half."""
+STRENGTH = Choice("ask-strength", 1.0)
 
 
 @st.cache_resource(max_entries=2, show_spinner="Loading the model that answers")
@@ -35,7 +40,7 @@ def _lvlm(name: str, stamped: str) -> "Lvlm":
 
 def model(state: AppState) -> "Lvlm":
     """The model that answers; shared by all sessions and never changed."""
-    name = str(state.filters.get("ask-model", DEFAULT))
+    name = MODEL.of(state)
     folder = ASSETS / "models" / DEFAULT
     return _lvlm(name, cache.stamp(folder) if name == DEFAULT else "")
 
@@ -131,10 +136,8 @@ def edit(state: AppState, of: "Gallery", name: str, file: "SAEFile | None", neur
     from core.lvlm.audit import own_tokens
     from core.lvlm.token_method import TokenEdit
 
-    filters: dict[str, Any] = state.filters
-    where = own_tokens(model(state), file)
-    chosen = Edit(tuple(neurons), strength=float(filters.get("ask-strength", 1.0)))
-    return TokenEdit(chosen, where, "probe mean" if filters.get("ask-hold", OFF) == HELD else "value")
+    switched = Edit(tuple(neurons), strength=STRENGTH.of(state))
+    return TokenEdit(switched, own_tokens(model(state), file), "probe mean" if HOLD.of(state) == HELD else "value")
 
 
 def facts(state: AppState, of: "Gallery", file: "SAEFile | None", own: "TokenEdit") -> dict[str, str]:

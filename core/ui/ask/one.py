@@ -8,6 +8,7 @@ from core.gallery import Gallery
 from core.ui.ask import charts, material
 from core.ui.parts import grids
 from core.ui.parts.frame import guard
+from core.ui.session.choices import ASK_QUESTION, Choice
 from core.ui.session.state import AppState
 from core.ui.session.uploads import CONSENT
 
@@ -24,6 +25,10 @@ SUGGESTED = (
     "does this person wear glasses?",
     "which word suits this person? A. doctor B. nurse C. unsure",
 )
+TAKEN: Choice[str | None] = Choice("ask-suggested", None)
+"""The suggestion that was taken last."""
+ITEM: Choice[str | None] = Choice("ask-item", None)
+"""Id of the picture that is asked about; None: the first."""
 STILL, STAYS = 0.02, 0.34
 """Change of P below which nothing moves; share of the other group's change below which a group stays."""
 FLOOR = 0.01
@@ -46,23 +51,23 @@ def one(state: AppState, gallery: Gallery, attribute: str, file: "SAEFile | None
 def _question(state: AppState) -> str:
     with st.form("ask-form", border=False):
         field, button = st.columns([5, 1], vertical_alignment="bottom")
-        text = field.text_input("Question", value=str(state.filters.get("ask-question", FIRST)), max_chars=300)
+        text = field.text_input("Question", value=ASK_QUESTION.of(state) or FIRST, max_chars=300)
         sent = button.form_submit_button("Ask", type="primary", width="stretch")
     if sent:
-        state.set_filter("ask-question", text)
+        ASK_QUESTION.put(state, text)
     chosen = st.pills("Suggestions", SUGGESTED, label_visibility="collapsed", key="ask-suggested")
-    if chosen and chosen != state.filters.get("ask-suggested"):
-        state.set_filter("ask-suggested", chosen)
-        state.set_filter("ask-question", chosen)
+    if chosen and chosen != TAKEN.of(state):
+        TAKEN.put(state, chosen)
+        ASK_QUESTION.put(state, chosen)
         st.rerun()
-    return str(state.filters.get("ask-question", FIRST))
+    return ASK_QUESTION.of(state) or FIRST
 
 
 def _picture(state: AppState, gallery: Gallery, attribute: str) -> dict[str, Any] | None:
     """The picture that is asked about: of the gallery, or the session's own, which stays in memory."""
     rows = material.sample(gallery, attribute)
     names = [gallery.item_id(int(row)) for row in rows]
-    chosen = state.filters.get("ask-item", names[0])
+    chosen = ITEM.of(state) or names[0]
     own = st.file_uploader("A picture of your own", type=KINDS, help=CONSENT, max_upload_size=20)
     if own is not None:
         data = own.getvalue()
@@ -74,7 +79,7 @@ def _picture(state: AppState, gallery: Gallery, attribute: str) -> dict[str, Any
     )
     label = st.selectbox("Picture of the gallery", names, names.index(chosen) if chosen in names else 0)
     if label != chosen:
-        state.set_filter("ask-item", label)
+        ITEM.put(state, label)
         st.rerun()
     grids.grid(grids.tiles(gallery, [int(r) for r in rows], [""] * len(rows)), "ask-sample", width=58)
     return {"data": gallery.thumb(int(row)), "name": label, "uploaded": False}

@@ -1,14 +1,24 @@
 """Ask: what a large vision-language model says about people, before and after the same neurons are switched."""
 
+from typing import TYPE_CHECKING
+
 import streamlit as st
 
 from core.config import InputError
 from core.ui.ask import many, material, one
 from core.ui.parts import grids, provenance
 from core.ui.parts.frame import guard
+from core.ui.parts.switches import switch
+from core.ui.session.choices import ASK_VIEW, Choice
 from core.ui.session.state import AppState, get_state
 
+if TYPE_CHECKING:
+    from core.gallery import Gallery
+    from core.saes.checkpoint import SAEFile
+
 ONE, MANY = "One question", "Many questions"
+NEURONS: Choice[str | None] = Choice("ask-neurons", None)
+"""Switched neurons as they were typed; None: those that the rule finds."""
 HOLDS = {material.OFF: "Off", material.HELD: "Held at its middle"}
 HOLD_HELP = (
     "Off removes what the neuron carries: everybody then gets the answers that one group had. Held sets it to its mean "
@@ -30,10 +40,7 @@ def ask() -> None:
         file = material.sae(state)
         neurons = _switched(state, gallery, attribute, file)
         own = material.edit(state, gallery, attribute, file, neurons)
-        view = st.segmented_control(
-            "View", (ONE, MANY), default=str(state.filters.get("ask-view", ONE)), label_visibility="collapsed"
-        )
-        state.set_filter("ask-view", view or ONE)
+        view = switch(state, "View", ASK_VIEW, {name: name for name in (ONE, MANY)})
         (many.many if view == MANY else one.one)(state, gallery, attribute, file, own)
         provenance.strip(material.facts(state, gallery, file, own))
 
@@ -49,41 +56,40 @@ def _model_choice(state: AppState) -> None:
             "local-dir:FOLDER or hf-hub:OWNER/NAME: LLaVA, InternVL, Qwen-VL, Gemma 3, PaliGemma, Idefics3, SmolVLM."
         )
         with st.form("ask-model-form", border=False):
-            name = st.text_input("Model", value=str(state.filters.get("ask-model", material.DEFAULT)))
+            name = st.text_input("Model", value=material.MODEL.of(state))
             if st.form_submit_button("Load"):
-                before = state.filters.get("ask-model", material.DEFAULT)
-                state.set_filter("ask-model", name.strip() or material.DEFAULT)
+                before = material.MODEL.of(state)
+                material.MODEL.put(state, name.strip() or material.DEFAULT)
                 try:
                     material.model(state)
                 except InputError:
-                    state.set_filter("ask-model", before)
+                    material.MODEL.put(state, before)
                     raise
                 st.rerun()
 
 
-def _switched(state: AppState, gallery: object, attribute: str, file: object) -> tuple[int, ...]:
+def _switched(state: AppState, gallery: "Gallery", attribute: str, file: "SAEFile | None") -> tuple[int, ...]:
     """Which neurons are switched, and how."""
     if file is None:
         st.info("No SAE fits what this model reads: answers are shown as they are.", icon=":material/info:")
         return ()
-    found = material.by_rule(state, gallery, attribute, file)  # type: ignore[arg-type]
+    found = material.by_rule(state, gallery, attribute, file)
     first, second, third = st.columns([1.2, 1.6, 1.2], vertical_alignment="bottom")
     text = first.text_input(
-        f"Neurons of {file.name}",  # type: ignore[attr-defined]
-        value=str(state.filters.get("ask-neurons", ", ".join(map(str, found)))),
+        f"Neurons of {file.name}",
+        value=NEURONS.of(state) or ", ".join(map(str, found)),
         help=f"The rule finds {', '.join(map(str, found)) or 'none'} for {attribute} on the probe half",
     )
     hold = second.segmented_control(
         "Switched",
         list(HOLDS),
-        default=str(state.filters.get("ask-hold", material.OFF)),
-        format_func=lambda name: HOLDS[name],
+        default=material.HOLD.of(state),
+        format_func=HOLDS.__getitem__,
         help=HOLD_HELP,
     )
-    strength = third.slider("Strength", 0.0, 1.0, float(str(state.filters.get("ask-strength", 1.0))), 0.05)
-    state.set_filter("ask-hold", hold or material.OFF)
-    state.set_filter("ask-strength", strength)
-    state.set_filter("ask-neurons", text)
+    material.HOLD.put(state, hold or material.OFF)
+    material.STRENGTH.put(state, third.slider("Strength", 0.0, 1.0, material.STRENGTH.of(state), 0.05))
+    NEURONS.put(state, text)
     try:
         return tuple(sorted({int(part) for part in text.replace(" ", "").split(",") if part}))
     except ValueError:

@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import streamlit as st
 
-from core.config import InputError, digest_of
+from core.config import digest_of
 from core.prompts import CLOSED, OPEN, GroupTexts, PromptBook, PromptList, shipped_book, shipped_lists
 from core.prompts.files import texts_of
+from core.reading import parse_json
 from core.ui.parts import frame
 from core.ui.parts.switches import switch
 from core.ui.session import cache
@@ -139,8 +140,4 @@ def _files(state: AppState, book: PromptBook) -> None:
         sent = st.form_submit_button("Take it", icon=":material/upload:")
     if sent and given is not None:
         with frame.guard():
-            try:
-                value = json.loads(given.getvalue().decode("utf-8"))
-            except ValueError as error:
-                raise InputError(f"{given.name} is no JSON text ({error}); give a file of prompts") from None
-            _take(book.taking(value, given.name))
+            _take(book.taking(parse_json(given.getvalue(), given.name, "give a file of prompts"), given.name))

@@ -14,6 +14,7 @@ import streamlit as st
 
 from core.config import ASSETS, InputError
 from core.gallery import Gallery
+from core.reading import parse_json
 from core.store import read_json
 from core.ui.parts import grids, provenance
 from core.ui.parts.frame import guard
@@ -217,11 +218,7 @@ def _load(state: AppState) -> None:
         uploaded = st.file_uploader("SPEC.json", type=["json"], key="spec-file")
         if uploaded is None or not st.button("Use it", type="primary"):
             return
-        try:
-            document = json.loads(uploaded.getvalue())
-        except ValueError:
-            raise InputError(f"{uploaded.name} is no JSON; expected an audit spec") from None
-        spec = AuditSpec.from_json(document)
+        spec = AuditSpec.from_json(parse_json(uploaded.getvalue(), uploaded.name, "give an audit spec"))
         cache.gallery(spec.gallery)
         state.choose_gallery(spec.gallery, state.probe if spec.gallery == state.gallery else None)
         side = cache.current_gallery(state).side
@@ -256,7 +253,7 @@ def _show(state: AppState, made: Mapping[str, Any]) -> None:
     from core.report.sentences import summary
 
     files = made["files"]
-    document = json.loads(files["report.json"])
+    document = parse_json(files["report.json"], "report.json")
     st.subheader(grids.escape(document["spec"]["title"]), anchor=False)
     st.html("".join(f"<p>{sentence}</p>" for sentence in summary(document)))
     name = re.sub(r"[^A-Za-z0-9]+", "-", document["spec"]["title"]).strip("-").lower() or "audit"
@@ -297,6 +294,6 @@ def _verify(files: Mapping[str, bytes]) -> None:
             (Path(folder) / name).write_bytes(content)
         verdict = verify(Path(folder), progress=progress)
     if verdict.equal:
-        st.info(f"All equal: {verdict.files} files by digest, {verdict.numbers:,} values computed again.")
+        st.info("\n".join(f"- {grids.escape(line)}" for line in verdict.sentences()), title="All equal")
     else:
         st.warning("\n".join(f"- {grids.escape(line)}" for line in verdict.differences[:20]), title="Not equal")

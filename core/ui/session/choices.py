@@ -66,6 +66,9 @@ START_VIEW = Choice("start-view", "loaded")
 COMPARE_VIEW = Choice("compare-view", "pictures")
 DATA_VIEW = Choice("data-view", "choose")
 LABEL_VIEW = Choice("label-view", "label")
+ASK_VIEW: Choice[str | None] = Choice("ask-view", None)
+ASK_QUESTION: Choice[str | None] = Choice("ask-question", None)
+"""The question of Ask; None: its first suggestion."""
 ON_DESK: Choice[int | None] = Choice("label-held", None)
 """Neuron that was laid on the desk of Label; None: the first that waits."""
 LABEL_TEST: "Choice[PredictionTest | None]" = Choice("label-test", None)

@@ -9,7 +9,7 @@ import streamlit as st
 from core.config import Edit, InputError
 from core.ui.parts import frame
 from core.ui.session import cache, jobs, links
-from core.ui.session.choices import COMPARE_VIEW, START_VIEW, Choice
+from core.ui.session.choices import ASK_QUESTION, ASK_VIEW, COMPARE_VIEW, START_VIEW, Choice
 from core.ui.session.state import AppState, get_state
 
 if TYPE_CHECKING:
@@ -51,8 +51,8 @@ def _cost(state: AppState) -> None:
 
 def _say(state: AppState) -> None:
     state.set_attribute(ATTRIBUTE)
-    state.set_filter("ask-question", SAID)
-    state.set_filter("ask-view", None)
+    ASK_QUESTION.put(state, SAID)
+    ASK_VIEW.put(state, None)
 
 
 def _upload(state: AppState) -> None:

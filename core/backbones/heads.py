@@ -1,0 +1,151 @@
+"""What each attention head and each MLP of a vision transformer adds to the embedding.
+
+After Gandelsman et al., ICLR 2024, arXiv 2310.05916. The pooled token before the final LayerNorm is a sum: the direct
+path (what enters the first block), the heads' outputs, the blocks' output biases and the MLPs' outputs. The readout is
+linear in it but for the row's scale, which is taken from the whole sum, so that the embedding is a sum as well.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import nn
+
+from core.backbones.base import Foreign
+from core.backbones.towers import TokenTower, image_tower
+from core.config import InputError
+
+Head = tuple[int, int]
+"""Layer and head, counted from 0."""
+
+
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """Parts of embeddings (n, d), un-normalised, through the readout with each row's own scale."""
+
+    heads: np.ndarray
+    """(n, layers, heads, d)."""
+    mlps: np.ndarray
+    """(n, layers, d)."""
+    direct: np.ndarray
+    """What enters the first block (n, d)."""
+    biases: np.ndarray
+    """Of the attention outputs, all layers together (n, d)."""
+    constant: np.ndarray
+    """Of the readout (d,)."""
+
+    @property
+    def total(self) -> np.ndarray:
+        """The embedding (n, d)."""
+        return self.heads.sum(axis=(1, 2)) + self.mlps.sum(axis=1) + self.direct + self.biases + self.constant
+
+    def require(self, chosen: Iterable[Head]) -> list[Head]:
+        """The chosen heads, each once; InputError where the tower has no such head."""
+        layers, heads = self.heads.shape[1:3]
+        listed = list(dict.fromkeys(chosen))
+        for layer, head in listed:
+            if not (0 <= layer < layers and 0 <= head < heads):
+                raise InputError(
+                    f"head {head} of layer {layer} was chosen; this tower has layers 0 to {layers - 1} with heads 0 "
+                    f"to {heads - 1}"
+                )
+        return listed
+
+
+def ablated(pooled: np.ndarray, parts: Parts, chosen: Iterable[Head], means: np.ndarray) -> np.ndarray:
+    """x - sum over chosen heads of (c - mean c), for embeddings (n, d): each head says of everybody what it says on
+    average. No head chosen: the embeddings as they are.
+
+    Only what a head adds itself is taken away: what later layers made of it stays, and so does the row's scale.
+
+    Parameters
+    ----------
+    means : mean of the heads' parts (layers, heads, d) over the probe half. With zeros everybody would move.
+    """
+    moved = np.array(pooled)
+    for layer, head in parts.require(chosen):
+        moved -= parts.heads[:, layer, head] - means[layer, head]
+    return moved
+
+
+def head_gaps(parts: Parts, query: np.ndarray, first: np.ndarray, rest: np.ndarray) -> np.ndarray:
+    """Part of every head (layers, heads) in the score gap of a query (d,): (mean of c over `first` - over `rest`).q.
+
+    Positive pulls the rows of `first` (m,) up. With the same of the other parts it adds up to the gap of mean
+    products of query and embeddings.
+    """
+    return (parts.heads[first].mean(axis=0) - parts.heads[rest].mean(axis=0)) @ query
+
+
+def decompose(model: Foreign, pixels: torch.Tensor, d: int) -> Parts:
+    """The parts of the image embeddings that an open_clip model gives pixels (n, 3, height, width).
+
+    Parameters
+    ----------
+    d : columns of the embedding.
+
+    Raises
+    ------
+    InputError : the tower pools more than one token, or has other blocks than open_clip's plain ones.
+    """
+    tower, visual = image_tower(model, d), model.visual
+    if not isinstance(tower, TokenTower):
+        raise InputError(f"heads cannot be told apart here: {tower.reason}")
+    for block in visual.transformer.resblocks:
+        if type(block).__name__ != "ResidualAttentionBlock" or not isinstance(block.attn, nn.MultiheadAttention):
+            raise InputError(
+                f"heads cannot be told apart here: the tower's blocks ({type(block).__name__}) are no plain ones"
+            )
+    with torch.no_grad():
+        x = visual._embeds(pixels)
+        direct, found = x[:, 0], list(_through(visual.transformer.resblocks, x))
+    bias = torch.stack([one.bias for one in found]).sum(dim=0)
+    residual = direct + bias + torch.stack([one.heads.sum(dim=1) + one.mlp for one in found]).sum(dim=0)
+    readout = tower.readout()
+    scale = readout.sigma(residual.cpu().numpy())
+
+    def read(part: torch.Tensor) -> np.ndarray:
+        rows = part.cpu().numpy()
+        return readout.linear(rows) / scale.reshape(-1, *[1] * (rows.ndim - 1))
+
+    return Parts(
+        heads=np.stack([read(one.heads) for one in found], axis=1),
+        mlps=np.stack([read(one.mlp) for one in found], axis=1),
+        direct=read(direct),
+        biases=read(bias.expand_as(direct)),
+        constant=readout.offset.astype(scale.dtype),
+    )
+
+
+class Layer(NamedTuple):
+    """What one block adds to the pooled token."""
+
+    heads: torch.Tensor
+    """(n, heads, d_model)"""
+    bias: torch.Tensor
+    """(d_model,)"""
+    mlp: torch.Tensor
+    """(n, d_model)"""
+
+
+def _through(blocks: Iterable[Foreign], x: torch.Tensor) -> Iterator[Layer]:
+    for block in blocks:
+        heads = _heads(block.attn, block.ln_1(x))
+        heads, bias = block.ls_1(heads), block.ls_1(block.attn.out_proj.bias)
+        token = x[:, 0] + heads.sum(dim=1) + bias
+        yield Layer(heads, bias, block.ls_2(block.mlp(block.ln_2(token))))
+        x = block(x)
+
+
+def _heads(attention: nn.MultiheadAttention, x: torch.Tensor) -> torch.Tensor:
+    """Output of every head (n, heads, d_model) at the first token, before the output bias."""
+    n, length, width = x.shape
+    count, each = attention.num_heads, attention.head_dim
+    q, k, v = nn.functional.linear(x, attention.in_proj_weight, attention.in_proj_bias).chunk(3, dim=2)
+    q = q[:, 0].reshape(n, count, each)
+    k, v = (part.reshape(n, length, count, each) for part in (k, v))
+    weights = torch.softmax(torch.einsum("nhe,nlhe->nhl", q, k) / each**0.5, dim=2)
+    values = torch.einsum("nhl,nlhe->nhe", weights, v)
+    return torch.einsum("nhe,whe->nhw", values, attention.out_proj.weight.reshape(width, count, each))

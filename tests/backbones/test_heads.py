@@ -1,0 +1,89 @@
+"""Heads, MLPs, direct path and constants add up to the embedding; one head is what vanishes with its output weights."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from core.backbones.heads import Parts, ablated, decompose, head_gaps
+from core.config import InputError
+from tests.backbones.test_towers import IMAGE_TOWERS
+from tests.backbones.tiny_clip import config, model
+
+PLAIN = {name: settings for name, settings in IMAGE_TOWERS.items() if name != "custom blocks"}
+PIXELS = torch.randn(5, 3, 32, 32, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+
+
+def parts_of(clip: torch.nn.Module, dtype: torch.dtype = torch.float64) -> Parts:
+    return decompose(clip.to(dtype), PIXELS.to(dtype), 24)
+
+
+@pytest.mark.parametrize(("dtype", "atol"), [(torch.float64, 1e-12), (torch.float32, 1e-5)])
+@pytest.mark.parametrize("vision", [*PLAIN.values(), {"head_width": 8}, {"layers": 1}], ids=[*PLAIN, "heads", "one"])
+def test_the_parts_add_up_to_the_embedding(vision: dict[str, Any], dtype: torch.dtype, atol: float) -> None:
+    clip = model(config(vision))
+    found = parts_of(clip, dtype)
+    expected = clip.encode_image(PIXELS.to(dtype)).numpy()
+    np.testing.assert_allclose(found.total, expected, rtol=0, atol=atol * np.abs(expected).max())
+    assert found.heads.shape == (5, vision.get("layers", 3), 48 // vision.get("head_width", 16), 24)
+    assert found.heads.dtype == expected.dtype
+
+
+def test_quick_gelu_too() -> None:
+    clip = model(config(quick_gelu=True))
+    np.testing.assert_allclose(parts_of(clip).total, clip.encode_image(PIXELS).numpy(), rtol=0, atol=1e-12)
+
+
+def test_a_head_is_what_is_missing_without_its_output_weights() -> None:
+    """In a last block whose MLP says nothing, before the readout: an experiment on the tower itself."""
+    clip = model(config()).double()
+    block = clip.visual.transformer.resblocks[-1]
+    block.mlp.c_proj.weight.zero_()
+    block.mlp.c_proj.bias.zero_()
+    clip.visual.ln_post = torch.nn.LayerNorm(48, eps=1e12).double().requires_grad_(False)  # as good as no scale
+    clip.visual.proj = torch.nn.Parameter(clip.visual.proj * 1e6, requires_grad=False)
+    found, before = parts_of(clip), clip.encode_image(PIXELS).numpy()
+    block.attn.out_proj.weight[:, 16:32] = 0
+    without = clip.encode_image(PIXELS).numpy()
+    np.testing.assert_allclose(before - without, found.heads[:, -1, 1], rtol=0, atol=1e-8)
+    assert np.abs(found.heads[:, -1, 1]).max() > 1e-3
+
+
+def test_ablated_heads_say_the_same_of_everybody() -> None:
+    clip = model(config()).double()
+    found, pooled = parts_of(clip), clip.encode_image(PIXELS).numpy()
+    means = found.heads.mean(axis=0)
+    chosen = [(0, 1), (2, 2), (0, 1)]
+    moved = ablated(pooled, found, chosen, means)
+    expected = pooled - (found.heads - means)[:, [0, 2], [1, 2]].sum(axis=1)
+    np.testing.assert_allclose(moved, expected, atol=1e-12)
+    np.testing.assert_allclose(moved.mean(axis=0), pooled.mean(axis=0), atol=1e-12)
+    np.testing.assert_array_equal(ablated(pooled, found, [], means), pooled)
+    with pytest.raises(
+        InputError, match="head 3 of layer 0 was chosen; this tower has layers 0 to 2 with heads 0 to 2"
+    ):
+        ablated(pooled, found, [(0, 3)], means)
+
+
+def test_gaps_of_all_parts_add_up() -> None:
+    clip, query = model(config()).double(), np.random.default_rng(0).normal(size=24)
+    found, pooled = parts_of(clip), clip.encode_image(PIXELS).numpy()
+    first, rest = np.array([0, 3]), np.array([1, 2, 4])
+    others = found.mlps.sum(axis=1) + found.direct + found.biases
+    gap = (others[first].mean(axis=0) - others[rest].mean(axis=0)) @ query
+    whole = (pooled[first].mean(axis=0) - pooled[rest].mean(axis=0)) @ query
+    assert head_gaps(found, query, first, rest).sum() + gap == pytest.approx(whole)
+
+
+@pytest.mark.parametrize(
+    ("vision", "reason"),
+    [
+        ({"qk_norm": True}, "are no plain ones"),
+        ({"pool_type": "avg"}, "pools all tokens"),
+        ({"layers": [1, 1, 1, 1], "width": 8, "head_width": 64}, "ModifiedResNet"),
+    ],
+)
+def test_other_towers_are_refused_in_words(vision: dict[str, Any], reason: str) -> None:
+    with pytest.raises(InputError, match=reason):
+        decompose(model(config(vision)), PIXELS.float(), 24)
