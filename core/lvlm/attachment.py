@@ -83,7 +83,7 @@ class Attachment:
         found = copy.copy(kept[0])
         if found.get("hidden_states") is not None:
             states = found.hidden_states
-            read = {place.number % len(states) for place in self.places if place.kind == "states"}
+            read = {place.at(len(states)) for place in self.places if place.kind == "states"}
             found["hidden_states"] = tuple(x if i in read else None for i, x in enumerate(states))
         return found
 

@@ -110,8 +110,7 @@ def run_lvlm(
     """
     gallery = open_gallery(spec.gallery)
     protocol = PROTOCOLS.get(spec.protocol)()
-    scenes = gallery.clusters()
-    if protocol.needs_scenes and scenes is None:
+    if protocol.needs_scenes and gallery.clusters() is None:
         raise InputError(
             f"protocol {spec.protocol} compares inside scenes, and gallery {gallery.name} does not say which pictures "
             "belong together; build it with --together COLUMN"
@@ -140,7 +139,9 @@ def run_lvlm(
     tokens = own_tokens(model, sae)
     if tokens is not None and (spec.edit is None or spec.edit.tokens is None):
         notes.append("the SAE was trained on the token that its tower pools: that token alone is edited")
-    if spec.edit is not None and sae is not None:
+    if spec.edit is not None:
+        if sae is None:
+            raise InputError("the spec has an edit and names no SAE; add sae, or leave the edit out")
         labelled = _labelled(spec, sae)
         seen = _words_asked(protocol, words, model, book)
         edit, said = choose(spec.edit, sae.sae, probe, seen, tokens, labelled, progress)
@@ -148,7 +149,7 @@ def run_lvlm(
         check_neurons(edit.edit, sae.sae.config.d_sae)
     arms, absent = arms_of(spec, model, sae, probe, edit, tokens)
     prob, right, lost = _answered(asked, ability, arms, folder, progress)
-    kind_words = tuple(protocol.words(words))
+    kind_words, clusters = tuple(protocol.words(words)), gallery.clusters()
     groups = {name: tuple(gallery.groups(name)) for name in spec.attributes}
     evidence = AnswerEvidence(
         kind_words,
@@ -159,7 +160,7 @@ def run_lvlm(
         prob,
         right,
         ability.kinds,
-        scenes[rows] if scenes is not None and protocol.needs_scenes else None,
+        clusters[rows] if protocol.needs_scenes and clusters is not None else None,
         absent | lost,
     )
     methods = {arm: one.method for arm, one in arms.items() if arm in prob}

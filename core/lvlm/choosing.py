@@ -166,7 +166,7 @@ def _pulls(
         out = door(input_ids=ids.clone(), attention_mask=torch.ones_like(ids), logits_to_keep=1, **inputs).logits[:, -1]
         lean = out[:, yes] - out[:, no]
         grads = torch.autograd.grad(lean.sum(), list(read.values()))
-        found = torch.zeros((), device=lean.device)
+        found = torch.zeros((), device=ids.device)
         with torch.no_grad():
             for x, gradient in zip(read.values(), grads, strict=True):
                 z, g = sae.encode(picked(x, tokens).float()), picked(gradient, tokens).float()

@@ -36,16 +36,16 @@ class ReadPlace:
     """Number of the hidden state, as the model's configuration has it; [i] is the output of block i - 1."""
 
     @property
-    def number(self) -> int:
-        """Of the hidden state; 0 where the place is none."""
-        return self.layer or 0
-
-    @property
     def name(self) -> str:
         """Short and unique within a model: "model.vision_tower[-2]"."""
         return {"states": f"{self.path}[{self.layer}]", "last": f"{self.path}.last", "input": f"{self.path}.input"}[
             self.kind
         ]
+
+    def at(self, n: int) -> int:
+        """Place of this state among the n that a tower records."""
+        assert self.layer is not None, "recorded states are told apart by their layer"
+        return self.layer % n
 
 
 class Front(nn.Module):
@@ -79,7 +79,7 @@ class EditedOutput(Front):
                 found["last_hidden_state"] = self._edited(found.last_hidden_state, place)
             else:
                 states = list(found.hidden_states)
-                at = place.number % len(states)
+                at = place.at(len(states))
                 states[at] = self._edited(states[at], place)
                 found["hidden_states"] = tuple(states)
         return found
@@ -116,32 +116,35 @@ def view(model: nn.Module, places: Sequence[ReadPlace], edit: Edit, recorded: An
     by_path: dict[str, list[ReadPlace]] = {}
     for place in places:
         by_path.setdefault(place.path, []).append(place)
-    found = model
-    for path, own in by_path.items():
-        found = with_front(found, path, partial(_front, own, edit, recorded))
-    return found
-
-
-def _front(places: Sequence[ReadPlace], edit: Edit, recorded: Any, inner: nn.Module) -> Front:
-    """What stands before a module at its places."""
-    if places[0].kind == "input":
-        return EditedInput(inner, places[0], edit)
-    return EditedOutput(inner, places, edit, recorded)
+    through = model
+    for path, read in by_path.items():
+        if read[0].kind == "input":
+            through = with_front(through, path, partial(EditedInput, place=read[0], edit=edit))
+        else:
+            through = with_front(through, path, partial(EditedOutput, places=read, edit=edit, recorded=recorded))
+    return through
 
 
 def with_front(model: nn.Module, path: str, front: Callable[[nn.Module], Front]) -> nn.Module:
     """The same model with another module at `path`: those on the path are copied, all others shared."""
     install_recording(model, path)
-    top: Any = copy.copy(model)
-    node = top
+    top = node = copy.copy(model)
     *way, last = path.split(".")
     for name in way:
         node._modules = dict(node._modules)
-        node._modules[name] = copy.copy(node._modules[name])
-        node = node._modules[name]
+        part = copy.copy(part_of(node, name))
+        node._modules[name] = part
+        node = part
     node._modules = dict(node._modules)
-    node._modules[last] = front(node._modules[last])
+    node._modules[last] = front(part_of(node, last))
     return top
+
+
+def part_of(module: nn.Module, name: str) -> nn.Module:
+    """A module's part by its name."""
+    part = module._modules[name]
+    assert part is not None, f"{name} is empty in this model"
+    return part
 
 
 def install_recording(model: nn.Module, path: str) -> None:
@@ -150,10 +153,9 @@ def install_recording(model: nn.Module, path: str) -> None:
     Copies share their parts: installed through a copy, and later through the tower, every state would be recorded
     twice. Models that hold others do not record themselves.
     """
-    install: Any = recording()
-    node: Any = model
+    install, node = recording(), model
     for name in path.split(".")[:-1]:
-        node = node._modules[name]
+        node = part_of(node, name)
         if isinstance(node, Front) or install is None:
             return
         holds_others = any(hasattr(part, "config") for _, part in node.named_children())

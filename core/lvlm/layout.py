@@ -65,12 +65,10 @@ def records(path: Path, need: Sequence[str]) -> list[dict[str, Any]]:
     import pandas as pd
 
     try:
-        if path.suffix == ".tsv":
-            frame = pd.read_csv(path, sep="\t")
+        if path.suffix in (".csv", ".tsv"):
+            frame = pd.read_csv(path, sep="\t" if path.suffix == ".tsv" else ",")
         elif path.suffix in (".jsonl", ".json"):
             frame = pd.read_json(path, lines=path.suffix == ".jsonl")
-        elif path.suffix == ".csv":
-            frame = pd.read_csv(path)
         elif path.suffix == ".parquet":
             frame = pd.read_parquet(path)
         else:

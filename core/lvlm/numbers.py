@@ -149,11 +149,11 @@ def _words(evidence: AnswerEvidence, arm: str, labels: np.ndarray, groups: tuple
             "groups": {group: mean_of(x, (0.0, 1.0)).to_json() for group, x in zip(groups, own, strict=True)}
         }
         if len(groups) == 2:
-            if evidence.scenes is not None:
-                difference, p = _in_scenes(values[:, w], labels, evidence.scenes)
+            if evidence.scenes is None:
+                apart = welch(*own)
+                difference, p = apart.difference, apart.p
             else:
-                two = welch(*own)
-                difference, p = two.difference, two.p
+                difference, p = _in_scenes(values[:, w], labels, evidence.scenes)
             entry |= {"difference": difference.to_json(), "p": p}
             entry["published"] = welch(*raw).difference.to_json()
         found[word] = entry

@@ -106,8 +106,8 @@ class LvlmSpec:
         if not isinstance(value, Mapping):
             raise InputError("the spec is no object; expected keys such as schema, kind, gallery, attributes")
         if value.get("schema") != SCHEMA or value.get("kind") != KIND:
-            said = f"schema {value.get('schema')!r}, kind {value.get('kind')!r}"
-            raise InputError(f"the spec has {said}; an audit of answers has schema {SCHEMA}, kind {KIND!r}")
+            told = f"schema {value.get('schema')!r}, kind {value.get('kind')!r}"
+            raise InputError(f"the spec has {told}; an audit of answers has schema {SCHEMA}, kind {KIND!r}")
         known = {one.name for one in fields(cls)}
         if unknown := [str(key) for key in value if key not in (*known, "schema", "kind")]:
             raise InputError(f"the spec has unknown keys: {', '.join(unknown)}; known: {', '.join(sorted(known))}")

@@ -199,7 +199,8 @@ class LanguageTraining:
         losses, apart = self._losses(items, rows)
         weights = {"answer": 1.0, "early": cfg.early_weight, "looks": cfg.look_weight, "end": cfg.end_weight}
         self.optimiser.zero_grad(set_to_none=True)
-        sum((weights[name] * loss for name, loss in losses.items()), start=torch.zeros(())).backward()
+        nothing = torch.zeros((), device=losses["answer"].device)
+        sum((weights[name] * loss for name, loss in losses.items()), start=nothing).backward()
         torch.nn.utils.clip_grad_norm_(self._parameters, 1.0)
         self.optimiser.step()
         with torch.no_grad():
