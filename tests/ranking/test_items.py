@@ -9,6 +9,7 @@ import pytest
 
 from core.config import InputError
 from core.gallery.perturbed import PERTURBATIONS
+from core.metrics import RANKING_METRICS
 from core.prompts import OPEN, shipped_book
 from core.ranking import RankRequest
 from core.ranking.controls import ControlsResult
@@ -18,13 +19,15 @@ from core.ranking.items import Items, is_large, items_of
 from core.ranking.lists import measured
 from core.ranking.measures import list_numbers
 from core.ranking.performance import relevant_rows
-from core.ranking.ranked_lists import list_metrics
+from core.ranking.ranked_lists import _relevance, list_metrics
+from core.ranking.results import ArmResult
 from core.ranking.robustness import robustness
 from core.ranking.rows import Part, part_of
 from core.ranking.scenes import pair_of
 from core.ranking.steps import notes_of
 from core.retrieval import FlatIndex
 from core.scene import Scene
+from core.statistics import Estimate, wilson
 from core.verdicts import ALL_RETRIEVED, most_retrieved
 from tests.tiny import IMAGES, QUERY, D, N, TinyBackbone
 
@@ -87,6 +90,11 @@ def test_rows_of_a_large_gallery_that_stay_turn_or_are_lost() -> None:
     scores = found.index.scores(np.array([1.0, 0.0], dtype=np.float32))
     np.testing.assert_allclose(scores[:2], [1.0, 0.5], atol=1e-6)
     assert scores[2] == -np.inf
+
+
+def test_a_list_has_no_ties_where_none_are_said() -> None:
+    numbers, rows = list_numbers(np.array([0]), searched((2, 3)), draws=20), np.array([0])
+    assert ArmResult(("a",), rows, np.ones(1), ("a",), numbers, rows).to_json()["ties_at_k"] == 0
 
 
 def test_scoring_rates_are_there_where_every_row_has_a_score(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -192,3 +200,26 @@ def test_why_no_picture_is_changed(monkeypatch: pytest.MonkeyPatch, why: str | N
     (note,) = (note for note in found.notes if note.startswith("pictures are left out: "))
     assert not found.prompts[0].of_kind("picture") and found.picture_cosine is None
     assert re.search(said, note.removeprefix("pictures are left out: "))
+
+
+def test_a_list_of_relevant_people_has_the_rates_of_a_literal_count() -> None:
+    """Of 4 ranked rows 2 are cooks, 1 is not and of 1 nobody knows; the gallery has 5 cooks."""
+    gallery = pd.DataFrame({"gender": ["a"] * 5 + ["b"] * 3, "job": ["cook"] * 5 + ["pilot", None, "pilot"]})
+    ranked = pd.DataFrame({"gender": ["a", "b", "b", "a"], "job": ["cook", "pilot", None, "cook"]})
+    given, whole = _relevance(ranked, gallery, 4, ("job", "cook"))
+    assert (given.tolist(), whole) == ([0, 1, -1, 0], 5)
+    said = list_metrics(ranked, gallery, 4, attributes=["gender"], relevant=("job", "cook"))["attributes"]["gender"]
+    lo, hi = (float(end) for end in wilson(2, 3))
+    for name, share, n in (("precision_at_k", 1.0, 3), ("recall_at_k", 3 / 5, 5)):
+        assert (said[name]["estimate"], said[name]["n"]) == (pytest.approx(2 / 3 * share), n)
+        assert (said[name]["lo"], said[name]["hi"]) == pytest.approx((lo * share, hi * share))
+
+
+def test_a_papers_definition_is_of_the_list_against_the_target() -> None:
+    gallery = pd.DataFrame({"gender": ["a"] * 6 + ["b"] * 6})
+    ranked = pd.DataFrame({"gender": ["a", "a", "b", "a"]})
+    target = {"a": 0.6, "b": 0.4}
+    said = list_metrics(ranked, gallery, 4, target=target, mode="berg")["attributes"]["gender"]
+    top, even = np.array([0, 0, 1, 0]), np.array([0.6, 0.4])
+    for name in ("max_skew", "min_skew", "ndkl", "kl"):
+        assert said[name] == Estimate(float(RANKING_METRICS.get(name)()(top, even, "berg")), n=4).to_json()
