@@ -19,7 +19,7 @@ from contextlib import suppress
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, SourceFileLoader
 from importlib.util import spec_from_file_location
-from itertools import accumulate
+from itertools import accumulate, zip_longest
 from pathlib import Path
 from types import CodeType, FunctionType
 from typing import Any
@@ -96,7 +96,7 @@ class Collected:
             if not exchanged(fault, functions.get(str(file_of(fault.module)), [])):
                 return NEEDS_IMPORT
             tests = choose(fault, self.reached)
-            for test, after in zip(tests, [*tests[1:], None], strict=True):
+            for test, after in zip_longest(tests, tests[1:]):
                 limit(PATIENCE + 3 * self.reached.seconds[test])
                 following = items[after] if after else None
                 session.config.hook.pytest_runtest_protocol(item=items[test], nextitem=following)

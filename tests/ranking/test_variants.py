@@ -42,6 +42,13 @@ def test_directions() -> None:
     assert replace(found, lean=replace(found.lean, groups=(still, *found.lean.groups[1:]))).direction(0) == 0
 
 
+@pytest.mark.parametrize(("departure", "side"), [(0.5, 1), (-0.5, -1)])
+def test_a_direction_is_the_sign_of_a_departure_however_small(departure: float, side: int) -> None:
+    found = variant(MEN)
+    group = replace(found.lean.groups[0], departure=departure)
+    assert replace(found, lean=replace(found.lean, groups=(group, *found.lean.groups[1:]))).direction(0) == side
+
+
 def test_the_followed_group_leads_or_departs_most_of_the_large_ones() -> None:
     assert prompt(variant(WOMEN)).group == 1 and prompt(variant(MEN)).group_name == "Male"
     assert prompt(variant(EVEN)).group == 0
@@ -130,6 +137,14 @@ def test_lengths(k: int, n: int, lengths: list[int]) -> None:
 def test_what_was_left_out_is_summed() -> None:
     assert _summed({"a": [], "b": []}) == []
     assert _summed({"a": ["x"], "b": ["y", "z"]}) == ["3 paraphrases are left out, the first: x"]
+
+
+def test_what_an_edit_does_to_the_unchanged_pictures_is_told_only_where_it_is_something_else() -> None:
+    away, plain = variant(MEN, moved=0.2), variant(MEN, "picture", moved=0.2)
+    words = " ".join(prompt(away, plain, plain=plain).sentences())
+    assert "does the same in 1 of 1 variants." in words and "something else already" not in words
+    assert "The edit" not in " ".join(prompt(away, variant(MEN)).sentences())
+    assert prompt(variant(MEN, moved=0.0), away).change_flips(away) is False
 
 
 def test_a_variant_of_lists() -> None:
