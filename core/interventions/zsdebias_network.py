@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -107,11 +107,18 @@ def alignment(K: "torch.Tensor", L: "torch.Tensor") -> "torch.Tensor":
     return (K * L).sum() / (((K * K).sum() + 1e-8).sqrt() * ((L * L).sum() + 1e-8).sqrt())
 
 
+class Code(NamedTuple):
+    """What the encoder makes of a batch, (n, d) each."""
+
+    mean: "torch.Tensor"
+    logvar: "torch.Tensor"
+    z: "torch.Tensor"
+    """mean + eps e^(logvar / 2)."""
+
+
 def terms(
     x: "torch.Tensor",
-    mean: "torch.Tensor",
-    logvar: "torch.Tensor",
-    z: "torch.Tensor",
+    code: Code,
     ensemble: "torch.Tensor",
     order: "torch.Tensor",
     decode: Callable[["torch.Tensor"], "torch.Tensor"],
@@ -127,6 +134,7 @@ def terms(
     """
     import torch
 
+    mean, logvar, z = code
     half = z.shape[1] // 2
     kept, group = z[:, :half], z[:, half:]
 
@@ -211,7 +219,7 @@ def train(
         def decode(code: torch.Tensor) -> torch.Tensor:
             return torch.tanh(run("decoder", code, dropping))
 
-        return total(terms(x, mean, logvar, z, ensemble, order, decode, swapped), kl)
+        return total(terms(x, Code(mean, logvar, z), ensemble, order, decode, swapped), kl)
 
     best, left, least = {k: v.detach().clone() for k, v in weights.items()}, PATIENCE, np.inf
     for epoch in range(1, epochs + 1):

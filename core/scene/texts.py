@@ -30,8 +30,8 @@ def text_embeddings(
     if model is not None:
         try:
             unsure = same_model(gallery, model)
-        except InputError:
-            refusal = no_text_encoder(gallery, f"the model at hand, {model.name}, is another one")
+        except InputError as error:
+            refusal = no_text_encoder(gallery, str(error))
         else:
             key = ("texts", model.weights_digest, digest_of([list(texts), *attaches]))
             embedded = scene.bench.remember(key, lambda: model.encode_texts(list(texts), attaches))
@@ -54,8 +54,8 @@ def why_not_embedded(scene: Scene, texts: Sequence[str], attaches: tuple[Attach,
         try:
             same_model(gallery, scene.model)
             return None
-        except InputError:
-            refusal = no_text_encoder(gallery, f"the model at hand, {scene.model.name}, is another one")
+        except InputError as error:
+            refusal = no_text_encoder(gallery, str(error))
     strange = [text for text in texts if gallery.prompt_embedding(text) is None]
     if attaches == ("pooled",) and not strange:
         return None

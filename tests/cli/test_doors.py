@@ -465,7 +465,7 @@ def test_without_a_text_encoder_the_three_ways_out_are_named(door: Door, tmp_pat
     door.opens("import", "--embeddings", small, "--table", labels, "--model-name", "default")
     given[2] = f"{tmp_path}/gallery-{door.made}"
     assert main(given) == 2
-    assert "is another one" in (line := door.capsys.readouterr().err) and "--query-embedding" in line
+    assert "the text model" in (line := door.capsys.readouterr().err) and "--query-embedding" in line
 
 
 def test_a_folder_without_weights_is_one_line(door: Door, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from core.interventions import INTERVENTIONS, Material
 from core.interventions.zsdebias import Drawn, field
 from core.interventions.zsdebias_network import (
     PARTS,
+    Code,
     Network,
     alignment,
     ensembles,
@@ -58,8 +59,8 @@ def losses():
     close(ensemble, data["ensemble"], 1e-12)
     z = mean + data["eps"] * np.exp(logvar / 2)
     close(z, data["z"], 1e-12)
-    given = [torch.as_tensor(a) for a in (data["image"], mean, logvar, z, ensemble, data["perm"])]
-    return data, lambda swapped: terms(*given, decode, swapped)
+    x, *code, ensemble, order = map(torch.as_tensor, (data["image"], mean, logvar, z, ensemble, data["perm"]))
+    return data, lambda swapped: terms(x, Code(*code), ensemble, order, decode, swapped)
 
 
 def test_losses_as_recorded(losses):
