@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 FLOORS = [
     {"config"},
-    {"reading"},
+    {"reading", "writing"},
     {"registry", "store", "readout", "cluster", "verdicts", "memo", "units", "tables"},
     {"datasets", "backbones", "saes", "metrics", "prompts", "statistics", "retrieval", "projection", "figures"},
     {"gallery", "labelling"},

@@ -13,6 +13,7 @@ from core.config import InputError
 from core.figures import Picture, Series, draw_svg
 from core.statistics import Estimate
 from core.store import atomic_file, plain, read_json, write_json
+from core.writing import frame_text
 
 RESULT = "benchmark.json"
 
@@ -75,7 +76,7 @@ class BenchmarkResult:
     def write(self, out: Path) -> None:
         """`benchmark.csv`, `benchmark.tex`, `trade-off.svg` and, last, `benchmark.json` in a folder."""
         with atomic_file(out / "benchmark.csv") as path:
-            self.table().to_csv(path, index=False)
+            path.write_text(frame_text(self.table()), encoding="utf-8")
         with atomic_file(out / "benchmark.tex") as path:
             path.write_text(self.latex(), encoding="utf-8")
         draw_svg(self.trade_off(), out / "trade-off.svg")

@@ -14,6 +14,7 @@ from core.cli.study_verb import prompt_list, query_list
 from core.config import HALVES, InputError, one_of
 from core.gallery import parse_where
 from core.store import atomic_file
+from core.writing import frame_text
 
 Names = Annotated[list[str], typer.Option("--gallery", help="Gallery, repeatable: one a backbone.")]
 Protocols = Annotated[str, typer.Option("--protocol", help="sem, debiaslens or default.")]
@@ -85,7 +86,7 @@ def benchmark(
     )
     if pairs:
         with atomic_file(out / "published.csv") as path:
-            beside_table(pairs).to_csv(path, index=False)
+            path.write_text(frame_text(beside_table(pairs)), encoding="utf-8")
     document = result.to_json() | {"published": beside_table(pairs).to_dict("records")}
     emit(document, as_json, lambda: _lines(result, pairs, table is not None, out))
 

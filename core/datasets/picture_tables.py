@@ -1,6 +1,5 @@
 """Parquet files that hold pictures beside their labels, as the Hugging Face hub stores data sets."""
 
-import json
 import threading
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import pyarrow.parquet as pq
 from core.config import InputError
 from core.datasets.base import DATASETS, NOT_STATED, DataSet, ItemTable, official_halves
 from core.datasets.images import ReadImage, read_image
+from core.reading import parse_json
 from core.tables import RESERVED, LeftOut, clean_labels, mark_note
 from core.tables.columnar import arrow_grid
 
@@ -120,7 +120,7 @@ class _PictureFile:
     def _class_names(self) -> dict[str, list[str]]:
         """Names of the classes of a column of numbers, where the hub's features say them."""
         try:
-            said = json.loads((self._schema.metadata or {}).get(b"huggingface", b"{}"))
+            said = parse_json((self._schema.metadata or {}).get(b"huggingface", b"{}"), str(self.path))
             features = said["info"]["features"]
             return {
                 name: list(one["names"]) for name, one in features.items() if isinstance(one, dict) and "names" in one

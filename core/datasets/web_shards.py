@@ -1,6 +1,5 @@
 """Pictures in tar files, as webdataset and img2dataset write them: what belongs together has one name."""
 
-import json
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +11,7 @@ from core.config import InputError
 from core.datasets.base import DATASETS, NOT_STATED, DataSet, ItemTable
 from core.datasets.images import SUFFIXES, ReadImage, read_image
 from core.datasets.picture_files import NOT_READ
+from core.reading import parse_json
 from core.tables import LeftOut, clean_labels, clean_text, mark_note
 
 TEXTS = (".txt", ".caption", ".text")
@@ -129,7 +129,7 @@ def _value(opened: Any, member: Any, ending: str, tar: Path, left_out: list[Left
             return {"caption": text.strip() or None}
         if ending in NUMBERS:
             return {"label": text.strip() or None}
-        said = json.loads(text)
+        said = parse_json(text, where)
     except (UnicodeDecodeError, ValueError, RecursionError):
         left_out.append(LeftOut(where, "neither UTF-8 text nor JSON"))
         return {}

@@ -1,7 +1,6 @@
 """Labels as JSON and CSV, out and in again: every event with everything that it says."""
 
 import csv
-import io
 import json
 from collections.abc import Sequence
 from contextlib import suppress
@@ -14,13 +13,12 @@ from core.reading import parse_json as parse_as_json
 from core.store import atomic_file, read_json
 from core.tables.delimited import decoded, read_delimited
 from core.tables.read import named
+from core.writing import csv_text, unguarded
 
 COLUMNS = (
     *("schema", "id", "at", "rater", "kind", "neuron", "type", "attribute", "text", "confidence", "confound"),
     *("sae", "gallery", "about", "score", "source", "app"),
 )
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""First letters that spreadsheets take for a formula; such a text is written behind an apostrophe."""
 
 
 def document(events: Sequence[LabelEvent]) -> dict[str, Any]:
@@ -29,16 +27,12 @@ def document(events: Sequence[LabelEvent]) -> dict[str, Any]:
 
 def to_csv(events: Sequence[LabelEvent]) -> str:
     """One line an event; a spreadsheet never runs what somebody typed."""
-    written = io.StringIO()
-    table = csv.DictWriter(written, COLUMNS, lineterminator="\n")
-    table.writeheader()
+    rows = []
     for entry in events:
         row = entry.to_json()
-        row["score"] = "" if row["score"] is None else json.dumps(row["score"], sort_keys=True)
-        for name in ("rater", "text", "source"):
-            row[name] = f"'{row[name]}" if row[name].startswith((*FORMULA, "'")) else row[name]
-        table.writerow({name: "" if row[name] is None else row[name] for name in COLUMNS})
-    return written.getvalue()
+        row["score"] = None if row["score"] is None else json.dumps(row["score"], sort_keys=True)
+        rows.append({name: row[name] for name in COLUMNS})
+    return csv_text(COLUMNS, rows)
 
 
 def write_events(events: Sequence[LabelEvent], path: Path) -> None:
@@ -86,9 +80,10 @@ def parse_csv(text: str, name: str) -> list[LabelEvent]:
 
 def _from_cells(row: dict[str, Any]) -> dict[str, Any]:
     """A line's cells as an event's values; empty cells are left out."""
-    value = {key: cell for key, cell in row.items() if key is not None and cell not in (None, "")}
-    for name in ("rater", "text", "source"):
-        value[name] = str(value.get(name, "")).removeprefix("'")
+    value: dict[str, Any] = {
+        key: unguarded(str(cell)) for key, cell in row.items() if key is not None and cell not in (None, "")
+    }
+    value |= {name: value.get(name, "") for name in ("rater", "text", "source")}
     for name, read in (("schema", int), ("neuron", int), ("confidence", float), ("score", _score)):
         if name in value:
             with suppress(ValueError):  # refused by name when the event is made

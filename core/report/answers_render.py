@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import base64
-import csv
-import io
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -13,6 +11,7 @@ from markupsafe import Markup
 from core.report import words
 from core.report.charts import answers as charts
 from core.report.render import _environment
+from core.writing import csv_text
 
 Document = Mapping[str, Any]
 COLUMNS = ("attribute", "arm", "word", "group", "metric", "n", "estimate", "lo", "hi", "p", "p_adj", "method", "reason")
@@ -43,12 +42,7 @@ def card(document: Document) -> str:
 
 def findings_csv(document: Document) -> str:
     """Every number as a line of its own."""
-    written = io.StringIO()
-    table = csv.DictWriter(written, COLUMNS, lineterminator="\n", restval="")
-    table.writeheader()
-    for line in _lines(document):
-        table.writerow(line)
-    return written.getvalue()
+    return csv_text(COLUMNS, _lines(document))
 
 
 def shown_pictures(document: Document) -> list[str]:

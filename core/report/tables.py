@@ -4,13 +4,12 @@ Names are those of report.json: `share`, `ratio`, `points`, `difference`, `compo
 metrics of a list; `lean` and `effect` are the findings.
 """
 
-import csv
-import io
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from core.metrics import headline_metrics
 from core.report.words import NO_TARGET, arms_of, edited, target_name
+from core.writing import csv_text
 
 COLUMNS = (
     *("attribute", "kind", "prompt", "arm", "group", "metric", "k", "target", "n", "estimate", "lo", "hi"),
@@ -41,12 +40,7 @@ Document = Mapping[str, Any]
 
 def findings_csv(document: Document) -> str:
     """The tidy table."""
-    written = io.StringIO()
-    table = csv.DictWriter(written, COLUMNS, lineterminator="\n", restval="")
-    table.writeheader()
-    for line in lines(document):
-        table.writerow(line)
-    return written.getvalue()
+    return csv_text(COLUMNS, lines(document))
 
 
 def lines(document: Document) -> Iterator[Line]:

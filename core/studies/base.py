@@ -19,6 +19,7 @@ from core.saes.frozen import FrozenFile
 from core.scene import Scene
 from core.statistics import DRAWS
 from core.store import atomic_folder, plain, write_json
+from core.writing import frame_text
 from core.zeroshot import PromptSet
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ class StudyResult:
     def write(self, name: str, out: Path, replace: bool = False) -> None:
         """`NAME.csv`, `NAME.svg` and `NAME.json` in a folder that appears whole."""
         with atomic_folder(out, replace) as folder:
-            self.table.to_csv(folder / f"{name}.csv", index=False)
+            (folder / f"{name}.csv").write_text(frame_text(self.table), encoding="utf-8")
             draw_svg(self.picture, folder / f"{name}.svg")
             write_json(folder / f"{name}.json", plain(self.to_json()))
 

@@ -18,12 +18,16 @@ ARRAYS = [f"{form}_{part}" for form in ("csr", "csc") for part in ("indptr", "in
 
 @pytest.fixture
 def stored(tmp_path: Path) -> tuple[Path, sparse.csr_matrix]:
-    rng = np.random.default_rng(0)
-    codes = sparse.random(N, F, 0.1, format="csr", dtype=np.float32, rng=rng)
-    codes[7] = 0  # an item on which nothing fires
-    codes.eliminate_zeros()
-    write_codes(tmp_path, SAE, [codes[:25], codes[25:]], (N, F))
-    return tmp_path, codes
+    return tmp_path, written(tmp_path)
+
+
+def written(gallery: Path) -> sparse.csr_matrix:
+    """Codes in a gallery's folder."""
+    dense = sparse.random(N, F, 0.1, dtype=np.float32, rng=np.random.default_rng(0)).toarray()
+    dense[7] = 0  # an item on which nothing fires
+    codes = sparse.csr_matrix(dense)
+    write_codes(gallery, SAE, [codes[:25], codes[25:]], (N, F))
+    return codes
 
 
 def damaged(path: Path, draw: random.Random) -> None:

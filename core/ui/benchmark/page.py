@@ -19,6 +19,7 @@ from core.ui.session import cache, jobs
 from core.ui.session.choices import Choice
 from core.ui.session.scene import chosen_scene, only_known_prompts
 from core.ui.session.state import AppState, get_state
+from core.writing import frame_text
 
 if TYPE_CHECKING:
     from core.benchmark import BenchmarkResult, Cell, Column, World
@@ -309,7 +310,7 @@ def _published(result: "BenchmarkResult", gallery: Gallery) -> None:
 def _downloads(result: "BenchmarkResult", protocol: str) -> None:
     """The table in three formats."""
     files = {
-        "CSV": (result.table().to_csv(index=False), "text/csv", "csv"),
+        "CSV": (frame_text(result.table()), "text/csv", "csv"),
         "LaTeX": (result.latex(), "text/x-tex", "tex"),
         "JSON": (json.dumps(plain(result.to_json()), indent=2), "application/json", "json"),
     }

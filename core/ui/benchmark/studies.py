@@ -15,6 +15,7 @@ from core.ui.session import jobs
 from core.ui.session.choices import Choice
 from core.ui.session.scene import chosen_scene, only_known_prompts
 from core.ui.session.state import AppState
+from core.writing import frame_text
 
 if TYPE_CHECKING:
     from core.studies import StudyRequest, StudyResult
@@ -92,7 +93,7 @@ def _show(name: str, result: "StudyResult") -> None:
         st.caption("  \n".join(f":material/info: {note}" for note in result.notes))
     st.dataframe(result.table, hide_index=True)
     files: dict[str, tuple[str | bytes, str, str]] = {
-        "CSV": (result.table.to_csv(index=False), "text/csv", "csv"),
+        "CSV": (frame_text(result.table), "text/csv", "csv"),
         "SVG": (_svg(result), "image/svg+xml", "svg"),
         "JSON": (json.dumps(plain(result.to_json()), indent=2), "application/json", "json"),
     }

@@ -1,8 +1,7 @@
 """The Numbers view of Compare: lean, distance, metrics, impact ratios and intersections, each with what it rests on."""
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import streamlit as st
@@ -19,6 +18,7 @@ from core.ui.session import results
 from core.ui.session.choices import Choice
 from core.ui.session.state import AppState
 from core.verdicts import added_up, p_text, points, target_name
+from core.writing import csv_text
 
 COLUMNS = (
     *("arm", "prompt", "attribute", "group", "metric", "k", "target"),
@@ -270,9 +270,7 @@ def grid(
 
 def tidy(ranked: RankResult) -> str:
     """Every number of the page as a table: one estimate a line, with what it depends on."""
-    written = io.StringIO()
-    table = csv.writer(written)
-    table.writerow(COLUMNS)
+    rows: list[list[Any]] = []
     request = ranked.request
     for arm, given in (("before", ranked.before), ("after", ranked.after), ("difference", ranked.difference)):
         if given is None:
@@ -294,9 +292,9 @@ def tidy(ranked: RankResult) -> str:
             null = (e.null.lo, e.null.hi) if e.null else ("", "")
             known = [request.query, request.attribute, group, metric, request.k, request.target]
             cells = ["" if v is None else v for v in (e.n, e.estimate, e.lo, e.hi)]
-            table.writerow([arm, *known, *cells, *null, e.reason or "", "" if p is None else p])
+            rows.append([arm, *known, *cells, *null, e.reason or "", "" if p is None else p])
     if ranked.reason is not None:
         known = [request.query, request.attribute, "", "", request.k, request.target]
         for arm in ("after", "difference"):
-            table.writerow([arm, *known, *[""] * 6, ranked.reason, ""])
-    return written.getvalue()
+            rows.append([arm, *known, *[""] * 6, ranked.reason, ""])
+    return csv_text(COLUMNS, rows)

@@ -12,6 +12,7 @@ from core.ui.session import cache, results
 from core.ui.session.choices import Choice
 from core.ui.session.jobs import progress
 from core.ui.session.state import get_state
+from core.writing import frame_text
 
 ASKED: Choice[str | None] = Choice("robustness-asked", None)
 """Digest of the question that was asked otherwise."""
@@ -49,7 +50,7 @@ def view(question: results.Asked) -> None:
         st.dataframe(table, hide_index=True)
         st.download_button(
             "Download as CSV",
-            table.to_csv(index=False),
+            frame_text(table),
             "robustness.csv",
             "text/csv",
             icon=":material/download:",

@@ -1,10 +1,9 @@
 """The sweep of Compare: how a group's share would move along the strength, along alpha or along k, all at once."""
 
-import csv
-import io
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import groupby
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -24,6 +23,7 @@ from core.ui.session.choices import Choice
 from core.ui.session.jobs import progress
 from core.ui.session.state import get_state
 from core.verdicts import lean_phrase, p_text, target_name
+from core.writing import csv_text
 
 OVERS: dict[Over, str] = {"strength": "Strength", "alpha": "Alpha", "k": "k"}
 MEANING = {
@@ -330,9 +330,7 @@ def _value(e: Estimate) -> str:
 
 def tidy(swept: Sweep) -> str:
     """Every number of the figure as a table, one estimate a line."""
-    written = io.StringIO()
-    table = csv.writer(written)
-    table.writerow(COLUMNS)
+    rows: list[list[Any]] = []
     for point in swept.points:
         arms = (("before", point.before, point.lean_before), ("after", point.after, point.lean_after))
         for arm, metric, lean in arms:
@@ -345,5 +343,5 @@ def tidy(swept: Sweep) -> str:
                 cells = [e.n, e.estimate, e.lo, e.hi, *null, lean.p]
                 cells = ["" if c is None else c for c in cells]
                 cosine = point.cosine if arm == "after" else 1.0
-                table.writerow([swept.over, point.value, arm, group, name, *cells, leads, cosine])
-    return written.getvalue()
+                rows.append([swept.over, point.value, arm, group, name, *cells, leads, cosine])
+    return csv_text(COLUMNS, rows)

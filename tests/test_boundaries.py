@@ -1,0 +1,45 @@
+"""One place for each boundary: JSON, NumPy's files and CSV pass through it and through no other."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from core.writing import csv_text, guarded, unguarded
+
+ROOT = Path(__file__).resolve().parent.parent
+OWN = {
+    ("json", "load"): set(),
+    ("json", "loads"): {"core/reading.py", "core/tables/columnar.py", "core/datasets/target_tables.py"},
+    ("csv", "writer"): {"core/writing.py"},
+    ("csv", "DictWriter"): set(),
+    ("np", "memmap"): {"core/store.py"},
+}
+"""Calls, and the only modules in which they stand; tables and targets name the line or the group in their words."""
+NOWHERE = ("to_csv", "open_memmap")
+
+
+def called(path: Path) -> set[tuple[str, str]]:
+    """(what stands before the dot, name) of every call of an attribute."""
+    nodes = ast.walk(ast.parse(path.read_text(), str(path)))
+    calls = [node.func for node in nodes if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)]
+    return {(call.value.id if isinstance(call.value, ast.Name) else "", call.attr) for call in calls}
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "core").rglob("*.py")), ids=lambda p: p.relative_to(ROOT).as_posix())
+def test_each_boundary_has_one_place(path: Path) -> None:
+    here = path.relative_to(ROOT).as_posix()
+    for owner, name in called(path):
+        assert (owner, name) not in OWN or here in OWN[owner, name], f"{here} calls {owner}.{name}"
+        assert name not in NOWHERE, f"{here} calls {name}"
+
+
+def test_no_cell_is_a_formula_and_every_text_comes_back() -> None:
+    texts = ["=1+1", "+x", "-x", "@SUM(A1)", "\t=1", "'quoted", "plain", "-2", "+2.5e-3", "-1+1", "", "''", "'=1"]
+    for text in texts:
+        assert unguarded(str(guarded(text))) == text
+        assert not guarded(text).startswith(("=", "@", "\t", "\r")) and guarded(text)[:2] not in ("+x", "-x", "-1+")
+    assert guarded(-2.5) == -2.5 and guarded(None) == "" and guarded("-1+1") == "'-1+1"
+    assert csv_text(["=a", "b"], [{"b": "=x"}, [1, None]]) == "'=a,b\n,'=x\n1,\n"
+    with pytest.raises(ValueError, match="no column 'c'"):
+        csv_text(["a"], [{"c": 1}])
