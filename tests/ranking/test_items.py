@@ -7,17 +7,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from core.config import InputError
+from core.config import Edit, InputError
 from core.gallery.perturbed import PERTURBATIONS
-from core.metrics import RANKING_METRICS
+from core.metrics import RANKING_METRICS, OtherMetric
 from core.prompts import OPEN, shipped_book
 from core.ranking import RankRequest
 from core.ranking.controls import ControlsResult
 from core.ranking.edited_rows import large_items
 from core.ranking.fitting import Fitter
-from core.ranking.items import Items, is_large, items_of
+from core.ranking.items import Items, is_large, items_of, refuse_infinite
 from core.ranking.lists import measured
-from core.ranking.measures import list_numbers
+from core.ranking.measures import _through, list_numbers
 from core.ranking.performance import relevant_rows
 from core.ranking.ranked_lists import _relevance, list_metrics
 from core.ranking.results import ArmResult
@@ -223,3 +223,18 @@ def test_a_papers_definition_is_of_the_list_against_the_target() -> None:
     top, even = np.array([0, 0, 1, 0]), np.array([0.6, 0.4])
     for name in ("max_skew", "min_skew", "ndkl", "kl"):
         assert said[name] == Estimate(float(RANKING_METRICS.get(name)()(top, even, "berg")), n=4).to_json()
+
+
+def test_a_metric_that_follows_from_another_has_its_interval() -> None:
+    turned = OtherMetric(RANKING_METRICS.get("max_skew")(), lambda value: 1 - value)
+    assert _through(turned, Estimate(0.25, 0.125, 0.5, 9)) == Estimate(0.75, 0.5, 0.875, 9)
+    assert _through(turned, Estimate(0.25, n=9)) == Estimate(0.75, n=9)
+    missing = Estimate.missing("why")
+    assert _through(turned, missing) is missing
+
+
+def test_embeddings_that_are_not_finite_are_refused() -> None:
+    refuse_infinite(np.ones((2, 3)), Edit((1,)))
+    for value in (np.inf, np.nan):
+        with pytest.raises(InputError, match=r"the edit \(gamma 2\) gives embeddings that are not finite"):
+            refuse_infinite(np.array([[1.0, value], [1.0, 1.0]]), Edit((1,), gamma=2.0))
