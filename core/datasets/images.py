@@ -33,6 +33,7 @@ SUFFIXES = frozenset(suffix for suffix, name in Image.registered_extensions().it
 
 # read_image refuses large pictures itself, with a message; Pillow's own warning would be a second line beside it.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+warnings.filterwarnings("ignore", "Corrupt EXIF data", UserWarning)
 
 
 @dataclass(frozen=True)

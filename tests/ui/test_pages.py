@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import scipy.sparse as sparse
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
@@ -155,11 +156,12 @@ def flip_one_embedding(folder: Path) -> None:
 def flip_one_activation(folder: Path) -> None:
     """Change one number of a gallery's codes on disk and bring its description up to date."""
     (codes,) = (folder / "codes").iterdir()
-    values = np.load(codes / "csr_data.npy")
-    values[0] += 1000
-    np.save(codes / "csr_data.npy", values)
+    parts = [np.load(codes / f"csr_{name}.npy") for name in ("data", "indices", "indptr")]
+    parts[0][0] += 1000
+    np.save(codes / "csr_data.npy", parts[0])
+    np.save(codes / "csc_data.npy", sparse.csr_matrix(tuple(parts)).tocsc().data)
     about = json.loads((codes / "codes.json").read_text())
-    about["files"]["csr_data.npy"] = file_digest(codes / "csr_data.npy")
+    about["files"] |= {name: file_digest(codes / name) for name in ("csr_data.npy", "csc_data.npy")}
     (codes / "codes.json").write_text(json.dumps(about))
 
 

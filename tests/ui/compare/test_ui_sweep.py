@@ -42,8 +42,7 @@ def test_the_curve_goes_through_the_page_s_own_numbers(world: dict[str, str]) ->
     question = results.asked(switched(world, 0.25), "gender")
     shown = page("compare", switched(world, 0.25))
     assert shown.session_state[KEY].edits["image"].strength == 0.25
-    request, bench = question.request, results.bench(question)
-    found = sweep.sweep(question.gallery, request, "strength", [0.25, 1.0], question.model, question.saes, bench)
+    found = sweep.sweep(question.scene, question.request, "strength", [0.25, 1.0])
     own = results.ranking(question)
     assert found.points[0].after == own.after.metrics["max_skew"]
     assert found.points[0].before == own.before.metrics["max_skew"]

@@ -49,7 +49,7 @@ def test_the_page_asks_first_and_then_shows_the_files(world: dict[str, str]) -> 
     assert len(test.get("download_button")) == 6
     next(button for button in test.button if button.label == "Verify").click()
     test.run()
-    assert "All equal" in words(test), [w.value for w in test.warning] + [e.value for e in test.error]
+    assert "computed again" in words(test), [w.value for w in test.warning] + [e.value for e in test.error]
 
 
 def test_a_repeated_prompt_is_one_calm_line(world: dict[str, str]) -> None:
