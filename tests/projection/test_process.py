@@ -84,3 +84,13 @@ def test_too_many_points_are_one_line(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr("core.projection.process.MOST", 10)
     with pytest.raises(InputError, match="at most 10"):
         projection.start(tmp_path / "m", clusters())
+
+
+def test_a_map_of_few_points_has_no_trustworthiness(tmp_path: Path) -> None:
+    """Fewer than two neighbourhoods of points: not computed, which is not 0."""
+    projection.start(tmp_path / "few", np.random.default_rng(0).normal(size=(17, 8)))
+    until = time.monotonic() + 120
+    while (few := read_map(tmp_path / "few")) is None and time.monotonic() < until:
+        time.sleep(0.2)
+    assert few is not None and few.trustworthiness is None
+    assert '"trustworthiness": null' in (tmp_path / "few" / "map.json").read_text()
