@@ -29,6 +29,7 @@ FLOORS = [
 ]
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 ONE_MODULE = {
+    "cryptography": "core/report/signing.py",
     "fairlearn": "core/zeroshot/parity.py",
     "faiss": "core/retrieval/nearest.py",
     "matplotlib": "core/figures.py",

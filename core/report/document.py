@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from core.audit.frozen import Frozen
 from core.audit.run import AuditResult
 from core.config import InputError
 from core.gallery import Gallery
@@ -29,9 +30,22 @@ class ReportOptions:
     """Embed pictures of the retrieved items, where the gallery's licence note allows it."""
     removed: Mapping[str, str] = field(default_factory=dict)
     """Finding's id -> the reason why it is not shown; the removal itself is."""
+    frozen: Frozen | None = None
+    """When the spec was fixed, and by which digest; None: it was not."""
 
     def to_json(self) -> dict[str, Any]:
-        return {"auditor": self.auditor, "thumbnails": self.thumbnails, "removed": dict(self.removed)}
+        frozen = self.frozen.to_json() if self.frozen is not None else None
+        return {
+            "auditor": self.auditor,
+            "thumbnails": self.thumbnails,
+            "removed": dict(self.removed),
+            "frozen": frozen,
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> "ReportOptions":
+        frozen = Frozen(**value["frozen"]) if value["frozen"] else None
+        return cls(value["auditor"], value["thumbnails"], value["removed"], frozen)
 
 
 def licence_allows(licence: str | None) -> bool:

@@ -85,7 +85,7 @@ def compare_digests(folder: Path, manifest: Mapping[str, Any], places: Places) -
     wrong = []
     if (folder / MANIFEST).read_bytes() != canonical(sealed(manifest)).encode():
         wrong.append(f"{MANIFEST}: was changed after it was written")
-    wrong += _differences(folder, manifest["files"], ())
+    wrong += changed_files(folder, manifest)
     used = {entry["digest"] for entry in manifest["saes"]} if "kind" not in manifest else set()
     for kind, by_digest in (("galleries", places.galleries), ("saes", places.saes)):
         for entry in manifest[kind]:
@@ -98,6 +98,11 @@ def compare_digests(folder: Path, manifest: Mapping[str, Any], places: Places) -
                 own += unlike_its_bytes(place, entry, used)
             wrong += [f"{what}, {line}" for line in own]
     return wrong
+
+
+def changed_files(folder: Path, manifest: Mapping[str, Any]) -> list[str]:
+    """One line for every file of the report's own that is not what its manifest says."""
+    return [*_differences(folder, manifest["files"], ())]
 
 
 def _differences(place: Path, files: Mapping[str, str], spare: Sequence[str]) -> Iterator[str]:

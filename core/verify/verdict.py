@@ -35,11 +35,12 @@ from core.verify.closed import (
     strange_manifest,
     unlike_the_document,
 )
-from core.verify.digests import Places, compare_digests, find_places, read_manifest
+from core.verify.digests import Places, changed_files, compare_digests, find_places, read_manifest
 from core.verify.own.findings import findings_list
 from core.verify.own.numbers import attribute_document
 from core.verify.own.searched import searched_rows
 from core.verify.rankings import Rankings, wrong_codes
+from core.verify.signature import check_signature
 from core.verify.texts import Prompts, check_prompts
 
 if TYPE_CHECKING:
@@ -113,6 +114,7 @@ def verify(
     progress: Progress | None = None,
     model: str | None = None,
     encode: bool = True,
+    public: Path | None = None,
 ) -> Verdict:
     """Compare every digest, then compute every number again from the embeddings up.
 
@@ -127,6 +129,10 @@ def verify(
     galleries, saes : where the report's galleries and SAEs are on this machine; shipped ones are found by name.
     model : the text encoder, where it neither ships nor lies in the folder that the gallery names.
     encode : False: the report's prompt embeddings are taken as they are.
+    public : the public half of the key that should have signed the report. What is not what that key signed is told in
+        one line a file, and nothing more of it is looked at.
+
+    Many parameters: the report, and everything that may be given to check it with.
 
     Raises
     ------
@@ -138,10 +144,15 @@ def verify(
     barred, besides = strange_files(folder)
     if barred:
         return Verdict((*barred, *besides), len(NAMES), 0)
+    signed = check_signature(folder, public)
+    if signed.lines:
+        return Verdict((*signed.lines, *besides), 1, 0)
     try:
         manifest = read_manifest(folder)
     except InputError as error:
         return Verdict((f"{MANIFEST}: was changed after it was written: {error}", *besides), 1, 0)
+    if signed.checked and (changed := changed_files(folder, manifest)):
+        return Verdict((*changed, *besides), len(NAMES), 0)
     answered = manifest.get("kind") == ANSWERS
     if not answered:
         refuse_other_schemas(folder, manifest)
@@ -169,7 +180,7 @@ def verify(
         # a file that is not what it was may be anything at all; what can be said is which and why
         said = f"{type(error).__name__} {error}" if not isinstance(error, InputError) else str(error)
         return Verdict((*lines, f"report.json: could not be computed again: {' '.join(said.split())}"), files, 0)
-    return Verdict((*lines, *again), files, numbers, carried, about)
+    return Verdict((*lines, *again), files, numbers, carried, about.with_signature(signed))
 
 
 def _answers(folder: Path, manifest: Mapping[str, Any], places: Places) -> tuple[list[str], int]:
@@ -230,7 +241,7 @@ def recompute(
         carried = carried_metrics(spec, sources, about["attribute"], about["prompts"], recorded)
     found = AuditResult(spec, sources, edits, recorded, numbers, findings_list(numbers), tuple(notes))
     options = document["options"]
-    whole, kept = report_document(found, ReportOptions(options["auditor"], options["thumbnails"], options["removed"]))
+    whole, kept = report_document(found, ReportOptions.from_json(options))
     whole = through_json(whole)
     lines += other_arrays(arrays, {name: kept[name] for name in kept if name in _belonging(kept, document)})
     pairs = list(compared(_checked(document), _checked(whole)))
