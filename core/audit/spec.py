@@ -34,7 +34,8 @@ class AuditSpec:
     title: str = "Audit of representation in retrieval"
     model: str | None = None
     """Text encoder; None: the gallery's own, or its known prompts."""
-    sae: str | None = None
+    sae: str | tuple[str, ...] | None = None
+    """Name or folder of an SAE, or one a side."""
     where: Mapping[str, str] = field(default_factory=dict)
     target: Targets = "gallery"
     """"gallery" (the shares of the searched part), "uniform", or {attribute: {group: share}}. The lean does not depend
@@ -68,8 +69,10 @@ class AuditSpec:
             if getattr(self, name) is not None and not isinstance(getattr(self, name), Mapping):
                 raise InputError(f"{name} was {getattr(self, name)!r}; expected an object")
         object.__setattr__(self, "where", {str(a): str(g) for a, g in self.where.items()})
+        if isinstance(self.sae, list | tuple):
+            object.__setattr__(self, "sae", _texts(self.sae, "sae") or None)
         for name in ("gallery", "title", "model", "sae", "method"):
-            value = getattr(self, name)
+            value = self.saes[0] if name == "sae" and self.saes else getattr(self, name)
             if not isinstance(value, str) and not (value is None and name in ("model", "sae")):
                 raise InputError(f"{name} was {value!r}; expected text")
         for name in BLOCKS:
@@ -96,6 +99,11 @@ class AuditSpec:
             for group, share in table.items():
                 if isinstance(share, bool) or not isinstance(share, int | float) or not math.isfinite(share):
                     raise InputError(f"the target share of {attribute} {group} was {share!r}; expected a number")
+
+    @property
+    def saes(self) -> tuple[str, ...]:
+        """Names or folders of the SAEs, the one whose neurons are switched first."""
+        return self.sae if isinstance(self.sae, tuple) else () if self.sae is None else (self.sae,)
 
     @property
     def intervenes(self) -> bool:

@@ -4,7 +4,7 @@ from core.scene.bench import Bench
 from core.scene.encoders import text_model
 from core.scene.opening import load_saes, open_scene
 from core.scene.scene import SAEs, Scene
-from core.scene.texts import query_embedding, text_embeddings
+from core.scene.texts import query_embedding, text_embeddings, why_not_interpreted
 
 __all__ = [
     "Bench",
@@ -15,4 +15,5 @@ __all__ = [
     "query_embedding",
     "text_embeddings",
     "text_model",
+    "why_not_interpreted",
 ]

@@ -85,7 +85,7 @@ class About:
 def _stated(document: Mapping[str, Any], unchecked: list[str]) -> dict[str, Any]:
     """Fields of `About` that the report only states."""
     options, spec = document["options"], document["spec_digest"][:DIGITS]
-    frozen = f" (stated: frozen at {options['frozen']['at']})" if options["frozen"] else ""
+    frozen = f" (stated: frozen at {options['frozen']['at']})" if options.get("frozen") else ""
     unchecked = [
         *unchecked,
         f"who the auditor is (stated: {' '.join(options['auditor'].split())})",
