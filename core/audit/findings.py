@@ -13,7 +13,7 @@ TOGETHER = "all pre-registered prompts"
 
 def findings(
     attributes: Sequence[Mapping[str, Any]],
-    method: str,
+    method: str = "neuron-edit",
     others: Sequence[tuple[str, Sequence[Mapping[str, Any]]]] = (),
     unread: Mapping[str, str] | None = None,
 ) -> list[dict[str, Any]]:

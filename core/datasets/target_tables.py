@@ -19,8 +19,8 @@ COLUMNS = ("group", "share")
 PERCENT = re.compile(r"\s*(?:%|percent|per cent)\s*$", re.IGNORECASE)
 COMMA = re.compile(r"^\d*,\d+$")
 TYPED = re.compile(r"^(?P<group>.*?)[\s:=]*(?P<share>\d*[.,]?\d+\s*(?:%|percent)?)$", re.IGNORECASE)
-HUNDRED = 0.01
-"""How far from 100 percentages may sum: they were rounded."""
+HUNDRED = 0.05
+"""How far from 100 percentages may sum for each of them: they were rounded to tenths."""
 EXPECTED = "expected a CSV table with the columns group and share, or a JSON object group: share"
 
 

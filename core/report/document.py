@@ -11,10 +11,12 @@ import numpy as np
 from core.audit.frozen import Frozen
 from core.audit.run import AuditResult, words_of
 from core.audit.spec import AuditSpec
+from core.audit.stated import BLOCKS, stated
 from core.config import InputError
 from core.gallery import Gallery
 from core.interventions import INTERVENTIONS
 from core.ranking.arms import RANDOM_DRAWS
+from core.report.crosswalk import crosswalk, notes
 from core.report.formulas import formulas
 from core.statistics import ALPHA, DRAWS, LEVEL, MINIMUM_N
 
@@ -86,6 +88,7 @@ def report_document(result: AuditResult, options: ReportOptions) -> tuple[dict[s
         "probe": _probe(result),
         "label_set": result.sources.labelled.to_json() if result.sources.labelled is not None else None,
         "saes": {side: _sae(sae) for side, sae in result.sources.scene.saes.items()},
+        "stated": {block: stated(block, getattr(result.spec, block)) for block in BLOCKS},
         "settings": {
             "half": "evaluation",
             "level": LEVEL,
@@ -101,6 +104,8 @@ def report_document(result: AuditResult, options: ReportOptions) -> tuple[dict[s
         "methods": [{**treatment(one.method), "attributes": one.attributes} for one in result.others],
         "findings": result.findings,
         "unknown_words": words_of(result.spec, result.sources),
+        "crosswalk": crosswalk({block: getattr(result.spec, block) for block in BLOCKS}),
+        "laws": notes(),
         "notes": list(result.notes),
         "texts": texts,
         "arms": arms,

@@ -14,7 +14,7 @@ UNNAMED = ("no lean beyond chance", "no change beyond chance", "not computed", U
 
 def findings_list(
     attributes: Sequence[Mapping[str, Any]],
-    method: str,
+    method: str = "neuron-edit",
     others: Sequence[tuple[str, Sequence[Mapping[str, Any]]]] = (),
     unread: Collection[str] = (),
 ) -> list[dict[str, Any]]:
