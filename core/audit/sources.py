@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from core.backbones.base import Backbone
     from core.labelling import LabelSet
     from core.saes.checkpoint import SAEFile
+    from core.saes.frozen import FrozenFile
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +62,7 @@ def open_sources(spec: AuditSpec, backbone: "Backbone | None" = None) -> Sources
     return Sources(replace(scene, model=texts), _label_set(spec, next(iter(named.values()), None)), given)
 
 
-def _shipped(gallery: Gallery, spec: AuditSpec, named: "Mapping[Side, SAEFile]") -> "dict[Side, SAEFile]":
+def _shipped(gallery: Gallery, spec: AuditSpec, named: SAEs) -> SAEs:
     """Shipped SAEs for methods that need one of a side of which the spec names none, where they fit the gallery."""
     kinds = [INTERVENTIONS.get(name) for name in dict.fromkeys((spec.method, *spec.methods))]
     using = [kind for kind in kinds if kind.needs.sae and not kind.needs.edit]
@@ -79,7 +80,7 @@ def _label_set(spec: AuditSpec, sae: "SAEFile | None") -> "LabelSet | None":
     return label_set(str(digest), sae.digest)
 
 
-def _store_codes(gallery: Gallery, sae: "SAEFile") -> None:
+def _store_codes(gallery: Gallery, sae: "SAEFile | FrozenFile") -> None:
     """Codes beside the embeddings, so that a second reader uses the same ones; a folder that is read-only has none."""
     from core.neurons import codes_of
 

@@ -200,8 +200,8 @@ def _paired(first: Listed, second: Listed, tests: int, seed: int) -> dict[str, A
     for one in (first, second):
         for item, group in zip(one.ids, one.of, strict=True):
             of[place[item]] = -1 if group is None else groups.index(group)
-    rows = [np.array([place[item] for item in one.ids]) for one in (first, second)]
-    exchange = exchange_of(*rows, of, len(groups))
+    before, after = (np.array([place[item] for item in one.ids]) for one in (first, second))
+    exchange = exchange_of(before, after, of, len(groups))
     effect = effect_of(first.lean(tests), second.lean(tests), exchange, second.target, tests)
     assert effect is not None, "both lists hold known rows"
     metric = metric_change(RANKING_METRICS.get("max_skew")(), exchange, second.target, seed=seed)

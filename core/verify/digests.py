@@ -36,10 +36,16 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     return document
 
 
-def find_places(manifest: Mapping[str, Any], galleries: Sequence[Path] = (), saes: Sequence[Path] = ()) -> Places:
+def find_places(
+    manifest: Mapping[str, Any], galleries: Sequence[Path] = (), saes: Sequence[Path] = (), trusting: bool = True
+) -> Places:
     """The folder of each gallery and SAE: one that was given, else a shipped one, else where the spec said.
 
     Of several given folders each is taken for the entry whose files it holds the most of.
+
+    Parameters
+    ----------
+    trusting : False: no folder is opened because the report names it; reports of strangers name what they like.
     """
     found: dict[str, dict[str, Path | None]] = {}
     for kind, given in (("galleries", galleries), ("saes", saes)):
@@ -53,7 +59,7 @@ def find_places(manifest: Mapping[str, Any], galleries: Sequence[Path] = (), sae
             if own is not None and (len(manifest[kind]) == 1 or _likeness(own, entry) > 0):
                 left.remove(own)
             else:
-                own = _elsewhere(kind, entry)
+                own = _elsewhere(kind, entry, trusting)
             found[kind][entry["digest"]] = own
     return Places(found["galleries"], found["saes"])
 
@@ -70,12 +76,12 @@ def _likeness(path: Path, entry: Mapping[str, Any]) -> float:
     return sum((path / name).is_file() for name in entry["files"]) / (len(entry["files"]) + 1) if named is None else 0.0
 
 
-def _elsewhere(kind: str, entry: Mapping[str, Any]) -> Path | None:
+def _elsewhere(kind: str, entry: Mapping[str, Any], trusting: bool) -> Path | None:
     for name in (entry["given"], entry["name"]):
         shipped, typed = ASSETS / kind / str(name), Path(str(name)).expanduser()
         if len(Path(str(name)).parts) == 1 and shipped.is_dir():
             return shipped
-        if typed.exists() and len(typed.parts) > 1:
+        if trusting and len(typed.parts) > 1 and typed.exists():
             return typed
     return None
 

@@ -116,6 +116,7 @@ def verify(
     model: str | None = None,
     encode: bool = True,
     public: Path | None = None,
+    trusting: bool = True,
 ) -> Verdict:
     """Compare every digest, then compute every number again from the embeddings up.
 
@@ -132,6 +133,7 @@ def verify(
     encode : False: the report's prompt embeddings are taken as they are.
     public : the public half of the key that should have signed the report. What is not what that key signed is told in
         one line a file, and nothing more of it is looked at.
+    trusting : False: folders that only the report names are not opened.
 
     Many parameters: the report, and everything that may be given to check it with.
 
@@ -159,7 +161,7 @@ def verify(
         refuse_other_schemas(folder, manifest)
     if strange := list(strange_manifest(manifest, answered)):
         return Verdict((*strange, *besides), len(NAMES), 0)
-    places = find_places(manifest, galleries, saes)
+    places = find_places(manifest, galleries, saes, trusting)
     carried: tuple[str, ...]
     lines = [*besides, *compare_digests(folder, manifest, places)]
     files = len(manifest["files"]) + 1 + sum(len(e["files"]) for kind in ("galleries", "saes") for e in manifest[kind])
@@ -229,7 +231,8 @@ def recompute(
     lines = [*prompts.lines]
     if (line := _wrong_codes(spec, sources)) is not None:
         lines.append(line)
-    whole_spec, parts, notes = spec, [], []
+    whole_spec, notes = spec, list[str]()
+    parts: list[OtherMethod] = []
     carried: tuple[str, ...] = ()
     for n, name in enumerate((spec.method, *spec.others)):
         spec = whole_spec.with_method(name)

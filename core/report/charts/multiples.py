@@ -52,8 +52,8 @@ def _panel(prompt: Document, groups: Sequence[str], x: float, y: float, rows: in
         drawn.append(f'<path d="M{target:.1f} {top:.1f}v{STEP * rows}" stroke="{TARGET}" stroke-width="2.4"/>')
         drawn.append(f'<path d="M{base - 4:.1f} {top - 4:.1f}h8l-4 6z" fill="{INK}"/>')
         for i, (arm, _) in enumerate(arms_of(prompt)):
-            share = {**prompt[arm]["shares"][group], "target": prompt["before"]["distance"][group]["target"]}
-            drawn.append(_mark(share, x, top + STEP * (i + 0.5), arm == "after"))
+            found = {**prompt[arm]["shares"][group], "target": prompt["before"]["distance"][group]["target"]}
+            drawn.append(_mark(found, x, top + STEP * (i + 0.5), arm == "after"))
     return "".join(drawn)
 
 

@@ -66,9 +66,12 @@ def _own_target(state: AppState, gallery: Gallery, attribute: str) -> None:
     typed = line.text_input(
         "Or type them", placeholder=", ".join(f"{group} …" for group in groups[:4]), key=f"typed-target-{attribute}"
     )
-    if given is not None or typed.strip():
-        read = parse_typed(typed, groups) if typed.strip() else None
-        shares = read or parse_target(given.getvalue(), given.name, attribute)
+    shares = None
+    if typed.strip():
+        shares = parse_typed(typed, groups)
+    elif given is not None:
+        shares = parse_target(given.getvalue(), given.name, attribute)
+    if shares is not None:
         target_distribution(shares, groups, list(gallery.group_counts(attribute).values())[: len(groups)])
         state.set_own_target(attribute, shares)
     if attribute in state.own_targets:
