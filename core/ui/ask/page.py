@@ -8,6 +8,7 @@ from core.config import InputError
 from core.ui.ask import many, material, one
 from core.ui.parts import grids, provenance
 from core.ui.parts.frame import guard
+from core.ui.parts.heading import heading
 from core.ui.parts.switches import switch
 from core.ui.session.choices import ASK_VIEW, Choice
 from core.ui.session.state import AppState, get_state
@@ -30,7 +31,7 @@ def ask() -> None:
     """The whole page."""
     state = get_state()
     st.html(grids.STYLE)
-    st.title("What a model says about people", anchor=False)
+    heading("Ask", "What a large vision-language model says about people, before and after the same neurons")
     gallery, attribute = material.gallery(state), material.attribute(state)
     if attribute is None:
         st.info("This gallery has no attribute, so there are no groups to compare. Choose another in Data & models.")
