@@ -12,7 +12,6 @@ from core.ui.compare import (
     ask,
     controls,
     cost,
-    lean_charts,
     method,
     numbers,
     robustness,
@@ -22,7 +21,7 @@ from core.ui.compare import (
     upload_ranks,
     why,
 )
-from core.ui.parts import charts, grids, provenance
+from core.ui.parts import charts, grids, lean_charts, provenance
 from core.ui.parts.frame import guard, unknown_words
 from core.ui.parts.heading import heading
 from core.ui.parts.switches import switch
@@ -171,7 +170,7 @@ def _sentence(state: AppState, gallery: Gallery, ranked: RankResult) -> None:
     if not known:
         st.markdown(f"None of the {request.k} nearest has a known {request.attribute}.")
         return
-    group, told = told_of(ranked), before.numbers.to_json()
+    group, told = results.told_of(ranked), before.numbers.to_json()
     retrieved = before.numbers.lean.groups[before.numbers.groups.index(group)].retrieved
     count = counted(grids.escape(state.query), request.k, group, retrieved, known, ITEM_NAMES[gallery.kind])
     away = away_words(told["distance"][group], request.target)
@@ -184,16 +183,6 @@ def _sentence(state: AppState, gallery: Gallery, ranked: RankResult) -> None:
     if before.unknown or (after and after.unknown):
         unknown = f"{before.unknown}" + (f" before and {after.unknown} after" if after else "")
         st.caption(f"Of the {request.k}, {unknown} have no known {request.attribute}: counted here, not in the shares.")
-
-
-def told_of(ranked: RankResult) -> str:
-    """The group that the sentences are about: the one that leads, that an effect is about, or that departs most."""
-    counts, effect = ranked.before.numbers, ranked.difference.effect if ranked.difference is not None else None
-    if counts.leading_group is not None:
-        return counts.leading_group
-    if effect is not None:
-        return counts.groups[effect.group]
-    return max(counts.groups, key=lambda group: counts.lean.groups[counts.groups.index(group)].departure)
 
 
 def _switched(ranked: RankResult) -> str:
