@@ -6,6 +6,7 @@ from core.config import InputError
 from core.labelling import DETAILS, ORDERS, LabelEvent
 from core.neurons import Shown
 from core.ui.label.agreement import agreement_panel
+from core.ui.label.board import prediction_board
 from core.ui.label.desk import (
     CONFIDENCE,
     CONFOUND,
@@ -20,11 +21,11 @@ from core.ui.label.desk import (
     guarded_key,
     turn_confidence,
 )
-from core.ui.label.keys import listen, prediction_board
 from core.ui.label.sets import sets_panel
 from core.ui.parts import answers, grids, sides
 from core.ui.parts.frame import guarded
 from core.ui.parts.heading import heading
+from core.ui.parts.keys import listen
 from core.ui.parts.switches import switch
 from core.ui.parts.wording import percent
 from core.ui.session import probing
