@@ -28,7 +28,7 @@ else:
     tour.buttons()
     with frame.guard():
         overview.pictures(cache.current_gallery())
-        st.subheader("How many of each group", anchor=False)
+        st.header("How many of each group", anchor=False)
         overview.group_sizes(cache.current_gallery())
-    st.subheader("Where it comes from", anchor=False)
+    st.header("Where it comes from", anchor=False)
     overview.loaded()

@@ -8,6 +8,7 @@ from core.config import InputError
 from core.ui.ask import many, material, one
 from core.ui.parts import grids, provenance
 from core.ui.parts.frame import guard
+from core.ui.parts.heading import heading
 from core.ui.parts.switches import switch
 from core.ui.session.choices import ASK_VIEW, Choice
 from core.ui.session.state import AppState, get_state
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from core.gallery import Gallery
     from core.saes.checkpoint import SAEFile
 
-ONE, MANY = "One question", "Many questions"
+VIEWS = {"one": "One question", "many": "Many questions"}
 NEURONS: Choice[str | None] = Choice("ask-neurons", None)
 """Switched neurons as they were typed; None: those that the rule finds."""
 HOLDS = {material.OFF: "Off", material.HELD: "Held at its middle"}
@@ -30,7 +31,7 @@ def ask() -> None:
     """The whole page."""
     state = get_state()
     st.html(grids.STYLE)
-    st.title("What a model says about people", anchor=False)
+    heading("Ask", "What a large vision-language model says about people, before and after the same neurons")
     gallery, attribute = material.gallery(state), material.attribute(state)
     if attribute is None:
         st.info("This gallery has no attribute, so there are no groups to compare. Choose another in Data & models.")
@@ -40,8 +41,8 @@ def ask() -> None:
         file = material.sae(state)
         neurons = _switched(state, gallery, attribute, file)
         own = material.edit(state, gallery, attribute, file, neurons)
-        view = switch(state, "View", ASK_VIEW, {name: name for name in (ONE, MANY)})
-        (many.many if view == MANY else one.one)(state, gallery, attribute, file, own)
+        view = switch(state, "View", ASK_VIEW, VIEWS)
+        (many.many if view == "many" else one.one)(state, gallery, attribute, file, own)
         provenance.strip(material.facts(state, gallery, file, own))
 
 

@@ -24,6 +24,7 @@ from core.ui.compare import (
 )
 from core.ui.parts import charts, grids, provenance
 from core.ui.parts.frame import guard, unknown_words
+from core.ui.parts.heading import heading
 from core.ui.parts.switches import switch
 from core.ui.parts.wording import ITEM_NAMES, after_said, counted, effect_said, lean_p, percent, switched_words
 from core.ui.session import cache, probing, results
@@ -66,6 +67,7 @@ def compare() -> None:
         st.info("This gallery has no attribute, so there are no groups to count. Choose another in Data & models.")
         return
     st.html(grids.STYLE)
+    heading("Compare", "Who a prompt retrieves, before and after neurons are switched off, and what that costs")
     ask.bar(gallery, attribute)
     if not state.query:
         st.info("Type a prompt, for example “a photo of a doctor”.")

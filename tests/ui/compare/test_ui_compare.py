@@ -280,7 +280,7 @@ def test_a_neurons_page_shows_firing_and_silent_items(world: dict[str, str]) -> 
     state.open_neuron(neuron)
     shown = page("neurons", state)
     assert not shown.exception and not shown.warning
-    assert f"Neuron {neuron}" in [item.value for item in shown.subheader]
+    assert f"Neuron {neuron}" in [item.value for item in shown.header]
     for title in ("Fires most on", "Does not fire on", "Fires as usual on", "Fires on, at random"):
         assert title in said(shown)
 
