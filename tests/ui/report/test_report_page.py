@@ -45,7 +45,7 @@ def button(test: AppTest, label: str) -> Any:
 
 
 def words(test: AppTest) -> str:
-    kinds = ("subheader", "markdown", "caption", "html", "info", "warning", "code")
+    kinds = ("header", "subheader", "markdown", "caption", "html", "info", "warning", "code")
     return "\n".join(str(getattr(item, "value", "")) for kind in kinds for item in test.get(kind))
 
 
