@@ -31,6 +31,9 @@ def audit(
     key: Annotated[
         Path | None, typer.Option("--sign", help="Private half of a key of `keys make`; signs the report.")
     ] = None,
+    pdf: Annotated[
+        Path | None, typer.Option("--pdf", help="Also print the page to this file, outside of the report's folder.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Run an audit and write its report: HTML, JSON, CSV, model card and a manifest that `verify` reads.
@@ -47,12 +50,14 @@ def audit(
     from core.audit.run import run
     from core.report import FILES, ReportOptions, own_report, write_report
     from core.report.signing import private_key, sign
-    from core.store import forget_workplace, read_json, resumable_folder
+    from core.store import atomic_file, forget_workplace, read_json, resumable_folder
 
     asked, fixed = load_spec(spec)
     options = ReportOptions(auditor, thumbnails, _removed(remove or []), fixed)
     if key is not None:
         private_key(key)  # refused before long work
+    if pdf is not None:
+        _refuse_pdf(pdf, out)
     finished = own_report(out, asked, options)
     if finished is None:
         with resumable_folder(out) as partial, progress_bar() as progress:
@@ -74,7 +79,26 @@ def audit(
         "notes": finished["notes"],
         "findings": finished["findings"],
     }
+    if pdf is not None:
+        from core.report.pdf import page_to_pdf
+
+        printed = page_to_pdf((out / "report.html").read_bytes())
+        with atomic_file(pdf) as partial:
+            partial.write_bytes(printed)
+        document["pdf"] = str(pdf)
     emit(document, as_json, lambda: _findings(document))
+
+
+def _refuse_pdf(pdf: Path, out: Path) -> None:
+    """InputError, before long work, where nothing can be printed, or where it would not belong to the report."""
+    from core.report.pdf import DIALOG, browser
+
+    if browser() is None:
+        raise InputError(f"--pdf needs Chromium or Chrome on this machine, and none was found; {DIALOG}")
+    if pdf.resolve().parent == out.resolve():
+        raise InputError(
+            f"--pdf was {pdf}, inside the report's folder, which holds its own files alone; choose another"
+        )
 
 
 def _freeze(spec: Path, as_json: bool) -> None:
@@ -102,6 +126,8 @@ def _findings(document: dict[str, Any]) -> Iterator[str]:
     yield from (f"note: {note}" for note in document["notes"])
     yield from (f"{finding['id']}: {_finding(finding)}" for finding in document["findings"])
     yield f"written to {document['out']}: {', '.join(document['files'])}"
+    if "pdf" in document:
+        yield f"printed to {document['pdf']}"
     if document["signature"] is not None:
         yield f"signed with the key {document['signature']['key'][:16]}"
 

@@ -84,7 +84,7 @@ def _price(one: Document) -> Iterator[Markup]:
         return
     name, before, after, difference = loss
     falls = difference["hi"] is not None and difference["hi"] < 0
-    words = Markup("What the edit for {} costs: {}, from {} to {} ({})").format(
+    words = Markup("What the edit for {} costs: {}, from {} to {}: {}").format(
         one["attribute"], name, estimate(before, n=False), estimate(after, n=False), estimate(difference, "change")
     )
     which = "the largest loss of all that was measured" if falls else "no measured loss lies beyond its interval"
@@ -98,11 +98,12 @@ def _projection(document: Document, one: Document) -> Iterator[Markup]:
         return
     a, b = edit["size"], plain["size"]
     if b["hi"] < a["estimate"]:
-        said = "the plain projection does better"
+        said = "the projection does better"
     elif a["hi"] < b["estimate"]:
         said = "the edit does better"
     else:
-        said = "a plain projection does about as well"
+        which = "less" if b["estimate"] < a["estimate"] else "more"
+        said = f"the projection leaves {which}, and the two intervals overlap"
     words = Markup(
         "Beside it, a plain projection that removes the difference of the groups’ means, without an SAE, leaves leans "
         "of {} in the mean, the edit {}: <strong>{}</strong>, as far as these prompts tell."
