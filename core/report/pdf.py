@@ -40,7 +40,9 @@ def page_to_pdf(page: bytes) -> bytes:
     with tempfile.TemporaryDirectory(prefix="unskew-pdf-") as folder:
         given, made = Path(folder) / "report.html", Path(folder) / "report.pdf"
         given.write_bytes(page)
-        command = [program, "--headless", "--no-sandbox", "--disable-gpu", "--disable-extensions", "--no-first-run"]
+        command = [program, "--headless", "--disable-gpu", "--disable-extensions", "--no-first-run"]
+        # Chromium refuses to start as root with its sandbox, as in most containers
+        command += ["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
         command += ["--host-resolver-rules=MAP * ~NOTFOUND", "--disable-background-networking", "--disable-sync"]
         command += [f"--user-data-dir={folder}/profile", "--no-pdf-header-footer", "--generate-pdf-document-outline"]
         command += [f"--print-to-pdf={made}", given.as_uri()]

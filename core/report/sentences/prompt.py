@@ -175,7 +175,7 @@ def _leading(prompt: Document, lean: Document | None) -> Markup:
     """Who leads before and after. The list after the edit is tested by itself and belongs to no family."""
     before = lean["group"] if lean is not None else None
     after = prompt["after"]["leading_group"]
-    own = Markup(" ({}, this list by itself)").format(p_text(prompt["after"]["lean_p"]))
+    own = Markup(" ({}, this list by itself)").format(unbroken(p_text(prompt["after"]["lean_p"])))
     return Markup("Leading group before: {}; after: {}{}.").format(before or "none", after or "none", own)
 
 

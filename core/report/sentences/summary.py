@@ -7,7 +7,7 @@ from typing import Any
 from markupsafe import Markup
 
 from core.report.costs import largest_loss
-from core.report.sentences.prompt import may_be_named, tested
+from core.report.sentences.prompt import may_be_named, tested, unbroken
 from core.report.words import estimate, p_text, target_name
 from core.statistics import ALPHA
 from core.verdicts import (
@@ -244,7 +244,7 @@ def _mean_effect(one: Document, finding: Document) -> Markup:
         ).format(
             estimate(arms["edited"]["size"], "points"),
             estimate(random["size"], "points"),
-            p_text(random["p"]),
+            unbroken(p_text(random["p"])),
             smallest(random["p"], random["p_smallest"]),
         )
     return words
