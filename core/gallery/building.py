@@ -88,18 +88,13 @@ def build_gallery(
     one_of(dtype, ("float32", "float16"), "dtype")
     if batch < 1:
         raise InputError(f"the batch was {batch}; expected at least 1 item")
-    if items.kind != "images" and speed.chosen:
-        raise InputError(
-            f"{', '.join(speed.chosen)} was asked for {items.kind}; it is for pictures alone, leave it out"
-        )
+    require_settings(items, speed, tokens, token_seed)
     frame, said = regroup.applied(items.frame, items.source)
     items = dataclasses.replace(items, frame=frame, notes=(*items.notes, *said))
     if together is not None:
         require_together(items.frame, together, items.source)
     out = Path(out)
     refuse_existing(out, replace, WAY)
-    if tokens < 0 or token_seed < 0:
-        raise InputError(f"tokens were {tokens} with seed {token_seed}; expected whole numbers from 0")
     kept_places = {"pooled", *attaches, *(["residual"] if tokens else [])}
     wanted = tuple(attach for attach in ATTACHES if attach in kept_places)
     job = Job(items, backbone, wanted, np.dtype(dtype), batch, read or items.read, progress, tokens, token_seed, speed)
@@ -125,6 +120,16 @@ def build_gallery(
         finish_gallery(folder, frame, about, job.fingerprints(), notes, left_out, halves)
         publish(folder, out, replace)
     return Gallery(out)
+
+
+def require_settings(items: ItemTable, speed: Speed, tokens: int, token_seed: int) -> None:
+    """InputError for what cannot be asked of these items, whatever the model is; see `build_gallery`."""
+    if items.kind != "images" and speed.chosen:
+        raise InputError(
+            f"{', '.join(speed.chosen)} was asked for {items.kind}; it is for pictures alone, leave it out"
+        )
+    if tokens < 0 or token_seed < 0:
+        raise InputError(f"tokens were {tokens} with seed {token_seed}; expected whole numbers from 0")
 
 
 # --- chunk by chunk ---------------------------------------------------------------------------------------------

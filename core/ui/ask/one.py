@@ -145,9 +145,13 @@ def _by_group(state: AppState, gallery: Gallery, attribute: str, text: str, chan
 
 def _where_to(arms: Any) -> str:
     """Whose answers everybody gets after the edit."""
-    (a, b), before, after = list(arms["before"]), arms["before"], arms["after"]
-    gap, left = (abs((x[a].estimate or 0) - (x[b].estimate or 0)) for x in (before, after))
-    moved = {g: abs((after[g].estimate or 0) - (before[g].estimate or 0)) for g in (a, b)}
+    (a, b), both = list(arms["before"]), [arms["before"], arms["after"]]
+    before, after = ({g: e.estimate for g, e in arm.items() if e.estimate is not None} for arm in both)
+    lacking = [g for g in (a, b) if g not in before or g not in after]
+    if lacking:
+        return f"What the edit does to the gap is not computed: no picture of {lacking[0]} was answered."
+    gap, left = (abs(x[a] - x[b]) for x in (before, after))
+    moved = {g: abs(after[g] - before[g]) for g in (a, b)}
     if max(moved.values()) < STILL:
         return "Hardly any answer moves."
     stay, go = sorted(moved, key=lambda g: moved[g])
