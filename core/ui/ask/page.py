@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from core.gallery import Gallery
     from core.saes.checkpoint import SAEFile
 
-ONE, MANY = "One question", "Many questions"
+VIEWS = {"one": "One question", "many": "Many questions"}
 NEURONS: Choice[str | None] = Choice("ask-neurons", None)
 """Switched neurons as they were typed; None: those that the rule finds."""
 HOLDS = {material.OFF: "Off", material.HELD: "Held at its middle"}
@@ -40,8 +40,8 @@ def ask() -> None:
         file = material.sae(state)
         neurons = _switched(state, gallery, attribute, file)
         own = material.edit(state, gallery, attribute, file, neurons)
-        view = switch(state, "View", ASK_VIEW, {name: name for name in (ONE, MANY)})
-        (many.many if view == MANY else one.one)(state, gallery, attribute, file, own)
+        view = switch(state, "View", ASK_VIEW, VIEWS)
+        (many.many if view == "many" else one.one)(state, gallery, attribute, file, own)
         provenance.strip(material.facts(state, gallery, file, own))
 
 
