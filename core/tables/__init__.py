@@ -4,7 +4,7 @@ from core.tables.cleaning import clean_labels, clean_text, label_notes, mark_not
 from core.tables.columns import RESERVED, attribute_columns, require_filled, require_unique
 from core.tables.kinds import NO_REGROUP, Regroup, not_groups, parse_bins
 from core.tables.left_out import LeftOut, left_out_lines, left_out_of
-from core.tables.read import READABLE, Table, read_table, table_of
+from core.tables.read import READABLE, Table, as_written, read_table, table_of
 
 __all__ = [
     "NO_REGROUP",
@@ -13,6 +13,7 @@ __all__ = [
     "LeftOut",
     "Regroup",
     "Table",
+    "as_written",
     "attribute_columns",
     "clean_labels",
     "clean_text",
