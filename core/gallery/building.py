@@ -117,7 +117,7 @@ def build_gallery(
         _assemble(job, folder, chunks, len(rows), dims)
         frame = items.frame.iloc[rows].reset_index(drop=True)
         halves = None if items.halves is None else [items.halves[row] for row in rows]
-        finish_gallery(folder, frame, about, job.fingerprints(), notes, left_out, halves)
+        finish_gallery(folder, frame, about, job.fingerprints(), notes, left_out, halves, progress)
         publish(folder, out, replace)
     return Gallery(out)
 
@@ -186,14 +186,24 @@ def _version(job: Job, content: str) -> list[int] | None:
 
 def _assemble(job: Job, folder: Path, chunks: Sequence[KeptChunk], n: int, dims: Mapping[Attach, int]) -> None:
     """The chunks one behind the other as the gallery's arrays and pictures."""
+    filled = [chunk for chunk in chunks if len(chunk.kept)]
+    parts, written = len(dims) + bool(job.tokens) + (job.side == "image"), 0
+
+    def told() -> Iterator[KeptChunk]:
+        nonlocal written
+        for chunk in filled:
+            yield chunk
+            written += len(chunk.kept)
+            if job.progress:
+                job.progress(written, n * parts, "rows put together")
+
     for attach, d in dims.items():
-        blocks = (chunk.array(attach) for chunk in chunks if len(chunk.kept))
-        write_rows(folder / f"{attach}.npy", blocks, n, d, job.dtype)
+        write_rows(folder / f"{attach}.npy", (chunk.array(attach) for chunk in told()), n, d, job.dtype)
     if job.tokens:
-        blocks = (chunk.array("tokens") for chunk in chunks if len(chunk.kept))
+        blocks = (chunk.array("tokens") for chunk in told())
         write_rows(folder / "tokens.npy", blocks, n, job.tokens * dims["residual"], job.dtype)
     if job.side == "image":
-        PackedBlobs.write(folder, "thumbs", (thumb for chunk in chunks for thumb in chunk.thumbs()))
+        PackedBlobs.write(folder, "thumbs", (thumb for chunk in told() for thumb in chunk.thumbs()))
     if "residual" in dims:
         readout = job.backbone.readout(job.side)
         assert readout is not None, "a tower with residuals has a readout"
