@@ -18,9 +18,7 @@ from core.report import answers_render
 from core.saes.base import new_sae, sae_config
 from core.saes.quality import quality
 from core.statistics import Estimate
-from core.ui.ask import charts as ask_charts
-from core.ui.ask import one as ask_one
-from core.ui.parts import answer_words, wording
+from core.ui.parts import answer_words, model_charts, wording
 from core.ui.parts.charts import picture
 from core.ui.parts.figures import interval_bars
 from core.zeroshot.parity import ParityResult
@@ -84,9 +82,9 @@ def test_a_studys_figure_says_it(tmp_path: Path, kind: str) -> None:
 
 def test_a_group_that_was_not_answered_has_no_gap() -> None:
     arms = {"before": {"F": Estimate(0.4), "M": MISSING}, "after": {"F": Estimate(0.4), "M": MISSING}}
-    assert ask_one._where_to(arms) == "What the edit does to the gap is not computed: no picture of M was answered."
-    assert "not computed" in str(ask_charts.by_group(arms).to_json())
-    assert "not computed" in str(ask_charts.gaps({"original": MISSING}, (), 0.1).to_json())
+    assert wording.gap_said(arms) == "What the edit does to the gap is not computed: no picture of M was answered."
+    assert "not computed" in str(model_charts.by_group(arms).to_json())
+    assert "not computed" in str(model_charts.gaps({"original": MISSING}, (), 0.1).to_json())
 
 
 def test_of_no_gap_nothing_is_less() -> None:

@@ -14,9 +14,7 @@ from core.cli.editing import target_of
 from core.cli.output import Json, emit, estimate_text, progress_bar
 from core.cli.study_verb import prompt_list, query_list
 from core.config import HALVES, InputError, one_of
-from core.gallery import open_gallery, parse_where
-from core.store import atomic_file
-from core.writing import frame_text
+from core.gallery import parse_where
 
 Names = Annotated[list[str], typer.Option("--gallery", help="Gallery, repeatable: one a backbone.")]
 Protocols = Annotated[str, typer.Option("--protocol", help="sem, debiaslens or default.")]
@@ -51,8 +49,11 @@ def benchmark(
     from core.benchmark.published import beside, beside_table, read_published
     from core.benchmark.run import require_place
     from core.benchmark.worlds import usual_world
+    from core.gallery import open_gallery
     from core.ranking import checked
     from core.scene import Scene, load_saes, text_model
+    from core.store import atomic_file
+    from core.writing import frame_text
     from core.zeroshot import PromptSet
 
     one_of(half, HALVES, "--half")

@@ -1,15 +1,14 @@
 """`sae quality`: how good SAEs are on a gallery, side by side."""
 
+import math
 from collections.abc import Iterator
 from typing import Annotated, Any
 
-import numpy as np
 import typer
 
 from core.cli.output import Json, emit, estimate_text, progress_bar
 from core.cli.sae_verbs import verbs
 from core.config import HALVES, one_of
-from core.gallery import open_gallery
 from core.verdicts import NOT_COMPUTED
 
 
@@ -24,6 +23,7 @@ def quality(
     as_json: Json = False,
 ) -> None:
     """Reconstruction, sparsity, firing rates, monosemanticity, similarity gaps, and a verdict in words."""
+    from core.gallery import open_gallery
     from core.neurons.sae_quality import quality_report
     from core.saes.checkpoint import load_sae
 
@@ -51,7 +51,7 @@ def _lines(document: dict[str, Any]) -> Iterator[str]:
         fvu = NOT_COMPUTED if one["fvu"] is None else f"{one['fvu']:.4f}"
         yield f"{one['sae']}: {one['arch']}, {one['d_sae']:,} neurons, k = {one['k']}"
         yield f"  fvu {fvu}, l0 {one['l0']:.1f}, dead {one['dead_fraction']:.1%}"
-        if np.isnan(ms["median"]):
+        if math.isnan(ms["median"]):
             yield f"  monosemanticity: {NOT_COMPUTED}: no neuron tells two items from the others"
         else:
             yield (

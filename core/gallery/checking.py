@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from core.config import InputError, Progress
-from core.gallery.codes import check_codes
-from core.gallery.ivf_files import check_ivf
 from core.store import file_digest
 
 SCHEMA = 1
@@ -46,6 +44,9 @@ def told_bytes(files: Sequence[Path], progress: Progress | None, what: str) -> C
 
 def changed_files(gallery: Path, files: Mapping[str, Mapping[str, Any]], progress: Progress | None = None) -> list[str]:
     """One line for every file that differs from its digest: those of the manifest, codes and the inverted file."""
+    from core.gallery.codes import check_codes
+    from core.gallery.ivf_files import check_ivf
+
     wrong = []
     there = [gallery / name for name in files if (gallery / name).is_file()]
     follow = told_bytes(there, progress, "compared, MB")

@@ -3,6 +3,7 @@
 import time
 
 import pytest
+import tqdm
 
 from core.cli import output
 from core.config import KEPT
@@ -11,13 +12,13 @@ from core.config import KEPT
 def test_kept_work_is_no_part_of_the_rate(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
     monkeypatch.setattr(output, "BAR_DELAY", 0.0)
     bars = []
-    real = output.tqdm
+    real = tqdm.tqdm
 
     def made(*arguments, **named):
         bars.append(real(*arguments, **named))
         return bars[-1]
 
-    monkeypatch.setattr(output, "tqdm", made)
+    monkeypatch.setattr(tqdm, "tqdm", made)
     with output.progress_bar() as report:
         report(0, 10_000, "images")
         for done in (4_000, 8_000):

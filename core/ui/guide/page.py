@@ -45,7 +45,7 @@ def _read(state: AppState, known: dict[str, Topic], topic: Topic) -> None:
     st.title(topic.title, anchor=False)
     for piece in pieces(topic.text):
         if piece.kind == "picture":
-            st.image(str(piece.file), caption=piece.text)
+            st.image(str(piece.file), caption=piece.text, alt=piece.text)
         else:
             st.markdown(piece.text)
     further = [name for name in linked(topic.text) if name in known]
