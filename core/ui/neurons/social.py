@@ -6,7 +6,7 @@ from core.config import Side
 from core.neurons import named_group
 from core.ui.parts import answer_words, grids
 from core.ui.parts.sides import SIDE_NAMES
-from core.ui.parts.wording import interval, percent
+from core.ui.parts.wording import interval, percent, share_alone
 from core.ui.session import cache, probing
 from core.ui.session.choices import TAU, Choice
 from core.ui.session.state import AppState, bind
@@ -137,7 +137,7 @@ def rates_text(probe: probing.Probe, attribute: str, group: str, neuron: int) ->
     lift = probing.lift(probe, neuron, attribute, group)
     if lift is None:
         rate = probing.rates(probe, neuron, attribute)[group]
-        return f"{percent(rate.estimate or 0)} {interval(rate)} of {group}"
+        return f"{share_alone(rate)} {interval(rate)} of {group}"
     return answer_words.rates(lift, group)
 
 

@@ -332,8 +332,8 @@ def buttons() -> None:
     for number, (column, step) in enumerate(zip(st.columns(len(STEPS), gap="small"), STEPS, strict=True)):
         with column, st.container(border=True, height="stretch", gap="xsmall"):
             st.button(
-                f"{number + 1}\u2002{step.title}", type="secondary" if number else "primary", width="stretch", key=f"stage-{number}",
-                on_click=begin, args=(number,),
+                f"{number + 1}\u2002{step.title}", type="secondary" if number else "primary", width="stretch",
+                key=f"stage-{number}", on_click=begin, args=(number,),
             )  # fmt: skip
             st.caption(step.sentence)
 
