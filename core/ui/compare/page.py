@@ -55,7 +55,7 @@ VIEWS: dict[str, str] = {
     "scenes": "Scenes",
     "sweep": "Sweep",
     "controls": "Controls",
-    "cost": "What it costs",
+    "cost": "Cost",
     "why": "Why this lean?",
     "robustness": "Robustness",
 }

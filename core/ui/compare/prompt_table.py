@@ -62,6 +62,7 @@ def view(state: AppState, question: results.Asked) -> None:
         on_select="rerun",
         selection_mode="single-row",
         key="prompt-table",
+        column_config={"p": st.column_config.NumberColumn(format="%.2g")},
         height=min(38 * (len(rows) + 1), 420),
     )
     _open(state, rows, chosen)
