@@ -18,7 +18,7 @@ from typing import Any
 
 from tests.benchmarks._planting import planted
 from tests.benchmarks._reaching import sources, without_fault
-from tests.benchmarks._testing import survive
+from tests.benchmarks._testing import SURVIVED, tried
 
 WHOSE = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
 EQUIVALENT = Path(__file__).with_name("mutants_equivalent.txt")
@@ -59,7 +59,8 @@ def run(
     for library in reached.libraries:
         with suppress(Exception):
             importlib.import_module(library)
-    survivors = survive(room, [fault for fault in faults if fault.key not in known], reached)
+    ended = tried(room, [fault for fault in faults if fault.key not in known], reached)
+    survivors = [fault for fault in faults if ended.get(fault) in SURVIVED]
     table = {}
     for name in modules.values():
         own = [fault for fault in faults if fault.module == name]
@@ -81,6 +82,7 @@ def run(
         "equivalent": len(faults) - total,
         "killed": total - len(survivors),
         "share": round((total - len(survivors)) / total, 3) if total else None,
+        "without_end": sum(code < 0 for code in ended.values()),
         "processor_seconds": round(sum(sum(resource.getrusage(whose)[:2]) for whose in WHOSE)),
         "modules": table,
     }
