@@ -204,7 +204,9 @@ def exchanged(fault: Fault, functions: list[FunctionType]) -> bool:
     for tree, into in ((source, old), (with_fault(source, fault.place), new)):
         for code in codes(compile(tree, str(path), "exec")):
             into.setdefault((code.co_qualname, code.co_firstlineno), []).append(code)
-    changed = {key for key, found in old.items() if [bare(code) for code in found] != [bare(c) for c in new[key]]}
+    # a function that the fault drops changes the one that made it
+    both = [key for key in old if key in new]
+    changed = {key for key in both if [bare(code) for code in old[key]] != [bare(code) for code in new[key]]}
     if any(len(old[key]) > 1 or not old[key][0].co_flags & inspect.CO_OPTIMIZED for key in changed):
         return False
     try:

@@ -80,3 +80,11 @@ def test_captions_are_searched_by_the_prompt_as_it_is() -> None:
     asked = request(text=Edit(busy_neurons(CAPTIONS, sae_file("text", "pooled"), 2)))
     plain = TinyBackbone().encode_texts([QUERY])["pooled"].astype(np.float64)
     np.testing.assert_allclose(rankings(opened)._query(asked), unit(plain)[0], atol=1e-7)
+
+
+def test_codes_that_nobody_stored_are_computed_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("core.verify.rankings.BLOCK", 32)
+    opened = scene("residual")
+    part, sae = part_of(opened, request()), opened.saes["image"]
+    found = rankings(opened)._codes(part, sae, slice(0, part.n))
+    np.testing.assert_array_equal(found.toarray(), sae.sae.encode(IMAGES.residual[part.rows]))
