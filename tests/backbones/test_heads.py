@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from core.backbones.heads import Parts, ablated, decompose, head_gaps
+from core.backbones.towers import image_tower
 from core.config import InputError
 from tests.backbones.test_towers import IMAGE_TOWERS
 from tests.backbones.tiny_clip import config, model
@@ -16,7 +17,8 @@ PIXELS = torch.randn(5, 3, 32, 32, dtype=torch.float64, generator=torch.Generato
 
 
 def parts_of(clip: torch.nn.Module, dtype: torch.dtype = torch.float64) -> Parts:
-    return decompose(clip.to(dtype), PIXELS.to(dtype), 24)
+    clip = clip.to(dtype)
+    return decompose(clip, image_tower(clip, 24), PIXELS.to(dtype))
 
 
 @pytest.mark.parametrize(("dtype", "atol"), [(torch.float64, 1e-12), (torch.float32, 1e-5)])
@@ -86,4 +88,5 @@ def test_gaps_of_all_parts_add_up() -> None:
 )
 def test_other_towers_are_refused_in_words(vision: dict[str, Any], reason: str) -> None:
     with pytest.raises(InputError, match=reason):
-        decompose(model(config(vision)), PIXELS.float(), 24)
+        clip = model(config(vision))
+        decompose(clip, image_tower(clip, 24), PIXELS.float())

@@ -241,7 +241,7 @@ def test_a_result_reads_back(gallery: Gallery, tmp_path: Path) -> None:
     assert text_of(BenchmarkResult.load(tmp_path / "out")) == text_of(result)
     assert pd.read_csv(tmp_path / "out" / "benchmark.csv")["refused"].notna().tolist() == [False] * 4 + [True]
     (tmp_path / "out" / "benchmark.json").write_text('{"schema": 9}')
-    with pytest.raises(InputError, match="holds no benchmark of schema 1"):
+    with pytest.raises(InputError, match="holds no benchmark of schema 2"):
         BenchmarkResult.load(tmp_path / "out")
 
 
