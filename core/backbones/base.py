@@ -10,7 +10,7 @@ import torch
 
 from core.backbones.names import understood
 from core.backbones.token_draw import TokenDraw
-from core.config import Attach, Fingerprint, Progress, Side, TowerPrecision
+from core.config import Attach, Fingerprint, InputError, Progress, Side, TowerPrecision
 from core.readout import ReadoutArrays
 from core.registry import Registry
 

@@ -81,7 +81,7 @@ def head_gaps(parts: Parts, query: np.ndarray, first: np.ndarray, rest: np.ndarr
 
 
 def decompose(model: Foreign, tower: Tower, pixels: torch.Tensor) -> Parts:
-    """The parts of the image embeddings that a model gives pixels (n, 3, height, width), scaled as its tower reads them.
+    """The parts of the image embeddings that a model gives pixels (n, 3, height, width) as its tower reads them.
 
     Parameters
     ----------
@@ -168,8 +168,8 @@ def _all(
 def _through(blocks: Iterable[Foreign], x: torch.Tensor) -> Iterator[Layer]:
     for block in blocks:
         rest, attention = block.ln_1(x), block.attn
-        weights = nn.functional.linear(rest, attention.in_proj_weight, attention.in_proj_bias).chunk(3, dim=2)
-        heads = _heads(*weights, attention.num_heads, attention.out_proj.weight)
+        q, k, v = nn.functional.linear(rest, attention.in_proj_weight, attention.in_proj_bias).chunk(3, dim=2)
+        heads = _heads(q, k, v, attention.num_heads, attention.out_proj.weight)
         heads, bias = block.ls_1(heads), block.ls_1(attention.out_proj.bias)
         token = x[:, 0] + heads.sum(dim=1) + bias
         yield Layer(heads, bias, block.ls_2(block.mlp(block.ln_2(token))))

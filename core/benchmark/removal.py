@@ -127,7 +127,7 @@ def lean_removed(arm: ReadyArm, tops: Tops) -> dict[str, Estimate]:
             t = strengths[cosine]
             rows = tops.rows[text] if t == 1 else _top(base, items, (plain[text], after[text]), t, arm.world.k)
             found[place, column] = abs(lean) - abs(points(part, rows)[leading])
-    areas = np.trapezoid(found, COSTS, axis=1) / (COSTS[-1] - COSTS[0])
+    areas = np.asarray(np.trapezoid(found, COSTS, axis=1)) / (COSTS[-1] - COSTS[0])
     return {RANKS: mean_of(areas), "removed": mean_of(found[:, COSTS.index(COST)])}
 
 
@@ -197,10 +197,8 @@ def others_lean(arm: ReadyArm, tops: Tops) -> Estimate:
     parts = [part for part in (part_of(world.scene, one) for one in asked) if len(part.groups) > 1]
     if not parts:
         return Estimate.missing("the searched rows have no other attribute with two groups")
-    changes = [
-        np.mean([_lean(part, tops.rows[text]) - _lean(part, before.rows[text]) for part in parts]) for text in texts
-    ]
-    return mean_of(changes)
+    changes = [[_lean(part, tops.rows[text]) - _lean(part, before.rows[text]) for part in parts] for text in texts]
+    return mean_of(np.mean(changes, axis=1))
 
 
 def _lean(part: Part, rows: np.ndarray) -> float:

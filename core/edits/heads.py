@@ -8,7 +8,7 @@ import numpy as np
 
 from core.config import NOTHING, InputError, Progress, digest_of
 from core.figures import Picture, Series
-from core.interventions.base import Head, HeadSample
+from core.interventions.base import Head
 from core.interventions.head_ablation import group_differences, head_shares, holding_most
 from core.ranking.fitting import Fitter
 from core.ranking.heads import head_sample, why_no_heads
@@ -109,7 +109,7 @@ def which_heads(scene: Scene, request: RankRequest, progress: Progress | None = 
     kept = labelled.rows if sample.places is None else labelled.rows[sample.places]
     rows = labelled.gallery.embeddings("pooled")[kept].astype(np.float64)
     asked = query_embedding(scene, request.query or "") if request.query_embedding is None else request.query_embedding
-    query = unit(asked)
+    query = unit(np.asarray(asked))
     scores, labels = rows @ query, sample.labels
     group = max(np.unique(labels).tolist(), key=lambda g: scores[labels == g].mean() - scores[labels != g].mean())
     parts = np.einsum("nlhd,d->nlh", sample.parts, query)

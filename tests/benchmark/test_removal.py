@@ -10,8 +10,8 @@ from core.benchmark.measures import rankings
 from core.benchmark.removal import (
     COSTS,
     Moves,
-    lean_removed,
     leading_group,
+    lean_removed,
     others_lean,
     part_length,
     part_way,

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 SHIPPED = ASSETS / "benchmarks"
 """Results that come with the project, one JSON a shipped gallery and protocol."""
 RANKED = (
-    "Methods are ranked by the lean that they remove at equal cost: each is turned down until the side that it moves more "
-    "(pictures or queries) has a mean cosine of .95 to 1 with what it was."
+    "Methods are ranked by the lean that they remove at equal cost: each is turned down until the side that it moves "
+    "more (pictures or queries) has a mean cosine of .95 to 1 with what it was."
 )
 STYLE = """<style>
 .bench{border-collapse:collapse;width:100%;font-size:.84rem;font-variant-numeric:tabular-nums}

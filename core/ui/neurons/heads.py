@@ -75,6 +75,7 @@ def _show(found: "HeadLeans") -> None:
         )
     st.markdown("\n".join(lines))
     st.caption(
-        f"Welch's intervals, each head by itself: of {found.shape[0] * found.shape[1]} heads some lie beside 0 by chance. "
-        "Layers and heads count from 0. Only what a head adds itself is counted, not what later layers make of it."
+        f"Welch's intervals, each head by itself: of {found.shape[0] * found.shape[1]} heads some lie beside 0 by "
+        "chance. Layers and heads count from 0. Only what a head adds itself is counted, not what later layers make "
+        "of it."
     )
