@@ -51,7 +51,7 @@ def why_no_heads(scene: Scene, gallery: Gallery | None = None) -> str | None:
     if reason is not None:
         return reason
     if not isinstance(scene.model, HeadModel):
-        return f"the model that embedded gallery {gallery.name} is not loaded"
+        return f"no model that takes the pictures of gallery {gallery.name} apart is loaded"
     try:
         same_model(gallery, scene.model)
     except InputError as error:

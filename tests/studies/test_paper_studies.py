@@ -16,6 +16,7 @@ from core.saes.base import new_sae, sae_config
 from core.saes.checkpoint import SAEFile
 from core.scene import Scene
 from core.studies import STUDIES, StudyRequest
+from core.studies.inlp_path import forest
 from core.studies.profession_pca import between_share, components, separation
 from core.studies.running_cost import operations
 from core.studies.uniqueness import jaccard, random_jaccard, top_sets
@@ -134,6 +135,27 @@ def test_a_steering_score_by_hand(gallery: Gallery) -> None:
     expected = ((unit(moved) - unit(x[some])) @ mean).mean()
     table = STUDIES.get("steering")()(asked).table.set_index("neuron")
     assert table.loc[0, "score"] == pytest.approx(expected, abs=1e-5)
+
+
+# ------------------------------------------------------------------------------------------------ the path of INLP
+
+
+def test_leakage_falls_with_the_directions_until_a_line_reads_nothing(gallery: Gallery) -> None:
+    table = STUDIES.get("inlp-path")()(request(gallery, attributes=("gender",))).table
+    assert table["directions"].tolist() == list(range(len(table))) and len(table) > 2
+    assert table["linear_auc"].iloc[0] > 0.99 and table["linear_auc"].iloc[-1] < 0.75
+    assert table["cosine"].iloc[0] == pytest.approx(1.0) and (table["cosine"].diff().dropna() < 0).all()
+
+
+def test_a_forest_reads_what_no_line_reads() -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(600, 2))
+    y = (x[:, 0] * x[:, 1] > 0).astype(int)
+    found = forest(x[:300], y[:300], x[300:], y[300:])
+    assert found.estimate > 0.9 and found.lo <= found.estimate <= found.hi
+    quarters = 2 * (x[:, 0] > 0) + (x[:, 1] > 0)
+    four = forest(x[:300], quarters[:300], x[300:], quarters[300:])
+    assert four.estimate > 0.95 and four.lo <= four.estimate <= four.hi
 
 
 # ------------------------------------------------------------------------------------------------ folders and cost
