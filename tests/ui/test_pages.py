@@ -42,7 +42,7 @@ def page(name: str, world: dict[str, str] | None = None, **filters: object) -> A
 
 
 def texts(test: AppTest) -> str:
-    kinds = ("title", "subheader", "markdown", "caption", "html", "info", "warning", "metric")
+    kinds = ("title", "header", "subheader", "markdown", "caption", "html", "info", "warning", "metric")
     return "\n".join(str(getattr(item, "value", "")) for kind in kinds for item in test.get(kind))
 
 
