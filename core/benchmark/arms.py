@@ -15,6 +15,7 @@ from core.ranking.arms import intervene
 from core.ranking.items import Items
 from core.ranking.queries import embed_texts
 from core.ranking.rows import Part, part_of
+from core.ranking.steps import remarks
 from core.scene import Scene
 
 TARGET_SKEW = 0.12
@@ -129,6 +130,13 @@ class ReadyArm:
         untouched = self.arm.choice is not None and edit is None
         asked = replace(request, method="identity") if untouched else request
         return intervene(scene, part_of(scene, request), asked, queries)
+
+    def remarks(self) -> tuple[str, ...]:
+        """What the method says of the audited queries and of the items: guarantees, rows that turn, what it chose."""
+        scene, request = self.world.scene, replace(self.request(), method=self.arm.method)
+        if self.arm.choice is not None:
+            return ()
+        return remarks(scene, self.part(), request, embed_texts(scene, request, self.world.prompts))
 
     def part(self, scene: Scene | None = None, half: Half | None = None) -> Part:
         """Rows that this arm is measured on."""
