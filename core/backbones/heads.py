@@ -96,7 +96,7 @@ def decompose(model: Foreign, tower: Tower, pixels: torch.Tensor) -> Parts:
     if reason is not None or not isinstance(tower, TokenTower):
         raise InputError(f"heads cannot be told apart here: {reason}")
     with torch.no_grad():
-        direct, found = _opened(model, pixels)
+        direct, found = opened(model, pixels)
     bias = torch.stack([one.bias for one in found]).sum(dim=0)
     residual = direct + bias + torch.stack([one.heads.sum(dim=1) + one.mlp for one in found]).sum(dim=0)
     readout = tower.readout()
@@ -147,7 +147,7 @@ class Layer(NamedTuple):
     """(n, d_model)"""
 
 
-def _opened(model: Foreign, pixels: torch.Tensor) -> tuple[torch.Tensor, list[Layer]]:
+def opened(model: Foreign, pixels: torch.Tensor) -> tuple[torch.Tensor, list[Layer]]:
     """What enters the first block at the pooled token (n, d_model), and what every block adds there."""
     if _of_transformers(model):
         vision = model["model"].vision_model

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from core.backbones.heads import Parts, ablated, decompose, head_gaps
+from core.backbones.heads import Parts, ablated, decompose, head_gaps, opened
 from core.backbones.towers import image_tower
 from core.config import InputError
+from core.units import unit
 from tests.backbones.test_towers import IMAGE_TOWERS
 from tests.backbones.tiny_clip import config, model
 
@@ -66,6 +67,20 @@ def test_ablated_heads_say_the_same_of_everybody() -> None:
         InputError, match="head 3 of layer 0 was chosen; this tower has layers 0 to 2 with heads 0 to 2"
     ):
         ablated(pooled, found, [(0, 3)], means)
+
+
+def test_another_run_of_the_readout_without_the_heads_is_nearly_the_same() -> None:
+    """The row's scale is held; with a scale of its own the row without a head points almost where it did."""
+    clip = model(config()).double()
+    tower, found = image_tower(clip, 24), parts_of(clip)
+    chosen = [(1, 1), (2, 0)]
+    fixed = ablated(clip.encode_image(PIXELS).numpy(), found, chosen, np.zeros((3, 3, 24)))
+    direct, layers = opened(clip, PIXELS)
+    residual = direct + sum(one.heads.sum(dim=1) + one.bias + one.mlp for one in layers)
+    left = residual - sum(layers[layer].heads[:, head] for layer, head in chosen)
+    again = tower.readout()(left.detach().numpy())
+    cosines = np.sum(unit(fixed) * unit(again), axis=1)
+    assert 0.98 < cosines.min() and np.abs(fixed - again).max() > 1e-6
 
 
 def test_gaps_of_all_parts_add_up() -> None:
