@@ -62,11 +62,9 @@ class RunningCost(Study):
         table = pd.DataFrame(rows)
         table["flops_per_sample"] = table["flops_per_sample"].astype("float64")
         names = table["step"].tolist()
-        series = Series(
-            "milliseconds", names, *([1e3 * v for v in table[f"seconds{end}"]] for end in ("", "_lo", "_hi"))
-        )
+        series = Series("microseconds", names, *(table[f"microseconds{end}"].tolist() for end in ("", "_lo", "_hi")))
         words = "processor time of one sample; strokes: fastest and slowest of 5 runs"
-        picture = Picture(self.title, "bars", "", "milliseconds a sample", (series,), words)
+        picture = Picture(self.title, "bars", "", "microseconds a sample", (series,), words)
         settings = {"study": "running-cost", **asked.to_json(), "runs": RUNS, **request.digests()}
         notes = (f"{arm} is fitted once, in {fit:.2f} s of processor time",)
         return StudyResult(table, picture, settings, notes, {"fit_seconds": fit})
@@ -138,11 +136,12 @@ def operations(run: Callable[[], object]) -> float:
 
 
 def _times(run: Callable[[], object], n: int) -> dict[str, float]:
-    """Median, fastest and slowest processor time divided by n."""
+    """Median, fastest and slowest processor time divided by n, in microseconds."""
     run()
-    seconds = []
+    taken = []
     for _ in range(RUNS):
         start = time.process_time()
         run()
-        seconds.append((time.process_time() - start) / max(n, 1))
-    return {"seconds": float(np.median(seconds)), "seconds_lo": min(seconds), "seconds_hi": max(seconds)}
+        taken.append((time.process_time() - start) / max(n, 1) * 1e6)
+    median = float(np.median(taken))
+    return {"microseconds": median, "microseconds_lo": min(taken), "microseconds_hi": max(taken)}
