@@ -14,7 +14,7 @@ from core.cli.editing import EditOptions, edited_scene, target_of
 from core.cli.output import Json, emit, progress_bar
 from core.config import HALVES, Edit, InputError, one_of, own_folder
 from core.gallery import open_gallery, parse_where
-from core.portable import PortableEdit, read_edit, write_edit
+from core.portable import SIDE_NAMES, PortableEdit, read_edit, write_edit
 from core.store import atomic_folder, refuse_existing
 
 verbs = typer.Typer(
@@ -137,6 +137,46 @@ def bring_back(
             shutil.copyfile(folder / path, partial / path)
     document = {**_document(edit), "out": str(target), "not_compared": unsure, "spec": _spec(edit)}
     emit(document, as_json, lambda: _lines(document))
+
+
+@verbs.command("apply")
+def apply(
+    folder: Folder,
+    source: Annotated[str, typer.Option("--in", help="File, folder of shards, or address of a store.")],
+    target: Annotated[str | None, typer.Option("--out", help="The new store, of the same kind.")] = None,
+    side: Annotated[str | None, typer.Option("--side", help="items or queries.")] = None,
+    column: Annotated[str | None, typer.Option("--column", help="Array or column of the vectors.")] = None,
+    gallery: Annotated[str | None, typer.Option("--gallery", help="Refused unless the edit is for its rows.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where a killed run was.")] = False,
+    in_place: Annotated[bool, typer.Option("--in-place", help="Replace the file that is read.")] = False,
+    replace_: Replace = False,
+    as_json: Json = False,
+) -> None:
+    """Write a store anew with edited unit rows; everything else in it stays as it was."""
+    from core.home.applying import apply_edit
+    from core.stores import Options
+
+    edit = read_edit(folder)
+    if gallery is not None:
+        require_same(edit, gallery)
+    if (target is None) != in_place:
+        raise InputError("give --out for the new store, or --in-place to replace the file that is read")
+    chosen = None if side is None else one_of(side, SIDE_NAMES, "--side")
+    options = Options(column, resume, in_place, replace_)
+    with progress_bar() as progress:
+        document = apply_edit(edit, source, target or source, chosen, options, progress)
+    emit(document, as_json, lambda: _applied(document))
+
+
+def _applied(document: dict[str, Any]) -> Iterator[str]:
+    yield f"{document['rows']:,} {document['side']} edited from {document['in']} to {document['out']}"
+    for name in ("in", "out"):
+        yield f"digest {name}: {document['digests'][name]} (of {document['digests']['of']})"
+    if document["lost"]:
+        yield f"{document['lost']:,} rows lie wholly in what the edit removes and are zeros: leave them out of searches"
+    for one in document["stores"]:
+        yield from (f"note: {note}" for note in one["notes"])
+    yield from (f"note: {note}" for note in document.get("notes", []))
 
 
 def require_same(edit: PortableEdit, gallery: str) -> list[str]:
