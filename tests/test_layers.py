@@ -22,6 +22,7 @@ FLOORS = [
     {"ranking"},
     {"edits"},
     {"home"},
+    {"notebook"},
     {"lvlm"},
     {"audit"},
     {"benchmark", "studies"},
