@@ -4,6 +4,7 @@ import streamlit as st
 
 from core.ui.data import choosing, making, prompt_editor, quality, training
 from core.ui.parts import frame, grids
+from core.ui.parts.heading import heading
 from core.ui.parts.switches import switch
 from core.ui.session.choices import DATA_VIEW
 from core.ui.session.state import get_state
@@ -19,7 +20,7 @@ VIEWS = {
 frame.through_app()
 state = get_state()
 st.html(grids.STYLE)
-st.title("Data & models", anchor=False)
+heading("Data & models", "Choose, build and import galleries, models and SAEs; train an SAE; judge SAEs")
 view = switch(state, "Show", DATA_VIEW, VIEWS)
 if view == "gallery":
     with frame.guard():

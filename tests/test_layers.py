@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 FLOORS = [
-    {"config"},
+    {"config", "rooms"},
     {"reading", "writing"},
     {"registry", "store", "readout", "cluster", "verdicts", "memo", "units", "tables"},
     {"datasets", "backbones", "saes", "metrics", "prompts", "statistics", "retrieval", "projection", "figures"}

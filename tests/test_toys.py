@@ -202,7 +202,7 @@ def chosen(made: Path, **filters: str) -> AppState:
 
 
 def shown(test: AppTest) -> str:
-    kinds = ("title", "subheader", "markdown", "caption", "html", "info", "warning", "table")
+    kinds = ("title", "header", "subheader", "markdown", "caption", "html", "info", "warning", "table")
     return "\n".join(str(getattr(item, "value", "")) for kind in kinds for item in test.get(kind))
 
 

@@ -9,13 +9,15 @@ from typing import Any
 import numpy as np
 
 from core.audit.arms import Ranked, request_for
+from core.audit.findings import findings
+from core.audit.run import AuditResult, check, length_notes, numbers_of, software
 from core.audit.sources import Sources
 from core.audit.spec import AuditSpec
 from core.config import InputError, Progress, digest_of
 from core.engines import Answer, Answers, Asker, Engine, read_lists
 from core.engines.answers import Placed, placed
 from core.gallery import open_gallery
-from core.ranking.arms import ORIGINAL
+from core.ranking.arms import ORIGINAL, Edits
 from core.ranking.items import baseline_items
 from core.ranking.rows import Part, part_of
 from core.scene import Scene, query_embedding, text_model
@@ -33,9 +35,41 @@ class EngineLists:
     spec: AuditSpec
     """The spec with those prompts alone to which there is a list."""
     ranked: Mapping[tuple[str, str], Ranked]
-    notes: tuple[str, ...]
     document: Mapping[str, Any]
     """For the report: the engine, its lists as they came, what failed."""
+
+
+def run_engine(
+    spec: AuditSpec, engine: Engine, folder: Path | None = None, progress: Progress | None = None
+) -> AuditResult:
+    """The audit of a running search: the same numbers and findings as of rankings that are made here.
+
+    Parameters
+    ----------
+    folder : where answers of an interrupted run are found and those of this one are kept.
+
+    Raises
+    ------
+    InputError : the spec asks for an edit, or not one prompt has a list.
+    """
+    sources = engine_sources(spec)
+    check(spec, sources)
+    asked = ask_engine(spec, sources, engine, folder, progress)
+    edits: dict[str, list[Edits]] = {a: [{}] * len(asked.spec.all_prompts) for a in spec.attributes}
+    none = {name: {"reason": "nothing is edited"} for name in ("cost", "leakage")}
+    numbers = [numbers_of(asked.spec, sources, a, edits[a], asked.ranked, none) for a in spec.attributes]
+    notes = (*length_notes(spec, sources), *engine_notes(spec.k, asked.document))
+    return AuditResult(
+        asked.spec,
+        sources,
+        edits,
+        asked.ranked,
+        numbers,
+        findings(numbers),
+        notes,
+        software=software(),
+        engine=asked.document,
+    )
 
 
 def engine_sources(spec: AuditSpec) -> Sources:
@@ -108,10 +142,11 @@ def ask_engine(
         "asked_prompts": list(spec.all_prompts),
         "failed": failed,
         "depth": shortest,
+        "reach": depth,
         "answers": [_told(answers[p], lists[p]) for p in spec.all_prompts],
         "recall": _recall(spec, sources, part, {p: lists[p] for p in kept.all_prompts}),
     }
-    return EngineLists(kept, ranked, tuple(_notes(spec, document, lists, depth)), document)
+    return EngineLists(kept, ranked, document)
 
 
 def _asking(engine: Engine, spec: AuditSpec, sources: Sources, folder: Path | None) -> Any:
@@ -188,17 +223,16 @@ def _recall(spec: AuditSpec, sources: Sources, part: Part, lists: Mapping[str, P
     return {"k": spec.k, "mean": float(np.mean(list(shares.values()))), "by_prompt": shares}
 
 
-def _notes(spec: AuditSpec, document: Mapping[str, Any], lists: Mapping[str, Placed], depth: int) -> list[str]:
-    """What has to be known of the lists, one line each."""
-    engine = document["engine"]
+def engine_notes(k: int, document: Mapping[str, Any]) -> list[str]:
+    """What has to be known of an engine's lists, one line each, from what the report keeps of them."""
+    engine, answers = document["engine"], document["answers"]
     notes = [
         f"the lists are those of {engine['name']} as it answered: nothing was ranked here, and nobody can compute them "
         "again; the report keeps them"
     ]
     notes += [f"“{prompt}” is left out: {why}" for prompt, why in document["failed"].items()]
-    duplicate = sum(one.duplicate for one in lists.values())
-    unknown = [one for found in lists.values() for one in found.unknown]
-    outside = sum(one.outside for one in lists.values())
+    duplicate, outside = (sum(one[name] for one in answers) for name in ("duplicate", "outside"))
+    unknown = [one for found in answers for one in found["unknown"]]
     if duplicate:
         notes.append(f"{duplicate} results came twice in a list; the first place counts")
     if unknown:
@@ -206,16 +240,16 @@ def _notes(spec: AuditSpec, document: Mapping[str, Any], lists: Mapping[str, Pla
         notes.append(f"{len(unknown)} results are no items of the gallery ({named}) and do not count")
     if outside:
         notes.append(f"{outside} results are items of the gallery that are not among the searched rows")
-    if document["depth"] < depth:
+    if document["depth"] < document["reach"]:
         notes.append(
-            f"the lists hold {document['depth']} searched rows, fewer than the {depth} that resamples of k = {spec.k} "
-            "can reach: intervals of metrics are from these"
+            f"the lists hold {document['depth']} searched rows, fewer than the {document['reach']} that resamples of "
+            f"k = {k} can reach: intervals of metrics are from these"
         )
     recall = document["recall"]
     if "mean" in recall:
         worst = min(recall["by_prompt"], key=recall["by_prompt"].__getitem__)
         notes.append(
-            f"of the exact first {spec.k} the engine has {recall['mean']:.1%} on average, fewest "
+            f"of the exact first {k} the engine has {recall['mean']:.1%} on average, fewest "
             f"({recall['by_prompt'][worst]:.1%}) for “{worst}”"
         )
     else:

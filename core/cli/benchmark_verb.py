@@ -13,8 +13,6 @@ from core.cli.output import Json, emit, estimate_text, progress_bar
 from core.cli.study_verb import prompt_list, query_list
 from core.config import HALVES, InputError, one_of
 from core.gallery import parse_where
-from core.store import atomic_file
-from core.writing import frame_text
 
 Names = Annotated[list[str], typer.Option("--gallery", help="Gallery, repeatable: one a backbone.")]
 Protocols = Annotated[str, typer.Option("--protocol", help="sem, debiaslens or default.")]
@@ -49,6 +47,8 @@ def benchmark(
     from core.benchmark.published import beside, beside_table, read_published
     from core.benchmark.worlds import usual_world
     from core.scene import open_scene
+    from core.store import atomic_file
+    from core.writing import frame_text
     from core.zeroshot import PromptSet
 
     one_of(half, HALVES, "--half")

@@ -4,14 +4,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 import typer
 
 from core.cli import editing
 from core.cli.app import app
 from core.cli.output import Json, emit, estimate_text, progress_bar
 from core.config import FORMS, Edit, InputError, one_of
-from core.store import atomic_file, read_named_arrays, write_arrays
 
 SCHEMA = 1
 
@@ -27,6 +25,7 @@ def score(
     """Probabilities of yes, no and unsure behind option letters, from next-token logits."""
     from core.interventions.arrays import Reader
     from core.lvlm.scoring import MASS_FLOOR, score_options
+    from core.store import atomic_file, read_named_arrays, write_arrays
 
     arrays = read_named_arrays(source)
     read = Reader(arrays, "lvlm score")
@@ -117,7 +116,7 @@ def _bytes(path: Path) -> bytes:
 
 
 def _row(gallery: Any, item: str) -> int:
-    ids = gallery.item_ids(np.arange(gallery.n))
+    ids = gallery.item_ids(range(gallery.n))
     if item not in ids:
         raise InputError(f"gallery {gallery.name} has no item {item!r}; its first are {', '.join(ids[:3])}")
     return ids.index(item)

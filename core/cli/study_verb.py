@@ -12,8 +12,7 @@ from core.cli.app import app
 from core.cli.editing import EditOptions, edited_scene, target_of
 from core.cli.output import Json, emit, progress_bar
 from core.config import HALVES, InputError, one_of
-from core.gallery import open_gallery, parse_where
-from core.store import plain, read_array, read_json
+from core.gallery import parse_where
 
 
 @app.command("study")
@@ -45,7 +44,9 @@ def study(
     as_json: Json = False,
 ) -> None:
     """Table (CSV), figure (SVG) and document (JSON) of a registered study."""
+    from core.gallery import open_gallery
     from core.scene import text_model
+    from core.store import plain, read_array
     from core.studies import STUDIES, StudyRequest
     from core.zeroshot import PromptSet
 
@@ -89,6 +90,7 @@ def prompt_list(source: str) -> tuple[str, ...]:
 def query_list(source: str) -> dict[str, dict[str, str]]:
     """Queries with what they say about the rows that they name (often nothing)."""
     from core.config import ASSETS
+    from core.store import read_json
 
     shipped = ASSETS / "prompts" / f"{source}.json"
     value = read_json(shipped if shipped.is_file() else Path(source))

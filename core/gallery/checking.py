@@ -5,8 +5,6 @@ from pathlib import Path
 from typing import Any
 
 from core.config import InputError, Progress
-from core.gallery.codes import check_codes
-from core.gallery.ivf_files import check_ivf
 from core.store import file_digest
 
 SCHEMA = 1
@@ -31,6 +29,9 @@ def check_sizes(gallery: Path, manifest: Mapping[str, Any]) -> None:
 
 def changed_files(gallery: Path, files: Mapping[str, Mapping[str, Any]], progress: Progress | None = None) -> list[str]:
     """One line for every file that differs from its digest: those of the manifest, codes and the inverted file."""
+    from core.gallery.codes import check_codes
+    from core.gallery.ivf_files import check_ivf
+
     wrong = []
     for done, (name, about) in enumerate(sorted(files.items())):
         if progress:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import scipy.sparse as sparse
-from scipy.stats import rankdata
 
 from core.neurons.firing import mann_whitney
 from core.neurons.matrices import AnyCodes, column
 from core.statistics import MINIMUM_N, Estimate, auc_estimate, benjamini_hochberg
+from core.statistics.mid_ranks import mid_ranks
 
 if TYPE_CHECKING:
     from core.gallery import Gallery
@@ -294,7 +294,7 @@ def _of_words(words: Words, values: np.ndarray) -> _Tested:
 
 def _ranks(values: np.ndarray) -> tuple[np.ndarray, float]:
     """Mid-ranks, and sum(t^3 - t) over the ties."""
-    ranks = rankdata(values)
+    ranks = mid_ranks(values)
     ties = np.unique(ranks, return_counts=True)[1].astype(np.float64)
     return ranks, float((ties**3 - ties).sum())
 

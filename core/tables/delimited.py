@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from core.config import InputError
-from core.tables.columns import WORDS
 from core.tables.grid import Grid
 from core.tables.left_out import LeftOut
+from core.tables.names import WORDS
 
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 MOST_CELL = 10_000_000

@@ -17,10 +17,10 @@ import pandas as pd
 from core.config import InputError
 from core.tables.cleaning import clean_labels, clean_text, mark_note, one_way_of_truth, without_point_zero
 from core.tables.columnar import read_feather, read_json_lines, read_parquet
-from core.tables.columns import NAMES, WORDS
 from core.tables.delimited import decoded, read_delimited
 from core.tables.grid import Grid
 from core.tables.left_out import LeftOut
+from core.tables.names import NAMES, WORDS
 
 TEXT = {".csv": None, ".tsv": "\t", ".tab": "\t"}
 """Endings of text tables, and the separator that each implies; None: found in the header."""

@@ -120,6 +120,15 @@ def open_compare(page: "Page", address: str, query: str = "") -> None:
     settle(page)
 
 
+def open_page(page: "Page", address: str) -> None:
+    """Open any page of the app and wait until its heading is there and nothing runs."""
+    page.set_default_timeout(WAIT_MS)
+    page.goto(address)
+    page.wait_for_selector("h1")
+    page.wait_for_selector("[data-testid=stStatusWidget]", state="detached")
+    settle(page)
+
+
 def settle(page: "Page") -> None:
     """Wait until the app is idle and every picture has arrived."""
     page.wait_for_function(

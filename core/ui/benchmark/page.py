@@ -15,6 +15,7 @@ from core.store import plain, read_json
 from core.ui.benchmark.studies import studies
 from core.ui.parts import charts, provenance
 from core.ui.parts.frame import guard
+from core.ui.parts.heading import heading
 from core.ui.session import cache, jobs
 from core.ui.session.choices import Choice
 from core.ui.session.scene import chosen_scene, only_known_prompts
@@ -27,13 +28,14 @@ if TYPE_CHECKING:
 SHIPPED = ASSETS / "benchmarks"
 """Results that come with the project, one JSON a shipped gallery and protocol."""
 STYLE = """<style>
+.benches{overflow-x:auto}
 .bench{border-collapse:collapse;width:100%;font-size:.84rem;font-variant-numeric:tabular-nums}
 .bench th,.bench td{padding:.26rem .28rem;text-align:right;border-bottom:1px solid rgba(125,133,144,.28);
 vertical-align:top;line-height:1.25}
 .bench th:first-child,.bench td:first-child{text-align:left;max-width:12.5rem}
 .bench thead th{position:sticky;top:0;font-weight:600;vertical-align:bottom;border-bottom-width:2px}
 .bench small{opacity:.72;font-size:.7rem;white-space:nowrap;display:block}.bench .best{font-weight:700}
-.bench .none{opacity:.6;text-align:left}
+.bench .none{opacity:.8;text-align:left}
 </style>"""
 
 
@@ -41,7 +43,7 @@ def benchmark() -> None:
     """The whole page."""
     state, gallery = get_state(), cache.current_gallery()
     st.html(STYLE)
-    st.title("Every method, side by side", anchor=False)
+    heading("Benchmark", "Every method side by side on this gallery, and the studies of the papers")
     table, other = st.tabs(["Methods", "Studies"])
     with table, guard():
         _methods(state, gallery)
@@ -184,7 +186,8 @@ def table_html(result: "BenchmarkResult") -> str:
             numbers.append(f'<td title="{about}"><span{mark}>{value}</span><small>{ends}</small></td>')
         name = f'<td title="{html.escape(arm.words)}">{number}. {html.escape(arm.title)}</td>'
         rows.append(f"<tr>{name}{''.join(numbers)}</tr>")
-    return f'<table class="bench"><thead><tr><th>Method</th>{heads}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
+    head = f"<thead><tr><th>Method</th>{heads}</tr></thead>"
+    return f'<div class="benches"><table class="bench">{head}<tbody>{"".join(rows)}</tbody></table></div>'
 
 
 def numbered(result: "BenchmarkResult") -> list["Cell"]:
@@ -248,7 +251,7 @@ def _trade_off(result: "BenchmarkResult") -> None:
     from core.benchmark import PROTOCOLS, find_arm
 
     protocol, columns = PROTOCOLS.get(result.protocol), {c.key: c for c in result.columns}
-    st.subheader("What balance costs", anchor=False)
+    st.header("What balance costs", anchor=False)
     price = st.selectbox(
         "Price on the horizontal axis",
         [key for key in columns if key != protocol.skew],
@@ -271,7 +274,7 @@ def _explained(arms: Sequence[str]) -> None:
     from core.benchmark import find_arm
     from core.interventions import INTERVENTIONS
 
-    st.subheader("What a method does", anchor=False)
+    st.header("What a method does", anchor=False)
     name = st.selectbox("Method", arms, format_func=lambda a: find_arm(a).title, label_visibility="collapsed")
     arm = find_arm(name)
     method = INTERVENTIONS.get(arm.method)

@@ -11,8 +11,8 @@ from core.gallery.labels import CROSS
 from core.metrics import headline_metrics, meaning_of
 from core.ranking import ArmResult, RankResult
 from core.statistics import MINIMUM_N, Estimate, GroupDistance, GroupLean, Impact, Lean, lean_of
-from core.ui.compare import lean_charts, performance
-from core.ui.parts import charts, provenance
+from core.ui.compare import performance
+from core.ui.parts import charts, lean_charts, provenance
 from core.ui.parts.wording import change, in_points, number, percent, ratio_text, share_text, signed, value
 from core.ui.session import results
 from core.ui.session.choices import Choice

@@ -12,7 +12,6 @@ from core.ui.compare import (
     ask,
     controls,
     cost,
-    lean_charts,
     method,
     numbers,
     robustness,
@@ -22,8 +21,9 @@ from core.ui.compare import (
     upload_ranks,
     why,
 )
-from core.ui.parts import charts, grids, provenance
+from core.ui.parts import charts, grids, lean_charts, provenance
 from core.ui.parts.frame import guard, unknown_words
+from core.ui.parts.heading import heading
 from core.ui.parts.switches import switch
 from core.ui.parts.wording import ITEM_NAMES, after_said, counted, effect_said, lean_p, percent, switched_words
 from core.ui.session import cache, probing, results
@@ -66,6 +66,7 @@ def compare() -> None:
         st.info("This gallery has no attribute, so there are no groups to count. Choose another in Data & models.")
         return
     st.html(grids.STYLE)
+    heading("Compare", "Who a prompt retrieves, before and after neurons are switched off, and what that costs")
     ask.bar(gallery, attribute)
     if not state.query:
         st.info("Type a prompt, for example “a photo of a doctor”.")
@@ -169,7 +170,7 @@ def _sentence(state: AppState, gallery: Gallery, ranked: RankResult) -> None:
     if not known:
         st.markdown(f"None of the {request.k} nearest has a known {request.attribute}.")
         return
-    group, told = told_of(ranked), before.numbers.to_json()
+    group, told = results.told_of(ranked), before.numbers.to_json()
     retrieved = before.numbers.lean.groups[before.numbers.groups.index(group)].retrieved
     count = counted(grids.escape(state.query), request.k, group, retrieved, known, ITEM_NAMES[gallery.kind])
     away = away_words(told["distance"][group], request.target)
@@ -182,16 +183,6 @@ def _sentence(state: AppState, gallery: Gallery, ranked: RankResult) -> None:
     if before.unknown or (after and after.unknown):
         unknown = f"{before.unknown}" + (f" before and {after.unknown} after" if after else "")
         st.caption(f"Of the {request.k}, {unknown} have no known {request.attribute}: counted here, not in the shares.")
-
-
-def told_of(ranked: RankResult) -> str:
-    """The group that the sentences are about: the one that leads, that an effect is about, or that departs most."""
-    counts, effect = ranked.before.numbers, ranked.difference.effect if ranked.difference is not None else None
-    if counts.leading_group is not None:
-        return counts.leading_group
-    if effect is not None:
-        return counts.groups[effect.group]
-    return max(counts.groups, key=lambda group: counts.lean.groups[counts.groups.index(group)].departure)
 
 
 def _switched(ranked: RankResult) -> str:

@@ -101,7 +101,7 @@ def describe() -> None:
     for side in SIDES:
         if side in state.saes:
             with st.container(border=True), frame.guard():
-                st.subheader(f"SAE of the {side} side: {plain(state.saes[side])}", anchor=False)
+                st.header(f"SAE of the {side} side: {plain(state.saes[side])}", anchor=False)
                 facts.quality(state.saes[side])
     with st.container(border=True), frame.guard():
         _model()
@@ -110,7 +110,7 @@ def describe() -> None:
 def _gallery() -> None:
     gallery = cache.current_gallery()
     about = gallery.info()
-    st.subheader(f"Gallery: {plain(gallery.name)}", anchor=False)
+    st.header(f"Gallery: {plain(gallery.name)}", anchor=False)
     halves = ", ".join(f"{half} {n:,}" for half, n in about["halves"].items())
     lines = {
         "Items": f"{gallery.n:,} {about['kind']} ({halves})",
@@ -138,7 +138,7 @@ def _gallery() -> None:
 
 def _model() -> None:
     state = get_state()
-    st.subheader(f"Model: {plain(state.model)}", anchor=False)
+    st.header(f"Model: {plain(state.model)}", anchor=False)
     if not st.toggle("Load and describe it", key="describe-model"):
         st.caption("Loaded when a prompt or an upload is encoded, which takes some seconds the first time.")
         return

@@ -52,7 +52,7 @@ def _live() -> None:
         st.rerun()
         return
     order = job.order
-    st.subheader(f"{plain(order.out.name)} {WORDS[job.status]}", anchor=False)
+    st.header(f"{plain(order.out.name)} {WORDS[job.status]}", anchor=False)
     shape = f"{order.config.arch}, {order.config.d_sae:,} neurons, k = {order.config.k}"
     place = f"{'tokens of ' if order.tokens else ''}{order.attach} embeddings of **{plain(order.gallery)}**"
     half = "all rows" if order.half == "all" else f"the {order.half} half"

@@ -6,6 +6,7 @@ from core.config import InputError
 from core.labelling import DETAILS, ORDERS, LabelEvent
 from core.neurons import Shown
 from core.ui.label.agreement import agreement_panel
+from core.ui.label.board import prediction_board
 from core.ui.label.desk import (
     CONFIDENCE,
     CONFOUND,
@@ -20,10 +21,11 @@ from core.ui.label.desk import (
     guarded_key,
     turn_confidence,
 )
-from core.ui.label.keys import listen, prediction_board
 from core.ui.label.sets import sets_panel
 from core.ui.parts import answers, grids, sides
 from core.ui.parts.frame import guarded
+from core.ui.parts.heading import heading
+from core.ui.parts.keys import listen
 from core.ui.parts.switches import switch
 from core.ui.parts.wording import percent
 from core.ui.session import probing
@@ -69,6 +71,7 @@ def label_page() -> None:
     """The whole page: who labels what in which order, then the desk, or what raters agree on."""
     state = get_state()
     st.html(grids.STYLE)
+    heading("Label", "Say what neurons answer to, with one hand on the keyboard")
     side = sides.side_of(state)
     if side is None:
         return
@@ -116,7 +119,7 @@ def _head(desk: Desk, title: str, about: str = "") -> None:
     """What is on the desk, how far this rater is, and the settings one click away."""
     queue = desk.queue
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.markdown(f"### {title}" + (f" :small[:gray[{about}]]" if about else ""), width="content")
+        st.markdown(f"## {title}" + (f" :small[:gray[{about}]]" if about else ""), width="content")
         st.space("stretch")
         st.markdown(f":small[**{queue.done:,} of {queue.total:,}** labelled]", width="content")
         order = ORDER.of(desk.state)

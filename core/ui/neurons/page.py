@@ -12,6 +12,7 @@ from core.ui.neurons.map_view import map_panel
 from core.ui.neurons.search import search_panel
 from core.ui.parts import answers, charts, grids, provenance, sides
 from core.ui.parts.frame import guard
+from core.ui.parts.heading import heading
 from core.ui.parts.switches import switch
 from core.ui.parts.wording import percent
 from core.ui.session import links, probing
@@ -33,6 +34,7 @@ def neurons() -> None:
     """The whole page: the list for an attribute, or one neuron where one is open."""
     state = get_state()
     st.html(grids.STYLE)
+    heading("Neurons", "Which of them carry an attribute, and what a single one answers to")
     side = sides.side_of(state)
     if side is None:
         return
@@ -96,7 +98,7 @@ def one(state: AppState, probe: probing.Probe, side: Side, neuron: int, attribut
 def _head(state: AppState, probe: probing.Probe, side: Side, neuron: int, attribute: str | None) -> None:
     """Name, way to the others, and the switch."""
     with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
-        st.subheader(f"Neuron {neuron}", anchor=False, width="content")
+        st.header(f"Neuron {neuron}", anchor=False, width="content")
         st.button("List", icon=":material/arrow_back:", on_click=state.open_neuron, args=(None, side))
         before, after = probing.living_neighbours(probe, neuron)
         for label, icon, other in (("Previous", "chevron_left", before), ("Next", "chevron_right", after)):

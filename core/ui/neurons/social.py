@@ -76,7 +76,7 @@ def social(state: AppState, probe: probing.Probe, attribute: str | None) -> None
     tau = TAU.of(state)
     rule = probing.social(probe, attribute, tau)
     for group, neurons in rule.groups.items():
-        st.markdown(f"#### {group} :small[:gray[n = {neurons.n:,}]]")
+        st.markdown(f"## {group} :small[:gray[n = {neurons.n:,}]]")
         if neurons.specific:
             _several(state, probe, attribute, group, neurons.specific, tau)
         else:

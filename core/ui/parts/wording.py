@@ -151,3 +151,33 @@ def change(e: Estimate, write: Callable[[float], str] = signed) -> str:
         return e.reason or "–"
     inside = "" if e.lo is None or e.hi is None else f" :small[:gray[({write(e.lo)} to {write(e.hi)})]]"
     return write(e.estimate) + inside
+
+
+STILL, STAYS = 0.02, 0.34
+"""A change of P below which nothing moves; part of the other group's change below which a group stays."""
+
+
+def gap_said(arms: Mapping[str, Mapping[str, Estimate]]) -> str:
+    """What an edit did to two groups' mean P of an answer: how wide the gap is, and whose answers moved.
+
+    Parameters
+    ----------
+    arms : "before" and "after" -> group -> mean P, the same two groups in both.
+    """
+    before, after = ({group: e.estimate or 0.0 for group, e in arms[arm].items()} for arm in ("before", "after"))
+    a, b = before
+    gap, left = before[b] - before[a], after[b] - after[a]
+    told = f"The gap goes from {100 * abs(gap):.0f} to {100 * abs(left):.0f} points"
+    moved = {group: after[group] - before[group] for group in (a, b)}
+    if max(map(abs, moved.values())) < STILL:
+        return f"{told}: hardly any answer moves."
+    if gap * left < 0:
+        return f"{told}, and its sign turns."
+    if abs(left) >= abs(gap):
+        return f"{told}: it does not shrink."
+    stays, goes = sorted(moved, key=lambda group: abs(moved[group]))
+    if abs(moved[stays]) < STAYS * abs(moved[goes]) and abs(left) < abs(gap) / 2:
+        return f"{told}: off answers about {goes} nearly as for {stays}."
+    if moved[a] * gap > 0 > moved[b] * gap:
+        return f"{told}: both groups' answers move towards each other."
+    return f"{told}."

@@ -18,6 +18,7 @@ from core.reading import parse_json
 from core.store import read_json
 from core.ui.parts import grids, provenance
 from core.ui.parts.frame import guard
+from core.ui.parts.heading import heading
 from core.ui.parts.wording import TARGET_CHOICES
 from core.ui.session import cache, jobs
 from core.ui.session.choices import Choice
@@ -52,7 +53,7 @@ def report() -> None:
     """The whole page."""
     state, gallery = get_state(), cache.current_gallery()
     st.html(grids.STYLE)
-    st.title("An audit that stands up to a second reader", anchor=False)
+    heading("Report", "An audit that stands up to a second reader: registered, measured, exported, verified")
     if not gallery.attributes:
         st.info("This gallery has no attribute, so there are no groups to count. Choose another in Data & models.")
         return
@@ -254,7 +255,7 @@ def _show(state: AppState, made: Mapping[str, Any]) -> None:
 
     files = made["files"]
     document = parse_json(files["report.json"], "report.json")
-    st.subheader(grids.escape(document["spec"]["title"]), anchor=False)
+    st.header(grids.escape(document["spec"]["title"]), anchor=False)
     st.html("".join(f"<p>{sentence}</p>" for sentence in summary(document)))
     name = re.sub(r"[^A-Za-z0-9]+", "-", document["spec"]["title"]).strip("-").lower() or "audit"
     with st.container(horizontal=True, vertical_alignment="center"):

@@ -3,7 +3,7 @@
 A view declares its own beside its code. Here stand those that more than one page reads or sets.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
@@ -63,13 +63,26 @@ TAU = Choice("tau", 0.5)
 SWITCH_SIDE: Choice[Side | None] = Choice("switch-side", None)
 """Side whose neurons stand beside the answer on Compare."""
 START_VIEW = Choice("start-view", "loaded")
+DEMO_STEP: Choice[str | None] = Choice("demo", None)
+"""Step at which the demo on Start is, from "1" on; None: it does not run."""
 COMPARE_VIEW = Choice("compare-view", "pictures")
 DATA_VIEW = Choice("data-view", "choose")
 LABEL_VIEW = Choice("label-view", "label")
-ASK_VIEW: Choice[str | None] = Choice("ask-view", None)
+ASK_VIEW = Choice("ask-view", "one")
 ASK_QUESTION: Choice[str | None] = Choice("ask-question", None)
 """The question of Ask; None: its first suggestion."""
 ON_DESK: Choice[int | None] = Choice("label-held", None)
 """Neuron that was laid on the desk of Label; None: the first that waits."""
+GUIDE_TOPIC: Choice[str | None] = Choice("guide-topic", None)
+"""Page of the guide that is read; None: the first."""
 LABEL_TEST: "Choice[PredictionTest | None]" = Choice("label-test", None)
 """Prediction test that waits to be answered."""
+SHOWN: Mapping[str, Mapping[str, Choice[Any]]] = {
+    "start": {"view": START_VIEW, "demo": DEMO_STEP},
+    "label": {"view": LABEL_VIEW},
+    "compare": {"view": COMPARE_VIEW},
+    "ask": {"view": ASK_VIEW, "question": ASK_QUESTION},
+    "data_and_models": {"view": DATA_VIEW},
+    "guide": {"topic": GUIDE_TOPIC},
+}
+"""Page -> part of its link -> the choice that it holds. Values are texts; what a page does not offer it passes."""

@@ -12,6 +12,7 @@ import streamlit as st
 from core.config import HALVES, SIDES, Edit, InputError, Side, one_of
 from core.memo import Memo
 from core.ui.session import cache, folders
+from core.ui.session.choices import SHOWN
 from core.ui.session.escaping import escape
 from core.ui.session.state import OWN_TARGET, TARGETS, AppState, get_state
 
@@ -20,6 +21,8 @@ PREFIX = 8
 """Hex digits of a digest in a link: enough to notice another gallery under the same name."""
 INLINE = 200
 """Largest edit written out in a link; larger ones are named by their digest and kept in this process."""
+LONGEST_SHOWN = 300
+"""Characters of a small choice in a link, for example of a question."""
 OTHERS = {"embed", "embed_options", "schema"}
 SETTLED_SECONDS = 1.0
 """Time after which the browser shows the address that was written."""
@@ -54,9 +57,13 @@ def _large_edits() -> Memo:
 # -- choices to parameters --------------------------------------------------------------------------------------------
 
 
-def params_of(state: AppState, loaders: Loaders | None = None) -> dict[str, list[str]]:
+def params_of(state: AppState, loaders: Loaders | None = None, page: str | None = None) -> dict[str, list[str]]:
     """The link's parameters: what is loaded with the beginning of its digest, the target, and every choice that is
-    not the default.
+    not the default, of small ones those of the page.
+
+    Parameters
+    ----------
+    page : address of the page that the link leads to; None: the one that is open.
 
     A gallery or SAE that cannot be opened, whatever is wrong with it, is written without its digest.
     """
@@ -87,6 +94,9 @@ def params_of(state: AppState, loaders: Loaders | None = None) -> dict[str, list
         params["neuron"] = [f"{state.neuron_side}:{state.neuron}"]
     if state.edits:
         params["edit"] = [f"{side}:{_edit_text(edit)}" for side, edit in sorted(state.edits.items())]
+    for part, choice in SHOWN.get(page or state.page, {}).items():
+        if choice.of(state) not in (None, choice.first):
+            params[part] = [str(choice.of(state))]
     return params
 
 
@@ -267,6 +277,18 @@ def _read_method(value: str, state: AppState, loaders: Loaders) -> None:
     state.choose_method(value)
 
 
+def _read_shown(part: str) -> Callable[[str, AppState, Loaders], None]:
+    def read(value: str, state: AppState, loaders: Loaders) -> None:
+        choice = SHOWN.get(state.page, {}).get(part)
+        if choice is None:
+            raise InputError("this page has no such part")
+        if len(value) > LONGEST_SHOWN:
+            raise InputError(f"expected at most {LONGEST_SHOWN} characters")
+        choice.put(state, value)
+
+    return read
+
+
 def _edit_of(text: str) -> Edit:
     if text.startswith("digest="):
         return _large_edits()(text.removeprefix("digest="), _edit_is_gone)
@@ -303,6 +325,7 @@ READERS: dict[str, Callable[[str, AppState, Loaders], list[str] | None]] = {
     "neuron": _read_neuron,
     "edit": _read_edit,
     "method": _read_method,
+    **{part: _read_shown(part) for parts in SHOWN.values() for part in parts},
 }
 
 
@@ -325,6 +348,8 @@ def restore() -> None:
         plain = AppState()
         for name in LINKED:
             setattr(state, name, getattr(plain, name))
+        for choice in SHOWN.get(state.page, {}).values():
+            choice.put(state, choice.first)
     state.linked = True
     for notice in apply({name: st.query_params.get_all(name) for name in st.query_params}, state):
         state.notice(notice)
@@ -358,7 +383,8 @@ def _address() -> dict[str, list[str]]:
 
 def go(page: str) -> NoReturn:
     """Show another page with the choices already in its address, so that Back needs no step in between."""
-    st.switch_page(page, query_params=params_of(get_state()))
+    name = page.removeprefix("pages/").removesuffix(".py")
+    st.switch_page(page, query_params=params_of(get_state(), page=name))
 
 
 def query_string() -> str:

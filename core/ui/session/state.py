@@ -34,6 +34,8 @@ class AppState:
     the filters that belonged to the old one, another SAE drops the edits whose numbers meant neurons of the old one.
     """
 
+    page: str = "start"
+    """Address of the page that is open; its link holds the page's own small choices."""
     gallery: str = "default"
     """Shipped name or folder of the gallery that is searched."""
     probe: str | None = None

@@ -11,7 +11,6 @@ from streamlit.testing.v1 import AppTest
 
 from core.config import Edit
 from core.ui.compare import numbers, upload_ranks
-from core.ui.compare import page as compare_page
 from core.ui.session import cache, probing, results
 from core.ui.session.state import KEY, TARGETS, AppState
 from core.ui.session.uploads import Upload, Uploads
@@ -66,7 +65,7 @@ def test_a_switch_brings_the_second_arm_and_original_takes_it_away(world: dict[s
 def test_the_sentence_says_the_lean_then_counts_what_the_ranking_found(world: dict[str, str]) -> None:
     state = chosen(world)
     found = results.ranking(results.asked(state, "gender"))
-    group, told = compare_page.told_of(found), found.before.numbers.to_json()
+    group, told = results.told_of(found), found.before.numbers.to_json()
     shown = said(page("compare", state))
     assert f"**{list_line(told)}**" in shown
     assert f"**{told['lean'][group]['retrieved']} are {group}**" in shown
@@ -86,7 +85,7 @@ def test_an_edit_is_told_by_direction_with_the_lean_after_it(world: dict[str, st
     found = results.ranking(results.asked(state, "gender"))
     shown = said(page("compare", state))
     after = list_line(found.after.numbers.to_json())
-    assert f"After: {after[:1].lower()}{after[1:-1]}; {compare_page.told_of(found)} is " in shown
+    assert f"After: {after[:1].lower()}{after[1:-1]}; {results.told_of(found)} is " in shown
     effect = found.difference.change.to_json()["effect"]
     words = "No change beyond chance" if effect["direction"] == NO_CHANGE else effect["group"]
     assert f"off: **{words}" in shown or f"off: **From {words}" in shown
@@ -280,7 +279,7 @@ def test_a_neurons_page_shows_firing_and_silent_items(world: dict[str, str]) -> 
     state.open_neuron(neuron)
     shown = page("neurons", state)
     assert not shown.exception and not shown.warning
-    assert f"Neuron {neuron}" in [item.value for item in shown.subheader]
+    assert f"Neuron {neuron}" in [item.value for item in shown.header]
     for title in ("Fires most on", "Does not fire on", "Fires as usual on", "Fires on, at random"):
         assert title in said(shown)
 

@@ -36,7 +36,7 @@ def press(page: AppTest, name: str) -> AppTest:
 
 
 def on_desk(page: AppTest) -> int:
-    heading = next(m.value for m in page.markdown if m.value.startswith("### Neuron"))
+    heading = next(m.value for m in page.markdown if m.value.startswith("## Neuron"))
     return int(heading.split()[2])
 
 
@@ -104,7 +104,7 @@ def test_skipped_neurons_come_last(world: dict[str, str]) -> None:
     first = on_desk(page)
     press(page, "Skip")
     seen = []
-    while any("### Neuron" in m.value for m in page.markdown) and len(seen) < 40:
+    while any("## Neuron" in m.value for m in page.markdown) and len(seen) < 40:
         seen.append(on_desk(page))
         press(page, "Unclear")
     assert seen[-1] == first and len(set(seen)) == len(seen)

@@ -26,7 +26,7 @@ def chosen(world: dict[str, str]) -> AppState:
 
 
 def words(test: AppTest) -> str:
-    kinds = ("subheader", "markdown", "caption", "html", "info", "warning", "code")
+    kinds = ("header", "subheader", "markdown", "caption", "html", "info", "warning", "code")
     return "\n".join(str(getattr(item, "value", "")) for kind in kinds for item in test.get(kind))
 
 
