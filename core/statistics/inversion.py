@@ -127,10 +127,13 @@ def _ends(
     at = np.unique(np.maximum([0.0, *(1.0 + family.step * np.array(proposals))], 0.0))
     each = -(-draws // len(at))
     lists = family.draw(at, each, seed)
+    times: np.ndarray | float = 1.0
+    if isinstance(family, _CountFamily):
+        lists, times = _different(lists, family.k)
     values = metric(lists, target) if metric.ordered else metric.from_counts(lists, target)
     leaning = family.lean(lists)
     grid = np.linspace(0.0, at[-1], GRID)
-    weights = _weights(family, leaning, at, grid)
+    weights = _weights(family, leaning, at, grid, times)
     sign = -1.0 if metric.bias_direction < 0 else 1.0
     more = np.maximum.accumulate(weights @ _exceeds(sign * values, sign * estimate))
     truth = family.truth(metric, grid, target) if isinstance(family, _CountFamily) else weights @ values
@@ -147,14 +150,26 @@ def _exceeds(values: np.ndarray, observed: float) -> np.ndarray:
     return np.where(near, 0.5, values > observed)
 
 
-def _weights(family: "_Family", leaning: np.ndarray, at: np.ndarray, grid: np.ndarray) -> np.ndarray:
+def _different(counts: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """The different rows of counts (draws, G), each of which sums to k, and how often each stands there."""
+    if counts.shape[1] * math.log2(k + 1) > 62:
+        return counts, np.ones(len(counts))
+    code = counts @ (k + 1) ** np.arange(counts.shape[1], dtype=np.int64)
+    _, first, times = np.unique(code, return_index=True, return_counts=True)
+    return counts[first], times.astype(np.float64)
+
+
+def _weights(
+    family: "_Family", leaning: np.ndarray, at: np.ndarray, grid: np.ndarray, times: np.ndarray | float = 1.0
+) -> np.ndarray:
     """Weight (grid, lists) with which each drawn list stands for lists of each t; rows sum to 1.
 
-    All lists count for every t, as draws of the mixture of the proposals (importance sampling, balance heuristic).
+    All lists count for every t, as draws of the mixture of the proposals (importance sampling, balance heuristic);
+    `times`: how often each list was drawn.
     """
     drawn = _log_sum(at[:, None] * leaning - family.log_sums(at)[:, None], axis=0)
     log_weight = grid[:, None] * leaning - family.log_sums(grid)[:, None] - drawn
-    weight = np.exp(log_weight - log_weight.max(axis=1, keepdims=True))
+    weight = np.exp(log_weight - log_weight.max(axis=1, keepdims=True)) * times
     return weight / weight.sum(axis=1, keepdims=True)
 
 

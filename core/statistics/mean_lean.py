@@ -248,11 +248,11 @@ def permuted_means(weights: np.ndarray, sizes: np.ndarray, n_groups: int, draws:
     labels = np.repeat(np.arange(n_groups, dtype=np.int8 if n_groups < 128 else np.int64), sizes)
     shuffled = rng.permuted(np.tile(labels, (times, 1)), axis=1)
     spectrum = np.conj(np.fft.rfft(placed))
-    total = np.empty((times, n, n_groups))
+    total = np.empty((n_groups, times, n))
     for g in range(n_groups - 1):
-        total[:, :, g] = np.fft.irfft(np.fft.rfft(shuffled == g) * spectrum, n)
-    total[:, :, -1] = np.sum(weights) - total[:, :, :-1].sum(axis=2)
-    return total.reshape(-1, n_groups)
+        total[g] = np.fft.irfft(np.fft.rfft(shuffled == g) * spectrum, n)
+    total[-1] = np.sum(weights) - total[:-1].sum(axis=0)
+    return total.reshape(n_groups, -1).T
 
 
 def _by_classes(weights: np.ndarray, sizes: np.ndarray, draws: int, rng: np.random.Generator) -> np.ndarray:
@@ -295,17 +295,22 @@ def _smallest(draws: int, n_groups: int) -> float:
 def _tested(observed: np.ndarray, null: np.ndarray) -> tuple[float, tuple[float, ...], tuple[float, ...]]:
     """p of all groups by the largest departure, two-sided p of each, and the departures, from permuted means."""
     draws, n_groups = null.shape
-    centre, spread = null.mean(axis=0), null.std(axis=0)
-    scale = np.where(spread > 0, spread, 1.0)
-    departure = np.where(spread > 0, (observed - centre) / scale, 0.0)
-    above = (null >= observed - EQUAL).sum(axis=0)
-    below = (null <= observed + EQUAL).sum(axis=0)
-    p_of_group = tuple(np.minimum(1.0, 2 * (1 + np.minimum(above, below)) / (1 + draws)).tolist())
+    p_of_group, departure, largest = [], np.zeros(n_groups), np.zeros(draws)
+    for g in range(n_groups):
+        own = null[:, g]
+        above, below = (np.count_nonzero(own >= observed[g] - EQUAL), np.count_nonzero(own <= observed[g] + EQUAL))
+        p_of_group.append(min(1.0, 2 * (1 + min(above, below)) / (1 + draws)))
+        centre = own.mean()
+        away = own - centre
+        spread = math.sqrt(float(away @ away) / draws)
+        departure[g] = (observed[g] - centre) / spread if spread > 0 else 0.0
+        if n_groups > 2:
+            np.abs(away, out=away)
+            np.maximum(largest, away / spread if spread > 0 else away, out=largest)
     if n_groups == 2:
-        return p_of_group[0], p_of_group, tuple(departure.tolist())
-    largest = np.abs((null - centre) / scale).max(axis=1)
-    p = float((1 + (largest >= np.abs(departure).max() - EQUAL).sum()) / (1 + draws))
-    return p, p_of_group, tuple(departure.tolist())
+        return p_of_group[0], tuple(p_of_group), tuple(departure.tolist())
+    p = (1 + np.count_nonzero(largest >= np.abs(departure).max() - EQUAL)) / (1 + draws)
+    return float(p), tuple(p_of_group), tuple(departure.tolist())
 
 
 def _weights(
