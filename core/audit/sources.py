@@ -7,9 +7,13 @@ from typing import TYPE_CHECKING
 
 from core.audit.recorded_texts import RecordedTexts, RecordingTexts
 from core.audit.spec import AuditSpec
-from core.config import Side
+from core.config import InputError, Side
+from core.edits.choosing import EditChoice
 from core.gallery import Gallery, open_gallery
 from core.interventions import INTERVENTIONS
+from core.ranking.arms import Edits
+from core.ranking.request import RankRequest
+from core.ranking.rows import checked
 from core.scene import SAEs, Scene, load_saes, text_model
 from core.scene.opening import shipped_saes_for
 
@@ -54,6 +58,7 @@ def open_sources(spec: AuditSpec, backbone: "Backbone | None" = None) -> Sources
     saes = {**named, **_shipped(gallery, spec, named)}
     given |= {side: sae.name for side, sae in saes.items() if side not in given}
     scene = Scene(gallery, saes)
+    check(spec, scene)
     if gallery.side in saes:
         for source in {id(g): g for g in (gallery, scene.probe)}.values():
             _store_codes(source, saes[gallery.side])
@@ -68,6 +73,33 @@ def _shipped(gallery: Gallery, spec: AuditSpec, named: SAEs) -> SAEs:
     using = [kind for kind in kinds if kind.needs.sae and not kind.needs.edit]
     sides: list[Side] = ["text" if kind.changes == "query" else gallery.side for kind in using]
     return {side: sae for side, sae in shipped_saes_for(gallery, sides).items() if side not in named}
+
+
+def request_for(spec: AuditSpec, attribute: str, prompt: str, edits: Edits | None = None) -> RankRequest:
+    """One prompt as the one door for rankings takes it; the evaluation half is measured."""
+    return RankRequest(
+        attribute=attribute,
+        query=prompt,
+        k=spec.k,
+        target=spec.target_of(attribute),
+        half="evaluation",
+        where=spec.where,
+        edits=edits or {},
+        method=spec.method,
+        seed=spec.seed,
+    )
+
+
+def check(spec: AuditSpec, scene: Scene) -> None:
+    """InputError for what can be known not to fit before anything is embedded."""
+    for name in dict.fromkeys((spec.method, *spec.methods)):
+        kind = INTERVENTIONS.get(name)
+        if spec.methods and kind.needs.edit and spec.edit is None:
+            raise InputError(f"methods names {name}, which needs chosen neurons; give sae and edit")
+    choice = EditChoice.from_json(spec.edit) if spec.edit is not None else EditChoice()
+    named = {next(iter(scene.saes)): choice.edit(choice.neurons)} if choice.neurons else {}
+    for attribute in spec.attributes:
+        checked(scene, request_for(spec, attribute, spec.prompts[0], named))
 
 
 def _label_set(spec: AuditSpec, sae: "SAEFile | None") -> "LabelSet | None":

@@ -2,15 +2,19 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from core.cli.app import app
 from core.cli.output import Json, emit, progress_bar
 from core.cli.rank_verb import p_text
-from core.config import InputError
+from core.config import InputError, Progress
 from core.verdicts import NOT_COMPUTED, TARGET_CHANGE_WORDS, in_points, smallest
+
+if TYPE_CHECKING:
+    from core.audit.run import AuditResult
+    from core.audit.spec import AuditSpec
 
 
 @app.command("audit")
@@ -34,6 +38,9 @@ def audit(
     pdf: Annotated[
         Path | None, typer.Option("--pdf", help="Also print the page to this file, outside of the report's folder.")
     ] = None,
+    engine: Annotated[
+        Path | None, typer.Option("--engine", help="ENGINE.json: a running search, or its lists; audited as it is.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Run an audit and write its report: HTML, JSON, CSV, model card and a manifest that `verify` reads.
@@ -47,7 +54,6 @@ def audit(
     if out is None:
         raise InputError("audit needs --out, the folder of the report, or --freeze, which only fixes the spec")
     from core.audit.frozen import load_spec
-    from core.audit.run import run
     from core.report import FILES, ReportOptions, own_report, write_report
     from core.report.signing import private_key, sign
     from core.store import atomic_file, forget_workplace, read_json, resumable_folder
@@ -58,10 +64,10 @@ def audit(
         private_key(key)  # refused before long work
     if pdf is not None:
         _refuse_pdf(pdf, out)
-    finished = own_report(out, asked, options)
+    finished = own_report(out, asked, options) if engine is None else None
     if finished is None:
         with resumable_folder(out) as partial, progress_bar() as progress:
-            result = run(asked, folder=partial, progress=progress)
+            result = _run(asked, engine, partial, progress)
             write_report(result, out, options)
         finished = read_json(out / "report.json")
     else:
@@ -110,6 +116,18 @@ def _freeze(spec: Path, as_json: bool) -> None:
     document |= {"target": asked.to_json()["target"], "digests": {"spec": fixed.digest}}
     said = f"frozen at {fixed.at}, digest {fixed.digest[:16]}: {path}; audit it with `audit {path} --out DIR`"
     emit(document, as_json, lambda: iter([said]))
+
+
+def _run(spec: "AuditSpec", engine: Path | None, folder: Path, progress: Progress) -> "AuditResult":
+    """The audit of the gallery's own embeddings, or of a running search."""
+    if engine is None:
+        from core.audit.run import run
+
+        return run(spec, folder=folder, progress=progress)
+    from core.audit.engine import run_engine
+    from core.engines import load_engine
+
+    return run_engine(spec, load_engine(engine), folder, progress)
 
 
 def _removed(pairs: list[str]) -> dict[str, str]:

@@ -10,6 +10,7 @@ import numpy as np
 from jinja2 import TemplateError
 
 from core.audit.arms import Ranked, edits_of
+from core.audit.engine import engine_notes
 from core.audit.recorded_texts import RecordedTexts
 from core.audit.run import AuditResult, OtherMethod, after_alone, notes_of
 from core.audit.sources import Sources, sources_of
@@ -36,6 +37,7 @@ from core.verify.closed import (
     unlike_the_document,
 )
 from core.verify.digests import Places, changed_files, compare_digests, find_places, read_manifest
+from core.verify.engine import wrong_lists
 from core.verify.own.findings import findings_list
 from core.verify.own.numbers import attribute_document
 from core.verify.own.searched import searched_rows
@@ -231,7 +233,7 @@ def recompute(
     lines = [*prompts.lines]
     if (line := _wrong_codes(spec, sources)) is not None:
         lines.append(line)
-    whole_spec, notes = spec, list[str]()
+    whole_spec, notes, engine = spec, list[str](), document.get("engine")
     parts: list[OtherMethod] = []
     carried: tuple[str, ...] = ()
     for n, name in enumerate((spec.method, *spec.others)):
@@ -240,11 +242,15 @@ def recompute(
         recorded = _recorded(document, arrays, spec, n)
         edits, own_notes, wrong = _edits(spec, sources, block)
         notes, lines = notes or own_notes, [*lines, *wrong]
-        rankings = Rankings(spec, sources)
-        for (attribute, prompt), one in recorded.items():
-            own = edits[attribute][spec.all_prompts.index(prompt)]
-            rankings.add(attribute, prompt, own, one, not n and prompt in spec.prompts)
-        lines += rankings.check(progress)
+        if engine is None:
+            rankings = Rankings(spec, sources)
+            for (attribute, prompt), one in recorded.items():
+                own = edits[attribute][spec.all_prompts.index(prompt)]
+                rankings.add(attribute, prompt, own, one, not n and prompt in spec.prompts)
+            lines += rankings.check(progress)
+        else:
+            # an engine's lists are the evidence: nobody can rank them again
+            lines += wrong_lists(spec, sources.gallery, engine, recorded)
         numbers = [_numbers(spec, sources, a, edits[a], recorded, progress) for a in spec.attributes]
         for about in numbers:
             carried = carried_metrics(spec, sources, about["attribute"], about["prompts"], recorded)
@@ -258,8 +264,10 @@ def recompute(
         {one["prompt"] for one in words if not one["interpreted"]},
     )
     told = notes_of(whole_spec, sources, notes)
+    if engine is not None:
+        told = (*told, *engine_notes(spec.k, engine))
     about_all = (first.edits, first.ranked, first.attributes, findings, told, tuple(others))
-    found = AuditResult(whole_spec, sources, *about_all)
+    found = AuditResult(whole_spec, sources, *about_all, engine=engine)
     options = document["options"]
     whole, kept = report_document(found, ReportOptions.from_json(options))
     whole = through_json(whole) | {"unknown_words": words}

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 PAGE_HEIGHT = 900
 MIME = {"html": "text/html", "csv": "text/csv", "json": "application/json", "md": "text/markdown"}
 TITLES = {"report.html": "HTML", "findings.csv": "CSV", "report.json": "JSON", "card.md": "Model card"}
-STOPPED = "The audit was stopped. What was ranked so far is kept: run it again and it goes on there."
 MADE: Choice[Mapping[str, Any] | None] = Choice("report", None)
 """The finished audit: its spec, and its files by name."""
 
@@ -80,8 +79,7 @@ def _run(state: AppState, spec: "AuditSpec", options: dict[str, Any]) -> dict[st
     gallery = cache.current_gallery(state)
     backbone = None if only_known_prompts(state, gallery) else cache.current_backbone(state)
     workplace = partial_folder(Path(tempfile.gettempdir()) / f"unskew-audit-{spec.digest[:24]}")
-    stopped = jobs.progress("Auditing", cancel=lambda: state.notice(STOPPED))
-    with stopped as progress, tempfile.TemporaryDirectory() as folder:
+    with jobs.progress("Auditing") as progress, tempfile.TemporaryDirectory() as folder:
         result = run(spec, backbone, workplace, progress)
         out = write_report(result, Path(folder) / "report", ReportOptions(**options))
         files = {name: (out / name).read_bytes() for name in (*FILES, "manifest.json")}
