@@ -15,9 +15,9 @@ STATED = ("purpose", "data")
 def crosswalk(given: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Every clause with the sections that answer it in this report, and whether they do.
 
-    answered : by what was measured or recorded. stated : by the auditor's words alone. answered in part : some of the
-    words that it rests on were not given. not stated : none were, and nothing else answers it. not covered : no section
-    of a report answers it.
+    answered : by what was measured or recorded. stated : by the auditor's words alone. answered in part : a report
+    answers a part of the clause alone, or some of the words that it rests on were not given. not stated : none were,
+    and nothing else answers it. not covered : no section of a report answers it.
 
     Parameters
     ----------
@@ -56,6 +56,8 @@ def _status(row: Mapping[str, Any], missing: list[str]) -> str:
         return NOT_COVERED
     measured = any(name not in STATED for name in row["sections"])
     if not missing:
+        if row.get("partly"):
+            return PARTLY
         return ANSWERED if measured or not row["needs"] else SAID
     elsewhere = measured or len(missing) < len(row["needs"])
     return PARTLY if elsewhere else NOT_STATED

@@ -152,6 +152,8 @@ def test_a_clause_is_answered_stated_or_not() -> None:
     assert status("Art. 10(2)(f)", {}, {}) == "answered in part"
     assert status("Art. 10(2)(f)", {"sources_of_bias": "x"}, {}) == "answered"
     assert status("Art. 10(2)(e)", {}, {}) == "answered"
+    assert status("Annex IV, 5", {"residual_risk": "x"}, {}) == "answered in part"
+    assert status("6 RCNY § 5-301, selecting", {}, {}) == "answered in part"
 
 
 def metrics(folder: Path) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from core.cli import main
 from core.config import InputError
 from core.report import pdf
 from core.report.render import html
@@ -78,6 +79,14 @@ def test_a_browser_that_gives_nothing_is_told(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setenv(pdf.BROWSER_VARIABLE, str(program))
     with pytest.raises(InputError, match="gave no PDF"):
         pdf.page_to_pdf(b"<html></html>")
+
+
+def test_a_pdf_does_not_go_into_the_reports_folder(audited: Path, capsys: pytest.CaptureFixture) -> None:
+    out = audited / "with a pdf"
+    arguments = ["audit", f"{audited}/spec.json", "--out", str(out), "--pdf", str(out / "report.pdf")]
+    assert main(arguments) == 2
+    said = capsys.readouterr().err
+    assert ("holds its own files alone" in said or "none was found" in said) and not out.exists()
 
 
 def test_a_text_cannot_leave_its_string_in_the_style_sheet(audited: Path) -> None:
