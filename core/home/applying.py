@@ -8,7 +8,7 @@ from typing import Any
 from core.config import InputError, Progress, digest_of
 from core.portable import PortableEdit, SideName
 from core.store import publish, refuse_existing, resumable_folder
-from core.stores import STORES, Change, Options, store_of
+from core.stores import STORES, Change, Options, store_of, takes_addresses
 from core.stores.files import FileStore, emptied
 
 SHARDS = tuple(ending for name in STORES for ending in STORES.get(name).endings)
@@ -73,14 +73,16 @@ def apply_edit(
 
 def shards_of(source: str) -> list[Path] | None:
     """The files of a folder, or of a pattern, that are stores; None where one store is named."""
-    path = Path(source)
-    if path.is_dir() and ":" not in source.split("/")[0]:
+    plain = source.removeprefix("parquet:")
+    path = Path(plain)
+    if takes_addresses(plain):
+        return None
+    if path.is_dir():
         found = sorted(one for one in path.iterdir() if one.suffix.lower() in SHARDS and one.is_file())
         if not found:
             raise InputError(f"{source} holds no file that can be edited; expected {', '.join(SHARDS)}")
         return found
-    if any(sign in source for sign in "*?[") and not path.exists():
-        plain = source.partition(":")[2] if source.startswith("parquet:") else source
+    if any(sign in plain for sign in "*?[") and not path.exists():
         found = [Path(one) for one in sorted(glob.glob(plain, recursive=True))]
         if not found:
             raise InputError(f"no file is at {plain}")

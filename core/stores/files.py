@@ -60,7 +60,8 @@ class Reading(threading.Thread):
 
     def __init__(self, path: Path) -> None:
         super().__init__(daemon=True)
-        self._path, self._found, self._error = path, "", None
+        self._path, self._found = path, ""
+        self._error: OSError | None = None
         self.start()
 
     def run(self) -> None:
