@@ -5,6 +5,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from threadpoolctl import threadpool_limits
+
 from core.config import InputError, Progress, digest_of
 from core.portable import PortableEdit, SideName
 from core.store import publish, refuse_existing, resumable_folder
@@ -42,15 +44,8 @@ def apply_edit(
     def change() -> Change:
         return Change(one, one.fingerprint.d, digest, progress)
 
-    shards = shards_of(source)
-    if shards is not None:
-        done = _apply_shards(shards, Path(source), Path(target), change, options)
-    else:
-        store, place = store_of(source)
-        other, out = store_of(target)
-        if type(other) is not type(store):
-            raise InputError(f"{source} is {store.title} and {target} is {other.title}; write the same kind of store")
-        done = {"stores": [{"in": source, "out": target, **store.apply(place, out, change(), options).to_json()}]}
+    with threadpool_limits(1):  # threads would wait for one another longer than they work on so small products
+        done = _applied(source, target, change, options)
     found = done["stores"]
     return {
         "schema": 1,
@@ -69,6 +64,18 @@ def apply_edit(
         },
         **done,
     }
+
+
+def _applied(source: str, target: str, change: Callable[[], Change], options: Options) -> dict[str, Any]:
+    """What was written, store by store."""
+    shards = shards_of(source)
+    if shards is not None:
+        return _apply_shards(shards, Path(source.removeprefix("parquet:")), Path(target), change, options)
+    store, place = store_of(source)
+    other, out = store_of(target)
+    if type(other) is not type(store):
+        raise InputError(f"{source} is {store.title} and {target} is {other.title}; write the same kind of store")
+    return {"stores": [{"in": source, "out": target, **store.apply(place, out, change(), options).to_json()}]}
 
 
 def shards_of(source: str) -> list[Path] | None:
