@@ -58,6 +58,7 @@ SLOW = (
     "gallery/test_embedding",
     "gallery/test_full_disk",
     "gallery/test_gallery",
+    "home/test_guide",
     "home/test_models",
     "home/test_take_home",
     "interventions/test_contract",
