@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from core.audit.arms import Ranked, request_for
+from core.audit.arms import Ranked
 from core.audit.findings import findings
-from core.audit.run import AuditResult, check, length_notes, numbers_of, software
-from core.audit.sources import Sources
+from core.audit.run import AuditResult, length_notes, numbers_of, software
+from core.audit.sources import Sources, check, request_for
 from core.audit.spec import AuditSpec
 from core.config import InputError, Progress, digest_of
 from core.engines import Answer, Answers, Asker, Engine, read_lists
@@ -53,7 +53,7 @@ def run_engine(
     InputError : the spec asks for an edit, or not one prompt has a list.
     """
     sources = engine_sources(spec)
-    check(spec, sources)
+    check(spec, sources.scene)
     asked = ask_engine(spec, sources, engine, folder, progress)
     edits: dict[str, list[Edits]] = {a: [{}] * len(asked.spec.all_prompts) for a in spec.attributes}
     none = {name: {"reason": "nothing is edited"} for name in ("cost", "leakage")}

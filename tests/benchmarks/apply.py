@@ -120,18 +120,13 @@ def child(what: str, folder: str, kind: str) -> None:
     after = resource.getrusage(resource.RUSAGE_SELF)
     processor = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     seconds = time.perf_counter() - start
-    print(json.dumps({"seconds": seconds, "processor": processor, "memory": _anonymous(after)}))
+    print(json.dumps({"seconds": seconds, "processor": processor, "memory": _most_memory()}))
 
 
-def _anonymous(used: resource.struct_rusage) -> int:
-    """Most memory that the process held, pages of mapped files left out where the system tells them apart."""
-    try:
-        said = Path("/proc/self/status").read_text().splitlines()
-        of_files = next(int(line.split()[1]) for line in said if line.startswith("RssFile:"))
-        now = next(int(line.split()[1]) for line in said if line.startswith("VmRSS:"))
-    except (OSError, StopIteration, ValueError):
-        return used.ru_maxrss * 1024
-    return min(used.ru_maxrss, used.ru_maxrss - of_files + (of_files if of_files > now else 0)) * 1024
+def _most_memory() -> int:
+    """Bytes that this process held at most, pages of files among them. What getrusage says begins with the parent's."""
+    said = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines() if ":" in line)
+    return int(said["VmHWM"].split()[0]) * 1024
 
 
 def _copy(source: Path, target: Path) -> None:
