@@ -3,7 +3,7 @@
 import streamlit as st
 
 from core.ui.parts import frame, provenance
-from core.ui.session import links
+from core.ui.session import jobs, links
 from core.ui.session.state import get_state
 from core.ui.start import stage
 
@@ -38,4 +38,5 @@ with frame.guard():
         provenance.foot()
 frame.sidebar()
 links.write()
+jobs.settle()
 frame.spare_collections()

@@ -177,8 +177,7 @@ class ClipBackbone(Backbone):
             try:
                 return compiled(*inputs)
             except torch._dynamo.exc.TorchDynamoException as error:
-                reason = str(error).strip().split("\n")[0]
-                raise InputError(f"{self.name} cannot be compiled here ({reason}); leave compiling out") from error
+                raise InputError(f"{self.name} cannot be compiled on this machine; leave --compile out") from error
 
         return run
 

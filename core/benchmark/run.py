@@ -47,7 +47,8 @@ def run_benchmark(
     if len(set(names)) < len(names):
         raise InputError(f"two galleries are called {max(names, key=names.count)}; give them different names")
     if out is not None:
-        _open(Path(out), resume)
+        require_place(Path(out), resume)
+        (Path(out) / CELLS).mkdir(parents=True, exist_ok=True)
     plan = [(world, arm) for world in worlds for arm in arms]
     cells = []
     for done, (world, arm) in enumerate(plan):
@@ -87,10 +88,9 @@ def _cell(protocol: Protocol, world: World, arm: Arm, out: Path | None) -> Cell:
     return cell
 
 
-def _open(out: Path, resume: bool) -> None:
-    """Make the folder; InputError where it holds something and this is no resumption."""
+def require_place(out: Path, resume: bool) -> None:
+    """InputError where the folder holds something and this is no resumption, or holds no benchmark to go on with."""
     if not resume and out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InputError(f"{out} exists already; give --resume to go on with it, or choose another folder")
     if resume and out.is_dir() and any(out.iterdir()) and not (out / CELLS).is_dir():
         raise InputError(f"{out} holds no benchmark ({CELLS}/ or {RESULT}); choose its folder, or an empty one")
-    (out / CELLS).mkdir(parents=True, exist_ok=True)

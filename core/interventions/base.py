@@ -10,6 +10,7 @@ import numpy as np
 import scipy.sparse as sparse
 
 from core.config import Attach, Edit, InputError, Side
+from core.portable.pieces import Piece
 from core.readout import ReadoutArrays
 from core.registry import Registry
 from core.saes.folder import Numbers
@@ -340,6 +341,8 @@ class Intervention(ABC):
     """Whether something is drawn when it is asked: its answer is one of many, told apart by the request's seed."""
     array_names: ClassVar[tuple[str, ...]] = ()
     """Arrays that `on_arrays` reads; empty: the method has no form on bare arrays."""
+    stays: ClassVar[str] = ""
+    """Why it cannot leave the app as a map of rows, in words; empty: `pieces` gives the map."""
 
     def fit(self, evidence: Evidence) -> Any:
         """What the call needs of the evidence; InputError naming what is missing. None where it needs nothing."""
@@ -355,6 +358,16 @@ class Intervention(ABC):
     def remarks(self, material: Material, fitted: Any = None) -> tuple[str, ...]:
         """What people have to know of these rows besides the result, one line each: guarantees, rows that turn."""
         return ()
+
+    def pieces(self, fitted: Any, side: Side, edit: Edit = NO_EDIT, sae: Numbers | None = None) -> tuple[Piece, ...]:
+        """The same map of one side's rows without the app, up to rounding; InputError where it is no such map.
+
+        Parameters
+        ----------
+        fitted : what `fit` gave.
+        edit, sae : of methods that switch neurons.
+        """
+        raise InputError(f"{self.title} cannot be taken along: {self.stays}")
 
     def on_arrays(self, arrays: Arrays) -> dict[str, np.ndarray]:
         """The method on bare arrays named as its paper's recorded values are; `out` is the result."""

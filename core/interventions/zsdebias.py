@@ -59,6 +59,7 @@ class ZSDebias(Intervention):
     changes = "items"
     needs = Needs(prompts=("bias",), references=True, training=True)
     random = True
+    stays = "it draws random numbers when it is used: its answer is one of many and no fixed map"
     array_names = (
         *(f"{side}.{part}" for side in ("encoder", "decoder") for part in PARTS),
         *("image", "eps", "noise", "normalise"),

@@ -77,8 +77,9 @@ def all_arms(
     switched = {side: edit for side, edit in request.edits.items() if edit.neurons}
     if switched:
         codes = {side: _codes(scene, request, queries, side) for side in switched}
+        part = part_of(scene, request).digest
         random = {
-            side: matched_random_edits(codes[side], edit, draws, request.seed, (exclude or {}).get(side, ()))
+            side: _random(scene, side, part, codes[side], edit, draws, request.seed, (exclude or {}).get(side, ()))
             for side, edit in switched.items()
         }
         arms.append(Arm(RECONSTRUCTION, "reconstruction-only", request.edits))
@@ -89,6 +90,26 @@ def all_arms(
     if request.method != PROJECTION_METHOD and Fitter(scene, request).missing(PROJECTION_METHOD) is None:
         arms.append(Arm(PROJECTION, PROJECTION_METHOD, {}))
     return arms
+
+
+def _random(
+    scene: Scene,
+    side: Side,
+    part: str,
+    codes: sparse.spmatrix,
+    edit: Edit,
+    draws: int,
+    seed: int,
+    exclude: Collection[int],
+) -> list[Edit]:
+    """`matched_random_edits`, remembered for the searched items, whose codes are the same for every prompt.
+
+    Many parameters: those of a draw, and what it is remembered by.
+    """
+    if side != scene.gallery.side:
+        return matched_random_edits(codes, edit, draws, seed, exclude)
+    key = ("random neurons", part, scene.saes[side].digest, edit.digest, draws, seed, tuple(sorted(exclude)))
+    return scene.bench.remember(key, lambda: matched_random_edits(codes, edit, draws, seed, exclude))
 
 
 def _codes(scene: Scene, request: RankRequest, queries: Callable[[], Queries], side: Side) -> sparse.spmatrix:

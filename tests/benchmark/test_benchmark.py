@@ -288,8 +288,11 @@ def test_published_numbers_stand_beside_where_data_and_model_are_the_same(galler
     assert beside_table([pair])["published_hi"].tolist() == [pytest.approx(0.63)]
     published = read_published(table)
     assert published.loc[published["method"] == "prism", "mean"].tolist() == [pytest.approx(0.3)]
+    table.write_text(table.read_text().replace("0.2,0.1", "0.2 (SD),0.1"))
+    with pytest.raises(InputError, match=r"row \d has mean '0.2 \(SD\)'; expected a number"):
+        read_published(table)
     table.write_text("dataset,setting\n")
-    with pytest.raises(InputError, match="has no column 'backbone'"):
+    with pytest.raises(InputError, match="lacks the columns backbone, method"):
         read_published(table)
 
 

@@ -1,7 +1,6 @@
 """Benchmark: every method side by side on the chosen gallery, what each does in words, and what others printed."""
 
 import html
-import io
 import json
 import math
 from collections.abc import Sequence
@@ -316,7 +315,7 @@ def _published(result: "BenchmarkResult", gallery: Gallery) -> None:
         if given is None:
             return
         settings = result.settings.get(gallery.name, {})
-        table = read_published(io.BytesIO(given.getvalue()))
+        table = read_published(given.getvalue(), given.name)
         pairs = beside(result, [gallery], table, settings.get("attribute", ""), settings.get("k", 0))
         if not pairs:
             raise InputError(f"the table has no number of {data} with {model} in this setting")

@@ -331,10 +331,9 @@ def buttons() -> None:
     """The steps side by side: each begins the demo there."""
     for number, (column, step) in enumerate(zip(st.columns(len(STEPS), gap="small"), STEPS, strict=True)):
         with column, st.container(border=True, height="stretch", gap="xsmall"):
-            kind = "secondary" if number else "primary"
             st.button(
-                f"{number + 1}\u2002{step.title}", type=kind, width="stretch", key=f"stage-{number}",
-                on_click=begin, args=(number,),
+                f"{number + 1}\u2002{step.title}", type="secondary" if number else "primary", width="stretch",
+                key=f"stage-{number}", on_click=begin, args=(number,),
             )  # fmt: skip
             st.caption(step.sentence)
 

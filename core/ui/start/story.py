@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from core.config import Edit, InputError, Progress
-from core.ui.parts.wording import effect_said, gap_said, listing, percent, switched_words
+from core.ui.parts.wording import effect_said, gap_said, listing, percent, share_alone, switched_words
 from core.ui.session import answering, cache, probing, results, why_results
 from core.ui.session.scene import chosen_scene
 from core.ui.session.state import AppState
-from core.verdicts import list_line
+from core.verdicts import NOT_COMPUTED, list_line
 
 if TYPE_CHECKING:
     from core.gallery import Gallery
@@ -181,13 +181,19 @@ def cost_said(found: "CostResult") -> str:
     rows = cost_rows(found)
     if not rows:
         return "Nothing besides the edited attribute can be asked of this gallery, so no cost is shown."
-    falls = {name: (b.estimate or 0.0) - (a.estimate or 0.0) for name, (b, a) in rows.items()}
+    falls = {
+        name: b.estimate - a.estimate
+        for name, (b, a) in rows.items()
+        if b.estimate is not None and a.estimate is not None
+    }
+    if not falls:
+        return f"What it costs is {NOT_COMPUTED}: {next(iter(rows.values()))[1].reason}."
     worst = max(falls, key=lambda name: falls[name])
     b, a = rows[worst]
     moved = f"The mean cosine to the original is {found.cosine_mean:.3f}."
     if falls[worst] <= 0:
         return f"**Nothing that is compared falls.** {moved}"
-    return f"The largest fall: **{worst}, {percent(b.estimate or 0.0, 1)} to {percent(a.estimate or 0.0, 1)}**. {moved}"
+    return f"The largest fall: **{worst}, {share_alone(b, 1)} to {share_alone(a, 1)}**. {moved}"
 
 
 def spoken_said(arms: dict[str, "dict[str, Estimate]"], answer: str) -> str:
