@@ -186,7 +186,7 @@ def text_tower(model: Foreign, d: int) -> Tower:
     text = model.text if apart else model
     kind = type(text).__name__
     pool = text.pool_type if apart and hasattr(text, "pool_type") else getattr(model, "text_pool_type", None)
-    projection = getattr(text, "text_projection", None)
+    projection: Foreign = getattr(text, "text_projection", None)
     if kind not in {"CLIP", "TextTransformer"}:
         reason = f"the text tower ({kind}) is no open_clip text transformer"
     elif pool not in {"argmax", "eos", "first", "last"}:
