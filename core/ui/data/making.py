@@ -1,5 +1,6 @@
 """Building and importing galleries from the browser: forms, progress, and calm errors."""
 
+import os
 import re
 import tempfile
 from collections.abc import Iterator
@@ -177,4 +178,7 @@ def _table(path: str, file: "UploadedFile | None") -> Iterator[Path | None]:
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / Path(file.name).name
         copy.write_bytes(file.getvalue())
-        yield copy
+        try:
+            yield copy
+        except InputError as error:  # the person knows the file by its name, and nothing of this folder
+            raise InputError(str(error).replace(f"{copy.parent}{os.sep}", "")) from None

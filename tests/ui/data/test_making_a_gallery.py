@@ -190,6 +190,7 @@ WRONG = {
 def test_a_wrong_table_is_one_line(form: Form, tmp_path: Path, kind: str) -> None:
     name, data, said = WRONG[kind]
     line = form.refuses("import", rows(tmp_path, 2), (name, data), Model="m")
+    assert name in line and "/tmp" not in line.replace(str(tmp_path), ""), "the file by the name that was sent"
     assert said in line and not any(word in line for word in ("Traceback", "pandas", "pyarrow", "Error"))
 
 
