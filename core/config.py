@@ -6,6 +6,7 @@ import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -243,6 +244,6 @@ class Edit:
             value |= {name: values} if values else {}
         return value
 
-    @property
+    @cached_property
     def digest(self) -> str:
         return digest_of(self.to_json())

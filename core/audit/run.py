@@ -40,6 +40,8 @@ class AuditResult:
     findings: list[dict[str, Any]]
     notes: tuple[str, ...] = ()
     software: Mapping[str, str] = field(default_factory=dict)
+    engine: Mapping[str, Any] | None = None
+    """The running search whose lists these are, and what it answered; None: rankings that were made here."""
 
 
 def run(

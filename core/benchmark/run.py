@@ -77,8 +77,10 @@ def _cell(protocol: Protocol, world: World, arm: Arm, out: Path | None) -> Cell:
     try:
         random = INTERVENTIONS.get(arm.method).random
         worlds = [replace(world, seed=world.seed + i) for i in range(SEEDS)] if random else [world]
-        cells = [protocol.measure(one, arm.ready(one)) for one in worlds]
+        ready = [arm.ready(one) for one in worlds]
+        cells = [protocol.measure(one.world, one) for one in ready]
         cell = over_seeds(cells, protocol.skew) if random else cells[0]
+        cell = replace(cell, notes=(*cell.notes, *ready[0].remarks()))
     except InputError as error:
         cell = Cell(arm.name, world.gallery.name, refused=str(error))
     if path is not None:

@@ -26,6 +26,7 @@ def study(
     query: Annotated[list[str] | None, typer.Option("--query", help="A query, repeatable.")] = None,
     classes: Annotated[str | None, typer.Option("--classes", help="Class prompts: JSON file or shipped name.")] = None,
     reference: Annotated[Path | None, typer.Option("--reference", help="Independent embeddings (n, d), .npy.")] = None,
+    root: Annotated[Path | None, typer.Option("--root", help="Folder of pictures, one folder a class.")] = None,
     k: Annotated[int, typer.Option("--k", help="How many are retrieved.")] = 100,
     target: editing.Target = "uniform",
     tau: Annotated[float, typer.Option("--tau", help="Consistency threshold of the rule.")] = 0.5,
@@ -72,6 +73,7 @@ def study(
         where=parse_where(where or []),
         tau=tau,
         seed=seed,
+        root=root,
     )
     check(request)
     if chosen.needs_model:

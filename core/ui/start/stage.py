@@ -12,7 +12,7 @@ from core.ui.parts import charts, frame, grids, lean_charts, model_charts, prove
 from core.ui.parts.figures import AFTER, framed, interval_bars, percent_axis
 from core.ui.parts.frame import guard
 from core.ui.parts.keys import listen
-from core.ui.parts.wording import share_alone
+from core.ui.parts.wording import percent
 from core.ui.session import answering, cache, links, probing, results
 from core.ui.session.choices import COMPARE_VIEW, DEMO_STEP, START_VIEW, Choice
 from core.ui.session.jobs import progress
@@ -26,13 +26,14 @@ if TYPE_CHECKING:
 
 PRESENTER = Choice("presenter", False)
 """Large type, no sidebar, keys, and a timer in a window of its own."""
-FACES, FACE = 14, 58
-"""Pictures in a row, and their size in pixels: two rows, the sentence and the chart fit on 720 pixels."""
+FACES, FACE, LARGE_FACE = 14, 58, 74
+"""Pictures in a row, and their size in pixels, without and with the sidebar's room: two rows, the sentence and the
+chart fit on 720 pixels."""
 PLOT = 210
 """Height of a figure in pixels at most, small print included."""
 WIDE = """<style>
 [data-testid="stSidebar"], [data-testid="stSidebarCollapsedControl"], [data-testid="stExpandSidebarButton"],
-[data-testid="stToolbar"] { display: none; }
+[data-testid="stHeader"] { display: none; }
 [data-testid="stMainBlockContainer"] { padding-top: 1rem; }
 .st-key-stage [data-testid="stMarkdownContainer"] p { font-size: 1.3rem; line-height: 1.35; }
 </style>"""
@@ -85,7 +86,7 @@ def _see(told: story.Story) -> None:
     )
     percent_axis(figure)
     figure.update_yaxes(autorange="reversed", fixedrange=True)
-    words = ", ".join(f"{group} {share_alone(e)}" for group, e in rates.items())
+    words = ", ".join(f"{group} {percent(e.estimate or 0.0)}" for group, e in rates.items())
     _chart(told, framed(figure, min(PLOT, 60 + 40 * len(rates)), right=30, legend=False), f"Firing rates: {words}.")
 
 
@@ -107,7 +108,7 @@ def _cost(told: story.Story) -> None:
     st.markdown(story.cost_said(found))
     rows = story.cost_rows(found)
     if rows:
-        words = ", ".join(f"{n} {share_alone(b)} to {share_alone(a)}" for n, (b, a) in rows.items())
+        words = ", ".join(f"{n} {percent(b.estimate or 0)} to {percent(a.estimate or 0)}" for n, (b, a) in rows.items())
         _chart(told, charts.before_after(rows), f"Before and after: {words}.")
 
 
@@ -136,15 +137,15 @@ def _planted(told: story.Story) -> None:
         go.Scatter(
             x=planted,
             y=gaps,
-            mode="markers+text",
-            text=[name if i in (most, least) else "" for i, name in enumerate(names)],
-            textposition=["middle left" if share > 0.5 else "middle right" for share in planted],
+            mode="markers",
             marker={"size": 9, "color": AFTER},
             customdata=names,
             hovertemplate="%{customdata}: planted %{x:.0%}, measured %{y:.2f}<extra></extra>",
             cliponaxis=False,
         )
     )
+    for i, below in ((most, 60), (least, -60)):
+        figure.add_annotation(x=planted[i], y=gaps[i], text=names[i], ax=0, ay=below, arrowwidth=1)
     figure.update_xaxes(title="planted: share of Male with this word", tickformat=".0%", range=[-0.05, 1.05])
     figure.update_yaxes(title="measured lean to Male")
     framed(figure, 300, right=20, legend=False).update_layout(margin={"b": 48})
@@ -262,7 +263,7 @@ def _head(state: AppState, number: int) -> None:
             "Start again" if last else "Next", type="primary", key="stage-next", on_click=begin,
             args=(0 if last else number + 1,),
         )  # fmt: skip
-        with st.popover(":material/more_vert:", help="Presenter view, restart, end"):
+        with st.popover("More", help="Presenter view, restart, end"):
             st.toggle("Presenter view", help="Large type, no sidebar; → and ← turn steps", **PRESENTER.mirrored(state))
             timer.button()
             st.button("Restart", icon=":material/restart_alt:", on_click=begin, width="stretch")
@@ -291,7 +292,13 @@ def _strip(gallery: "Gallery", rows: Sequence[int], what: str) -> None:
     name, pictures = st.columns([1, 11], vertical_alignment="center")
     name.caption(what)
     with pictures:
-        grids.strip(gallery, rows[:FACES], f"stage-{what.replace(' ', '-')}", what, FACE)
+        grids.strip(
+            gallery,
+            rows[:FACES],
+            f"stage-{what.replace(' ', '-')}",
+            what,
+            LARGE_FACE if PRESENTER.of(get_state()) else FACE,
+        )
 
 
 def _shares(told: story.Story, arms: Mapping[str, "Lean"]) -> None:
@@ -300,7 +307,7 @@ def _shares(told: story.Story, arms: Mapping[str, "Lean"]) -> None:
     part = results.ranking(told.question).part
     figure = lean_charts.demographics(part.groups, arms, part.target.tolist(), target_name(request.target))
     words = [
-        f"{group} {share_alone(own.share)} {arm}"
+        f"{group} {percent(own.share.estimate or 0.0)} {arm}"
         for arm, lean in arms.items()
         for group, own in zip(part.groups, lean.groups, strict=True)
     ]

@@ -55,11 +55,11 @@ def busiest(world: dict[str, str], state: AppState) -> int:
 def test_a_switch_brings_the_second_arm_and_original_takes_it_away(world: dict[str, str]) -> None:
     shown = page("compare", chosen(world))
     assert not shown.exception and "**After**" not in said(shown)
-    shown.toggle[0].set_value(True).run()
+    shown.toggle[0].set_value(False).run()
     assert "**After**" in said(shown) and "off: **" in said(shown)
     assert shown.session_state[KEY].edits["image"].neurons
     shown.button(key="original-image").click().run()
-    assert "**After**" not in said(shown) and not shown.toggle[0].value
+    assert "**After**" not in said(shown) and shown.toggle[0].value
 
 
 def test_the_sentence_says_the_lean_then_counts_what_the_ranking_found(world: dict[str, str]) -> None:
@@ -146,7 +146,7 @@ def test_unknown_labels_are_counted_in_words(world: dict[str, str]) -> None:
 
 def test_strength_and_form_reach_the_edit(world: dict[str, str]) -> None:
     shown = page("compare", chosen(world))
-    shown.toggle[0].set_value(True).run()
+    shown.toggle[0].set_value(False).run()
     shown.slider(key="strength-image").set_value(0.5).run()
     shown.radio(key="form-image").set_value("blend").run()
     shown.slider(key="alpha-image").set_value(0.4).run()
@@ -158,7 +158,7 @@ def test_strength_and_form_reach_the_edit(world: dict[str, str]) -> None:
 def test_a_strength_chosen_before_any_neuron_is_kept_for_it(world: dict[str, str]) -> None:
     shown = page("compare", chosen(world))
     shown.slider(key="strength-image").set_value(0.25).run()
-    shown.toggle[0].set_value(True).run()
+    shown.toggle[0].set_value(False).run()
     assert shown.session_state[KEY].edits["image"].strength == 0.25
 
 
@@ -218,7 +218,7 @@ def test_the_prompt_side_switches_what_fires_on_the_prompt(world: dict[str, str]
     state.set_filter("switch-side", "text")
     shown = page("compare", state)
     assert not shown.warning
-    shown.toggle[0].set_value(True).run()
+    shown.toggle[0].set_value(False).run()
     assert "text neuron" in said(shown) and not shown.warning
 
 
