@@ -63,9 +63,9 @@ def leakage_estimate(x: np.ndarray, labels: np.ndarray, seed: int = 0) -> Estima
     numbers 0 0 .. 1 1 .. are shuffled by RandomState(seed), fold f having as many of the group as stand at places f,
     f + 5, f + 10 .. of all sorted labels (scikit-learn's StratifiedKFold). Each fold's rows are scored by a logistic
     regression on the other folds' standardised columns, a group against all others: the w and b with the least
-    |w|^2 / 2 + sum over the rows of ln(1 + exp(-+(x w + b))), found to the end (Newton's method). The AUC of a group is the share of the (positive, negative) pairs of rows of the same fold that
-    are in order, ties one half: pairs of different folds are scored by different probes, and would take an AUC of
-    noise below .5.
+    |w|^2 / 2 + sum over the rows of ln(1 + exp(-+(x w + b))), found to the end (Newton's method). The AUC of a group is
+    the share of the (positive, negative) pairs of rows of the same fold that are in order, ties one half: pairs of
+    different folds are scored by different probes, and would take an AUC of noise below .5.
 
     Interval: DeLong's variance, from the placements V and W of all rows (`auc_estimate`), takes the probes as given,
     but they are made of the same rows, and an audit of other rows would make others. It is taken
@@ -239,7 +239,7 @@ def _regression(x: np.ndarray, positive: np.ndarray, start: Start | None = None)
             inverse, value = None, before
             continue
         at, margin, gain = at + size * step, margin + size * along, before - value
-        if not fresh and gain > SLOW * last or size < 1.0:
+        if (not fresh and gain > SLOW * last) or size < 1.0:
             inverse = None
         elif gain <= GAIN * n:
             break
