@@ -109,13 +109,17 @@ class Family:
         """The end with less bias than seen and the one with more."""
         rng, error = np.random.default_rng(seed), self.error()
         at = sorted({0.0, *(max(1 + error * place, 0.0) for place in places)})
-        each = -(-DRAWS // len(at))
+        each, often = -(-DRAWS // len(at)), np.ones(1)
         if self.ordered:
             chance = uniform(seed, len(at), each, self.k)
             lists = np.concatenate([self.listed(t, own) for t, own in zip(at, chance, strict=True)])
-            often: np.ndarray | float = 1.0
         else:
-            lists, often = np.unique(np.concatenate([self.drawn(t, each, rng) for t in at]), axis=0, return_counts=True)
+            lists = np.concatenate([self.drawn(t, each, rng) for t in at])
+            # lists of the same counts are one, counted as often as they were drawn
+            if len(self.q) * math.log2(self.k + 1) < 62:
+                name = sum(lists[:, g] * (self.k + 1) ** g for g in range(len(self.q)))
+                _, first, often = np.unique(name, return_index=True, return_counts=True)
+                lists = lists[first]
         values, leaning = self.measured(lists), self.leaning(lists)
         of_each = np.stack([t * leaning - self.log_total(t) for t in at])
         mixture = of_each.max(axis=0) + np.log(np.exp(of_each - of_each.max(axis=0)).sum(axis=0))
