@@ -50,6 +50,11 @@ class InputError(ValueError):
     """What a person gave cannot be used. The message is one line: what was given, what was expected, what to do."""
 
 
+def lacking_key(error: Exception) -> str:
+    """What a broken document lacks, for the middle of a message: ": it lacks 'weights'"; empty where nobody can say."""
+    return f": it lacks {str(error.args[0])!r}" if isinstance(error, KeyError) and error.args else ""
+
+
 class NothingLeft(InputError):
     """A method leaves less than NOTHING of some queries' length: they retrieve nobody.
 

@@ -6,7 +6,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from core.config import InputError
+from core.config import InputError, lacking_key
 
 ARRAYS = ("ln_weight", "ln_bias", "eps", "projection")
 
@@ -89,4 +89,6 @@ class ReadoutArrays:
                 arrays = {name: stored[name] for name in ARRAYS}
             return cls(arrays["ln_weight"], arrays["ln_bias"], float(arrays["eps"]), arrays["projection"])
         except (OSError, ValueError, KeyError, TypeError, BadZipFile, EOFError) as error:
-            raise InputError(f"{path} is not a readout (.npz with {', '.join(ARRAYS)}): {error}") from None
+            raise InputError(
+                f"{path} is not a readout (.npz with {', '.join(ARRAYS)}){lacking_key(error)}; build the gallery again"
+            ) from None

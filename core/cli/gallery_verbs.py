@@ -79,6 +79,7 @@ def build(
     from core.backbones.base import load_model
     from core.datasets import items_of
     from core.gallery import Speed, build_gallery
+    from core.gallery.building import require_settings
     from core.gallery.embedding import embed_parts
     from core.gallery.spreading import spread_parts
     from core.gallery.together import require_together
@@ -98,6 +99,7 @@ def build(
     regroup.applied(items.frame, items.source)  # before a model is loaded
     if together is not None:
         require_together(items.frame, together, items.source)
+    require_settings(items, speed, tokens, token_seed)
     backbone = load_model(model, pretrained, device)
     load = partial(load_model, *model_everywhere(model, pretrained), backbone.device.type)
     with chosen_cluster(ray, workers) as cluster, progress_bar() as progress:

@@ -69,4 +69,7 @@ def _lines(document: dict[str, Any]) -> Iterator[str]:
             yield f"  {RANKING_METRICS.get(name).title}: {estimate_text(found[name])}"
         pair = found["worst_pair"]
         if pair is not None:
-            yield f"  worst pair: {pair['over']} is {pair['ratio']:.2f} times as over-represented as {pair['under']}"
+            said = f"{pair['over']} and {pair['under']}, ratio not computed: nobody of {pair['under']} was retrieved"
+            if pair["ratio"] is not None:
+                said = f"{pair['over']} is {pair['ratio']:.2f} times as over-represented as {pair['under']}"
+            yield f"  worst pair: {said}"

@@ -82,11 +82,12 @@ def rank(
         method=method or "neuron-edit",
         seed=seed,
     )
+    if index == "ivf" and (ray is not None or workers is not None):
+        raise InputError("an IVF index is searched here; leave out --ray and --workers, or give --index flat")
+    ranking.checked(scene, request)
     if query is not None:
         scene = replace(scene, model=text_model(source, [query], model, pretrained))
     if index == "ivf":
-        if ray is not None or workers is not None:
-            raise InputError("an IVF index is searched here; leave out --ray and --workers, or give --index flat")
         found = ranking.approximate_rank(scene, request, open_ivf(source), probes)
     else:
         with chosen_cluster(ray, workers) as cluster, progress_bar() as progress:

@@ -59,6 +59,7 @@ def zeroshot(
         method=method or "neuron-edit",
         seed=seed,
     )
+    ranking.checked(scene, request, ranked=False)
     texts = [text for group in prompts.prompts(target).values() for text in group]
     scene = replace(scene, model=text_model(source, texts, model, pretrained))
     with progress_bar() as progress:

@@ -8,10 +8,10 @@ if TYPE_CHECKING:
     from core.gallery.building import build_gallery
     from core.gallery.codes import Codes
     from core.gallery.conditions import parse_where
+    from core.gallery.from_stores import import_from
     from core.gallery.gallery import Gallery, open_gallery
     from core.gallery.importing import import_gallery
     from core.gallery.ivf import GalleryIvf, build_ivf, open_ivf
-    from core.gallery.one_source import import_from
     from core.gallery.sem_layout import import_sem
     from core.gallery.speed import Speed
     from core.gallery.split import split_halves

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from core.tables.kinds import NO_REGROUP, Regroup, not_groups, parse_bins
     from core.tables.left_out import LeftOut, left_out_lines, left_out_of
     from core.tables.names import RESERVED
-    from core.tables.read import READABLE, Table, read_table, table_of
+    from core.tables.read import READABLE, Table, as_written, read_table, table_of
 else:
     __getattr__ = on_demand(__name__)
 
@@ -21,6 +21,7 @@ __all__ = [
     "LeftOut",
     "Regroup",
     "Table",
+    "as_written",
     "attribute_columns",
     "clean_labels",
     "clean_text",

@@ -37,7 +37,7 @@ def decoded(data: bytes, name: str) -> str:
     try:
         text = data.decode(coding)
     except UnicodeDecodeError:
-        raise InputError(f"{name} is not UTF-8 text; save it as CSV in UTF-8") from None
+        raise InputError(f"{name} is not UTF-8 text; save it in UTF-8") from None
     if "\0" in text:
         raise InputError(f"{name} is no text: it holds zero bytes; expected a table with one row a line")
     return text
