@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from core.config import Half, InputError
+from core.datasets.images import read_image
 from core.gallery import Gallery, open_gallery
 
 if TYPE_CHECKING:
@@ -49,16 +49,7 @@ def pictures_of(gallery: Gallery, rows: Sequence[int] | np.ndarray) -> list[Imag
 
 def opened(data: bytes, what: str) -> Image:
     """A picture, upright and in RGB; InputError for one that cannot be read or is too large."""
-    from PIL import Image, ImageOps, UnidentifiedImageError
-
-    try:
-        with Image.open(io.BytesIO(data)) as image:
-            image.load()
-            return ImageOps.exif_transpose(image).convert("RGB")
-    except Image.DecompressionBombError:
-        raise InputError(f"{what}: the picture has too many pixels; give a smaller one") from None
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
-        raise InputError(f"{what} cannot be read as a picture ({error}); give a JPEG or PNG file") from None
+    return read_image(data, what).image
 
 
 def probe_of(gallery: Gallery) -> Gallery:
