@@ -129,7 +129,7 @@ def test_uploads_are_not_asked_who_they_are(tmp_path, capsys) -> None:
     assert code == 2 and "who a person is" in err
     (tmp_path / "broken.png").write_bytes(b"no picture")
     code, _, err = run(capsys, "lvlm", "ask", "--question", "smiling?", "--picture", str(tmp_path / "broken.png"))
-    assert code == 2 and "cannot be read as a picture" in err
+    assert code == 2 and "no picture that can be read" in err
 
 
 def test_the_report_of_an_audit(report: Path, capsys) -> None:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 import streamlit as st
 
 from core.config import Progress
+from core.ui.session.escaping import escape
 
 REDRAW_SECONDS = 0.15
 """Least time between two drawings of a bar: more often costs more than the work of small steps."""
@@ -19,7 +20,7 @@ def progress(label: str, at_once: bool = True) -> Iterator[Progress]:
     `at_once` False draws nothing before the first report: for work that is mostly done before a bar could be seen.
     Any click elsewhere in the page stops the work at its next report; what can be resumed goes on where it was.
     """
-    shown, drawn = st.empty(), 0.0
+    shown, drawn, label = st.empty(), 0.0, escape(label)
     if at_once:
         shown.progress(0.0, text=f"{label}…")
 
@@ -30,7 +31,7 @@ def progress(label: str, at_once: bool = True) -> Iterator[Progress]:
             return
         drawn = now
         share = min(max(done / total, 0.0), 1.0) if total else 0.0
-        shown.progress(share, text=f"{label}: {what or 'step'}, {done:,} of {total:,}")
+        shown.progress(share, text=f"{label}: {escape(what) or 'step'}, {done:,} of {total:,}")
 
     try:
         yield report
