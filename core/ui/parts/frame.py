@@ -16,6 +16,7 @@ from streamlit.runtime.pages_manager import PagesManager
 from core.config import SIDES, UNKNOWN, InputError, Side
 from core.ui.session import cache, fit, links
 from core.ui.session.escaping import close_page, escape
+from core.ui.session.keeping import guard_uploads
 from core.ui.session.state import AppState, get_state
 
 P = ParamSpec("P")
@@ -61,6 +62,7 @@ Groups come only from a gallery's own table; no group is ever predicted for a pi
 def configure() -> None:
     """Title, width and menu of the window, and the net under its texts; the first thing that app.py does."""
     close_page()
+    guard_uploads()
     st.set_page_config(
         page_title="Unskew",
         page_icon=ICON,
