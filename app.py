@@ -3,9 +3,9 @@
 import streamlit as st
 
 from core.ui.parts import frame, provenance
-from core.ui.session import links
+from core.ui.session import jobs, links
 from core.ui.session.state import get_state
-from core.ui.start import tour
+from core.ui.start import stage
 
 PAGES = [
     ("start", "Start", "What is loaded, the guided demo, and your own faces or captions"),
@@ -31,11 +31,12 @@ get_state().page = page.url_path or "start"
 links.restore()
 links.write()
 frame.notices()
-tour.bar(f"pages/{page.url_path or 'start'}.py")
+stage.bar(get_state().page)
 with frame.guard():
     page.run()
-    if page.url_path not in ("ask", "compare", "guide", "report"):
+    if get_state().page not in ("ask", "compare", "guide", "report"):
         provenance.foot()
 frame.sidebar()
 links.write()
+jobs.settle()
 frame.spare_collections()

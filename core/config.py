@@ -6,6 +6,7 @@ import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -47,6 +48,11 @@ of every other prompt of the shipped world each method leaves more than 5e-3.
 
 class InputError(ValueError):
     """What a person gave cannot be used. The message is one line: what was given, what was expected, what to do."""
+
+
+def lacking_key(error: Exception) -> str:
+    """What a broken document lacks, for the middle of a message: ": it lacks 'weights'"; empty where nobody can say."""
+    return f": it lacks {str(error.args[0])!r}" if isinstance(error, KeyError) and error.args else ""
 
 
 class NothingLeft(InputError):
@@ -238,6 +244,6 @@ class Edit:
             value |= {name: values} if values else {}
         return value
 
-    @property
+    @cached_property
     def digest(self) -> str:
         return digest_of(self.to_json())

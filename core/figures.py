@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from core.store import atomic_file
+from core.verdicts import NOT_COMPUTED
 
 Kind = Literal["bars", "lines", "points", "cells", "rows"]
 
@@ -108,7 +109,9 @@ def _bars(axes: Any, picture: Picture) -> None:
         if series.lo:
             axes.errorbar(values, at, xerr=_whiskers(series), fmt="none", ecolor=_colour(place), capsize=2)
         for y, value in zip(at, values, strict=True):
-            axes.annotate("–" if math.isnan(value) else f"{value:.3f}", (1.01, y), xycoords=("axes fraction", "data"))
+            axes.annotate(
+                NOT_COMPUTED if math.isnan(value) else f"{value:.3f}", (1.01, y), xycoords=("axes fraction", "data")
+            )
     axes.set_yticks(range(len(words)), words)
     axes.invert_yaxis()
     axes.set_xlabel(picture.y_label)
@@ -185,7 +188,7 @@ def _cells(axes: Any, picture: Picture) -> None:
     axes.imshow(table, cmap="RdBu_r", vmin=-size, vmax=size, aspect="auto", alpha=0.6)
     for i, row in enumerate(table):
         for j, value in enumerate(row):
-            axes.text(j, i, "–" if math.isnan(value) else f"{value:+.3f}", ha="center", va="center")
+            axes.text(j, i, NOT_COMPUTED if math.isnan(value) else f"{value:+.3f}", ha="center", va="center")
     axes.set_xticks(range(len(words)), words)
     axes.set_yticks(range(len(picture.series)), [series.name for series in picture.series])
     axes.set_xlabel(picture.x_label)
@@ -269,10 +272,10 @@ def _numbers(values: Sequence[float | None]) -> list[float]:
 
 
 def _whiskers(series: Series) -> list[list[float]]:
-    """Distances down and up from each value to the ends of its interval."""
+    """Distances down and up from each value to the ends of its interval; NaN, which draws nothing, without one."""
     values, lows, highs = _numbers(series.y), _numbers(series.lo), _numbers(series.hi)
-    down = [max(v - lo, 0.0) if lo == lo else 0.0 for v, lo in zip(values, lows, strict=True)]
-    up = [max(hi - v, 0.0) if hi == hi else 0.0 for v, hi in zip(values, highs, strict=True)]
+    down = [max(v - lo, 0.0) if lo == lo else math.nan for v, lo in zip(values, lows, strict=True)]
+    up = [max(hi - v, 0.0) if hi == hi else math.nan for v, hi in zip(values, highs, strict=True)]
     return [down, up]
 
 

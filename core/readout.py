@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from core.config import InputError
+from core.config import InputError, lacking_key
 from core.reading import read_arrays
 
 ARRAYS = ("ln_weight", "ln_bias", "eps", "projection")
@@ -89,4 +89,4 @@ class ReadoutArrays:
         try:
             return cls(arrays["ln_weight"], arrays["ln_bias"], float(arrays["eps"]), arrays["projection"])
         except (ValueError, TypeError, IndexError) as error:
-            raise InputError(f"{path} is not {expected}: {error}") from None
+            raise InputError(f"{path} is not {expected}{lacking_key(error)}; build the gallery again") from None

@@ -9,7 +9,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,12 +40,14 @@ SWAPS = 20
 """How often a replacement gives way to other writers of the same folder before it gives up."""
 
 
-def file_digest(path: Path) -> str:
-    """SHA-256 (hex) of a file's bytes, read as a stream."""
+def file_digest(path: Path, read: Callable[[int], None] | None = None) -> str:
+    """SHA-256 (hex) of a file's bytes, read as a stream; `read` is told how many bytes every further block has."""
     sha = hashlib.sha256()
     with open(path, "rb") as file:
         while block := file.read(BLOCK):
             sha.update(block)
+            if read is not None:
+                read(len(block))
     return sha.hexdigest()
 
 

@@ -8,10 +8,11 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 FLOORS = [
-    {"config"},
+    {"config", "rooms"},
     {"reading", "writing"},
     {"registry", "store", "readout", "cluster", "verdicts", "memo", "units", "tables"},
-    {"datasets", "backbones", "saes", "metrics", "prompts", "statistics", "retrieval", "projection", "figures"},
+    {"datasets", "backbones", "saes", "metrics", "prompts", "statistics", "retrieval", "projection", "figures"}
+    | {"portable", "stores", "engines"},
     {"gallery", "labelling"},
     {"training"},
     {"neurons"},
@@ -20,6 +21,8 @@ FLOORS = [
     {"avatars", "scene"},
     {"ranking"},
     {"edits"},
+    {"home"},
+    {"notebook"},
     {"lvlm"},
     {"audit"},
     {"benchmark", "studies"},
@@ -30,7 +33,6 @@ FLOORS = [
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 ONE_MODULE = {
     "fairlearn": "core/zeroshot/parity.py",
-    "faiss": "core/retrieval/nearest.py",
     "matplotlib": "core/figures.py",
     "open_clip": "core/backbones/open_clip_models.py",
     "ray": "core/cluster.py",
@@ -39,8 +41,12 @@ ONE_MODULE = {
 }
 UI_BELOW_THE_PAGES = ("session", "parts")
 """Rooms of core/ui that every page's room may use, from below; session remembers, parts draw what is remembered."""
-TWO_DOORS = {"transformers": ("core/backbones/hugging_face.py", "core/lvlm/library.py")}
-"""Models of pictures and texts side by side, and models that answer, share nothing but the library."""
+TWO_DOORS = {
+    "faiss": ("core/retrieval/nearest.py", "core/stores/faiss_index.py"),
+    "transformers": ("core/backbones/hugging_face.py", "core/lvlm/library.py"),
+}
+"""Models of pictures and texts side by side, and models that answer, share nothing but the library; searching here and
+reading an index that people have do neither."""
 PAGE_LINES = 120
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from core.audit.recorded_texts import RecordingTexts
-from core.audit.sources import Sources
+from core.audit.sources import Sources, request_for
 from core.audit.spec import AuditSpec
 from core.config import Attach, InputError, NothingLeft, Progress, Side, digest_of
 from core.edits.choosing import EditChoice, choose_edits
@@ -53,21 +53,6 @@ class Ranked:
     def cosine_of(self, arm: str) -> float:
         """The mean cosine of one arm; 1 where it has no ranking."""
         return self.cosine[self.arms.index(arm)] if arm in self.arms else 1.0
-
-
-def request_for(spec: AuditSpec, attribute: str, prompt: str, edits: Edits | None = None) -> RankRequest:
-    """One prompt as the one door for rankings takes it; the evaluation half is measured."""
-    return RankRequest(
-        attribute=attribute,
-        query=prompt,
-        k=spec.k,
-        target=spec.target_of(attribute),
-        half="evaluation",
-        where=spec.where,
-        edits=edits or {},
-        method=spec.method,
-        seed=spec.seed,
-    )
 
 
 def edits_of(spec: AuditSpec, sources: Sources) -> tuple[dict[str, list[Edits]], list[str]]:

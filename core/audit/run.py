@@ -7,13 +7,12 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core.audit.arms import Ranked, costed_prompt, edits_of, gather, request_for
+from core.audit.arms import Ranked, costed_prompt, edits_of, gather
 from core.audit.findings import findings
 from core.audit.numbers import NO_TARGET, arm_numbers, part_numbers, prompt_numbers
-from core.audit.sources import Sources, open_sources
+from core.audit.sources import Sources, open_sources, request_for
 from core.audit.spec import AuditSpec
-from core.config import VERSION, InputError, Progress
-from core.interventions import INTERVENTIONS
+from core.config import VERSION, Progress
 from core.ranking.arms import EDITED, ORIGINAL, Edits
 from core.ranking.cost import utility_cost
 from core.ranking.rows import Part, part_of
@@ -41,6 +40,8 @@ class AuditResult:
     findings: list[dict[str, Any]]
     notes: tuple[str, ...] = ()
     software: Mapping[str, str] = field(default_factory=dict)
+    engine: Mapping[str, Any] | None = None
+    """The running search whose lists these are, and what it answered; None: rankings that were made here."""
 
 
 def run(
@@ -61,22 +62,12 @@ def run(
     InputError : what the spec names is not there or does not fit together.
     """
     sources = open_sources(spec, backbone)
-    check(spec, sources)
     edits, notes = edits_of(spec, sources)
     notes = [*length_notes(spec, sources), *notes]
     ranked = gather(spec, sources, edits, folder, progress)
     effects = {a: side_effects(spec, sources, a, edits[a], ranked, progress) for a in spec.attributes}
     numbers = [numbers_of(spec, sources, a, edits[a], ranked, effects[a]) for a in spec.attributes]
     return AuditResult(spec, sources, edits, ranked, numbers, findings(numbers), tuple(notes), software())
-
-
-def check(spec: AuditSpec, sources: Sources) -> None:
-    """InputError for what would only be noticed after long work."""
-    INTERVENTIONS.get(spec.method)
-    for attribute in spec.attributes:
-        part = part_of(sources.scene, request_for(spec, attribute, spec.prompts[0]))
-        if spec.k > part.n:
-            raise InputError(f"k was {spec.k}; the evaluation half has {part.n} rows to search: choose a smaller k")
 
 
 def length_notes(spec: AuditSpec, sources: Sources) -> list[str]:

@@ -6,7 +6,12 @@ from typing import TYPE_CHECKING
 
 from core.audit.recorded_texts import RecordedTexts, RecordingTexts
 from core.audit.spec import AuditSpec
+from core.edits.choosing import EditChoice
 from core.gallery import Gallery, open_gallery
+from core.interventions import INTERVENTIONS
+from core.ranking.arms import Edits
+from core.ranking.request import RankRequest
+from core.ranking.rows import checked
 from core.saes.frozen import FrozenFile
 from core.scene import Scene, text_model
 
@@ -48,12 +53,37 @@ def open_sources(spec: AuditSpec, backbone: "Backbone | None" = None) -> Sources
 
         sae = load_sae(spec.sae)
     scene = Scene(gallery, _by_side(gallery, sae))
+    check(spec, scene)
     if sae is not None and gallery.side in scene.saes:
         for source in {id(g): g for g in (gallery, scene.probe)}.values():
             _store_codes(source, sae)
     encoder = backbone or text_model(gallery, spec.all_prompts, spec.model)
     texts = RecordingTexts(encoder) if encoder is not None else None
     return Sources(replace(scene, model=texts), _label_set(spec, sae))
+
+
+def request_for(spec: AuditSpec, attribute: str, prompt: str, edits: Edits | None = None) -> RankRequest:
+    """One prompt as the one door for rankings takes it; the evaluation half is measured."""
+    return RankRequest(
+        attribute=attribute,
+        query=prompt,
+        k=spec.k,
+        target=spec.target_of(attribute),
+        half="evaluation",
+        where=spec.where,
+        edits=edits or {},
+        method=spec.method,
+        seed=spec.seed,
+    )
+
+
+def check(spec: AuditSpec, scene: Scene) -> None:
+    """InputError for what can be known not to fit before anything is embedded."""
+    INTERVENTIONS.get(spec.method)
+    choice = EditChoice.from_json(spec.edit) if spec.edit is not None else EditChoice()
+    named = {next(iter(scene.saes)): choice.edit(choice.neurons)} if choice.neurons else {}
+    for attribute in spec.attributes:
+        checked(scene, request_for(spec, attribute, spec.prompts[0], named))
 
 
 def _by_side(gallery: Gallery, sae: "SAEFile | FrozenFile | None") -> dict:

@@ -10,12 +10,14 @@ import torch
 
 from core.backbones.names import understood
 from core.backbones.token_draw import TokenDraw
-from core.config import Attach, Fingerprint, Progress, Side, TowerPrecision
+from core.config import Attach, Fingerprint, InputError, Progress, Side, TowerPrecision
 from core.readout import ReadoutArrays
 from core.registry import Registry
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+    from core.backbones.heads import Parts
 
 Foreign = Any
 """A module of open_clip, timm or transformers: what is in it is found by its name, which no type knows."""
@@ -77,6 +79,16 @@ class Backbone(ABC):
 
         With `tokens` also "tokens" (n, per_item, d_model): random tokens after the last block, where the residual is.
         """
+
+    def image_parts(self, images: Sequence["Image"]) -> "Parts":
+        """What each attention head and MLP adds to the embeddings of one batch of pictures; InputError where the image
+        tower cannot be taken apart (`why_no_parts`).
+        """
+        raise InputError(f"{self.name} cannot be taken apart: {self.why_no_parts()}")
+
+    def why_no_parts(self) -> str | None:
+        """Why the image tower cannot be taken apart into heads, in words; None where it can."""
+        return "only vision transformers of open_clip and transformers that pool one token are known part by part"
 
     @abstractmethod
     def pixels(self, image: "Image") -> np.ndarray:

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from core.backbones.base import Backbone
+from core.backbones.heads import Parts, decompose, why_whole
 from core.backbones.token_draw import TokenDraw
 from core.backbones.tokens import Tokens
 from core.backbones.towers import Found, Tower, image_tower, text_tower
@@ -139,6 +140,14 @@ class ClipBackbone(Backbone):
                 progress(done, len(images), "images")
         return out
 
+    def image_parts(self, images: Sequence["Image"]) -> Parts:
+        pixels = torch.from_numpy(np.stack([self.pixels(image) for image in images]))
+        with torch.inference_mode():
+            return decompose(self._model, self._towers["image"], self._scaled(pixels.to(self.device)))
+
+    def why_no_parts(self) -> str | None:
+        return why_whole(self._model, self._towers["image"])
+
     def pixels(self, image: "Image") -> np.ndarray:
         return np.asarray(self._crop(image))
 
@@ -168,8 +177,7 @@ class ClipBackbone(Backbone):
             try:
                 return compiled(*inputs)
             except torch._dynamo.exc.TorchDynamoException as error:
-                reason = str(error).strip().split("\n")[0]
-                raise InputError(f"{self.name} cannot be compiled here ({reason}); leave compiling out") from error
+                raise InputError(f"{self.name} cannot be compiled on this machine; leave --compile out") from error
 
         return run
 

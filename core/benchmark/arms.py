@@ -15,6 +15,7 @@ from core.ranking.arms import intervene
 from core.ranking.items import Items
 from core.ranking.queries import embed_texts
 from core.ranking.rows import Part, part_of
+from core.ranking.steps import remarks
 from core.scene import Scene
 
 TARGET_SKEW = 0.12
@@ -122,7 +123,7 @@ class ReadyArm:
     ) -> tuple[Items, np.ndarray]:
         """Items and vectors (m, d) of some texts that share an edit."""
         scene = scene or self.world.scene
-        request = replace(self._rows(scene, half), method=self.arm.method)
+        request = replace(self.request(scene, half), method=self.arm.method)
         if self.arm.choice is not None:
             request = replace(request, edits={} if edit is None else {scene.gallery.side: edit})
         queries = embed_texts(scene, request, texts)
@@ -130,13 +131,21 @@ class ReadyArm:
         asked = replace(request, method="identity") if untouched else request
         return intervene(scene, part_of(scene, request), asked, queries)
 
+    def remarks(self) -> tuple[str, ...]:
+        """What the method says of the audited queries and of the items: guarantees, rows that turn, what it chose."""
+        scene, request = self.world.scene, replace(self.request(), method=self.arm.method)
+        if self.arm.choice is not None:
+            return ()
+        return remarks(scene, self.part(), request, embed_texts(scene, request, self.world.prompts))
+
     def part(self, scene: Scene | None = None, half: Half | None = None) -> Part:
         """Rows that this arm is measured on."""
         scene = scene or self.world.scene
-        return part_of(scene, self._rows(scene, half))
+        return part_of(scene, self.request(scene, half))
 
-    def _rows(self, scene: Scene, half: Half | None) -> RankRequest:
+    def request(self, scene: Scene | None = None, half: Half | None = None) -> RankRequest:
         """A request on some rows: a half as it was asked for, else the world's as the gallery has it."""
+        scene = scene or self.world.scene
         return replace(self.world.request(), half=half or scene.half(self.world.half))
 
 
@@ -157,3 +166,8 @@ def find_arm(name: str) -> Arm:
         raise InputError(f"unknown method {name!r}; known: {', '.join(arm_names())}")
     method = INTERVENTIONS.get(name)
     return Arm(name, method.title, method.plain, name)
+
+
+def original_of(arm: ReadyArm) -> ReadyArm:
+    """The untouched model in the arm's world."""
+    return ReadyArm(find_arm("identity"), arm.world)

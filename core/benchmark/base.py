@@ -11,7 +11,7 @@ from core.config import InputError, Progress
 from core.registry import Registry
 from core.statistics import Band, Estimate
 
-SCHEMA = 1
+SCHEMA = 2
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Cell:
     refused: str | None = None
     notes: tuple[str, ...] = ()
     by_prompt: Mapping[str, float] = field(default_factory=dict)
-    """The first column's number for every query."""
+    """The skew's number for every query."""
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -82,6 +82,8 @@ class Protocol(ABC):
     """Key of the column that is the gain, for the trade-off plot."""
     cost: ClassVar[str]
     """Key of the column that is the price."""
+    ranks: ClassVar[str] = "area"
+    """Key of the column that methods are ranked by."""
     defaults: ClassVar[Mapping[str, Any]] = {}
     """Fields of the world that the protocol fixes unless they are given."""
 

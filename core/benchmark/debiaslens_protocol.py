@@ -5,6 +5,7 @@ from typing import ClassVar
 from core.benchmark.arms import ReadyArm
 from core.benchmark.base import PROTOCOLS, Cell, Column, Protocol
 from core.benchmark.measures import drift, metric_by_prompt, other_accuracies, possible, rankings, world_attributes
+from core.benchmark.removal import removal, with_removal
 from core.benchmark.world import World
 from core.config import Progress
 from core.statistics import Estimate, mean_of
@@ -20,7 +21,7 @@ class DebiaslensProtocol(Protocol):
         "equal shares by the rules of Berg et al. 2022. Means over queries with Student's interval, times 100 as "
         "printed; accuracy is that of the other attributes, zero-shot."
     )
-    columns: ClassVar = (
+    columns: ClassVar = with_removal(
         Column("max_skew", "MaxSkew x 100", "lower", "mean MaxSkew@k against equal shares, times 100", 1),
         Column("min_skew", "MinSkew x 100", "higher", "mean MinSkew@k against equal shares, times 100", 1),
         Column("ndkl", "NDKL x 100", "lower", "mean normalised discounted KL divergence, times 100", 1),
@@ -46,7 +47,7 @@ class DebiaslensProtocol(Protocol):
             least, most = possible(name, arm.part().target)
             within = (100 * least, 100 * most)
             values[name] = lost or mean_of([100 * value for value in skews[name].values()], within)
-        values |= {"accuracy": kept, "cosine": drift(arm, tops)[0]}
+        values |= {"accuracy": kept, "cosine": drift(arm, tops)[0], **removal(arm, tops)}
         report(3, 3, "done")
         by_prompt = {text: 100 * value for text, value in skews["max_skew"].items()}
         return Cell(arm.arm.name, world.gallery.name, values, notes=(*arm.notes, *tops.notes), by_prompt=by_prompt)

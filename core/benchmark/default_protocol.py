@@ -15,6 +15,7 @@ from core.benchmark.measures import (
     rankings,
     world_attributes,
 )
+from core.benchmark.removal import removal, with_removal
 from core.benchmark.world import World
 from core.config import ASSETS, InputError, Progress
 from core.gallery import Gallery, open_gallery
@@ -37,7 +38,7 @@ class DefaultProtocol(Protocol):
         "(planted) and over those that they do not. Intervals are Student's over queries, over pictures for accuracies "
         "and cosine; the probe for leakage is fitted on other pictures than it is asked on."
     )
-    columns: ClassVar = (
+    columns: ClassVar = with_removal(
         Column("skew", "MaxSkew, planted", "lower", "mean MaxSkew@k of the queries that lean by construction"),
         Column("reference", "MaxSkew, ten words", "lower", "the same over the ten reference words"),
         Column("control", "MaxSkew, unplanted", "lower", "mean MaxSkew@k of the queries that should not lean"),
@@ -81,6 +82,7 @@ class DefaultProtocol(Protocol):
             "cosine": cosine,
             "query_cosine": query_cosine,
             "leakage": leakage(arm, list(tops.rows) or world.prompts),
+            **removal(arm, tops),
         }
         report(steps, steps, "done")
         by_prompt, notes = metric_by_prompt(arm, tops, "max_skew"), (*arm.notes, *tops.notes)

@@ -16,7 +16,7 @@ def over_seeds(cells: Sequence[Cell], skew: str) -> Cell:
     """One cell of equal cells but for the seed; the first of them where one was refused.
 
     Every number is the mean over draws. Its interval reaches from the lowest lower to the highest upper end, so that it
-    holds what each draw alone would say. A note lists the first column's number of every draw.
+    holds what each draw alone would say. A note lists one column's number of every draw.
 
     Parameters
     ----------

@@ -9,7 +9,7 @@ from typing import ParamSpec, TypeVar
 
 import numpy as np
 
-from core.benchmark.arms import ReadyArm, find_arm
+from core.benchmark.arms import ReadyArm, original_of
 from core.benchmark.world import World
 from core.config import InputError, NothingLeft
 from core.metrics import RANKING_METRICS, Mode
@@ -148,7 +148,7 @@ def drift(arm: ReadyArm, tops: Tops) -> tuple[Estimate, Estimate]:
     part, texts = arm.part(), list(tops.rows)
     if not texts:
         return _both(Estimate.missing(tops.reason or "no such query was asked"))
-    plain = {text: vector for text, _, vector in _original(arm).answers(texts)}
+    plain = {text: vector for text, _, vector in original_of(arm).answers(texts)}
     means, queries, cosines = [], [], np.zeros(0)
     for text, items, vector in arm.answers(texts):
         queries.append(_cosine(plain[text], vector))
@@ -159,10 +159,6 @@ def drift(arm: ReadyArm, tops: Tops) -> tuple[Estimate, Estimate]:
         return mean_of(means, COSINE), of_queries
     rows = np.concatenate([cosines.astype(np.float64), np.ones(part.n - len(cosines))])
     return mean_of(rows, COSINE), of_queries
-
-
-def _original(arm: ReadyArm) -> ReadyArm:
-    return ReadyArm(find_arm("identity"), arm.world)
 
 
 def _cosine(a: np.ndarray, b: np.ndarray) -> float:
@@ -206,7 +202,7 @@ def other_accuracies(arm: ReadyArm, prompts: PromptSet | None, attributes: Seque
     """Mean accuracy over some attributes (interval over rows), and the change of the one that loses most (paired)."""
     if prompts is None or not attributes:
         return _both(Estimate.missing("no class prompts of another attribute were given"))
-    original = _original(arm)
+    original = original_of(arm)
     after, changes = [], []
     for attribute in attributes:
         truth, classes = _truth(arm, attribute), prompts.groups(attribute)

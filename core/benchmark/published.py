@@ -3,7 +3,6 @@
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 import pandas as pd
 
@@ -11,6 +10,7 @@ from core.benchmark.results import BenchmarkResult
 from core.config import InputError
 from core.gallery import Gallery
 from core.statistics import Estimate
+from core.tables import as_written
 
 COLUMNS = ("dataset", "setting", "backbone", "method", "metric", "mean", "ci")
 METHODS = {"vanilla": "identity", "bendsem-bi": "bendsem"}
@@ -45,18 +45,25 @@ class Beside:
         return lo <= published_hi and published_lo <= hi
 
 
-def read_published(path: Path | IO[bytes]) -> pd.DataFrame:
+def read_published(source: Path | bytes, name: str = "") -> pd.DataFrame:
     """The published table: one row a data set, setting, backbone, method (its seeds averaged) and metric.
 
     A mean over seeds has the mean of their half widths. InputError where the file is no such table.
+
+    Parameters
+    ----------
+    source : the file, or the bytes of one that is called `name`.
     """
-    try:
-        frame = pd.read_csv(path)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read as a table ({' '.join(str(error).split())}); expected CSV") from None
-    missing = [name for name in COLUMNS if name not in frame.columns]
-    if missing:
-        raise InputError(f"{path} has no column {missing[0]!r}; expected {', '.join(COLUMNS)}")
+    name = name if isinstance(source, bytes) else str(source)
+    frame = as_written(source, COLUMNS, name)
+    for column in ("mean", "ci"):
+        numbers = pd.to_numeric(frame[column], errors="coerce")
+        wrong = numbers.isna() & frame[column].notna() & (frame[column].str.strip() != "")
+        if wrong.any():
+            row = int(wrong.to_numpy().argmax())
+            said = f"row {row + 1} has {column} {frame[column].iloc[row]!r}"
+            raise InputError(f"{name}: {said}; expected a number")
+        frame[column] = numbers
     keys = ["dataset", "setting", "backbone", "method", "metric"]
     means = frame.groupby(keys, sort=True)[["mean", "ci"]].mean().reset_index()
     means["method"] = means["method"].replace(METHODS)

@@ -47,7 +47,8 @@ def run_benchmark(
     if len(set(names)) < len(names):
         raise InputError(f"two galleries are called {max(names, key=names.count)}; give them different names")
     if out is not None:
-        _open(Path(out), resume)
+        require_place(Path(out), resume)
+        (Path(out) / CELLS).mkdir(parents=True, exist_ok=True)
     plan = [(world, arm) for world in worlds for arm in arms]
     cells = []
     for done, (world, arm) in enumerate(plan):
@@ -76,8 +77,10 @@ def _cell(protocol: Protocol, world: World, arm: Arm, out: Path | None) -> Cell:
     try:
         random = INTERVENTIONS.get(arm.method).random
         worlds = [replace(world, seed=world.seed + i) for i in range(SEEDS)] if random else [world]
-        cells = [protocol.measure(one, arm.ready(one)) for one in worlds]
+        ready = [arm.ready(one) for one in worlds]
+        cells = [protocol.measure(one.world, one) for one in ready]
         cell = over_seeds(cells, protocol.skew) if random else cells[0]
+        cell = replace(cell, notes=(*cell.notes, *ready[0].remarks()))
     except InputError as error:
         cell = Cell(arm.name, world.gallery.name, refused=str(error))
     if path is not None:
@@ -85,10 +88,9 @@ def _cell(protocol: Protocol, world: World, arm: Arm, out: Path | None) -> Cell:
     return cell
 
 
-def _open(out: Path, resume: bool) -> None:
-    """Make the folder; InputError where it holds something and this is no resumption."""
+def require_place(out: Path, resume: bool) -> None:
+    """InputError where the folder holds something and this is no resumption, or holds no benchmark to go on with."""
     if not resume and out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InputError(f"{out} exists already; give --resume to go on with it, or choose another folder")
     if resume and out.is_dir() and any(out.iterdir()) and not (out / CELLS).is_dir():
         raise InputError(f"{out} holds no benchmark ({CELLS}/ or {RESULT}); choose its folder, or an empty one")
-    (out / CELLS).mkdir(parents=True, exist_ok=True)

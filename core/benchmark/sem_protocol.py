@@ -7,7 +7,8 @@ import numpy as np
 
 from core.benchmark.arms import ReadyArm
 from core.benchmark.base import PROTOCOLS, Cell, Column, Protocol
-from core.benchmark.measures import cell_accuracies, world_attributes, worst_cell
+from core.benchmark.measures import cell_accuracies, rankings, world_attributes, worst_cell
+from core.benchmark.removal import removal, with_removal
 from core.benchmark.world import World
 from core.config import InputError, NothingLeft, Progress
 from core.metrics import RANKING_METRICS
@@ -31,7 +32,7 @@ class SemProtocol(Protocol):
         "Student's interval as in the paper, on a scale that starts at 0. Accuracy pools the halves as the paper "
         "does: a row counts in about five of them, so that its interval is narrower than the rows allow."
     )
-    columns: ClassVar = (
+    columns: ClassVar = with_removal(
         Column("kl", "KL", "lower", "mean KL divergence of the top k from the shares of the half"),
         Column("max_skew", "MaxSkew", "lower", "mean MaxSkew of the top k against the shares of the half, from 0 up"),
         Column("precision", "Precision", "higher", "share of the top k that is what the query names, where labelled"),
@@ -56,7 +57,7 @@ class SemProtocol(Protocol):
         except NothingLeft as error:
             values, by_prompt = dict.fromkeys(("kl", "max_skew", "precision"), Estimate.missing(str(error))), {}
         report(len(world.prompts), len(world.prompts), "queries")
-        values |= _zeroshot(world, arm, halves)
+        values |= _zeroshot(world, arm, halves) | removal(arm, rankings(arm, world.prompts))
         return Cell(arm.arm.name, world.gallery.name, values, notes=arm.notes, by_prompt=by_prompt)
 
 

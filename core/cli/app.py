@@ -1,37 +1,41 @@
 """The command line's frame: finds the verbs, and turns every mistake of a person into one line and exit code 2."""
 
 import importlib
-import logging
 import os
-import pkgutil
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import typer
 
+from core.cli.light import without_pydantic
 from core.config import InputError
 
 BAD_INPUT, INTERRUPTED = 2, 130
 
-app = typer.Typer(
-    name="core",
-    help="Audit social bias in CLIP-style models: build galleries, train SAEs, find neurons, edit, rank.",
-    add_completion=False,
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-)
+_FRAME: dict[str, Any] = {
+    "name": "core",
+    "help": "Audit social bias in CLIP-style models: build galleries, train SAEs, find neurons, edit, rank.",
+    "add_completion": False,
+    "no_args_is_help": True,
+    "pretty_exceptions_enable": False,
+    "rich_markup_mode": None,
+}
+app = typer.Typer(**_FRAME)
+
+
+def _frame() -> None:
+    """Makes a group of verbs of a parser with one verb, which would be that verb by itself."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb and return its exit code: 0 done, 1 a check said no, 2 bad input (one line on standard error)."""
     try:
-        for module in pkgutil.iter_modules([str(Path(__file__).parent)]):
-            importlib.import_module(f"core.cli.{module.name}")
-        logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
-        code = app(args=None if arguments is None else list(arguments), prog_name="core", standalone_mode=False)
+        os.environ.setdefault("HF_HUB_VERBOSITY", "error")
+        given = list(sys.argv[1:] if arguments is None else arguments)
+        code = parser_of(given[0] if given else "").main(args=given, prog_name="core", standalone_mode=False)
         return code if isinstance(code, int) else 0
     except (KeyboardInterrupt, typer.Abort):
         return _say("interrupted; the same command takes up what is resumable", INTERRUPTED)
@@ -51,6 +55,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not hasattr(error, "format_message"):
             raise
         return _say(f"{error.format_message()} (see --help)", BAD_INPUT)
+
+
+def parser_of(verb: str) -> Any:
+    """The parser of one verb or group of verbs; of all where the word names none (help, and what is wrong).
+
+    A verb's files are called after it: `rank_verb.py`, or `gallery_verbs.py` and `gallery_index_verb.py`. They are read
+    alone where they hold the verb, else all are.
+    """
+    files = sorted(path.stem for path in Path(__file__).parent.glob("[!_]*.py"))
+    own = [name for name in files if verb and name.startswith(f"{verb.replace('-', '_')}_")]
+    for names in (own, files):
+        for name in names:
+            importlib.import_module(f"core.cli.{name}")
+        wanted = typer.Typer(**_FRAME)
+        wanted.callback()(_frame)
+        wanted.registered_commands = [one for one in app.registered_commands if one.name == verb]
+        wanted.registered_groups = [one for one in app.registered_groups if one.name == verb]
+        if wanted.registered_commands or wanted.registered_groups:
+            return without_pydantic(typer.main.get_command(wanted))
+    return without_pydantic(typer.main.get_command(app))
 
 
 def _say(message: str, code: int) -> int:

@@ -7,7 +7,6 @@ import typer
 
 from core.cli.app import app
 from core.config import InputError
-from core.store import atomic_file, read_named_arrays, write_arrays
 
 
 @app.command("apply")
@@ -19,6 +18,7 @@ def apply(
     """The method's result for the arrays of --in, as arrays of --out."""
     from core.interventions import INTERVENTIONS
     from core.lvlm.clamping import CLAMP, sae_clamp
+    from core.store import atomic_file, read_named_arrays, write_arrays
 
     chosen = None if method == CLAMP else INTERVENTIONS.get(method)()
     arrays = read_named_arrays(source) if chosen is None or chosen.array_names else {}

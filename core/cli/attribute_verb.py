@@ -11,7 +11,7 @@ from core.cli.app import app
 from core.cli.editing import target_of
 from core.cli.output import Json, emit, estimate_text, progress_bar
 from core.config import HALVES, InputError, one_of
-from core.gallery import parse_where
+from core.gallery import open_gallery, parse_where
 
 
 @app.command("attribute")
@@ -41,7 +41,7 @@ def attribute(
     The edit is searched on the probe half and measured on the evaluation half.
     """
     from core import edits, ranking
-    from core.scene import open_scene
+    from core.scene import Scene, load_saes, text_model
 
     half = one_of(half, HALVES, "--half")
     for name, value in (("--top", top), ("--size", size)):
@@ -49,7 +49,8 @@ def attribute(
             raise InputError(f"{name} was {value}; expected a whole number of at least 1")
     if target_skew is not None and not target_skew >= 0:
         raise InputError(f"--target-skew was {target_skew}; expected a number of at least 0")
-    scene = open_scene(gallery, [sae], [query], model, pretrained)
+    source = open_gallery(gallery)
+    scene = Scene(source, load_saes(source, [sae]))
     request = ranking.RankRequest(
         query=query,
         k=k,
@@ -59,9 +60,13 @@ def attribute(
         where=parse_where(where or []),
         seed=seed,
     )
+    evaluated = replace(request, half="evaluation")
+    ranking.checked(scene.at(request.half), request)
+    if target_skew is not None:
+        ranking.checked(scene, evaluated)
+    scene = replace(scene, model=text_model(source, [query], model, pretrained))
     document = edits.why(scene.at(request.half), request, top).to_json()
     if target_skew is not None:
-        evaluated = replace(request, half="evaluation")
         with progress_bar() as progress:
             found = edits.find_smallest(scene, evaluated, target_skew, size, progress=progress)
             document["smallest"] = {**found.to_json(), "edit": found.point.edit.to_json()}

@@ -2,15 +2,19 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from core.cli.app import app
 from core.cli.output import Json, emit, progress_bar
 from core.cli.rank_verb import p_text
-from core.config import InputError
+from core.config import InputError, Progress
 from core.verdicts import NOT_COMPUTED, TARGET_CHANGE_WORDS, in_points, smallest
+
+if TYPE_CHECKING:
+    from core.audit.run import AuditResult
+    from core.audit.spec import AuditSpec
 
 
 @app.command("audit")
@@ -24,23 +28,25 @@ def audit(
     remove: Annotated[
         list[str] | None, typer.Option("--remove", help="FINDING=REASON: leave a finding out; recorded.")
     ] = None,
+    engine: Annotated[
+        Path | None, typer.Option("--engine", help="ENGINE.json: a running search, or its lists; audited as it is.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Run an audit and write its report: HTML, JSON, CSV, model card and a manifest that `verify` reads.
 
     Over the finished report of the same audit nothing is done; an interrupted one goes on where it was.
     """
-    from core.audit.run import run
     from core.audit.spec import AuditSpec
     from core.report import FILES, ReportOptions, own_report, write_report
     from core.store import forget_workplace, read_json, resumable_folder
 
     options = ReportOptions(auditor, thumbnails, _removed(remove or []))
     asked = AuditSpec.load(spec)
-    finished = own_report(out, asked, options)
+    finished = own_report(out, asked, options) if engine is None else None
     if finished is None:
         with resumable_folder(out) as partial, progress_bar() as progress:
-            result = run(asked, folder=partial, progress=progress)
+            result = _run(asked, engine, partial, progress)
             write_report(result, out, options)
         finished = read_json(out / "report.json")
     else:
@@ -57,6 +63,18 @@ def audit(
         "findings": finished["findings"],
     }
     emit(document, as_json, lambda: _findings(document))
+
+
+def _run(spec: "AuditSpec", engine: Path | None, folder: Path, progress: Progress) -> "AuditResult":
+    """The audit of the gallery's own embeddings, or of a running search."""
+    if engine is None:
+        from core.audit.run import run
+
+        return run(spec, folder=folder, progress=progress)
+    from core.audit.engine import run_engine
+    from core.engines import load_engine
+
+    return run_engine(spec, load_engine(engine), folder, progress)
 
 
 def _removed(pairs: list[str]) -> dict[str, str]:

@@ -1,6 +1,8 @@
 """`benchmark`: methods x metrics x galleries by a protocol, resumable, as CSV, LaTeX, JSON and a picture."""
 
 from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,8 +15,6 @@ from core.cli.output import Json, emit, estimate_text, progress_bar
 from core.cli.study_verb import prompt_list, query_list
 from core.config import HALVES, InputError, one_of
 from core.gallery import parse_where
-from core.store import atomic_file
-from core.writing import frame_text
 
 Names = Annotated[list[str], typer.Option("--gallery", help="Gallery, repeatable: one a backbone.")]
 Protocols = Annotated[str, typer.Option("--protocol", help="sem, debiaslens or default.")]
@@ -45,26 +45,35 @@ def benchmark(
     as_json: Json = False,
 ) -> None:
     """Every method measured on every gallery; one file a cell, so that an interrupted run goes on where it was."""
-    from core.benchmark import PROTOCOLS, arm_names, run_benchmark
+    from core.benchmark import PROTOCOLS, arm_names, find_arm, run_benchmark
     from core.benchmark.published import beside, beside_table, read_published
+    from core.benchmark.run import require_place
     from core.benchmark.worlds import usual_world
-    from core.scene import open_scene
+    from core.gallery import open_gallery
+    from core.ranking import checked
+    from core.scene import Scene, load_saes, text_model
+    from core.store import atomic_file
+    from core.writing import frame_text
     from core.zeroshot import PromptSet
 
     one_of(half, HALVES, "--half")
     PROTOCOLS.get(protocol)
+    require_place(out, resume)
     table = read_published(published) if published else None
     chosen = arm_names() if methods == "all" else [name.strip() for name in methods.split(",") if name.strip()]
+    for name in chosen:
+        find_arm(name)
     names = list(dict.fromkeys(gallery))
     if len(names) > 1 and (sae or model):
         raise InputError("--sae and --model are of one gallery's model; leave them out, or give one --gallery")
-    worlds = []
-    for source in names:
-        asked = query_list(prompts) if prompts else None
-        texts = tuple(asked) if asked else None
-        world = usual_world(
-            open_scene(source, sae or (), texts or ("",), model, pretrained),
-            protocol,
+    asked = query_list(prompts) if prompts else None
+    texts = tuple(asked) if asked else None
+    plans = []
+    for opened in map(open_gallery, names):
+        scene = Scene(opened, load_saes(opened, sae or ()))
+        world_of = partial(
+            usual_world,
+            protocol=protocol,
             attribute=attribute,
             prompts=texts,
             relevant={text: named for text, named in asked.items() if named} if asked else None,
@@ -76,7 +85,12 @@ def benchmark(
             where=parse_where(where or []),
             seed=seed,
         )
-        worlds.append(world)
+        checked(scene, world_of(scene).request())
+        plans.append((scene, world_of))
+    worlds = [
+        world_of(replace(scene, model=text_model(scene.gallery, texts or ("",), model, pretrained)))
+        for scene, world_of in plans
+    ]
     with progress_bar() as progress:
         result = run_benchmark(protocol, worlds, chosen, out, resume, progress)
     pairs = (

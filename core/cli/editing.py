@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from core.config import FORMS, Edit, InputError, Side, one_of
-from core.gallery import Gallery
 
 if TYPE_CHECKING:
+    from core.gallery import Gallery
     from core.scene import Scene
 
 GalleryName = Annotated[str, typer.Option("--gallery", help="Gallery folder or shipped name.")]
@@ -44,7 +44,9 @@ class EditOptions:
         return Edit(tuple(neurons), self.strength, self.gamma, one_of(self.form, FORMS, "--form"), self.alpha)
 
 
-def edited_scene(gallery: Gallery, sae: Sequence[str] | None, options: EditOptions) -> tuple["Scene", dict[Side, Edit]]:
+def edited_scene(
+    gallery: "Gallery", sae: Sequence[str] | None, options: EditOptions
+) -> tuple["Scene", dict[Side, Edit]]:
     """The gallery with the SAEs that were named, and the edit of each side.
 
     An edit without neurons belongs to the gallery's side. A method that needs an SAE and was given none takes the

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,21 +11,10 @@ from core.cli.app import app
 from core.cli.clusters import Ray, Workers, chosen_cluster, model_everywhere
 from core.cli.output import Json, emit, progress_bar
 from core.config import ATTACHES, TOWER_PRECISIONS, UNKNOWN, InputError, one_of
-from core.gallery import (
-    Gallery,
-    Speed,
-    build_gallery,
-    import_from,
-    import_gallery,
-    import_sem,
-    open_gallery,
-    synth_gallery,
-)
-from core.gallery.labels import GROUPS_SHOWN
-from core.gallery.together import require_together
-from core.gallery.writing import WAY
-from core.store import refuse_existing
-from core.tables import Regroup, left_out_lines, parse_bins
+
+if TYPE_CHECKING:
+    from core.gallery import Gallery
+    from core.tables import Regroup
 
 verbs = typer.Typer(help="Galleries: build one, import one, look at one.", no_args_is_help=True)
 app.add_typer(verbs, name="gallery")
@@ -89,8 +78,13 @@ def build(
     """Embed pictures or captions into a gallery; an interrupted build goes on where it was."""
     from core.backbones.base import load_model
     from core.datasets import items_of
+    from core.gallery import Speed, build_gallery
+    from core.gallery.building import require_settings
     from core.gallery.embedding import embed_parts
     from core.gallery.spreading import spread_parts
+    from core.gallery.together import require_together
+    from core.gallery.writing import WAY
+    from core.store import refuse_existing
 
     ways = {"folder": images, "captions": captions, dataset or "": root}
     given = [(kind, path) for kind, path in ways.items() if path is not None]
@@ -105,6 +99,7 @@ def build(
     regroup.applied(items.frame, items.source)  # before a model is loaded
     if together is not None:
         require_together(items.frame, together, items.source)
+    require_settings(items, speed, tokens, token_seed)
     backbone = load_model(model, pretrained, device)
     load = partial(load_model, *model_everywhere(model, pretrained), backbone.device.type)
     with chosen_cluster(ray, workers) as cluster, progress_bar() as progress:
@@ -160,6 +155,8 @@ def import_(
     as_json: Json = False,
 ) -> None:
     """Make a gallery of embeddings that exist already, with known prompts as queries."""
+    from core.gallery import import_from, import_gallery, import_sem
+
     one_of(form, ("table", "sem"), "--format")
     common: dict[str, Any] = {"licence": licence, "provenance": provenance, "split_seed": split_seed, "name": name}
     common |= {"texts": texts, "text_table": text_table, "out": out, "together": together}
@@ -199,6 +196,8 @@ def synth(
     as_json: Json = False,
 ) -> None:
     """Make a synthetic gallery with CLIP-like statistics, for tests of scale."""
+    from core.gallery import synth_gallery
+
     with progress_bar() as progress:
         gallery = synth_gallery(n, d, out, seed=seed, replace=replace, progress=progress)
     emit(gallery.info(), as_json, lambda: lines(gallery))
@@ -211,6 +210,8 @@ def info(
     as_json: Json = False,
 ) -> None:
     """Counts, groups with unknowns, fingerprints; with --check exit code 1 where a digest differs."""
+    from core.gallery import open_gallery
+
     gallery = open_gallery(folder)
     document: dict[str, Any] = gallery.info()
     problems: list[str] = []
@@ -223,12 +224,16 @@ def info(
         raise typer.Exit(1)
 
 
-def _regroup(join: list[str] | None, bins: list[str] | None) -> Regroup:
+def _regroup(join: list[str] | None, bins: list[str] | None) -> "Regroup":
+    from core.tables import Regroup, parse_bins
+
     return Regroup(tuple(join or ()), tuple(parse_bins(text) for text in bins or ()))
 
 
 def _counted(attribute: str, counts: dict[str, int]) -> str:
     """ "race: Black 12, White 7, unknown 1"; of very many groups the largest, and how many more."""
+    from core.gallery.labels import GROUPS_SHOWN
+
     shown = counts
     if len(counts) > GROUPS_SHOWN + 1:
         groups = sorted((group for group in counts if group != UNKNOWN), key=lambda group: -counts[group])[
@@ -240,8 +245,10 @@ def _counted(attribute: str, counts: dict[str, int]) -> str:
     return f"{attribute}: " + ", ".join(f"{group} {n:,}" for group, n in shown.items()) + more
 
 
-def lines(gallery: Gallery, checked: bool = False, problems: list[str] | None = None) -> Iterator[str]:
+def lines(gallery: "Gallery", checked: bool = False, problems: list[str] | None = None) -> Iterator[str]:
     """A gallery in words."""
+    from core.tables import left_out_lines
+
     info = gallery.info()
     yield f"{info['name']}: {info['n']:,} {info['kind']}, digest {info['digest'][:16]}"
     yield f"licence: {info['licence']}; provenance: {info['provenance']}"

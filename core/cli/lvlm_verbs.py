@@ -4,14 +4,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 import typer
 
 from core.cli import editing
 from core.cli.app import app
 from core.cli.output import Json, emit, estimate_text, progress_bar
 from core.config import FORMS, Edit, InputError, one_of
-from core.store import atomic_file, read_named_arrays, write_arrays
 
 SCHEMA = 1
 
@@ -27,6 +25,7 @@ def score(
     """Probabilities of yes, no and unsure behind option letters, from next-token logits."""
     from core.interventions.arrays import Reader
     from core.lvlm.scoring import MASS_FLOOR, score_options
+    from core.store import atomic_file, read_named_arrays, write_arrays
 
     arrays = read_named_arrays(source)
     read = Reader(arrays, "lvlm score")
@@ -73,11 +72,14 @@ def ask(
 ) -> None:
     """The share of every answer to one question about one picture, before and (with an edit) after."""
     from core.gallery import open_gallery
+    from core.interventions.neuron_edit import check_neurons
     from core.lvlm.asking import ask as answer
     from core.lvlm.asking import checked_question
     from core.lvlm.chosen import named_edit, probe_for
     from core.lvlm.models import load_lvlm
     from core.lvlm.pictures import opened
+    from core.lvlm.token_method import METHODS
+    from core.saes.checkpoint import load_sae
 
     if (picture is None) == (gallery is None or item is None):
         raise InputError("give either --gallery G with --item ID, or --picture FILE")
@@ -88,19 +90,21 @@ def ask(
         row = _row(source, str(item))
         data = source.thumb(row)
     image = opened(data, str(picture or item))
-    loaded = load_lvlm(model)
-    text = checked_question(loaded, question, picture is not None)
     neurons = editing.neuron_sets([off] if off else (), 1)[0]
     edit = Edit(neurons, strength=strength, gamma=gamma, form=one_of(form, FORMS, "form"), alpha=alpha)
+    if off and sae is None:
+        raise InputError(f"--off was {off!r} without --sae; name the SAE whose neurons are switched")
+    METHODS.get(method or "neuron-edit")
+    named = load_sae(sae) if sae else None
+    if named is not None:
+        check_neurons(edit, named.sae.config.d_sae)
+    loaded = load_lvlm(model)
+    text = checked_question(loaded, question, picture is not None)
     edits: list[Any] = [None]
     if sae is not None or method is not None:
-        from core.saes.checkpoint import load_sae
-
         named = load_sae(sae, str(loaded.attachment.device)) if sae else None
         probe = probe_for(loaded, open_gallery(gallery or "default"), attribute) if method else None
         edits.append(named_edit(loaded, named, edit, method or "neuron-edit", probe=probe))
-    elif off:
-        raise InputError(f"--off was {off!r} without --sae; name the SAE whose neurons are switched")
     found = answer(loaded, image, text, edits, picture is not None, image if free else None)
     arms = dict(zip(("before", "after"), (one.to_json() for one in found), strict=False))
     document = {"schema": SCHEMA, "model": loaded.name, "question": text, **arms}
@@ -117,7 +121,7 @@ def _bytes(path: Path) -> bytes:
 
 
 def _row(gallery: Any, item: str) -> int:
-    ids = gallery.item_ids(np.arange(gallery.n))
+    ids = gallery.item_ids(range(gallery.n))
     if item not in ids:
         raise InputError(f"gallery {gallery.name} has no item {item!r}; its first are {', '.join(ids[:3])}")
     return ids.index(item)

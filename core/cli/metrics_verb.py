@@ -10,7 +10,6 @@ from core.cli.app import app
 from core.cli.editing import target_of
 from core.cli.output import Json, emit, estimate_text
 from core.config import InputError, one_of
-from core.metrics import MODES, RANKING_METRICS
 
 
 @app.command("metrics")
@@ -31,6 +30,7 @@ def metrics(
     as_json: Json = False,
 ) -> None:
     """Shares and every registered ranking metric, with intervals and null bands, for each attribute."""
+    from core.metrics import MODES
     from core.ranking.ranked_lists import list_metrics
     from core.tables import read_table
 
@@ -58,6 +58,8 @@ def _relevant(text: str | None) -> tuple[str, str] | None:
 
 
 def _lines(document: dict[str, Any]) -> Iterator[str]:
+    from core.metrics import RANKING_METRICS
+
     yield from document["notes"]
     for attribute, found in document["attributes"].items():
         yield f"{attribute}: top {document['k']}, {found['unknown']} unknown, target {document['target']}"
@@ -67,4 +69,7 @@ def _lines(document: dict[str, Any]) -> Iterator[str]:
             yield f"  {RANKING_METRICS.get(name).title}: {estimate_text(found[name])}"
         pair = found["worst_pair"]
         if pair is not None:
-            yield f"  worst pair: {pair['over']} is {pair['ratio']:.2f} times as over-represented as {pair['under']}"
+            said = f"{pair['over']} and {pair['under']}, ratio not computed: nobody of {pair['under']} was retrieved"
+            if pair["ratio"] is not None:
+                said = f"{pair['over']} is {pair['ratio']:.2f} times as over-represented as {pair['under']}"
+            yield f"  worst pair: {said}"

@@ -4,13 +4,14 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from tqdm import tqdm
 
 from core.config import KEPT, Progress
-from core.store import plain
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output, nothing else.")]
 
@@ -21,6 +22,8 @@ BAR_DELAY = 1.0
 def emit(document: Mapping[str, Any], as_json: bool, lines: Callable[[], Iterator[str]] | None = None) -> None:
     """Print `document` as JSON, or the readable `lines` made from it."""
     if as_json or lines is None:
+        from core.store import plain
+
         print(json.dumps(plain(document), ensure_ascii=False, allow_nan=False))
     else:
         for line in lines():
@@ -43,6 +46,8 @@ def progress_bar() -> Iterator[Progress]:
         if bar is None or head != stage:
             if bar is not None:
                 bar.close()
+            from tqdm import tqdm
+
             bar = tqdm(total=total, desc=head, file=sys.stderr, mininterval=0.5, delay=BAR_DELAY)
             stage = head
         bar.total = total

@@ -3,9 +3,8 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import numpy as np
 import typer
 
 from core.cli import editing
@@ -14,10 +13,11 @@ from core.cli.clusters import Ray, Workers, chosen_cluster
 from core.cli.editing import EditOptions, edited_scene, target_of
 from core.cli.output import Json, emit, estimate_text, progress_bar
 from core.config import HALVES, InputError, one_of
-from core.gallery import open_gallery, open_ivf, parse_where
-from core.metrics import headline_metrics
-from core.store import read_array
+from core.gallery import parse_where
 from core.verdicts import effect_line, lean_line, smallest, target_name
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 @app.command("rank")
@@ -56,6 +56,7 @@ def rank(
 ) -> None:
     """Ids, scores, shares and metrics of the top k, before and (with an edit) after."""
     from core import ranking
+    from core.gallery import open_gallery, open_ivf
     from core.scene import text_model
 
     half = one_of(half, HALVES, "--half")
@@ -81,11 +82,12 @@ def rank(
         method=method or "neuron-edit",
         seed=seed,
     )
+    if index == "ivf" and (ray is not None or workers is not None):
+        raise InputError("an IVF index is searched here; leave out --ray and --workers, or give --index flat")
+    ranking.checked(scene, request)
     if query is not None:
         scene = replace(scene, model=text_model(source, [query], model, pretrained))
     if index == "ivf":
-        if ray is not None or workers is not None:
-            raise InputError("an IVF index is searched here; leave out --ray and --workers, or give --index flat")
         found = ranking.approximate_rank(scene, request, open_ivf(source), probes)
     else:
         with chosen_cluster(ray, workers) as cluster, progress_bar() as progress:
@@ -96,14 +98,18 @@ def rank(
     emit(document, as_json, lambda: _lines(document))
 
 
-def _vector(path: Path) -> np.ndarray:
+def _vector(path: Path) -> "np.ndarray":
+    from core.store import read_array
+
     vector = read_array(path, "one query embedding (d,), .npy")
     if vector.size != max(vector.shape, default=0):
         raise InputError(f"{path} has shape {vector.shape}; expected one query embedding (d,)")
-    return vector.astype(np.float32).reshape(-1)
+    return vector.astype("float32").reshape(-1)
 
 
 def _lines(document: dict[str, Any]) -> Iterator[str]:
+    from core.metrics import headline_metrics
+
     yield f"k = {document['k']}, {document['n']} rows searched, target: {target_name(document['target'])}"
     yield from (f"note: {note}" for note in document["notes"])
     for arm in ("before", "after"):

@@ -1,15 +1,15 @@
 """`sae quality`: how good SAEs are on a gallery, side by side."""
 
+import math
 from collections.abc import Iterator
 from typing import Annotated, Any
 
-import numpy as np
 import typer
 
 from core.cli.output import Json, emit, estimate_text, progress_bar
 from core.cli.sae_verbs import verbs
 from core.config import HALVES, one_of
-from core.gallery import open_gallery
+from core.verdicts import NOT_COMPUTED
 
 
 @verbs.command("quality")
@@ -23,6 +23,7 @@ def quality(
     as_json: Json = False,
 ) -> None:
     """Reconstruction, sparsity, firing rates, monosemanticity, similarity gaps, and a verdict in words."""
+    from core.gallery import open_gallery
     from core.neurons.sae_quality import quality_report
     from core.saes.checkpoint import load_sae
 
@@ -47,10 +48,12 @@ def _lines(document: dict[str, Any]) -> Iterator[str]:
     yield f"{document['gallery']}, {document['half']} rows, n = {document['n']:,}"
     for one in document["saes"]:
         ms = one["monosemanticity"]
-        fvu = "undefined" if one["fvu"] is None else f"{one['fvu']:.4f}"
+        fvu = NOT_COMPUTED if one["fvu"] is None else f"{one['fvu']:.4f}"
         yield f"{one['sae']}: {one['arch']}, {one['d_sae']:,} neurons, k = {one['k']}"
         yield f"  fvu {fvu}, l0 {one['l0']:.1f}, dead {one['dead_fraction']:.1%}"
-        if not np.isnan(ms["median"]):
+        if math.isnan(ms["median"]):
+            yield f"  monosemanticity: {NOT_COMPUTED}: no neuron tells two items from the others"
+        else:
             yield (
                 f"  monosemanticity: median {ms['median']:.3f} over {ms['n']:,} neurons, random pairs "
                 f"{ms['random_pairs']:.3f} ({ms['reference']})"

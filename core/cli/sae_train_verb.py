@@ -14,7 +14,6 @@ from core.cli.clusters import Ray, Workers, chosen_cluster
 from core.cli.output import Json, emit, progress_bar
 from core.cli.sae_verbs import verbs
 from core.config import ATTACHES, HALVES, SAE_ATTACHES, SIDES, Attach, InputError, Name, one_of
-from core.gallery import Gallery, open_gallery
 from core.saes.config import SUGGESTED
 
 READ = SAE_ATTACHES[-1]
@@ -22,6 +21,7 @@ READ = SAE_ATTACHES[-1]
 
 if TYPE_CHECKING:
     from core.cluster import Cluster
+    from core.gallery import Gallery
 
 
 @verbs.command("train")
@@ -100,7 +100,7 @@ def train(
 
 
 def _train(
-    source: Gallery,
+    source: "Gallery",
     attach: Any,
     out: Path,
     wanted: dict[str, int | None],
@@ -173,6 +173,7 @@ def _train_read(
 
     Many parameters: the verb's options by what they are about.
     """
+    from core.gallery import open_gallery
     from core.lvlm.models import load_lvlm
     from core.lvlm.read_rows import read_fingerprint, read_rows
     from core.saes.base import SAES, sae_config
@@ -219,12 +220,14 @@ def _train_read(
     }
 
 
-def _parts(names: Sequence[str], side: str | None, attach: str, out: Path) -> list[tuple[Gallery, Attach, Path]]:
+def _parts(names: Sequence[str], side: str | None, attach: str, out: Path) -> list[tuple["Gallery", Attach, Path]]:
     """Gallery, attach point and folder of every SAE to train, all checked before the first is trained.
 
     InputError where a side is asked for that no gallery has, or a gallery is of a side not asked for; where two
     galleries are of one side; where a gallery lacks the attach point.
     """
+    from core.gallery import open_gallery
+
     galleries = [open_gallery(name) for name in names]
     attaches = _listed(attach, ATTACHES, "--attach")
     sides = [gallery.side for gallery in galleries]

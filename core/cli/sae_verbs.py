@@ -3,15 +3,12 @@
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 import typer
 
 from core.cli.app import app
 from core.cli.clusters import Ray, Workers, chosen_cluster
 from core.cli.output import Json, emit, progress_bar
 from core.config import InputError
-from core.gallery import open_gallery
-from core.store import atomic_file, read_array
 
 verbs = typer.Typer(help="Sparse autoencoders: train, judge, encode, import, export.", no_args_is_help=True)
 app.add_typer(verbs, name="sae")
@@ -39,6 +36,7 @@ def encode(
             raise InputError("an array is encoded here; --ray and --workers go with --gallery DIR")
         emit(_encode_array(sae_file, source, out), as_json, lambda: iter([f"saved to {out}"]))
         return
+    from core.gallery import open_gallery
     from core.neurons import encode_gallery
 
     target = open_gallery(str(gallery))
@@ -52,7 +50,10 @@ def encode(
 
 def _encode_array(sae_file: Any, source: Path, out: Path) -> dict[str, Any]:
     """Write z and x_hat of the array in `source` to `out`."""
+    import numpy as np
     import torch
+
+    from core.store import atomic_file, read_array
 
     x = read_array(source, "an (n, d) array of numbers, .npy")
     d_in = sae_file.sae.config.d_in

@@ -9,7 +9,6 @@ import typer
 from core.cli.app import app
 from core.cli.output import Json, emit
 from core.config import InputError
-from core.store import read_named_arrays
 
 SCHEMA = 2
 
@@ -22,6 +21,7 @@ def stats(
 ) -> None:
     """Estimates with their intervals, and p, of bare arrays: what an audit would say of them."""
     from core.ranking.bare_arrays import infer
+    from core.store import read_named_arrays
 
     arrays = read_named_arrays(source)
     try:

@@ -12,8 +12,8 @@ from core.cli.app import app
 from core.cli.editing import EditOptions, edited_scene, target_of
 from core.cli.output import Json, emit, progress_bar
 from core.config import HALVES, InputError, one_of
-from core.gallery import open_gallery, parse_where
-from core.store import plain, read_array, read_json
+from core.gallery import parse_where
+from core.verdicts import NOT_COMPUTED
 
 
 @app.command("study")
@@ -26,6 +26,7 @@ def study(
     query: Annotated[list[str] | None, typer.Option("--query", help="A query, repeatable.")] = None,
     classes: Annotated[str | None, typer.Option("--classes", help="Class prompts: JSON file or shipped name.")] = None,
     reference: Annotated[Path | None, typer.Option("--reference", help="Independent embeddings (n, d), .npy.")] = None,
+    root: Annotated[Path | None, typer.Option("--root", help="Folder of pictures, one folder a class.")] = None,
     k: Annotated[int, typer.Option("--k", help="How many are retrieved.")] = 100,
     target: editing.Target = "uniform",
     tau: Annotated[float, typer.Option("--tau", help="Consistency threshold of the rule.")] = 0.5,
@@ -45,8 +46,11 @@ def study(
     as_json: Json = False,
 ) -> None:
     """Table (CSV), figure (SVG) and document (JSON) of a registered study."""
+    from core.gallery import open_gallery
     from core.scene import text_model
+    from core.store import plain, read_array
     from core.studies import STUDIES, StudyRequest
+    from core.studies.asking import check
     from core.zeroshot import PromptSet
 
     chosen = STUDIES.get(name)()
@@ -55,8 +59,6 @@ def study(
         raise InputError(f"{out} exists already; choose another folder or give --replace")
     scene, edits = edited_scene(source, sae, EditOptions(off or (), strength, gamma, form, alpha, method))
     queries = tuple(dict.fromkeys([*(prompt_list(prompts) if prompts else ()), *(query or ())]))
-    if chosen.needs_model:
-        scene = dataclasses.replace(scene, model=text_model(source, queries, model, pretrained))
     request = StudyRequest(
         scene=scene,
         attributes=tuple(attribute or ()),
@@ -71,7 +73,12 @@ def study(
         where=parse_where(where or []),
         tau=tau,
         seed=seed,
+        root=root,
     )
+    check(request)
+    if chosen.needs_model:
+        scene = dataclasses.replace(scene, model=text_model(source, queries, model, pretrained))
+        request = dataclasses.replace(request, scene=scene)
     with progress_bar() as progress:
         result = chosen(request, progress)
     result.write(name, out, replace)
@@ -89,6 +96,7 @@ def prompt_list(source: str) -> tuple[str, ...]:
 def query_list(source: str) -> dict[str, dict[str, str]]:
     """Queries with what they say about the rows that they name (often nothing)."""
     from core.config import ASSETS
+    from core.store import read_json
 
     shipped = ASSETS / "prompts" / f"{source}.json"
     value = read_json(shipped if shipped.is_file() else Path(source))
@@ -105,7 +113,7 @@ def query_list(source: str) -> dict[str, dict[str, str]]:
 def _lines(result: Any, out: Path) -> Iterator[str]:
     yield result.picture.title
     shown = result.table if result.brief is None else result.brief
-    yield from shown.to_string(index=False, float_format=lambda x: f"{x:.3f}").splitlines()
+    yield from shown.to_string(index=False, na_rep=NOT_COMPUTED, float_format=lambda x: f"{x:.3f}").splitlines()
     if len(shown) < len(result.table):
         yield f"{len(result.table) - len(shown):,} more rows are in the table that was written"
     yield from (f"note: {note}" for note in result.notes)

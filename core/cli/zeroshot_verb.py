@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,7 +11,10 @@ from core.cli.app import app
 from core.cli.editing import EditOptions, edited_scene
 from core.cli.output import Json, emit, estimate_text, progress_bar
 from core.config import HALVES, InputError, one_of
-from core.gallery import Gallery, open_gallery, parse_where
+from core.gallery import parse_where
+
+if TYPE_CHECKING:
+    from core.gallery import Gallery
 
 SHOWN = ("accuracy", "gap", "demographic_parity_difference", "equalized_odds_difference")
 
@@ -38,6 +41,7 @@ def zeroshot(
 ) -> None:
     """Accuracy, per (class, group) cell, worst group, gap, parity and odds differences, before and after an edit."""
     from core import ranking
+    from core.gallery import open_gallery
     from core.ranking.classification import classification
     from core.scene import text_model
     from core.zeroshot import PromptSet
@@ -55,6 +59,7 @@ def zeroshot(
         method=method or "neuron-edit",
         seed=seed,
     )
+    ranking.checked(scene, request, ranked=False)
     texts = [text for group in prompts.prompts(target).values() for text in group]
     scene = replace(scene, model=text_model(source, texts, model, pretrained))
     with progress_bar() as progress:
@@ -63,7 +68,7 @@ def zeroshot(
     emit(document, as_json, lambda: _lines(document))
 
 
-def classified_attribute(gallery: Gallery, prompts: Any, attribute: str, asked: str | None) -> str:
+def classified_attribute(gallery: "Gallery", prompts: Any, attribute: str, asked: str | None) -> str:
     """The attribute that is guessed: the one asked for, the only one of the file, or the compared one itself."""
     shared = [name for name in prompts.attributes if name in gallery.attributes]
     if asked is None and len(shared) > 1 and attribute not in shared:

@@ -1,6 +1,7 @@
 """Pictures as people have them, read as plain RGB; a bad one is one clear line, never a crash or a full memory."""
 
 import io
+import re
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -120,8 +121,8 @@ def read_image(
     except MemoryError:
         raise InputError(f"{name} does not fit into memory; make it smaller") from None
     except Exception as error:  # Pillow's readers raise errors of every type when a file is broken
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"{name} is damaged ({reason}); replace the file") from None
+        cut = re.search(r"truncated|incomplete|not enough|end of|EOF|premature", str(error), re.IGNORECASE)
+        raise InputError(f"{name} is damaged{' (cut short)' if cut else ''}; replace the file") from None
 
 
 def _read(

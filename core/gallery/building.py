@@ -88,18 +88,13 @@ def build_gallery(
     one_of(dtype, ("float32", "float16"), "dtype")
     if batch < 1:
         raise InputError(f"the batch was {batch}; expected at least 1 item")
-    if items.kind != "images" and speed.chosen:
-        raise InputError(
-            f"{', '.join(speed.chosen)} was asked for {items.kind}; it is for pictures alone, leave it out"
-        )
+    require_settings(items, speed, tokens, token_seed)
     frame, said = regroup.applied(items.frame, items.source)
     items = dataclasses.replace(items, frame=frame, notes=(*items.notes, *said))
     if together is not None:
         require_together(items.frame, together, items.source)
     out = Path(out)
     refuse_existing(out, replace, WAY)
-    if tokens < 0 or token_seed < 0:
-        raise InputError(f"tokens were {tokens} with seed {token_seed}; expected whole numbers from 0")
     kept_places = {"pooled", *attaches, *(["residual"] if tokens else [])}
     wanted = tuple(attach for attach in ATTACHES if attach in kept_places)
     job = Job(items, backbone, wanted, np.dtype(dtype), batch, read or items.read, progress, tokens, token_seed, speed)
@@ -122,9 +117,19 @@ def build_gallery(
         _assemble(job, folder, chunks, len(rows), dims)
         frame = items.frame.iloc[rows].reset_index(drop=True)
         halves = None if items.halves is None else [items.halves[row] for row in rows]
-        finish_gallery(folder, frame, about, job.fingerprints(), notes, left_out, halves)
+        finish_gallery(folder, frame, about, job.fingerprints(), notes, left_out, halves, progress)
         publish(folder, out, replace)
     return Gallery(out)
+
+
+def require_settings(items: ItemTable, speed: Speed, tokens: int, token_seed: int) -> None:
+    """InputError for what cannot be asked of these items, whatever the model is; see `build_gallery`."""
+    if items.kind != "images" and speed.chosen:
+        raise InputError(
+            f"{', '.join(speed.chosen)} was asked for {items.kind}; it is for pictures alone, leave it out"
+        )
+    if tokens < 0 or token_seed < 0:
+        raise InputError(f"tokens were {tokens} with seed {token_seed}; expected whole numbers from 0")
 
 
 # --- chunk by chunk ---------------------------------------------------------------------------------------------
@@ -181,14 +186,24 @@ def _version(job: Job, content: str) -> list[int] | None:
 
 def _assemble(job: Job, folder: Path, chunks: Sequence[KeptChunk], n: int, dims: Mapping[Attach, int]) -> None:
     """The chunks one behind the other as the gallery's arrays and pictures."""
+    filled = [chunk for chunk in chunks if len(chunk.kept)]
+    parts, written = len(dims) + bool(job.tokens) + (job.side == "image"), 0
+
+    def told() -> Iterator[KeptChunk]:
+        nonlocal written
+        for chunk in filled:
+            yield chunk
+            written += len(chunk.kept)
+            if job.progress:
+                job.progress(written, n * parts, "rows put together")
+
     for attach, d in dims.items():
-        blocks = (chunk.array(attach) for chunk in chunks if len(chunk.kept))
-        write_rows(folder / f"{attach}.npy", blocks, n, d, job.dtype)
+        write_rows(folder / f"{attach}.npy", (chunk.array(attach) for chunk in told()), n, d, job.dtype)
     if job.tokens:
-        blocks = (chunk.array("tokens") for chunk in chunks if len(chunk.kept))
+        blocks = (chunk.array("tokens") for chunk in told())
         write_rows(folder / "tokens.npy", blocks, n, job.tokens * dims["residual"], job.dtype)
     if job.side == "image":
-        PackedBlobs.write(folder, "thumbs", (thumb for chunk in chunks for thumb in chunk.thumbs()))
+        PackedBlobs.write(folder, "thumbs", (thumb for chunk in told() for thumb in chunk.thumbs()))
     if "residual" in dims:
         readout = job.backbone.readout(job.side)
         assert readout is not None, "a tower with residuals has a readout"

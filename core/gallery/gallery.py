@@ -1,16 +1,16 @@
 """Reading a gallery: opened by its manifest alone, everything else is mapped or read when it is asked for."""
 
+from __future__ import annotations
+
 import copy
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-import scipy.sparse as sparse
 
 from core.config import (
     ASSETS,
@@ -26,7 +26,6 @@ from core.config import (
     one_of,
 )
 from core.gallery.checking import changed_files, check_sizes
-from core.gallery.codes import Codes, open_codes, write_codes
 from core.gallery.labels import Labels
 from core.memo import Memo
 from core.reading import map_array
@@ -34,6 +33,12 @@ from core.readout import ReadoutArrays
 from core.store import PackedBlobs, read_json
 from core.tables import LeftOut, left_out_of
 from core.units import unit_rows
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import scipy.sparse as sparse
+
+    from core.gallery.codes import Codes
 
 SHIPPED = ("default", "default-probe", "default-attire", "default-captions")
 IDENTITY = (
@@ -51,7 +56,7 @@ UNIT_BYTES = 4 << 30
 """Unit rows are kept between searches up to this size (1 million x 1,024); beyond it they are made each time."""
 
 
-def open_gallery(name_or_path: str | Path) -> "Gallery":
+def open_gallery(name_or_path: str | Path) -> Gallery:
     """A shipped gallery by its name, or any gallery by its folder, without reading its embeddings.
 
     Manifest, sizes and shapes are checked (fast, whatever the size); contents are compared by `Gallery.check`.
@@ -189,9 +194,12 @@ class Gallery:
     def item_id(self, i: int) -> str:
         return self._ids()[int(i)].as_py()
 
-    def item_ids(self, rows: np.ndarray) -> list[str]:
+    def item_ids(self, rows: np.ndarray | Sequence[int]) -> list[str]:
         """The ids of several rows at once."""
-        return self._ids().take(pa.array(np.asarray(rows, dtype=np.int64))).to_pylist()
+        places = np.ascontiguousarray(rows, dtype=np.int64)
+        # by its buffer, for `pa.array` imports pandas to look at an array
+        taken = self._ids().take(pa.Array.from_buffers(pa.int64(), len(places), [None, pa.py_buffer(places)]))
+        return taken.to_pylist()
 
     def _ids(self) -> pa.Array:
         ids = self._labels.column("id")
@@ -315,6 +323,8 @@ class Gallery:
 
     def codes(self, sae_digest: str) -> Codes | None:
         """Stored codes of the SAE with this digest, memory-mapped; None where there are none."""
+        from core.gallery.codes import open_codes
+
         key = ("codes", sae_digest)
         codes = self._made(key, lambda: open_codes(self.path, sae_digest, self.n))
         if codes is None:
@@ -332,6 +342,10 @@ class Gallery:
 
         They come as one matrix, or as blocks of consecutive rows that need not fit in memory together, with d_sae.
         """
+        import scipy.sparse as sparse
+
+        from core.gallery.codes import write_codes
+
         if d_sae is None:
             matrix = sparse.csr_matrix(codes)
             rows, d_sae = matrix.shape
@@ -355,6 +369,8 @@ class Gallery:
     def prompt_table(self) -> pd.DataFrame:
         """The table that came with the known prompts (column `prompt` and whatever else it had)."""
         if not self._has_file("prompts.parquet"):
+            import pandas as pd
+
             return pd.DataFrame({"prompt": pd.Series(dtype="str")})
         read = self._made("prompts", lambda: pq.read_table(self.path / "prompts.parquet").to_pandas())
         return read.copy(deep=False)
@@ -368,7 +384,10 @@ class Gallery:
 
     @cached_property
     def _prompt_rows(self) -> dict[str, int]:
-        return {prompt: row for row, prompt in enumerate(self.prompt_table["prompt"])}
+        if not self._has_file("prompts.parquet"):
+            return {}
+        read = pq.ParquetFile(self.path / "prompts.parquet").read(columns=["prompt"])
+        return {prompt: row for row, prompt in enumerate(read["prompt"].to_pylist())}
 
     # --- checks -------------------------------------------------------------------------------------------------
 

@@ -11,12 +11,12 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from core.config import UNKNOWN, Fingerprint, InputError, Progress, Side, digest_of, one_of
+from core.config import KEPT, UNKNOWN, Fingerprint, InputError, Progress, Side, digest_of, one_of
 from core.datasets.base import NOT_STATED
 from core.datasets.captions import COLUMNS
 from core.datasets.images import read_image
 from core.datasets.picture_files import PictureFiles, plain_name, require_one_row_each
-from core.gallery.chunks import Chunk, KeptChunk, work_through
+from core.gallery.chunks import Chunk, work_through
 from core.gallery.embedding_files import Rows, open_rows
 from core.gallery.gallery import Gallery
 from core.gallery.together import require_together
@@ -176,7 +176,7 @@ def import_rows(
         if images is not None:
             without, more = _pictures(frame, Path(images), workplace, folder, progress)
             left_out, notes = [*left_out, *without], [*notes, *more]
-        finish_gallery(folder, frame, about, {"pooled": fingerprint}, notes, left_out)
+        finish_gallery(folder, frame, about, {"pooled": fingerprint}, notes, left_out, progress=progress)
         publish(folder, out, replace)
     return Gallery(out)
 
@@ -409,11 +409,17 @@ def _pictures(
     names = [name or "" for name in found]
     parts = [names[start : start + CHUNK] for start in range(0, len(names), CHUNK)]
     keys = [digest_of(["thumbs", str(root.resolve()), *part]) for part in parts]
-    chunks: list[KeptChunk] = []
-    for chunk in work_through(workplace, keys, lambda missing: (_thumbs(parts[number], root) for number in missing)):
-        chunks.append(chunk)
+
+    def told(number: int, how: str = "") -> None:
         if progress:
-            progress(min(len(chunks) * CHUNK, len(names)), len(names), "pictures")
+            progress(min((number + 1) * CHUNK, len(names)), len(names), f"pictures{how}")
+
+    def make(missing: Iterator[int]) -> Iterator[Chunk]:
+        for number in missing:
+            yield _thumbs(parts[number], root)
+            told(number)
+
+    chunks = list(work_through(workplace, keys, make, lambda number: told(number, f": {KEPT}")))
     broken = [
         LeftOut(one.name, f"{one.reason}; the row is in the gallery without it") for c in chunks for one in c.left_out
     ]

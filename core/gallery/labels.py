@@ -1,20 +1,25 @@
 """What is known about each item: its id, file or text, its half and its groups. Columns are read when asked for."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from itertools import product
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from core.config import UNKNOWN, InputError
-from core.gallery.together import Clusters, clusters_of
 from core.memo import Memo
-from core.tables import RESERVED
+from core.tables.names import RESERVED
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from core.gallery.together import Clusters
 
 CROSS = " x "
 """Between the attributes of an intersection and between its groups: "gender x race", "Female x White"."""
@@ -54,8 +59,12 @@ class Labels:
         """One column as it is stored; None where the gallery has none of this name."""
         if name not in self._names:
             return None
-        read = lambda: pq.read_table(self._path, columns=[name])[name].combine_chunks()  # noqa: E731
-        return self._made(("column", name), read)
+        return self._made(("column", name), lambda: self._read(name).combine_chunks())
+
+    def _read(self, name: str, numbered: bool = False) -> pa.ChunkedArray:
+        """One column from the file; `numbered`: its different texts, and a number for each item."""
+        with pq.ParquetFile(self._path, read_dictionary=[name] if numbered else None) as file:
+            return file.read(columns=[name])[name]
 
     def _there(self, name: str) -> pa.Array:
         """A column that the gallery has for certain."""
@@ -65,13 +74,15 @@ class Labels:
 
     def halves(self) -> np.ndarray:
         """ "probe" or "evaluation" for each item (n,)."""
-        return self._made("half", lambda: self._there("half").to_numpy(zero_copy_only=False))
+        return self._made("half", lambda: self._named("half"))
 
     def clusters(self) -> Clusters | None:
         """Which items belong together; None where nothing says so."""
         together = self._together
         if together is None:
             return None
+        from core.gallery.together import clusters_of
+
         return self._made("clusters", lambda: clusters_of(self._there(together).to_pandas()))
 
     def numbered(self, attribute: str) -> tuple[list[str], np.ndarray]:
@@ -112,11 +123,20 @@ class Labels:
         every = product(*(self.numbered(part)[0] for part in parts))
         return sorted({CROSS.join(cell) for cell in every} - present)
 
+    def _named(self, name: str) -> np.ndarray:
+        """The texts of a column (n,), dtype object; None where there is none."""
+        texts, numbers = self._number(name)
+        return np.array([*texts, None], dtype=object)[numbers]
+
     def _number(self, attribute: str) -> tuple[list[str], np.ndarray]:
-        column = self._there(attribute)
-        groups = sorted(pc.unique(column.drop_null()).to_pylist())
-        place = pc.index_in(column, value_set=pa.array(groups, column.type))
-        numbers = place.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int32)
+        read = self._read(attribute, numbered=True)
+        chunks = [chunk if pa.types.is_dictionary(chunk.type) else chunk.dictionary_encode() for chunk in read.chunks]
+        named = [(chunk.dictionary.to_pylist(), _places(chunk.indices)) for chunk in chunks]
+        groups = sorted({names[place] for names, places in named for place in _used(places)})
+        number = {name: place for place, name in enumerate(groups)}
+        # the place -1 of an unknown item is the last entry
+        parts = [np.array([*(number.get(name, -1) for name in names), -1])[places] for names, places in named]
+        numbers = np.concatenate([np.zeros(0, dtype=np.int32), *parts]).astype(np.int32)
         numbers.setflags(write=False)
         return groups, numbers
 
@@ -144,6 +164,21 @@ class Labels:
         return keep
 
 
+def _used(places: np.ndarray) -> np.ndarray:
+    """The places that occur, rising, without -1."""
+    return np.flatnonzero(np.bincount(places + 1)[1:])
+
+
+def _places(indices: pa.Array) -> np.ndarray:
+    """Whole numbers (n,); -1 where there is none. Read from Arrow's buffers: its own way to NumPy imports pandas."""
+    known, values = indices.buffers()
+    here = slice(indices.offset, indices.offset + len(indices))
+    places = np.frombuffer(values, dtype=str(indices.type))[here].astype(np.int64)
+    if known is not None:
+        places[np.unpackbits(np.frombuffer(known, dtype=np.uint8), bitorder="little")[here] == 0] = -1
+    return places
+
+
 def crossed(columns: Sequence[tuple[list[str], np.ndarray]]) -> tuple[list[str], np.ndarray]:
     """Combinations of groups that occur, sorted, and each item's place among them, int32 (n,); -1 where any is unknown.
 
@@ -161,16 +196,3 @@ def crossed(columns: Sequence[tuple[list[str], np.ndarray]]) -> tuple[list[str],
     numbers = place[code]
     numbers.setflags(write=False)
     return [names[cell] for cell in present], numbers
-
-
-def parse_where(conditions: Iterable[str]) -> dict[str, str]:
-    """{"race": "White"} from ["race=White"]; InputError for what has no "=" and for a column named twice."""
-    where: dict[str, str] = {}
-    for condition in conditions:
-        column, equals, value = (part.strip() for part in condition.partition("="))
-        if not equals or not column:
-            raise InputError(f"the condition {condition!r} has no column and value; expected COLUMN=VALUE")
-        if column in where:
-            raise InputError(f"the column {column!r} is restricted twice; give one value for it")
-        where[column] = value
-    return where

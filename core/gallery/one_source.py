@@ -69,7 +69,7 @@ def import_from(
     if table is not None:
         read, name = read_table(table, need=("file", "id") if kind == "images" else ("text", "caption")), str(table)
     else:
-        read = _with_ids(read, kind)
+        read = with_ids(read, kind)
     return import_rows(
         rows,
         as_items(read, kind, name),
@@ -128,7 +128,7 @@ def _shards(root: Path, kind: str) -> tuple[Rows, Table]:
     return Rows(Stacked(parts), root.name), Table(frame, tuple(notes), tuple(left_out))
 
 
-def _with_ids(read: Table, kind: str) -> Table:
+def with_ids(read: Table, kind: str) -> Table:
     """The table with a column that names its items: the first that has another value in every row, else numbers."""
     frame = read.frame
     if kind == "captions" or {"file", "id"} & set(frame.columns):

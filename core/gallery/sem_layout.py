@@ -114,7 +114,7 @@ def import_sem(
             np.save(folder / "folds.npy", folds)
             halves = np.where(np.isin(np.arange(len(frame)), folds[0]), "evaluation", "probe").tolist()
         notes = [*read.notes, *said, *(prompts.notes if prompts else ())]
-        finish_gallery(folder, frame, about, {"pooled": fingerprint}, notes, read.left_out, halves=halves)
+        finish_gallery(folder, frame, about, {"pooled": fingerprint}, notes, read.left_out, halves, progress)
         publish(folder, out, replace)
     return Gallery(out)
 

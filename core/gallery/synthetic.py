@@ -50,7 +50,7 @@ def synth_gallery(
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
         write_rows(folder / "pooled.npy", _blocks(n, d, seed, numbers, progress), n, d, np.dtype(np.float32))
-        finish_gallery(folder, frame, about, {"pooled": fingerprint})
+        finish_gallery(folder, frame, about, {"pooled": fingerprint}, progress=progress)
         publish(folder, Path(out), replace)
     return Gallery(Path(out))
 

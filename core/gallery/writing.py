@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal
@@ -15,9 +15,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from core.config import Fingerprint, InputError
+from core.config import Fingerprint, InputError, Progress
 from core.datasets.base import NOT_STATED
-from core.gallery.checking import SCHEMA
+from core.gallery.checking import SCHEMA, told_bytes
 from core.gallery.split import split_halves
 from core.gallery.together import Clusters, require_together, split_together
 from core.store import file_digest, write_blocks, write_json
@@ -74,6 +74,7 @@ def finish_gallery(
     notes: Sequence[str] = (),
     left_out: Sequence[LeftOut] = (),
     halves: Sequence[str] | None = None,
+    progress: Progress | None = None,
 ) -> None:
     """Write what comes last into a folder that holds the arrays already: the table with its halves, the manifest.
 
@@ -130,7 +131,7 @@ def finish_gallery(
         "provenance": about.provenance,
         "source": about.source,
         "fingerprints": {attach: fingerprint.to_json() for attach, fingerprint in fingerprints.items()},
-        "files": {path.name: {"bytes": path.stat().st_size, "sha256": file_digest(path)} for path in files},
+        "files": _digests(files, progress),
         "split": _split(about, clusters),
         "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "software": dict(software()),
@@ -140,6 +141,13 @@ def finish_gallery(
         **about.extra,
     }
     write_json(folder / "manifest.json", manifest)
+
+
+def _digests(files: Sequence[Path], progress: Progress | None) -> dict[str, dict[str, Any]]:
+    """Size and digest of every file."""
+    follow = told_bytes(files, progress, "digests, MB")
+    digests = {path.name: file_digest(path, partial(follow, path.name)) for path in files}
+    return {path.name: {"bytes": path.stat().st_size, "sha256": digests[path.name]} for path in files}
 
 
 def _divided(clusters: Clusters, halves: Sequence[str]) -> int:

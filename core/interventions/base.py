@@ -1,15 +1,16 @@
 """What an intervention is: a pure function from stored embeddings to debiased ones, and what it says about itself."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
 import scipy.sparse as sparse
 
 from core.config import Attach, Edit, InputError, Side
+from core.portable.pieces import Piece
 from core.readout import ReadoutArrays
 from core.registry import Registry
 from core.saes.folder import Numbers
@@ -41,6 +42,7 @@ ROLE_WORDS: dict[str, str] = {
     "augmented": "the query said of every group",
     "references": "labelled items of the probe half",
     "sae": "an SAE",
+    "heads": "pictures, and the vision transformer that embedded them",
 }
 Changes = Literal["edit", "items", "query", "both"]
 """Which side moves: that of the edit, the searched items, the query, or items and query."""
@@ -59,6 +61,8 @@ class Needs:
     """Texts that it uses where they can be had and does without where not."""
     references: bool = False
     """Labelled items of the probe half."""
+    heads: bool = False
+    """What the attention heads of the pictures' tower add to the items."""
     training: bool = False
     """It trains something of its own before its first answer."""
 
@@ -68,6 +72,7 @@ class Needs:
         needs += [ROLE_WORDS["sae"]] if self.sae else []
         needs += [ROLE_WORDS[role] for role in self.prompts]
         needs += [ROLE_WORDS["references"]] if self.references else []
+        needs += [ROLE_WORDS["heads"]] if self.heads else []
         return needs + (["a short training"] if self.training else [])
 
 
@@ -119,6 +124,36 @@ class References:
         return self.pooled if self.at_sae is None else self.at_sae
 
 
+Head = tuple[int, int]
+"""Layer and attention head, counted from 0."""
+
+
+@dataclass(frozen=True, eq=False)
+class HeadSample:
+    """What every attention head adds to labelled pictures of the probe half. Never changed."""
+
+    parts: np.ndarray
+    """(m, layers, heads, d)."""
+    labels: np.ndarray
+    """Place of each row's group in `Evidence.groups` (m,)."""
+    places: np.ndarray | None = None
+    """Which of the labelled items these are (m,); None: all of them."""
+
+    @property
+    def nbytes(self) -> int:
+        return self.parts.nbytes + self.labels.nbytes
+
+
+class HeadReader(Protocol):
+    """What attention heads add to the rows of a material."""
+
+    def __call__(self, chosen: Sequence[Head]) -> np.ndarray:
+        """Sum of the chosen heads' parts of every row (n, d)."""
+
+    def at(self, rows: np.ndarray | slice) -> "HeadReader":
+        """The same of some of the rows, in any order."""
+
+
 @dataclass(frozen=True, eq=False)
 class Evidence:
     """What a method is fitted on: everything but the rows that it will change. Never changed."""
@@ -134,6 +169,7 @@ class Evidence:
     """Why a role or the references are not there."""
     side: Side = "image"
     """Of the searched items; queries are texts."""
+    heads: HeadSample | None = None
 
     def text(self, role: Role) -> Texts:
         """The texts of a role; InputError saying what is missing and why."""
@@ -150,6 +186,11 @@ class Evidence:
         if self.sae is None:
             raise lacking("sae", self.missing.get("sae"))
         return self.sae
+
+    def require_heads(self) -> HeadSample:
+        if self.heads is None:
+            raise lacking("heads", self.missing.get("heads"))
+        return self.heads
 
 
 def lacking(what: str, reason: str | None) -> InputError:
@@ -178,6 +219,7 @@ class Material:
     """For each row the pooled embeddings (G, d) of its text said of every group."""
     by_row: sparse.csr_matrix | None = None
     """The codes by row, where they are at hand."""
+    heads: HeadReader | None = None
 
     def __post_init__(self) -> None:
         if self.attach == "residual" and self.readout is None:
@@ -208,7 +250,14 @@ class Material:
         codes = None if self.codes is None else self.codes_by_row[rows].tocsc()
         x = None if self.at_sae is None else self.at_sae[rows]
         return replace(
-            self, pooled=self.pooled[rows], at_sae=x, codes=codes, by_row=None, paraphrases=None, augmented=None
+            self,
+            pooled=self.pooled[rows],
+            at_sae=x,
+            codes=codes,
+            by_row=None,
+            paraphrases=None,
+            augmented=None,
+            heads=None if self.heads is None else self.heads.at(rows),
         )
 
     @cached_property
@@ -235,6 +284,11 @@ class Material:
 
     def _no_sae(self) -> InputError:
         return InputError(f"editing neurons of the {self.side} side needs an SAE of that side; choose one")
+
+    def require_heads(self) -> HeadReader:
+        if self.heads is None:
+            raise lacking("heads", "these rows came without: they have no pictures")
+        return self.heads
 
     def require_paraphrases(self) -> tuple[np.ndarray, ...]:
         if self.paraphrases is None:
@@ -287,6 +341,8 @@ class Intervention(ABC):
     """Whether something is drawn when it is asked: its answer is one of many, told apart by the request's seed."""
     array_names: ClassVar[tuple[str, ...]] = ()
     """Arrays that `on_arrays` reads; empty: the method has no form on bare arrays."""
+    stays: ClassVar[str] = ""
+    """Why it cannot leave the app as a map of rows, in words; empty: `pieces` gives the map."""
 
     def fit(self, evidence: Evidence) -> Any:
         """What the call needs of the evidence; InputError naming what is missing. None where it needs nothing."""
@@ -302,6 +358,16 @@ class Intervention(ABC):
     def remarks(self, material: Material, fitted: Any = None) -> tuple[str, ...]:
         """What people have to know of these rows besides the result, one line each: guarantees, rows that turn."""
         return ()
+
+    def pieces(self, fitted: Any, side: Side, edit: Edit = NO_EDIT, sae: Numbers | None = None) -> tuple[Piece, ...]:
+        """The same map of one side's rows without the app, up to rounding; InputError where it is no such map.
+
+        Parameters
+        ----------
+        fitted : what `fit` gave.
+        edit, sae : of methods that switch neurons.
+        """
+        raise InputError(f"{self.title} cannot be taken along: {self.stays}")
 
     def on_arrays(self, arrays: Arrays) -> dict[str, np.ndarray]:
         """The method on bare arrays named as its paper's recorded values are; `out` is the result."""

@@ -35,6 +35,7 @@ class BendSEM(Intervention):
     formula = r"e = \frac{e_0 - Q Q^\top e_0}{\lVert e_0 - Q Q^\top e_0\rVert}, \qquad e_0 = \mathrm{SEM}_{bi}(q)"
     paper = SEMbi.paper
     changes = "query"
+    stays = "it looks up labelled items for every query, and those must not travel"
     cost = "SEM and one look at the labelled items for each query"
     needs = Needs(sae=True, prompts=("diverse", "bias", "paraphrases"), references=True)
     array_names = (*SEM_ARRAYS, "ref_emb", "ref_label", "num_neighbors")

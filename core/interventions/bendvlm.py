@@ -65,6 +65,7 @@ class BendVLM(Intervention):
     )
     paper = "BendVLM, arXiv 2411.04420"
     cost = "under a millisecond a query, one look at the labelled items"
+    stays = "it looks up labelled items for every query, and those must not travel"
     changes = "query"
     needs = Needs(references=True, wanted=("spurious", "augmented"))
     array_names = ("query_emb", "spurious_emb", "augmentation_emb", "ref_emb", "ref_label", "num_neighbors")

@@ -1,13 +1,17 @@
 """CLIP-clip: the columns that say most about the group are left out, on both sides."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from core.config import Edit
+from core.config import Edit, Side
 from core.interventions.arrays import Reader
 from core.interventions.base import INTERVENTIONS, NO_EDIT, Arrays, Evidence, Intervention, Material, Needs
+from core.portable.pieces import Piece
+from core.portable.pieces.cut import Cut
+from core.saes.folder import Numbers
 from core.units import unit
 
 KEPT, OF_COLUMNS = 400, 512
@@ -72,6 +76,14 @@ class ClipClip(Intervention):
         if fitted.paired and len(dropped) >= 2:
             changed[:, dropped[0 if material.side == "image" else 1]] = length
         return changed
+
+    def pieces(self, fitted: Any, side: Side, edit: Edit = NO_EDIT, sae: Numbers | None = None) -> tuple[Piece, ...]:
+        keep, place = np.ones(len(fitted.order)), np.zeros(len(fitted.order))
+        dropped = fitted.order[fitted.kept :]
+        keep[dropped] = 0
+        if fitted.paired and len(dropped) >= 2:
+            place[dropped[0 if side == "image" else 1]] = 1
+        return (Cut({"keep": keep, "place": place}),)
 
     def on_arrays(self, arrays: Arrays) -> dict[str, np.ndarray]:
         read = Reader(arrays, "clip-clip")

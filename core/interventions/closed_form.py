@@ -4,10 +4,13 @@ from typing import Any
 
 import numpy as np
 
-from core.config import Edit, InputError
+from core.config import Edit, InputError, Side
 from core.interventions.arrays import Reader
 from core.interventions.base import INTERVENTIONS, NO_EDIT, Arrays, Evidence, Intervention, Material, Needs
 from core.interventions.subspaces import row_space, unit_means
+from core.portable.pieces import Piece
+from core.portable.pieces.weigh import Weigh
+from core.saes.folder import Numbers
 from core.units import unit
 
 CUT = 1e-6
@@ -53,6 +56,9 @@ class ClosedForm(Intervention):
         length = np.linalg.norm(stored.astype(np.float64), axis=1, keepdims=True)
         units, moved = weighed(unit(stored), fitted)
         return np.where(moved[:, None], (length * units).astype(stored.dtype), stored)
+
+    def pieces(self, fitted: Any, side: Side, edit: Edit = NO_EDIT, sae: Numbers | None = None) -> tuple[Piece, ...]:
+        return (Weigh({"A": fitted}, {"least": LEAST}),)
 
     def remarks(self, material: Material, fitted: Any = None) -> tuple[str, ...]:
         measured, bound = losses(unit(material.pooled), fitted)

@@ -4,9 +4,11 @@ from typing import Any
 
 import numpy as np
 
-from core.config import Edit
+from core.config import Edit, Side
 from core.interventions.base import INTERVENTIONS, NO_EDIT, Evidence, Intervention, Material, Needs
 from core.interventions.subspaces import remainder, row_space, unit_means, without
+from core.portable.pieces import Piece, low_rank
+from core.saes.folder import Numbers
 
 
 @INTERVENTIONS.register("difference-projection")
@@ -37,3 +39,6 @@ class DifferenceProjection(Intervention):
 
     def __call__(self, material: Material, edit: Edit = NO_EDIT, fitted: Any = None) -> np.ndarray:
         return without(material.stored(), fitted)
+
+    def pieces(self, fitted: Any, side: Side, edit: Edit = NO_EDIT, sae: Numbers | None = None) -> tuple[Piece, ...]:
+        return (low_rank.without(fitted),)

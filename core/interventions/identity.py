@@ -4,8 +4,10 @@ from typing import Any
 
 import numpy as np
 
-from core.config import Edit
+from core.config import Edit, Side
 from core.interventions.base import INTERVENTIONS, NO_EDIT, Intervention, Material
+from core.portable.pieces import Piece
+from core.saes.folder import Numbers
 
 
 @INTERVENTIONS.register("identity")
@@ -21,3 +23,6 @@ class Identity(Intervention):
 
     def __call__(self, material: Material, edit: Edit = NO_EDIT, fitted: Any = None) -> np.ndarray:
         return material.stored()
+
+    def pieces(self, fitted: Any, side: Side, edit: Edit = NO_EDIT, sae: Numbers | None = None) -> tuple[Piece, ...]:
+        return ()

@@ -1,14 +1,17 @@
 """INLP: what a linear reader reads is deleted, then what another one still reads, and so on."""
 
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from core.config import Edit
+from core.config import Edit, Side
 from core.interventions.arrays import Reader
 from core.interventions.base import INTERVENTIONS, NO_EDIT, Arrays, Evidence, Intervention, Material, Needs
 from core.interventions.subspaces import row_space, without
+from core.portable.pieces import Piece, low_rank
+from core.saes.folder import Numbers
 from core.units import unit
 
 ROUNDS = 5
@@ -52,6 +55,9 @@ class INLP(Intervention):
     def __call__(self, material: Material, edit: Edit = NO_EDIT, fitted: Any = None) -> np.ndarray:
         return without(material.stored(), fitted)
 
+    def pieces(self, fitted: Any, side: Side, edit: Edit = NO_EDIT, sae: Numbers | None = None) -> tuple[Piece, ...]:
+        return (low_rank.without(fitted),)
+
     def on_arrays(self, arrays: Arrays) -> dict[str, np.ndarray]:
         read = Reader(arrays, "inlp")
         x = read.matrix("Xtrain", least=2)
@@ -90,6 +96,15 @@ class INLP(Intervention):
 
 def nullspace(x: np.ndarray, labels: np.ndarray, rounds: int = ROUNDS) -> np.ndarray:
     """Orthonormal basis (d, r), float64, of what up to `rounds` readers of the groups look at in rows (n, d)."""
+    *_, last = (np.zeros((np.shape(x)[1], 0)), *nullspaces(x, labels, rounds))
+    return last
+
+
+def nullspaces(x: np.ndarray, labels: np.ndarray, rounds: int) -> Iterator[np.ndarray]:
+    """What is deleted after the first reader, after two, and so on: bases (d, r), the last one after at most `rounds`.
+
+    It ends where the next reader does no better on these rows than naming the largest group.
+    """
     x = np.asarray(x, dtype=np.float64)
     most = np.bincount(labels).max() / len(labels)
     kept: list[np.ndarray] = []
@@ -98,10 +113,10 @@ def nullspace(x: np.ndarray, labels: np.ndarray, rounds: int = ROUNDS) -> np.nda
         left = x - (x @ V) @ V.T
         W, intercept, classes = reader(left, labels, 1.0, PRECISE, LONGEST)
         if _accuracy(left, labels, W, intercept, classes) <= most:
-            break
+            return
         kept.append(W)
         V = _looked_at(kept)
-    return V
+        yield V
 
 
 def reader(

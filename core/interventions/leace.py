@@ -1,14 +1,17 @@
 """LEACE: the smallest change after which no linear reader finds the group."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
-from core.config import Edit, InputError
+from core.config import Edit, InputError, Side
 from core.interventions.arrays import Reader
 from core.interventions.base import INTERVENTIONS, NO_EDIT, Arrays, Evidence, Intervention, Material, Needs
 from core.interventions.subspaces import at_length
+from core.portable.pieces import Piece
+from core.portable.pieces.low_rank import LowRank
+from core.saes.folder import Numbers
 from core.units import unit
 
 TOLERANCE = 0.01
@@ -78,6 +81,9 @@ class LEACE(Intervention):
         assert fitted is not None, "it is fitted before it is asked"
         stored = material.stored()
         return at_length(stored, fitted(unit(stored))) if len(fitted.read) else stored
+
+    def pieces(self, fitted: Any, side: Side, edit: Edit = NO_EDIT, sae: Numbers | None = None) -> tuple[Piece, ...]:
+        return (LowRank({"R": fitted.read.T, "c": fitted.read @ fitted.mean, "W": fitted.write.T}),)
 
     def on_arrays(self, arrays: Arrays) -> dict[str, np.ndarray]:
         read = Reader(arrays, "leace")

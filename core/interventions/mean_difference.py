@@ -4,9 +4,11 @@ from typing import Any
 
 import numpy as np
 
-from core.config import Edit
+from core.config import Edit, Side
 from core.interventions.base import INTERVENTIONS, NO_EDIT, Evidence, Intervention, Material, Needs
 from core.interventions.subspaces import mean_differences, row_space, without
+from core.portable.pieces import Piece, low_rank
+from core.saes.folder import Numbers
 
 
 @INTERVENTIONS.register("mean-difference")
@@ -32,3 +34,6 @@ class MeanDifference(Intervention):
 
     def __call__(self, material: Material, edit: Edit = NO_EDIT, fitted: Any = None) -> np.ndarray:
         return without(material.stored(), fitted)
+
+    def pieces(self, fitted: Any, side: Side, edit: Edit = NO_EDIT, sae: Numbers | None = None) -> tuple[Piece, ...]:
+        return (low_rank.without(fitted),)

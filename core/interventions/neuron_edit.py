@@ -5,10 +5,16 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sparse
 
-from core.config import Edit, InputError
+from core.config import Edit, InputError, Side
 from core.interventions.arrays import Reader
 from core.interventions.base import INTERVENTIONS, NO_EDIT, Arrays, Intervention, Material, Needs
 from core.interventions.subspaces import remainder
+from core.portable.pieces import Piece
+from core.portable.pieces.blend import Blend
+from core.portable.pieces.largest import Largest
+from core.portable.pieces.switch import Switch
+from core.saes.folder import Numbers
+from core.saes.rules import LARGEST, PLAIN, THRESHOLD
 
 
 @INTERVENTIONS.register("neuron-edit")
@@ -59,6 +65,11 @@ class NeuronEdit(Intervention):
             x[rows] -= edit.alpha * change
         return material.embedded(remainder(material.x, x))
 
+    def pieces(self, fitted: Any, side: Side, edit: Edit = NO_EDIT, sae: Numbers | None = None) -> tuple[Piece, ...]:
+        assert sae is not None, "whoever asks for neurons has the SAE"
+        check_neurons(edit, sae.config.d_sae)
+        return () if edit.changes_nothing else (neuron_piece(sae, edit),)
+
     def on_arrays(self, arrays: Arrays) -> dict[str, np.ndarray]:
         read = Reader(arrays, "neuron-edit")
         W_enc, W_dec = read.matrix("sae_W_enc"), read.matrix("sae_W_dec")
@@ -70,6 +81,34 @@ class NeuronEdit(Intervention):
         pre = np.maximum((h - b_dec) @ W_enc + b_enc, 0.0)
         z = np.where(pre > read.number("sae_threshold"), pre, 0.0)
         return {"out": edit_tokens(h, z, W_dec, b_dec, selected, alpha, gamma)}
+
+
+def neuron_piece(sae: Numbers, edit: Edit) -> Piece:
+    """The edit with what it needs of the SAE: the rows of its neurons, or more where that does not tell who fires.
+
+    InputError where the SAE's rule is neither a threshold nor the largest of each row.
+    """
+    rule = getattr(sae, "rule", None)
+    if rule not in (PLAIN, THRESHOLD, LARGEST):
+        raise InputError(
+            f"the architecture {sae.config.arch!r} has no rule in plain NumPy: its neurons cannot be taken along"
+        )
+    arrays, k = sae.arrays(), sae.config.k if rule is LARGEST else 0
+    F, chosen = sae.config.d_sae, list(edit.neurons)
+    given = arrays["threshold"] if rule is THRESHOLD else np.zeros(())
+    threshold = np.broadcast_to(np.maximum(given, 0), (F,))
+    shared = {name: arrays[name] for name in ("W_enc", "b_enc", "b_dec")}
+    if edit.form == "blend":
+        strength, gamma = np.zeros(F), np.zeros(F)
+        strength[chosen], gamma[chosen] = edit.each_strength, edit.each_gamma
+        own = {"W_dec": arrays["W_dec"], "threshold": threshold, "strength": strength, "gamma": gamma}
+        return Blend({**shared, **own}, {"alpha": edit.alpha, "k": k})
+    switched = {"W_dec": arrays["W_dec"][chosen], "strength": edit.each_strength, "gamma": edit.each_gamma}
+    named = {name: np.asarray(value) for name, value in switched.items()}
+    if k:
+        return Largest({**shared, **named, "neurons": np.asarray(chosen)}, {"k": k})
+    few = {"W_enc": arrays["W_enc"][:, chosen], "b_enc": arrays["b_enc"][chosen], "threshold": threshold[chosen]}
+    return Switch({**few, **named, "b_dec": arrays["b_dec"]})
 
 
 def check_neurons(edit: Edit, d_sae: int) -> None:

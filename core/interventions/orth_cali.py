@@ -6,10 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from core.config import Edit
+from core.config import Edit, Side
 from core.interventions.arrays import Reader
 from core.interventions.base import INTERVENTIONS, NO_EDIT, Arrays, Evidence, Intervention, Material, Needs
 from core.interventions.subspaces import remainder, row_space
+from core.portable.pieces import Piece
+from core.portable.pieces.matrix import Matrix
+from core.saes.folder import Numbers
 from core.units import unit
 
 LAMBDA = 1000.0
@@ -70,6 +73,9 @@ class OrthCali(Intervention):
     def __call__(self, material: Material, edit: Edit = NO_EDIT, fitted: Any = None) -> np.ndarray:
         stored = material.stored()
         return remainder(stored, (stored @ fitted.P.T).astype(stored.dtype))
+
+    def pieces(self, fitted: Any, side: Side, edit: Edit = NO_EDIT, sae: Numbers | None = None) -> tuple[Piece, ...]:
+        return (Matrix({"P": fitted.P}),)
 
     def on_arrays(self, arrays: Arrays) -> dict[str, np.ndarray]:
         read = Reader(arrays, "orth-cali")

@@ -2,12 +2,16 @@
 
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 
-from core.config import Edit, InputError
+from core.config import Edit, InputError, Side
 from core.interventions.base import INTERVENTIONS, NO_EDIT, Evidence, Intervention, Material, Needs
 from core.interventions.subspaces import remainder
+from core.portable.pieces import Piece
+from core.portable.pieces.matrix import Matrix
+from core.saes.folder import Numbers
 from core.units import unit
 
 MARGIN = 0.5
@@ -66,6 +70,9 @@ class Prism(Intervention):
         assert fitted is not None, "it is fitted before it is asked"
         stored = material.stored()
         return remainder(stored, stored @ fitted.W.T.astype(stored.dtype))
+
+    def pieces(self, fitted: Any, side: Side, edit: Edit = NO_EDIT, sae: Numbers | None = None) -> tuple[Piece, ...]:
+        return (Matrix({"P": fitted.W}),)
 
 
 def train_prism(rows: np.ndarray, sizes: tuple[int, ...], steps: int = STEPS, seed: int = 0) -> PrismMap:

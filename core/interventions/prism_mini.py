@@ -4,10 +4,12 @@ from typing import Any
 
 import numpy as np
 
-from core.config import Edit
+from core.config import Edit, Side
 from core.interventions.arrays import Reader
 from core.interventions.base import INTERVENTIONS, NO_EDIT, Arrays, Evidence, Intervention, Material, Needs
 from core.interventions.subspaces import row_space, without
+from core.portable.pieces import Piece, low_rank
+from core.saes.folder import Numbers
 from core.units import unit
 
 
@@ -37,6 +39,9 @@ class PrismMini(Intervention):
 
     def __call__(self, material: Material, edit: Edit = NO_EDIT, fitted: Any = None) -> np.ndarray:
         return without(material.stored(), fitted)
+
+    def pieces(self, fitted: Any, side: Side, edit: Edit = NO_EDIT, sae: Numbers | None = None) -> tuple[Piece, ...]:
+        return (low_rank.without(fitted),)
 
     def on_arrays(self, arrays: Arrays) -> dict[str, np.ndarray]:
         read = Reader(arrays, "prism-mini")

@@ -4,9 +4,11 @@ from typing import Any
 
 import numpy as np
 
-from core.config import Edit
+from core.config import Edit, Side
 from core.interventions.base import INTERVENTIONS, NO_EDIT, Intervention, Material, Needs
 from core.interventions.neuron_edit import NeuronEdit
+from core.portable.pieces import Piece
+from core.saes.folder import Numbers
 
 
 @INTERVENTIONS.register("reconstruction-only")
@@ -30,6 +32,9 @@ class ReconstructionOnly(Intervention):
 
     def __call__(self, material: Material, edit: Edit = NO_EDIT, fitted: Any = None) -> np.ndarray:
         return NeuronEdit()(material, reconstruction(edit))
+
+    def pieces(self, fitted: Any, side: Side, edit: Edit = NO_EDIT, sae: Numbers | None = None) -> tuple[Piece, ...]:
+        return NeuronEdit().pieces(fitted, side, reconstruction(edit), sae)
 
 
 def reconstruction(edit: Edit) -> Edit:

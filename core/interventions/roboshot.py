@@ -6,10 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from core.config import Edit
+from core.config import Edit, Side
 from core.interventions.arrays import Reader
 from core.interventions.base import INTERVENTIONS, NO_EDIT, Arrays, Evidence, Intervention, Material, Needs
 from core.interventions.subspaces import remainder, row_space, without
+from core.portable.pieces import Piece, low_rank
+from core.saes.folder import Numbers
 from core.units import unit
 
 LEAST = 5e-3
@@ -67,6 +69,9 @@ class RoboShot(Intervention):
 
     def __call__(self, material: Material, edit: Edit = NO_EDIT, fitted: Any = None) -> np.ndarray:
         return fitted(material.stored())
+
+    def pieces(self, fitted: Any, side: Side, edit: Edit = NO_EDIT, sae: Numbers | None = None) -> tuple[Piece, ...]:
+        return (low_rank.without(fitted.harmful), low_rank.strengthened(fitted.helpful))
 
     def on_arrays(self, arrays: Arrays) -> dict[str, np.ndarray]:
         read = Reader(arrays, "roboshot")

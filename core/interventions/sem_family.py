@@ -32,6 +32,7 @@ class SEMIntervention(Intervention):
     cost = "about 10 ms a query at 16,384 neurons; scores once for each SAE and attribute"
     changes = "query"
     fitted_as: ClassVar[str | None] = "sem"
+    stays = "it weighs every neuron of a query by its rank among many other texts, which is no map of a few arrays"
     array_names: ClassVar[tuple[str, ...]] = SEM_ARRAYS
 
     def fit(self, evidence: Evidence) -> SEMScores:

@@ -1,13 +1,16 @@
 """SFID: the columns that tell the groups apart best are replaced by what they are where the group is unclear."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from core.config import Edit
+from core.config import Edit, Side
 from core.interventions.base import INTERVENTIONS, NO_EDIT, Evidence, Intervention, Material, Needs
 from core.interventions.subspaces import remainder
+from core.portable.pieces import Piece
+from core.portable.pieces.low_rank import replaced
+from core.saes.folder import Numbers
 from core.units import unit
 
 if TYPE_CHECKING:
@@ -26,6 +29,8 @@ class Imputation:
 
     columns: np.ndarray
     values: np.ndarray
+    d: int
+    """Columns of a row."""
 
     @property
     def nbytes(self) -> int:
@@ -59,7 +64,7 @@ class SFID(Intervention):
         forest = guessing(rows, references.labels)
         m = min(MOST_COLUMNS, max(1, round(rows.shape[1] * MOST_COLUMNS / OF_COLUMNS)))
         columns = np.sort(np.argsort(-forest.feature_importances_, kind="stable")[:m])
-        return Imputation(columns, rows[unclear(forest)][:, columns].mean(axis=0))
+        return Imputation(columns, rows[unclear(forest)][:, columns].mean(axis=0), rows.shape[1])
 
     def __call__(self, material: Material, edit: Edit = NO_EDIT, fitted: Imputation | None = None) -> np.ndarray:
         assert fitted is not None, "it is fitted before it is asked"
@@ -68,6 +73,9 @@ class SFID(Intervention):
         length = np.linalg.norm(changed, axis=1, keepdims=True)
         changed[:, fitted.columns] = (length * fitted.values).astype(changed.dtype)
         return remainder(stored, changed)
+
+    def pieces(self, fitted: Any, side: Side, edit: Edit = NO_EDIT, sae: Numbers | None = None) -> tuple[Piece, ...]:
+        return (replaced(fitted.columns, fitted.values, fitted.d),)
 
 
 def guessing(rows: np.ndarray, labels: np.ndarray) -> "RandomForestClassifier":

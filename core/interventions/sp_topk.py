@@ -5,10 +5,12 @@ from typing import Any
 
 import numpy as np
 
-from core.config import NOTHING, Edit
+from core.config import NOTHING, Edit, Side
 from core.interventions.base import INTERVENTIONS, NO_EDIT, Evidence, Intervention, Material, Needs
 from core.interventions.neuron_edit import check_neurons
 from core.interventions.subspaces import row_space, without
+from core.portable.pieces import Piece, low_rank
+from core.saes.folder import Numbers
 
 TOP = 8
 """Neurons that are selected where nobody chose any."""
@@ -60,6 +62,10 @@ class SelectAndProject(Intervention):
         neurons = list(edit.neurons or fitted.selected)
         V = row_space(fitted.W_enc[:, neurons].T)
         return material.embedded(without(np.asarray(material.x), V))
+
+    def pieces(self, fitted: Any, side: Side, edit: Edit = NO_EDIT, sae: Numbers | None = None) -> tuple[Piece, ...]:
+        check_neurons(edit, fitted.W_enc.shape[1])
+        return (low_rank.without(row_space(fitted.W_enc[:, list(edit.neurons or fitted.selected)].T)),)
 
 
 def group_spread(values: np.ndarray, labels: np.ndarray) -> np.ndarray:

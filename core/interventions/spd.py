@@ -1,14 +1,18 @@
 """SPD: INLP's subspace, and in it for every picture what is there where the group is unclear."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from core.config import Edit
+from core.config import Edit, Side
 from core.interventions.base import INTERVENTIONS, NO_EDIT, Evidence, Intervention, Material, Needs
 from core.interventions.inlp import nullspace
 from core.interventions.sfid import guessing, unclear
 from core.interventions.subspaces import at_length
+from core.portable.pieces import Piece
+from core.portable.pieces.low_rank import LowRank
+from core.saes.folder import Numbers
 from core.units import unit
 
 
@@ -59,3 +63,6 @@ class SPD(Intervention):
             return stored
         units = unit(stored)
         return at_length(stored, units + (fitted.constant - units @ fitted.V) @ fitted.V.T)
+
+    def pieces(self, fitted: Any, side: Side, edit: Edit = NO_EDIT, sae: Numbers | None = None) -> tuple[Piece, ...]:
+        return (LowRank({"R": fitted.V, "c": fitted.constant, "W": fitted.V.T}),)

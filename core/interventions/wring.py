@@ -1,12 +1,16 @@
 """WRING: what a row says of the groups is turned until it says as much of each, and its length stays."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from core.config import Edit
+from core.config import Edit, Side
 from core.interventions.base import INTERVENTIONS, NO_EDIT, Evidence, Intervention, Material, Needs
 from core.interventions.subspaces import row_space, unit_means
+from core.portable.pieces import Piece
+from core.portable.pieces.turn import Turn
+from core.saes.folder import Numbers
 from core.units import unit
 
 
@@ -58,6 +62,9 @@ class Wring(Intervention):
         assert fitted is not None, "it is fitted before it is asked"
         stored = material.stored()
         return rotated(stored, fitted)
+
+    def pieces(self, fitted: Any, side: Side, edit: Edit = NO_EDIT, sae: Numbers | None = None) -> tuple[Piece, ...]:
+        return (Turn({"V": fitted.V, "w": fitted.w}),)
 
     def remarks(self, material: Material, fitted: Shared | None = None) -> tuple[str, ...]:
         assert fitted is not None, "it is fitted before it is asked"

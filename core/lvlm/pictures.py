@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from core.config import Half, InputError
-from core.datasets.images import read_image
 from core.gallery import Gallery, open_gallery
 
 if TYPE_CHECKING:
@@ -49,6 +48,8 @@ def pictures_of(gallery: Gallery, rows: Sequence[int] | np.ndarray) -> list[Imag
 
 def opened(data: bytes, what: str) -> Image:
     """A picture, upright and in RGB; InputError for one that cannot be read or is too large."""
+    from core.datasets.images import read_image
+
     return read_image(data, what).image
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 from dataclasses import replace
 from pathlib import Path
 
 from core.config import InputError
 from core.lvlm.book import Book, read_book
+from core.tables import as_written
 
 FILES = ("questions.csv", "values.csv", "instructions.csv")
 
@@ -45,8 +45,5 @@ def read_vla(folder: Path, task: str, split: str | None = None) -> tuple[Book, t
 def _table(path: Path, need: tuple[str, ...]) -> list[dict[str, str]]:
     if not path.is_file():
         raise InputError(f"{path} is not there; expected {', '.join(FILES)} as VLAGenderBias has them")
-    with open(path, encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    if rows and (missing := [name for name in need if name not in rows[0]]):
-        raise InputError(f"{path} lacks the columns {', '.join(missing)}; it has {', '.join(rows[0])}")
-    return [row for row in rows if all(row[name] for name in need)]
+    rows = as_written(path, need).fillna("").to_dict("records")
+    return [{str(name): str(cell) for name, cell in row.items()} for row in rows if all(row[name] for name in need)]

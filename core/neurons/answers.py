@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import scipy.sparse as sparse
-from scipy.stats import rankdata
 
 from core.neurons.firing import mann_whitney
 from core.neurons.matrices import AnyCodes, column
 from core.statistics import MINIMUM_N, Estimate, auc_estimate, benjamini_hochberg
+from core.statistics.mid_ranks import mid_ranks
 
 if TYPE_CHECKING:
     from core.gallery import Gallery
@@ -59,7 +59,7 @@ class Association:
     @property
     def strength(self) -> float:
         """|AUC - 1/2|, in [0, 1/2]; 0 is no association."""
-        return abs((self.auc.estimate or 0.5) - 0.5)
+        return abs(self._auc - 0.5)
 
     @property
     def found(self) -> bool:
@@ -70,7 +70,12 @@ class Association:
     def said(self) -> str:
         """ "background orange"; "not background orange" where the neuron answers to the others."""
         name = named_group(self.attribute, self.group)
-        return name if (self.auc.estimate or 0.5) >= 0.5 else f"not {name}"
+        return name if self._auc >= 0.5 else f"not {name}"
+
+    @property
+    def _auc(self) -> float:
+        assert self.auc.estimate is not None, "both sides of an association that is tested have items"
+        return self.auc.estimate
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -294,7 +299,7 @@ def _of_words(words: Words, values: np.ndarray) -> _Tested:
 
 def _ranks(values: np.ndarray) -> tuple[np.ndarray, float]:
     """Mid-ranks, and sum(t^3 - t) over the ties."""
-    ranks = rankdata(values)
+    ranks = mid_ranks(values)
     ties = np.unique(ranks, return_counts=True)[1].astype(np.float64)
     return ranks, float((ties**3 - ties).sum())
 
@@ -326,10 +331,10 @@ def _overlap(parts: Sequence[tuple[Association, np.ndarray, np.ndarray]]) -> str
     Words are passed over: a caption that names its group is no second explanation of it.
     """
     first, rows, known = parts[0] if parts else (None, np.empty(0), np.empty(0))
-    if first is None or first.attribute == CAPTION or not first.found or (first.auc.estimate or 0) < 0.5:
+    if first is None or first.attribute == CAPTION or not first.found or first._auc < 0.5:
         return None
     for other, its_rows, its_known in parts[1:]:
-        if other.attribute in (first.attribute, CAPTION) or not other.found or (other.auc.estimate or 0) < 0.5:
+        if other.attribute in (first.attribute, CAPTION) or not other.found or other._auc < 0.5:
             continue
         both = known & its_known
         pairs = [(first, rows & both, other, its_rows & both), (other, its_rows & both, first, rows & both)]
@@ -338,7 +343,8 @@ def _overlap(parts: Sequence[tuple[Association, np.ndarray, np.ndarray]]) -> str
         if shared >= ALIKE and shared >= RAISED * usual:
             share = "All" if shared == 1 else f"{100 * shared:.0f} % of the"
             fact = f"{share} items of {small.said} are {large.said} too, as are {100 * usual:.0f} % of all items"
-            if (other.auc.hi or 1.0) >= (first.auc.lo or 0.0):
+            hi, lo = other.auc.hi, first.auc.lo
+            if hi is None or lo is None or hi >= lo:
                 return f"{fact}: which of the two it answers to can hardly be told here."
             return f"{fact}: some of its answer to {other.said} is its answer to {first.said}."
     return None

@@ -16,7 +16,7 @@ def nearest_neurons(W_dec: np.ndarray, neuron: int, n: int = 10) -> list[tuple[i
         raise InputError(f"neuron {neuron} was asked for; this SAE has neurons 0 to {len(W) - 1}")
     lengths = np.linalg.norm(W, axis=1)
     scale = lengths * lengths[neuron]
-    return _largest(np.divide(W @ W[neuron], scale, out=np.zeros(len(W)), where=scale > 0), neuron, n)
+    return _largest(np.divide(W @ W[neuron], scale, out=np.full(len(W), np.nan), where=scale > 0), neuron, n)
 
 
 def neurons_towards(W_dec: np.ndarray, direction: np.ndarray, n: int = 10) -> list[tuple[int, float]]:
@@ -29,7 +29,7 @@ def neurons_towards(W_dec: np.ndarray, direction: np.ndarray, n: int = 10) -> li
     if W.shape[1] != len(v) or not np.isfinite(length) or length == 0:
         raise InputError(f"a direction of {len(v)} numbers and length {length:g} was given; expected {W.shape[1]}")
     scale = np.linalg.norm(W, axis=1) * length
-    return _largest(np.divide(W @ v, scale, out=np.zeros(len(W)), where=scale > 0), -1, n)
+    return _largest(np.divide(W @ v, scale, out=np.full(len(W), np.nan), where=scale > 0), -1, n)
 
 
 def coactive_neurons(codes: AnyCodes, neuron: int, n: int = 10) -> list[tuple[int, float]]:
@@ -43,7 +43,7 @@ def coactive_neurons(codes: AnyCodes, neuron: int, n: int = 10) -> list[tuple[in
     together = np.bincount(firing.indices[firing.data != 0], minlength=csr.shape[1])
     alone = np.bincount(csr.indices[csr.data != 0], minlength=csr.shape[1])
     either = len(at) + alone - together
-    return _largest(np.divide(together, either, out=np.zeros(len(either)), where=either > 0), neuron, n)
+    return _largest(np.divide(together, either, out=np.full(len(either), np.nan), where=either > 0), neuron, n)
 
 
 def firing_centres(codes: AnyCodes, x: np.ndarray, rows: np.ndarray, neurons: np.ndarray) -> np.ndarray:
@@ -75,6 +75,6 @@ def firing_centres(codes: AnyCodes, x: np.ndarray, rows: np.ndarray, neurons: np
 
 
 def _largest(scores: np.ndarray, neuron: int, n: int) -> list[tuple[int, float]]:
-    """The n largest scores of other neurons, ties by index."""
+    """The n largest scores of other neurons, ties by index; NaN is no score."""
     order = np.argsort(-scores, kind="stable")
-    return [(int(j), float(scores[j])) for j in order[order != neuron][:n]]
+    return [(int(j), float(scores[j])) for j in order[(order != neuron) & ~np.isnan(scores[order])][:n]]

@@ -155,8 +155,7 @@ def quality_of_codes(
         fired += np.bincount(z.indices, minlength=csr.shape[1])
         if progress is not None:
             progress(start + len(here), len(rows), "measuring the SAE")
-    n = max(sums.n, 1)
-    return Quality(sums.n, sums.fvu, float(fired.sum()) / n, float((fired == 0).mean()), fired / n)
+    return Quality.counted(sums, fired)
 
 
 def rate_histogram(rate: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:

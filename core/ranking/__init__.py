@@ -7,7 +7,7 @@ from core.ranking.measures import metric_estimate
 from core.ranking.performance import Performance, performance, relevant_rows
 from core.ranking.request import RankRequest
 from core.ranking.results import ArmResult, Difference, RankChange, RankResult
-from core.ranking.rows import Part, part_of
+from core.ranking.rows import Part, checked, part_of
 from core.ranking.scenes import SceneArm, SceneGaps, Scenes, scene_arm, scene_change, scene_gaps
 from core.ranking.steps import rank
 from core.ranking.sweep import Sweep, SweepPoint, sweep
@@ -32,6 +32,7 @@ __all__ = [
     "SweepPoint",
     "ZeroshotCost",
     "approximate_rank",
+    "checked",
     "controls",
     "metric_estimate",
     "part_of",

@@ -7,11 +7,12 @@ import numpy as np
 import scipy.sparse as sparse
 
 from core.config import Edit, InputError, Progress, Side, digest_of
-from core.interventions import INTERVENTIONS, Intervention, matched_random_edits
+from core.interventions import INTERVENTIONS, Intervention, Material, matched_random_edits
 from core.interventions.base import NO_EDIT
 from core.interventions.reconstruction import reconstruction
 from core.ranking.edited_rows import EditedRows, large_items
 from core.ranking.fitting import Fitter
+from core.ranking.heads import PictureHeads
 from core.ranking.items import Items, baseline_items, edited_items, engine_part, is_large, item_material, part_codes
 from core.ranking.live_items import engine_for, live_items
 from core.ranking.queries import Queries
@@ -76,8 +77,9 @@ def all_arms(
     switched = {side: edit for side, edit in request.edits.items() if edit.neurons}
     if switched:
         codes = {side: _codes(scene, request, queries, side) for side in switched}
+        part = part_of(scene, request).digest
         random = {
-            side: matched_random_edits(codes[side], edit, draws, request.seed, (exclude or {}).get(side, ()))
+            side: _random(scene, side, part, codes[side], edit, draws, request.seed, (exclude or {}).get(side, ()))
             for side, edit in switched.items()
         }
         arms.append(Arm(RECONSTRUCTION, "reconstruction-only", request.edits))
@@ -88,6 +90,26 @@ def all_arms(
     if request.method != PROJECTION_METHOD and Fitter(scene, request).missing(PROJECTION_METHOD) is None:
         arms.append(Arm(PROJECTION, PROJECTION_METHOD, {}))
     return arms
+
+
+def _random(
+    scene: Scene,
+    side: Side,
+    part: str,
+    codes: sparse.spmatrix,
+    edit: Edit,
+    draws: int,
+    seed: int,
+    exclude: Collection[int],
+) -> list[Edit]:
+    """`matched_random_edits`, remembered for the searched items, whose codes are the same for every prompt.
+
+    Many parameters: those of a draw, and what it is remembered by.
+    """
+    if side != scene.gallery.side:
+        return matched_random_edits(codes, edit, draws, seed, exclude)
+    key = ("random neurons", part, scene.saes[side].digest, edit.digest, draws, seed, tuple(sorted(exclude)))
+    return scene.bench.remember(key, lambda: matched_random_edits(codes, edit, draws, seed, exclude))
 
 
 def _codes(scene: Scene, request: RankRequest, queries: Callable[[], Queries], side: Side) -> sparse.spmatrix:
@@ -141,17 +163,22 @@ def arm_items(
             raise InputError(f"{method} changes all items together, which --ray cannot spread; leave --ray out")
         return shards.items(LIVE[method](edit), digest)
 
+    def with_heads(material: Material, of: Part) -> Material:
+        return (
+            replace(material, heads=PictureHeads(scene, gallery, of.rows, progress)) if kind.needs.heads else material
+        )
+
     def make() -> Items:
         if method in LIVE:
             engine, material = engine_for(scene, part)
             return live_items(engine, material, baseline, LIVE[method](edit), digest, progress)
         if is_large(gallery):
             wide = engine_part(gallery, part)
-            material = item_material(scene, wide, sae_file)
+            material = with_heads(item_material(scene, wide, sae_file), wide)
             rows = None if wide is part else part.rows
             edited = EditedRows(material, rows, method, edit, fitter(method))
             return large_items(edited, baseline.index, digest, progress)
-        material = item_material(scene, part, sae_file)
+        material = with_heads(item_material(scene, part, sae_file), part)
         return edited_items(material, baseline, method, edit, digest, fitter(method))
 
     return scene.bench.remember(("items", digest), make)

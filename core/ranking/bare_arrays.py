@@ -126,8 +126,8 @@ def _paired(arrays: Arrays) -> Document:
     groups = _whole("paired", arrays, "groups", -1)
     target, k = np.asarray(arrays["target"], dtype=np.float64), int(_whole("paired", arrays, "k", 1))
     n_groups = len(target)
-    if groups.max() >= n_groups or (target < 0).any() or abs(target.sum() - 1) > 1e-6:
-        raise InputError("paired: target is no share for each group of groups; expected (G,) that sums to 1")
+    if groups.max() >= n_groups or (target <= 0).any() or abs(target.sum() - 1) > 1e-6:
+        raise InputError("paired: target is no share for each group of groups; expected (G,) above 0 that sums to 1")
     before, after = (_whole("paired", arrays, name, 0, len(groups) - 1) for name in ("before", "after"))
     if any(len(rows) < k or len(np.unique(rows)) < len(rows) for rows in (before, after)):
         raise InputError(f"paired: a list is shorter than k = {k} or holds a row twice; expected rows, best first")

@@ -13,6 +13,7 @@ from core.gallery.labels import CROSS
 from core.interventions import INTERVENTIONS, QUERY_ROLES, Evidence, Intervention, References, Role, Texts
 from core.interventions.base import lacking
 from core.prompts import CLOSED, OPEN, GroupTexts, PromptBook, shipped_book
+from core.ranking.heads import head_sample, why_no_heads
 from core.ranking.request import RankRequest
 from core.saes.frozen import FrozenFile
 from core.scene import Scene, text_embeddings
@@ -78,7 +79,8 @@ class Fitter:
     def missing(self, method: str) -> str | None:
         """Why the method cannot run, in one line; None where it can. Embeds nothing."""
         found, plan = INTERVENTIONS.get(method), self.plan(method)
-        needed = [*found.needs.prompts, *(["references"] if found.needs.references else [])]
+        needs = found.needs
+        needed = [*needs.prompts, *(["references"] * needs.references), *(["heads"] * needs.heads)]
         try:
             if found.needs.sae and found.changes != "edit":
                 self._sae_that_fits(found)
@@ -126,9 +128,11 @@ class Fitter:
                 missing[role] = str(error)
         if found.needs.references:
             try:
-                labelled = self._labelled
+                labelled = self.labelled
             except InputError as error:
                 missing["references"] = str(error)
+        if found.needs.heads and (reason := why_no_heads(self.scene, self.scene.probe)):
+            missing["heads"] = reason
         return Plan(said, labelled, missing)
 
     # --- SAE --------------------------------------------------------------------------------------------------
@@ -231,7 +235,7 @@ class Fitter:
     # --- labelled items ---------------------------------------------------------------------------------------
 
     @cached_property
-    def _labelled(self) -> Labelled:
+    def labelled(self) -> Labelled:
         """Rows with a known group in the probe half, in the part that is asked for, at most MOST_REFERENCES."""
         gallery, rows = self.scene.probe, self.scene.probe_rows(self.request.where)
         groups = gallery.groups(self.request.attribute)
@@ -256,7 +260,10 @@ class Fitter:
             at = [found.gallery.embeddings(a)[found.rows] for a in ("pooled", attach)]
             references = References(np.asarray(at[0], dtype=np.float32), found.labels, np.asarray(at[1], np.float32))
         numbers, side = sae.sae if sae else None, self.scene.gallery.side
-        return Evidence(self.request.attribute, self.groups, texts, references, numbers, plan.missing, side)
+        heads = None
+        if method.needs.heads and plan.labelled is not None and "heads" not in plan.missing:
+            heads = head_sample(self.scene, plan.labelled.gallery, plan.labelled.rows, plan.labelled.labels)
+        return Evidence(self.request.attribute, self.groups, texts, references, numbers, plan.missing, side, heads)
 
     def _texts(self, said: Said, method: Intervention) -> Texts:
         attaches = self.attaches(method)

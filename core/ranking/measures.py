@@ -97,13 +97,13 @@ class ListNumbers:
         if pair is None:
             return None
         over, under = (self.lean.groups[g] for g in pair)
-        ratios = (over.ratio.estimate or 0.0, under.ratio.estimate or 0.0)
+        first, second = over.ratio.estimate, under.ratio.estimate
         return {
             "over": self.groups[pair[0]],
             "under": self.groups[pair[1]],
             "departure_over": over.departure,
             "departure_under": under.departure,
-            "ratio": ratios[0] / ratios[1] if ratios[1] > 0 else None,
+            "ratio": first / second if first is not None and second else None,
             "n_over": over.searched,
             "n_under": under.searched,
         }

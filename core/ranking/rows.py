@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from core.config import digest_of
+from core.config import InputError, digest_of
 from core.gallery import Gallery
+from core.interventions.neuron_edit import check_neurons
 from core.metrics import target_distribution
 from core.ranking.request import RankRequest
 from core.scene import Scene
@@ -52,6 +53,26 @@ def part_of(scene: Scene, request: RankRequest) -> Part:
     target = request.target if isinstance(request.target, str) else dict(request.target)
     key = digest_of([gallery.digest, request.half, dict(request.where), request.attribute, target])
     return scene.bench.remember(("part", key), lambda: _part(gallery, request))
+
+
+def checked(scene: Scene, request: RankRequest, ranked: bool = True) -> Part:
+    """The searched rows, where what was asked for can be answered: looked at before a text encoder is loaded.
+
+    Parameters
+    ----------
+    ranked : the first k rows are wanted, so that there must be k.
+
+    Raises
+    ------
+    InputError : no such attribute, restriction, half, target or neuron, or more rows wanted than there are.
+    """
+    part = part_of(scene, request)
+    if ranked and request.k > part.n:
+        raise InputError(f"k was {request.k}; expected 1 to {part.n}, the number of searched rows: choose a smaller k")
+    for side, edit in request.edits.items():
+        if side in scene.saes:
+            check_neurons(edit, scene.saes[side].sae.config.d_sae)
+    return part
 
 
 def _part(gallery: Gallery, request: RankRequest) -> Part:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from core.config import Edit
-from core.gallery.spreading import gallery_there
 from core.interventions import Material
 from core.ranking.items import Items, editable_at, encode, is_large
 from core.ranking.live_items import live_engine, live_items
@@ -31,6 +30,8 @@ class Shard:
     def __init__(
         self, path: Path, digest: str, rows: np.ndarray, sae_file: "SAEFile | FrozenFile | None", number: int
     ) -> None:
+        from core.gallery.spreading import gallery_there
+
         gallery = gallery_there(path, digest)
         self._gallery, self._sae_file, self._number = gallery, sae_file, number
         at = slice(int(rows[0]), int(rows[-1]) + 1)

@@ -17,6 +17,7 @@ from core.ranking.results import RankResult
 from core.ranking.rows import Part, part_of
 from core.ranking.scenes import scenes_of
 from core.ranking.shards import spread
+from core.retrieval.products import followed
 from core.scene import Scene
 from core.statistics import MINIMUM_N
 from core.store import array_digest
@@ -44,13 +45,19 @@ def rank(
 
     Parameters
     ----------
-    progress : follows passes over the whole gallery; the first edit of a kind needs some.
+    progress : follows passes over the whole gallery: the first ranking of a large one and the first edit of a kind
+        need some.
     cluster : its workers hold and search the items; the result is the same up to the rounding of scores.
 
     Raises
     ------
     InputError : what was asked for does not fit together; the message names both sides.
     """
+    with followed(progress):
+        return _rank(scene, request, progress, cluster)
+
+
+def _rank(scene: Scene, request: RankRequest, progress: Progress | None, cluster: "Cluster | None") -> RankResult:
     part, query = part_of(scene, request), embed_query(scene, request)
     arms, reason = [], None
     with spread(cluster, scene, part) as shards:

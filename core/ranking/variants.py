@@ -94,7 +94,8 @@ class PromptRobustness:
         effect = variant.effect
         if effect is None or max(effect.p, effect.p_group[self.group]) > ALPHA:
             return 0
-        return 1 if (effect.shares[self.group].estimate or 0.0) > 0 else -1
+        moved = effect.shares[self.group].estimate
+        return 0 if not moved else 1 if moved > 0 else -1
 
     def of_kind(self, kind: Kind) -> list[Variant]:
         return [variant for variant in self.variants if variant.kind == kind]

@@ -72,11 +72,11 @@ def summary(document: Document) -> Iterator[str]:
     for arm in _changed(document):
         if arm not in gaps or gaps[arm]["estimate"] is None:
             continue
-        left = gaps[arm]["estimate"] / original["estimate"] if original["estimate"] else 0.0
+        before, after = original["estimate"], gaps[arm]["estimate"]
+        less = f", {100 * (1 - after / before):.0f} % less" if before else ""  # of no gap nothing can be less
         yield (
-            f"{TITLES[arm].capitalize()}: {words.estimate(gaps[arm], 'points', n=False)} are left, "
-            f"{100 * (1 - left):.0f} % less; right answers of the ability set "
-            f"{words.percent(ability['original']['estimate'])} before, "
+            f"{TITLES[arm].capitalize()}: {words.estimate(gaps[arm], 'points', n=False)} are left{less}; "
+            f"right answers of the ability set {words.percent(ability['original']['estimate'])} before, "
             f"{words.percent(ability[arm]['estimate'])} after. " + towards(one, arm)
         )
     if "random" in gaps:

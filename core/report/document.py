@@ -86,6 +86,7 @@ def report_document(result: AuditResult, options: ReportOptions) -> tuple[dict[s
         "texts": texts,
         "arms": arms,
         "absent": absent,
+        **({"engine": dict(result.engine)} if result.engine is not None else {}),
     }
     return document, arrays
 

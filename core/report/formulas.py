@@ -83,10 +83,13 @@ FORMULAS = {
         "away. The lean's direction is the same with p_g for the target"
     ),
     "mean over prompts": (
-        "mean of s_g - p_g; p: departures from the mean of B permutations of the labels of the searched rows, once for "
-        "all prompts of a draw: rows grouped by rising sum w of 1 / (K prompts) over the prompts that retrieve them "
-        "(rounded to 12 digits), counts of each group drawn class by class from what is left, group by group, with "
-        "default_rng(seed).hypergeometric, B = max(19,999, 2,000 m - 1); two groups: twice the smaller tail, "
+        "mean of s_g - p_g; p: departures from the mean of B permutations of the N labels of the searched rows, once "
+        "for all prompts of a draw: a row weighs the sum w of 1 / (K prompts) over the prompts that retrieve it; "
+        "retrieved rows by row number stand at the first of default_rng(seed).permutation(N) places of a circle, the "
+        "others weigh nothing; then labels in the order of the groups are shuffled by its .permuted, D / N times "
+        "rounded up, each with all its N turns round the circle, D = max(19,999, "
+        "2,000 m - 1), B the turns together (above 2,097,152 labels: D draws, rows of equal w together, "
+        "hypergeometric); two groups: twice the smaller tail, "
         "(1 + b) / (1 + B); more: the largest |departure| in standard deviations of the permuted means; groups are "
         "named as for one list"
     ),

@@ -3,6 +3,8 @@
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Protocol
 
 import numpy as np
@@ -17,6 +19,24 @@ COMPUTED_BYTES = 1 << 25
 """The same for rows that are not stored but worked out when they are read: enough for BLAS to work at full speed."""
 FEW = 12
 """Fewer than one row in so many is picked out; more are read past, as copying a row costs that much more."""
+
+
+LONG = 16
+"""Parts from which on a pass is worth telling of."""
+_FOLLOWER: ContextVar[Progress | None] = ContextVar("follower", default=None)
+
+
+@contextmanager
+def followed(progress: Progress | None) -> Iterator[None]:
+    """Long passes inside report to `progress`, where they are given nobody else to report to.
+
+    The first ranking of a large gallery is several passes, in places that know nothing of who waits for them.
+    """
+    before = _FOLLOWER.set(progress)
+    try:
+        yield
+    finally:
+        _FOLLOWER.reset(before)
 
 
 class Rows(Protocol):
@@ -53,9 +73,13 @@ def each(
 ) -> None:
     """Do the work of every part, some at once; `progress` counts rows as "what", in the thread that asked.
 
+    Without one a long pass reports to whoever follows (`followed`).
+
     The work should leave Python's lock alone and start no threads of its own: of numpy that is einsum, arithmetic
     and sparse products, not the products of BLAS, whose threads would wait for those of the other parts.
     """
+    if progress is None and len(parts) >= LONG:
+        progress, what = _FOLLOWER.get(), what or "reading the gallery"
     end, at_once = parts[-1].stop if parts else 0, min(at_once or threads(), len(parts))
     waiting: Iterator[slice] = iter(parts)
     finished: list[int] = []

@@ -9,7 +9,7 @@ from typing import Any
 
 import safetensors.numpy
 
-from core.config import Fingerprint, InputError
+from core.config import Fingerprint, InputError, lacking_key
 from core.saes.base import SAE, SAES, new_sae, sae_config
 from core.saes.config import SHAPE, own_settings, shape_of
 from core.saes.exchange import read_foreign, source_name
@@ -136,7 +136,7 @@ def _load_ours(folder: Path) -> SAEFile:
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         if isinstance(error, InputError):
             raise InputError(f"{path}: {error}") from error
-        raise InputError(f"{path} is damaged ({error}); train or copy the SAE again") from error
+        raise InputError(f"{path} is damaged{lacking_key(error)}; train or copy the SAE again") from error
     if schema != SCHEMA:
         raise InputError(f"{path} has schema {schema}; this version reads schema {SCHEMA}: update the app")
     if surplus:

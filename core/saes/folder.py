@@ -78,7 +78,9 @@ def read_weights(folder: Path) -> dict[str, np.ndarray]:
     try:
         return safetensors.numpy.load_file(folder / WEIGHTS)
     except Exception as error:  # safetensors raises its own error type, which is not exported for numpy
-        raise InputError(f"{folder / WEIGHTS} cannot be read ({error}); copy the SAE again") from error
+        lost = isinstance(error, FileNotFoundError)
+        why = "is not there" if lost else "is damaged, cut or of another kind"
+        raise InputError(f"{folder / WEIGHTS} {why}; copy the SAE again") from error
 
 
 def fingerprint_of(document: Mapping[str, Any]) -> Fingerprint | None:

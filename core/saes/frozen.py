@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from core.config import Fingerprint, InputError
+from core.config import Fingerprint, InputError, lacking_key
 from core.saes.config import SHAPE, SAEConfig, own_settings, shape_of
 from core.saes.folder import CONFIG, WEIGHTS, MadeFor, fingerprint_of, identity, is_ours, read_weights, shipped_folder
 from core.saes.rules import RULES, Rule
@@ -92,7 +92,7 @@ def load_frozen(folder_or_name: str | Path) -> FrozenFile:
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         if isinstance(error, InputError):
             raise
-        raise InputError(f"{folder / CONFIG} is damaged ({error}); copy the SAE again") from None
+        raise InputError(f"{folder / CONFIG} is damaged{lacking_key(error)}; copy the SAE again") from None
     arrays = read_weights(folder)
     digest = identity(file_digest(folder / WEIGHTS), config)
     return FrozenFile(FrozenSAE(config, arrays, rule), name, digest, fingerprint, folder)

@@ -1,5 +1,6 @@
 """How well an SAE reconstructs, and how sparsely: one definition for each number, sums in float64."""
 
+import math
 import mmap
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -80,10 +81,18 @@ class Quality:
     firing_rate: np.ndarray
     """(F,) share of the rows on which each neuron is active."""
 
+    @classmethod
+    def counted(cls, sums: ReconstructionSums, fired: np.ndarray) -> "Quality":
+        """From the sums over the rows and the rows (F,) on which each neuron is active; of no rows all is NaN."""
+        n = sums.n
+        if not n:
+            return cls(0, math.nan, math.nan, math.nan, np.full(len(fired), math.nan))
+        return cls(n, sums.fvu, int(fired.sum()) / n, float((fired == 0).mean()), fired / n)
+
     def to_json(self) -> dict[str, Any]:
         """The scalars; null for what is undefined."""
-        fvu = None if np.isnan(self.fvu) else self.fvu
-        return {"fvu": fvu, "l0": self.l0, "dead_fraction": self.dead_fraction, "n": self.n}
+        numbers = {"fvu": self.fvu, "l0": self.l0, "dead_fraction": self.dead_fraction}
+        return {name: None if np.isnan(value) else value for name, value in numbers.items()} | {"n": self.n}
 
 
 def _let_go(x: np.ndarray) -> None:
@@ -118,14 +127,11 @@ def quality(
     """Quality of `sae` by its inference rule on x (n, d), or on the given rows of x, streaming."""
     import torch
 
-    sums, fired, active = ReconstructionSums(), np.zeros(sae.config.d_sae, dtype=np.int64), 0
+    sums, fired = ReconstructionSums(), np.zeros(sae.config.d_sae, dtype=np.int64)
     device = sae.b_dec.device
     with torch.inference_mode():
         for part in row_batches(x, rows, batch, progress, "measuring the SAE"):
             z = sae.encode(part.to(device))
             sums.add(part.numpy(), sae.decode(z).cpu().numpy())
-            counts = (z != 0).sum(dim=0).cpu().numpy()
-            fired += counts
-            active += int(counts.sum())
-    n = sums.n
-    return Quality(n, sums.fvu, active / max(n, 1), float((fired == 0).mean()), fired / max(n, 1))
+            fired += (z != 0).sum(dim=0).cpu().numpy()
+    return Quality.counted(sums, fired)

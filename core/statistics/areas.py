@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import rankdata
 
 from core.statistics.estimates import Estimate, wilson
+from core.statistics.mid_ranks import mid_ranks
 
 UNSEEN = 2.5
 """Rows at the ends of the scale that are added to each part's variance ratio: what a few rows cannot have shown.
@@ -27,7 +27,7 @@ def auc(scores: np.ndarray, positive: np.ndarray) -> float:
     n_pos, n_neg = int(positive.sum()), int((~positive).sum())
     if n_pos == 0 or n_neg == 0:
         return math.nan
-    return float((rankdata(scores)[positive].sum() - n_pos * (n_pos + 1) / 2) / (n_pos * n_neg))
+    return float((mid_ranks(scores)[positive].sum() - n_pos * (n_pos + 1) / 2) / (n_pos * n_neg))
 
 
 def auc_estimate(scores: np.ndarray, positive: np.ndarray) -> Estimate:
@@ -86,9 +86,9 @@ def placements(scores: np.ndarray, positive: np.ndarray) -> tuple[np.ndarray, np
     """Share of negatives below each positive, and of positives above each negative (DeLong et al. 1988)."""
     positive = np.asarray(positive, dtype=bool)
     scores = np.asarray(scores)
-    overall = rankdata(scores)
-    below = (overall[positive] - rankdata(scores[positive])) / (~positive).sum()
-    above = 1 - (overall[~positive] - rankdata(scores[~positive])) / positive.sum()
+    overall = mid_ranks(scores)
+    below = (overall[positive] - mid_ranks(scores[positive])) / (~positive).sum()
+    above = 1 - (overall[~positive] - mid_ranks(scores[~positive])) / positive.sum()
     return below, above
 
 
@@ -170,8 +170,8 @@ def _every_placement(scores: np.ndarray, positive: np.ndarray) -> tuple[float, n
     n_pos, n_neg = int(positive.sum()), int((~positive).sum())
     if n_pos == 0 or n_neg == 0:
         return None
-    overall, within = rankdata(scores), np.empty(len(scores))
-    within[positive], within[~positive] = rankdata(scores[positive]), rankdata(scores[~positive])
+    overall, within = mid_ranks(scores), np.empty(len(scores))
+    within[positive], within[~positive] = mid_ranks(scores[positive]), mid_ranks(scores[~positive])
     below = np.where(positive, overall - within, within - 0.5) / n_neg
     above = 1 - np.where(positive, within - 0.5, overall - within) / n_pos
     value = float((overall[positive].sum() - n_pos * (n_pos + 1) / 2) / (n_pos * n_neg))

@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Protocol
 
 import numpy as np
-from scipy.stats import multivariate_hypergeom
+import scipy
 
 from core.statistics.estimates import DRAWS, LEVEL, Band, Estimate
 from core.statistics.omnibus import EQUAL, possible_draws
@@ -109,7 +109,7 @@ def _null_distribution(
     groups = len(counts)
     if not metric.ordered and groups > 1 and math.comb(k + groups - 1, groups - 1) <= EXACT_CELLS:
         cells = possible_draws(counts, k)
-        chances = multivariate_hypergeom.pmf(cells, np.asarray(counts), k)
+        chances = scipy.stats.multivariate_hypergeom.pmf(cells, np.asarray(counts), k)
         return metric.from_counts(cells, np.asarray(target)), np.atleast_1d(chances)
     return null_values(metric, counts, k, target, P_DRAWS[metric.ordered], seed), None
 

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
-from scipy.optimize import brentq
+import scipy
 from scipy.special import gammaln
 
 from core.statistics.estimates import LEVEL
@@ -22,6 +22,8 @@ from core.statistics.estimates import LEVEL
 TAIL = (1 - LEVEL) / 2
 STEEPEST = 1e3
 """Largest |ln w| that is looked at: beyond it a tail of .025 would need more rows than there are."""
+SAME = 1e-12
+"""Chances that differ by less are the same."""
 
 
 def blind_p(retrieved: int, group: int, searched: int, k: int) -> float:
@@ -46,6 +48,24 @@ def biased_means(retrieved: int, group: int, searched: int, k: int) -> tuple[flo
     k group / searched, lies strictly inside exactly where `blind_p` exceeds .05.
     """
     return _biased_means(int(retrieved), int(group), int(searched), int(k))
+
+
+def blind_points(group: int, searched: int, k: int) -> tuple[int, int]:
+    """2.5 % and 97.5 % points of the group's rows among k drawn blindly: the smallest x with P(X <= x) at least that.
+
+    A chance within 1e-12 of a point is that point: 1 of 40 rows is .025, whatever its rounding.
+
+    Parameters are those of `blind_p`.
+    """
+    return _blind_points(int(group), int(searched), int(k))
+
+
+@lru_cache(maxsize=65_536)
+def _blind_points(group: int, searched: int, k: int) -> tuple[int, int]:
+    x, base = _support(group, searched, k)
+    below = np.cumsum(_weights(x, base, 0.0))
+    lo, hi = np.searchsorted(below / below[-1], (TAIL - SAME, 1.0 - TAIL - SAME))
+    return int(x[lo]), int(x[hi])
 
 
 @lru_cache(maxsize=65_536)
@@ -74,7 +94,9 @@ def _root(tail: Callable[[float], float], negative: bool) -> float:
     step, sign = 1.0, -1.0 if negative else 1.0
     while step < STEEPEST and (tail(sign * step) > TAIL) == negative:
         step *= 2.0
-    return float(brentq(lambda t: math.log(max(tail(t), 1e-300) / TAIL), *sorted((0.0, sign * step)), xtol=1e-12))
+    return float(
+        scipy.optimize.brentq(lambda t: math.log(max(tail(t), 1e-300) / TAIL), *sorted((0.0, sign * step)), xtol=1e-12)
+    )
 
 
 def _support(group: int, searched: int, k: int) -> tuple[np.ndarray, np.ndarray]:

@@ -6,8 +6,7 @@ Rows of one cluster are retrieved together, so that a top 100 of five people is 
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import f as fisher
-from scipy.stats import t as student
+import scipy
 
 DRAWS = 19_999
 BLOCK = 20
@@ -266,9 +265,9 @@ def _by_design_effect(counted: _Counted, present: int) -> tuple[float, np.ndarra
     freedom = max(float(counted.taken.sum()) / effect - 1, 1.0)
     with np.errstate(divide="ignore", invalid="ignore"):
         z = np.where(blind > 0, departures / np.sqrt(blind * effect), 0.0)
-        by_group = 2 * student.sf(np.abs(z), freedom)
+        by_group = 2 * scipy.stats.t.sf(np.abs(z), freedom)
         if present == 2:
             return float(by_group.min()), by_group
         # Pearson's statistic of the top k, with the variance of a draw without replacement
         chi = np.where(blind > 0, departures**2 / blind * (1 - counted.shares), 0.0).sum()
-    return float(fisher.sf(chi / effect / (present - 1), present - 1, freedom)), by_group
+    return float(scipy.stats.f.sf(chi / effect / (present - 1), present - 1, freedom)), by_group

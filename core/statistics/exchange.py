@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import brentq
+import scipy
 
 from core.statistics.bands import Metric
 from core.statistics.biased_draw import blind_p
@@ -145,7 +145,11 @@ def paired_share_interval(won: float, lost: float, places: float) -> tuple[float
         if centre == sign or (score(sign * (1 - 1e-12)) - wanted) * sign > 0:
             ends.append(sign)
         else:
-            ends.append(brentq(lambda d, w=wanted: score(d) - w, *sorted((centre, sign * (1 - 1e-12))), xtol=1e-10))
+            ends.append(
+                scipy.optimize.brentq(
+                    lambda d, w=wanted: score(d) - w, *sorted((centre, sign * (1 - 1e-12))), xtol=1e-10
+                )
+            )
     return ends[0], ends[1]
 
 

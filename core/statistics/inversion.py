@@ -33,6 +33,7 @@ is above .025 the near end is 0, where the last one is below .975 the far end is
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -64,11 +65,22 @@ def metric_interval(
     compare it with the null band. `python -m tests.benchmarks coverage` simulates how often the truth is inside.
     Inside the null band the interval says little. It always holds the estimate. NaN where no group is known.
     """
-    q = np.asarray(target, dtype=np.float64)
     ranked = np.asarray(ranked)
     ranked = ranked[ranked >= 0]
     if len(ranked) == 0:
         return math.nan, math.nan
+    q = tuple(np.asarray(target, dtype=np.float64).tolist())
+    if not metric.ordered:
+        ranked = np.sort(ranked)
+    return _metric_interval(metric, ranked.astype(np.int64).tobytes(), q, int(draws), int(seed))
+
+
+@lru_cache(maxsize=16_384)
+def _metric_interval(
+    metric: Metric, listed: bytes, target: tuple[float, ...], draws: int, seed: int
+) -> tuple[float, float]:
+    """Prompts often retrieve as many of each group, and a list is asked about in several places of a report."""
+    q, ranked = np.array(target), np.frombuffer(listed, dtype=np.int64)
     estimate = float(metric(ranked, q))
     if metric.extreme:
         counted = _count_family(ranked, q)
@@ -112,14 +124,16 @@ def _ends(
 
     Many parameters: the estimate, and the draws that its interval is inverted from.
     """
-    rng = np.random.default_rng(seed)
     at = np.unique(np.maximum([0.0, *(1.0 + family.step * np.array(proposals))], 0.0))
     each = -(-draws // len(at))
-    lists = [family.draw(t, each, rng) for t in at]
-    values = np.concatenate([metric(x, target) if metric.ordered else metric.from_counts(x, target) for x in lists])
-    leaning = np.concatenate([family.lean(x) for x in lists])
+    lists = family.draw(at, each, seed)
+    times: np.ndarray | float = 1.0
+    if isinstance(family, _CountFamily):
+        lists, times = _different(lists, family.k)
+    values = metric(lists, target) if metric.ordered else metric.from_counts(lists, target)
+    leaning = family.lean(lists)
     grid = np.linspace(0.0, at[-1], GRID)
-    weights = _weights(family, leaning, at, grid)
+    weights = _weights(family, leaning, at, grid, times)
     sign = -1.0 if metric.bias_direction < 0 else 1.0
     more = np.maximum.accumulate(weights @ _exceeds(sign * values, sign * estimate))
     truth = family.truth(metric, grid, target) if isinstance(family, _CountFamily) else weights @ values
@@ -136,15 +150,33 @@ def _exceeds(values: np.ndarray, observed: float) -> np.ndarray:
     return np.where(near, 0.5, values > observed)
 
 
-def _weights(family: "_Family", leaning: np.ndarray, at: np.ndarray, grid: np.ndarray) -> np.ndarray:
+def _different(counts: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """The different rows of counts (draws, G), each of which sums to k, and how often each stands there."""
+    if counts.shape[1] * math.log2(k + 1) > 62:
+        return counts, np.ones(len(counts))
+    code = counts @ (k + 1) ** np.arange(counts.shape[1], dtype=np.int64)
+    _, first, times = np.unique(code, return_index=True, return_counts=True)
+    return counts[first], times.astype(np.float64)
+
+
+def _weights(
+    family: "_Family", leaning: np.ndarray, at: np.ndarray, grid: np.ndarray, times: np.ndarray | float = 1.0
+) -> np.ndarray:
     """Weight (grid, lists) with which each drawn list stands for lists of each t; rows sum to 1.
 
-    All lists count for every t, as draws of the mixture of the proposals (importance sampling, balance heuristic).
+    All lists count for every t, as draws of the mixture of the proposals (importance sampling, balance heuristic);
+    `times`: how often each list was drawn.
     """
-    drawn = np.logaddexp.reduce(at[:, None] * leaning - family.log_sums(at)[:, None], axis=0)
+    drawn = _log_sum(at[:, None] * leaning - family.log_sums(at)[:, None], axis=0)
     log_weight = grid[:, None] * leaning - family.log_sums(grid)[:, None] - drawn
-    weight = np.exp(log_weight - log_weight.max(axis=1, keepdims=True))
+    weight = np.exp(log_weight - log_weight.max(axis=1, keepdims=True)) * times
     return weight / weight.sum(axis=1, keepdims=True)
+
+
+def _log_sum(logs: np.ndarray, axis: int) -> np.ndarray:
+    """ln of the sum of exp."""
+    most = logs.max(axis=axis, keepdims=True)
+    return np.log(np.exp(logs - most).sum(axis=axis)) + np.squeeze(most, axis=axis)
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,32 +199,35 @@ class _Family:
         mean = (p * self.u).sum(axis=1, keepdims=True)
         return 1.0 / math.sqrt(max(self.repeats * float((p * (self.u - mean) ** 2).sum()), 1e-12))
 
-    def chances(self, t: float) -> np.ndarray:
-        """(ranks, G), each row summing to 1."""
-        log_p = np.log(self.q) + t * self.u
-        p = np.exp(log_p - log_p.max(axis=1, keepdims=True))
-        return p / p.sum(axis=1, keepdims=True)
+    def chances(self, t: np.ndarray | float) -> np.ndarray:
+        """(..., ranks, G) of every t (...), each row summing to 1."""
+        log_p = np.log(self.q) + np.asarray(t)[..., None, None] * self.u
+        p = np.exp(log_p - log_p.max(axis=-1, keepdims=True))
+        return p / p.sum(axis=-1, keepdims=True)
 
     def log_sums(self, t: np.ndarray) -> np.ndarray:
         """Sum over the rows of a list of ln sum_g q_g exp(t u_g), one for each t."""
         inner = np.log(self.q) + t[:, None, None] * self.u
-        return self.repeats * np.logaddexp.reduce(inner, axis=-1).sum(axis=-1)
+        return self.repeats * _log_sum(inner, axis=-1).sum(axis=-1)
 
 
 class _CountFamily(_Family):
     """Lists as counts of each group (draws, G)."""
 
-    def draw(self, t: float, draws: int, rng: np.random.Generator) -> np.ndarray:
+    def draw(self, t: np.ndarray, each: int, seed: int) -> np.ndarray:
+        """`each` lists of every t, one after the other."""
         # the generator branches where two groups are equally likely: the last bit must not decide, on no machine
-        chances = np.round(self.chances(t)[0], 12)
-        return rng.multinomial(self.k, chances / chances.sum(), size=draws)
+        chances = np.round(self.chances(t)[:, 0], 12)
+        chances /= chances.sum(axis=1, keepdims=True)
+        rng = np.random.default_rng(seed)
+        return np.concatenate([rng.multinomial(self.k, one, size=each) for one in chances])
 
     def lean(self, counts: np.ndarray) -> np.ndarray:
         return counts @ self.u[0]
 
     def truth(self, metric: Metric, t: np.ndarray, target: np.ndarray) -> np.ndarray:
         """The metric of the shares of each t, within what a list of k rows can show."""
-        values = metric.from_counts(np.stack([self.k * self.chances(v)[0] for v in t]), target)
+        values = metric.from_counts(self.k * self.chances(t)[:, 0], target)
         reach = metric.from_counts(self.k * np.eye(len(self.q)), target)
         return np.maximum(values, reach.min()) if metric.bias_direction < 0 else np.minimum(values, reach.max())
 
@@ -205,19 +240,32 @@ class _CountFamily(_Family):
 class _OrderedFamily(_Family):
     """Lists as group numbers (draws, k)."""
 
-    def draw(self, t: float, draws: int, rng: np.random.Generator) -> np.ndarray:
-        upper = np.cumsum(self.chances(t), axis=1)
-        chance = rng.random((draws, self.k))
-        lists = np.zeros((draws, self.k), dtype=np.int8 if len(self.q) < 128 else np.int64)
+    def draw(self, t: np.ndarray, each: int, seed: int) -> np.ndarray:
+        """`each` lists of every t, one after the other."""
+        upper = np.cumsum(self.chances(t), axis=2)[:, None]
+        chance = _chances(len(t), each, self.k, seed)
+        lists = np.zeros(chance.shape, dtype=np.int8 if len(self.q) < 128 else np.int64)
         for g in range(len(self.q) - 1):
-            lists += chance > upper[:, g]
-        return lists
+            lists += chance > upper[..., g]
+        return lists.reshape(-1, self.k)
 
     def lean(self, lists: np.ndarray) -> np.ndarray:
-        return self.u[np.arange(self.k), lists].sum(axis=1)
+        """Sum of u over the rows of each list."""
+        total = np.full(len(lists), self.u[:, 0].sum())
+        for g in range(1, len(self.q)):
+            total += (lists == g).astype(np.float64) @ (self.u[:, g] - self.u[:, 0])
+        return total
 
     def pure(self, metric: Metric, target: np.ndarray) -> float:
         return float(metric(self.u.argmax(axis=1), target))
+
+
+@lru_cache(maxsize=8)
+def _chances(times: int, each: int, k: int, seed: int) -> np.ndarray:
+    """The random numbers of every family of a size (times, each, k)."""
+    made = np.random.default_rng(seed).random((times, each, k))
+    made.setflags(write=False)
+    return made
 
 
 def _count_family(ranked: np.ndarray, q: np.ndarray) -> _CountFamily:

@@ -11,7 +11,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from core.statistics.biased_draw import biased_means, blind_p
+from core.statistics.biased_draw import biased_means, blind_p, blind_points
 from core.statistics.estimates import MINIMUM_N, Estimate, too_few
 from core.statistics.multiplicity import holm
 from core.statistics.omnibus import omnibus_p
@@ -279,11 +279,9 @@ def _distance(group: GroupLean, target: float) -> GroupDistance:
 
 def blind_shares(searched: Sequence[int], k: int) -> list[tuple[float, float, float]]:
     """What a blind draw of k rows shows of each group: mean, 2.5 % and 97.5 % points of its share, exact."""
-    from scipy.stats import hypergeom
-
     total = sum(searched)
-    ends = [hypergeom.ppf((0.025, 0.975), total, n, k) / k for n in searched]
-    return [(n / total, float(lo), float(hi)) for n, (lo, hi) in zip(searched, ends, strict=True)]
+    ends = [blind_points(n, total, k) for n in searched]
+    return [(n / total, lo / k, hi / k) for n, (lo, hi) in zip(searched, ends, strict=True)]
 
 
 def share_bounds(retrieved: Sequence[int], unknown: int) -> list[tuple[float, float]]:

@@ -148,11 +148,17 @@ def null_of_mean(
     places = places.reshape(np.shape(tops))
     rng = np.random.default_rng(seed)
     sizes = np.bincount(groups + 1, minlength=len(target) + 1)
-    values = np.empty(draws)
+    kinds, labels = np.arange(-1, len(target)), np.empty((draws, len(rows)), dtype=np.int32)
     for draw in range(draws):
         # the labels of the retrieved rows are a draw without replacement from all of them
         counts = rng.multivariate_hypergeometric(sizes, len(rows), method="marginals")
-        labels = rng.permutation(np.repeat(np.arange(-1, len(target)), counts))
-        values[draw] = metric(labels[places], target).mean()
+        labels[draw] = rng.permutation(np.repeat(kinds, counts))
+    if metric.ordered:
+        values = np.array([metric(own[places], target).mean() for own in labels])
+    else:
+        holds = np.zeros((len(places), len(rows)), dtype=np.float32)
+        np.add.at(holds, (np.arange(len(places))[:, None], places), 1.0)
+        counted = np.stack([(labels == g).astype(np.float32) @ holds.T for g in range(len(target))], axis=-1)
+        values = metric.from_counts(counted, target).mean(axis=1)
     lo, hi = np.nanquantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return Band(float(lo), float(hi), float(np.nanmean(values)), draws, seed), values

@@ -2,7 +2,7 @@
 
 Prompts that retrieve the same people share their luck. So a draw permutes the labels of the searched rows once and
 counts every prompt with them; never prompt by prompt. A row matters by the sum of its places over the prompts alone, so
-that a draw is a few multivariate hypergeometric counts, one for each different sum.
+that a draw is one sum of these weights for each label.
 
 p is about these prompts. The interval is about prompts and people like these (`over_prompts`): it may hold 0 where p
 is small, because a mean of few prompts says little about other prompts.
@@ -21,6 +21,9 @@ from core.statistics.lean import ALPHA, lean_of
 from core.statistics.lists import mean_estimate
 from core.statistics.multiplicity import holm
 from core.statistics.omnibus import EQUAL, FAMILY_P, OMNIBUS_DRAWS
+
+MOST_SHIFTED = 1 << 21
+"""Labels whose shuffles are taken with all their turns; of more, one shuffle alone would cost more than the draws."""
 
 
 @dataclass(frozen=True)
@@ -219,7 +222,16 @@ def _widened(value: Estimate, factor: float) -> Estimate:
 
 
 def permuted_means(weights: np.ndarray, sizes: np.ndarray, n_groups: int, draws: int, seed: int) -> np.ndarray:
-    """Sum of the weights of the rows that get each label, over draws of labels without replacement (draws, G).
+    """Sum of the weights of the rows that get each label, over draws of labels without replacement (B, G), B >= draws.
+
+    Up to MOST_SHIFTED labels, N of them: default_rng(seed).permutation(N) gives the rows N places round a circle, in
+    their order, the rest being rows of no weight. Then .permuted shuffles the labels (in the order of the groups),
+    ceil(draws / N) times as rows of one matrix, and every shuffle is taken with all its N turns round the circle,
+    B = N ceil(draws / N). Each turn of a shuffle is as likely as any other order, and two turns hardly know of each
+    other, for the rows lie scattered: they stand for so many shuffles, and a product of spectra counts all at once.
+
+    More labels: `draws` draws, class by class, where a class is the rows of one weight (rounded to 12 digits, rising,
+    0 left out): counts of each group from what is left, by hypergeometric draws group by group.
 
     Parameters
     ----------
@@ -227,9 +239,27 @@ def permuted_means(weights: np.ndarray, sizes: np.ndarray, n_groups: int, draws:
     sizes : labels of each group that there are to give (G,), at least as many as rows.
     """
     rng = np.random.default_rng(seed)
+    n = int(np.sum(sizes))
+    if n > MOST_SHIFTED:
+        return _by_classes(weights, sizes, draws, rng)
+    placed = np.zeros(n)
+    placed[rng.permutation(n)[: len(weights)]] = weights
+    times = -(-draws // n)
+    labels = np.repeat(np.arange(n_groups, dtype=np.int8 if n_groups < 128 else np.int64), sizes)
+    shuffled = rng.permuted(np.tile(labels, (times, 1)), axis=1)
+    spectrum = np.conj(np.fft.rfft(placed))
+    total = np.empty((n_groups, times, n))
+    for g in range(n_groups - 1):
+        total[g] = np.fft.irfft(np.fft.rfft(shuffled == g) * spectrum, n)
+    total[-1] = np.sum(weights) - total[:-1].sum(axis=0)
+    return total.reshape(n_groups, -1).T
+
+
+def _by_classes(weights: np.ndarray, sizes: np.ndarray, draws: int, rng: np.random.Generator) -> np.ndarray:
+    """`permuted_means` of very many labels."""
     values, classes = np.unique(np.round(weights, 12), return_counts=True)
-    left = np.broadcast_to(np.asarray(sizes, dtype=np.int64), (draws, n_groups)).copy()
-    total = np.zeros((draws, n_groups))
+    left = np.broadcast_to(np.asarray(sizes, dtype=np.int64), (draws, len(sizes))).copy()
+    total = np.zeros(left.shape)
     for value, size in zip(values, classes, strict=True):
         if value == 0.0:
             continue
@@ -265,17 +295,22 @@ def _smallest(draws: int, n_groups: int) -> float:
 def _tested(observed: np.ndarray, null: np.ndarray) -> tuple[float, tuple[float, ...], tuple[float, ...]]:
     """p of all groups by the largest departure, two-sided p of each, and the departures, from permuted means."""
     draws, n_groups = null.shape
-    centre, spread = null.mean(axis=0), null.std(axis=0)
-    scale = np.where(spread > 0, spread, 1.0)
-    departure = np.where(spread > 0, (observed - centre) / scale, 0.0)
-    above = (null >= observed - EQUAL).sum(axis=0)
-    below = (null <= observed + EQUAL).sum(axis=0)
-    p_of_group = tuple(np.minimum(1.0, 2 * (1 + np.minimum(above, below)) / (1 + draws)).tolist())
+    p_of_group, departure, largest = [], np.zeros(n_groups), np.zeros(draws)
+    for g in range(n_groups):
+        own = null[:, g]
+        above, below = (np.count_nonzero(own >= observed[g] - EQUAL), np.count_nonzero(own <= observed[g] + EQUAL))
+        p_of_group.append(min(1.0, 2 * (1 + min(above, below)) / (1 + draws)))
+        centre = own.mean()
+        away = own - centre
+        spread = math.sqrt(float(away @ away) / draws)
+        departure[g] = (observed[g] - centre) / spread if spread > 0 else 0.0
+        if n_groups > 2:
+            np.abs(away, out=away)
+            np.maximum(largest, away / spread if spread > 0 else away, out=largest)
     if n_groups == 2:
-        return p_of_group[0], p_of_group, tuple(departure.tolist())
-    largest = np.abs((null - centre) / scale).max(axis=1)
-    p = float((1 + (largest >= np.abs(departure).max() - EQUAL).sum()) / (1 + draws))
-    return p, p_of_group, tuple(departure.tolist())
+        return p_of_group[0], tuple(p_of_group), tuple(departure.tolist())
+    p = (1 + np.count_nonzero(largest >= np.abs(departure).max() - EQUAL)) / (1 + draws)
+    return float(p), tuple(p_of_group), tuple(departure.tolist())
 
 
 def _weights(

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -49,12 +50,20 @@ def paired_draws(
     """
     before, after = np.asarray(before), np.asarray(after)
     union, place = np.unique(np.concatenate([before, after]), return_inverse=True)
-    weights = np.random.default_rng(seed).poisson(1.0, size=(draws, len(union)))
+    weights = _row_weights(draws, len(union), seed)
     first, second = (
         weighted_lists(groups[rows], weights[:, columns], k)
         for rows, columns in ((before, place[: len(before)]), (after, place[len(before) :]))
     )
     return PairedDraws(first, second, len(np.setxor1d(before[:k], after[:k])), seed)
+
+
+@lru_cache(maxsize=128)
+def _row_weights(draws: int, rows: int, seed: int) -> np.ndarray:
+    """Weights of so many rows (draws, rows), uint8: the same for every pair of lists that holds as many rows."""
+    weights = np.random.default_rng(seed).poisson(1.0, size=(draws, rows)).astype(np.uint8)
+    weights.setflags(write=False)
+    return weights
 
 
 def resampled_counts(weights: np.ndarray, groups: np.ndarray, k: int, n_groups: int) -> np.ndarray:

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import t as student
+import scipy
 
 from core.statistics.estimates import LEVEL, Estimate
 
@@ -44,8 +44,8 @@ def welch(x: np.ndarray, y: np.ndarray) -> TwoMeans:
     if error == 0:
         return TwoMeans(Estimate(difference, difference, difference, n))
     df = float(parts.sum() ** 2 / (parts**2 / (np.array([len(x), len(y)]) - 1)).sum())
-    half = float(student.ppf(0.5 + LEVEL / 2, df)) * error
+    half = float(scipy.stats.t.ppf(0.5 + LEVEL / 2, df)) * error
     t = difference / error
     return TwoMeans(
-        Estimate(difference, difference - half, difference + half, n), t, df, float(2 * student.sf(abs(t), df))
+        Estimate(difference, difference - half, difference + half, n), t, df, float(2 * scipy.stats.t.sf(abs(t), df))
     )

@@ -13,7 +13,7 @@ from core.ranking import RankRequest
 from core.ranking.arms import Edits, arm_items, intervene
 from core.ranking.items import Items
 from core.ranking.queries import embed_texts
-from core.ranking.rows import Part, part_of
+from core.ranking.rows import Part, checked, part_of
 from core.scene import Scene
 from core.studies.base import StudyRequest
 
@@ -35,6 +35,13 @@ def ask(request: StudyRequest, attribute: str, edits: Edits | None = None, metho
         seed=request.seed,
         null_draws=request.draws,
     )
+
+
+def check(request: StudyRequest) -> None:
+    """InputError for what can be known not to fit before a model is loaded; see `core.ranking.checked`."""
+    names = request.attributes if isinstance(request.target, str) else request.attributes[:1]
+    for attribute in names:
+        checked(request.scene, ask(request, attribute, request.edits), ranked=bool(request.prompts))
 
 
 def rule_edit(request: StudyRequest, attribute: str, manner: Edit | None = None) -> tuple[Edit, tuple[str, ...]]:

@@ -51,6 +51,8 @@ class StudyRequest:
     """Consistency threshold where a study chooses neurons by the rule."""
     seed: int = 0
     draws: int = DRAWS
+    root: Path | None = None
+    """Folder of other pictures, one folder a class."""
 
     def __post_init__(self) -> None:
         one_of(self.half, HALVES, "half")
@@ -79,6 +81,12 @@ class StudyRequest:
         if not self.prompts:
             raise InputError("this study asks queries; give --prompts FILE with a list of them, or --query TEXT")
         return self.prompts
+
+    def require_root(self) -> Path:
+        """The folder of classes; InputError where none was given."""
+        if self.root is None:
+            raise InputError("this study reads pictures in a folder a class; on the command line give --root DIR")
+        return self.root
 
     def require_sae(self) -> "SAEFile | FrozenFile":
         """The SAE of the gallery's side; InputError where there is none."""

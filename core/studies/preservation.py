@@ -42,7 +42,7 @@ class Preservation(Study):
         plain = ask(request, attribute)
         neutral = unit(answered(request.scene, replace(plain, method="identity"), prompts)[2])
         rows = []
-        for done, (arm, edits, method) in enumerate(_arms(request)):
+        for done, (arm, edits, method) in enumerate(method_arms(request)):
             if progress:
                 progress(done, 2, arm)
             asked = ask(request, attribute, edits, method)
@@ -66,7 +66,7 @@ class Preservation(Study):
         return StudyResult(frame, picture, {"study": "preservation", **plain.to_json(), "prompts": prompts})
 
 
-def _arms(request: StudyRequest) -> Iterator[tuple[str, Edits, str]]:
+def method_arms(request: StudyRequest) -> Iterator[tuple[str, Edits, str]]:
     """The untouched model, and the method or edit that was given."""
     if not request.edits and request.method == "neuron-edit":
         raise InputError("this study is about a method; give --method NAME, or --sae with --off")

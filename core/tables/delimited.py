@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from core.config import InputError
-from core.tables.columns import WORDS
 from core.tables.grid import Grid
 from core.tables.left_out import LeftOut
+from core.tables.names import WORDS
 
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 MOST_CELL = 10_000_000
@@ -37,7 +37,7 @@ def decoded(data: bytes, name: str) -> str:
     try:
         text = data.decode(coding)
     except UnicodeDecodeError:
-        raise InputError(f"{name} is not UTF-8 text; save it as CSV in UTF-8") from None
+        raise InputError(f"{name} is not UTF-8 text; save it in UTF-8") from None
     if "\0" in text:
         raise InputError(f"{name} is no text: it holds zero bytes; expected a table with one row a line")
     return text

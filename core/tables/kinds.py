@@ -9,7 +9,8 @@ import pandas as pd
 
 from core.config import InputError
 from core.tables.cleaning import joined
-from core.tables.columns import RESERVED, attribute_columns
+from core.tables.columns import attribute_columns
+from core.tables.names import RESERVED
 
 FEW = 20
 """Different values that any column may have and be groups."""

@@ -17,10 +17,10 @@ import pandas as pd
 from core.config import InputError
 from core.tables.cleaning import clean_labels, clean_text, mark_note, one_way_of_truth, without_point_zero
 from core.tables.columnar import read_feather, read_json_lines, read_parquet
-from core.tables.columns import NAMES, WORDS
 from core.tables.delimited import decoded, read_delimited
 from core.tables.grid import Grid
 from core.tables.left_out import LeftOut
+from core.tables.names import NAMES, WORDS
 
 TEXT = {".csv": None, ".tsv": "\t", ".tab": "\t"}
 """Endings of text tables, and the separator that each implies; None: found in the header."""
@@ -67,7 +67,34 @@ def read_table(path: Path, need: Sequence[str] = ("file", "id"), suffix: str | N
         the file is missing, of another kind, broken or without rows; a needed column is missing; two columns have
         one name, or one has values and no name.
     """
-    path = Path(path)
+    return _table(_grid_in(Path(path), need, suffix), str(path), need)
+
+
+def as_written(source: Path | bytes, need: Sequence[str], name: str = "") -> pd.DataFrame:
+    """The cells of a table as they stand in it: text, NA where there is none; nothing is cleaned or read as missing.
+
+    Parameters
+    ----------
+    source : the file, or the bytes of a text table called `name`.
+    need : columns that all have to be there.
+
+    Raises
+    ------
+    InputError : as `read_table`; a needed column is missing.
+    """
+    if isinstance(source, bytes):
+        grid = _grid(source, name, ".csv", need)
+    else:
+        name, grid = str(source), _grid_in(source, need)
+    missing = [column for column in need if column not in grid.names]
+    if missing:
+        raise InputError(f"{name} lacks the columns {', '.join(missing)}; it has {', '.join(grid.names) or 'none'}")
+    cells = {column: pd.Series(list(own), dtype="str") for column, own in zip(grid.names, grid.columns, strict=True)}
+    return pd.DataFrame(cells)
+
+
+def _grid_in(path: Path, need: Sequence[str], suffix: str | None = None) -> Grid:
+    """The cells of a file; InputError where it is not there or of another kind."""
     kind = suffix or path.suffix.lower()
     if kind not in READABLE:
         said = ELSEWHERE.get(kind, f"no table that can be read; expected one of {', '.join(READABLE)}")
@@ -76,8 +103,8 @@ def read_table(path: Path, need: Sequence[str] = ("file", "id"), suffix: str | N
         if kind in TYPED and TYPED[kind] is not read_json_lines:
             with open(path, "rb"):
                 pass
-            return table_of(path, str(path), kind, need)
-        return table_of(path.read_bytes(), str(path), kind, need)
+            return _grid(path, str(path), kind, need)
+        return _grid(path.read_bytes(), str(path), kind, need)
     except FileNotFoundError:
         raise InputError(f"{path} does not exist; expected a table") from None
     except IsADirectoryError:
@@ -89,12 +116,15 @@ def read_table(path: Path, need: Sequence[str] = ("file", "id"), suffix: str | N
 
 def table_of(data: bytes | Path, name: str, suffix: str, need: Sequence[str] = ("file", "id")) -> Table:
     """The table in the bytes of a file called `name`, read as its ending `suffix` says; see `read_table`."""
+    return _table(_grid(data, name, suffix, need), name, need)
+
+
+def _grid(data: bytes | Path, name: str, suffix: str, need: Sequence[str]) -> Grid:
+    """The cells of a file with clean names of columns."""
     if suffix in TEXT:
         assert isinstance(data, bytes), "text tables are read whole"
-        grid = read_delimited(decoded(data, name), name, TEXT[suffix], need)
-    else:
-        grid = TYPED[suffix](data, name)
-    return _table(named(grid, name), name, need)
+        return named(read_delimited(decoded(data, name), name, TEXT[suffix], need), name)
+    return named(TYPED[suffix](data, name), name)
 
 
 def named(grid: Grid, name: str) -> Grid:

@@ -64,7 +64,7 @@ def load_state(path: Path, identity: str) -> tuple[dict[str, Tensor], int] | Non
         with safe_open(path, "pt") as file:
             words, state = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except SafetensorError as error:
-        raise InputError(f"{path} cannot be read ({error}); remove it and train from the start") from error
+        raise InputError(f"{path} is damaged or cut; remove it and train from the start") from error
     if words["identity"] != identity:
         raise InputError(
             f"{path.parent} holds an interrupted training with other settings or other embeddings; "
@@ -121,4 +121,4 @@ def _step(path: Path) -> int:
         with safe_open(path, "pt") as file:
             return int(file.metadata()["step"])
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{path} cannot be read ({error}); remove it and train from the start") from error
+        raise InputError(f"{path} is damaged or cut; remove it and train from the start") from error

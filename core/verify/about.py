@@ -42,7 +42,13 @@ class About:
             unchecked.append(
                 f"prompt embeddings: every number of a prompt was computed with those of the report, as {prompts.why}"
             )
-        return cls(tuple(named), rests=prompts.to_json(), **_stated(document, unchecked))
+        rests = prompts.to_json()
+        if (engine := document.get("engine")) is not None:
+            name = engine["engine"]["name"]
+            named.append(("lists of the engine", name, engine["digest"]))
+            unchecked.append(f"what {name} answered, and its recall: every number was computed with the report's lists")
+            rests = {"lists": "of the report", "engine": name}
+        return cls(tuple(named), rests=rests, **_stated(document, unchecked))
 
     @classmethod
     def of_answers(cls, document: Mapping[str, Any], asked: Asked) -> "About":

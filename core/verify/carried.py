@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from core.audit.arms import Ranked, costed_prompt, request_for
-from core.audit.sources import Sources
+from core.audit.arms import Ranked, costed_prompt
+from core.audit.sources import Sources, request_for
 from core.audit.spec import AuditSpec
 from core.config import Progress
 from core.ranking.arms import EDITED, ORIGINAL, Arm, Edits, arm_items, both_arms

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 import scipy.sparse as sparse
 
-from core.audit.arms import Ranked, arms_of, request_for
-from core.audit.sources import Sources
+from core.audit.arms import Ranked, arms_of
+from core.audit.sources import Sources, request_for
 from core.audit.spec import AuditSpec
 from core.config import Attach, Edit, NothingLeft
 from core.retrieval import Index

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +10,7 @@ import numpy as np
 from jinja2 import TemplateError
 
 from core.audit.arms import Ranked, edits_of
+from core.audit.engine import engine_notes
 from core.audit.recorded_texts import RecordedTexts
 from core.audit.run import AuditResult
 from core.audit.sources import Sources, sources_of
@@ -37,6 +38,7 @@ from core.verify.closed import (
     unlike_the_document,
 )
 from core.verify.digests import Places, compare_digests, find_places, read_manifest
+from core.verify.engine import wrong_lists
 from core.verify.own.findings import findings_list
 from core.verify.own.numbers import attribute_document
 from core.verify.own.searched import searched_rows
@@ -225,13 +227,18 @@ def recompute(
     rankings = Rankings(spec, sources)
     for (attribute, prompt), one in recorded.items():
         own = edits[attribute][spec.all_prompts.index(prompt)]
-        rankings.add(attribute, prompt, own, one, prompt in spec.prompts)
-    lines += rankings.check(progress)
+        if document.get("engine") is None:
+            rankings.add(attribute, prompt, own, one, prompt in spec.prompts)
+    engine = document.get("engine")
+    # an engine's lists are the evidence: nobody can rank them again
+    lines += rankings.check(progress) if engine is None else wrong_lists(spec, sources.gallery, engine, recorded)
     numbers = [_numbers(spec, sources, a, edits[a], recorded, progress) for a in spec.attributes]
     carried: tuple[str, ...] = ()
     for about in numbers:
         carried = carried_metrics(spec, sources, about["attribute"], about["prompts"], recorded)
-    found = AuditResult(spec, sources, edits, recorded, numbers, findings_list(numbers), tuple(notes))
+    found = AuditResult(spec, sources, edits, recorded, numbers, findings_list(numbers), tuple(notes), engine=engine)
+    if engine is not None:
+        found = replace(found, notes=(*notes, *engine_notes(spec.k, engine)))
     options = document["options"]
     whole, kept = report_document(found, ReportOptions(options["auditor"], options["thumbnails"], options["removed"]))
     whole = through_json(whole)

@@ -29,7 +29,9 @@ class ParityResult:
     def worst(self, name: str) -> Estimate:
         """The largest difference among the classes, the first of equals; two classes share their parity difference."""
         place = NAMES.index(name)
-        return max((pair[place] for pair in self.by_class.values()), key=lambda estimate: estimate.estimate or 0.0)
+        gaps = [pair[place] for pair in self.by_class.values()]
+        known = [(gap.estimate, -at) for at, gap in enumerate(gaps) if gap.estimate is not None]
+        return gaps[-max(known)[1]] if known else gaps[0]
 
     def to_json(self) -> dict[str, Any]:
         classes = {

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from core.backbones.heads import Parts, ablated, decompose, head_gaps
+from core.backbones.heads import Parts, ablated, decompose, head_gaps, opened
+from core.backbones.towers import image_tower
 from core.config import InputError
+from core.units import unit
 from tests.backbones.test_towers import IMAGE_TOWERS
 from tests.backbones.tiny_clip import config, model
 
@@ -16,7 +18,8 @@ PIXELS = torch.randn(5, 3, 32, 32, dtype=torch.float64, generator=torch.Generato
 
 
 def parts_of(clip: torch.nn.Module, dtype: torch.dtype = torch.float64) -> Parts:
-    return decompose(clip.to(dtype), PIXELS.to(dtype), 24)
+    clip = clip.to(dtype)
+    return decompose(clip, image_tower(clip, 24), PIXELS.to(dtype))
 
 
 @pytest.mark.parametrize(("dtype", "atol"), [(torch.float64, 1e-12), (torch.float32, 1e-5)])
@@ -66,6 +69,20 @@ def test_ablated_heads_say_the_same_of_everybody() -> None:
         ablated(pooled, found, [(0, 3)], means)
 
 
+def test_another_run_of_the_readout_without_the_heads_is_nearly_the_same() -> None:
+    """The row's scale is held; with a scale of its own the row without a head points almost where it did."""
+    clip = model(config()).double()
+    tower, found = image_tower(clip, 24), parts_of(clip)
+    chosen = [(1, 1), (2, 0)]
+    fixed = ablated(clip.encode_image(PIXELS).numpy(), found, chosen, np.zeros((3, 3, 24)))
+    direct, layers = opened(clip, PIXELS)
+    residual = direct + sum(one.heads.sum(dim=1) + one.bias + one.mlp for one in layers)
+    left = residual - sum(layers[layer].heads[:, head] for layer, head in chosen)
+    again = tower.readout()(left.detach().numpy())
+    cosines = np.sum(unit(fixed) * unit(again), axis=1)
+    assert cosines.min() > 0.98 and np.abs(fixed - again).max() > 1e-6
+
+
 def test_gaps_of_all_parts_add_up() -> None:
     clip, query = model(config()).double(), np.random.default_rng(0).normal(size=24)
     found, pooled = parts_of(clip), clip.encode_image(PIXELS).numpy()
@@ -86,4 +103,5 @@ def test_gaps_of_all_parts_add_up() -> None:
 )
 def test_other_towers_are_refused_in_words(vision: dict[str, Any], reason: str) -> None:
     with pytest.raises(InputError, match=reason):
-        decompose(model(config(vision)), PIXELS.float(), 24)
+        clip = model(config(vision))
+        decompose(clip, image_tower(clip, 24), PIXELS.float())

@@ -119,6 +119,20 @@ def test_the_residual_reads_out_to_the_embedding(loaded: tuple[str, Backbone, Pa
 
 
 @installed
+def test_the_image_towers_parts_add_up(loaded: tuple[str, Backbone, Path]) -> None:
+    kind, backbone, _ = loaded
+    pictures = tiny_clip.pictures(4)
+    if kind != "clip":
+        assert "pools by attention" in str(backbone.why_no_parts())
+        with pytest.raises(InputError, match="pools by attention"):
+            backbone.image_parts(pictures)
+        return
+    found, pooled = backbone.image_parts(pictures), backbone.encode_images(pictures)["pooled"]
+    assert backbone.why_no_parts() is None and found.heads.shape == (4, 2, 4, 24)
+    np.testing.assert_allclose(found.total, pooled, rtol=0, atol=1e-5 * np.abs(pooled).max())
+
+
+@installed
 def test_pictures_are_cut_and_squeezed_as_the_library_does(tmp_path: Path) -> None:
     """To the whole number of grey that rounding of resizing allows."""
     import transformers as hf

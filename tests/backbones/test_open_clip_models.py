@@ -263,6 +263,28 @@ def test_the_weights_decide_the_activation(
     np.testing.assert_allclose(loaded.encode_images(tiny_clip.pictures(3))["pooled"], expected, atol=1e-5)
 
 
+@pytest.mark.usefixtures("no_downloads")
+@pytest.mark.parametrize(
+    ("name", "quick", "said"),
+    [
+        ("ViT-B-32", False, "runs it as GELU; if these weights were trained from OpenAI's, with QuickGELU, choose"),
+        ("ViT-B-32-quickgelu", True, "runs it as QuickGELU; if these weights were trained with GELU, choose ViT-B-32,"),
+        ("ViT-S-32-alt", False, 'load a folder whose open_clip_config.json says "quick_gelu": true'),
+    ],
+)
+def test_of_a_weights_file_the_activation_that_is_assumed_is_said(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, quick: bool, said: str
+) -> None:
+    """A file of weights alone holds no word of the activation, whatever its own name is."""
+    settings = tiny_clip.config(text={"vocab_size": 49408}, quick_gelu=quick)
+    monkeypatch.setitem(open_clip.factory._MODEL_CONFIGS, name, settings)
+    torch.save(tiny_clip.model(settings | {"quick_gelu": True}).state_dict(), tmp_path / "epoch_3.pt")
+    loaded = load_backbone(name, str(tmp_path / "epoch_3.pt"))
+    (note,) = loaded.notes
+    assert note.startswith("a weights file does not say its activation") and said in note and "\n" not in note
+    assert loaded.fingerprint("image", "pooled").quick_gelu is quick, "and that one is used, and recorded"
+
+
 def test_openai_weights_without_quick_gelu_are_noted(tmp_path: Path, backbone: Backbone) -> None:
     assert backbone.notes == []
     (note,) = load_backbone(tiny_clip.saved(tmp_path / "openai")).notes

@@ -241,7 +241,7 @@ def test_a_result_reads_back(gallery: Gallery, tmp_path: Path) -> None:
     assert text_of(BenchmarkResult.load(tmp_path / "out")) == text_of(result)
     assert pd.read_csv(tmp_path / "out" / "benchmark.csv")["refused"].notna().tolist() == [False] * 4 + [True]
     (tmp_path / "out" / "benchmark.json").write_text('{"schema": 9}')
-    with pytest.raises(InputError, match="holds no benchmark of schema 1"):
+    with pytest.raises(InputError, match="holds no benchmark of schema 2"):
         BenchmarkResult.load(tmp_path / "out")
 
 
@@ -288,8 +288,11 @@ def test_published_numbers_stand_beside_where_data_and_model_are_the_same(galler
     assert beside_table([pair])["published_hi"].tolist() == [pytest.approx(0.63)]
     published = read_published(table)
     assert published.loc[published["method"] == "prism", "mean"].tolist() == [pytest.approx(0.3)]
+    table.write_text(table.read_text().replace("0.2,0.1", "0.2 (SD),0.1"))
+    with pytest.raises(InputError, match=r"row \d has mean '0.2 \(SD\)'; expected a number"):
+        read_published(table)
     table.write_text("dataset,setting\n")
-    with pytest.raises(InputError, match="has no column 'backbone'"):
+    with pytest.raises(InputError, match="lacks the columns backbone, method"):
         read_published(table)
 
 
@@ -302,7 +305,10 @@ def test_the_published_table_reads() -> None:
 # ----------------------------------------------------------------------------------------------- the shipped table
 
 
-AGAIN = ("identity", "mean-difference", "orth-proj", "roboshot", "prism", "bendvlm")
+AGAIN = (
+    *("identity", "mean-difference", "orth-proj", "roboshot", "prism", "bendvlm"),
+    *("closed-form", "difference-projection", "leace", "leace-text", "wring", "neuron-edit-rule"),
+)
 """Arms that are measured again: the cheap ones, and those that rounding used to decide."""
 SAME = 2e-3
 """What another processor may change: four of 2,016 rows on the other side of a boundary, or one pair of ties at k in
@@ -319,7 +325,7 @@ def test_the_shipped_table_is_what_the_shipped_world_gives() -> None:
     shipped = BenchmarkResult.load(ASSETS / "benchmarks" / "default.json")
     world = usual_world(Scene(open_gallery("default"), model=load_backbone("default")), "default", half="evaluation")
     assert shipped.settings["default"] == json.loads(json.dumps(world.to_json()))
-    assert {cell.arm for cell in shipped.cells} <= set(arm_names())
+    assert {cell.arm for cell in shipped.cells} == set(arm_names()), "every method is in the shipped table"
     kept = {cell.arm: cell for cell in shipped.cells}
     for cell in run_benchmark("default", [world], AGAIN).cells:
         assert cell.refused == kept[cell.arm].refused and cell.values.keys() == kept[cell.arm].values.keys()
@@ -329,6 +335,9 @@ def test_the_shipped_table_is_what_the_shipped_world_gives() -> None:
                 same = pytest.approx(getattr(known, end), abs=SAME)
                 assert getattr(estimate, end) == same, (cell.arm, key, end)
             assert (estimate.n, estimate.reason) == (known.n, known.reason)
+    assert sum("is bounded by half of what deleting" in note for note in kept["closed-form"].notes) == 2
+    assert any("means over 3 seeds, whose skew is" in note for note in kept["zsdebias"].notes)
+    assert any("silences heads" in note for note in kept["head-ablation"].notes)
 
 
 def test_class_prompts_belong_to_the_world(gallery: Gallery) -> None:

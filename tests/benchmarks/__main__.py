@@ -22,9 +22,10 @@ def main() -> int:
     parser.add_argument("--module", default=None, help="one module of the room, for mutants")
     parser.add_argument("--number", type=int, default=None, help="how many are drawn, for mutants; all without it")
     parser.add_argument("--seed", type=int, default=None, help="seed of what is drawn, for mutants")
+    parser.add_argument("--without", default=None, help="folder of the room that is left out, for mutants")
     parser.add_argument("--again", default=None, help="output of an earlier run of mutants, for what survived there")
     chosen = parser.parse_args()
-    names = ("runs", "n", "room", "module", "number", "seed", "again")
+    names = ("runs", "n", "room", "module", "number", "seed", "without", "again")
     options = {name: value for name in names if (value := getattr(chosen, name)) is not None}
     found = importlib.import_module(f"tests.benchmarks.{chosen.name}").run(**options)
     if "skipped" in found and not chosen.json:

@@ -9,13 +9,17 @@ import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import CodeType
 from typing import Any
 
 import pytest
 from hypothesis import Phase, settings
 
 ROOT = Path(__file__).resolve().parents[2]
-TESTS = {"verify": ("verify", "report/test_verify.py")}
+TESTS = {
+    "verify": ("verify", "report/test_verify.py", "lvlm/test_numbers.py", "lvlm/test_lvlm_verbs.py"),
+    "ranking": ("ranking", "gallery/test_gallery_ivf.py"),
+}
 """Tests of a room other than those of the folder of its name."""
 WORKERS = len(os.sched_getaffinity(0))
 
@@ -28,6 +32,10 @@ class Reached:
     """Of the processor: what else the machine does makes no test slow."""
     lines: dict[str, dict[str, list[int]]] = field(default_factory=dict)
     """Test -> module -> lines."""
+    shared: dict[str, dict[str, list[int]]] = field(default_factory=dict)
+    """File of tests -> module -> lines that those of its fixtures reach which several tests share."""
+    sharing: dict[str, float] = field(default_factory=dict)
+    """File of tests -> seconds that these fixtures take; not part of the tests' seconds."""
     libraries: list[str] = field(default_factory=list)
 
 
@@ -55,6 +63,8 @@ class Notes:
         self.found = Reached()
         self.hit: dict[str, set[int]] = {}
         self.of_fixture: dict[str, dict[str, set[int]]] = {}
+        self.known: dict[CodeType, set[int]] = {}
+        self.making, self.file = 0.0, ""
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Any:
@@ -64,7 +74,7 @@ class Notes:
                 for value in list(vars(module).values()):
                     if hasattr(value, "cache_clear"):
                         value.cache_clear()
-        self.hit = {}
+        self.hit, self.making, self.file = {}, 0.0, item.nodeid.partition("::")[0]
         begun = time.process_time()
         threading.settrace(self._enter)
         sys.settrace(self._enter)
@@ -74,33 +84,46 @@ class Notes:
             sys.settrace(None)
             for name in item.fixturenames:
                 self._add(self.of_fixture.get(name, {}))
-            self.found.seconds[item.nodeid] = time.process_time() - begun
+            self.found.seconds[item.nodeid] = time.process_time() - begun - self.making
+            self.found.sharing[self.file] = self.found.sharing.get(self.file, 0.0) + self.making
             self.found.lines[item.nodeid] = {name: sorted(lines) for name, lines in self.hit.items()}
 
     @pytest.hookimpl(wrapper=True)
     def pytest_fixture_setup(self, fixturedef: Any, request: Any) -> Any:
         # what a fixture of several tests reaches counts for all of them
         before, self.hit = self.hit, {}
+        begun, inside = time.process_time(), self.making
         try:
             return (yield)
         finally:
-            own = self.of_fixture.setdefault(fixturedef.argname, {})
-            for name, lines in self.hit.items():
-                own.setdefault(name, set()).update(lines)
-            self.hit = before
-            self._add(own)
+            if fixturedef.scope != "function":
+                own = self.of_fixture.setdefault(fixturedef.argname, {})
+                shared = self.found.shared.setdefault(self.file, {})
+                for name, lines in self.hit.items():
+                    own.setdefault(name, set()).update(lines)
+                    shared[name] = sorted({*shared.get(name, ()), *lines})
+                self.making = inside + time.process_time() - begun
+            reached, self.hit = self.hit, before
+            self._add(reached)
 
     def _add(self, hit: dict[str, set[int]]) -> None:
         for name, lines in hit.items():
             self.hit.setdefault(name, set()).update(lines)
 
     def _enter(self, frame: Any, event: str, argument: Any) -> Any:
-        name = self.modules.get(frame.f_code.co_filename)
+        code = frame.f_code
+        name = self.modules.get(code.co_filename)
         if name is None:
+            return None
+        if code not in self.known:
+            self.known[code] = {line for _, _, line in code.co_lines() if line is not None}
+        hit = self.hit.setdefault(name, set())
+        hit.add(code.co_firstlineno)
+        if self.known[code] <= hit:
             return None
 
         def step(frame: Any, event: str, argument: Any) -> Any:
-            self.hit.setdefault(name, set()).add(frame.f_lineno)
+            hit.add(frame.f_lineno)
             return step
 
         return step
@@ -134,10 +157,11 @@ def tested(arguments: list[str], plugin: object) -> int:
 
 
 def without_fault(room: str) -> Reached:
-    """Lines and seconds of every test of a room; kept in the folder of temporary files until code or test changes."""
+    """Lines and seconds of every test of a room; kept in the folder of temporary files until the room or a test
+    changes."""
     files = [path for place in tests_of(room) for path in ([place] if place.is_file() else place.rglob("test_*.py"))]
-    shared = [*(ROOT / "core").rglob("*.py"), *(ROOT / "tests").rglob("*.py")]
-    shared = [path for path in shared if not path.name.startswith("test_") and "benchmarks" not in path.parts]
+    helpers = [path for path in (ROOT / "tests").rglob("*.py") if not path.name.startswith("test_")]
+    shared = [*sources(room), *(path for path in helpers if "benchmarks" not in path.parts)]
     kept = Path(tempfile.gettempdir()) / "unskew-mutants"
     kept.mkdir(exist_ok=True)
     noted: dict[Path, Path] = {}
@@ -156,6 +180,8 @@ def without_fault(room: str) -> Reached:
         one = json.loads(out.read_text())
         found.seconds |= one["seconds"]
         found.lines |= one["lines"]
+        found.shared |= one["shared"]
+        found.sharing |= one["sharing"]
         found.libraries = list({*found.libraries, *one["libraries"]})
     return found
 

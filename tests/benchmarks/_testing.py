@@ -14,6 +14,7 @@ import signal
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from importlib.abc import MetaPathFinder
@@ -21,24 +22,27 @@ from importlib.machinery import ModuleSpec, SourceFileLoader
 from importlib.util import spec_from_file_location
 from itertools import accumulate, zip_longest
 from pathlib import Path
-from types import CodeType, FunctionType
+from types import CodeType, FunctionType, SimpleNamespace
 from typing import Any
 
 import pytest
+from _pytest.runner import call_and_report
 
+from core.config import HOME_VARIABLE
 from tests.benchmarks._planting import Fault, with_fault
 from tests.benchmarks._reaching import WORKERS, Reached, file_of, tested, tests_of
 
 OUTSIDE = os.dup(2)
 """Standard error, where tests are silent."""
-PATIENCE = 15.0
+PATIENCE = 10.0
 """Seconds of the processor beyond thrice what a test takes without a fault: then the fault is found."""
+SURVIVED = (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
 NEEDS_IMPORT = 77
 """Exit code of a process in which a fault could not be planted, as it is in what a module does when imported."""
-BUDGET = 25.0
-"""Seconds of tests that a fault is given, quick ones first; what would be found later counts as not found."""
-QUICK = 0.3
-"""Seconds up to which a test is run before the slow ones, whatever its file."""
+BROKEN = 78
+"""Exit code of a process that failed by itself, not by a test."""
+BUDGET = 10.0
+"""Seconds of the processor that a fault is given, quick tests first; what would be found later counts as not found."""
 
 
 class Planter(MetaPathFinder):
@@ -78,35 +82,115 @@ class Chosen:
 
 
 class Collected:
-    """Plants every fault in a fork of the process that collected the tests, and runs those that reach it."""
+    """Plants every fault in a fork of the process that collected the tests, and runs those that reach it.
+
+    File by file, first that of the fault's module and then the quick ones: what the tests of a file share is made once,
+    before the fault is planted, where it does not reach the fault's function.
+    """
 
     def __init__(self, faults: list[Fault], reached: Reached, out: Path) -> None:
         self.faults, self.reached, self.out = faults, reached, out
+        self.tests = {fault: choose(fault, reached) for fault in faults}
+        self.ended = {fault: int(pytest.ExitCode.NO_TESTS_COLLECTED) for fault in faults}
+        self.spent = dict.fromkeys(faults, 0.0)
+        self.functions: dict[str, list[FunctionType]] = {}
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
-        items = {item.nodeid: item for item in session.items}
-        functions: dict[str, list[FunctionType]] = {}
+        self.items = {item.nodeid: item for item in session.items}
+        self.keep_functions()
+        taken: dict[str, float] = dict.fromkeys((test.partition("::")[0] for test in self.items), 0.0)
+        for test in self.items:
+            taken[test.partition("::")[0]] += self.reached.seconds[test]
+        for own in (True, False):
+            for file in sorted(taken, key=lambda file: taken[file]):
+                for warm in (True, False):
+                    faults = [fault for fault in self.faults if self.wanted(fault, file, own, warm)]
+                    if faults:
+                        self.of_file(file, faults, warm)
+        self.out.write_text(json.dumps([[list(fault.place), fault.module, code] for fault, code in self.ended.items()]))
+        return True
+
+    def wanted(self, fault: Fault, file: str, own: bool, warm: bool) -> bool:
+        first, last = fault.around
+        shared = self.reached.shared.get(file, {}).get(fault.module, [])
+        return (
+            self.ended[fault] in SURVIVED
+            and self.spent[fault] < BUDGET
+            and file in self.tests[fault]
+            and own_file(fault, file) == own
+            and warm == (last > 0 and not any(first <= line <= last for line in shared))
+        )
+
+    def keep_functions(self) -> None:
+        """Note where the functions are whose code is to be exchanged."""
         for thing in gc.get_objects():
             if type(thing) is FunctionType:
-                functions.setdefault(thing.__code__.co_filename, []).append(thing)
+                self.functions.setdefault(thing.__code__.co_filename, []).append(thing)
         gc.freeze()
 
-        def child(fault: Fault) -> int:
-            if not exchanged(fault, functions.get(str(file_of(fault.module)), [])):
-                return NEEDS_IMPORT
-            tests = choose(fault, self.reached)
-            for test, after in zip_longest(tests, tests[1:]):
-                limit(PATIENCE + 3 * self.reached.seconds[test])
-                following = items[after] if after else None
-                session.config.hook.pytest_runtest_protocol(item=items[test], nextitem=following)
-                if session.testsfailed:
-                    return 1
-            return 0
+    def of_file(self, file: str, faults: list[Fault], warm: bool) -> None:
+        """Give faults to the tests of one file, in a process that may make what they share."""
+        written = self.out.with_suffix(".file")
+        child = os.fork()
+        if child == 0:
+            try:
+                ended = self.served(file, faults, warm)
+                written.write_text(json.dumps([(faults.index(fault), *rest) for fault, *rest in ended]))
+            except BaseException:
+                say(f"{file}: {traceback.format_exc()}")
+            finally:
+                os._exit(0)
+        os.waitpid(child, 0)
+        if not written.exists():
+            raise SystemExit(f"{file} could not be run")
+        for number, code, seconds in json.loads(written.read_text()):
+            self.ended[faults[number]] = code
+            self.spent[faults[number]] += seconds
+        written.unlink()
 
-        ended = in_processes(self.faults, child)
-        self.out.write_text(json.dumps([[list(fault.place), fault.module, code] for fault, code in ended]))
-        return True
+    def served(self, file: str, faults: list[Fault], warm: bool) -> list[tuple[Fault, int, float]]:
+        tests = list(dict.fromkeys(test for fault in faults for test in self.tests[fault][file]))
+        if warm:
+            self.share([self.items[test] for test in tests])
+        ended = in_processes(faults, lambda fault: self.child(fault, file))
+        # what one process left behind must not be what the next one stumbled over
+        unharmed = in_processes(faults[:1], lambda _: self.run(tests, file, BUDGET / 5))
+        if unharmed[0][1] != pytest.ExitCode.OK:
+            raise SystemExit("its tests fail without a fault")
+        return ended
+
+    def share(self, items: list[pytest.Item]) -> None:
+        """Make what several tests share: each kind of it is made by one test, which is then not run."""
+        kinds = {tuple(sorted(item.fixturenames)): item for item in items}  # type: ignore[attr-defined]
+        for item in kinds.values():
+            above = SimpleNamespace(listchain=lambda item=item: item.listchain()[:-1])
+            item._initrequest()  # type: ignore[attr-defined]
+            for when, after in (("setup", {}), ("teardown", {"nextitem": above})):
+                if call_and_report(item, when, log=False, **after).failed:  # type: ignore[arg-type]
+                    raise SystemExit(f"{item.nodeid}: {when} fails without a fault")
+            item._request = item.funcargs = None  # type: ignore[attr-defined]
+        self.keep_functions()
+
+    def child(self, fault: Fault, file: str) -> int:
+        if not exchanged(fault, self.functions.get(str(file_of(fault.module)), [])):
+            return NEEDS_IMPORT
+        return self.run(self.tests[fault][file], file, BUDGET - self.spent[fault])
+
+    def run(self, tests: list[str], file: str, budget: float) -> int:
+        if HOME_VARIABLE in os.environ:
+            os.environ[HOME_VARIABLE] = shutil.copytree(
+                os.environ[HOME_VARIABLE], f"{os.environ['PYTEST_DEBUG_TEMPROOT']}/home"
+            )
+        for test, after in zip_longest(tests, tests[1:]):
+            if test != tests[0] and time.process_time() > budget:
+                break
+            item, following = self.items[test], self.items[after] if after else None
+            limit(PATIENCE + 3 * (self.reached.seconds[test] + self.reached.sharing.get(file, 0.0)))
+            item.session.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+            if item.session.testsfailed:
+                return 1
+        return 0
 
 
 def exchanged(fault: Fault, functions: list[FunctionType]) -> bool:
@@ -120,7 +204,9 @@ def exchanged(fault: Fault, functions: list[FunctionType]) -> bool:
     for tree, into in ((source, old), (with_fault(source, fault.place), new)):
         for code in codes(compile(tree, str(path), "exec")):
             into.setdefault((code.co_qualname, code.co_firstlineno), []).append(code)
-    changed = {key for key, found in old.items() if [bare(code) for code in found] != [bare(c) for c in new[key]]}
+    # a function that the fault drops changes the one that made it
+    both = [key for key in old if key in new]
+    changed = {key for key in both if [bare(code) for code in old[key]] != [bare(code) for code in new[key]]}
     if any(len(old[key]) > 1 or not old[key][0].co_flags & inspect.CO_OPTIMIZED for key in changed):
         return False
     try:
@@ -154,31 +240,27 @@ def bare(code: CodeType) -> tuple[object, ...]:
     return code.co_code, code.co_names, code.co_varnames, inner
 
 
-def choose(fault: Fault, reached: Reached) -> list[str]:
+def choose(fault: Fault, reached: Reached) -> dict[str, list[str]]:
     """Tests that reach the line of a fault, else those that reach its function; all where it is in none, but in what
-    the module does when it is imported.
-
-    Quick ones first, of these those of the module's own file; slow ones file by file: what they share is made once. As
-    many as fit into BUDGET, and at least one.
+    the module does when it is imported. By their file, quick ones first.
     """
-    own = f"_{fault.module.rpartition('.')[2]}"
     lines = {test: hit.get(fault.module, ()) for test, hit in reached.lines.items()}
     first, last = fault.around
     near = [test for test, hit in lines.items() if not last or any(first < line <= last for line in hit)]
     tests = [test for test in near if fault.line in lines[test]] or near
-
-    def place(test: str) -> tuple[bool, bool, float, str, float]:
-        seconds, file = reached.seconds[test], test.partition("::")[0]
-        slow = seconds > QUICK
-        return slow, not Path(file).stem.endswith(own), 0.0 if slow else seconds, file, seconds
-
-    tests = sorted(tests, key=place)
-    spent = accumulate(reached.seconds[test] for test in tests)
-    return [test for i, (test, until) in enumerate(zip(tests, spent, strict=True)) if i == 0 or until <= BUDGET]
+    files: dict[str, list[str]] = {}
+    for test in sorted(tests, key=lambda test: reached.seconds[test]):
+        files.setdefault(test.partition("::")[0], []).append(test)
+    return files
 
 
-def survive(room: str, faults: list[Fault], reached: Reached) -> list[Fault]:
-    """Faults that no test finds."""
+def own_file(fault: Fault, file: str) -> bool:
+    """Whether a file of tests is that of the fault's module."""
+    return Path(file).stem.endswith(f"_{fault.module.rpartition('.')[2]}")
+
+
+def tried(room: str, faults: list[Fault], reached: Reached) -> dict[Fault, int]:
+    """How each fault ended: in SURVIVED, 1 where a test failed, below 0 where a test came to no end or crashed."""
     with tempfile.TemporaryDirectory() as scratch:
         out = Path(scratch) / "ended.json"
         child = os.fork()
@@ -189,24 +271,24 @@ def survive(room: str, faults: list[Fault], reached: Reached) -> list[Fault]:
         if not out.exists():
             raise SystemExit("the tests could not be collected")
         codes_of = {(module, tuple(place)): code for place, module, code in json.loads(out.read_text())}
-    ended = [(fault, codes_of[fault.module, fault.place]) for fault in faults]
-    left = [fault for fault, code in ended if code == NEEDS_IMPORT]
-    ended += in_processes(left, lambda fault: imported_with(fault, reached))
-    survivors = [fault for fault, code in ended if code in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)]
-    return sorted(survivors, key=lambda fault: (fault.module, fault.place))
+    ended = {fault: codes_of[fault.module, fault.place] for fault in faults}
+    left = [fault for fault, code in ended.items() if code == NEEDS_IMPORT]
+    return ended | {fault: code for fault, code, _ in in_processes(left, lambda fault: imported_with(fault, reached))}
 
 
 def imported_with(fault: Fault, reached: Reached) -> int:
     """pytest's exit code where the module is imported with the fault."""
     sys.meta_path.insert(0, Planter(fault))
-    limit(4 * PATIENCE)
-    tests = choose(fault, reached)
-    files = list(dict.fromkeys(test.partition("::")[0] for test in tests))
-    return tested(files, Chosen(tests, reached.seconds)) if tests else 0
+    limit(60 + PATIENCE)
+    files = sorted(choose(fault, reached).items(), key=lambda pair: not own_file(fault, pair[0]))
+    tests = [test for _, of_file in files for test in of_file]
+    until = dict(zip(tests, accumulate(reached.seconds[test] for test in tests), strict=True))
+    tests = [test for test in tests if test == tests[0] or until[test] <= BUDGET]
+    return tested([file for file, _ in files], Chosen(tests, reached.seconds)) if tests else 0
 
 
-def in_processes(faults: list[Fault], work: Callable[[Fault], int]) -> list[tuple[Fault, int]]:
-    """What `work` returns for each fault in a process of its own; -1 where that was ended or failed."""
+def in_processes(faults: list[Fault], work: Callable[[Fault], int]) -> list[tuple[Fault, int, float]]:
+    """What `work` returns for each fault in a process of its own, below 0 where that was ended, and its seconds."""
     left, running, ended = list(faults), {}, []
     survive, said = 0, time.monotonic()
     while left or running:
@@ -214,7 +296,7 @@ def in_processes(faults: list[Fault], work: Callable[[Fault], int]) -> list[tupl
             fault, room = left.pop(0), tempfile.mkdtemp()
             running[start(fault, work, room)] = fault, room
         for child, (fault, room) in list(running.items()):
-            found, status = os.waitpid(child, os.WNOHANG)
+            found, status, used = os.wait4(child, os.WNOHANG)
             if not found:
                 continue
             # what a test started may live on where its process was ended
@@ -223,13 +305,13 @@ def in_processes(faults: list[Fault], work: Callable[[Fault], int]) -> list[tupl
             shutil.rmtree(room, ignore_errors=True)
             del running[child]
             code = os.waitstatus_to_exitcode(status)
-            ended.append((fault, code))
-            if code in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
-                survive += 1
-                say(f"survives {fault.line}: {fault.key}")
+            if code == BROKEN:
+                raise SystemExit(f"the fault could not be tried: {fault.key}")
+            ended.append((fault, code, used.ru_utime + used.ru_stime))
+            survive += code in SURVIVED
         if time.monotonic() - said > 20:
             said = time.monotonic()
-            say(f"{len(ended)} of {len(faults)}, {survive} survive")
+            say(f"{len(ended)} of {len(faults)}, {survive} left")
         time.sleep(0.005)
     return ended
 
@@ -240,9 +322,11 @@ def start(fault: Fault, work: Callable[[Fault], int], room: str) -> int:
     if child == 0:
         os.setpgid(0, 0)
         os.environ["PYTEST_DEBUG_TEMPROOT"] = room
-        code = 1
+        code = BROKEN
         try:
             code = work(fault)
+        except BaseException:
+            say(traceback.format_exc())
         finally:
             os._exit(code)
     with suppress(OSError):

@@ -15,7 +15,7 @@ EXCEPTIONS = json.loads((Path(__file__).parent / "axe-exceptions.json").read_tex
 MOST_EXCEPTIONS = 3
 ASKED = "q=a+photo+of+a+doctor&edit=image:3,7"
 VIEWS = (
-    *("start", "start?view=uploads", "neurons", "neurons?neuron=image:3", "label", "label?view=agreement"),
+    *("", "?view=uploads", "?demo=3", "neurons", "neurons?neuron=image:3", "label", "label?view=agreement"),
     *(f"compare?{ASKED}", f"compare?{ASKED}&view=numbers", f"compare?{ASKED}&view=cost"),
     *("ask", "report", "benchmark", "data_and_models", "data_and_models?view=quality", "guide?topic=words"),
 )

@@ -94,7 +94,7 @@ def test_controls_and_cost_come_with_their_figures(page: Page, address: str) -> 
     page.get_by_text("Controls", exact=True).click()
     page.wait_for_selector(".st-key-controls .js-plotly-plot")
     expect(page.get_by_text("Of 20 random draws of neurons, matched")).to_be_visible()
-    page.get_by_text("What it costs", exact=True).click()
+    page.get_by_text("Cost", exact=True).click()
     page.wait_for_selector(".st-key-cost-explicit .js-plotly-plot")
 
 

@@ -77,8 +77,8 @@ def files_with(pid: int, marker: bytes) -> list[str]:
 
 def sent(page: Page, address: str, data: bytes) -> None:
     page.set_default_timeout(serving.WAIT_MS)
-    page.goto(address)
-    page.get_by_text("Your own faces or captions").first.click()
+    page.goto(f"{address}/?view=uploads")
+    page.get_by_role("button", name="Look at these").wait_for()
     page.locator("input[type=file]").first.set_input_files(
         [{"name": "face.jpg", "mimeType": "image/jpeg", "buffer": data}]
     )

@@ -6,6 +6,7 @@ Each test writes its own files; the contents are small copies of situations that
 import csv
 import io
 import json
+import sys
 from itertools import pairwise
 from pathlib import Path
 
@@ -361,6 +362,33 @@ def test_embeddings_of_every_kind_are_the_same(door: Door, tmp_path: Path, kind:
     info = door.opens("import", "--embeddings", path, "--table", labels, "--model-name", "m")
     assert np.allclose(open_gallery(tmp_path / "gallery-1").embeddings(), x, atol=1e-7)
     assert kind == "csv" or info["digest"] == door.imports(6, text)["digest"]
+
+
+def test_embeddings_of_hdf5(door: Door, tmp_path: Path) -> None:
+    h5py = pytest.importorskip("h5py", reason="h5py is not installed: HDF5 embeddings are not tested")
+    x = np.load(embeddings(tmp_path, 4))
+    labels = table(tmp_path, "id,g\na,x\nb,y\nc,x\nd,y\n")
+    source = ["import", "--embeddings", tmp_path / "x.h5", "--table", labels, "--model-name", "m"]
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        file["inside/image"], file["ids"] = x[::-1], np.array(list("dcba"), dtype="S1")
+    info = door.opens(*source)
+    assert (open_gallery(tmp_path / "gallery-1").embeddings() == x).all(), "its ids put the rows in order"
+    assert any("order of t.csv" in note for note in info["notes"])
+    with h5py.File(tmp_path / "x.h5", "a") as file:
+        file["text"] = x
+    assert "several arrays" in (line := door.refuses(*source)) and "--array" in line
+    door.opens(*source, "--array", "inside/image")
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        file["names"] = np.array(list("abcd"), dtype="S1")
+    assert "x.h5" in door.refuses(*source)
+
+
+def test_hdf5_without_its_library_says_what_to_install(door: Door, tmp_path: Path, monkeypatch) -> None:
+    (tmp_path / "x.h5").write_bytes(b"\x89HDF\r\n\x1a\n")
+    monkeypatch.setitem(sys.modules, "h5py", None)
+    labels = table(tmp_path, "id,g\na,x\nb,y\n")
+    line = door.refuses("import", "--embeddings", tmp_path / "x.h5", "--table", labels, "--model-name", "m")
+    assert "pip install h5py" in line and ".npy" in line
 
 
 def test_an_array_is_chosen_by_its_name(door: Door, tmp_path: Path) -> None:

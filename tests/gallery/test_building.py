@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from core.config import Fingerprint, InputError
+from core.config import KEPT, Fingerprint, InputError
 from core.datasets import DATASETS, ItemTable
 from core.datasets.images import ReadImage
 from core.gallery import build_gallery, building, embedding, open_gallery
@@ -256,11 +256,38 @@ def test_what_the_model_cannot_give_is_said(faces: Path, tmp_path: Path) -> None
     assert sorted(os.listdir(tmp_path)) == ["faces", "t.csv"]
 
 
+def test_what_comes_after_embedding_says_how_far_it_is_too(faces: Path, tmp_path: Path) -> None:
+    """Putting the parts together and reading them for their digests is no silence behind a full bar."""
+    seen: list[tuple[int, int, str]] = []
+    build_gallery(items_of(faces), FakeBackbone(), tmp_path / "g", progress=lambda *now: seen.append(now))
+    stages = list(dict.fromkeys(what.split(":")[0] for *_, what in seen))
+    assert stages == ["images", "rows put together", "digests, MB"]
+    for stage in stages:
+        steps = [done for done, _, what in seen if what.startswith(stage)]
+        assert steps == sorted(steps) and (steps[-1] > 0 or stage.startswith("digests"))
+
+
 def test_progress_rises_to_the_number_of_items(faces: Path, tmp_path: Path) -> None:
     seen: list[tuple[int, int, str]] = []
     build_gallery(items_of(faces), FakeBackbone(), tmp_path / "g", batch=3, progress=lambda *now: seen.append(now))
     done = [now[0] for now in seen]
-    assert done == sorted(done) and done[0] == 0 and done[-1] == 40 and {now[1:] for now in seen} == {(40, "images")}
+    done = [now[0] for now in seen if now[2] == "images"]
+    assert done == sorted(done) and done[0] == 0 and done[-1] == 40 and {now[1] for now in seen[: len(done)]} == {40}
+
+
+def test_a_resumed_build_says_what_was_kept(faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(building, "CHUNK", 8)
+    seen: list[tuple[int, int, str]] = []
+
+    def stops(done: int, total: int, what: str) -> None:
+        if done >= 24:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        build_gallery(items_of(faces), FakeBackbone(), tmp_path / "g", progress=stops)
+    build_gallery(items_of(faces), FakeBackbone(), tmp_path / "g", progress=lambda *now: seen.append(now))
+    kept = [done for done, _, what in seen if what.endswith(KEPT)]
+    assert kept and kept == list(range(8, kept[-1] + 1, 8)) and kept[-1] < 40
 
 
 def test_large_pictures_are_decoded_few_at_a_time(faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

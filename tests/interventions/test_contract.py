@@ -1,6 +1,6 @@
 """Every registered intervention: pure, row by row, told apart by what it needs, and refusing what it lacks."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -11,6 +11,7 @@ import torch
 
 from core.config import Edit, InputError
 from core.interventions import INTERVENTIONS, Evidence, Material, References, Texts
+from core.interventions.base import HeadSample
 from core.neurons import encode_rows
 from core.saes.base import SAE, new_sae, sae_config
 
@@ -34,6 +35,26 @@ def rows(n: int, seed: int, dtype=np.float32) -> np.ndarray:
     return (np.random.default_rng(seed).normal(size=(n, D)) * 2 + 1).astype(dtype)
 
 
+@dataclass(frozen=True)
+class GivenHeads:
+    """What heads add to rows, as it was given."""
+
+    parts: np.ndarray
+
+    def __call__(self, chosen):
+        return np.sum([self.parts[:, layer, head] for layer, head in chosen], axis=0)
+
+    def at(self, rows):
+        return GivenHeads(self.parts[rows])
+
+
+def head_parts(n: int, seed: int, lean: np.ndarray | None = None) -> np.ndarray:
+    """Parts of two layers of three heads; of the second layer's first head with a group direction."""
+    parts = np.random.default_rng(seed).normal(size=(n, 2, 3, D)).astype(np.float32)
+    parts[:, 1, 0] += 0 if lean is None else lean
+    return parts
+
+
 def evidence(sae: SAE | None = None) -> Evidence:
     """Three groups of unequal size, with a group direction in texts and items."""
     sizes, lean = (7, 5, 6), 3 * np.eye(GROUPS, D, dtype=np.float32)
@@ -48,7 +69,8 @@ def evidence(sae: SAE | None = None) -> Evidence:
         "helpful": Texts(rows(4, 5), (2, 2)),
     }
     references = References(rows(300, 6) + lean[labels], labels)
-    return Evidence("race", ("A", "B", "C"), texts, references, sae or small_sae())
+    heads = HeadSample(head_parts(300, 8, lean[labels]), labels)
+    return Evidence("race", ("A", "B", "C"), texts, references, sae or small_sae(), heads=heads)
 
 
 def material(n: int = N, seed: int = 7, dtype=np.float32, sae: SAE | None = None) -> Material:
@@ -57,7 +79,8 @@ def material(n: int = N, seed: int = 7, dtype=np.float32, sae: SAE | None = None
     others = np.random.default_rng(seed + 1)
     paraphrases = tuple(np.vstack([row, row + 0.3 * others.normal(size=(4, D))]).astype(dtype) for row in x)
     augmented = tuple((row + np.eye(GROUPS, D)).astype(dtype) for row in x)
-    return Material("text", x, codes=codes, sae=sae, paraphrases=paraphrases, augmented=augmented)
+    heads = GivenHeads(head_parts(n, 9))
+    return Material("text", x, codes=codes, sae=sae, paraphrases=paraphrases, augmented=augmented, heads=heads)
 
 
 def some(m: Material, keep: list[int]) -> Material:
@@ -69,6 +92,7 @@ def some(m: Material, keep: list[int]) -> Material:
         codes=m.codes[keep],
         paraphrases=tuple(m.paraphrases[i] for i in keep),
         augmented=tuple(m.augmented[i] for i in keep),
+        heads=m.heads.at(keep),
     )
 
 
@@ -136,6 +160,11 @@ def test_what_it_lacks_is_refused_in_one_line(name):
     if method.needs.references:
         with pytest.raises(InputError, match="labelled items of the probe half"):
             method.fit(replace(given, references=None))
+    if method.needs.heads:
+        with pytest.raises(InputError, match="the vision transformer that embedded them"):
+            method.fit(replace(given, heads=None))
+        with pytest.raises(InputError, match="they have no pictures"):
+            method(replace(material(), heads=None), fitted=method.fit(given))
     if method.needs.sae and method.changes != "edit":
         with pytest.raises(InputError, match="an SAE"):
             method.fit(replace(given, sae=None))

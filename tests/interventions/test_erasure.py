@@ -1,12 +1,14 @@
 """LEACE, INLP and SPD: what a linear reader reads afterwards, and recorded values."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
-from core.interventions import INTERVENTIONS, Evidence, Material, References
-from core.interventions.inlp import nullspace
+from core.interventions import INTERVENTIONS, Evidence, Material, References, Texts
+from core.interventions.inlp import nullspace, nullspaces
 from core.interventions.leace import eraser, shrunk
 from core.interventions.sfid import guessing, unclear
 from core.units import unit
@@ -113,6 +115,41 @@ def test_no_reader_of_inlp_reads_what_is_left(groups):
     assert probe.fit(x, y).score(x, y) > 0.8 and probe.fit(left, y).score(left, y) <= majority
     assert 0 < nullspace(x, y, rounds=1).shape[1] == groups - 1 <= V.shape[1] < 10
     assert nullspace(x, y, rounds=0).shape[1] == 0
+
+
+def test_the_path_of_inlp_ends_where_the_method_does():
+    rng = np.random.default_rng(5)
+    y = rng.integers(0, 2, 300)
+    x = unit(rng.normal(size=(300, 10)) + 2 * np.eye(2, 10)[y])
+    path = list(nullspaces(x, y, 4))
+    assert [V.shape[1] for V in path] == list(range(1, len(path) + 1))
+    np.testing.assert_array_equal(path[-1], nullspace(x, y, rounds=4))
+    np.testing.assert_array_equal(path[0], nullspace(x, y, rounds=1))
+    assert list(nullspaces(x, y, 0)) == []
+
+
+# ------------------------------------------------------------------------------------------ LEACE on the text
+
+
+def test_no_linear_reader_tells_the_group_prompts_apart():
+    """The groups' means of the prompts are equal afterwards, a fitted probe is at chance, and each keeps its length."""
+    method, given = INTERVENTIONS.get("leace-text")(), evidence()
+    texts = given.texts["bias"]
+    after = method(Material("text", texts.pooled), fitted=method.fit(given))
+    length = np.linalg.norm(texts.pooled, axis=1, keepdims=True)
+    units = after / length
+    means = np.stack([units[texts.labels == g].mean(axis=0) for g in range(GROUPS)])
+    close(means, np.tile(unit(texts.pooled).mean(axis=0), (GROUPS, 1)), 2e-6)
+    probe = LogisticRegression(C=1e6, max_iter=5000).fit(units, texts.labels)
+    assert probe.score(units, texts.labels) <= np.bincount(texts.labels).max() / len(texts.labels) + 1e-9
+    assert method.changes == "query" and not method.needs.references
+
+
+def test_where_prompts_of_groups_are_alike_no_query_moves():
+    method, given = INTERVENTIONS.get("leace-text")(), evidence()
+    same = np.tile(rows(5, 9), (3, 1))
+    fitted = method.fit(replace(given, texts={"bias": Texts(same, (5, 5, 5))}))
+    np.testing.assert_array_equal(method(Material("text", rows(4, 2)), fitted=fitted), rows(4, 2))
 
 
 # ------------------------------------------------------------------------------------------ SPD

@@ -111,6 +111,9 @@ def test_missing_pictures_and_answers_are_named(tmp_path: Path) -> None:
     (tmp_path / "m" / "colour" / "a.txt").write_text("Is it red? maybe\n")
     with pytest.raises(InputError, match="no question, tab, Yes or No"):
         read_layout("mme", tmp_path / "m")
+    (tmp_path / "m" / "colour" / "a.txt").write_bytes("Is it rosé?\tYes\n".encode("latin-1"))
+    with pytest.raises(InputError, match=r"a\.txt is not UTF-8 text"):
+        read_layout("mme", tmp_path / "m")
     seed_bench(tmp_path / "s")
     (tmp_path / "s" / "SEED-Bench.json").write_text('{"questions": [{"question": "x"}]}')
     with pytest.raises(InputError, match="another layout"):

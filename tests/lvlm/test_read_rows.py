@@ -58,9 +58,6 @@ def test_rows_are_read_tokens_and_cls_is_always_among_them() -> None:
 
 
 def test_an_sae_of_read_tokens_fits_its_model_alone(tmp_path, capsys, monkeypatch) -> None:
-    from core.cli import sae_train_verb
-
-    monkeypatch.setattr(sae_train_verb, "open_gallery", lambda name: Few(40))
     command = [
         "sae",
         "train",
@@ -76,7 +73,9 @@ def test_an_sae_of_read_tokens_fits_its_model_alone(tmp_path, capsys, monkeypatc
         "4",
     ]
     command += ["--steps", "6", "--batch", "16", "--out", str(tmp_path / "sae"), "--json"]
-    assert main(command) == 0
+    with monkeypatch.context() as patched:
+        patched.setattr("core.gallery.open_gallery", lambda name: Few(40))
+        assert main(command) == 0
     document = json.loads(capsys.readouterr().out)
     assert document["attach"] == "lvlm" and document["fvu"] is not None
     made = load_sae(tmp_path / "sae")

@@ -196,7 +196,7 @@ def test_histogram_counts_every_known_item_once():
 
 def test_neighbours_by_direction_and_by_firing():
     W = np.array([[1, 0], [0, 2], [3, 3], [0, 0]])
-    assert nearest_neurons(W, 0, 3) == [(2, pytest.approx(np.sqrt(0.5))), (1, 0.0), (3, 0.0)]
+    assert nearest_neurons(W, 0, 3) == [(2, pytest.approx(np.sqrt(0.5))), (1, 0.0)], "3 points nowhere"
     z = np.array([[1, 2, 0], [1, 1, 0], [0, 1, 1], [0, 1, 0]])
     assert coactive_neurons(z, 0, 2) == [(1, 0.5), (2, 0.0)]
     assert active_neurons(np.array([0, 3, 1, 3])) == [(1, 3.0), (3, 3.0), (2, 1.0)]

@@ -171,6 +171,14 @@ def test_one_group_with_more_ranked_than_searched_rows_is_enough() -> None:
         list_metrics(pd.DataFrame({"gender": ["b", "a", "b", "b"]}), gallery, 2)
 
 
+def test_a_list_is_measured_up_to_its_own_length() -> None:
+    table = pd.DataFrame({"gender": ["a", "b", "a"]})
+    assert [list_metrics(table, table, k)["k"] for k in (1, 3)] == [1, 3]
+    for k in (0, 4):
+        with pytest.raises(InputError, match=f"k was {k}; the ranked table has 3 rows: choose k from 1 to that"):
+            list_metrics(table, table, k)
+
+
 def test_scenes_are_counted_by_what_they_hold() -> None:
     """Groups 1 and 2 meet in two scenes, 0 and 1 in one; a row nobody knows holds nothing."""
     labels, scenes = np.array([0, 1, 1, 2, 2, 1, -1, 0]), np.array([4, 4, 6, 6, 8, 8, 9, 9])

@@ -89,8 +89,9 @@ def test_edits_that_do_the_same_or_the_opposite() -> None:
     for p, p_group, flips in ((0.05, 0.05, True), (0.06, 0.01, False), (0.01, 0.06, False)):
         turned = replace(towards, effect=replace(towards.effect, p=p, p_group=(p_group, 1.0, 1.0)))
         assert one.change_flips(turned) is flips
-    still = replace(towards, effect=replace(towards.effect, shares=(Estimate(0.0),) * 3))
-    assert one.change_flips(still)
+    for share in (Estimate(0.0), Estimate.missing("a list holds no known group")):
+        still = replace(towards, effect=replace(towards.effect, shares=(share,) * 3))
+        assert not one.change_flips(still), "what does not move, or cannot be told, turns nothing round"
     words = " ".join(one.sentences())
     assert "does the same in 1 of 3 variants; in the others: " in words and "(1)" in words
     assert "It moves Male the other way with: x." in words

@@ -14,9 +14,9 @@ import pytest
 import scipy.sparse as sparse
 import torch
 
-from core.audit.arms import gather, request_for
+from core.audit.arms import gather
 from core.audit.run import edits_of
-from core.audit.sources import Sources, open_sources
+from core.audit.sources import Sources, open_sources, request_for
 from core.audit.spec import AuditSpec
 from core.cli import main
 from core.config import Edit, InputError

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from scipy.optimize import brentq
 from scipy.stats import hypergeom, nchypergeom_fisher
 
-from core.statistics import biased_means, blind_p
+from core.statistics import biased_means, blind_p, blind_shares
+from core.verify.own.chance import blind_points
 
 SIZES = [(50, 100, 10), (207, 1207, 100), (20, 1000, 100), (3, 30, 10), (90, 100, 95), (500, 2000, 1000), (1, 40, 5)]
 
@@ -99,3 +100,18 @@ def test_it_never_leaves_what_the_gallery_can_give() -> None:
     for x, (group, searched, k) in itertools.product(range(2), SIZES):
         lo, hi = biased_means(min(possible(group, searched, k)) + x, group, searched, k)
         assert min(possible(group, searched, k)) <= lo <= hi <= max(possible(group, searched, k))
+
+
+@pytest.mark.parametrize(("group", "searched", "k"), SIZES)
+def test_points_of_a_blind_draw_are_scipys(group: int, searched: int, k: int) -> None:
+    _, lo, hi = blind_shares([group, searched - group], k)[0]
+    assert (lo * k, hi * k) == pytest.approx(tuple(hypergeom.ppf((0.025, 0.975), searched, group, k)))
+
+
+def test_both_authors_agree_on_points_that_are_exactly_a_fortieth() -> None:
+    """One row of 40, 39 of them drawn: it stays behind in one draw of 40."""
+    assert blind_shares([1, 39], 39)[0][1:] == (0.0, 1 / 39)
+    for searched in range(2, 60):
+        for group, k in itertools.product(range(searched + 1), range(1, searched + 1, 3)):
+            _, lo, hi = blind_shares([group, searched - group], k)[0]
+            assert (lo, hi) == tuple(x / k for x in blind_points(group, searched, k))

@@ -97,7 +97,7 @@ def test_resuming_another_training_is_refused(tmp_path, other):
     training = TrainingConfig(steps=31, batch=16) if other == "settings" else SHORT
     if other == "damage":
         (tmp_path / ".a.partial" / STATE).write_bytes(b"nonsense")
-    with pytest.raises(InputError, match=r"other settings or other embeddings|cannot be read"):
+    with pytest.raises(InputError, match=r"other settings or other embeddings|damaged or cut"):
         train_sae(2 * x if other == "embeddings" else x, CONFIG, training, out=tmp_path / "a", resume=True)
 
 

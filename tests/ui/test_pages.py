@@ -17,9 +17,9 @@ from core.saes.checkpoint import sae_digest
 from core.store import file_digest
 from core.training import Trainer, train_sae
 from core.ui.data import training_jobs
-from core.ui.session import cache, folders, links
+from core.ui.session import cache, folders
 from core.ui.session.state import KEY, AppState
-from core.ui.start import overview, tour
+from core.ui.start import overview
 from tests.ui.world import SmallModel, make_sae, make_world
 
 pytestmark = pytest.mark.usefixtures("small_model")
@@ -102,45 +102,6 @@ def test_start_counts_groups_before_anything_else(world: dict[str, str]) -> None
     assert bars.count("28 <span") == 2
     assert "4 <span" in bars
     assert not start.metric
-
-
-def walk(world: dict[str, str], number: int, monkeypatch: pytest.MonkeyPatch) -> tuple[AppState, str]:
-    """Press a button of the demo; the choices after it and the page that it leads to."""
-    led: list[str] = []
-    monkeypatch.setattr(links, "go", led.append)
-    start = page("pages/start.py", world).run()
-    start.button(key=f"tour-{number}").click().run()
-    assert not start.exception and not start.warning
-    return start.session_state[KEY], led[0]
-
-
-def test_the_demo_asks_first(world: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    state, led = walk(world, 0, monkeypatch)
-    assert (state.query, state.attribute, led) == ("a photo of a doctor", "gender", "pages/compare.py")
-
-
-def test_the_demo_opens_and_switches_neurons_of_one_group(world, monkeypatch: pytest.MonkeyPatch) -> None:
-    state, led = walk(world, 2, monkeypatch)
-    assert led == "pages/compare.py"
-    neurons = state.edits["image"].neurons
-    probe = cache.gallery(world["probe"])
-    codes = probe.codes(cache.sae(world["image"]).digest).csr.toarray()
-    labels = probe.labels("gender")
-    for neuron in neurons:
-        rates = {group: (codes[labels == group, neuron] > 0).mean() for group in ("Female", "Male")}
-        assert max(rates.values()) >= tour.TAU > min(rates.values())
-    state, led = walk(world, 1, monkeypatch)
-    assert led == "pages/neurons.py" and state.neuron in neurons and not state.edits
-
-
-def test_the_demo_asks_a_model_that_answers(world: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    state, led = walk(world, 4, monkeypatch)
-    assert (state.filters["ask-question"], led) == ("is this person likely to be a doctor?", "pages/ask.py")
-
-
-def test_the_demo_leads_to_uploads(world: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    state, led = walk(world, 5, monkeypatch)
-    assert (state.filters["start-view"], led) == ("uploads", "pages/start.py")
 
 
 def flip_one_embedding(folder: Path) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from core.audit.recorded_texts import RecordingTexts
-from core.config import digest_of
+from core.config import InputError, digest_of
 from core.reading import through_json
 from core.report import canonical, sealed
 from core.store import file_digest
@@ -26,7 +26,7 @@ from core.verify.closed import (
 )
 from core.verify.digests import MANIFEST, Places, compare_digests
 from core.verify.texts import AGAIN, OF_GALLERY, REPORTED, Prompts, _differences, _short
-from core.verify.verdict import Verdict, _belonging, _checked
+from core.verify.verdict import SCHEMA, Verdict, _belonging, _checked, refuse_other_schemas, verify
 from tests.tiny import TinyBackbone
 
 REPORT = ("report.html", "report.json", "findings.csv", "card.md", "evidence.npz")
@@ -313,6 +313,39 @@ def test_a_verdict_names_what_it_is_about() -> None:
     assert unsure.to_json()["rests_on"]["why"] == "it was asked not to" and "why" not in about.to_json()["rests_on"]
     removed = document(options={"auditor": "a", "removed": {"x": "not  needed", "y": "z"}})
     assert About.of(removed, Prompts(AGAIN)).unchecked[-1].endswith("(stated: x (not needed); y (z))")
+
+
+def test_a_verdict_on_answers_names_their_sae_where_there_is_one() -> None:
+    answers = document(model={"name": "m", "weights": "5" * 64}, sae={"name": "s", "digest": "3" * 64})
+    for given, kinds in (
+        (answers, ["gallery", "SAE", "model", "spec"]),
+        (answers | {"sae": None}, ["gallery", "model", "spec"]),
+    ):
+        about = About.of_answers(given)
+        assert [kind for kind, *_ in about.named] == kinds
+        assert about.named[-2] == ("model", "m", "5" * 64) and about.named[-1] == ("spec", "t", "4" * 64)
+    assert About.of_answers(answers).named[1] == ("SAE", "s", "3" * 64)
+
+
+def test_a_report_of_an_older_schema_is_refused_and_a_changed_one_is_left_to_its_digest(tmp_path: Path) -> None:
+    for schema, refused in ((1, True), (SCHEMA, False), (0, False)):
+        (tmp_path / "report.json").write_text(json.dumps({"schema": schema, "software": {"unskew": "1.2"}}))
+        listed = {"files": {"report.json": file_digest(tmp_path / "report.json")}}
+        if refused:
+            with pytest.raises(InputError, match=r"has schema 1, written by version 1\.2 of the app"):
+                refuse_other_schemas(tmp_path, listed)
+        else:
+            refuse_other_schemas(tmp_path, listed)
+        refuse_other_schemas(tmp_path, {"files": {"report.json": HEX}})
+    refuse_other_schemas(tmp_path / "nowhere", {"files": {}})
+
+
+def test_a_manifest_that_is_none_ends_the_verdict(tmp_path: Path) -> None:
+    for name in NAMES:
+        (tmp_path / name).write_text("[]")
+    found = verify(tmp_path)
+    assert (found.files, found.numbers, len(found.differences)) == (1, 0, 1)
+    assert found.differences[0].startswith(f"{MANIFEST}: was changed after it was written: ")
 
 
 def test_a_verdict_in_sentences() -> None:

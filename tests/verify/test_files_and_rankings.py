@@ -73,12 +73,15 @@ def test_given_folders_are_matched_by_name_then_by_files(tmp_path: Path) -> None
         find_places(manifest, [], [tmp_path / "never"])
 
 
-def test_what_was_not_given_is_where_the_spec_said_or_shipped(tmp_path: Path) -> None:
+def test_what_was_not_given_is_where_the_spec_said_or_shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     there = folder(tmp_path / "there", ["f"])
     manifest = {"galleries": [entry("default", "1", []), entry("x", "2", [], str(there))], "saes": []}
     places = find_places(manifest).galleries
     assert places["1"] is not None and places["1"].name == "default" and places["2"] == there
-    assert find_places({"galleries": [entry("x", "1", [], "tests")], "saes": []}).galleries == {"1": None}
+    monkeypatch.chdir(tmp_path.parent)
+    for given, found in ((f"{tmp_path.name}/there", True), (tmp_path.name, False)):
+        own = find_places({"galleries": [entry("x", "1", [], given)], "saes": []}).galleries["1"]
+        assert own == (Path(given) if found else None)
 
 
 def test_files_that_were_changed_or_are_missing(tmp_path: Path) -> None:

@@ -27,8 +27,9 @@ from core.metrics.base import skews
 from core.metrics.ndkl import NDKL
 from core.report import write_report
 from core.statistics import Estimate, Exchange
-from core.verify import verdict, verify
+from core.verify import carried, verdict, verify
 from core.verify.own import accuracy, areas, bands, change, findings, inversion, lists, means, permuted
+from core.verify.own import metrics as own_metrics
 
 Patch = pytest.MonkeyPatch
 Plant = Callable[[Patch], None]
@@ -63,6 +64,16 @@ def forget() -> None:
 def test_every_value_of_a_right_report_is_found_again(report: Path, patch_tolerance: None) -> None:
     found = verify(report)
     assert found.differences == () and found.numbers > 3000
+
+
+def test_a_metric_without_a_second_formula_is_measured_again(
+    report: Path, patch_tolerance: None, numbers_alone: None, monkeypatch: Patch
+) -> None:
+    """As if KL had been written once."""
+    for module in (lists, change, carried):
+        monkeypatch.setattr(module, "NAMES", tuple(name for name in own_metrics.NAMES if name != "kl"))
+    found = verify(report)
+    assert found.differences == () and found.carried == ("kl",)
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from core.config import InputError
 from core.lvlm.layout import LAYOUTS, Layout, Row, placed
+from core.tables.delimited import decoded
 
 PICTURES = (".jpg", ".png", ".jpeg")
 
@@ -25,7 +26,7 @@ class Mme(Layout):
             texts = category / "questions_answers_YN" if apart else category
             pictures = category / "images" if apart else category
             for text in sorted(texts.glob("*.txt")):
-                for line in text.read_text(encoding="utf-8").splitlines():
+                for line in decoded(text.read_bytes(), str(text)).splitlines():
                     if not line.strip():
                         continue
                     question, tab, answer = line.partition("\t")

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from core.config import InputError
 from core.lvlm.layout import LAYOUTS, Layout, Row, picture_bytes, placed, records
 
+LABELS = ("0", "1", "2")
 NEED = ("context", "question", "ans0", "ans1", "ans2", "label", "category")
 
 
@@ -28,4 +30,7 @@ class SbBench(Layout):
                 )
                 options = tuple(str(one[f"ans{i}"]) for i in range(3))
                 text = f"{one['context']} {one['question']}".strip()
-                yield placed(Row(picture, text, options, int(one["label"]), str(one["category"])), path)
+                label = str(one["label"]).strip().removesuffix(".0")
+                if label not in LABELS:
+                    raise InputError(f"{path}: the question {text[:60]!r} has label {label!r}; expected 0, 1 or 2")
+                yield placed(Row(picture, text, options, int(label), str(one["category"])), path)

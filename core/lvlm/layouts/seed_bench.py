@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from core.config import InputError
+from core.config import InputError, lacking_key
 from core.lvlm.layout import LAYOUTS, Layout, Row, placed
 from core.store import read_json
 
@@ -36,4 +36,4 @@ class SeedBench(Layout):
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             if isinstance(error, InputError):
                 raise
-            raise InputError(f"{path} has another layout ({error}); expected {self.form}") from None
+            raise InputError(f"{path} has another layout{lacking_key(error)}; expected {self.form}") from None

@@ -53,7 +53,8 @@ def by_group(words: Mapping[str, Mapping[str, Mapping[str, Value]]], title: str)
 def gaps(arms: Mapping[str, Value], blind: float, title: str) -> Markup:
     """The mean gap of every arm with its interval; the grey band ends where labels dealt at random do."""
     top, height = 30.0, 30.0 + (ROW + 4) * len(arms)
-    high = max([0.1, blind, *((one.get("hi") or one["estimate"] or 0.0) for one in arms.values())]) * 1.05
+    ends = [end for one in arms.values() for end in (one["estimate"], one.get("hi")) if end is not None]
+    high = max([0.1, blind, *ends]) * 1.05
     body = [legend([("before", "original and controls"), ("after", "edited"), ("blind", "labels dealt at random")], 14)]
     edge = place(blind, 0, high)
     body.append(f'<rect x="{LEFT}" y="{top}" width="{edge - LEFT:.1f}" height="{height - top:.1f}" fill="{BAND}"/>')

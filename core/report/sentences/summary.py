@@ -109,7 +109,7 @@ def _worst(one: Document, leans: Sequence[Document]) -> Iterator[Markup]:
         )
         for side in ("over", "under")
         # a group is named only where it departs beyond chance by itself
-        if (lean[pair[side]]["p_adjusted"] or 0.0) <= ALPHA
+        if lean[pair[side]]["p_adjusted"] is not None and lean[pair[side]]["p_adjusted"] <= ALPHA
     ]
     yield Markup("Worst pair, by departure in standard errors, for “{}”: {}{}.").format(
         worst["prompt"],

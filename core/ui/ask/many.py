@@ -10,10 +10,9 @@ import streamlit as st
 
 from core.gallery import Gallery
 from core.statistics import Estimate
-from core.ui.ask import charts, material
-from core.ui.parts import grids
+from core.ui.parts import grids, model_charts, provenance
 from core.ui.parts.frame import guard
-from core.ui.session import jobs
+from core.ui.session import answering, jobs
 from core.ui.session.choices import Choice
 from core.ui.session.state import AppState
 
@@ -33,7 +32,7 @@ def many(state: AppState, gallery: Gallery, attribute: str, file: "SAEFile | Non
     """The whole view."""
     from core.lvlm.protocol import PROTOCOLS
 
-    model = material.model(state)
+    model = answering.model(state)
     with st.form("ask-audit-form"):
         first, second, third = st.columns([1.4, 1, 2.2], vertical_alignment="bottom")
         names = {name: PROTOCOLS.get(name).title for name in PROTOCOLS}
@@ -84,8 +83,8 @@ def _run(
         {
             "schema": 1,
             "kind": "lvlm",
-            "title": f"What {material.model(state).name} says about {gallery.name}",
-            "model": material.model(state).name,
+            "title": f"What {answering.model(state).name} says about {gallery.name}",
+            "model": answering.model(state).name,
             "gallery": gallery.name if gallery.name.startswith("default") else str(gallery.path),
             "sae": (str(file.path) if file.path and not file.name.startswith("default") else file.name)
             if file
@@ -98,7 +97,7 @@ def _run(
         }
     )
     with jobs.progress("Asking") as report:
-        result = run_lvlm(spec, material.model(state), progress=report)
+        result = run_lvlm(spec, answering.model(state), progress=report)
     with tempfile.TemporaryDirectory() as folder:
         out = write_answers(result, Path(folder) / "report")
         packed = io.BytesIO()
@@ -113,7 +112,7 @@ def _run(
     }
     made |= {"zip": packed.getvalue(), "words": result.evidence.words, "groups": result.evidence.groups[attribute]}
     made["titles"] = {name: METHODS.get(name).title for name in METHODS}
-    made |= {"lines": material.facts(state, gallery, file, own), "attribute": attribute}
+    made |= {"lines": answering.facts(state, gallery, file, own), "attribute": attribute}
     RESULT.put(state, made)
 
 
@@ -129,7 +128,9 @@ def _show(gallery: Gallery, made: dict[str, Any]) -> None:
         st.markdown("**Mean gap by arm**")
         arms = {titles.get(arm, arm): _estimate(value) for arm, value in numbers["summary"]["gap"].items()}
         blind = one["arms"]["original"]["gap"]["blind"]
-        material.chart(charts.gaps(arms, [TITLES[arm] for arm in edited], blind), made["lines"], "ask-gaps")
+        provenance.chart(
+            model_charts.gaps(arms, [TITLES[arm] for arm in edited], blind), lines=made["lines"], key="ask-gaps"
+        )
         st.caption("Grey band: what labels dealt at random show.")
     with right:
         ability = numbers["summary"]["ability"]
@@ -204,10 +205,10 @@ def _sweep(state: AppState, gallery: Gallery, attribute: str, file: "SAEFile | N
     found = SWEPT.of(state)
     if found:
         points = found["points"]
-        figure = charts.sweep(
+        figure = model_charts.sweep(
             [p.value for p in points], [p.gap for p in points], [p.ability for p in points], found["along"]
         )
-        material.chart(figure, found["lines"], "ask-sweep-chart")
+        provenance.chart(figure, lines=found["lines"], key="ask-sweep-chart")
         st.caption(f"{SWEPT_PICTURES} pictures, {SWEPT_WORDS} words, neurons {', '.join(map(str, own.edit.neurons))}.")
 
 
@@ -221,12 +222,12 @@ def _swept(
     from core.lvlm.pictures import pictures_of
     from core.lvlm.token_method import Evidence
 
-    model = material.model(state)
-    rows, _ = material.compared(state, gallery, attribute)
+    model = answering.model(state)
+    rows, _ = answering.compared(state, gallery, attribute)
     rows = rows[:: max(1, len(rows) // SWEPT_PICTURES)][:SWEPT_PICTURES]
     words = (model.planted or _book_words())[:SWEPT_WORDS]
     evidence = (
-        material.probe(state, gallery, attribute).evidence(file.sae) if own.hold != "value" else Evidence(file.sae)
+        answering.probe(state, gallery, attribute).evidence(file.sae) if own.hold != "value" else Evidence(file.sae)
     )
     values = sweeps.STRENGTHS if along == "strength" else sweeps.ALPHAS
     labels = gallery.group_numbers(attribute)[rows].astype(int)
@@ -236,7 +237,7 @@ def _swept(
         points = sweeps.sweep(
             asked, seen, labels, len(gallery.groups(attribute)), evidence, own, along, values, progress=report
         )
-    return {"along": along, "points": points, "lines": material.facts(state, gallery, file, own)}
+    return {"along": along, "points": points, "lines": answering.facts(state, gallery, file, own)}
 
 
 def _estimate(value: dict[str, Any]) -> Estimate:

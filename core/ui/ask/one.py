@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from core.gallery import Gallery
-from core.ui.ask import charts, material
-from core.ui.parts import grids
+from core.ui.parts import grids, model_charts, provenance
 from core.ui.parts.frame import guard
+from core.ui.parts.wording import gap_said
+from core.ui.session import answering
 from core.ui.session.choices import ASK_QUESTION, Choice
 from core.ui.session.state import AppState
 from core.ui.session.uploads import CONSENT
@@ -29,8 +30,6 @@ TAKEN: Choice[str | None] = Choice("ask-suggested", None)
 """The suggestion that was taken last."""
 ITEM: Choice[str | None] = Choice("ask-item", None)
 """Id of the picture that is asked about; None: the first."""
-STILL, STAYS = 0.02, 0.34
-"""Change of P below which nothing moves; share of the other group's change below which a group stays."""
 FLOOR = 0.01
 """Mass of the answers below which there is none."""
 KINDS = ["png", "jpg", "jpeg", "webp"]
@@ -65,7 +64,7 @@ def _question(state: AppState) -> str:
 
 def _picture(state: AppState, gallery: Gallery, attribute: str) -> dict[str, Any] | None:
     """The picture that is asked about: of the gallery, or the session's own, which stays in memory."""
-    rows = material.sample(gallery, attribute)
+    rows = answering.sample(gallery, attribute)
     names = [gallery.item_id(int(row)) for row in rows]
     chosen = ITEM.of(state) or names[0]
     own = st.file_uploader("A picture of your own", type=KINDS, help=CONSENT, max_upload_size=20)
@@ -98,16 +97,17 @@ def _answers(
     from core.lvlm.asking import ask, checked_question
     from core.lvlm.pictures import opened
 
-    model = material.model(state)
+    model = answering.model(state)
     text = checked_question(model, question, picked["uploaded"])
     image = opened(picked["data"], picked["name"])
-    change = material.change(state, gallery, attribute, file, own)
+    change = answering.change(state, gallery, attribute, file, own)
     edits = [None] if change is None else [None, change]
     found = ask(model, image, text, edits, picked["uploaded"], image)
     arms = dict(zip(("before", "after"), found, strict=False))
     st.markdown(f"**{grids.escape(text)}**")
-    lines = material.facts(state, gallery, file, own)
-    material.chart(charts.options({arm: answer.options for arm, answer in arms.items()}), lines, "ask-options")
+    lines = answering.facts(state, gallery, file, own)
+    shares = {arm: answer.options for arm, answer in arms.items()}
+    provenance.chart(model_charts.options(shares), lines=lines, key="ask-options")
     said = " · ".join(f"{arm}: “{grids.escape(answer.free or '')}”" for arm, answer in arms.items())
     st.caption(f"In its own words, {said}. The answers hold {100 * found[0].mass:.0f} % of all probability together.")
     if found[0].mass < FLOOR:
@@ -119,40 +119,9 @@ def _answers(
 
 def _by_group(state: AppState, gallery: Gallery, attribute: str, text: str, change: Any, lines: dict[str, str]) -> None:
     """The same question about pictures of every group."""
-    from core.lvlm.answering import answers
-    from core.lvlm.asking import options_of
-    from core.statistics import mean_of
-
-    rows, chunks = material.compared(state, gallery, attribute)
-    model = material.model(state)
-    asked = options_of(model, text)
-    labels, groups = gallery.group_numbers(attribute)[rows], gallery.groups(attribute)
-    arms = {}
-    for arm, edit in {"before": None, **({"after": change} if change is not None else {})}.items():
-        shares = [answers(one, [[asked]] * len(one), edit).renormalised[:, 0] for one in chunks]
-        p = [value for part in shares for value in part.tolist()]
-        arms[arm] = {
-            group: mean_of([v for v, label in zip(p, labels, strict=True) if label == g], (0.0, 1.0))
-            for g, group in enumerate(groups)
-            if (labels == g).any()
-        }
-    shown = f"P({asked.answers[0]}) by group of {attribute}, {len(rows)} pictures"
+    arms, answer, n = answering.by_group(state, gallery, attribute, text, change)
+    shown = f"P({answer}) by group of {attribute}, {n} pictures"
     st.markdown(f"**{grids.escape(shown)}**")
-    material.chart(charts.by_group(arms), lines, "ask-groups")
+    provenance.chart(model_charts.by_group(arms), lines=lines, key="ask-groups")
     if "after" in arms and len(arms["before"]) == 2:
-        st.caption(_where_to(arms))
-
-
-def _where_to(arms: Any) -> str:
-    """Whose answers everybody gets after the edit."""
-    (a, b), before, after = list(arms["before"]), arms["before"], arms["after"]
-    gap, left = (abs((x[a].estimate or 0) - (x[b].estimate or 0)) for x in (before, after))
-    moved = {g: abs((after[g].estimate or 0) - (before[g].estimate or 0)) for g in (a, b)}
-    if max(moved.values()) < STILL:
-        return "Hardly any answer moves."
-    stay, go = sorted(moved, key=lambda g: moved[g])
-    if moved[stay] < STAYS * moved[go]:
-        return f"The gap goes from {100 * gap:.0f} to {100 * left:.0f} points: off answers about {go} as for {stay}."
-    return (
-        f"The gap goes from {100 * gap:.0f} to {100 * left:.0f} points: both groups' answers move towards each other."
-    )
+        st.caption(gap_said(arms))

@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from core.config import InputError
-from core.ui.ask import many, material, one
+from core.ui.ask import many, one
 from core.ui.parts import grids, provenance
 from core.ui.parts.frame import guard
 from core.ui.parts.heading import heading
 from core.ui.parts.switches import switch
+from core.ui.session import answering
 from core.ui.session.choices import ASK_VIEW, Choice
 from core.ui.session.escaping import escape
 from core.ui.session.state import AppState, get_state
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 VIEWS = {"one": "One question", "many": "Many questions"}
 NEURONS: Choice[str | None] = Choice("ask-neurons", None)
 """Switched neurons as they were typed; None: those that the rule finds."""
-HOLDS = {material.OFF: "Off", material.HELD: "Held at its middle"}
+HOLDS = {answering.OFF: "Off", answering.HELD: "Held at its middle"}
 HOLD_HELP = (
     "Off removes what the neuron carries: everybody then gets the answers that one group had. Held sets it to its mean "
     "over the probe half, so that both groups' answers come nearer to the middle."
@@ -33,23 +34,23 @@ def ask() -> None:
     state = get_state()
     st.html(grids.STYLE)
     heading("Ask", "What a large vision-language model says about people, before and after the same neurons")
-    gallery, attribute = material.gallery(state), material.attribute(state)
+    gallery, attribute = answering.gallery(state), answering.attribute(state)
     if attribute is None:
         st.info("This gallery has no attribute, so there are no groups to compare. Choose another in Data & models.")
         return
     with guard():
         _model_choice(state)
-        file = material.sae(state)
+        file = answering.sae(state)
         neurons = _switched(state, gallery, attribute, file)
-        own = material.edit(state, gallery, attribute, file, neurons)
+        own = answering.edit(state, gallery, attribute, file, neurons)
         view = switch(state, "View", ASK_VIEW, VIEWS)
         (many.many if view == "many" else one.one)(state, gallery, attribute, file, own)
-        provenance.strip(material.facts(state, gallery, file, own))
+        provenance.strip(answering.facts(state, gallery, file, own))
 
 
 def _model_choice(state: AppState) -> None:
     """Which model answers, in one line; another by name."""
-    model = material.model(state)
+    model = answering.model(state)
     known = model.attachment.family.title if model.attachment.family else "found by experiment"
     with st.expander(f"Model that answers: {escape(model.name)} ({known})", icon=":material/forum:"):
         st.caption(
@@ -58,14 +59,14 @@ def _model_choice(state: AppState) -> None:
             "local-dir:FOLDER or hf-hub:OWNER/NAME: LLaVA, InternVL, Qwen-VL, Gemma 3, PaliGemma, Idefics3, SmolVLM."
         )
         with st.form("ask-model-form", border=False):
-            name = st.text_input("Model", value=material.MODEL.of(state))
+            name = st.text_input("Model", value=answering.MODEL.of(state))
             if st.form_submit_button("Load"):
-                before = material.MODEL.of(state)
-                material.MODEL.put(state, name.strip() or material.DEFAULT)
+                before = answering.MODEL.of(state)
+                answering.MODEL.put(state, name.strip() or answering.DEFAULT)
                 try:
-                    material.model(state)
+                    answering.model(state)
                 except InputError:
-                    material.MODEL.put(state, before)
+                    answering.MODEL.put(state, before)
                     raise
                 st.rerun()
 
@@ -75,7 +76,7 @@ def _switched(state: AppState, gallery: "Gallery", attribute: str, file: "SAEFil
     if file is None:
         st.info("No SAE fits what this model reads: answers are shown as they are.", icon=":material/info:")
         return ()
-    found = material.by_rule(state, gallery, attribute, file)
+    found = answering.by_rule(state, gallery, attribute, file)
     first, second, third = st.columns([1.2, 1.6, 1.2], vertical_alignment="bottom")
     text = first.text_input(
         f"Neurons of {file.name}",
@@ -85,12 +86,12 @@ def _switched(state: AppState, gallery: "Gallery", attribute: str, file: "SAEFil
     hold = second.segmented_control(
         "Switched",
         list(HOLDS),
-        default=material.HOLD.of(state),
+        default=answering.HOLD.of(state),
         format_func=HOLDS.__getitem__,
         help=HOLD_HELP,
     )
-    material.HOLD.put(state, hold or material.OFF)
-    material.STRENGTH.put(state, third.slider("Strength", 0.0, 1.0, material.STRENGTH.of(state), 0.05))
+    answering.HOLD.put(state, hold or answering.OFF)
+    answering.STRENGTH.put(state, third.slider("Strength", 0.0, 1.0, answering.STRENGTH.of(state), 0.05))
     NEURONS.put(state, text)
     try:
         return tuple(sorted({int(part) for part in text.replace(" ", "").split(",") if part}))

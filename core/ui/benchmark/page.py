@@ -1,8 +1,8 @@
 """Benchmark: every method side by side on the chosen gallery, what each does in words, and what others printed."""
 
 import html
-import io
 import json
+import math
 from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 
 SHIPPED = ASSETS / "benchmarks"
 """Results that come with the project, one JSON a shipped gallery and protocol."""
+RANKED = (
+    "Methods are ranked by the lean that they remove at equal cost: each is turned down until the side that it moves "
+    "more (pictures or queries) has a mean cosine of .95 to 1 with what it was."
+)
 STYLE = """<style>
 .benches{overflow-x:auto}
 .bench{border-collapse:collapse;width:100%;font-size:.84rem;font-variant-numeric:tabular-nums}
@@ -65,7 +69,7 @@ def _methods(state: AppState, gallery: Gallery) -> None:
     )
     k = depth.number_input("k", 1, gallery.n, _usual_k(gallery, protocol), help="How many are retrieved")
     go = right.button("Measure", key="benchmark-measure", type="primary", icon=":material/speed:", width="stretch")
-    st.caption(f"{PROTOCOLS.get(protocol).words} Gallery: {escape(gallery.name)}.")
+    st.caption(f"{PROTOCOLS.get(protocol).words} {RANKED} Gallery: {escape(gallery.name)}.")
     measured: Choice[BenchmarkResult | None] = Choice(f"benchmark {protocol}", None)
     if go:
         measured.put(state, _measure(state, gallery, protocol, int(k), chosen or arm_names()))
@@ -192,12 +196,19 @@ def table_html(result: "BenchmarkResult") -> str:
 
 
 def numbered(result: "BenchmarkResult") -> list["Cell"]:
-    """Cells with numbers, the untouched model first, then by rising skew: their order is their number."""
+    """Cells with numbers, the untouched model first, then by how much lean they remove at equal cost, most first: their
+    order is their number.
+    """
     from core.benchmark import PROTOCOLS
 
-    key = PROTOCOLS.get(result.protocol).skew
-    shown = [cell for cell in result.cells if not cell.refused and cell.values[key].estimate is not None]
-    return sorted(shown, key=lambda cell: (cell.arm != "identity", cell.values[key].estimate, cell.arm))
+    protocol = PROTOCOLS.get(result.protocol)
+    shown = [cell for cell in result.cells if not cell.refused and cell.values[protocol.skew].estimate is not None]
+
+    def place(cell: "Cell") -> tuple[bool, float, str]:
+        removed = cell.values[protocol.ranks].estimate
+        return cell.arm != "identity", math.inf if removed is None else -removed, cell.arm
+
+    return sorted(shown, key=place)
 
 
 def _best(cells: Sequence["Cell"], column: "Column") -> float | None:
@@ -225,13 +236,14 @@ def _refused(result: "BenchmarkResult") -> None:
     lines += [f"{cell.arm}: {note}" for cell in cells for note in cell.notes]
     lines += not_computed(result)
     known = next((c.values for c in cells if not c.refused), {})
-    band = next((e.null for e in known.values() if e.null is not None), None)
+    titles = {column.key: column.title for column in result.columns}
+    band, of = next(((e.null, titles[key]) for key, e in known.items() if e.null is not None), (None, ""))
     if known:
         words = f"Measured at k = {settings.get('k')}, target {settings.get('target')}, {settings.get('half')} half. "
         words += "Numbers are followed by their 95 % interval; point at one for its n."
         if band is not None:
             words += f" For orientation: blind draws of the same rows show {band.lo:.2f} to "
-            words += f"{band.hi:.2f} in the first column (mean {band.mean:.2f})."
+            words += f"{band.hi:.2f} of {of} (mean {band.mean:.2f})."
         st.caption(words)
     if lines:
         with st.expander(f"{len(lines)} notes", icon=":material/info:", expanded=not known):
@@ -304,7 +316,7 @@ def _published(result: "BenchmarkResult", gallery: Gallery) -> None:
         if given is None:
             return
         settings = result.settings.get(gallery.name, {})
-        table = read_published(io.BytesIO(given.getvalue()))
+        table = read_published(given.getvalue(), given.name)
         pairs = beside(result, [gallery], table, settings.get("attribute", ""), settings.get("k", 0))
         if not pairs:
             raise InputError(f"the table has no number of {data} with {model} in this setting")

@@ -41,10 +41,10 @@ def bar(gallery: Gallery, attribute: str) -> None:
         "Nearest", known, **_shown("k", min(state.k, most)), help="k: how many are retrieved, at most all searched"
     )
     target.selectbox(
-        "Against",
+        "Target",
         [*TARGETS, OWN_TARGET],
         format_func=TARGET_CHOICES.__getitem__,
-        help="The target: the shares that the result is compared with. Your choice: the lean does not depend on it",
+        help="The shares that the result is compared with. Your choice: the lean does not depend on it",
         **bind("target"),
     )
     with part:

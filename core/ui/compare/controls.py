@@ -53,7 +53,8 @@ def controls(question: results.Asked) -> None:
 def controls_said(result: ControlsResult) -> str:
     """What matched random neurons, the reconstruction and the projection do to the same lean. Markdown."""
     leans, edit = [arm.points.estimate for arm in result.random], result.chosen.points.estimate
-    draws, as_small = len(leans), sum(abs(lean or 0.0) <= abs(edit or 0.0) for lean in leans)
+    draws = len(leans)
+    as_small = sum(abs(lean) <= abs(edit) for lean in leans if lean is not None and edit is not None)
     p = p_text(result.p_value, 1 / (1 + draws))
     return (
         f"Of {draws} random draws of neurons, matched in number and firing rate, {as_small} leave as small a lean of "

@@ -11,8 +11,8 @@ from core.gallery.labels import CROSS
 from core.metrics import headline_metrics, meaning_of
 from core.ranking import ArmResult, RankResult
 from core.statistics import MINIMUM_N, Estimate, GroupDistance, GroupLean, Impact, Lean, lean_of
-from core.ui.compare import lean_charts, performance
-from core.ui.parts import charts, provenance
+from core.ui.compare import performance
+from core.ui.parts import charts, lean_charts, provenance
 from core.ui.parts.wording import change, in_points, number, percent, ratio_text, share_text, signed, value
 from core.ui.session import results
 from core.ui.session.choices import Choice
@@ -118,10 +118,9 @@ def distance_rows(ranked: RankResult, arms: Mapping[str, ArmResult]) -> Rows:
                 "The gallery brings": "–",
                 "The model adds": "–",
             }
-            if away.difference.estimate is not None:
-                _, row["The gallery brings"], row["The model adds"] = added_up(
-                    away.difference.estimate, away.composition or 0.0, away.model or 0.0
-                )
+            whole, brought, added = away.difference.estimate, away.composition, away.model
+            if whole is not None and brought is not None and added is not None:
+                _, row["The gallery brings"], row["The model adds"] = added_up(whole, brought, added)
             if ranked.difference is not None:
                 row["Change of share"] = change(ranked.difference.shares[group], points) if arm == "after" else ""
             rows.append(row)

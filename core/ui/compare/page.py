@@ -12,9 +12,10 @@ from core.ui.compare import (
     ask,
     controls,
     cost,
-    lean_charts,
+    item,
     method,
     numbers,
+    prompt_table,
     robustness,
     scenes,
     sweep,
@@ -22,7 +23,7 @@ from core.ui.compare import (
     upload_ranks,
     why,
 )
-from core.ui.parts import charts, grids, provenance
+from core.ui.parts import charts, grids, lean_charts, provenance
 from core.ui.parts.frame import guard, unknown_words
 from core.ui.parts.heading import heading
 from core.ui.parts.switches import switch
@@ -51,10 +52,11 @@ SHOWN_GROUP: Choice[str | None] = Choice("shown-group", None)
 VIEWS: dict[str, str] = {
     "pictures": "Pictures",
     "numbers": "Numbers",
+    "prompts": "Prompts",
     "scenes": "Scenes",
     "sweep": "Sweep",
     "controls": "Controls",
-    "cost": "What it costs",
+    "cost": "Cost",
     "why": "Why this lean?",
     "robustness": "Robustness",
 }
@@ -135,6 +137,9 @@ def _outcome(state: AppState, question: results.Asked, attribute: str) -> tuple[
     view = switch(state, "Show", COMPARE_VIEW, views)
     if view == "numbers":
         numbers.view(state, question, ranked)
+    elif view == "prompts":
+        with guard():
+            prompt_table.view(state, question)
     elif view == "scenes":
         scenes.view(ranked)
     elif view == "controls":
@@ -148,7 +153,7 @@ def _outcome(state: AppState, question: results.Asked, attribute: str) -> tuple[
     elif view == "robustness":
         robustness.view(question)
     else:
-        _pictures(state, question.gallery, attribute, ranked)
+        _pictures(state, question, attribute, ranked)
         _uploads(state, question, ranked)
     first = _first_notes(ranked)
     return tuple(note for note in ranked.notes if note not in first)
@@ -172,7 +177,7 @@ def _sentence(state: AppState, gallery: Gallery, ranked: RankResult) -> None:
     if not known:
         st.markdown(f"None of the {request.k} nearest has a known {escape(request.attribute)}.")
         return
-    group, told = told_of(ranked), before.numbers.to_json()
+    group, told = results.told_of(ranked), before.numbers.to_json()
     retrieved = before.numbers.lean.groups[before.numbers.groups.index(group)].retrieved
     count = counted(grids.escape(state.query), request.k, group, retrieved, known, ITEM_NAMES[gallery.kind])
     away = away_words(told["distance"][group], request.target)
@@ -187,16 +192,6 @@ def _sentence(state: AppState, gallery: Gallery, ranked: RankResult) -> None:
         st.caption(
             f"Of the {request.k}, {unknown} have no known {escape(request.attribute)}: counted here, not in the shares."
         )
-
-
-def told_of(ranked: RankResult) -> str:
-    """The group that the sentences are about: the one that leads, that an effect is about, or that departs most."""
-    counts, effect = ranked.before.numbers, ranked.difference.effect if ranked.difference is not None else None
-    if counts.leading_group is not None:
-        return counts.leading_group
-    if effect is not None:
-        return counts.groups[effect.group]
-    return max(counts.groups, key=lambda group: counts.lean.groups[counts.groups.index(group)].departure)
 
 
 def _switched(ranked: RankResult) -> str:
@@ -250,11 +245,12 @@ Ranked = list[tuple[int, int]]
 """(rank, row) in ranking order."""
 
 
-def _pictures(state: AppState, gallery: Gallery, attribute: str, ranked: RankResult) -> None:
+def _pictures(state: AppState, question: results.Asked, attribute: str, ranked: RankResult) -> None:
     """Before and after side by side, the same page of both rankings; the pages are turned below them."""
+    gallery, every = question.gallery, {"before": ranked.before} | ({"after": ranked.after} if ranked.after else {})
     shelf, pages = st.container(), st.container(horizontal=True, horizontal_alignment="right")
     labels, shown = gallery.labels(attribute), SHOWN_GROUP.of(state)
-    arms = {"before": _ranked(ranked.before)} | ({"after": _ranked(ranked.after)} if ranked.after else {})
+    arms = {name: _ranked(arm) for name, arm in every.items()}
     ranks = {name: {row: rank for rank, row in items} for name, items in arms.items()}
     if shown in ranked.part.groups:
         arms = {name: [(rank, row) for rank, row in items if labels[row] == shown] for name, items in arms.items()}
@@ -265,6 +261,9 @@ def _pictures(state: AppState, gallery: Gallery, attribute: str, ranked: RankRes
             _title(state, name, ranked, shown)
             part = items[(page - 1) * size : page * size]
             _grid(gallery, part, labels, ranks.get("after" if name == "before" else "before"), name, ranked)
+    with pages:
+        item.chooser(state, gallery, {name: items[(page - 1) * size : page * size] for name, items in arms.items()})
+    item.opened(state, question, every)
     if shown in ranked.part.groups:
         st.button("Show every group", icon=":material/close:", on_click=SHOWN_GROUP.put, args=(state, None))
 

@@ -1,4 +1,4 @@
-"""Neurons on switches: the suggested ones with the pictures that they answer to, any other by its number, and how."""
+"""Neurons on switches, on or off: the suggested ones with what they answer to, any other by its number, and how."""
 
 from dataclasses import replace
 from functools import partial
@@ -8,6 +8,7 @@ import streamlit as st
 from core.config import FORMS, SIDES, Edit, Side
 from core.gallery import Gallery
 from core.ui.parts import grids
+from core.ui.parts.wording import listing
 from core.ui.session.choices import Choice
 from core.ui.session.probing import Suggestion
 from core.ui.session.state import AppState, get_state
@@ -39,12 +40,12 @@ def panel(side: Side, suggestions: list[Suggestion], probe: Gallery | None, size
         st.button(
             "All off",
             type="primary",
-            icon=":material/toggle_on:",
+            icon=":material/toggle_off:",
             on_click=_switch,
             args=(side, rule),
             disabled=not rule or set(rule) <= set(chosen),
             key=f"all-{side}",
-            help="Switches off every specific neuron below",
+            help=f"Switches off {listing(rule)}, the specific neurons below",
         )
         st.button(
             "Original",
@@ -71,8 +72,10 @@ def panel(side: Side, suggestions: list[Suggestion], probe: Gallery | None, size
 def _row(state: AppState, side: Side, neuron: int, why: str) -> None:
     key = f"switch-{side}-{neuron}"
     # The stored edit is the truth; the widget mirrors it, so that "Original" and links move the switches too.
-    st.session_state[key] = state.is_switched(neuron, side)
-    st.toggle(f"**{neuron}** :small[:gray[{why}]]", key=key, on_change=_flip, args=(side, neuron), help=WHY)
+    on = not state.is_switched(neuron, side)
+    st.session_state[key] = on
+    name = f"**{neuron}** {'on' if on else '**off**'} :small[:gray[{why}]]"
+    st.toggle(name, key=key, on_change=_flip, args=(side, neuron), help=WHY)
 
 
 def _flip(side: Side, neuron: int) -> None:

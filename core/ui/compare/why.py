@@ -9,11 +9,11 @@ from core.config import Side
 from core.edits import Confirmed, SmallestEdit, WhyResult
 from core.ranking import ArmResult, RankResult
 from core.ranking.measures import lean_json
-from core.ui.compare import why_charts, why_results
+from core.ui.compare import why_charts
 from core.ui.parts import charts, grids, provenance
 from core.ui.parts.switches import switch
 from core.ui.parts.wording import in_points, interval_of, number, percent
-from core.ui.session import probing, results
+from core.ui.session import probing, results, why_results
 from core.ui.session.choices import Choice
 from core.ui.session.escaping import escape
 from core.ui.session.jobs import progress

@@ -3,26 +3,24 @@
 import plotly.graph_objects as go
 
 from core.edits import SmallestEdit, WhyResult
-from core.statistics import Estimate
 from core.ui.parts.figures import AFTER, BAND, BEFORE, INK, PALE, TARGET, beside, framed, interval_bars
 from core.ui.parts.wording import number
+from core.verdicts import NOT_COMPUTED
 
 
 def pulls(why: WhyResult) -> go.Figure:
     """Contribution of each neuron to the score gap, signed, with its interval; what none explains last."""
     names = [f"neuron {pull.neuron}" for pull in why.pulls] + ["no neuron"]
     estimates = [pull.contribution for pull in why.pulls] + [why.attribution.rest_estimate]
-    values = [e.estimate or 0.0 for e in estimates]
-    shares = [why.share_of(value) for value in values]
+    values = [e.estimate for e in estimates]
+    shares = [None if value is None else why.share_of(value) for value in values]
     figure = go.Figure()
     figure.add_bar(
         orientation="h",
         y=names,
         x=values,
-        error_x=interval_bars(
-            [e if e.lo is not None else Estimate(e.estimate, e.estimate, e.estimate) for e in estimates], BEFORE
-        ),
-        marker={"color": [AFTER if value > 0 else BEFORE for value in values], "opacity": PALE},
+        error_x=interval_bars(estimates, BEFORE),
+        marker={"color": [AFTER if value is not None and value > 0 else BEFORE for value in values], "opacity": PALE},
         selected={"marker": {"opacity": PALE}},
         unselected={"marker": {"opacity": PALE}},
         customdata=[[pull.neuron] for pull in why.pulls] + [[None]],
@@ -45,9 +43,9 @@ def pulls(why: WhyResult) -> go.Figure:
 
 
 def signed_percent(share: float | None) -> str:
-    """A share with its sign and one digit: "+95.3 %", "−0.4 %"; a dash where there is none."""
+    """A share with its sign and one digit: "+95.3 %", "−0.4 %"; in words where there is none."""
     if share is None:
-        return "–"
+        return NOT_COMPUTED
     return f"{100 * share:+.1f} %".replace("-", "−")
 
 

@@ -179,7 +179,7 @@ def _again(out: Path, plan: dict) -> Order:
         place, half, tokens = plan["attach"], plan["half"], plan["tokens"]
         return Order(plan["gallery"], place, half, shape, training, out, tokens, get_state().device)
     except (KeyError, TypeError) as error:
-        raise InputError(f"the plan of {out.name} is damaged ({error}); forget it and train anew") from error
+        raise InputError(f"the plan of {out.name} is damaged; forget it and train anew") from error
 
 
 def _order() -> None:

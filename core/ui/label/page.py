@@ -1,11 +1,14 @@
 """Label: one neuron at a time, judged by its pictures or captions alone, every step with a key."""
 
+from collections import Counter
+
 import streamlit as st
 
-from core.config import InputError
+from core.config import InputError, digest_of
 from core.labelling import DETAILS, ORDERS, LabelEvent
 from core.neurons import Shown
 from core.ui.label.agreement import agreement_panel
+from core.ui.label.board import prediction_board
 from core.ui.label.desk import (
     CONFIDENCE,
     CONFOUND,
@@ -20,11 +23,11 @@ from core.ui.label.desk import (
     guarded_key,
     turn_confidence,
 )
-from core.ui.label.keys import listen, prediction_board
 from core.ui.label.sets import sets_panel
 from core.ui.parts import answers, grids, sides
 from core.ui.parts.frame import guarded
 from core.ui.parts.heading import heading
+from core.ui.parts.keys import listen
 from core.ui.parts.switches import switch
 from core.ui.parts.wording import percent
 from core.ui.session import probing
@@ -47,6 +50,8 @@ TESTING_HELP = (
 )
 ANSWERS_OF: Choice[int | None] = Choice("label-answers", None)
 """Neuron on the desk of which the gallery's labels are told, because somebody asked."""
+RATERS_SHOWN = 8
+"""Names offered before anybody has said who labels."""
 NAME_FIELD = "choice-filters-rater"
 KEYS: tuple[tuple[str, str, str | None, str], ...] = (
     *(
@@ -102,6 +107,7 @@ def _workplace() -> None:
         st.info(line, icon=":material/info:")
     if not desk.rater:
         _name(state)
+        _known_raters(desk)
         st.info("Type your name first: every label carries who gave it, and raters do not see each other's before.")
         return
     if desk.test is not None:
@@ -132,6 +138,17 @@ def _head(desk: Desk, title: str, about: str = "") -> None:
 def _name(state: AppState) -> None:
     """Who labels. Nothing else sits in the closed popover: what a key changes must not have a second widget there."""
     st.text_input("Your name", placeholder="as it stands in the log", max_chars=100, **RATER.mirrored(state))
+
+
+def _known_raters(desk: Desk) -> None:
+    """Those who have labelled this SAE on this gallery before, a click each, the most active first."""
+    given = Counter(name for standing in desk.standings.values() for name in standing.labels)
+    if given:
+        with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+            st.caption("Or go on as", width="content")
+            for name, _ in given.most_common(RATERS_SHOWN):
+                shown = grids.escape(name)
+                st.button(shown, key=f"label-rater-{digest_of(name)[:12]}", on_click=RATER.put, args=(desk.state, name))
 
 
 # -- one neuron -------------------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ import plotly.graph_objects as go
 from core.statistics import Estimate
 from core.ui.parts.figures import AFTER, INK, PALE, ROW, frame, interval_bars, note_beside, shares_along
 from core.ui.parts.wording import interval, percent, share_text
+from core.verdicts import NOT_COMPUTED
 
 if TYPE_CHECKING:
     pass
@@ -41,7 +42,7 @@ def rates(by_group: Mapping[str, Estimate], what: str = "fires on") -> go.Figure
 
 
 def _said(e: Estimate) -> str:
-    return e.reason or "none" if e.estimate is None else f"{percent(e.estimate)} {interval(e)}, n = {e.n:,}"
+    return e.reason or NOT_COMPUTED if e.estimate is None else f"{percent(e.estimate)} {interval(e)}, n = {e.n:,}"
 
 
 def activation_histogram(edges: Sequence[float], shares: Mapping[str, Sequence[float]]) -> go.Figure:

@@ -16,6 +16,7 @@ from core.ui.parts.wording import number, percent
 from core.ui.session import probing
 from core.ui.session.choices import Choice
 from core.ui.session.state import AppState, get_state
+from core.verdicts import NOT_COMPUTED
 
 KIND = Choice("map-kind", "neurons")
 COLOURED: Choice[str | None] = Choice("map-group", None)
@@ -127,6 +128,10 @@ def _neuron_figure(
         rate = np.diff(probe.codes.csc.indptr)[points.numbers] / probe.gallery.n
         return map_charts.neurons(points.numbers, places, rate, np.zeros(len(rate)), None, "")
     shown = maps.association(probe, points.numbers, attribute, group)
+    if np.isnan(shown["sign"]).any():
+        words = f"AUC for {group} {NOT_COMPUTED}: there is no other group"
+        hover = [f"neuron {j}<br>{words}" for j in points.numbers]
+        return map_charts.neurons(points.numbers, places, shown["rate"], np.zeros(len(hover)), hover, "")
     hover = [
         f"neuron {j}<br>fires on {percent(r)}<br>AUC for {group} {a:.2f}, adjusted {p_text(p)}"
         for j, r, a, p in zip(points.numbers, shown["rate"], shown["auc"], shown["p"], strict=True)

@@ -79,12 +79,15 @@ def finished(points: Points) -> projection.Projection | None:
 
 
 def association(probe: probing.Probe, numbers: np.ndarray, attribute: str, group: str) -> dict[str, np.ndarray]:
-    """For each neuron: `sign` = 2 AUC - 1 for the group in [-1, 1], `rate` of all items, `p` adjusted."""
+    """For each neuron: `sign` = 2 AUC - 1 for the group in [-1, 1], `rate` of all items, `p` adjusted.
+
+    `sign` and `auc` are NaN where there is no other group to be told from.
+    """
     table = probing.statistics(probe, attribute)
     lines = table[table["group"] == group].set_index("neuron").loc[numbers]
     fired = np.diff(probe.codes.csc.indptr)[numbers] / probe.gallery.n
     return {
-        "sign": np.nan_to_num(2 * lines["auc"].to_numpy() - 1),
+        "sign": 2 * lines["auc"].to_numpy() - 1,
         "auc": lines["auc"].to_numpy(),
         "p": lines["p_adjusted"].to_numpy(),
         "rate": fired,

@@ -8,6 +8,7 @@ import streamlit as st
 from core.config import InputError, Side
 from core.neurons import Shown
 from core.ui.neurons import facts, firing_charts, lower_half, social
+from core.ui.neurons.heads import heads_panel
 from core.ui.neurons.map_view import map_panel
 from core.ui.neurons.search import search_panel
 from core.ui.parts import answers, charts, grids, provenance, sides
@@ -23,7 +24,7 @@ from core.ui.session.state import AppState, get_state
 VIEW = Choice("neurons-view", "social")
 TO_LABEL = Choice("go-label", False)
 """Whether the page of Label is to be opened; callbacks run before a page can be changed."""
-VIEWS = {"social": "Social neurons", "map": "Map", "search": "Search"}
+VIEWS = {"social": "Social neurons", "map": "Map", "search": "Search", "heads": "Heads"}
 EACH = 12
 """Items of each of the four grids: 48 pictures, and a row of uploads, stay below 60."""
 
@@ -57,6 +58,8 @@ def _several(state: AppState, probe: probing.Probe, side: Side, attribute: str |
         map_panel(probe, side, attribute)
     elif view == "search":
         search_panel(probe, side)
+    elif view == "heads":
+        heads_panel(state, probe, attribute)
     else:
         social.social(state, probe, attribute)
 

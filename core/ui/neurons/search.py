@@ -131,8 +131,10 @@ def _row(state: AppState, probe: probing.Probe, side: Side, neuron: int, text: s
     rates = ""
     if attribute is not None:
         by = probing.rates(probe, neuron, attribute)
-        most = max(by, key=lambda group: by[group].estimate or 0)
-        rates = f"  \n:small[:gray[{social.rates_text(probe, attribute, most, neuron)}]]"
+        known = {group: e.estimate for group, e in by.items() if e.estimate is not None}
+        if known:
+            most = max(known, key=lambda group: known[group])
+            rates = f"  \n:small[:gray[{social.rates_text(probe, attribute, most, neuron)}]]"
     with st.container(border=True), st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         social.open_button(state, side, neuron, "search")
         st.markdown(f":small[**{text}**]{rates}", width=300)

@@ -6,7 +6,7 @@ from core.config import Side
 from core.neurons import named_group
 from core.ui.parts import answer_words, grids
 from core.ui.parts.sides import SIDE_NAMES
-from core.ui.parts.wording import interval, percent
+from core.ui.parts.wording import interval, percent, share_alone
 from core.ui.session import cache, probing
 from core.ui.session.choices import TAU, Choice
 from core.ui.session.escaping import escape
@@ -76,12 +76,15 @@ def social(state: AppState, probe: probing.Probe, attribute: str | None) -> None
         return
     tau = TAU.of(state)
     rule = probing.social(probe, attribute, tau)
-    for group, neurons in rule.groups.items():
-        st.markdown(f"## {escape(group)} :small[:gray[n = {neurons.n:,}]]")
-        if neurons.specific:
-            _several(state, probe, attribute, group, neurons.specific, tau)
-        else:
-            _none(state, probe, attribute, group, tau, len(neurons.effective))
+    groups = list(rule.groups.items())
+    for first in range(0, len(groups), 2):
+        for column, (group, neurons) in zip(st.columns(2, gap="medium"), groups[first : first + 2], strict=False):
+            with column:
+                st.markdown(f"## {escape(group)} :small[:gray[n = {neurons.n:,}]]")
+                if neurons.specific:
+                    _several(state, probe, attribute, group, neurons.specific, tau)
+                else:
+                    _none(state, probe, attribute, group, tau, len(neurons.effective))
     if rule.unknown:
         st.caption(f"{rule.unknown:,} items have no known {escape(attribute)} and take no part.")
     _table(state, probe, attribute)
@@ -98,9 +101,8 @@ def _several(
     st.caption(
         f"{count} on at least {percent(tau)} of {escape(group)} and on no other group as often; strongest first.{doubt}"
     )
-    for column, neuron in zip(st.columns(2, gap="medium") * 2, specific[:SHOWN], strict=False):
-        with column:
-            card(state, probe, attribute, group, neuron)
+    for neuron in specific[:SHOWN]:
+        card(state, probe, attribute, group, neuron)
     if len(specific) > SHOWN:
         with st.container(horizontal=True, gap="small"):
             for neuron in specific[SHOWN:20]:
@@ -116,10 +118,8 @@ def _none(state: AppState, probe: probing.Probe, attribute: str, group: str, tau
         f"No neuron is {escape(group)}'s alone at τ = {tau:g}: {shared}; **{advice}**. "
         f"These tell {escape(group)} apart best:"
     )
-    best = probing.best(probe, attribute, group, 2)
-    for column, neuron in zip(st.columns(2, gap="medium"), best, strict=False):
-        with column:
-            card(state, probe, attribute, group, neuron)
+    for neuron in probing.best(probe, attribute, group, 2):
+        card(state, probe, attribute, group, neuron)
 
 
 def card(state: AppState, probe: probing.Probe, attribute: str, group: str, neuron: int) -> None:
@@ -143,7 +143,7 @@ def rates_text(probe: probing.Probe, attribute: str, group: str, neuron: int) ->
     lift = probing.lift(probe, neuron, attribute, group)
     if lift is None:
         rate = probing.rates(probe, neuron, attribute)[group]
-        return f"{percent(rate.estimate or 0)} {interval(rate)} of {group}"
+        return f"{share_alone(rate)} {interval(rate)} of {group}"
     return answer_words.rates(lift, group)
 
 

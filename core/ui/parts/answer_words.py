@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from core.ui.parts.wording import number, percent
 from core.ui.session import probing
+from core.verdicts import NOT_COMPUTED
 
 if TYPE_CHECKING:
     from core.neurons import Answers, Association, Lift
@@ -13,9 +14,12 @@ if TYPE_CHECKING:
 
 def points(difference: "Estimate") -> str:
     """A difference of rates in points with its interval: "9 points (5 to 13)"."""
-    value, lo, hi = (round(100 * (v or 0.0), 1) for v in (difference.estimate, difference.lo, difference.hi))
+    ends = [v for v in (difference.estimate, difference.lo, difference.hi) if v is not None]
+    if len(ends) < 3:
+        return NOT_COMPUTED if difference.estimate is None else f"{100 * difference.estimate:.0f} points"
+    value, lo, hi = (round(100 * v, 1) for v in ends)
     digits = 0 if all(v == 0 or abs(v) >= 0.5 for v in (value, lo, hi)) else 1  # a sign is never rounded away
-    words = [f"{v or 0.0:.{digits}f}".replace("-", "−") for v in (value, lo, hi)]
+    words = [f"{v + 0.0:.{digits}f}".replace("-", "−") for v in (value, lo, hi)]
     return f"{words[0]} point{'s' * (words[0] != '1')} ({words[1]} to {words[2]})"
 
 

@@ -19,7 +19,9 @@ def said(probe: probing.Probe, neuron: int, attribute: str | None) -> str:
     answers = probing.answers(probe, neuron)
     if attribute is None:
         return answer_words.sentence(answers, ())
-    rates = {group: e.estimate or 0.0 for group, e in probing.rates(probe, neuron, attribute).items()}
+    rates = _rates(probe, neuron, attribute)
+    if not rates:
+        return answer_words.sentence(answers, ())
     first = max(rates, key=lambda group: rates[group])
     auc, components = probing.auc(probe, neuron, attribute, first), probe.gallery.components(attribute)
     name = named_group(attribute, first) if auc == auc else ""
@@ -30,7 +32,7 @@ def most_often(probe: probing.Probe, neuron: int, attribute: str | None) -> str:
     """On which group it fires most often, by how much, and for which tau it is specific, in words. Markdown."""
     if attribute is None:
         return ""
-    rates = {group: e.estimate or 0.0 for group, e in probing.rates(probe, neuron, attribute).items()}
+    rates = _rates(probe, neuron, attribute)
     if len(rates) < 2:
         return ""
     first, second = sorted(rates, key=lambda group: -rates[group])[:2]
@@ -38,6 +40,12 @@ def most_often(probe: probing.Probe, neuron: int, attribute: str | None) -> str:
         return f" It fires equally often on {first} and {second}."
     lift = probing.lift(probe, neuron, attribute, first)
     return "" if lift is None else " " + answer_words.most_often(lift, first, len(rates) - 1)
+
+
+def _rates(probe: probing.Probe, neuron: int, attribute: str) -> dict[str, float]:
+    """Share of each group's items on which it fires, of the groups that have items."""
+    found = probing.rates(probe, neuron, attribute)
+    return {group: e.estimate for group, e in found.items() if e.estimate is not None}
 
 
 def others(probe: probing.Probe, neuron: int) -> str:

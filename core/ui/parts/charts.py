@@ -13,7 +13,7 @@ from core.statistics import Estimate
 from core.ui.parts import robustness_charts
 from core.ui.parts.figures import AFTER, BEFORE, INK, TARGET, TITLED, beside, framed, interval_bars, named_rows
 from core.ui.parts.wording import in_points, percent, share_text
-from core.verdicts import points
+from core.verdicts import NOT_COMPUTED, points
 
 
 def config(name: str) -> dict[str, Any]:
@@ -116,7 +116,7 @@ def before_after(rows: Mapping[str, tuple[Estimate, Estimate]], low: float = 0.0
 
 
 def _cost(e: Estimate) -> str:
-    return "none" if e.estimate is None else percent(e.estimate, 1)
+    return NOT_COMPUTED if e.estimate is None else percent(e.estimate, 1)
 
 
 def trade_off(points: Sequence[tuple[str, Estimate, Estimate]], cost: str, skew: str) -> go.Figure:
@@ -197,7 +197,7 @@ def _cells(of: Any) -> go.Figure:
     """Rows and columns of numbers, each written in its cell; the colour repeats it."""
     numbers = [list(series.y) for series in of.series]
     largest = max((abs(v) for row in numbers for v in row if v is not None), default=1.0) or 1.0
-    words = [["–" if v is None else f"{v:+.3f}" for v in row] for row in numbers]
+    words = [[NOT_COMPUTED if v is None else f"{v:+.3f}" for v in row] for row in numbers]
     figure = go.Figure(
         go.Heatmap(
             z=numbers,
@@ -217,5 +217,5 @@ def _cells(of: Any) -> go.Figure:
     return figure
 
 
-def _minus(a: Sequence[float | None], b: Sequence[float | None]) -> list[float]:
-    return [0.0 if x is None or y is None else max(x - y, 0.0) for x, y in zip(a, b, strict=True)]
+def _minus(a: Sequence[float | None], b: Sequence[float | None]) -> list[float | None]:
+    return [None if x is None or y is None else max(x - y, 0.0) for x, y in zip(a, b, strict=True)]

@@ -79,7 +79,7 @@ def named_rows(figure: go.Figure, names: Sequence[str], room: float = 0.6, size:
 
 
 def interval_bars(estimates: Sequence[Estimate], colour: str, thickness: float = 2.5, width: int = 5) -> dict[str, Any]:
-    """Interval of a row of estimates, as plotly wants it: distances to the upper and the lower end, 0 without one."""
+    """Intervals of a row of estimates, as plotly wants them: distances to both ends; None, which draws none."""
     return {
         "type": "data",
         "array": [_apart(e.estimate, e.hi) for e in estimates],
@@ -90,8 +90,8 @@ def interval_bars(estimates: Sequence[Estimate], colour: str, thickness: float =
     }
 
 
-def _apart(low: float | None, high: float | None) -> float:
-    return 0.0 if low is None or high is None else max(high - low, 0.0)
+def _apart(low: float | None, high: float | None) -> float | None:
+    return None if low is None or high is None else max(high - low, 0.0)
 
 
 def note_beside(y: float | str, text: str, shift: float = 0.0) -> dict[str, Any]:

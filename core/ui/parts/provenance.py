@@ -83,9 +83,20 @@ def foot() -> None:
     strip(loaded(get_state()))
 
 
-def chart(figure: go.Figure, print_width: int = PRINT_WIDTH, left: int = 0, **options: Any) -> Any:
-    """`st.plotly_chart` of a figure that says where its numbers come from when it leaves the page."""
-    return st.plotly_chart(carrying(figure, loaded(get_state()), print_width, left), **options)
+def chart(
+    figure: go.Figure,
+    print_width: int = PRINT_WIDTH,
+    left: int = 0,
+    lines: Mapping[str, str] | None = None,
+    **options: Any,
+) -> Any:
+    """`st.plotly_chart` of a figure that says where its numbers come from when it leaves the page.
+
+    Parameters
+    ----------
+    lines : what its numbers depend on; None: all that is loaded and chosen.
+    """
+    return st.plotly_chart(carrying(figure, lines or loaded(get_state()), print_width, left), **options)
 
 
 def carrying(figure: go.Figure, lines: Mapping[str, str], print_width: int = PRINT_WIDTH, left: int = 0) -> go.Figure:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from core.statistics import Estimate
-from core.verdicts import away_line, effect_line, list_line, p_text, points
+from core.verdicts import NOT_COMPUTED, away_line, effect_line, list_line, p_text, points
 
 TARGET_CHOICES = {"gallery": "searched shares", "uniform": "even shares", "own table": "own table"}
 """Targets where one is chosen: short enough for the field."""
@@ -26,10 +26,15 @@ def interval(e: Estimate) -> str:
     return "" if e.lo is None or e.hi is None else f"({percent(e.lo)[:-2]} to {percent(e.hi)[:-2]})"
 
 
+def share_alone(e: Estimate, digits: int = 0) -> str:
+    """A share without its interval; in words where there is none."""
+    return NOT_COMPUTED if e.estimate is None else percent(e.estimate, digits)
+
+
 def share_text(e: Estimate) -> str:
     """A share with interval and count, or the reason why there is none."""
     if e.estimate is None:
-        return e.reason or "cannot be computed"
+        return e.reason or NOT_COMPUTED
     return f"{percent(e.estimate)} {interval(e)} of {e.n:,}"
 
 
@@ -107,7 +112,7 @@ def interval_of(e: Estimate) -> str:
 def in_points(e: Estimate) -> str:
     """A difference of shares in points with its interval, or why there is none."""
     if e.estimate is None:
-        return e.reason or "cannot be computed"
+        return e.reason or NOT_COMPUTED
     inside = "" if e.lo is None or e.hi is None else f" ({points(e.lo)} to {points(e.hi)})"
     return points(e.estimate) + inside
 
@@ -115,7 +120,7 @@ def in_points(e: Estimate) -> str:
 def ratio_text(e: Estimate) -> str:
     """A ratio with its interval; no upper end is said to be none."""
     if e.estimate is None:
-        return e.reason or "–"
+        return e.reason or NOT_COMPUTED
     if e.lo is None:
         return times_number(e.estimate)
     return f"{times_number(e.estimate)} ({times_number(e.lo)} to {'any' if e.hi is None else times_number(e.hi)})"
@@ -142,12 +147,48 @@ def switched_words(neurons: Sequence[int], strength: float, side: str, own_value
 
 def value(e: Estimate) -> str:
     """A metric with its interval, or why there is none."""
-    return e.reason or "–" if e.estimate is None else f"{number(e.estimate)} :small[:gray[{interval_of(e)}]]"
+    return e.reason or NOT_COMPUTED if e.estimate is None else f"{number(e.estimate)} :small[:gray[{interval_of(e)}]]"
 
 
 def change(e: Estimate, write: Callable[[float], str] = signed) -> str:
     """A difference with its interval; a difference of 0 is printed as such."""
     if e.estimate is None:
-        return e.reason or "–"
+        return e.reason or NOT_COMPUTED
     inside = "" if e.lo is None or e.hi is None else f" :small[:gray[({write(e.lo)} to {write(e.hi)})]]"
     return write(e.estimate) + inside
+
+
+STILL, STAYS = 0.02, 0.34
+"""A change of P below which nothing moves; part of the other group's change below which a group stays."""
+
+
+def gap_said(arms: Mapping[str, Mapping[str, Estimate]]) -> str:
+    """What an edit did to two groups' mean P of an answer: how wide the gap is, and whose answers moved.
+
+    Parameters
+    ----------
+    arms : "before" and "after" -> group -> mean P, the same two groups in both.
+    """
+    a, b = arms["before"]
+    both = [
+        {group: e.estimate for group, e in arms[arm].items() if e.estimate is not None} for arm in ("before", "after")
+    ]
+    lacking = [group for group in (a, b) if any(group not in arm for arm in both)]
+    if lacking:
+        return f"What the edit does to the gap is {NOT_COMPUTED}: no picture of {lacking[0]} was answered."
+    before, after = both
+    gap, left = before[b] - before[a], after[b] - after[a]
+    told = f"The gap goes from {100 * abs(gap):.0f} to {100 * abs(left):.0f} points"
+    moved = {group: after[group] - before[group] for group in (a, b)}
+    if max(map(abs, moved.values())) < STILL:
+        return f"{told}: hardly any answer moves."
+    if gap * left < 0:
+        return f"{told}, and its sign turns."
+    if abs(left) >= abs(gap):
+        return f"{told}: it does not shrink."
+    stays, goes = sorted(moved, key=lambda group: abs(moved[group]))
+    if abs(moved[stays]) < STAYS * abs(moved[goes]) and abs(left) < abs(gap) / 2:
+        return f"{told}: off answers about {goes} nearly as for {stays}."
+    if moved[a] * gap > 0 > moved[b] * gap:
+        return f"{told}: both groups' answers move towards each other."
+    return f"{told}."

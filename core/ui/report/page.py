@@ -9,13 +9,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 import streamlit as st
 
 from core.config import ASSETS, InputError
 from core.gallery import Gallery
 from core.reading import parse_json
 from core.store import read_json
+from core.tables import as_written, clean_text
 from core.ui.parts import grids, provenance
 from core.ui.parts.frame import guard
 from core.ui.parts.heading import heading
@@ -174,17 +174,11 @@ def _pictures_allowed(gallery: Gallery) -> bool:
 
 def _target(table: Any) -> dict[str, dict[str, float]]:
     """{attribute: {group: share}} of an uploaded table."""
-    try:
-        frame = pd.read_csv(table)
-        rows = zip(frame["attribute"], frame["group"], frame["share"], strict=True)
-    except (ValueError, KeyError, UnicodeDecodeError) as error:
-        raise InputError(
-            f"the target table cannot be read ({error}); expected columns attribute, group, share"
-        ) from None
-    target: dict[str, dict[str, float]] = {}
-    for attribute, group, share in rows:
-        target.setdefault(str(attribute), {})[str(group)] = float(share)
-    return target
+    from core.datasets.target_tables import parse_target
+
+    data, name = table.getvalue(), table.name
+    of = as_written(data, ("attribute", "group", "share"), name)["attribute"].dropna()
+    return {attribute: parse_target(data, name, attribute) for attribute in dict.fromkeys(map(clean_text, of))}
 
 
 def _spec(state: AppState, gallery: Gallery, asked: dict[str, Any]) -> "AuditSpec":

@@ -63,6 +63,8 @@ TAU = Choice("tau", 0.5)
 SWITCH_SIDE: Choice[Side | None] = Choice("switch-side", None)
 """Side whose neurons stand beside the answer on Compare."""
 START_VIEW = Choice("start-view", "loaded")
+DEMO_STEP: Choice[str | None] = Choice("demo", None)
+"""Step at which the demo on Start is, from "1" on; None: it does not run."""
 COMPARE_VIEW = Choice("compare-view", "pictures")
 DATA_VIEW = Choice("data-view", "choose")
 LABEL_VIEW = Choice("label-view", "label")
@@ -76,7 +78,7 @@ GUIDE_TOPIC: Choice[str | None] = Choice("guide-topic", None)
 LABEL_TEST: "Choice[PredictionTest | None]" = Choice("label-test", None)
 """Prediction test that waits to be answered."""
 SHOWN: Mapping[str, Mapping[str, Choice[Any]]] = {
-    "start": {"view": START_VIEW},
+    "start": {"view": START_VIEW, "demo": DEMO_STEP},
     "label": {"view": LABEL_VIEW},
     "compare": {"view": COMPARE_VIEW},
     "ask": {"view": ASK_VIEW, "question": ASK_QUESTION},

@@ -25,6 +25,8 @@ LEADS = re.compile(
 )
 ORDER = re.compile("[\u202a-\u202e\u2066-\u2069]")
 """Characters that turn the order of what follows."""
+NAMED = re.compile(r":(?=[a-z+-][\w/+-]*:)", re.IGNORECASE)
+"""Where the name of an icon, an emoji or a logo would begin, which are looked for after escapes are gone."""
 NUMBERED = re.compile(r"^(\d{1,9})([.)])(?=\s|$)")
 FIELDS = frozenset({"body", "label", "help", "caption", "captions", "text", "title", "content", "delta", "placeholder"})
 """Names of the parts of an element that a browser reads as Markdown."""
@@ -38,7 +40,7 @@ CHART_LINK = re.compile(r"(<|\\u003c)(?=\s*a[\s/>\\])", re.IGNORECASE)
 
 def escape(text: str) -> str:
     """A text as Markdown that shows it literally, on one line."""
-    text = ORDER.sub("\ufffd", " ".join(str(text).split()))
+    text = NAMED.sub(f":{JOINER}", ORDER.sub("\ufffd", " ".join(str(text).split())))
     for sign in SIGNS:
         text = text.replace(sign, f"\\{sign}")
     return closed(NUMBERED.sub(r"\1\\\2", text))

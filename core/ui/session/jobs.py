@@ -1,39 +1,100 @@
-"""Long work in view of the person who started it: a progress bar, then a result or one calm line."""
+"""Long work in view of the person who started it: how far it is, how long it takes, a way to stop it; then a result."""
 
+import itertools
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import streamlit as st
 
-from core.config import Progress
+from core.config import KEPT, InputError, Progress
 from core.ui.session.escaping import escape
 
 REDRAW_SECONDS = 0.15
 """Least time between two drawings of a bar: more often costs more than the work of small steps."""
+SOON = 0.4
+"""Seconds of work that nothing is drawn of, where it is mostly over before a bar could be seen."""
+TOLD_AFTER = 2.0
+"""Seconds of a stage from which on its speed is known well enough to say how long the rest takes."""
+STOPPED = "stopped-work"
+"""Key of the session under which the name of the work stands that was stopped by the click of this run."""
+
+_numbers = itertools.count()
+
+
+class Pace:
+    """How long the rest of a stage takes, from what this run has done: what was kept from earlier took no time."""
+
+    def __init__(self) -> None:
+        self._stage, self._began, self._first = "", 0.0, 0
+
+    def left(self, done: int, total: int, what: str, now: float) -> float | None:
+        """Seconds; None where nobody can tell yet."""
+        stage = what.split(":")[0]
+        if stage != self._stage or what.endswith(KEPT) or done < self._first:
+            self._stage, self._began, self._first = stage, now, done
+        worked, steps = now - self._began, done - self._first
+        return worked / steps * (total - done) if worked >= TOLD_AFTER and steps > 0 else None
+
+
+def words_of(seconds: float) -> str:
+    """ "about 40 s left", "about 3 min left"."""
+    if seconds < 90:
+        return f"about {max(seconds, 1):.0f} s left"
+    return f"about {seconds / 60:.0f} min left" if seconds < 5400 else f"about {seconds / 3600:.1f} h left"
 
 
 @contextmanager
 def progress(label: str, at_once: bool = True) -> Iterator[Progress]:
-    """A bar that follows `report(done, total, what)` and is gone when the work is over or fails.
+    """A bar that follows `report(done, total, what)`, with a way to stop, gone when the work is over or fails.
 
-    `at_once` False draws nothing before the first report: for work that is mostly done before a bar could be seen.
-    Any click elsewhere in the page stops the work at its next report; what can be resumed goes on where it was.
+    `at_once` False draws nothing of work that is over soon. The button ends the work at its next report, as does any
+    other click in the page; what can be resumed goes on where it was. Work that a page does by itself is not begun
+    again by the run that stops it.
+
+    InputError : this very work was stopped by the click that led to this run.
     """
-    shown, drawn, label = st.empty(), 0.0, escape(label)
-    if at_once:
-        shown.progress(0.0, text=f"{label}…")
+    if st.session_state.get(STOPPED) == label:
+        settle()
+        st.button("Go on", key=f"go-on-{next(_numbers)}", icon=":material/play_arrow:")
+        raise InputError(f"{label}: stopped before it was done; go on, or ask for something else")
+    place, pace, began = st.empty(), Pace(), time.monotonic()
+    bar, drawn = None, began
+
+    def draw(share: float, text: str) -> None:
+        nonlocal bar
+        if bar is not None:
+            bar.progress(share, text=text)
+            return
+        with place.container(horizontal=True, vertical_alignment="center", gap="small"):
+            bar = st.progress(share, text=text)
+            st.button("Stop", key=f"stop-{next(_numbers)}", icon=":material/stop:", on_click=_stop, args=(label,))
 
     def report(done: int, total: int, what: str = "") -> None:
         nonlocal drawn
         now = time.monotonic()
-        if done < total and now - drawn < REDRAW_SECONDS:
+        left = pace.left(done, total, what, now)
+        if now - drawn < REDRAW_SECONDS and (done < total or bar is None):
+            return
+        if bar is None and now - began < SOON:
             return
         drawn = now
         share = min(max(done / total, 0.0), 1.0) if total else 0.0
-        shown.progress(share, text=f"{label}: {escape(what) or 'step'}, {done:,} of {total:,}")
+        told = f", {words_of(left)}" if left is not None and done < total else ""
+        draw(share, f"{escape(label)}: {escape(what) or 'step'}, {done:,} of {total:,}{told}")
 
+    if at_once:
+        draw(0.0, f"{escape(label)}…")
     try:
         yield report
     finally:
-        shown.empty()
+        place.empty()
+
+
+def _stop(label: str) -> None:
+    st.session_state[STOPPED] = label
+
+
+def settle() -> None:
+    """A run is over: what was stopped in it may begin again. app.py calls this after the page."""
+    st.session_state.pop(STOPPED, None)

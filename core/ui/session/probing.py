@@ -163,11 +163,14 @@ def beside(probe: Probe, neuron: int, attribute: str, group: str) -> str | None:
 
 
 def association(probe: Probe, attribute: str) -> np.ndarray:
-    """How well each neuron tells any group of an attribute apart: the largest |AUC - 1/2| over its groups (F,)."""
+    """How well each neuron tells any group of an attribute apart: the largest |AUC - 1/2| over its groups (F,).
+
+    NaN where nobody can tell: there is one group alone.
+    """
 
     def compute() -> np.ndarray:
         distances = (statistics(probe, attribute)["auc"].to_numpy() - 0.5).reshape(probe.sae.sae.config.d_sae, -1)
-        return np.nan_to_num(np.abs(distances)).max(axis=1)
+        return np.fmax.reduce(np.abs(distances), axis=1)
 
     return cache.result("association", [*probe.parts, attribute], compute)
 

@@ -140,6 +140,16 @@ def cost(question: Asked, progress: Progress | None = None) -> "CostResult":
     )
 
 
+def told_of(ranked: "RankResult") -> str:
+    """The group that the sentences are about: the one that leads, that an effect is about, or that departs most."""
+    counts, effect = ranked.before.numbers, ranked.difference.effect if ranked.difference is not None else None
+    if counts.leading_group is not None:
+        return counts.leading_group
+    if effect is not None:
+        return counts.groups[effect.group]
+    return max(counts.groups, key=lambda group: counts.lean.groups[counts.groups.index(group)].departure)
+
+
 # -- sides ------------------------------------------------------------------------------------------------------------
 
 

@@ -8,6 +8,7 @@ import streamlit as st
 
 from core.config import SIDES, UNKNOWN, InputError
 from core.ui.parts.facts import pairs, sae_line
+from core.ui.parts.frame import guard
 from core.ui.parts.grids import escape as plain
 from core.ui.session import cache
 from core.ui.session.state import get_state
@@ -22,6 +23,16 @@ ATTRIBUTES = 6
 PICTURES, PICTURE_PX = 12, 73
 BAR, NOBODY = "#3d8bc4", "repeating-linear-gradient(45deg, #8a929b 0 3px, transparent 3px 6px)"
 KINDS = {"images": "pictures", "captions": "captions"}
+
+
+def everything() -> None:
+    """Pictures, groups and provenance of what is loaded."""
+    with guard():
+        pictures(cache.current_gallery())
+        st.header("How many of each group", anchor=False)
+        group_sizes(cache.current_gallery())
+    st.header("Where it comes from", anchor=False)
+    loaded()
 
 
 def pictures(gallery: "Gallery") -> None:

@@ -133,25 +133,75 @@ def _related(a: np.ndarray, b: np.ndarray, undefined: float) -> float:
 
 def _read(x: np.ndarray, labels: np.ndarray, seed: int) -> tuple[Read, np.ndarray]:
     """The mean over the groups, each against all others (of two the second), and all scores."""
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.model_selection import StratifiedKFold
-
     x = np.asarray(x, dtype=np.float64)
     d, spread = x.shape[1], x.std(axis=0)
     if (varies := spread > NOTHING * spread.max()).any():
         x = x[:, varies]
     n_groups = int(labels.max()) + 1
     groups = [1] if n_groups == 2 else list(range(n_groups))
-    folds = list(StratifiedKFold(FOLDS, shuffle=True, random_state=seed).split(labels, labels))
-    scores = np.empty((len(labels), len(groups)))
+    numbers = fold_numbers(labels, seed)
+    folds = [(np.flatnonzero(numbers != fold), np.flatnonzero(numbers == fold)) for fold in range(FOLDS)]
+    scores, begun = np.empty((len(labels), len(groups))), {}
     for fit, asked in folds:
         centre, size = x[fit].mean(axis=0), x[fit].std(axis=0)
         size[size == 0] = 1.0
         for column, group in enumerate(groups):
-            probe = LogisticRegression(max_iter=1000).fit((x[fit] - centre) / size, labels[fit] == group)
-            scores[asked, column] = probe.decision_function((x[asked] - centre) / size)
+            own = (labels[fit] == group).astype(np.float64)
+            begun[group] = fitted((x[fit] - centre) / size, own, begun.get(group))
+            scores[asked, column] = (x[asked] - centre) / size @ begun[group][1:] + begun[group][0]
     tests = [asked for _, asked in folds]
     return _together([_inside_folds(scores[:, c], labels == g, tests, d) for c, g in enumerate(groups)]), scores
+
+
+def fold_numbers(labels: np.ndarray, seed: int) -> np.ndarray:
+    """The fold in which each row is asked (n,).
+
+    Groups take their turn as they first appear. Of all labels in that order every fifth, from the f-th on, says how
+    many rows of a group fold f has; which of the group's rows these are is shuffled by RandomState(seed).
+    """
+    generator, numbers = np.random.RandomState(seed), np.empty(len(labels), dtype=np.int64)
+    turns = list(dict.fromkeys(labels.tolist()))
+    in_order = np.repeat(turns, [int((labels == group).sum()) for group in turns])
+    for group in turns:
+        own = [fold for fold in range(FOLDS) for _ in range(int((in_order[fold::FOLDS] == group).sum()))]
+        shuffled = np.array(own)
+        generator.shuffle(shuffled)
+        numbers[labels == group] = shuffled
+    return numbers
+
+
+def fitted(x: np.ndarray, positive: np.ndarray, begun: np.ndarray | None = None) -> np.ndarray:
+    """Intercept and weights (1 + d,) of a logistic regression, penalised by half the weights' squared length.
+
+    Iteratively reweighted least squares: each round solves the normal equations of the working response, and goes half
+    of the way where the whole way makes the sum of log-losses and penalty larger.
+    """
+    rows = np.column_stack([np.ones(len(x)), x])
+    penalty = np.ones(rows.shape[1])
+    penalty[0] = 0.0
+    at = np.zeros(rows.shape[1]) if begun is None else begun
+
+    def loss(b: np.ndarray) -> float:
+        eta = rows @ b
+        return float((np.logaddexp(0.0, eta) - positive * eta).sum() + (penalty * b * b).sum() / 2)
+
+    now = loss(at)
+    for _ in range(100):
+        eta = rows @ at
+        chance = 1 / (1 + np.exp(-np.clip(eta, -500, 500)))
+        weight = np.maximum(chance * (1 - chance), 1e-15)
+        weighted = rows * weight[:, None]
+        normal = weighted.T @ rows + np.diag(penalty)
+        towards = np.linalg.solve(normal, weighted.T @ eta + rows.T @ (positive - chance)) - at
+        share = 1.0
+        while (after := loss(at + share * towards)) > now and share > 1e-6:
+            share /= 2
+        if after > now:
+            return at
+        at, gained, now = at + share * towards, now - after, after
+        if gained <= 1e-12 * len(x):
+            return at
+    return at
 
 
 def _together(reads: Sequence[Read]) -> Read:

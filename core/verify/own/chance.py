@@ -82,10 +82,13 @@ def _mean_at(x: np.ndarray, log: np.ndarray, t: float) -> float:
 
 
 def blind_points(n: int, total: int, k: int) -> tuple[float, float]:
-    """The 2.5 % and 97.5 % points of a blind draw: the smallest numbers with so much chance up to them."""
+    """The 2.5 % and 97.5 % points of a blind draw: the smallest numbers with so much chance up to them.
+
+    Chances within 1e-12 of each other are equal.
+    """
     x, log = _outcomes(n, total, k)
     up_to = np.cumsum(np.exp(log))
-    return tuple(float(x[min(int((up_to < tail).sum()), len(x) - 1)]) for tail in (TAIL, 1 - TAIL))  # type: ignore[return-value]
+    return tuple(float(x[min(int((up_to < tail - 1e-12).sum()), len(x) - 1)]) for tail in (TAIL, 1 - TAIL))  # type: ignore[return-value]
 
 
 # --------------------------------------------------------------------------------------------- all groups at once

@@ -129,13 +129,13 @@ def worst_pair(lean: dict[str, dict[str, Any]]) -> dict[str, Any] | None:
     under = rising[0]
     if not lean[over]["departure"] > 0 > lean[under]["departure"]:
         return None
-    ratios = [lean[name]["ratio"]["estimate"] or 0.0 for name in (over, under)]
+    ratios = [lean[name]["ratio"]["estimate"] for name in (over, under)]
     return {
         "over": over,
         "under": under,
         "departure_over": lean[over]["departure"],
         "departure_under": lean[under]["departure"],
-        "ratio": ratios[0] / ratios[1] if ratios[1] > 0 else None,
+        "ratio": ratios[0] / ratios[1] if ratios[0] is not None and ratios[1] else None,
         "n_over": lean[over]["searched"],
         "n_under": lean[under]["searched"],
     }

@@ -15,6 +15,8 @@ from core.verify.own.together import effect_of, normal_p, tables
 from core.verify.own.values import SHOWN, SMALL, Value, aimed
 
 EQUAL = 1e-9
+MANY = 1 << 21
+"""Labels above which a shuffle is not taken with all its turns."""
 
 
 def mean_lean(
@@ -166,8 +168,25 @@ def row_weights(lists: Sequence[tuple[np.ndarray, float]], labels: np.ndarray) -
 
 def permuted(weights: Sequence[float], sizes_of: Sequence[int], tests: int, seed: int) -> np.ndarray:
     """Sum of the weights that each group gets when labels are given out blindly (draws, G); "mean over prompts"."""
-    draws = max(MOST_DRAWN, 2 * math.ceil(tests / WANTED_P) - 1)
-    rng = np.random.default_rng(seed)
+    least = max(MOST_DRAWN, 2 * math.ceil(tests / WANTED_P) - 1)
+    rng, n = np.random.default_rng(seed), sum(sizes_of)
+    if n > MANY:
+        return _class_by_class(weights, sizes_of, least, rng)
+    of_places = np.zeros(n)
+    for place, weight in zip(rng.permutation(n).tolist(), weights, strict=False):
+        of_places[place] = weight
+    kinds = np.repeat(np.arange(len(sizes_of)), sizes_of)
+    shuffles = rng.permuted(np.broadcast_to(kinds, (math.ceil(least / n), n)), axis=1)
+    turned = np.fft.fft(of_places).conj()
+    # sum over places i of w_i where the label at i + turn is g
+    sums = [np.fft.ifft(np.fft.fft(shuffles == g, axis=1) * turned, axis=1).real for g in range(len(sizes_of))]
+    return np.stack([one.ravel() for one in sums], axis=1)
+
+
+def _class_by_class(
+    weights: Sequence[float], sizes_of: Sequence[int], draws: int, rng: np.random.Generator
+) -> np.ndarray:
+    """The same of very many labels: rows of equal weight together, how many of each group they get is drawn."""
     left = [np.full(draws, n, dtype=np.int64) for n in sizes_of]
     totals = np.zeros((draws, len(left)))
     rounded = np.round(np.array(weights, dtype=np.float64), 12)

@@ -6,42 +6,49 @@ from core.statistics import Band, Estimate
 from core.ui.benchmark.page import not_computed, numbered, table_html
 from core.ui.parts.charts import picture, trade_off
 
-KEYS = ("max_skew", "min_skew", "ndkl", "accuracy", "cosine")
+KEYS = ("max_skew", "min_skew", "ndkl", "accuracy", "cosine", "area", "removed", "mole")
 
 
-def cell(arm: str, skew: float | None, cosine: float = 1.0, refused: str | None = None) -> Cell:
+def cell(
+    arm: str, skew: float | None, cosine: float = 1.0, refused: str | None = None, area: float | None = None
+) -> Cell:
     values = {key: Estimate.missing("not asked") for key in KEYS}
     values["max_skew"] = Estimate(skew, skew - 1, skew + 1, 12, null=Band(3.0, 9.0, 6.0)) if skew else values["ndkl"]
     values["cosine"] = Estimate(cosine, cosine, cosine, 40)
+    values |= {} if area is None else {"area": Estimate(area, area, area, 12)}
     return Cell(arm, "small", {} if refused else values, refused)
 
 
 RESULT = BenchmarkResult(
     "debiaslens",
     (
-        cell("mean-difference", 20.04, 0.9),
+        cell("leace", 30.0),
+        cell("mean-difference", 20.04, 0.9, area=0.2),
         cell("sem-b", None, refused="no text SAE was given"),
-        cell("identity", 60.0),
-        cell("orth-proj", 10.0, 0.95),
+        cell("identity", 60.0, area=0.0),
+        cell("orth-proj", 10.0, 0.95, area=0.1),
     ),
 )
 
 
 def test_what_is_not_computed_is_named_with_its_methods_and_reason() -> None:
     lines = not_computed(RESULT)
-    assert "mean-difference, identity, orth-proj: MinSkew x 100 not computed: not asked" in lines and len(lines) == 3
+    assert (
+        "leace, mean-difference, identity, orth-proj: MinSkew x 100 not computed: not asked" in lines
+        and len(lines) == 6
+    )
     notes = RESULT.table().set_index("method")["notes"]
     assert "Accuracy not computed: not asked" in notes["orth-proj"] and not isinstance(notes["sem-b"], str)
 
 
-def test_the_untouched_model_comes_first_then_by_rising_skew() -> None:
-    assert [one.arm for one in numbered(RESULT)] == ["identity", "orth-proj", "mean-difference"]
+def test_the_untouched_model_comes_first_then_by_the_lean_removed() -> None:
+    assert [one.arm for one in numbered(RESULT)] == ["identity", "mean-difference", "orth-proj", "leace"]
 
 
 def test_numbers_have_intervals_and_n_and_only_a_merit_is_bold() -> None:
     shown = table_html(RESULT)
     assert "20.0</span><small>19.0 to 21.0</small>" in shown and "n = 12; a blind draw shows 3.00 to 9.00" in shown
-    assert shown.count('class="best"') == 1 and '<span class="best">10.0</span>' in shown
+    assert shown.count('class="best"') == 2 and '<span class="best">10.0</span>' in shown
     assert "no text SAE" not in shown and 'title="not asked">not computed' in shown
     assert "1. " in shown and shown.index("1. ") < shown.index("2. ") < shown.index("3. ")
 
@@ -55,7 +62,7 @@ def test_a_title_cannot_bring_markup() -> None:
 def test_points_are_named_by_their_number() -> None:
     figure = trade_off([("1. original", Estimate(1.0, n=3), Estimate(0.6, 0.5, 0.7, 3))], "cosine", "skew")
     assert list(figure.data[0].text) == ["1"] and figure.data[0].error_y.array[0] > 0.09
-    assert figure.data[0].error_x.array[0] == 0.0
+    assert figure.data[0].error_x.array[0] is None, "no interval, and none of width 0"
 
 
 def test_every_kind_of_picture_is_drawn() -> None:

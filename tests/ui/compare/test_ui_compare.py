@@ -11,7 +11,6 @@ from streamlit.testing.v1 import AppTest
 
 from core.config import Edit
 from core.ui.compare import numbers, upload_ranks
-from core.ui.compare import page as compare_page
 from core.ui.session import cache, probing, results
 from core.ui.session.state import KEY, TARGETS, AppState
 from core.ui.session.uploads import Upload, Uploads
@@ -56,17 +55,17 @@ def busiest(world: dict[str, str], state: AppState) -> int:
 def test_a_switch_brings_the_second_arm_and_original_takes_it_away(world: dict[str, str]) -> None:
     shown = page("compare", chosen(world))
     assert not shown.exception and "**After**" not in said(shown)
-    shown.toggle[0].set_value(True).run()
+    shown.toggle[0].set_value(False).run()
     assert "**After**" in said(shown) and "off: **" in said(shown)
     assert shown.session_state[KEY].edits["image"].neurons
     shown.button(key="original-image").click().run()
-    assert "**After**" not in said(shown) and not shown.toggle[0].value
+    assert "**After**" not in said(shown) and shown.toggle[0].value
 
 
 def test_the_sentence_says_the_lean_then_counts_what_the_ranking_found(world: dict[str, str]) -> None:
     state = chosen(world)
     found = results.ranking(results.asked(state, "gender"))
-    group, told = compare_page.told_of(found), found.before.numbers.to_json()
+    group, told = results.told_of(found), found.before.numbers.to_json()
     shown = said(page("compare", state))
     assert f"**{list_line(told)}**" in shown
     assert f"**{told['lean'][group]['retrieved']} are {group}**" in shown
@@ -86,7 +85,7 @@ def test_an_edit_is_told_by_direction_with_the_lean_after_it(world: dict[str, st
     found = results.ranking(results.asked(state, "gender"))
     shown = said(page("compare", state))
     after = list_line(found.after.numbers.to_json())
-    assert f"After: {after[:1].lower()}{after[1:-1]}; {compare_page.told_of(found)} is " in shown
+    assert f"After: {after[:1].lower()}{after[1:-1]}; {results.told_of(found)} is " in shown
     effect = found.difference.change.to_json()["effect"]
     words = "No change beyond chance" if effect["direction"] == NO_CHANGE else effect["group"]
     assert f"off: **{words}" in shown or f"off: **From {words}" in shown
@@ -147,7 +146,7 @@ def test_unknown_labels_are_counted_in_words(world: dict[str, str]) -> None:
 
 def test_strength_and_form_reach_the_edit(world: dict[str, str]) -> None:
     shown = page("compare", chosen(world))
-    shown.toggle[0].set_value(True).run()
+    shown.toggle[0].set_value(False).run()
     shown.slider(key="strength-image").set_value(0.5).run()
     shown.radio(key="form-image").set_value("blend").run()
     shown.slider(key="alpha-image").set_value(0.4).run()
@@ -159,7 +158,7 @@ def test_strength_and_form_reach_the_edit(world: dict[str, str]) -> None:
 def test_a_strength_chosen_before_any_neuron_is_kept_for_it(world: dict[str, str]) -> None:
     shown = page("compare", chosen(world))
     shown.slider(key="strength-image").set_value(0.25).run()
-    shown.toggle[0].set_value(True).run()
+    shown.toggle[0].set_value(False).run()
     assert shown.session_state[KEY].edits["image"].strength == 0.25
 
 
@@ -219,7 +218,7 @@ def test_the_prompt_side_switches_what_fires_on_the_prompt(world: dict[str, str]
     state.set_filter("switch-side", "text")
     shown = page("compare", state)
     assert not shown.warning
-    shown.toggle[0].set_value(True).run()
+    shown.toggle[0].set_value(False).run()
     assert "text neuron" in said(shown) and not shown.warning
 
 

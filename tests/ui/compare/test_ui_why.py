@@ -6,8 +6,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.config import InputError
-from core.ui.compare import why_charts, why_results
-from core.ui.session import results
+from core.ui.compare import why_charts
+from core.ui.session import results, why_results
 from core.ui.session.state import KEY, AppState
 
 pytestmark = pytest.mark.usefixtures("small_model")

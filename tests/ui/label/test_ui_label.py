@@ -49,6 +49,13 @@ def test_nobody_labels_without_a_name(world: dict[str, str]) -> None:
     assert "Type your name" in texts(page) and not [b for b in page.button if "Gender" in b.label]
 
 
+def test_who_has_labelled_here_goes_on_by_one_click(world: dict[str, str]) -> None:
+    press(opened(world, rater="ann"), "Gender")
+    page = opened(world, rater="")
+    press(page, "ann")
+    assert page.session_state[KEY].filters["rater"] == "ann" and on_desk(page) >= 0
+
+
 def test_a_key_writes_a_label_bound_to_everything_and_the_next_neuron_comes(world: dict[str, str]) -> None:
     page = opened(world)
     first = on_desk(page)

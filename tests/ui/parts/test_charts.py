@@ -7,9 +7,8 @@ import pytest
 from plotly.colors import hex_to_rgb
 
 from core.statistics import Estimate, lean_of, share_estimate
-from core.ui.compare import lean_charts
 from core.ui.neurons import firing_charts
-from core.ui.parts import charts, figures
+from core.ui.parts import charts, figures, lean_charts
 
 GROUPS = ("Female", "Male")
 ARMS = {"before": lean_of((500, 500), (8, 92)), "after": lean_of((500, 500), (45, 55))}

@@ -8,9 +8,8 @@ from plotly.colors import hex_to_rgb
 
 from core import figures
 from core.statistics import Estimate, lean_of, share_estimate
-from core.ui.compare import lean_charts
 from core.ui.neurons import firing_charts
-from core.ui.parts import charts
+from core.ui.parts import charts, lean_charts
 from core.ui.parts import figures as parts_of_figures
 
 # Severe colour blindness in linear RGB: Machado, Oliveira and Fernandes 2009, severity 1.

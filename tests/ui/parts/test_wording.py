@@ -237,3 +237,26 @@ def test_the_table_of_words_is_the_only_one() -> None:
     """A module that says "beyond chance" takes the words from the table, but for the titles of figures and legends."""
     own = inspect.getsource(wording)
     assert "beyond chance" not in own and "overshoot" not in own
+
+
+def gap(a: float, b: float, after_a: float, after_b: float) -> str:
+    arms = {"before": {"a": a, "b": b}, "after": {"a": after_a, "b": after_b}}
+    return wording.gap_said({arm: {g: Estimate(p, p, p, 9) for g, p in shares.items()} for arm, shares in arms.items()})
+
+
+@pytest.mark.parametrize(
+    ("p", "said"),
+    [
+        ((0.8, 0.2, 0.79, 0.21), "60 to 58 points: hardly any answer moves"),
+        ((0.8, 0.2, 0.8, 0.75), "60 to 5 points: off answers about b nearly as for a"),
+        ((0.2, 0.8, 0.22, 0.25), "60 to 3 points: off answers about b nearly as for a"),
+        ((0.8, 0.2, 0.6, 0.5), "60 to 10 points: both groups' answers move towards each other"),
+        ((0.8, 0.2, 0.9, 0.1), "60 to 80 points: it does not shrink"),
+        ((0.6, 0.4, 0.9, 0.7), "20 to 20 points: it does not shrink"),
+        ((0.8, 0.2, 0.3, 0.7), "60 to 40 points, and its sign turns"),
+        ((0.8, 0.2, 0.8, 0.4), "60 to 40 points."),
+        ((0.8, 0.2, 0.9, 0.5), "60 to 40 points."),
+    ],
+)
+def test_what_an_edit_did_to_a_gap_is_said_as_it_is(p: tuple[float, float, float, float], said: str) -> None:
+    assert said in gap(*p)

@@ -6,7 +6,8 @@ import plotly.graph_objects as go
 
 from core.statistics import Estimate
 from core.ui.parts.figures import AFTER, BEFORE, PALE, TITLED, beside, framed, interval_bars, percent_axis
-from core.ui.parts.wording import percent
+from core.ui.parts.wording import share_alone
+from core.verdicts import NOT_COMPUTED
 
 NAMES = {"before": "before", "after": "after"}
 COLOURS = {"before": BEFORE, "after": AFTER}
@@ -47,7 +48,7 @@ def by_group(arms: Mapping[str, Mapping[str, Estimate]]) -> go.Figure:
             hovertemplate="%{y}: %{x:.1%}<extra></extra>",
         )
     for group in groups:
-        said = " → ".join(percent(found[group].estimate or 0.0) for found in arms.values())
+        said = " → ".join(share_alone(found[group]) for found in arms.values())
         beside(figure, group, said)
     figure.update_yaxes(autorange="reversed", fixedrange=True)
     percent_axis(figure, 1.0)
@@ -59,6 +60,7 @@ def gaps(arms: Mapping[str, Estimate], edited: Sequence[str], blind: float) -> g
     figure = go.Figure()
     for name, e in arms.items():
         if e.estimate is None:
+            beside(figure, name, NOT_COMPUTED)
             continue
         colour = AFTER if name in edited else BEFORE
         figure.add_scatter(
@@ -73,7 +75,7 @@ def gaps(arms: Mapping[str, Estimate], edited: Sequence[str], blind: float) -> g
         beside(figure, name, f"{100 * e.estimate:.1f} points")
     figure.add_vrect(x0=0, x1=blind, fillcolor=BEFORE, opacity=0.15, line_width=0)
     figure.update_yaxes(autorange="reversed", fixedrange=True)
-    highest = max([0.1, *((e.hi or 0.0) for e in arms.values())])
+    highest = max([0.1, *(end for e in arms.values() for end in (e.estimate, e.hi) if end is not None)])
     figure.update_xaxes(
         range=[0, highest * 1.05], tickformat=".0%", fixedrange=True, zeroline=False, title={"text": "mean gap in P"}
     )

@@ -1,4 +1,4 @@
-"""What the page Ask works on: the model that answers, prepared pictures, the neurons that are switched."""
+"""What a model that answers is asked with: the model, prepared pictures, the neurons that are switched."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -7,20 +7,18 @@ import numpy as np
 import streamlit as st
 
 from core.config import ASSETS, Edit, InputError
-from core.ui.parts import provenance
 from core.ui.session import cache, jobs
 from core.ui.session.choices import Choice
 from core.ui.session.state import AppState
 
 if TYPE_CHECKING:
-    import plotly.graph_objects as go
-
     from core.gallery import Gallery
     from core.lvlm.answering import Pictures
     from core.lvlm.choosing import Probe
     from core.lvlm.model import Lvlm
     from core.lvlm.token_method import TokenEdit
     from core.saes.checkpoint import SAEFile
+    from core.statistics import Estimate
 
 DEFAULT, SAE = "default-lvlm", "default-image-residual"
 SAMPLE, COMPARED, PROBED = 12, 48, 120
@@ -160,11 +158,6 @@ def facts(state: AppState, of: "Gallery", file: "SAEFile | None", own: "TokenEdi
     return lines
 
 
-def chart(figure: "go.Figure", lines: dict[str, str], key: str) -> None:
-    """A figure that says where its numbers come from when it leaves the page."""
-    st.plotly_chart(provenance.carrying(figure, lines), key=key)
-
-
 def change(state: AppState, of: "Gallery", name: str, file: "SAEFile | None", own: "TokenEdit") -> Any:
     """The edit as a function of read tokens; None where it changes nothing."""
     from core.lvlm.token_method import METHODS, Evidence
@@ -174,3 +167,32 @@ def change(state: AppState, of: "Gallery", name: str, file: "SAEFile | None", ow
     held = own.hold != "value"
     evidence = probe(state, of, name).evidence(file.sae) if held else Evidence(file.sae)
     return METHODS.get("neuron-edit")().fit(evidence, own)
+
+
+def by_group(
+    state: AppState, of: "Gallery", name: str, question: str, change: Any
+) -> tuple[dict[str, "dict[str, Estimate]"], str, int]:
+    """P of the first answer to a question about the compared pictures, by arm and group; that answer; their number.
+
+    Parameters
+    ----------
+    name : attribute whose groups are compared; groups without a picture are left out.
+    change : the edit, as `change` gives it; None: there is no arm "after".
+    """
+    from core.lvlm.answering import answers
+    from core.lvlm.asking import options_of
+    from core.statistics import mean_of
+
+    rows, chunks = compared(state, of, name)
+    asked = options_of(model(state), question)
+    labels, groups = of.group_numbers(name)[rows], of.groups(name)
+    arms = {}
+    for arm, edit in {"before": None, **({"after": change} if change is not None else {})}.items():
+        shares = [answers(one, [[asked]] * len(one), edit).renormalised[:, 0] for one in chunks]
+        p = [value for part in shares for value in part.tolist()]
+        arms[arm] = {
+            group: mean_of([v for v, label in zip(p, labels, strict=True) if label == g], (0.0, 1.0))
+            for g, group in enumerate(groups)
+            if (labels == g).any()
+        }
+    return arms, str(asked.answers[0]), len(rows)

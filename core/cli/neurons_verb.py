@@ -2,18 +2,17 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import numpy as np
-import pandas as pd
 import typer
 
 from core.cli.app import app
 from core.cli.output import Json, emit, estimate_text, progress_bar
 from core.config import HALVES, InputError, one_of
-from core.gallery import Gallery, parse_where
-from core.store import read_arrays
-from core.tables import clean_labels, label_notes, mark_note
+from core.gallery import parse_where
+
+if TYPE_CHECKING:
+    from core.gallery import Gallery
 
 
 @app.command("neurons")
@@ -125,7 +124,7 @@ def _answers(name: str, sae: str, neuron: int, top: int, half: Any, where: dict[
 
 
 def _confirmed(
-    best: dict[str, Any], searched: Gallery, sae_file: Any, attribute: str, where: dict[str, str], progress: Any
+    best: dict[str, Any], searched: "Gallery", sae_file: Any, attribute: str, where: dict[str, str], progress: Any
 ) -> dict[str, Any]:
     """AUC of the neurons chosen on the probe half, on the evaluation half; empty where the gallery has none."""
     from core.neurons import codes_of, separation
@@ -139,7 +138,12 @@ def _confirmed(
 
 
 def _of_arrays(path: Path, tau: float, rule: Any) -> dict[str, Any]:
+    import numpy as np
+    import pandas as pd
+
     from core.neurons import social_neurons
+    from core.store import read_arrays
+    from core.tables import clean_labels, label_notes, mark_note
 
     acts, labels = read_arrays(path, ("acts", "labels"), "an .npz with arrays acts (n, F) and labels (n,)")
     if acts.ndim != 2 or labels.shape != acts.shape[:1]:

@@ -8,9 +8,6 @@ import typer
 
 from core.cli.gallery_verbs import verbs
 from core.cli.output import Json, emit, estimate_text, progress_bar
-from core.gallery import build_ivf, open_gallery
-from core.ranking import recall_of
-from core.store import read_array
 
 SHOWN_K = (100, 1000)
 
@@ -26,6 +23,10 @@ def index(
     as_json: Json = False,
 ) -> None:
     """Make the IVF index of a very large gallery for `rank --index ivf`; an interrupted run goes on where it was."""
+    from core.gallery import build_ivf, open_gallery
+    from core.ranking import recall_of
+    from core.store import read_array
+
     gallery = open_gallery(folder)
     given = None if queries is None else read_array(queries, "query embeddings (m, d), .npy")
     with progress_bar() as progress:

@@ -1,0 +1,210 @@
+"""What stores of one file share: a workplace that outlives a kill, digests taken meanwhile, and final names."""
+
+import hashlib
+import os
+import queue
+import shutil
+import threading
+from abc import abstractmethod
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from core.config import InputError, digest_of
+from core.store import (
+    atomic_file,
+    file_digest,
+    publish,
+    read_json,
+    refuse_existing,
+    resumable_folder,
+    write_json,
+)
+from core.stores.base import Applied, Change, Options, Store
+
+STATE = "state.json"
+CHECKPOINT = 64 << 20
+"""Bytes between two points from which a killed run goes on."""
+WAITING = 8
+"""Blocks that may wait to be digested."""
+
+
+class Digesting:
+    """A file that is written from front to back and digested by another thread meanwhile."""
+
+    def __init__(self, file: IO[bytes], sha: Any = None) -> None:
+        self._file, self._sha = file, sha or hashlib.sha256()
+        self._waiting: queue.Queue[Any] = queue.Queue(WAITING)
+        self._thread = threading.Thread(target=self._work, daemon=True)
+        self._thread.start()
+
+    def _work(self) -> None:
+        while (block := self._waiting.get()) is not None:
+            self._sha.update(block)
+
+    def write(self, block: Any) -> None:
+        """Write bytes that nobody changes afterwards."""
+        self._file.write(block)
+        self._waiting.put(block)
+
+    def finish(self) -> str:
+        """The digest (hex) of everything that was written."""
+        self._waiting.put(None)
+        self._thread.join()
+        return str(self._sha.hexdigest())
+
+
+class Reading(threading.Thread):
+    """The digest of a file, taken by a thread of its own."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(daemon=True)
+        self._path, self._found, self._error = path, "", None
+        self.start()
+
+    def run(self) -> None:
+        try:
+            self._found = file_digest(self._path)
+        except OSError as error:
+            self._error = error
+
+    def digest(self) -> str:
+        self.join()
+        if self._error is not None:
+            raise self._error
+        return self._found
+
+
+class Kept:
+    """What a workplace says of an earlier run: how far it came."""
+
+    def __init__(self, folder: Path, key: str) -> None:
+        self._path, self._key = folder / STATE, key
+        self.rows, self.lost = 0, 0
+        try:
+            said = read_json(self._path)
+        except InputError:
+            said = {}
+        if isinstance(said, dict) and said.get("key") == key:
+            self.rows, self.lost = int(said.get("rows", 0)), int(said.get("lost", 0))
+
+    def save(self, rows: int, lost: int) -> None:
+        write_json(self._path, {"key": self._key, "rows": rows, "lost": lost})
+
+
+class FileStore(Store):
+    """A store that is one file: written beside its final name, digested, and renamed when it is whole."""
+
+    def apply(self, source: str, target: str, change: Change, options: Options) -> Applied:
+        path, out = Path(source), Path(target)
+        require_file(path, self.title)
+        same = out.exists() and path.exists() and os.path.samefile(path, out)
+        if same and not options.in_place:
+            raise InputError(f"{target} is the file that is read; choose another name, or say --in-place")
+        refuse_existing(out, options.replace or options.in_place, ", or replace it with --replace")
+        stat = path.stat()
+        key = _key(path, change, options)
+        with resumable_folder(out, options.replace or options.in_place) as folder:
+            if not options.resume:
+                emptied(folder)
+            before = Reading(path)
+            after, notes = self.edited(path, folder / out.name, change, options, Kept(folder, key))
+            found = before.digest()
+            now = path.stat()
+            if (now.st_size, now.st_mtime_ns) != (stat.st_size, stat.st_mtime_ns):
+                raise InputError(f"{path} was changed while it was read; apply the edit again")
+            publish(folder / out.name, out, options.replace or options.in_place)
+        return Applied(found, after, change.rows, change.lost, tuple(change.lost_rows), notes=notes)
+
+    def apply_once(self, source: Path, out: Path, records: Path, change: Change, options: Options) -> Applied:
+        """`apply` to one shard of many; one that an earlier run of the same work finished is not made again.
+
+        Many parameters: a shard, where it goes, and the folder that remembers what is done.
+        """
+        record, key = records / f"done-{out.name}.json", _key(source, change, options)
+        if options.resume and out.is_file() and record.is_file():
+            said = read_json(record)
+            if said["key"] == key:
+                change.kept(said["rows"], said["lost"])
+                lost = tuple(said["lost_rows"])
+                return Applied(
+                    said["before"], said["after"], said["rows"], said["lost"], lost, notes=tuple(said["notes"])
+                )
+        made = self.apply(str(source), str(out), change, options)
+        names = ("before", "after", "rows", "lost", "lost_rows", "notes")
+        write_json(record, {"key": key, **{name: getattr(made, name) for name in names}})
+        return made
+
+    @abstractmethod
+    def edited(
+        self, source: Path, partial: Path, change: Change, options: Options, kept: Kept
+    ) -> tuple[str, tuple[str, ...]]:
+        """Write the file at `partial`; its digest, and notes. What it cannot take up again it starts anew."""
+
+
+def _key(path: Path, change: Change, options: Options) -> str:
+    """Of what a run does: another one never takes up what it left."""
+    stat = path.stat()
+    return digest_of([change.digest, str(path.resolve()), stat.st_size, stat.st_mtime_ns, options.column])
+
+
+def emptied(workplace: Path) -> None:
+    """Leave nothing of an earlier run but the lock."""
+    if workplace.is_dir():
+        for path in workplace.iterdir():
+            if path.name != "lock":
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def require_file(path: Path, title: str) -> None:
+    if not path.is_file():
+        raise InputError(f"{path} is {'a folder' if path.is_dir() else 'not there'}; expected a file: {title}")
+
+
+def require_width(columns: int, change: Change, what: str) -> None:
+    """InputError where the vectors have another width than the edit reads."""
+    if columns != change.d:
+        raise InputError(f"{what} has {columns} columns; the edit is for rows of {change.d}: take vectors of its model")
+
+
+def write_rows(partial: Path, head: bytes, rows: Any, change: Change, kept: Kept, block: int, tail: bytes = b"") -> str:
+    """A file of a head, edited rows (n, d) one behind the other and a tail; goes on where an earlier run was.
+
+    Many parameters: the parts of such a file, and how far an earlier run came.
+    """
+    width = rows.shape[1] * rows.dtype.itemsize
+    done = min(kept.rows, len(rows)) if partial.exists() and partial.stat().st_size >= len(head) else 0
+    done = min(done, (partial.stat().st_size - len(head)) // width) if done else 0
+    change.total = len(rows)
+    with open(partial, "r+b" if done else "wb") as file:
+        sha = hashlib.sha256()
+        if done:
+            for start in range(0, len(head) + done * width, CHECKPOINT):
+                sha.update(file.read(min(CHECKPOINT, len(head) + done * width - start)))
+            file.truncate(len(head) + done * width)
+            file.seek(0, os.SEEK_END)
+            change.kept(done, kept.lost)
+        out = Digesting(file, sha)
+        if not done:
+            out.write(head)
+        unsaved = 0
+        for start in range(done, len(rows), block):
+            edited = change(rows[start : start + block])
+            out.write(edited.astype(rows.dtype, copy=False).data.cast("B"))
+            unsaved += edited.nbytes
+            if unsaved >= CHECKPOINT:
+                file.flush()
+                kept.save(start + len(edited), change.lost)
+                unsaved = 0
+        out.write(tail)
+        return out.finish()
+
+
+def snapshot_rows(path: Path, blocks: Any, n: int, d: int, dtype: np.dtype) -> str:
+    """Write blocks of rows as .npy; the file's digest."""
+    from core.store import write_blocks
+
+    with atomic_file(path, sync=False) as partial:
+        write_blocks(partial, blocks, (n, d), dtype)
+    return file_digest(path)

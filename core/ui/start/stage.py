@@ -1,0 +1,353 @@
+"""The demo on one screen: faces first, then the sentence, then the chart, each step within a projector's height."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import plotly.graph_objects as go
+import streamlit as st
+
+from core.ui.parts import charts, frame, grids, lean_charts, model_charts, provenance
+from core.ui.parts.figures import AFTER, framed, interval_bars, percent_axis
+from core.ui.parts.frame import guard
+from core.ui.parts.keys import listen
+from core.ui.parts.wording import percent
+from core.ui.session import answering, cache, links, probing, results
+from core.ui.session.choices import COMPARE_VIEW, DEMO_STEP, START_VIEW, Choice
+from core.ui.session.jobs import progress
+from core.ui.session.state import AppState, get_state
+from core.ui.start import story, timer
+from core.verdicts import target_name
+
+if TYPE_CHECKING:
+    from core.gallery import Gallery
+    from core.statistics import Lean
+
+PRESENTER = Choice("presenter", False)
+"""Large type, no sidebar, keys, and a timer in a window of its own."""
+FACES, FACE, LARGE_FACE = 14, 58, 74
+"""Pictures in a row, and their size in pixels, without and with the sidebar's room: two rows, the sentence and the
+chart fit on 720 pixels."""
+PLOT = 210
+"""Height of a figure in pixels at most, small print included."""
+WIDE = """<style>
+[data-testid="stSidebar"], [data-testid="stSidebarCollapsedControl"], [data-testid="stExpandSidebarButton"],
+[data-testid="stHeader"] { display: none; }
+[data-testid="stMainBlockContainer"] { padding-top: 1rem; }
+.st-key-stage [data-testid="stMarkdownContainer"] p { font-size: 1.3rem; line-height: 1.35; }
+</style>"""
+TIGHT = """<style>
+.st-key-stage { gap: 0.5rem; }
+.st-key-stage [data-testid="stMarkdownContainer"] p { font-size: 1.1rem; line-height: 1.35; }
+.st-key-stage h1 { font-size: 1.35rem; padding: 0; }
+</style>"""
+KEYS = {
+    **dict.fromkeys(("arrowright", "pagedown", "n"), ("stage-next", "")),
+    **dict.fromkeys(("arrowleft", "pageup", "b"), ("stage-back", "")),
+}
+"""Key of the keyboard, or of a presenter's remote -> the button that it presses."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step: its name, a line that says what to look at without telling what will be seen, and how it is drawn."""
+
+    title: str
+    sentence: str
+    draw: Callable[[story.Story], None]
+
+
+# -- the steps --------------------------------------------------------------------------------------------------------
+
+
+def _ask(told: story.Story) -> None:
+    found = story.before(told)
+    _faces(told, {"": found.before.rows})
+    st.markdown(story.lean_said(found))
+    _shares(told, {"before": found.before.numbers.lean})
+
+
+def _see(told: story.Story) -> None:
+    shown = probing.shown_examples(told.probe, told.neuron)
+    for what, items in (("fires most on", shown.top), ("does not fire on", shown.silent)):
+        _strip(told.probe.gallery, [int(row) for row in items.rows], what)
+    st.markdown(story.firing_said(told))
+    rates = probing.rates(told.probe, told.neuron, told.attribute)
+    figure = go.Figure(
+        go.Bar(
+            x=[e.estimate for e in rates.values()],
+            y=list(rates),
+            orientation="h",
+            marker={"color": AFTER, "opacity": 0.45},
+            error_x=interval_bars(list(rates.values()), AFTER),
+            hovertemplate="%{y}: %{x:.1%}<extra></extra>",
+        )
+    )
+    percent_axis(figure)
+    figure.update_yaxes(autorange="reversed", fixedrange=True)
+    words = ", ".join(f"{group} {percent(e.estimate or 0.0)}" for group, e in rates.items())
+    _chart(told, framed(figure, min(PLOT, 60 + 40 * len(rates)), right=30, legend=False), f"Firing rates: {words}.")
+
+
+def _switch(told: story.Story) -> None:
+    found = story.after(told)
+    rows = {"Before": found.before.rows} | ({"After": found.after.rows} if found.after else {})
+    _faces(told, rows)
+    st.markdown(story.change_said(told, found))
+    arms = {"before": found.before.numbers.lean} | ({"after": found.after.numbers.lean} if found.after else {})
+    _shares(told, arms)
+
+
+def _cost(told: story.Story) -> None:
+    with progress("What it costs") as report:
+        found = story.cost(told, report)
+    ranked = story.after(told)
+    if ranked.after is not None:
+        _faces(told, {"After": ranked.after.rows})
+    st.markdown(story.cost_said(found))
+    rows = story.cost_rows(found)
+    if rows:
+        words = ", ".join(f"{n} {percent(b.estimate or 0)} to {percent(a.estimate or 0)}" for n, (b, a) in rows.items())
+        _chart(told, charts.before_after(rows), f"Before and after: {words}.")
+
+
+def _say(told: story.Story) -> None:
+    with progress("Asking a model that answers", at_once=False):
+        question, arms, answer, neurons, n = story.spoken(told)
+    gallery, attribute = answering.gallery(told.state), str(answering.attribute(told.state))
+    rows, _ = answering.compared(told.state, gallery, attribute)
+    _strip(gallery, [int(row) for row in rows[:FACES]], "is asked about")
+    off = f"neurons {', '.join(map(str, neurons))} off"
+    st.markdown(f"“{grids.escape(question)}” {story.spoken_said(arms, answer)}")
+    st.caption(f"{n} pictures; after: {off} in what the model sees.")
+    lines = {"answers by": answering.model(told.state).name, "gallery": gallery.name, "after": off}
+    provenance.chart(model_charts.by_group(arms), lines=lines, key="stage-chart", alt=f"P({answer}) by {attribute}.")
+
+
+def _planted(told: story.Story) -> None:
+    words, found, order = story.planted(told.state)
+    planted, gaps = found.planted[:, 0], found.gaps[:, 0]
+    most, least = int(np.argmax(planted)), int(np.argmin(planted))
+    names = [word["word"] for word in words.table]
+    for i in (most, least):
+        _strip(cache.gallery("default"), story.nearest(words, i, FACES), names[i])
+    st.markdown(story.planted_said(order))
+    figure = go.Figure(
+        go.Scatter(
+            x=planted,
+            y=gaps,
+            mode="markers",
+            marker={"size": 9, "color": AFTER},
+            customdata=names,
+            hovertemplate="%{customdata}: planted %{x:.0%}, measured %{y:.2f}<extra></extra>",
+            cliponaxis=False,
+        )
+    )
+    for i, below in ((most, 60), (least, -60)):
+        figure.add_annotation(x=planted[i], y=gaps[i], text=names[i], ax=0, ay=below, arrowwidth=1)
+    figure.update_xaxes(title="planted: share of Male with this word", tickformat=".0%", range=[-0.05, 1.05])
+    figure.update_yaxes(title="measured lean to Male")
+    framed(figure, 300, right=20, legend=False).update_layout(margin={"b": 48})
+    lines = {"gallery": "default", "words": f"{len(names)} of assets/prompts/planted.json"}
+    provenance.chart(figure, lines=lines, key="stage-chart", alt="Planted share and measured lean of every word.")
+
+
+def _recap(told: story.Story) -> None:
+    """Four sentences, each again from what was measured."""
+    found = story.after(told)
+    with progress("Telling it once more", at_once=False) as report:
+        spent = story.cost(told, report)
+    rows = {"Before": found.before.rows} | ({"After": found.after.rows} if found.after else {})
+    _faces(told, rows)
+    said = [story.lean_said(found), story.firing_said(told), story.change_said(told, found), story.cost_said(spent)]
+    st.markdown("\n".join(f"{number}. {sentence}" for number, sentence in enumerate(said, 1)))
+    with st.container(horizontal=True):
+        if st.button("Your own faces or captions", type="primary", icon=":material/upload:"):
+            leave()
+            START_VIEW.put(told.state, "uploads")
+            st.rerun()
+        if st.button("Go on in Compare", icon=":material/compare_arrows:"):
+            _open_compare(told)
+
+
+STEPS = (
+    Step("Ask", "Ask for people, and count who comes back.", _ask),
+    Step("See why", "The neuron behind it: what fires it, what does not.", _see),
+    Step("Switch it off", "The same prompt with this one neuron off.", _switch),
+    Step("What it costs", "What the model still knows, and what it does not.", _cost),
+    Step("What it says", "The same idea inside a model that answers in words.", _say),
+    Step("Is it true?", "Here the right answer is known, because it was planted.", _planted),
+    Step("What was seen", "Four sentences to take along.", _recap),
+)
+
+
+# -- the stage --------------------------------------------------------------------------------------------------------
+
+
+def running(state: AppState) -> bool:
+    """Whether the demo is on."""
+    return DEMO_STEP.of(state) is not None
+
+
+def begin(number: int = 0) -> None:
+    """Go to a step of the demo."""
+    DEMO_STEP.put(get_state(), str(number + 1))
+
+
+def _at(state: AppState) -> int:
+    """The step that the session is at; the first where a link names none that there is."""
+    number = DEMO_STEP.of(state) or ""
+    return min(int(number), len(STEPS)) - 1 if number.isdecimal() and int(number) > 0 else 0
+
+
+def leave() -> None:
+    """End the demo; what was asked stays."""
+    DEMO_STEP.put(get_state(), None)
+    PRESENTER.put(get_state(), None)
+
+
+def show() -> None:
+    """The step that the session is at, in place of the page Start; a prompt that was asked already stays."""
+    state = get_state()
+    if not state.query:
+        state.ask(story.PROMPT)
+    number = _at(state)
+    step = STEPS[number]
+    st.html(TIGHT)
+    if PRESENTER.of(state):
+        st.html(WIDE)
+    listen(KEYS)
+    with st.container(key="stage"):
+        _head(state, number)
+        with guard():
+            if number == 0:
+                _prompt(state)
+            with progress("Getting ready", at_once=False) as report:
+                told = story.told(state, report)
+            step.draw(told)
+            if number in (0, 2, 3):
+                st.button(
+                    "Look closer in Compare", type="tertiary", icon=":material/compare_arrows:", key="stage-compare",
+                    on_click=_ready_compare, args=(told, number),
+                )  # fmt: skip
+    if st.session_state.pop("stage-to-compare", False):
+        links.go("pages/compare.py")
+
+
+def _ready_compare(told: story.Story, number: int) -> None:
+    """Bring the choices to what the step shows, before the page is changed."""
+    state = told.state
+    state.clear_edits()
+    state.set_attribute(told.attribute)
+    if number:
+        state.set_edit(told.gallery.side, told.edit)
+    COMPARE_VIEW.put(state, "cost" if number == 3 else None)
+    st.session_state["stage-to-compare"] = True
+
+
+def _open_compare(told: story.Story) -> None:
+    _ready_compare(told, 2)
+    leave()
+    links.go("pages/compare.py")
+
+
+def _head(state: AppState, number: int) -> None:
+    """Which step this is, and the ways on and back."""
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.title(f"{number + 1} of {len(STEPS)}: {STEPS[number].title}", anchor=False, width="content")
+        st.caption(STEPS[number].sentence, width="stretch")
+        st.button("Back", key="stage-back", disabled=number == 0, on_click=begin, args=(number - 1,))
+        last = number == len(STEPS) - 1
+        st.button(
+            "Start again" if last else "Next", type="primary", key="stage-next", on_click=begin,
+            args=(0 if last else number + 1,),
+        )  # fmt: skip
+        with st.popover("More", help="Presenter view, restart, end"):
+            st.toggle("Presenter view", help="Large type, no sidebar; → and ← turn steps", **PRESENTER.mirrored(state))
+            timer.button()
+            st.button("Restart", icon=":material/restart_alt:", on_click=begin, width="stretch")
+            st.button("End the demo", icon=":material/close:", on_click=leave, width="stretch", key="stage-end")
+
+
+def _prompt(state: AppState) -> None:
+    """The prompt, which all steps keep."""
+    with st.form("stage-ask", border=False):
+        field, go_on = st.columns([5, 1], vertical_alignment="bottom")
+        text = field.text_input("Prompt", value=state.query, max_chars=300, label_visibility="collapsed")
+        if go_on.form_submit_button("Ask", width="stretch") and text.strip():
+            state.ask(text)
+            st.rerun()
+    frame.unknown_words(state.query)
+
+
+def _faces(told: story.Story, rows: Mapping[str, Iterable[int]]) -> None:
+    """The first of each list in one row."""
+    for name, found in rows.items():
+        _strip(told.gallery, list(map(int, found))[:FACES], name.lower() or "nearest")
+
+
+def _strip(gallery: "Gallery", rows: Sequence[int], what: str) -> None:
+    """A row of pictures with what it is before it."""
+    name, pictures = st.columns([1, 11], vertical_alignment="center")
+    name.caption(what)
+    with pictures:
+        grids.strip(
+            gallery,
+            rows[:FACES],
+            f"stage-{what.replace(' ', '-')}",
+            what,
+            LARGE_FACE if PRESENTER.of(get_state()) else FACE,
+        )
+
+
+def _shares(told: story.Story, arms: Mapping[str, "Lean"]) -> None:
+    """Who is retrieved beside who was searched."""
+    request = told.question.request
+    part = results.ranking(told.question).part
+    figure = lean_charts.demographics(part.groups, arms, part.target.tolist(), target_name(request.target))
+    words = [
+        f"{group} {percent(own.share.estimate or 0.0)} {arm}"
+        for arm, lean in arms.items()
+        for group, own in zip(part.groups, lean.groups, strict=True)
+    ]
+    _chart(told, figure, f"Shares of {told.attribute}: {', '.join(words)}.", lean_charts.names_width(part.groups))
+
+
+def _chart(told: story.Story, figure: go.Figure, alt: str, left: int = 0) -> None:
+    """A figure with the facts it rests on."""
+    asked = told.question if _at(told.state) == 0 else told.switched
+    provenance.chart(
+        figure,
+        lines=provenance.of(told.state, asked),
+        left=left,
+        key="stage-chart",
+        config=charts.config("demo"),
+        alt=alt,
+    )
+
+
+def buttons() -> None:
+    """The steps side by side: each begins the demo there."""
+    for number, (column, step) in enumerate(zip(st.columns(len(STEPS), gap="small"), STEPS, strict=True)):
+        with column, st.container(border=True, height="stretch", gap="xsmall"):
+            st.button(
+                f"{number + 1}\u2002{step.title}", type="secondary" if number else "primary", width="stretch",
+                key=f"stage-{number}", on_click=begin, args=(number,),
+            )  # fmt: skip
+            st.caption(step.sentence)
+
+
+def bar(page: str) -> None:
+    """On other pages, while the demo runs: the way back to it."""
+    state = get_state()
+    if not running(state) or page == "start":
+        return
+    with st.container(horizontal=True, vertical_alignment="center", border=True, gap="small"):
+        at = _at(state)
+        st.markdown(f"The demo is at **{at + 1} of {len(STEPS)}: {STEPS[at].title}**", width="stretch")
+        if st.button("End the demo", type="tertiary"):
+            leave()
+            st.rerun()
+        if st.button("Back to the demo", type="primary", icon=":material/arrow_back:"):
+            links.go("pages/start.py")
