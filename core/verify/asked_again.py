@@ -59,10 +59,9 @@ def ask_again(folder: Path, places: Places, model: str | None, allowed: bool, pr
 
     try:
         spec = LvlmSpec.from_json(document["spec"])
-        here = {"gallery": str(places.galleries[document["gallery"]["digest"]])}
-        if document["sae"] is not None:
-            here["sae"] = str(places.saes[document["sae"]["digest"]])
-        result = run_lvlm(replace(spec, **here), found, progress=progress)
+        sae = str(places.saes[document["sae"]["digest"]]) if document["sae"] is not None else spec.sae
+        spec = replace(spec, gallery=str(places.galleries[document["gallery"]["digest"]]), sae=sae)
+        result = run_lvlm(spec, found, progress=progress)
         options = document["options"]
         own, again = answers_document(result, ReportOptions(options["auditor"], False, options["removed"]))
     except (InputError, ImportError) as error:

@@ -93,7 +93,7 @@ DOORS: dict[str, list[Door]] = {
         Door(
             "codes", [*RANK_COPY, "--sae", "{w}/sae", "--off", "1", "--form", "blend"], "gallery/codes/*/csr_indptr.npy"
         ),
-        Door("encode", ["sae", "encode", "--sae", "{w}/sae", "--in", "{p}", "--out", "{out}"]),
+        Door("encode", ["sae", "encode", "{w}/sae", "--in", "{p}", "--out", "{out}.npz"]),
     ],
     "npz": [
         Door("import", [*IMPORT, "{p}"]),
@@ -294,7 +294,7 @@ def one(kind: str, path: Path, door: Door, whole: Path, folder: Path) -> dict[st
     shutil.rmtree(folder, ignore_errors=True)
     out, copy = folder / "out", folder / "copy"
     out.mkdir(parents=True)
-    named = {path.name, path.parent.name}
+    named = {path.name, path.parent.name} | ({"pictures"} if door.name == "pictures" else set())
     if door.put is not None:
         first = door.put.split("/")[0]
         shutil.copytree(whole / first, copy / first)

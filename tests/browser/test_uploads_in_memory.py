@@ -96,6 +96,7 @@ def test_a_forgotten_upload_is_gone(server: tuple[int, str], chromium: Browser) 
     page.get_by_role("button", name="Look at these").click()
     page.get_by_role("button", name="Forget my uploads").wait_for()
     assert files_with(pid, marker) == []
+    page.wait_for_selector("[data-testid=stStatusWidget]", state="detached")
     page.get_by_role("button", name="Forget my uploads").click()
     page.get_by_role("button", name="Forget my uploads").wait_for(state="detached")
     time.sleep(SECONDS)

@@ -79,7 +79,7 @@ def _dumbbells(rows: Mapping[str, tuple[Estimate, Estimate]], key: str, what: st
             charts.before_after(drawn), key=key, config=charts.config(key), alt=f"{what}: {', '.join(words)}."
         )
     for name in rows.keys() - drawn.keys():
-        st.caption(f"{name}: {escape(rows[name][0].reason or rows[name][1].reason)}")
+        st.caption(f"{name}: {escape(rows[name][0].reason or rows[name][1].reason or '')}")
 
 
 def _worst(before: ZeroshotResult, after: ZeroshotResult) -> str:

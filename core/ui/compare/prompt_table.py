@@ -54,8 +54,8 @@ def view(state: AppState, question: results.Asked) -> None:
     table = frame(rows, group)
     st.caption(
         f"Lean towards {escape(group)} in points: its share of the nearest {question.request.k} minus its share of "
-        f"what was searched. p: does the list lean at all, corrected over {len(rows)} prompts (Holm). A click on a row shows "
-        "its pictures."
+        f"what was searched. p: does the list lean at all, corrected over {len(rows)} prompts (Holm). "
+        "A click on a row shows its pictures."
     )
     chosen = st.dataframe(
         table,
