@@ -171,7 +171,7 @@ def _asking(engine: Engine, spec: AuditSpec, sources: Sources, folder: Path | No
         if path is not None and path.is_file():
             with suppress(InputError, TypeError, KeyError):
                 return Answer.from_json(read_json(path))
-        vector = query_embedding(scene, prompt) if engine.reads_embeddings else None
+        vector = query_embedding(scene, prompt).tolist() if engine.reads_embeddings else None
         found = asker(prompt, asked, vector)
         if path is not None and found.failed is None:
             write_json(path, found.to_json())

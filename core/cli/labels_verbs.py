@@ -1,5 +1,6 @@
 """`labels add`, `export`, `import`, `agreement`, `sets`: the labelling log without a browser."""
 
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -72,7 +73,10 @@ def export(
     from core.labelling import LabelLog
     from core.labelling.exchange import document, to_csv, write_events
 
-    events = LabelLog(log).events(_sae_digest(sae))
+    kept = LabelLog(log)
+    events = kept.events(_sae_digest(sae))
+    for line in kept.warnings():
+        print(f"warning: {line}", file=sys.stderr)
     if out is not None:
         write_events(events, out)
         emit({"schema": 1, "events": len(events), "out": str(out)}, as_json, lambda: iter([f"{len(events)} events"]))

@@ -122,8 +122,11 @@ def _object(text: str, name: str) -> dict[str, Any]:
 
     try:
         return json.loads(text, object_pairs_hook=once)
-    except (json.JSONDecodeError, RecursionError) as error:
-        at = f"line {error.lineno} is no JSON" if isinstance(error, json.JSONDecodeError) else "it is nested too deeply"
+    except (ValueError, RecursionError) as error:
+        if isinstance(error, InputError):
+            raise
+        at = "a number in it is too large" if isinstance(error, ValueError) else "it is nested too deeply"
+        at = f"line {error.lineno} is no JSON" if isinstance(error, json.JSONDecodeError) else at
         raise InputError(f"{name} cannot be read as target shares ({at}); {EXPECTED}") from None
 
 

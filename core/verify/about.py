@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from core.verify.asked_again import Asked
 from core.verify.signature import Signed
 from core.verify.texts import AGAIN, OF_GALLERY, Prompts
 
@@ -52,18 +53,19 @@ class About:
         return cls(tuple(named), rests=rests, **_stated(document, unchecked))
 
     @classmethod
-    def of_answers(cls, document: Mapping[str, Any]) -> "About":
-        """Of an audit of answers, whose probabilities are evidence."""
+    def of_answers(cls, document: Mapping[str, Any], asked: Asked) -> "About":
+        """Of an audit of answers."""
         named = [("gallery", document["gallery"]["name"], document["gallery"]["digest"])]
         named += [("SAE", document["sae"]["name"], document["sae"]["digest"])] if document["sae"] else []
         named.append(("model", document["model"]["name"], document["model"]["weights"]))
         named.append(("spec", document["spec"].get("title", "answers"), document["spec_digest"]))
-        unchecked = ["the model's answers: every number was computed with the probabilities of the report"]
-        rests = {
-            "model": document["model"]["name"],
-            "weights": document["model"]["weights"],
-            "answers": "of the report",
-        }
+        unchecked = []
+        if asked.rest != AGAIN:
+            unchecked.append(
+                f"the model's answers: every number was computed with the probabilities of the report, as {asked.why}"
+            )
+        rests = {"model": document["model"]["name"], "weights": document["model"]["weights"]}
+        rests |= {"answers": "asked again" if asked.rest == AGAIN else asked.rest}
         return cls(tuple(named), rests=rests, **_stated(document, unchecked))
 
     def to_json(self) -> dict[str, Any]:

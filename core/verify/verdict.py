@@ -26,6 +26,7 @@ from core.scene.scene import probe_of
 from core.store import file_digest, read_json
 from core.verify.about import About
 from core.verify.answers import recompute_answers, wrong_files
+from core.verify.asked_again import ask_again
 from core.verify.carried import Edits, carried_metrics, cost_of
 from core.verify.closed import (
     MANIFEST,
@@ -177,7 +178,9 @@ def verify(
             return Verdict((*lines, *unlike), files, 0)
         if answered:
             again, numbers = _answers(folder, manifest, places)
-            about, carried = About.of_answers(document), ()
+            asked = ask_again(folder, places, model, encode, progress)
+            again += asked.lines
+            about, carried = About.of_answers(document, asked), ()
         else:
             again, numbers, carried, prompts = recompute(folder, manifest, places, progress, model, encode)
             about = About.of(document, prompts)

@@ -12,6 +12,7 @@ from core.metrics import target_distribution
 from core.ui.parts.frame import guard
 from core.ui.parts.wording import TARGET_CHOICES, percent
 from core.ui.session import results
+from core.ui.session.escaping import escape
 from core.ui.session.prompts import short, suggestions
 from core.ui.session.scene import only_known_prompts
 from core.ui.session.state import OWN_TARGET, TARGETS, AppState, bind, get_state
@@ -59,7 +60,7 @@ def _own_target(state: AppState, gallery: Gallery, attribute: str) -> None:
     groups = gallery.groups(attribute)
     table, line = st.columns(2, vertical_alignment="bottom")
     given = table.file_uploader(
-        f"Target shares of {attribute}: a table with the columns group and share",
+        f"Target shares of {escape(attribute)}: a table with the columns group and share",
         type=["csv", "tsv", "txt", "json"],
         key=f"target-{attribute}",
     )
@@ -134,7 +135,7 @@ def _crossing(state: AppState, gallery: Gallery, attribute: str) -> None:
     others = [name for name in gallery.attributes if name != first]
     st.session_state["crossed-with"] = crossed
     st.multiselect(
-        f"Cross {first} with",
+        f"Cross {escape(first)} with",
         others,
         key="crossed-with",
         on_change=_take_crossing,

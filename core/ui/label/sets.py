@@ -12,6 +12,7 @@ from core.ui.parts import grids
 from core.ui.parts.frame import guard
 from core.ui.session import cache, folders, label_log, links
 from core.ui.session.choices import LABEL_SET, SWITCH_SIDE
+from core.ui.session.escaping import escape
 from core.ui.session.state import AppState
 
 ANY = "any"
@@ -57,7 +58,7 @@ def _kept(desk: Desk) -> None:
                 f"**{grids.escape(made.name)}** :small[version {made.version}, {len(made.neurons)} neurons: "
                 f"{', '.join(map(str, made.neurons[:16]))}{' …' if len(made.neurons) > 16 else ''}]"
             )
-            st.caption(f"{made.rule}. Hash for an audit spec: `{made.digest}`")
+            st.caption(f"{escape(made.rule)}. Hash for an audit spec: `{made.digest}`")
             if st.button("Switch off on Compare", key=f"use-{made.digest}", icon=":material/compare_arrows:"):
                 use(desk.state, desk, made)
                 links.go("pages/compare.py")
