@@ -7,11 +7,11 @@ import torch
 from torch import Tensor, nn
 
 from core.backbones.towers import TokenTower, image_tower, text_tower
-from core.config import InputError, Side
+from core.config import SIDES, InputError, Side
 from core.portable import PortableEdit, SideEdit
 from core.portable.in_torch import PieceModule, unit_or_zero
 
-Encode = Callable[[Tensor], Tensor]
+Encode = Callable[[Any], Tensor]
 
 
 def side_of(edit: PortableEdit, tower: Side) -> SideEdit | None:
@@ -92,7 +92,7 @@ class EditedTransformers(nn.Module):
     def __init__(self, model: nn.Module, edit: PortableEdit) -> None:
         super().__init__()
         self.model = model
-        sides = {side: side_of(edit, side) for side in ("image", "text")}  # type: ignore[arg-type]
+        sides = {side: side_of(edit, side) for side in SIDES}
         if inside := [name for name, one in sides.items() if one is not None and one.attach != "pooled"]:
             raise InputError(
                 f"the edit changes the residual attach point of the {inside[0]} side, which transformers' models do "

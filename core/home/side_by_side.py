@@ -250,7 +250,7 @@ def _differences(
 def _adjust(tests: Sequence[dict[str, Any]]) -> None:
     """Add what Holm's method makes of each p, over all that have one."""
     known = [one for one in tests if one["p"] is not None]
-    adjusted = holm([one["p"] for one in known]) if known else []
+    adjusted = holm([one["p"] for one in known]) if known else np.zeros(0)
     for one in tests:
         one["p_adjusted"], one["beyond_chance"] = None, False
     for one, p in zip(known, adjusted, strict=True):
@@ -264,14 +264,14 @@ def picture(document: Mapping[str, Any]) -> Picture:
         for group, said in model["mean"]["points"].items():
             sizes[group] = max(sizes.get(group, 0.0), abs(said["estimate"] or 0.0))
     group = max(sizes, key=sizes.__getitem__)
-    series = [
+    series = tuple(
         Series(
             model["name"],
             list(document["prompts"]),
             [found["lean"][group]["points"]["estimate"] for found in model["prompts"].values()],
         )
         for model in document["models"]
-    ]
+    )
     return Picture(
         f"Lean towards {group}, share of the list above its share of the rows", "cells", "prompt", "model", series
     )

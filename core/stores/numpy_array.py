@@ -47,7 +47,7 @@ def mapped(source: Path) -> np.memmap:
     return rows
 
 
-def header(rows: np.ndarray) -> bytes:
+def header(rows: np.ndarray | FileRows) -> bytes:
     """The head of an .npy file of rows in C order."""
     head = io.BytesIO()
     described = {"descr": np.lib.format.dtype_to_descr(rows.dtype), "fortran_order": False, "shape": rows.shape}

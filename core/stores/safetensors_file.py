@@ -68,7 +68,8 @@ def located(source: Path, column: str | None) -> tuple[FileRows, int, int, str]:
             kinds = json.dumps({key: [one["dtype"], *one["shape"]] for key, one in list(tensors.items())[:5]})
             raise InputError(f"{source} holds {kinds}; name the vectors (F16, F32 or F64, two axes) with --column")
         begin, end = (8 + length + int(place) for place in tensors[name]["data_offsets"])
-        dtype, shape = np.dtype(TYPES[tensors[name]["dtype"]]), tuple(map(int, tensors[name]["shape"]))
+        n, d = (int(length) for length in tensors[name]["shape"])
+        dtype, shape = np.dtype(TYPES[tensors[name]["dtype"]]), (n, d)
         if end - begin != dtype.itemsize * shape[0] * shape[1] or end > size:
             raise InputError(f"{source} is damaged: the tensor {name!r} is cut; copy it again")
         rows = FileRows(source, begin, dtype, shape)

@@ -97,6 +97,23 @@ def test_a_planted_re_ranking_is_caught(exact):
     assert caught.engine["recall"]["mean"] < 1.0
 
 
+def test_two_engines_are_before_and_after(exact, tmp_path, capsys):
+    """Two reports of one spec are compared like those of the app's own rankings."""
+    (tmp_path / "spec.json").write_text(json.dumps(SPEC.to_json()))
+
+    def upside_down(query: str, k: int) -> list[str]:
+        return exact(query, 1000)[::-1][:k]
+
+    for name, search in (("now", exact), ("then", upside_down)):
+        with serving(search) as address:
+            (tmp_path / "engine.json").write_text(json.dumps(described(address)))
+            asked = ["--engine", str(tmp_path / "engine.json"), "--out", str(tmp_path / name)]
+            assert main(["audit", str(tmp_path / "spec.json"), *asked]) == 0
+    capsys.readouterr()
+    assert main(["audit-diff", str(tmp_path / "now"), str(tmp_path / "then")]) == 0
+    assert "paired: both searched the same items" in capsys.readouterr().out
+
+
 def test_inverted_lists_are_measured_against_the_exact_ranking(embed):
     search = Search(open_gallery("default"), embed, lists=40, probes=1)
     with serving(search) as address:
