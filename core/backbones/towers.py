@@ -102,14 +102,18 @@ class TokenTower(Tower):
         every = torch.arange(len(x), device=x.device)
         with torch.autocast(x.device.type, enabled=False):  # else the pooled embedding is not the residual's readout
             residual = x[every, place].to(self._norm.weight.dtype)
-            pooled = self._norm(residual)
-            pooled = pooled if self._projection is None else pooled @ self._projection
-            pooled = pooled if self._bias is None else pooled + self._bias
+            pooled = self.read(residual)
         tokens = None
         if draw is not None:
             wanted = torch.from_numpy(draw(lengths.cpu().numpy())).to(x.device)
             tokens = x[every[:, None], wanted]
         return Found(pooled, residual, tokens)
+
+    def read(self, residual: torch.Tensor) -> torch.Tensor:
+        """Pooled embeddings (n, d), un-normalised, of residuals (n, d_model)."""
+        pooled = self._norm(residual)
+        pooled = pooled if self._projection is None else pooled @ self._projection
+        return pooled if self._bias is None else pooled + self._bias
 
     def readout(self) -> ReadoutArrays:
         width = self._norm.weight
