@@ -166,7 +166,7 @@ def test_benchmark_reads_what_queries_name_and_published_numbers(
         (["--methods", "identity,magic", "--prompts", "{made}/prompts.json"], "unknown method 'magic'"),
         (["--methods", "identity"], "has no planted words of its own; give --prompts"),
         (["--attribute", "age"], "no attribute 'age'"),
-        (["--published", "{made}/absent.csv"], "cannot be read as a table"),
+        (["--published", "{made}/absent.csv"], "absent.csv does not exist; expected a table"),
         (["--methods", ",", "--prompts", "{made}/prompts.json"], "at least one gallery and one method"),
     ],
 )

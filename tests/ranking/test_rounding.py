@@ -33,6 +33,8 @@ PRINTED = 1e-3
 """The last digit of what tables and reports print."""
 MAN, WOMAN = "a photo of a man", "a photo of a woman"
 PROMPTS = (MAN, WOMAN, "a picture of a woman", "a photo of a doctor", "a photo of a nurse", "a photo of a writer")
+METHODS = [name for name in INTERVENTIONS if not INTERVENTIONS.get(name).needs.heads]
+"""Those that read stored embeddings; heads are read from pictures, which are not moved here."""
 LEAVE_NOTHING = {"orth-proj", "prism-mini", "bendvlm"}
 """Methods that remove the plainest prompts of the groups wholly."""
 
@@ -96,12 +98,12 @@ def both(shaken_gallery, saes) -> dict[str, tuple[list[RankResult], list[RankRes
 
     def answers(text_model) -> dict[str, list[RankResult]]:
         scene = Scene(open_gallery("default"), saes, text_model)
-        return {method: [ranking.rank(scene, asked(method, q)) for q in PROMPTS] for method in INTERVENTIONS}
+        return {method: [ranking.rank(scene, asked(method, q)) for q in PROMPTS] for method in METHODS}
 
     plain = answers(model)
     with shaken_gallery:
         found = answers(Shaken(model))
-    return {method: (plain[method], found[method]) for method in INTERVENTIONS}
+    return {method: (plain[method], found[method]) for method in METHODS}
 
 
 def same_numbers(a: ArmResult, b: ArmResult) -> None:
@@ -120,7 +122,7 @@ def same_numbers(a: ArmResult, b: ArmResult) -> None:
             assert getattr(estimate, end) == pytest.approx(getattr(other, end), abs=PRINTED), (name, end)
 
 
-@pytest.mark.parametrize("method", list(INTERVENTIONS))
+@pytest.mark.parametrize("method", METHODS)
 def test_moved_embeddings_give_the_same_ranking(both, method):
     for query, a, b in zip(PROMPTS, *both[method], strict=True):
         assert a.reason == b.reason, query
@@ -133,7 +135,7 @@ def test_moved_embeddings_give_the_same_ranking(both, method):
         assert a.difference.cosine.lo == pytest.approx(b.difference.cosine.lo, abs=PRINTED / 2)
 
 
-@pytest.mark.parametrize("method", list(INTERVENTIONS))
+@pytest.mark.parametrize("method", METHODS)
 def test_what_a_method_takes_away_wholly_is_not_ranked(both, method):
     """The plainest prompts of the groups are what projections remove; all others are ranked."""
     for query, found in zip(PROMPTS, both[method][0], strict=True):
