@@ -16,6 +16,7 @@ from core.ui.parts.frame import guard
 from core.ui.parts.wording import in_points
 from core.ui.session import results, why_results
 from core.ui.session.choices import COMPARE_VIEW, Choice
+from core.ui.session.escaping import escape
 from core.ui.session.jobs import progress
 from core.ui.session.prompts import short, suggestions
 from core.ui.session.state import AppState
@@ -52,9 +53,9 @@ def view(state: AppState, question: results.Asked) -> None:
         rows = asked(question, prompts, group, report)
     table = frame(rows, group)
     st.caption(
-        f"Lean towards {group} in points: its share of the nearest {question.request.k} minus its share of what was "
-        f"searched. p: does the list lean at all, corrected over {len(rows)} prompts (Holm). A click on a row shows "
-        "its pictures."
+        f"Lean towards {escape(group)} in points: its share of the nearest {question.request.k} minus its share of "
+        f"what was searched. p: does the list lean at all, corrected over {len(rows)} prompts (Holm). "
+        "A click on a row shows its pictures."
     )
     chosen = st.dataframe(
         table,
