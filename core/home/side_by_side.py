@@ -262,7 +262,9 @@ def picture(document: Mapping[str, Any]) -> Picture:
     sizes: dict[str, float] = {}
     for model in document["models"]:
         for group, said in model["mean"]["points"].items():
-            sizes[group] = max(sizes.get(group, 0.0), abs(said["estimate"] or 0.0))
+            size = sizes.setdefault(group, 0.0)
+            if said["estimate"] is not None:
+                sizes[group] = max(size, abs(said["estimate"]))
     group = max(sizes, key=sizes.__getitem__)
     series = tuple(
         Series(

@@ -19,5 +19,7 @@ def test_a_build_is_measured_against_the_bare_pass(monkeypatch: pytest.MonkeyPat
     for row in rows:
         assert row["largest_difference"] < 1e-5
         assert row["ratio"] == pytest.approx(row["other"]["median_ms"] / row["ours"]["median_ms"], rel=0.2)
+        passed = row["forward_pass"]["median_ms"]
+        assert row["over_forward_pass"] == pytest.approx(passed / row["ours"]["median_ms"], rel=0.2)
         assert sum(row["spent_ms"].values()) == pytest.approx(row["ours"]["median_ms"], rel=0.5)
         assert set(row["one_picture_ms"]) == {"read", "crop", "thumbnail"}
