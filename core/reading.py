@@ -6,9 +6,11 @@ import math
 import re
 import struct
 import tokenize
+import warnings
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 from zipfile import BadZipFile, ZipFile
@@ -233,6 +235,23 @@ def read_named_arrays(path: Path, expected: str = "an .npz file of named arrays"
             raise _Wrong("it holds one array without a name")
         with loaded:
             return {name: loaded[name] for name in loaded.files}
+
+
+def map_or_members(path: Path, expected: str) -> np.ndarray | Mapping[str, Callable[[], np.ndarray]]:
+    """The array of an .npy file, memory-mapped, or each array of an .npz by its name, read when it is called for."""
+    with one_line(path, expected), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of headers that other programs wrote
+        check_arrays(path)
+        loaded = np.load(path, mmap_mode="r", allow_pickle=False)
+        if isinstance(loaded, np.ndarray):
+            return loaded
+        with loaded:
+            return {name: partial(_member, path, name, expected) for name in loaded.files}
+
+
+def _member(path: Path, name: str, expected: str) -> np.ndarray:
+    with one_line(path, f"{expected}; the array {name!r} is meant"), np.load(path, allow_pickle=False) as stored:
+        return stored[name]
 
 
 def check_arrays(path: Path) -> None:

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 
 from core.config import InputError, lacking_key
+from core.reading import read_arrays
 
 ARRAYS = ("ln_weight", "ln_bias", "eps", "projection")
 
@@ -84,11 +84,9 @@ class ReadoutArrays:
     @classmethod
     def load(cls, path: Path) -> "ReadoutArrays":
         """Read what `save` wrote; InputError naming the file where it is something else."""
+        expected = f"a readout (.npz with {', '.join(ARRAYS)})"
+        arrays = dict(zip(ARRAYS, read_arrays(Path(path), ARRAYS, expected), strict=True))
         try:
-            with np.load(Path(path), allow_pickle=False) as stored:
-                arrays = {name: stored[name] for name in ARRAYS}
             return cls(arrays["ln_weight"], arrays["ln_bias"], float(arrays["eps"]), arrays["projection"])
-        except (OSError, ValueError, KeyError, TypeError, BadZipFile, EOFError) as error:
-            raise InputError(
-                f"{path} is not a readout (.npz with {', '.join(ARRAYS)}){lacking_key(error)}; build the gallery again"
-            ) from None
+        except (ValueError, TypeError, IndexError) as error:
+            raise InputError(f"{path} is not {expected}{lacking_key(error)}; build the gallery again") from None

@@ -153,15 +153,16 @@ def reserved_array(path: Path, dtype: np.dtype, shape: tuple[int, ...]) -> np.nd
         try:
             np.lib.format.write_array_header_1_0(file, described)
             file.flush()
+            start = file.tell()
             if size and hasattr(os, "posix_fallocate"):
-                os.posix_fallocate(file.fileno(), file.tell(), size)
+                os.posix_fallocate(file.fileno(), start, size)
             else:
-                file.writelines(bytes(min(BLOCK, size - start)) for start in range(0, size, BLOCK))
+                file.writelines(bytes(min(BLOCK, size - done)) for done in range(0, size, BLOCK))
         except OSError as error:
             if is_full(error):
                 raise disk_full(path, size) from None
             raise
-    return np.load(path, mmap_mode="r+", allow_pickle=False) if size else np.load(path)
+    return np.memmap(path, dtype, "r+", start, shape) if size else np.empty(shape, dtype)
 
 
 def write_blocks(path: Path, blocks: Iterable[np.ndarray], shape: tuple[int, ...], dtype: np.dtype) -> None:

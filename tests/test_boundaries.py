@@ -11,12 +11,29 @@ ROOT = Path(__file__).resolve().parent.parent
 OWN = {
     ("json", "load"): set(),
     ("json", "loads"): {"core/reading.py", "core/tables/columnar.py", "core/datasets/target_tables.py"},
-    ("csv", "writer"): {"core/writing.py"},
-    ("csv", "DictWriter"): set(),
+    ("np", "load"): {"core/reading.py"},
+    ("np", "fromfile"): set(),
+    ("np", "loadtxt"): set(),
+    ("np", "genfromtxt"): set(),
     ("np", "memmap"): {"core/store.py"},
+    ("torch", "load"): {"core/saes/formats/torch_files.py"},
+    ("Image", "open"): {"core/datasets/images.py"},
+    ("csv", "writer"): {"core/writing.py"},
+    ("csv", "reader"): {"core/tables/delimited.py"},
+    ("csv", "DictReader"): {"core/lvlm/vla_files.py"},
+    ("csv", "DictWriter"): set(),
+    ("pd", "read_csv"): {"core/benchmark/published.py", "core/lvlm/layout.py", "core/ui/report/page.py"},
+    ("pd", "read_json"): {"core/lvlm/layout.py"},
+    ("pd", "read_parquet"): {"core/lvlm/layout.py"},
+    ("tarfile", "open"): {"core/datasets/web_shards.py"},
+    ("pickle", "load"): set(),
+    ("pickle", "loads"): set(),
 }
-"""Calls, and the only modules in which they stand; tables and targets name the line or the group in their words."""
-NOWHERE = ("to_csv", "open_memmap")
+"""Calls, and the only modules in which they stand; tables and targets name the line or the group in their words, and
+sets of questions that others published keep the types of their columns."""
+NOWHERE = ("to_csv", "open_memmap", "extractall", "eval", "exec")
+MODELS_MODE = {"core/backbones", "core/avatars", "core/saes", "core/lvlm", "core/training", "core/interventions"}
+"""Rooms in which `eval()` puts a network into evaluation mode."""
 
 
 def called(path: Path) -> set[tuple[str, str]]:
@@ -31,7 +48,8 @@ def test_each_boundary_has_one_place(path: Path) -> None:
     here = path.relative_to(ROOT).as_posix()
     for owner, name in called(path):
         assert (owner, name) not in OWN or here in OWN[owner, name], f"{here} calls {owner}.{name}"
-        assert name not in NOWHERE, f"{here} calls {name}"
+        mode = name == "eval" and any(here.startswith(room) for room in MODELS_MODE)
+        assert name not in NOWHERE or mode, f"{here} calls {name}"
 
 
 def test_no_cell_is_a_formula_and_every_text_comes_back() -> None:

@@ -28,6 +28,7 @@ from core.backbones.base import Foreign
 from core.backbones.open_clip_models import bpe_encode, new_clip
 from core.backbones.vocabulary import CompactVocabulary
 from core.config import Progress
+from core.saes.formats.torch_files import read_torch
 
 PROMINENCE = {
     "gender": 1.7,
@@ -222,7 +223,7 @@ class ClipTraining:
         """Take up a checkpoint of exactly this configuration; False where there is none."""
         if not path.exists():
             return False
-        saved = torch.load(path, weights_only=True)
+        saved = read_torch(path)
         if saved["config"] != vars(self.config):
             return False
         for part, state in zip(self._parts, saved["states"], strict=True):

@@ -13,6 +13,7 @@ from core.benchmark.world import World
 from core.config import InputError, NothingLeft, Progress
 from core.metrics import RANKING_METRICS
 from core.ranking.rows import Part
+from core.reading import read_array
 from core.retrieval import best_rows, unit_query
 from core.statistics import Estimate, mean_of
 
@@ -100,7 +101,7 @@ def folds(world: World, rows: np.ndarray) -> Iterator[np.ndarray]:
     """
     path = world.gallery.path / FOLD_FILE
     if path.is_file():
-        for fold in np.load(path, allow_pickle=False):
+        for fold in read_array(path, "the published folds, one a row"):
             yield np.flatnonzero(np.isin(rows, fold))
         return
     draw, order = np.random.RandomState(FOLD_SEED), np.arange(len(rows))

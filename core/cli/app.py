@@ -14,6 +14,8 @@ from core.cli.light import without_pydantic
 from core.config import InputError
 
 BAD_INPUT, INTERRUPTED = 2, 130
+LONGEST = 4000
+"""Characters of a message at most; its beginning and its end are said."""
 
 _FRAME: dict[str, Any] = {
     "name": "core",
@@ -78,5 +80,8 @@ def parser_of(verb: str) -> Any:
 
 
 def _say(message: str, code: int) -> int:
-    print(" ".join(message.split()), file=sys.stderr)
+    line = " ".join(message.split())
+    if len(line) > LONGEST:  # a name of a megabyte is no line
+        line = f"{line[: LONGEST // 2]} [...] {line[-LONGEST // 2 :]}"
+    print(line, file=sys.stderr)
     return code

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 
-from core.reading import parse_json
+from core.config import InputError
+from core.reading import parse_json, read_arrays
 from core.store import atomic_file
 from core.tables import LeftOut
 
@@ -58,12 +58,11 @@ class KeptChunk:
         """Whether the file is there, whole, and was made from the same items by the same model."""
         try:
             return str(self._read("key")) == f"{LAYOUT} {key}"
-        except (OSError, ValueError, KeyError, BadZipFile, EOFError):
+        except InputError:
             return False
 
     def _read(self, name: str) -> np.ndarray:
-        with np.load(self.path, allow_pickle=False) as stored:
-            return stored[name]
+        return read_arrays(self.path, [name], "a part of an interrupted build; remove that folder")[0]
 
     @cached_property
     def kept(self) -> np.ndarray:

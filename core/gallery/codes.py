@@ -91,7 +91,7 @@ def _narrow(starts: np.ndarray) -> np.ndarray:
 
 def _sort_by_neuron(folder: Path, per_neuron: np.ndarray, progress: Progress | None) -> None:
     """Write the codes neuron by neuron from those by row: each block's go behind those of the blocks before."""
-    by_row = {part: np.load(folder / f"csr_{part}.npy", mmap_mode="r") for part in PARTS}
+    by_row = {part: map_array(folder / f"csr_{part}.npy", "codes by row") for part in PARTS}
     starts = np.concatenate([[0], np.cumsum(per_neuron)])
     np.save(folder / "csc_indptr.npy", _narrow(starts))
     total = int(starts[-1])

@@ -4,7 +4,6 @@ Every kind ends in rows (n, d) and, where the file has them, the ids that say wh
 """
 
 import re
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -15,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from core.config import InputError
-from core.store import BROKEN_ARRAY, broken_array
+from core.reading import map_or_members
 from core.tables import read_table
 from core.tables.columnar import open_arrow
 
@@ -118,30 +117,8 @@ def _checked(rows: Rows, what: str) -> Rows:
 
 
 def _numpy(path: Path, array: str | None) -> Rows:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of headers that other programs wrote
-            loaded = np.load(path, mmap_mode="r", allow_pickle=False)
-    except BROKEN_ARRAY as error:
-        raise InputError(f"{path} cannot be read as an array ({broken_array(path, error)}); {EXPECTED}") from None
-    if isinstance(loaded, np.ndarray):
-        return Rows(loaded, path.name)
-    with loaded:
-        return _of_arrays({name: _Member(loaded, name, path) for name in loaded.files}, path, array)
-
-
-class _Member:
-    """One array of an .npz, read when it is asked for."""
-
-    def __init__(self, archive: Any, name: str, path: Path) -> None:
-        self._archive, self._name, self._path = archive, name, path
-
-    def __call__(self) -> np.ndarray:
-        try:
-            return self._archive[self._name]
-        except BROKEN_ARRAY as error:
-            why = broken_array(self._path, error)
-            raise InputError(f"{self._path}: the array {self._name!r} cannot be read ({why}); save it again") from None
+    found = map_or_members(path, EXPECTED.removeprefix("expected "))
+    return Rows(found, path.name) if isinstance(found, np.ndarray) else _of_arrays(found, path, array)
 
 
 def _of_arrays(members: Mapping[str, Callable[[], Any]], path: Path, array: str | None) -> Rows:

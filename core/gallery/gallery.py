@@ -28,6 +28,7 @@ from core.config import (
 from core.gallery.checking import changed_files, check_sizes
 from core.gallery.labels import Labels
 from core.memo import Memo
+from core.reading import map_array
 from core.readout import ReadoutArrays
 from core.store import PackedBlobs, read_json
 from core.tables import LeftOut, left_out_of
@@ -414,12 +415,7 @@ class Gallery:
         return name in self._manifest["files"]
 
     def _map(self, name: str) -> np.ndarray:
-        try:
-            return np.load(self.path / name, mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError, EOFError):
-            raise InputError(
-                f"{self.path / name} cannot be read as an array: it is damaged or cut; make it again"
-            ) from None
+        return map_array(self.path / name, "an array of the gallery; make it again")
 
     def _require(self, attach: Attach) -> None:
         if not self.has(attach):

@@ -9,6 +9,7 @@ import numpy as np
 from core.config import InputError, Progress, digest_of
 from core.gallery.gallery import Gallery
 from core.gallery.ivf_files import ARRAYS, FOLDER, MANIFEST, SCHEMA, GalleryIvf, read_ivf
+from core.reading import read_array
 from core.retrieval import InvertedLists, best_rows, blocks, squared_lengths, times
 from core.retrieval.nearest import Centres, k_means
 from core.store import (
@@ -131,7 +132,7 @@ def _centres(workplace: Path, x: np.ndarray, lists: int, seed: int, progress: Pr
         rng = np.random.default_rng([seed, 0])
         rows = np.sort(rng.choice(len(x), min(len(x), SAMPLE * lists), replace=False))
         _keep(path, k_means(unit_rows(x[rows]), lists, seed, progress))
-    return np.load(path, allow_pickle=False)
+    return read_array(path, "the centres of an interrupted index; remove that folder")
 
 
 def _nearest(workplace: Path, x: np.ndarray, centres: np.ndarray, progress: Progress | None) -> Iterator[np.ndarray]:
@@ -143,7 +144,7 @@ def _nearest(workplace: Path, x: np.ndarray, centres: np.ndarray, progress: Prog
             _keep(path, find.nearest(unit_rows(x[start : start + CHUNK])))
         if progress is not None:
             progress(min(start + CHUNK, len(x)), len(x), "sorting items into lists")
-        yield np.load(path, allow_pickle=False)
+        yield read_array(path, "a part of an interrupted index; remove that folder")
 
 
 def _write_rows(path: Path, x: np.ndarray, members: np.ndarray, progress: Progress | None) -> None:

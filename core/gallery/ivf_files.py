@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from core.config import InputError, digest_of
+from core.reading import map_array
 from core.retrieval import InvertedLists, Recall
 from core.store import file_digest, read_json
 
@@ -56,7 +57,7 @@ def read_ivf(gallery: Path, name: str, digest: str) -> GalleryIvf:
         size = about["files"].get(path.name, {}).get("bytes")
         if not path.is_file() or path.stat().st_size != size:
             raise InputError(f"{path} is missing or has not the {size} bytes that {MANIFEST} says; {make} again")
-        arrays[array] = np.load(path, mmap_mode="r", allow_pickle=False)
+        arrays[array] = map_array(path, f"a part of an index; {make} again")
     inverted = InvertedLists(np.asarray(arrays["centres"]), arrays["members"], np.asarray(arrays["starts"]))
     recall = Recall(np.asarray(arrays["queries"]), np.asarray(arrays["exact_lists"]))
     return GalleryIvf(inverted, arrays["rows"], np.asarray(arrays["lengths"]), recall, about)

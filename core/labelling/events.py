@@ -23,6 +23,14 @@ SPELLINGS = {"race": "race appearance"}
 SCHEMA = 1
 LONGEST = 2000
 """Characters of a free text."""
+NEURONS = 1 << 31
+"""Numbers of neurons lie below it: databases keep them in 32 bits."""
+LENGTHS = {"rater": 100, "sae": 64, "id": 64, "gallery": 64, "about": 64, "at": 40, "app": 40, "source": 500}
+"""Characters of every text that identifies; the same for every database, whatever it would take."""
+
+
+def _storable(text: str | None) -> bool:
+    return text is None or ("\x00" not in text and not any("\ud800" <= c <= "\udfff" for c in text))
 
 
 def _now() -> str:
@@ -88,9 +96,18 @@ class LabelEvent:
         number = isinstance(self.neuron, int | float) and not isinstance(self.neuron, bool)
         if not number or not math.isfinite(self.neuron) or int(self.neuron) != self.neuron or self.neuron < 0:
             raise InputError(f"neuron was {self.neuron!r}; expected a whole number from 0")
+        if self.neuron >= NEURONS:
+            raise InputError(f"neuron was {int(self.neuron):,}; expected a number below {NEURONS:,}")
         if not self.sae or not self.id:
             raise InputError("a label needs the digest of its SAE and an id of its own")
         object.__setattr__(self, "neuron", int(self.neuron))
+        for name, longest in LENGTHS.items():
+            said = getattr(self, name)
+            if said is not None and len(said) > longest:
+                raise InputError(f"{name} has {len(said):,} characters; expected at most {longest}")
+        for name in (*LENGTHS, "text", "attribute"):
+            if not _storable(getattr(self, name)):
+                raise InputError(f"{name} holds a character that no database keeps (0, or half of a pair)")
 
     def _check_detail(self) -> None:
         allowed = DETAILS.get(str(self.type), ())

@@ -1,12 +1,29 @@
 """The label log: events that are only ever added, in SQLite or any database by URL. The only user of sqlalchemy."""
 
 import os
-from collections.abc import Container, Iterable, Iterator
+import sqlite3
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import JSON, Column, Connection, Integer, MetaData, String, Table, create_engine, event, select
+from sqlalchemy import (
+    JSON,
+    Column,
+    Connection,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    create_engine,
+    event,
+    insert,
+    inspect,
+    select,
+    text,
+    type_coerce,
+)
 from sqlalchemy.engine import Engine
 from sqlalchemy.engine.url import make_url
 from sqlalchemy.exc import ArgumentError, IntegrityError, NoSuchModuleError, ProgrammingError, SQLAlchemyError
@@ -14,10 +31,13 @@ from sqlalchemy.exc import ArgumentError, IntegrityError, NoSuchModuleError, Pro
 from core.config import InputError, own_folder
 from core.labelling.events import LabelEvent
 from core.labelling.sets import LabelSet
+from core.reading import parse_json
 
 LOG_VARIABLE = "UNSKEW_LABELS"
 BUSY_SECONDS = 60
 """How long a writer waits for its turn: events are small, so that many raters at once still take milliseconds."""
+MANY = 500
+"""Rows of one statement: databases take no more than some thousand values at once."""
 
 # What is looked for has a column; everything else of an event is its JSON, so that the tables need not move.
 TABLES = MetaData()
@@ -64,8 +84,11 @@ class LabelLog:
         self.where = str(where or default_url())
         self._engine = _open(self.where)
         self._writer = self._engine.execution_options(writes=True)
+        self.damaged: dict[int, str] = {}
+        """Number of an event in the log that cannot be read -> what is wrong with it; passed by all that reads."""
         with self._speaking():
-            self._make_tables()
+            if not all(inspect(self._engine).has_table(table.name) for table in TABLES.sorted_tables):
+                self._make_tables()
 
     @property
     def public(self) -> str:
@@ -77,8 +100,24 @@ class LabelLog:
         return self.extend([entry]) == 1
 
     def extend(self, entries: Iterable[LabelEvent]) -> int:
-        """Write events, each once and for good, in one transaction each; how many were new."""
-        return sum(self._insert(EVENTS, _row(entry)) for entry in entries)
+        """Write events, each once and for good, all of them or, where that fails, none; how many were new."""
+        by_id: dict[str, dict[str, Any]] = {}
+        for entry in entries:
+            by_id.setdefault(entry.id, _row(entry))
+        rows = list(by_id.values())
+        if not rows:
+            return 0
+        with self._speaking(), self._writer.begin() as connection:
+            if connection.dialect.name == "postgresql":
+                # writers in turn, as in SQLite: numbers then rise in the order in which events can be seen
+                connection.execute(text(f"LOCK TABLE {EVENTS.name} IN SHARE ROW EXCLUSIVE MODE"))
+            there: set[str] = set()
+            for part in _parts(list(by_id)):
+                there |= set(connection.scalars(select(EVENTS.c.id).where(EVENTS.c.id.in_(part))))
+            fresh = [row for row in rows if row["id"] not in there]
+            for part in _parts(fresh):
+                connection.execute(insert(EVENTS), part)
+        return len(fresh)
 
     def events(self, sae: str | None = None, rater: str | None = None, after: int = 0) -> list[LabelEvent]:
         """All events in writing order, or those about one SAE, of one rater, or beyond the first `after` numbers."""
@@ -88,12 +127,25 @@ class LabelLog:
         self, sae: str | None = None, rater: str | None = None, after: int = 0, known: Container[str] = ()
     ) -> list[tuple[int, LabelEvent]]:
         """The same with the number of each in the log, rising; without those whose ids are known already."""
-        query = select(EVENTS.c.seq, EVENTS.c.id, EVENTS.c.body).where(EVENTS.c.seq > after).order_by(EVENTS.c.seq)
+        body = type_coerce(EVENTS.c.body, Text)  # read here, so that one damaged row costs that row alone
+        query = select(EVENTS.c.seq, EVENTS.c.id, body).where(EVENTS.c.seq > after).order_by(EVENTS.c.seq)
         for column, wanted in ((EVENTS.c.sae, sae), (EVENTS.c.rater, rater)):
             query = query if wanted is None else query.where(column == wanted)
         with self._speaking(), self._engine.connect() as connection:
-            rows = connection.execute(query)
-            return [(seq, LabelEvent.from_json(body)) for seq, id, body in rows if id not in known]
+            rows = [row for row in connection.execute(query) if row[1] not in known]
+        found = []
+        for number, _, content in rows:
+            try:
+                found.append((number, LabelEvent.from_json(_object(content))))
+            except InputError as error:
+                self.damaged[number] = str(error)
+        return found
+
+    def warnings(self) -> list[str]:
+        """One line for each event that could not be read so far."""
+        return [
+            f"event {number} of the label log is damaged and left out: {why}" for number, why in self.damaged.items()
+        ]
 
     # -- sets ---------------------------------------------------------------------------------------------------------
 
@@ -210,16 +262,29 @@ def _without_secrets(message: str, where: str) -> str:
     return message
 
 
+def _object(content: Any) -> dict[str, Any]:
+    """The body of a row as an object; InputError where it is none."""
+    value = parse_json(content, "its content") if isinstance(content, str | bytes) else content
+    if not isinstance(value, dict):
+        raise InputError("its content is no JSON object")
+    return value
+
+
+def _parts(items: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    return (items[start : start + MANY] for start in range(0, len(items), MANY))
+
+
 def _open(where: str) -> Engine:
+    reads_alone = None
     if "://" not in where:
         path = Path(where).expanduser()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise InputError(f"{path.parent} cannot be made ({error.strerror}); choose another place") from None
-        where = f"sqlite:///{path.absolute()}"
+        where, reads_alone = f"sqlite:///{path.absolute()}", _read_only(path.absolute())
     try:
-        engine = create_engine(where)
+        engine = create_engine(where) if reads_alone is None else create_engine(where, creator=reads_alone)
     except (ArgumentError, NoSuchModuleError, ModuleNotFoundError, ValueError) as error:
         why = "its driver is not installed" if isinstance(error, ModuleNotFoundError) else "no such kind of database"
         raise InputError(
@@ -228,17 +293,38 @@ def _open(where: str) -> Engine:
             "URL whose driver is installed (for PostgreSQL: pip install psycopg[binary])"
         ) from None
     if engine.dialect.name == "sqlite":
-        event.listen(engine, "connect", _tune_sqlite)
+        event.listen(engine, "connect", _tune_sqlite if reads_alone is None else _wait_for_turn)
         event.listen(engine, "begin", _begin)
     return engine
 
 
-def _tune_sqlite(connection: Any, record: Any) -> None:
-    """Readers beside one writer, writers in turn, and what is committed is on disk."""
+def _read_only(path: Path) -> Callable[[], sqlite3.Connection] | None:
+    """How a log is opened that may not be written (a read-only disk, somebody else's file); None for any other.
+
+    Where its folder cannot be written either, SQLite could not make the file by which readers and writers agree; then
+    nobody writes, and the log is read as it lies there.
+    """
+    if not path.is_file() or (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
+        return None
+    way = "mode=ro" if os.access(path.parent, os.W_OK) else "mode=ro&immutable=1"
+    return lambda: sqlite3.connect(f"{path.as_uri()}?{way}", uri=True, check_same_thread=False)
+
+
+def _wait_for_turn(connection: Any, record: Any = None) -> None:
     connection.isolation_level = None  # transactions are begun by _begin, not by the driver
     cursor = connection.cursor()
-    for line in (f"busy_timeout = {BUSY_SECONDS * 1000}", "journal_mode = WAL", "synchronous = FULL"):
-        cursor.execute(f"PRAGMA {line}")
+    cursor.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
+    cursor.close()
+
+
+def _tune_sqlite(connection: Any, record: Any) -> None:
+    """Readers beside one writer, writers in turn, and what is committed is on disk."""
+    _wait_for_turn(connection)
+    cursor = connection.cursor()
+    # asked first: to change it needs the log alone, and a writer may hold it
+    if cursor.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+        cursor.execute("PRAGMA journal_mode = WAL")
+    cursor.execute("PRAGMA synchronous = FULL")
     cursor.close()
 
 

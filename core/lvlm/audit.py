@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from core.config import UNKNOWN, Edit, InputError
+from core.config import UNKNOWN, Edit, InputError, digest_of
 from core.gallery import Gallery, open_gallery
 from core.interventions import matched_random_edits
 from core.interventions.neuron_edit import check_neurons
@@ -29,6 +29,8 @@ from core.lvlm.read_rows import READ, read_fingerprint
 from core.lvlm.spec import LvlmSpec
 from core.lvlm.token_method import METHODS, Evidence, TokenEdit, TokenMethod
 from core.lvlm.vla_files import read_vla
+from core.reading import read_arrays
+from core.store import atomic_file, write_arrays
 
 if TYPE_CHECKING:
     from core.saes.checkpoint import SAEFile
@@ -149,7 +151,9 @@ def run_lvlm(
         notes += said
         check_neurons(edit.edit, sae.sae.config.d_sae)
     arms, absent = arms_of(spec, model, sae, probe, edit, tokens)
-    prob, right, lost = _answered(asked, ability, arms, folder, progress)
+    used = [spec.to_json(), gallery.digest, probe_gallery.digest if probe_gallery else None, model.weights]
+    used += [sae.digest if sae else None, edit.to_json() if edit else None, rows.tolist()]
+    prob, right, lost = _answered(asked, ability, arms, folder, digest_of(used), progress)
     kind_words, clusters = tuple(protocol.words(words)), gallery.clusters()
     groups = {name: tuple(gallery.groups(name)) for name in spec.attributes}
     evidence = AnswerEvidence(
@@ -232,17 +236,25 @@ def _random(spec: LvlmSpec, sae: SAEFile, probe: Probe | None, edit: TokenEdit) 
 
 
 def _answered(
-    asked: Asked, ability: AbilitySet, arms: Mapping[str, Arm], folder: Path | None, progress: Progress | None
+    asked: Asked,
+    ability: AbilitySet,
+    arms: Mapping[str, Arm],
+    folder: Path | None,
+    key: str,
+    progress: Progress | None,
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], dict[str, str]]:
-    """Answers and right answers of every arm, those that are kept taken up again, and arms that could not be asked."""
+    """Answers and right answers of every arm, those that are kept taken up again, and arms that could not be asked.
+
+    `key` is the digest of all that answers depend on, so that another spec never takes them up.
+    """
     prob: dict[str, np.ndarray] = {}
     right: dict[str, np.ndarray] = {}
     lost: dict[str, str] = {}
     for done, (name, arm) in enumerate(arms.items()):
-        kept = folder / f"answers-{name}.npz" if folder else None
-        if kept is not None and kept.is_file():
-            with np.load(kept) as stored:
-                prob[name], right[name] = stored["prob"], stored["right"]
+        kept = folder / f"answers-{key[:16]}-{name}.npz" if folder else None
+        found = _kept(kept)
+        if found is not None:
+            prob[name], right[name] = found
         else:
             try:
                 prob[name] = asked.prob(arm.change, arm.asked)
@@ -254,12 +266,22 @@ def _answered(
                 lost[name] = str(error)
                 continue
             if kept is not None:
-                with open(kept.with_suffix(".partial"), "wb") as file:
-                    np.savez(file, prob=prob[name], right=right[name])
-                kept.with_suffix(".partial").replace(kept)
+                with atomic_file(kept, sync=False) as partial, open(partial, "wb") as file:
+                    write_arrays(file, {"prob": prob[name], "right": right[name]})
         if progress:
             progress(done + 1, len(arms), f"asking: {name}")
     return prob, right, lost
+
+
+def _kept(path: Path | None) -> tuple[np.ndarray, np.ndarray] | None:
+    """The answers that an interrupted run kept; None where there are none, or where they cannot be read."""
+    if path is None or not path.is_file():
+        return None
+    try:
+        prob, right = read_arrays(path, ("prob", "right"), "the answers of an interrupted audit")
+    except InputError:
+        return None
+    return prob, right
 
 
 def _probe(spec: LvlmSpec, model: Lvlm, gallery: Gallery) -> tuple[Gallery | None, Probe | None]:

@@ -21,7 +21,7 @@ from core.store import array_digest
 if TYPE_CHECKING:
     from PIL import Image
 
-    from core.backbones.heads import Parts
+    from core.backbones.parts import Parts
 
 BLOCK = 64
 """Pictures that go through the tower together."""

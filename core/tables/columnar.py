@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.feather as feather
 import pyarrow.parquet as pq
 
@@ -21,13 +22,22 @@ from core.config import InputError
 from core.tables.delimited import decoded
 from core.tables.grid import Grid
 
+MOST_TEXT = 1 << 30
+"""Bytes of text of one column: a dictionary lets a small file hold more than any memory."""
 INDEX = "__index_level_"
 """How pandas names an index that has no name: row numbers, no column."""
 
 
 def read_parquet(data: Any, name: str) -> Grid:
     """A Parquet file as a grid; `data` is its path or its bytes."""
-    return arrow_grid(_arrow(_parquet, data, name, "Parquet"), name)
+    table = _arrow(_with_dictionaries, data, name, "Parquet")
+    for field, column in zip(table.schema, table.columns, strict=True):
+        if pa.types.is_dictionary(field.type) and (size := _text_bytes(column)) > MOST_TEXT:
+            raise InputError(
+                f"{name}: the texts of column {field.name!r} would be {size:,} bytes; expected at most {MOST_TEXT:,}: "
+                "save the table with shorter names"
+            )
+    return arrow_grid(table, name)
 
 
 def read_feather(data: Any, name: str) -> Grid:
@@ -39,6 +49,28 @@ def open_arrow(path: Path) -> pa.Table:
     """A Parquet or Feather file as an Arrow table; InputError where it is neither."""
     kind, read = ("Parquet", _parquet) if path.suffix.lower() == ".parquet" else ("Feather", feather.read_table)
     return _arrow(read, path, str(path), kind)
+
+
+def _with_dictionaries(source: Any) -> pa.Table:
+    """A Parquet table whose texts stay what they are in the file, a list of different ones and places in it."""
+    texts = [one.name for one in pq.read_schema(source) if pa.types.is_string(one.type)]
+    if hasattr(source, "seek"):
+        source.seek(0)
+    return pq.read_table(source, partitioning=None, read_dictionary=texts)
+
+
+def _text_bytes(column: pa.ChunkedArray) -> int:
+    """Bytes that the texts of a column with a dictionary take, each cell by itself."""
+    size = 0
+    for chunk in column.chunks:
+        lengths = pc.fill_null(pc.binary_length(chunk.dictionary), 0) if _has_texts(chunk.dictionary.type) else None
+        if lengths is not None:
+            size += pc.sum(lengths.take(chunk.indices.drop_null())).as_py() or 0
+    return size
+
+
+def _has_texts(kind: pa.DataType) -> bool:
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind)
 
 
 def _parquet(source: Any) -> pa.Table:

@@ -1,6 +1,7 @@
-"""The verdict on a report of answers: digests, labels from the gallery, every number from the stored probabilities.
+"""The verdict on a report of answers: digests, rows and labels from the gallery, every number from the probabilities.
 
-No model is loaded: what it answered is evidence, vouched for by its digest, and everything else follows from it.
+Where the model is at hand it is asked again, under every arm: core.verify.asked_again. Where it is not, what it
+answered is evidence, vouched for by its digest alone, and the verdict says so.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from core.config import VERSION, InputError
+from core.config import VERSION, InputError, digest_of
 from core.gallery import Gallery, open_gallery
 from core.report import read_report
 from core.report.answers_document import SCHEMA
@@ -19,6 +20,7 @@ from core.report.answers_folder import rendered_answers
 from core.verify.digests import Places
 from core.verify.own.answers import answers_document
 
+GALLERY = ("name", "kind", "n", "digest", "licence", "provenance")
 COMPUTED = ("summary", "attributes", "ability_by_kind", "no_answer", "mass", "answers", "flips", "findings")
 
 
@@ -39,11 +41,31 @@ def recompute_answers(folder: Path, manifest: Mapping[str, Any], places: Places)
     if place is None:
         raise InputError(f"gallery {entry['name']} is not here; give its folder with --gallery")
     gallery = open_gallery(place)
-    said = {name: document[name] for name in COMPUTED} | {"items": document["items"]} | _labels(document, arrays)
-    rows = arrays["rows"]
-    own = answers_document(document["evidence"], arrays, document["spec"]["seed"])
+    said = {name: document[name] for name in COMPUTED} | _labels(document, arrays)
+    said |= {name: document.get(name) for name in ("items", "spec_digest", "gallery")}
+    said |= {"rows": arrays["rows"].tolist(), "arms": list(document["arms"])}
+    spec, rows = document["spec"], arrays["rows"]
+    own = answers_document(document["evidence"], arrays, spec["seed"])
     own |= {"items": gallery.item_ids(rows)} | _true_labels(document, gallery, rows)
+    own |= {"spec_digest": digest_of(spec), "gallery": {key: gallery.info().get(key) for key in GALLERY}}
+    own |= {"rows": asked_rows(gallery, spec).tolist(), "arms": list(document["evidence"]["arms"])}
     return said, own, gallery
+
+
+def asked_rows(gallery: Gallery, spec: Mapping[str, Any]) -> np.ndarray:
+    """The rows that an audit with this spec asks about, rising.
+
+    Of the evaluation half, rows whose group of the first attribute is known: default_rng([seed, 1]) permutes each
+    group's, groups in order of their number; then every group gives one row in turn until n are there.
+    """
+    rows = gallery.rows("evaluation", spec["where"])
+    numbers = gallery.group_numbers(spec["attributes"][0])[rows]
+    rng = np.random.default_rng([spec["seed"], 1])
+    turns = []
+    for place, group in enumerate(np.unique(numbers[numbers >= 0])):
+        own = rng.permutation(rows[numbers == group])
+        turns += [(turn, place, int(row)) for turn, row in enumerate(own)]
+    return np.array(sorted(row for _, _, row in sorted(turns)[: spec["n"]]), dtype=np.int64)
 
 
 def wrong_files(folder: Path, gallery: Gallery) -> Iterator[str]:

@@ -60,19 +60,19 @@ def served() -> Iterator[str]:
         server.wait(timeout=20)
 
 
-def start() -> tuple[subprocess.Popen, str]:
-    """The app's process, answering, and its address."""
+def start(script: str = "app.py", **variables: str) -> tuple[subprocess.Popen, str]:
+    """The process of the app, or of another script, answering, and its address; with more environment variables."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.headless", "true"]
+    command = [sys.executable, "-m", "streamlit", "run", script, "--server.headless", "true"]
     command += ["--server.port", str(port), "--server.address", "127.0.0.1", "--server.fileWatcherType", "none"]
     server = subprocess.Popen(
         command,
         cwd=ROOT,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        env={**os.environ, "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "2")},
+        env={**os.environ, "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "2"), **variables},
     )
     try:
         _await(f"http://127.0.0.1:{port}/_stcore/health", server)

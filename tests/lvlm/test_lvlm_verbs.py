@@ -179,7 +179,7 @@ def test_verify_names_what_was_changed(report: Path, tmp_path, capsys, what: str
     manifest = json.loads((copy / "manifest.json").read_text())
     manifest["files"] = {n: hashlib.sha256((copy / n).read_bytes()).hexdigest() for n in manifest["files"]}
     (copy / "manifest.json").write_text(canonical(sealed(manifest)))
-    code, out, _ = run(capsys, "verify", str(copy))
+    code, out, _ = run(capsys, "verify", str(copy), "--no-model")
     assert code == 1
     assert {"number": "summary | gap | edit", "evidence": "attributes | gender", "page": "report.html"}[what] in out
 
@@ -234,3 +234,70 @@ def test_bad_specs_are_one_line(tmp_path, capsys, change: dict, said: str) -> No
     code, _, err = run(capsys, "lvlm", "audit", str(tmp_path / "spec.json"), "--out", str(tmp_path / "out"))
     assert code == 2 and said in err and err.strip().count("\n") == 0
     assert not (tmp_path / "out").exists()
+
+
+def forge(report: Path, to: Path, change) -> Path:
+    """A copy whose answers were changed and whose numbers, pages and digests were made to fit."""
+    import hashlib
+    import shutil
+
+    from core.gallery import open_gallery
+    from core.lvlm.evidence import AnswerEvidence
+    from core.lvlm.numbers import numbers_of
+    from core.reading import through_json
+    from core.report import canonical, sealed
+    from core.report.answers_document import findings
+    from core.report.answers_folder import rendered_answers
+
+    shutil.copytree(report, to)
+    document = json.loads((to / "report.json").read_text())
+    arrays = dict(np.load(to / "evidence.npz"))
+    change(document, arrays)
+    numbers = numbers_of(AnswerEvidence.of(document["evidence"], arrays), document["spec"]["seed"])
+    document = through_json(document | numbers | {"findings": findings(numbers)})
+    np.savez_compressed(to / "evidence.npz", **arrays)
+    (to / "report.json").write_text(canonical(document))
+    for name, text in rendered_answers(document, open_gallery("default")).items():
+        (to / name).write_text(text)
+    manifest = json.loads((to / "manifest.json").read_text())
+    manifest["files"] = {n: hashlib.sha256((to / n).read_bytes()).hexdigest() for n in manifest["files"]}
+    (to / "manifest.json").write_text(canonical(sealed(manifest)))
+    return to
+
+
+def test_answers_that_the_model_does_not_give_are_found(report: Path, tmp_path, capsys) -> None:
+    """Everything follows from the changed answers, and every digest fits: the model alone contradicts them."""
+
+    def fair(document, arrays) -> None:
+        edited = document["evidence"]["arms"].index("edit")
+        arrays[f"prob_{edited}"][:] = arrays[f"prob_{edited}"].mean(axis=0, keepdims=True)
+        document["edit"].update(hold="probe mean")
+        document["arms"]["edit"].update(method="original")
+        document["notes"].append("all is well")
+        document["model"].update(family="another")
+
+    forged = forge(report, tmp_path / "forged", fair)
+    code, out, _ = run(capsys, "verify", str(forged))
+    assert code == 1 and "answers | edit | default-" in out and "is not what the model answers" in out
+    for words in ("edit: hold", "arms: edit", "notes: says", "model: family"):
+        assert words in out
+    code, out, _ = run(capsys, "verify", str(forged), "--no-model")
+    assert code == 0 and "not checked: the model's answers" in out
+
+
+def test_an_untouched_report_is_asked_again(report: Path, capsys) -> None:
+    code, out, _ = run(capsys, "verify", str(report), "--json")
+    document = json.loads(out)
+    assert code == 0 and document["rests_on"]["answers"] == "asked again"
+    assert not any("answers" in line for line in document["not_checked"])
+
+
+def test_rows_that_the_spec_does_not_give_are_found(report: Path, tmp_path, capsys) -> None:
+    def others(document, arrays) -> None:
+        document["spec"]["seed"] += 1
+        from core.config import digest_of
+
+        document["spec_digest"] = digest_of(document["spec"])
+
+    code, out, _ = run(capsys, "verify", str(forge(report, tmp_path / "forged", others)), "--no-model")
+    assert code == 1 and "rows" in out

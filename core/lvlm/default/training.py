@@ -42,6 +42,7 @@ from core.lvlm.default import questions as asked
 from core.lvlm.default.packing import at_places, hidden_behind, pack
 from core.lvlm.default.words import ASSISTANT, END, IMAGE, PAD, START, USER
 from core.lvlm.library import transformers
+from core.saes.formats.torch_files import read_torch
 
 LOOKS = 2 + 3 + 3 + 1 + 1
 """Columns of `look_shares`: presentation, age, skin tone, glasses, smile."""
@@ -280,7 +281,7 @@ class LanguageTraining:
         """Take up a checkpoint of exactly this configuration; False where there is none."""
         if not path.exists():
             return False
-        saved = torch.load(path, weights_only=True)
+        saved = read_torch(path)
         if saved["config"] != asdict(self.config):
             return False
         for part, state in zip(self._parts, saved["states"], strict=True):

@@ -12,6 +12,7 @@ from core.ui.parts.heading import heading
 from core.ui.parts.switches import switch
 from core.ui.session import answering
 from core.ui.session.choices import ASK_VIEW, Choice
+from core.ui.session.escaping import escape
 from core.ui.session.state import AppState, get_state
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def _model_choice(state: AppState) -> None:
     """Which model answers, in one line; another by name."""
     model = answering.model(state)
     known = model.attachment.family.title if model.attachment.family else "found by experiment"
-    with st.expander(f"Model that answers: {model.name} ({known})", icon=":material/forum:"):
+    with st.expander(f"Model that answers: {escape(model.name)} ({known})", icon=":material/forum:"):
         st.caption(
             f"Its language model reads {', '.join(model.attachment.names)}. The shipped one is a tiny LLaVA on the "
             "shipped image tower, taught the planted stereotype; it knows a closed list of words. Others are named "

@@ -18,6 +18,7 @@ from core.ui.parts.frame import guard
 from core.ui.parts.heading import heading
 from core.ui.session import cache, jobs
 from core.ui.session.choices import Choice
+from core.ui.session.escaping import escape
 from core.ui.session.scene import chosen_scene, only_known_prompts
 from core.ui.session.state import AppState, get_state
 from core.writing import frame_text
@@ -68,7 +69,7 @@ def _methods(state: AppState, gallery: Gallery) -> None:
     )
     k = depth.number_input("k", 1, gallery.n, _usual_k(gallery, protocol), help="How many are retrieved")
     go = right.button("Measure", key="benchmark-measure", type="primary", icon=":material/speed:", width="stretch")
-    st.caption(f"{PROTOCOLS.get(protocol).words} {RANKED} Gallery: {gallery.name}.")
+    st.caption(f"{PROTOCOLS.get(protocol).words} {RANKED} Gallery: {escape(gallery.name)}.")
     measured: Choice[BenchmarkResult | None] = Choice(f"benchmark {protocol}", None)
     if go:
         measured.put(state, _measure(state, gallery, protocol, int(k), chosen or arm_names()))

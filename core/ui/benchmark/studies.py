@@ -13,6 +13,7 @@ from core.store import plain, read_json
 from core.ui.parts import charts, provenance
 from core.ui.session import jobs
 from core.ui.session.choices import Choice
+from core.ui.session.escaping import escape
 from core.ui.session.scene import chosen_scene, only_known_prompts
 from core.ui.session.state import AppState
 from core.writing import frame_text
@@ -90,7 +91,7 @@ def _show(name: str, result: "StudyResult") -> None:
     if result.picture.notes:
         st.caption(result.picture.notes)
     if result.notes:
-        st.caption("  \n".join(f":material/info: {note}" for note in result.notes))
+        st.caption("  \n".join(f":material/info: {escape(note)}" for note in result.notes))
     st.dataframe(result.table, hide_index=True)
     files: dict[str, tuple[str | bytes, str, str]] = {
         "CSV": (frame_text(result.table), "text/csv", "csv"),

@@ -6,6 +6,7 @@ from core.ranking import ControlsResult
 from core.ui.parts import charts, provenance
 from core.ui.parts.wording import change, in_points
 from core.ui.session import results
+from core.ui.session.escaping import escape
 from core.ui.session.jobs import progress
 from core.verdicts import p_text, points
 
@@ -45,7 +46,7 @@ def controls(question: results.Asked) -> None:
     st.caption(
         f"Mean cosine to the original: this edit {result.chosen.cosine:.3f}, reconstruction only "
         f"{result.reconstruction_only.cosine:.3f}, random neurons {random_cosine:.3f} on average"
-        + (f", {result.projection.name} {result.projection.cosine:.3f}." if result.projection else ".")
+        + (f", {escape(result.projection.name)} {result.projection.cosine:.3f}." if result.projection else ".")
     )
 
 

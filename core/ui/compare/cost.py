@@ -8,6 +8,7 @@ from core.statistics import Estimate
 from core.ui.parts import charts, provenance
 from core.ui.parts.wording import change, percent
 from core.ui.session import results
+from core.ui.session.escaping import escape
 from core.ui.session.jobs import progress
 from core.zeroshot import ZeroshotResult
 
@@ -37,25 +38,27 @@ def cost(question: results.Asked) -> None:
     _dumbbells(accuracies, "cost-attributes", "Accuracy before and after")
     for name, c in result.zeroshot.items():
         if c.reason:
-            st.caption(f"{name}: {c.reason}")
+            st.caption(f"{name}: {escape(c.reason)}")
     if not result.zeroshot:
         st.caption("No attribute of this gallery besides the edited one has class prompts.")
     st.markdown(
-        f"**Queries that name a {attribute}** :small[:gray[AUC: 100 % finds that group first, 50 % is guessing]]"
+        f"**Queries that name a {escape(attribute)}** "
+        ":small[:gray[AUC: 100 % finds that group first, 50 % is guessing]]"
     )
     _dumbbells({q: (c.before, c.after) for q, c in result.explicit.items()}, "cost-explicit", "AUC before and after")
     if not result.explicit:
-        st.caption(f"There are no class prompts for {attribute}, so no query names its groups.")
+        st.caption(f"There are no class prompts for {escape(attribute)}, so no query names its groups.")
     left = result.leakage
     st.markdown(
-        f"**Is {attribute} gone?** :small[:gray[AUC of a linear probe that reads it off the items, cross-validated; "
+        f"**Is {escape(attribute)} gone?** :small[:gray[AUC of a linear probe that reads it off the items, "
+        "cross-validated; "
         "50 % is guessing]]"
     )
     _dumbbells({f"probe for {attribute}": (left.before, left.after)}, "cost-leakage", "AUC before and after")
     if left.after.estimate is not None:
         st.caption(
             f"Change {change(left.difference)}, n = {left.after.n:,}, {left.rows}. A neuron that is off does not mean "
-            f"that {attribute} can no longer be read."
+            f"that {escape(attribute)} can no longer be read."
         )
     worst = "; ".join(f"{a} {_worst(*right[a])}" for a in right)
     st.caption(
@@ -76,7 +79,7 @@ def _dumbbells(rows: Mapping[str, tuple[Estimate, Estimate]], key: str, what: st
             charts.before_after(drawn), key=key, config=charts.config(key), alt=f"{what}: {', '.join(words)}."
         )
     for name in rows.keys() - drawn.keys():
-        st.caption(f"{name}: {rows[name][0].reason or rows[name][1].reason}")
+        st.caption(f"{name}: {escape(rows[name][0].reason or rows[name][1].reason or '')}")
 
 
 def _worst(before: ZeroshotResult, after: ZeroshotResult) -> str:

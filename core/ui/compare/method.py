@@ -3,6 +3,7 @@
 import streamlit as st
 
 from core.ui.session import results
+from core.ui.session.escaping import escape
 from core.ui.session.state import AppState, bind
 
 SIDES = {
@@ -48,4 +49,8 @@ def choice(state: AppState, question: results.Asked) -> str | None:
 
 def refusal(reason: str) -> None:
     """The calm line for a method that cannot run here."""
-    st.info(f"{reason[:1].upper()}{reason[1:]}.", title="This method cannot run here", icon=":material/info:")
+    st.info(
+        f"{escape(reason[:1].upper() + reason[1:])}.",
+        title="This method cannot run here",
+        icon=":material/info:",
+    )

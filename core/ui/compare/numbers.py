@@ -11,11 +11,12 @@ from core.gallery.labels import CROSS
 from core.metrics import headline_metrics, meaning_of
 from core.ranking import ArmResult, RankResult
 from core.statistics import MINIMUM_N, Estimate, GroupDistance, GroupLean, Impact, Lean, lean_of
-from core.ui.compare import performance
+from core.ui.compare import performance, take_home
 from core.ui.parts import charts, lean_charts, provenance
 from core.ui.parts.wording import change, in_points, number, percent, ratio_text, share_text, signed, value
 from core.ui.session import results
 from core.ui.session.choices import Choice
+from core.ui.session.escaping import escape
 from core.ui.session.state import AppState
 from core.verdicts import added_up, p_text, points, target_name
 from core.writing import csv_text
@@ -59,6 +60,7 @@ def view(state: AppState, question: results.Asked, ranked: RankResult) -> None:
     st.download_button(
         "Download as CSV", tidy(ranked), "compare.csv", "text/csv", icon=":material/download:", on_click="ignore"
     )
+    take_home.button(question)
 
 
 def _table(rows: Rows) -> None:
@@ -146,9 +148,10 @@ def _pair(ranked: RankResult, arm: ArmResult) -> None:
         return
     ratio = "" if pair["ratio"] is None else f", {pair['ratio']:.1f} times as often for its searched share"
     st.markdown(
-        f"Furthest apart{' after' if ranked.after else ''}: **{pair['over']}** above and **{pair['under']}** below "
-        f"their searched shares{ratio} :small[:gray[{signed(pair['departure_over'])} and "
-        f"{signed(pair['departure_under'])} standard errors of a blind draw; groups with few searched rows are not "
+        f"Furthest apart{' after' if ranked.after else ''}: **{escape(pair['over'])}** above and "
+        f"**{escape(pair['under'])}** below their searched shares{ratio} :small[:gray["
+        f"{signed(pair['departure_over'])} and {signed(pair['departure_under'])} standard errors of a blind draw; "
+        "groups with few searched rows are not "
         "compared]]"
     )
 
@@ -209,14 +212,14 @@ def _intersection(state: AppState, question: results.Asked, ranked: RankResult) 
     CROSSED_WITH.among(state, others if CROSSED_WITH.of(state) in others else [*crossed[:1], *others])
     title, which = st.columns([2.2, 1], vertical_alignment="center")
     title.markdown(
-        f"**Combinations with {first}{', after the edit' if ranked.after else ''}** :small[:gray[ratio of retrieved to "
-        "searched share; pale: no lean beyond chance by itself]]"
+        f"**Combinations with {escape(first)}{', after the edit' if ranked.after else ''}** "
+        ":small[:gray[ratio of retrieved to searched share; pale: no lean beyond chance by itself]]"
     )
     which.selectbox("Cross with", others, label_visibility="collapsed", **CROSSED_WITH.mirrored(state))
     second = CROSSED_WITH.among(state, others)
     number_of = len(gallery.groups(first)) * len(gallery.groups(second))
     if number_of > MOST_CELLS:
-        st.caption(f"{first} and {second} have {number_of} combinations, too many to be drawn.")
+        st.caption(f"{escape(first)} and {escape(second)} have {number_of} combinations, too many to be drawn.")
         return
     groups, lean = crossed_lean(gallery, ranked, f"{first}{CROSS}{second}")
     rows, columns, places = grid(gallery, groups, first, second)

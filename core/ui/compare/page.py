@@ -24,12 +24,13 @@ from core.ui.compare import (
     why,
 )
 from core.ui.parts import charts, grids, lean_charts, provenance
-from core.ui.parts.frame import guard, unknown_words
+from core.ui.parts.frame import guard, not_interpreted, unknown_words
 from core.ui.parts.heading import heading
 from core.ui.parts.switches import switch
 from core.ui.parts.wording import ITEM_NAMES, after_said, counted, effect_said, lean_p, percent, switched_words
 from core.ui.session import cache, probing, results
 from core.ui.session.choices import COMPARE_VIEW, SWITCH_SIDE, TAU, Choice
+from core.ui.session.escaping import escape
 from core.ui.session.jobs import progress
 from core.ui.session.state import OWN_TARGET, AppState, get_state
 from core.verdicts import (
@@ -75,12 +76,16 @@ def compare() -> None:
         st.info("Type a prompt, for example “a photo of a doctor”.")
         return
     if state.target == OWN_TARGET and attribute not in state.own_targets:
-        st.info(f"Nothing is shown before the target of {attribute} is there: give its table above.")
+        st.info(f"Nothing is shown before the target of {escape(attribute)} is there: give its table above.")
         return
     why.keep_to_its_prompt(state)
     question = results.asked(state, attribute)
     if question.scene.model is not None:
         unknown_words(state.query)
+        reason = not_interpreted(state.query)
+        if reason is not None:
+            st.info(f"Nothing is ranked for “{grids.escape(state.query)}”: {reason}.", icon=":material/info:")
+            return
     switches, outcome = st.columns([1, 2.8], gap="medium")
     with switches, guard():
         reason = method.choice(state, question)
@@ -102,7 +107,7 @@ def _switches(state: AppState, question: results.Asked, attribute: str) -> None:
     """The neurons of one side; the other side is one click away where its SAE fits."""
     sides, reasons = results.fitting(state, question)
     if not sides:
-        st.info(f"{reasons[0]} Choose or train one in Data & models.", title="No neurons to switch")
+        st.info(f"{escape(reasons[0])} Choose or train one in Data & models.", title="No neurons to switch")
         for reason in reasons[1:]:
             st.caption(reason)
         return
@@ -171,10 +176,10 @@ def _sentence(state: AppState, gallery: Gallery, ranked: RankResult) -> None:
     """Who the prompt prefers, what was done about it, and how far the result is from the target, in plain words."""
     before, after, request = ranked.before, ranked.after, ranked.request
     for note in _first_notes(ranked):
-        st.caption(f":material/info: {note}")
+        st.caption(f":material/info: {escape(note)}")
     known = sum(lean.retrieved for lean in before.numbers.lean.groups)
     if not known:
-        st.markdown(f"None of the {request.k} nearest has a known {request.attribute}.")
+        st.markdown(f"None of the {request.k} nearest has a known {escape(request.attribute)}.")
         return
     group, told = results.told_of(ranked), before.numbers.to_json()
     retrieved = before.numbers.lean.groups[before.numbers.groups.index(group)].retrieved
@@ -188,7 +193,9 @@ def _sentence(state: AppState, gallery: Gallery, ranked: RankResult) -> None:
     st.markdown("  \n".join(lines).replace(" %", "\u00a0%"))
     if before.unknown or (after and after.unknown):
         unknown = f"{before.unknown}" + (f" before and {after.unknown} after" if after else "")
-        st.caption(f"Of the {request.k}, {unknown} have no known {request.attribute}: counted here, not in the shares.")
+        st.caption(
+            f"Of the {request.k}, {unknown} have no known {escape(request.attribute)}: counted here, not in the shares."
+        )
 
 
 def _switched(ranked: RankResult) -> str:

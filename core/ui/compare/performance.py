@@ -12,6 +12,7 @@ from core.statistics import Estimate, RateChange, RateGap
 from core.ui.parts.wording import interval, percent, share_text
 from core.ui.session import results
 from core.ui.session.choices import Choice
+from core.ui.session.escaping import escape
 from core.ui.session.state import get_state
 
 COLUMN: Choice[str | None] = Choice("relevant-column", None)
@@ -37,7 +38,7 @@ def view(question: results.Asked, ranked: RankResult) -> None:
         st.table(rows(shown, measure), border="horizontal", hide_index=True)
         st.caption("  \n".join(gap_lines(shown, measure)))
     for note in shown.notes:
-        st.caption(f":material/info: {note}")
+        st.caption(f":material/info: {escape(note)}")
     st.caption(f"Intervals are 95 %: {INTERVALS}.")
 
 

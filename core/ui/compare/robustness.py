@@ -10,6 +10,7 @@ from core.studies.robustness import picture, rows_of
 from core.ui.parts import charts, provenance
 from core.ui.session import cache, results
 from core.ui.session.choices import Choice
+from core.ui.session.escaping import escape
 from core.ui.session.jobs import progress
 from core.ui.session.state import get_state
 from core.writing import frame_text
@@ -44,7 +45,7 @@ def view(question: results.Asked) -> None:
     st.markdown("  \n".join(prompt.sentences()))
     st.caption(drawn.notes)
     for note in result.notes:
-        st.caption(f":material/info: {note}")
+        st.caption(f":material/info: {escape(note)}")
     table = pd.DataFrame(list(rows_of(result)))
     with st.expander("Every variant", icon=":material/table:"):
         st.dataframe(table, hide_index=True)

@@ -7,6 +7,7 @@ from core.statistics import Estimate
 from core.ui.compare import scene_charts
 from core.ui.parts import charts, provenance
 from core.ui.parts.wording import change, share_text
+from core.ui.session.escaping import escape
 from core.verdicts import p_text, points
 
 
@@ -16,8 +17,8 @@ def view(ranked: RankResult) -> None:
     if inside is None or inside.before is None:
         column = inside.column if inside is not None else "the column that keeps rows together"
         st.info(
-            f"No two groups of {ranked.request.attribute} meet in one scene (by {column}) of what is searched, so "
-            "nothing can be compared inside scenes. Another attribute may."
+            f"No two groups of {escape(ranked.request.attribute)} meet in one scene (by {escape(column)}) "
+            "of what is searched, so nothing can be compared inside scenes. Another attribute may."
         )
         return
     first, second = inside.groups
@@ -27,7 +28,7 @@ def view(ranked: RankResult) -> None:
         lo, hi = (None if end is None else 1 - end for end in (often.hi, often.lo))
         often, ahead, behind = Estimate(1 - often.estimate, lo, hi, often.n), second, first
     st.markdown(
-        f"Inside {n:,} scenes that show both, **{ahead}** is nearer to the prompt than **{behind}** in "
+        f"Inside {n:,} scenes that show both, **{escape(ahead)}** is nearer to the prompt than **{escape(behind)}** in "
         f"**{share_text(often)}**{' after the edit' if inside.after else ''} "
         f":small[:gray[(score gap: {p_text(arm.p)})]]."
     )
@@ -52,8 +53,9 @@ def view(ranked: RankResult) -> None:
     st.table(rows, border="horizontal", hide_index=True)
     others = f" {inside.others:,} scenes or single items show one of them only." if inside.others else ""
     st.caption(
-        f"Scenes are the rows with the same {inside.column}; each counts once.{others} Places: of all searched items, "
-        f"below 0 {first} stands further up. Intervals are 95 %: signs turned over scenes, Wilson for the share."
+        f"Scenes are the rows with the same {escape(inside.column)}; each counts once.{others} Places: of all "
+        f"searched items, below 0 {escape(first)} stands further up. Intervals are 95 %: signs turned over "
+        "scenes, Wilson for the share."
         + (f" {inside.before.score_gap.note.capitalize()}." if inside.before.score_gap.note else "")
     )
 

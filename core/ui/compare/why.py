@@ -9,12 +9,13 @@ from core.config import Side
 from core.edits import Confirmed, SmallestEdit, WhyResult
 from core.ranking import ArmResult, RankResult
 from core.ranking.measures import lean_json
-from core.ui.compare import why_charts
+from core.ui.compare import take_home, why_charts
 from core.ui.parts import charts, grids, provenance
 from core.ui.parts.switches import switch
 from core.ui.parts.wording import in_points, interval_of, number, percent
 from core.ui.session import probing, results, why_results
 from core.ui.session.choices import Choice
+from core.ui.session.escaping import escape
 from core.ui.session.jobs import progress
 from core.ui.session.state import AppState, get_state
 from core.verdicts import lean_phrase, list_line, p_text, points, target_name
@@ -50,8 +51,8 @@ def view(question: results.Asked) -> None:
     st.markdown(
         f"On the probe half, “{grids.escape(state.query)}”: **{lean_said(why)}** "
         f":small[:gray[(n = {why.n:,}, k = {why.k}, {p_text(why.lean.p, why.lean.smallest_p)})]]  \n"
-        f"The neurons below pull its score gap, the mean score of {why.group} minus that of everybody else, up or "
-        f"down; {together}."
+        f"The neurons below pull its score gap, the mean score of {escape(why.group)} minus that of everybody "
+        f"else, up or down; {together}."
     )
     provenance.chart(
         why_charts.pulls(why),
@@ -69,6 +70,7 @@ def view(question: results.Asked) -> None:
     _neurons(state, asked, [pull.neuron for pull in why.pulls])
     st.divider()
     _search(state, asked)
+    take_home.button(question)
 
 
 def lean_said(why: WhyResult) -> str:
@@ -85,7 +87,10 @@ def keep_to_its_prompt(state: AppState) -> None:
     edit = state.edits.get(picked.side)
     if edit is not None and edit.digest == picked.edit:
         state.set_edit(picked.side, None)
-        st.info(f"The edit picked for “{picked.query}” was for that prompt only; this one is answered on the original.")
+        st.info(
+            f"The edit picked for “{escape(picked.query)}” was for that prompt only; "
+            "this one is answered on the original."
+        )
 
 
 def _take_neuron(state: AppState) -> None:

@@ -32,6 +32,7 @@ from core.ui.parts.switches import switch
 from core.ui.parts.wording import percent
 from core.ui.session import probing
 from core.ui.session.choices import LABEL_TEST, LABEL_VIEW, RATER, Choice
+from core.ui.session.escaping import escape
 from core.ui.session.state import AppState, get_state
 
 VIEWS = {"label": "Label", "agreement": "Agreement", "sets": "Sets & files"}
@@ -208,7 +209,7 @@ def _type_keys(desk: Desk, neuron: int) -> None:
             st.button(
                 with_key(name, letter),
                 key=f"label-{neuron}-type-{letter}",
-                help=f"Label: {type}" + (f", {attribute}" if attribute else ""),
+                help=f"Label: {type}" + (f", {escape(attribute)}" if attribute else ""),
                 on_click=guarded_key,
                 args=(desk.commit, neuron, type, attribute),
             )

@@ -12,6 +12,7 @@ from core.ui.parts.frame import guard, guarded
 from core.ui.parts.wording import change, number, percent, value
 from core.ui.session import cache, probing
 from core.ui.session.choices import RATER, Choice
+from core.ui.session.escaping import escape
 from core.ui.session.jobs import progress
 from core.ui.session.prompts import suggestions
 from core.ui.session.state import AppState, get_state
@@ -75,7 +76,7 @@ def switched_off(state: AppState, probe: probing.Probe, side: Side, neuron: int,
         st.markdown("\n".join(lines))
         first = next(iter(results.values()))
         st.caption(
-            f"{attribute} of the {first.request.k} nearest in {grids.escape(gallery.name)}, target "
+            f"{escape(attribute)} of the {first.request.k} nearest in {grids.escape(gallery.name)}, target "
             f"{first.request.target}, n = {first.part.n:,}; 95 % intervals, changes paired. One neuron off, error-"
             "preserving. The prompts of this list are looked at together: a single small change may be chance."
         )

@@ -18,6 +18,7 @@ from core.ui.parts.switches import switch
 from core.ui.parts.wording import percent
 from core.ui.session import links, probing
 from core.ui.session.choices import LABEL_TEST, LABEL_VIEW, ON_DESK, SWITCH_SIDE, Choice
+from core.ui.session.escaping import escape
 from core.ui.session.state import AppState, get_state
 
 VIEW = Choice("neurons-view", "social")
@@ -75,7 +76,7 @@ def one(state: AppState, probe: probing.Probe, side: Side, neuron: int, attribut
     share = f"{shown.n_firing:,} of {shown.n:,} items ({percent(shown.n_firing / shown.n)})"
     st.markdown(
         answers.said(probe, neuron, attribute) + f"  \nFires on {share} of the probe set "
-        f"**{probe.gallery.name}**." + answers.most_often(probe, neuron, attribute) + "  \n"
+        f"**{escape(probe.gallery.name)}**." + answers.most_often(probe, neuron, attribute) + "  \n"
         f":small[{lower_half.said_line(state, probe, neuron)}]"
     )
     left, right = st.columns([1.25, 1], gap="medium")
@@ -167,7 +168,7 @@ def _tiles(probe: probing.Probe, shown: Shown) -> list[grids.Tile]:
 def _groups(probe: probing.Probe, neuron: int, attribute: str) -> None:
     """How often and how strongly it fires, group by group."""
     rates = probing.rates(probe, neuron, attribute)
-    st.markdown(f"**How often it fires** :small[:gray[by {attribute}, with 95 % interval]]")
+    st.markdown(f"**How often it fires** :small[:gray[by {escape(attribute)}, with 95 % interval]]")
     lower_half.rates_chart(rates, "rates", f"neuron-{neuron}-rates", "Firing rates")
     edges, shares = probing.activations(probe, neuron, attribute)
     if len(edges):

@@ -10,6 +10,7 @@ from core.ui.parts.switches import switch
 from core.ui.parts.wording import number
 from core.ui.session import links, probing
 from core.ui.session.choices import START_VIEW, TAU, Choice
+from core.ui.session.escaping import escape
 from core.ui.session.state import AppState, get_state
 
 WAY = Choice("search-way", "text")
@@ -99,7 +100,9 @@ def _by_overlap(state: AppState, probe: probing.Probe, side: Side) -> None:
         st.info("Choose two different attributes.")
         return
     shared = searching.overlaps(probe, first, second, tau)
-    st.caption(f"Neurons that are specific for a group of {first} and for a group of {second} at τ = {tau:g}.")
+    st.caption(
+        f"Neurons that are specific for a group of {escape(first)} and for a group of {escape(second)} at τ = {tau:g}."
+    )
     if not shared:
         st.markdown("**None**: at this τ no neuron serves both.")
     for neuron, of_first, of_second in shared[: searching.MOST]:

@@ -9,6 +9,7 @@ from core.ui.parts.sides import SIDE_NAMES
 from core.ui.parts.wording import interval, percent, share_alone
 from core.ui.session import cache, probing
 from core.ui.session.choices import TAU, Choice
+from core.ui.session.escaping import escape
 from core.ui.session.state import AppState, bind
 
 SHOWN = 4
@@ -51,8 +52,8 @@ def bar(state: AppState, probe: probing.Probe, attribute: str | None) -> None:
     # Neurons and measurement should not share items; a gallery split in itself shares them while all rows are ranked.
     shared = state.half != "evaluation" and probe.gallery.digest == cache.current_gallery(state).digest
     st.caption(
-        f"{SIDE_NAMES[probe.gallery.side]} of **{probe.sae.name}**, found on {len(probe.rows):,} items of "
-        f"**{probe.gallery.name}**"
+        f"{SIDE_NAMES[probe.gallery.side]} of **{escape(probe.sae.name)}**, found on {len(probe.rows):,} items of "
+        f"**{escape(probe.gallery.name)}**"
         + (f", only {part}" if part else "")
         + (
             ". Compare ranks these items too while it searches all rows; its evaluation half keeps them apart."
@@ -79,13 +80,13 @@ def social(state: AppState, probe: probing.Probe, attribute: str | None) -> None
     for first in range(0, len(groups), 2):
         for column, (group, neurons) in zip(st.columns(2, gap="medium"), groups[first : first + 2], strict=False):
             with column:
-                st.markdown(f"## {group} :small[:gray[n = {neurons.n:,}]]")
+                st.markdown(f"## {escape(group)} :small[:gray[n = {neurons.n:,}]]")
                 if neurons.specific:
                     _several(state, probe, attribute, group, neurons.specific, tau)
                 else:
                     _none(state, probe, attribute, group, tau, len(neurons.effective))
     if rule.unknown:
-        st.caption(f"{rule.unknown:,} items have no known {attribute} and take no part.")
+        st.caption(f"{rule.unknown:,} items have no known {escape(attribute)} and take no part.")
     _table(state, probe, attribute)
 
 
@@ -97,7 +98,9 @@ def _several(
     unsure = sum(lift is not None and not lift.sure for lift in lifts)
     who = "It is" if len(specific) == 1 else f"{unsure} of them {'is' if unsure == 1 else 'are'}"
     doubt = f" {who} unsure: the difference to the next group may be nothing." if unsure else ""
-    st.caption(f"{count} on at least {percent(tau)} of {group} and on no other group as often; strongest first.{doubt}")
+    st.caption(
+        f"{count} on at least {percent(tau)} of {escape(group)} and on no other group as often; strongest first.{doubt}"
+    )
     for neuron in specific[:SHOWN]:
         card(state, probe, attribute, group, neuron)
     if len(specific) > SHOWN:
@@ -111,7 +114,10 @@ def _none(state: AppState, probe: probing.Probe, attribute: str, group: str, tau
     shared = f"{effective} fire that often, but for another group too" if effective else "none fires that often"
     lower = probing.tau_that_finds(probe, attribute, group)
     advice = f"at τ = {lower:g} there is one" if lower is not None else "there is none at any τ"
-    st.markdown(f"No neuron is {group}'s alone at τ = {tau:g}: {shared}; **{advice}**. These tell {group} apart best:")
+    st.markdown(
+        f"No neuron is {escape(group)}'s alone at τ = {tau:g}: {shared}; **{advice}**. "
+        f"These tell {escape(group)} apart best:"
+    )
     for neuron in probing.best(probe, attribute, group, 2):
         card(state, probe, attribute, group, neuron)
 
@@ -150,7 +156,7 @@ def answers_text(probe: probing.Probe, attribute: str, group: str, neuron: int) 
 
 def _table(state: AppState, probe: probing.Probe, attribute: str) -> None:
     """All neurons by how well they tell a group apart; a click on a line opens the neuron."""
-    with st.expander(f"All neurons by how well they tell {attribute} apart", icon=":material/table_rows:"):
+    with st.expander(f"All neurons by how well they tell {escape(attribute)} apart", icon=":material/table_rows:"):
         groups = probe.gallery.groups(attribute)
         group = TABLE_GROUP.among(state, groups)
         st.selectbox("Group", groups, **TABLE_GROUP.mirrored(state))

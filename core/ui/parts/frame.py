@@ -15,6 +15,8 @@ from streamlit.runtime.pages_manager import PagesManager
 
 from core.config import SIDES, UNKNOWN, InputError, Side
 from core.ui.session import cache, fit, links
+from core.ui.session.escaping import close_page, escape
+from core.ui.session.keeping import guard_uploads
 from core.ui.session.state import AppState, get_state
 
 P = ParamSpec("P")
@@ -58,7 +60,9 @@ Groups come only from a gallery's own table; no group is ever predicted for a pi
 
 
 def configure() -> None:
-    """Title, width and menu of the window; the first thing that app.py does."""
+    """Title, width and menu of the window, and the net under its texts; the first thing that app.py does."""
+    close_page()
+    guard_uploads()
     st.set_page_config(
         page_title="Unskew",
         page_icon=ICON,
@@ -113,7 +117,7 @@ def guard() -> Iterator[None]:
     try:
         yield
     except InputError as error:
-        st.warning(str(error), icon=":material/info:")
+        st.warning(escape(str(error)), icon=":material/info:")
     except MemoryError:
         log.exception("out of memory")
         st.warning("This needs more memory than the machine has: choose a smaller gallery or a smaller part of it.")
@@ -146,6 +150,7 @@ def notices() -> None:
     """The lines that wait to be read, once."""
     lines = get_state().take_notices()
     if lines:
+        lines = [escape(line) for line in lines]
         st.info("\n".join(f"- {line}" for line in lines) if len(lines) > 1 else lines[0], icon=":material/info:")
 
 
@@ -159,7 +164,7 @@ def unknown_words(text: str) -> bool:
     unknown = model.unknown_words(text)
     if not unknown:
         return False
-    words = ", ".join(f"“{word}”" for word in dict.fromkeys(unknown))
+    words = ", ".join(f"“{escape(word)}”" for word in dict.fromkeys(unknown))
     known = sorted(model.known_words or [])
     line, listed = st.columns([3.2, 1], vertical_alignment="center")
     line.info(
@@ -170,6 +175,13 @@ def unknown_words(text: str) -> bool:
         st.caption(", ".join(known))
         st.caption("Any open_clip model knows more words: choose one in Data & models.")
     return True
+
+
+def not_interpreted(text: str) -> str | None:
+    """Why what a prompt retrieves would say nothing about it: no word, or none that the model knows; else None."""
+    from core.scene import why_not_interpreted
+
+    return why_not_interpreted(text, cache.current_backbone().unknown_words(text))
 
 
 # -- what is loaded ---------------------------------------------------------------------------------------------------
@@ -185,7 +197,7 @@ def sidebar() -> None:
             if side in state.saes:
                 _line(f"SAE, {side} side", functools.partial(_sae_text, state.saes[side], side))
         if state.method != "neuron-edit":
-            st.markdown(f":small[Method]  \n**{state.method}**")
+            st.markdown(f":small[Method]  \n**{escape(state.method)}**")
         for side, edit in sorted(state.edits.items() if state.method == "neuron-edit" else []):
             named = ", ".join(map(str, edit.neurons[:8])) + (" …" if len(edit.neurons) > 8 else "")
             st.markdown(
@@ -206,37 +218,38 @@ def _line(label: str, text: Callable[[], str]) -> None:
     try:
         st.markdown(f":small[{label}]  \n{text()}")
     except InputError as error:
-        st.markdown(f":small[{label}]  \n:orange[{error}]")
+        st.markdown(f":small[{label}]  \n:orange[{escape(str(error))}]")
 
 
 def _gallery_text() -> str:
     gallery = cache.current_gallery()
     what = "pictures" if gallery.kind == "images" else "captions"
-    lines = [f"**{gallery.name}** :small[`{gallery.digest[:8]}`]  \n:small[{gallery.n:,} {what}]"]
+    lines = [f"**{escape(gallery.name)}** :small[`{gallery.digest[:8]}`]  \n:small[{gallery.n:,} {what}]"]
     for attribute in gallery.attributes[:3]:
-        lines.append(f":small[{attribute}: {_counts(gallery.group_counts(attribute))}]")
+        lines.append(f":small[{escape(attribute)}: {_counts(gallery.group_counts(attribute))}]")
     return "  \n".join(lines)
 
 
 def _counts(counts: dict[str, int]) -> str:
     """`Female 1,003 · Male 997`, unknown ones where there are any; of many groups how many there are."""
     unknown = counts.pop(UNKNOWN, 0)
-    parts = [f"{group} {n:,}" for group, n in counts.items()]
+    parts = [f"{escape(group)} {n:,}" for group, n in counts.items()]
     if len(parts) > GROUPS_SHOWN:
         smallest = min(counts, key=lambda group: counts[group])
-        parts = [f"{len(parts)} groups", f"smallest {smallest} {counts[smallest]:,}"]
+        parts = [f"{len(parts)} groups", f"smallest {escape(smallest)} {counts[smallest]:,}"]
     return " · ".join([*parts, f"unknown {unknown:,}"] if unknown else parts)
 
 
 def _model_text(state: AppState) -> str:
-    name = f"**{state.model}**" + (f" {state.pretrained}" if state.pretrained else "")
+    name = f"**{escape(state.model)}**" + (f" {escape(state.pretrained)}" if state.pretrained else "")
     misfit = fit.chosen_model(state, cache.current_gallery(state))
-    return f"{name}  \n:small[:gray[{misfit}]]" if misfit else name
+    return f"{name}  \n:small[:gray[{escape(misfit)}]]" if misfit else name
 
 
 def _sae_text(name: str, side: Side) -> str:
     card, gallery = cache.sae_card(name), cache.current_gallery()
     if fit.own_side(card, gallery) if side == gallery.side else fit.other_side(card, gallery):
-        return f":gray[{card.name}]  \n:small[:gray[made for other embeddings: not in use here]]"
+        return f":gray[{escape(card.name)}]  \n:small[:gray[made for other embeddings: not in use here]]"
     quality = [f"{short} {card.quality[short]:.2g}" for short in ("fvu", "l0") if card.quality.get(short) is not None]
-    return f"**{card.name}** :small[`{card.digest[:8]}`]  \n:small[{' · '.join([f'{card.d_sae:,} neurons', *quality])}]"
+    facts = " · ".join([f"{card.d_sae:,} neurons", *quality])
+    return f"**{escape(card.name)}** :small[`{card.digest[:8]}`]  \n:small[{facts}]"

@@ -9,6 +9,7 @@ import streamlit as st
 
 from core.config import Edit, InputError, digest_of
 from core.ui.session import cache, links
+from core.ui.session.escaping import escape
 from core.ui.session.results import Asked
 from core.ui.session.state import OWN_TARGET, AppState, get_state
 from core.verdicts import OWN_SHARES, target_name
@@ -172,7 +173,7 @@ def strip(lines: Mapping[str, str], notes: Sequence[str] = ()) -> None:
     `notes` are warnings about these numbers, for example what could not be compared.
     """
     for note in notes:
-        st.caption(f":material/info: {note}")
+        st.caption(f":material/info: {escape(note)}")
     address = f"{(st.context.url or '').split('?')[0]}?{links.query_string()}"
     with st.container(horizontal=True, vertical_alignment="center", key="provenance"):
         st.caption(one_line(lines), width="stretch")

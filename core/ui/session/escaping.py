@@ -1,10 +1,96 @@
-"""The one escape of texts that other people wrote, for every place that reads Markdown."""
+"""The one escape of texts that other people wrote, and the net under every place that reads Markdown.
 
-SIGNS = "\\`*_{}[]<>#+-!|$~:"
+`escape` makes a text literal. `close_page` catches what was not escaped: no element of the page leads to an address,
+loads a picture from one or reads as HTML, whoever wrote its text. Nothing of ours is lost by it: pages link by buttons.
+"""
+
+import re
+from typing import Any
+
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from streamlit.runtime.scriptrunner_utils.script_run_context import ScriptRunContext
+
+SIGNS = "\\`*_{}[]<>#+-!|$~:&"
+JOINER = "\u2060"
+"""Has no width and joins what stands beside it: an address with one in it is no address."""
+LEADS = re.compile(
+    r"(?<=\])(?=[(\[])"  # [text](address), ![picture](address), [text][name]
+    r"|(?<=\])(?=:\s)"  # [name]: address
+    r"|(?<=<)(?=[a-z/!?])"  # <http://...>, <img ...>, </title>
+    r"|(?<=:)(?=\\?//)|(?<=://)(?=\S)"  # bare addresses, escaped or not
+    r"|(?<=\bwww)(?=\\?\.)"
+    r"|(?<=\bmailto)(?=\\?:)|(?<=\bxmpp)(?=\\?:)"
+    r"|(?<=[\w.+-]@)(?=[\w-]+\\?\.[\w-])",  # addresses of people
+    re.IGNORECASE,
+)
+ORDER = re.compile("[\u202a-\u202e\u2066-\u2069]")
+"""Characters that turn the order of what follows."""
+NAMED = re.compile(r":(?=[a-z+-][\w/+-]*:)", re.IGNORECASE)
+"""Where the name of an icon, an emoji or a logo would begin, which are looked for after escapes are gone."""
+NUMBERED = re.compile(r"^(\d{1,9})([.)])(?=\s|$)")
+FIELDS = frozenset({"body", "label", "help", "caption", "captions", "text", "title", "content", "delta", "placeholder"})
+"""Names of the parts of an element that a browser reads as Markdown."""
+LITERAL = frozenset(
+    {"html", "code", "json", "text", "doc_string", "exception", "arrow_data_frame", "component_instance"}
+)
+"""Kinds of element that show their text as it is, or are written by this app with an escape of their own."""
+CHART_LINK = re.compile(r"(<|\\u003c)(?=\s*a[\s/>\\])", re.IGNORECASE)
+"""Where a text of a chart would begin a link."""
 
 
 def escape(text: str) -> str:
-    """A text as Markdown that shows it literally."""
+    """A text as Markdown that shows it literally, on one line."""
+    text = NAMED.sub(f":{JOINER}", ORDER.sub("\ufffd", " ".join(str(text).split())))
     for sign in SIGNS:
         text = text.replace(sign, f"\\{sign}")
-    return text
+    return closed(NUMBERED.sub(r"\1\\\2", text))
+
+
+def closed(markdown: str) -> str:
+    """Markdown in which nothing leads anywhere: links, pictures, bare addresses and HTML are broken, invisibly."""
+    return LEADS.sub(JOINER, markdown)
+
+
+def close_page() -> None:
+    """From now on, every element that any page of this process shows is closed; called by app.py's first line."""
+    if getattr(ScriptRunContext.enqueue, "closed", False):
+        return
+    plain = ScriptRunContext.enqueue
+
+    def enqueue(self: ScriptRunContext, msg: ForwardMsg) -> None:
+        close_message(msg)
+        plain(self, msg)
+
+    enqueue.closed = True  # type: ignore[attr-defined]
+    ScriptRunContext.enqueue = enqueue  # type: ignore[method-assign]
+
+
+def close_message(msg: ForwardMsg) -> None:
+    """Close the texts of an element, a block or a short message that goes to a browser."""
+    if msg.WhichOneof("type") != "delta":
+        return
+    delta = msg.delta
+    element = delta.new_element
+    kind = element.WhichOneof("type")
+    if delta.WhichOneof("type") == "add_block":
+        _close(delta.add_block)
+    elif kind == "plotly_chart":
+        element.plotly_chart.spec = CHART_LINK.sub(rf"\1{JOINER}", element.plotly_chart.spec)
+    elif kind is not None and kind not in LITERAL:
+        _close(getattr(element, kind))
+    if kind == "radio":  # the only list of choices that is read as Markdown
+        element.radio.options[:] = [closed(one) for one in element.radio.options]
+
+
+def _close(message: Any) -> None:
+    """Close every text of a message by the name of its field, at any depth."""
+    for field, value in message.ListFields():
+        many = not isinstance(value, str | bytes) and hasattr(value, "__len__") and not hasattr(value, "keys")
+        if field.type == field.TYPE_STRING and field.name in FIELDS:
+            if many:
+                value[:] = [closed(one) for one in value]
+            else:
+                setattr(message, field.name, closed(value))
+        elif field.type == field.TYPE_MESSAGE and not hasattr(value, "keys"):
+            for one in value if many else [value]:
+                _close(one)

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import streamlit as st
 
 from core.config import KEPT, InputError, Progress
+from core.ui.session.escaping import escape
 
 REDRAW_SECONDS = 0.15
 """Least time between two drawings of a bar: more often costs more than the work of small steps."""
@@ -80,10 +81,10 @@ def progress(label: str, at_once: bool = True) -> Iterator[Progress]:
         drawn = now
         share = min(max(done / total, 0.0), 1.0) if total else 0.0
         told = f", {words_of(left)}" if left is not None and done < total else ""
-        draw(share, f"{label}: {what or 'step'}, {done:,} of {total:,}{told}")
+        draw(share, f"{escape(label)}: {escape(what) or 'step'}, {done:,} of {total:,}{told}")
 
     if at_once:
-        draw(0.0, f"{label}…")
+        draw(0.0, f"{escape(label)}…")
     try:
         yield report
     finally:

@@ -25,9 +25,10 @@ if TYPE_CHECKING:
 
 
 CONSENT = (
-    "Your files are read in this server's memory, for this browser session only. They are never written to disk, "
-    "never sent anywhere, never shown to another session, and **no group is ever predicted for them**. They go when "
-    "you forget them here, or about two minutes after this tab is closed."
+    "Your files are read in this server's memory, for this browser session only. They are never written to a file, "
+    "never sent anywhere, never shown to another session, and **no group is ever predicted for them**. They are "
+    "overwritten when you forget them here, or about a minute after this tab is closed. Small remains, as words of a "
+    "caption, may stay in free memory until it is used again, and a machine that swaps may write memory to its disk."
 )
 MOST = 1000
 """Uploads a session may hold."""

@@ -7,7 +7,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from core.config import InputError
 from core.ui.parts import frame, grids
-from core.ui.session import cache, jobs, links
+from core.ui.session import cache, jobs, keeping, links
 from core.ui.session.choices import Choice
 from core.ui.session.state import get_state
 from core.ui.session.uploads import (
@@ -42,15 +42,25 @@ def get_uploads() -> Uploads:
     state = get_state()
     if state.uploads is None:
         state.uploads = Uploads()
+        _keep(state.uploads)
     return state.uploads
+
+
+def _keep(uploads: Uploads) -> None:
+    context = get_script_run_ctx()
+    if context is not None:
+        keeping.keep(context.session_id, uploads)
 
 
 def forget() -> None:
     """Wipe everything that was uploaded in this session, the server's copies of the files included."""
-    state = get_state()
-    state.uploads = Uploads(round=get_uploads().round + 1)
+    state, old = get_state(), get_uploads()
+    state.uploads = Uploads(round=old.round + 1)
+    _keep(state.uploads)
     PAGE_SHOWN.put(state, None)
     _empty_fields()
+    keeping.wipe(old)
+    keeping.give_back()
 
 
 def _empty_fields() -> None:
@@ -99,7 +109,8 @@ def _take(uploads: Uploads, pictures: list, written: str, tables: list) -> None:
     """Read what was sent, then empty the fields so that the raw files do not stay in memory."""
     model = cache.current_backbone()
     lines: list[str] = written.splitlines()
-    broken: list[str] = []
+    broken = [f"{file.name} was not kept: {keeping.TOO_MUCH}" for file in [*pictures, *tables] if keeping.refused(file)]
+    pictures, tables = ([file for file in files if not keeping.refused(file)] for files in (pictures, tables))
     for table in tables:
         try:
             captions, said = captions_in(table.name, table.getvalue())

@@ -1,0 +1,58 @@
+"""A page that shows every line of $PAYLOADS in every place that Streamlit has, as it is and escaped."""
+
+import os
+import sys
+from pathlib import Path
+
+import plotly.graph_objects as go
+import streamlit as st
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from core.ui.session.escaping import close_page, escape
+
+close_page()
+st.set_page_config(page_title="sinks")
+
+
+def shown(text: str, key: str) -> None:
+    st.markdown(text)
+    st.markdown(f"**{text}** and :small[:gray[{text}]]")
+    st.caption(text)
+    st.write(text)
+    for place in (st.error, st.warning, st.info, st.success):
+        place(text)
+    st.metric(text, "5", help=text)
+    st.progress(0.5, text=text)
+    st.button(text, key=f"b{key}", help=text)
+    st.checkbox(text, key=f"c{key}")
+    st.toggle(text, key=f"t{key}")
+    st.radio(text, [text, "b"], captions=[text, "x"], key=f"r{key}")
+    st.selectbox(text, [text, "b"], key=f"s{key}")
+    st.multiselect(text, [text], default=[text], key=f"m{key}")
+    st.pills(text, [text], key=f"p{key}")
+    st.segmented_control(text, [text], key=f"g{key}")
+    st.text_input(text, text, key=f"i{key}", placeholder=text)
+    st.slider(text, 0, 5, key=f"l{key}")
+    st.file_uploader(text, key=f"f{key}")
+    st.download_button(text, b"x", file_name=text, key=f"d{key}")
+    with st.expander(text):
+        st.text(text)
+    with st.popover(text):
+        st.code(text)
+    st.tabs([text, "other"])
+    st.dataframe({text: [text]})
+    st.badge(text)
+    st.title(text)
+    st.header(text, help=text)
+    figure = go.Figure(go.Bar(x=[text, "b"], y=[1, 2], name=text, text=[text, "b"]))
+    figure.update_layout(title=text, height=120)
+    st.plotly_chart(figure, key=f"q{key}")
+
+
+first, last = map(int, os.environ["LINES"].split("-"))
+for number, line in enumerate(Path(os.environ["PAYLOADS"]).read_text(encoding="utf-8").split("\n")[first:last]):
+    shown(line or "(empty)", f"{number}")
+    with st.container(key=f"escaped-{number}"):
+        st.markdown(f"x {escape(line)}")
+st.markdown("all shown")

@@ -1,0 +1,114 @@
+"""What other people typed leads nowhere: escaped where it is shown, and caught by the net where it was not."""
+
+from pathlib import Path
+
+import pytest
+from markdown_it import MarkdownIt
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+
+from core.ui.session.escaping import JOINER, close_message, closed, escape
+
+ATTACKS = Path(__file__).parents[4] / "shared" / "attacks" / "payloads.txt"
+OWN = [
+    "![x](http://127.0.0.1:9/pixel.png)",
+    "[Sign in](http://127.0.0.1:9/login)",
+    "<http://127.0.0.1:9/a>",
+    "http://127.0.0.1:9/bare",
+    "www.127.0.0.1.example",
+    "a.person@example.org",
+    "[a]: http://127.0.0.1:9/x",
+    "[a][b]",
+    "<img src=x onerror=alert(1)>",
+    "</title><script>alert(1)</script>",
+    "# Heading",
+    "> quote",
+    "- item",
+    "1. item",
+    "| a | b |",
+    "---",
+    "$x$ `code` **bold** _it_ :red[x]",
+    "&lt;b&gt;",
+    "a\nb",
+    "",
+]
+
+
+def payloads() -> list[str]:
+    given = ATTACKS.read_text(encoding="utf-8").split("\n") if ATTACKS.is_file() else []
+    return [*OWN, *(line for line in given if line and not line.startswith("# One payload"))]
+
+
+def kinds(markdown: str) -> set[str]:
+    """Kinds of tokens of a Markdown text, with links that stand alone recognised as GitHub's dialect does."""
+    reader = MarkdownIt("commonmark", {"linkify": False}).enable(["table", "strikethrough"])
+    found: set[str] = set()
+    for token in reader.parse(markdown):
+        found.add(token.type)
+        found |= {child.type for child in token.children or ()}
+    return found
+
+
+@pytest.mark.parametrize("text", payloads())
+def test_an_escaped_text_is_text_alone(text: str) -> None:
+    found = kinds(escape(text)) | kinds(f"**{escape(text)}** and")
+    assert found <= {
+        "paragraph_open",
+        "paragraph_close",
+        "inline",
+        "text",
+        "text_special",
+        "strong_open",
+        "strong_close",
+    }
+    shown = "".join(t.content for t in MarkdownIt("commonmark").parse(escape(text)) for t in t.children or ())
+    for lead in ("http://", "https://", "www.", "@example"):
+        assert lead not in shown.lower()
+
+
+@pytest.mark.parametrize("text", payloads())
+def test_the_net_leaves_no_link_no_picture_and_no_html(text: str) -> None:
+    for markdown in (closed(text), closed(f"see {text}.\n\n{text}")):
+        assert not kinds(markdown) & {"link_open", "image", "html_inline", "html_block"}
+        for lead in ("http://", "https://", "www."):
+            assert lead not in markdown.lower()
+
+
+def test_our_own_markdown_is_as_it_was() -> None:
+    for own in ("**bold** :small[:gray[n = 5]]", ":material/info: a line", "p < .05 and a <b", "`digest`: ok", "## 5"):
+        assert closed(own).replace(JOINER, "") == own
+        assert kinds(closed(own)) == kinds(own) - {"html_inline"}
+
+
+def test_every_text_of_an_element_is_closed() -> None:
+    link = "[x](http://a.b)"
+    for kind, fields in {
+        "markdown": {"body": link},
+        "alert": {"body": link, "title": link},
+        "button": {"label": link, "help": link},
+        "metric": {"label": link, "body": link},
+        "progress": {"text": link},
+    }.items():
+        message = ForwardMsg()
+        element = getattr(message.delta.new_element, kind)
+        for name, value in fields.items():
+            setattr(element, name, value)
+        close_message(message)
+        assert all(getattr(element, name) == closed(link) != link for name in fields), kind
+    message = ForwardMsg()
+    message.delta.new_element.radio.options.extend([link, "b"])
+    message.delta.new_element.radio.label = link
+    close_message(message)
+    assert list(message.delta.new_element.radio.options) == [closed(link), "b"]
+    message = ForwardMsg()
+    message.delta.add_block.expandable.label = link
+    close_message(message)
+    assert message.delta.add_block.expandable.label == closed(link)
+    message = ForwardMsg()
+    message.delta.new_element.plotly_chart.spec = '{"a": "\\u003ca href=1\\u003e", "b": "<A href=1>", "c": "<b>"}'
+    close_message(message)
+    said = message.delta.new_element.plotly_chart.spec
+    assert "\\u003ca" not in said and "<A" not in said and "<b>" in said
+    message = ForwardMsg()
+    message.delta.new_element.code.code_text = link
+    close_message(message)
+    assert message.delta.new_element.code.code_text == link
