@@ -36,6 +36,7 @@ from core.statistics import (
     share_estimate,
     with_null,
 )
+from core.statistics.effect import first_largest
 
 DISTANCE_METRIC = "max_skew"
 """The metric whose mean over prompts is told beside the mean lean."""
@@ -152,7 +153,7 @@ def arm_numbers(spec: AuditSpec, attribute: str, part: Part, found: Mapping[str,
 
 def _about(lean: MeanLean) -> int:
     """The group that a comparison of arms is about: the leading one, else the one that departs most."""
-    return lean.leading if lean.leading is not None else int(np.argmax(lean.departure))
+    return lean.leading if lean.leading is not None else first_largest(lean.departure)
 
 
 def _design_effect(part: Part, tops: np.ndarray) -> float:

@@ -11,7 +11,7 @@ from core.cli.app import app
 from core.cli.editing import target_of
 from core.cli.output import Json, emit, estimate_text, progress_bar
 from core.config import HALVES, InputError, one_of
-from core.gallery import open_gallery, parse_where
+from core.gallery import parse_where
 
 
 @app.command("attribute")
@@ -41,6 +41,7 @@ def attribute(
     The edit is searched on the probe half and measured on the evaluation half.
     """
     from core import edits, ranking
+    from core.gallery import open_gallery
     from core.scene import Scene, load_saes, text_model
 
     half = one_of(half, HALVES, "--half")

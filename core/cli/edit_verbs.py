@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,9 +13,10 @@ from core.cli.app import app
 from core.cli.editing import EditOptions, edited_scene, target_of
 from core.cli.output import Json, emit, progress_bar
 from core.config import HALVES, Edit, InputError, one_of, own_folder
-from core.gallery import open_gallery, parse_where
-from core.portable import SIDE_NAMES, PortableEdit, read_edit, write_edit
-from core.store import atomic_folder, refuse_existing
+from core.gallery import parse_where
+
+if TYPE_CHECKING:
+    from core.portable import PortableEdit
 
 verbs = typer.Typer(
     help="Edits to take along: export one, look at one, bring one back, apply one.", no_args_is_help=True
@@ -57,8 +58,11 @@ def export(
     as_json: Json = False,
 ) -> None:
     """Write an edit as a folder that runs without the app: edit.json, edit.safetensors, card.md."""
+    from core.gallery import open_gallery
     from core.home.exporting import ExportRequest, export_edit
+    from core.portable import write_edit
     from core.scene import text_model
+    from core.store import refuse_existing
 
     half = one_of(half, HALVES, "--half")
     for option, value in (("--k", k), ("--size", size)):
@@ -113,6 +117,8 @@ def export(
 @verbs.command("show")
 def show(folder: Folder, as_json: Json = False) -> None:
     """What an edit is, what it is for and what it did where it was made; refused where a byte differs."""
+    from core.portable import read_edit
+
     document = _document(read_edit(folder))
     emit(document, as_json, lambda: _lines(document))
 
@@ -128,6 +134,9 @@ def bring_back(
     as_json: Json = False,
 ) -> None:
     """Check an edit, compare it with a gallery, and keep it here; prints what an audit's spec says of it."""
+    from core.portable import read_edit
+    from core.store import atomic_folder, refuse_existing
+
     edit = read_edit(folder)
     unsure = [] if gallery is None else require_same(edit, gallery)
     target = out or own_folder() / "edits" / folder.resolve().name
@@ -154,6 +163,7 @@ def apply(
 ) -> None:
     """Write a store anew with edited unit rows; everything else in it stays as it was."""
     from core.home.applying import apply_edit
+    from core.portable import SIDE_NAMES, read_edit
     from core.stores import Options
 
     edit = read_edit(folder)
@@ -179,8 +189,10 @@ def _applied(document: dict[str, Any]) -> Iterator[str]:
     yield from (f"note: {note}" for note in document.get("notes", []))
 
 
-def require_same(edit: PortableEdit, gallery: str) -> list[str]:
+def require_same(edit: "PortableEdit", gallery: str) -> list[str]:
     """Names of what could not be compared; InputError where the edit is for other embeddings than the gallery's."""
+    from core.gallery import open_gallery
+
     source = open_gallery(gallery)
     unsure: list[str] = []
     for side, one in edit.sides.items():
@@ -195,7 +207,7 @@ def require_same(edit: PortableEdit, gallery: str) -> list[str]:
     return list(dict.fromkeys(unsure))
 
 
-def _spec(edit: PortableEdit) -> dict[str, Any]:
+def _spec(edit: "PortableEdit") -> dict[str, Any]:
     """The keys of an audit's spec that ask for the same edit, where the app has its SAE."""
     about = edit.about
     said: dict[str, Any] = {"method": about["method"]["name"]}
@@ -206,7 +218,7 @@ def _spec(edit: PortableEdit) -> dict[str, Any]:
     return said
 
 
-def _document(edit: PortableEdit) -> dict[str, Any]:
+def _document(edit: "PortableEdit") -> dict[str, Any]:
     sides = {
         name: {
             "fingerprint": one.fingerprint.to_json(),

@@ -9,7 +9,7 @@ from core.cli import editing
 from core.cli.app import app
 from core.cli.output import Json, emit, estimate_text, progress_bar
 from core.config import InputError
-from core.gallery import open_gallery, parse_where
+from core.gallery import parse_where
 
 
 @app.command("heads")
@@ -28,6 +28,7 @@ def heads(
     For galleries that keep pictures and were embedded by a vision transformer that pools one token.
     """
     from core.edits.heads import which_heads
+    from core.gallery import open_gallery
     from core.ranking import RankRequest
     from core.scene import Scene
     from core.scene.encoders import gallery_model

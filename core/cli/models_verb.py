@@ -11,7 +11,7 @@ from core.cli.app import app
 from core.cli.editing import target_of
 from core.cli.output import Json, emit, estimate_text, progress_bar
 from core.config import HALVES, InputError, one_of
-from core.gallery import open_gallery, parse_where
+from core.gallery import parse_where
 
 
 @app.command("models")
@@ -28,6 +28,7 @@ def models(
     as_json: Json = False,
 ) -> None:
     """Prompts by models: leans with intervals, what each model knows besides, differences beyond chance."""
+    from core.gallery import open_gallery
     from core.home.side_by_side import ModelsRequest, compare_models, write_picture
     from core.store import atomic_folder, refuse_existing, write_json
 

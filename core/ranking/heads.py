@@ -10,19 +10,17 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
-from PIL import Image
 
 from core.config import InputError, Progress, digest_of
-from core.datasets.images import read_image
 from core.gallery import Gallery
-from core.gallery.embedding import WORKERS
-from core.gallery.perturbed import why_no_pictures
 from core.interventions.base import Head, HeadSample
 from core.scene import Scene
 from core.scene.texts import same_model
 from core.store import array_digest
 
 if TYPE_CHECKING:
+    from PIL import Image
+
     from core.backbones.parts import Parts
 
 BLOCK = 64
@@ -41,11 +39,13 @@ class HeadModel(Protocol):
 
     def why_no_parts(self) -> str | None: ...
 
-    def image_parts(self, images: Sequence[Image.Image]) -> "Parts": ...
+    def image_parts(self, images: "Sequence[Image.Image]") -> "Parts": ...
 
 
 def why_no_heads(scene: Scene, gallery: Gallery | None = None) -> str | None:
     """Why the heads behind a gallery's embeddings cannot be read, in one line; None where they can."""
+    from core.gallery.perturbed import why_no_pictures
+
     gallery = gallery or scene.gallery
     reason = why_no_pictures(gallery)
     if reason is not None:
@@ -127,7 +127,10 @@ def _blocks(scene: Scene, gallery: Gallery, rows: np.ndarray, progress: Progress
         raise InputError(reason or "no model is loaded")
     normalised = gallery.fingerprint("pooled").normalised
 
-    def picture(row: int) -> Image.Image:
+    from core.datasets.images import read_image
+    from core.gallery.embedding import WORKERS
+
+    def picture(row: int) -> "Image.Image":
         return read_image(gallery.thumb(row), f"the picture of {gallery.item_id(row)}").image
 
     with ThreadPoolExecutor(WORKERS) as pool:

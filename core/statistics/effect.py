@@ -96,7 +96,7 @@ def _most_changed(exchange: Exchange) -> int:
     return first_largest(np.abs(departure))
 
 
-def first_largest(values: np.ndarray) -> int:
+def first_largest(values: Sequence[float] | np.ndarray) -> int:
     """Place of the largest value (G,), the first of those that are equal to 9 digits.
 
     Two groups depart alike from a blind exchange, so that the last bit would decide which of them is named.

@@ -4,8 +4,11 @@ Nothing that was uploaded may enter here: uploads live in their session (core.ui
 """
 
 import hashlib
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -80,13 +83,32 @@ def stamp(folder: Path) -> str:
     Looks no deeper than codes/<SAE>/, so that a wrongly typed path is never walked through.
     """
     seen = hashlib.sha256()
-    for path in sorted([*folder.glob("*"), *folder.glob("codes/*/*")]):
-        if path.is_file():
-            status = path.stat()
-            seen.update(f"{path.relative_to(folder)}|{status.st_size}|{status.st_mtime_ns}\n".encode())
-            if path.suffix == ".json" and status.st_size < 1_000_000:
-                seen.update(path.read_bytes())
+    for name, status in sorted(_files(folder)):
+        seen.update(f"{name}|{status.st_size}|{status.st_mtime_ns}\n".encode())
+        if name.endswith(".json") and status.st_size < 1_000_000:
+            seen.update(_small_file(str(folder / name), status.st_size, status.st_mtime_ns, status.st_ctime_ns))
     return seen.hexdigest()[:16]
+
+
+def _files(folder: Path) -> Iterator[tuple[str, os.stat_result]]:
+    """Files of a folder and of codes/<SAE>/ in it, by their names from the folder on."""
+    below = [""]
+    with suppress(OSError), os.scandir(folder / "codes") as entries:
+        below += [f"codes/{entry.name}/" for entry in entries if entry.is_dir()]
+    for prefix in below:
+        with suppress(OSError), os.scandir(folder / prefix) as entries:
+            for entry in entries:
+                if entry.is_file():
+                    yield f"{prefix}{entry.name}", entry.stat()
+
+
+@lru_cache(maxsize=256)
+def _small_file(path: str, size: int, changed: int, written: int) -> bytes:
+    """The bytes of a file, read once for its size and times: pages ask for stamps some thirty times a rerun.
+
+    Whoever sets the time of a change (`changed`) back cannot set that of the last write (`written`).
+    """
+    return Path(path).read_bytes()
 
 
 def stamp_of(thing: "Gallery | SAEFile | FrozenFile") -> str:

@@ -141,7 +141,8 @@ def _read(x: np.ndarray, labels: np.ndarray, seed: int) -> tuple[Read, np.ndarra
     groups = [1] if n_groups == 2 else list(range(n_groups))
     numbers = fold_numbers(labels, seed)
     folds = [(np.flatnonzero(numbers != fold), np.flatnonzero(numbers == fold)) for fold in range(FOLDS)]
-    scores, begun = np.empty((len(labels), len(groups))), {}
+    scores = np.empty((len(labels), len(groups)))
+    begun: dict[int, np.ndarray] = {}
     for fit, asked in folds:
         centre, size = x[fit].mean(axis=0), x[fit].std(axis=0)
         size[size == 0] = 1.0

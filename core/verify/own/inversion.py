@@ -102,17 +102,18 @@ class Family:
     def leaning(self, lists: np.ndarray) -> np.ndarray:
         """Sum of u over the rows of each list."""
         if self.ordered:
-            return sum((lists == g).astype(np.float64) @ self.u[:, g] for g in range(len(self.q)))  # type: ignore[return-value]
+            return np.stack([(lists == g).astype(np.float64) @ self.u[:, g] for g in range(len(self.q))]).sum(axis=0)
         return lists @ self.u[0]
 
     def ends(self, estimate: float, seed: int, places: tuple[float, ...] = AT) -> tuple[float, float]:
         """The end with less bias than seen and the one with more."""
         rng, error = np.random.default_rng(seed), self.error()
         at = sorted({0.0, *(max(1 + error * place, 0.0) for place in places)})
-        each, often = -(-DRAWS // len(at)), np.ones(1)
+        each = -(-DRAWS // len(at))
+        often: np.ndarray = np.ones(1)
         if self.ordered:
-            chance = uniform(seed, len(at), each, self.k)
-            lists = np.concatenate([self.listed(t, own) for t, own in zip(at, chance, strict=True)])
+            numbers = uniform(seed, len(at), each, self.k)
+            lists = np.concatenate([self.listed(t, own) for t, own in zip(at, numbers, strict=True)])
         else:
             lists = np.concatenate([self.drawn(t, each, rng) for t in at])
             # lists of the same counts are one, counted as often as they were drawn
