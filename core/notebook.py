@@ -183,7 +183,8 @@ class Desk:
 
 
 def _edit(said: Mapping[str, Any]) -> Edit:
-    return Edit(**{key: tuple(value) if isinstance(value, list) else value for key, value in said.items()})
+    given: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in said.items()}
+    return Edit(**given)
 
 
 def open(gallery: str, sae: str | Sequence[str] = (), model: str | None = None, pretrained: str | None = None) -> Desk:

@@ -8,12 +8,15 @@ from collections.abc import Mapping
 from typing import Any
 
 BEYOND, NO_LEAN, NOT_COMPUTED = "beyond chance", "no lean beyond chance", "not computed"
+NOT_INTERPRETED = "not interpreted"
+"""The verdict about a prompt that says nothing to the model, whatever it retrieves."""
 TOWARDS, PAST, AWAY, NO_CHANGE = "towards", "past", "away", "no change beyond chance"
 
 LEAN_WORDS = {
     BEYOND: "the prompt leans beyond chance",
     NO_LEAN: "no lean beyond chance",
     NOT_COMPUTED: "not computed",
+    NOT_INTERPRETED: NOT_INTERPRETED,
 }
 """A finding about a lean in words."""
 TARGET_CHANGE_WORDS = {
@@ -22,6 +25,7 @@ TARGET_CHANGE_WORDS = {
     AWAY: "away from the target",
     NO_CHANGE: "no change beyond chance",
     NOT_COMPUTED: "not computed",
+    NOT_INTERPRETED: NOT_INTERPRETED,
 }
 """The direction of an edit's effect with respect to the target."""
 LEAN_CHANGE_WORDS = {
@@ -30,6 +34,7 @@ LEAN_CHANGE_WORDS = {
     AWAY: "the lean grows",
     NO_CHANGE: "no change beyond chance",
     NOT_COMPUTED: "not computed",
+    NOT_INTERPRETED: NOT_INTERPRETED,
 }
 """The same with respect to the shares of the searched rows."""
 TARGET_NAMES = {

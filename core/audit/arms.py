@@ -15,6 +15,7 @@ from core.audit.sources import Sources, request_for
 from core.audit.spec import AuditSpec
 from core.config import Attach, InputError, NothingLeft, Progress, Side, digest_of
 from core.edits.choosing import EditChoice, choose_edits
+from core.interventions import INTERVENTIONS
 from core.ranking.arms import EDITED, RANDOM_DRAWS, Arm, Edits, all_arms, both_arms, intervene
 from core.ranking.lists import ties_at
 from core.ranking.queries import embed_texts
@@ -63,7 +64,7 @@ def edits_of(spec: AuditSpec, sources: Sources) -> tuple[dict[str, list[Edits]],
     scene = sources.scene
     notes: list[str] = []
     chosen: dict[str, list[Edits]] = {}
-    if spec.edit is None:
+    if spec.edit is None or (spec.methods and INTERVENTIONS.get(spec.method).changes != "edit"):
         return {a: [{}] * len(spec.all_prompts) for a in spec.attributes}, []
     choice = EditChoice.from_json(spec.edit)
     side: Side = next(iter(scene.saes))
@@ -158,12 +159,17 @@ def gather(
     edits: Mapping[str, Sequence[Edits]],
     folder: Path | None,
     progress: Progress | None = None,
+    controls: bool = True,
 ) -> dict[tuple[str, str], Ranked]:
     """The rankings of every (attribute, prompt); what is found in `folder` from an interrupted run is not made again.
+
+    Pre-registered prompts are ranked by the `controls` of the edit too, where these are asked for.
 
     A stored ranking is named by the digest of all that it depends on, so that another spec never takes it up. With it
     lie the texts that were embedded for it: what is taken up is written down as if it had been embedded here, so that
     the evidence is the same whether an audit was interrupted or not. One that cannot be read is made again.
+
+    Many parameters: what is asked, what answers it, and where and how it is kept.
     """
     plan = [(a, i, prompt) for a in spec.attributes for i, prompt in enumerate(spec.all_prompts)]
     found: dict[tuple[str, str], Ranked] = {}
@@ -173,7 +179,7 @@ def gather(
     for done, (attribute, i, prompt) in enumerate(plan):
         if progress:
             progress(done, len(plan), f"rankings: {attribute}, {prompt}")
-        edit, controlled = edits[attribute][i], prompt in spec.prompts
+        edit, controlled = edits[attribute][i], controls and prompt in spec.prompts
         asked = digest_of(request_for(spec, attribute, prompt, edit).to_json() | probe)
         weights = scene.model.weights_digest if scene.model else ""
         made_of = [scene.gallery.digest, used, weights, asked, controlled, RANDOM_DRAWS, list(spec.prompts)]

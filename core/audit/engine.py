@@ -10,7 +10,7 @@ import numpy as np
 
 from core.audit.arms import Ranked
 from core.audit.findings import findings
-from core.audit.run import AuditResult, length_notes, numbers_of, software
+from core.audit.run import AuditResult, notes_of, numbers_of, software, unread
 from core.audit.sources import Sources, check, request_for
 from core.audit.spec import AuditSpec
 from core.config import InputError, Progress, digest_of
@@ -58,14 +58,14 @@ def run_engine(
     edits: dict[str, list[Edits]] = {a: [{}] * len(asked.spec.all_prompts) for a in spec.attributes}
     none = {name: {"reason": "nothing is edited"} for name in ("cost", "leakage")}
     numbers = [numbers_of(asked.spec, sources, a, edits[a], asked.ranked, none) for a in spec.attributes]
-    notes = (*length_notes(spec, sources), *engine_notes(spec.k, asked.document))
+    notes = (*notes_of(asked.spec, sources, ()), *engine_notes(spec.k, asked.document))
     return AuditResult(
         asked.spec,
         sources,
         edits,
         asked.ranked,
         numbers,
-        findings(numbers),
+        findings(numbers, unread=unread(asked.spec, sources)),
         notes,
         software=software(),
         engine=asked.document,
@@ -74,7 +74,7 @@ def run_engine(
 
 def engine_sources(spec: AuditSpec) -> Sources:
     """What an audit of an engine reads: the gallery's labels. Its text encoder is not needed."""
-    if spec.edit is not None or spec.method != "neuron-edit":
+    if spec.intervenes:
         raise InputError(
             "an engine is audited as it is: leave out edit and method, apply the edit to its vectors and audit it again"
         )
@@ -171,7 +171,7 @@ def _asking(engine: Engine, spec: AuditSpec, sources: Sources, folder: Path | No
         if path is not None and path.is_file():
             with suppress(InputError, TypeError, KeyError):
                 return Answer.from_json(read_json(path))
-        vector = query_embedding(scene, prompt) if engine.reads_embeddings else None
+        vector = query_embedding(scene, prompt).tolist() if engine.reads_embeddings else None
         found = asker(prompt, asked, vector)
         if path is not None and found.failed is None:
             write_json(path, found.to_json())

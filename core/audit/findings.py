@@ -4,14 +4,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from core.statistics import ALPHA, benjamini_hochberg, holm
-from core.verdicts import BEYOND, NO_CHANGE, NO_LEAN, NOT_COMPUTED
+from core.verdicts import BEYOND, NO_CHANGE, NO_LEAN, NOT_COMPUTED, NOT_INTERPRETED
 
 LEAN, EFFECT = "lean", "effect"
 CORRECTIONS = {"headline": "Holm", "exploratory": "Benjamini-Hochberg"}
 TOGETHER = "all pre-registered prompts"
 
 
-def findings(attributes: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def findings(
+    attributes: Sequence[Mapping[str, Any]],
+    method: str = "neuron-edit",
+    others: Sequence[tuple[str, Sequence[Mapping[str, Any]]]] = (),
+    unread: Mapping[str, str] | None = None,
+) -> list[dict[str, Any]]:
     """One entry for every question that the audit asked, in the order of the spec, with p and adjusted p.
 
     lean : does the prompt prefer a group, given who is there? effect : does the edit change who is retrieved? Both per
@@ -22,15 +27,25 @@ def findings(attributes: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     Parameters
     ----------
     attributes : the attributes' numbers; see `core.audit.run`.
+    method : what the edit was made by.
+    others : further methods, each with its numbers of every attribute; their effects come last.
+    unread : prompts that say nothing to the model, with the reason: they are tested, and not interpreted.
     """
-    listed = [entry for one in attributes for entry in _of_attribute(one)]
+    listed = [entry | {"method": method} for one in attributes for entry in _of_attribute(one)]
+    for name, numbers in others:
+        effects = [entry for one in numbers for entry in _of_attribute(one) if entry["about"] == EFFECT]
+        listed += [entry | {"id": f"{entry['id']} | {name}", "method": name} for entry in effects]
+    for entry in listed:
+        if entry["about"] == LEAN:
+            entry["method"] = None
+        entry["interpreted"] &= entry["prompt"] not in (unread or {})
     for kind, correct in (("headline", holm), ("exploratory", benjamini_hochberg)):
         family = [entry for entry in listed if entry["kind"] == kind and entry["p"] is not None]
         for entry, adjusted in zip(family, correct([entry["p"] for entry in family]), strict=True):
             entry["p_adjusted"], entry["m"] = float(adjusted), len(family)
-            entry["verdict"] = _verdict(entry)
+            entry["verdict"] = NOT_INTERPRETED if entry["prompt"] in (unread or {}) else _verdict(entry)
     for entry in listed:
-        if entry["verdict"] in (NO_LEAN, NO_CHANGE, NOT_COMPUTED):
+        if entry["verdict"] in (NO_LEAN, NO_CHANGE, NOT_COMPUTED, NOT_INTERPRETED):
             entry["group"] = None
     return listed
 
@@ -38,12 +53,15 @@ def findings(attributes: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 def _of_attribute(one: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     attribute, prompts = one["attribute"], one["prompts"]
     for prompt in prompts:
-        yield _lean(attribute, prompt["prompt"], prompt["kind"], *_of_list(prompt["before"]))
+        if "before" in prompt:
+            yield _lean(attribute, prompt["prompt"], prompt["kind"], *_of_list(prompt["before"]))
         if "difference" in prompt:
             yield _effect(attribute, prompt["prompt"], prompt["kind"], prompt["difference"])
     if sum(prompt["kind"] == "headline" for prompt in prompts) > 1:
-        found, edited = one["arms"]["original"]["lean"], one["arms"].get("edited")
-        yield _lean(attribute, None, "headline", found, found["points"][found["group"]])
+        original, edited = one["arms"].get("original"), one["arms"].get("edited")
+        if original is not None:
+            found = original["lean"]
+            yield _lean(attribute, None, "headline", found, found["points"][found["group"]])
         if edited is not None:
             change = {**edited, "shares": edited["effect"].get("changes", {})}
             yield _effect(attribute, None, "headline", change)

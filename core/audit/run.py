@@ -17,12 +17,26 @@ from core.ranking.arms import EDITED, ORIGINAL, Edits
 from core.ranking.cost import utility_cost
 from core.ranking.rows import Part, part_of
 from core.ranking.steps import MOST_OF_THEM
+from core.scene import why_not_interpreted
 from core.verdicts import ALL_RETRIEVED, most_retrieved
 
 if TYPE_CHECKING:
     from core.backbones.base import Backbone
 
+UNKNOWN_WORDS = "the model does not know {words} in “{prompt}”, and reads the prompt without"
+NOT_READ = "“{prompt}” is not interpreted: {reason}; it was pre-registered or asked, so it counts in m and in means"
 SOFTWARE = ("numpy", "scipy", "pandas", "pyarrow", "faiss-cpu", "torch", "open_clip_torch", "safetensors")
+
+
+@dataclass(frozen=True, eq=False)
+class OtherMethod:
+    """One of several methods beside the first: its lists, without what it has in common with it."""
+
+    method: str
+    edits: Mapping[str, Sequence[Edits]]
+    ranked: Mapping[tuple[str, str], Ranked]
+    attributes: list[dict[str, Any]]
+    """Numbers of each attribute after the method."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +53,8 @@ class AuditResult:
     """Numbers of each attribute."""
     findings: list[dict[str, Any]]
     notes: tuple[str, ...] = ()
+    others: tuple["OtherMethod", ...] = ()
+    """The methods beside the first, each by the same prompts and rows."""
     software: Mapping[str, str] = field(default_factory=dict)
     engine: Mapping[str, Any] | None = None
     """The running search whose lists these are, and what it answered; None: rankings that were made here."""
@@ -63,11 +79,58 @@ def run(
     """
     sources = open_sources(spec, backbone)
     edits, notes = edits_of(spec, sources)
-    notes = [*length_notes(spec, sources), *notes]
     ranked = gather(spec, sources, edits, folder, progress)
     effects = {a: side_effects(spec, sources, a, edits[a], ranked, progress) for a in spec.attributes}
     numbers = [numbers_of(spec, sources, a, edits[a], ranked, effects[a]) for a in spec.attributes]
-    return AuditResult(spec, sources, edits, ranked, numbers, findings(numbers), tuple(notes), software())
+    others = tuple(_other(spec.with_method(name), sources, folder, progress) for name in spec.others)
+    found = findings(numbers, spec.method, [(one.method, one.attributes) for one in others], unread(spec, sources))
+    return AuditResult(spec, sources, edits, ranked, numbers, found, notes_of(spec, sources, notes), others, software())
+
+
+def _other(spec: AuditSpec, sources: Sources, folder: Path | None, progress: Progress | None) -> OtherMethod:
+    """The same audit by another method; controls stand beside the first."""
+    edits, _ = edits_of(spec, sources)
+    ranked = gather(spec, sources, edits, folder, progress, controls=False)
+    numbers = []
+    for attribute in spec.attributes:
+        effects = side_effects(spec, sources, attribute, edits[attribute], ranked, progress)
+        numbers.append(after_alone(numbers_of(spec, sources, attribute, edits[attribute], ranked, effects)))
+    return OtherMethod(spec.method, edits, ranked, numbers)
+
+
+def after_alone(numbers: Mapping[str, Any]) -> dict[str, Any]:
+    """An attribute's numbers without those of the original, which stand beside the first method."""
+    shared = ("part", "before")
+    prompts = [{key: item for key, item in prompt.items() if key not in shared} for prompt in numbers["prompts"]]
+    arms = {arm: found for arm, found in numbers["arms"].items() if arm == EDITED}
+    return {**{key: item for key, item in numbers.items() if key not in shared}, "prompts": prompts, "arms": arms}
+
+
+def unread(spec: AuditSpec, sources: Sources) -> dict[str, str]:
+    """prompt -> why nothing that it retrieves says anything about it."""
+    return {one["prompt"]: one["reason"] for one in words_of(spec, sources) if one["reason"] is not None}
+
+
+def words_of(spec: AuditSpec, sources: Sources) -> list[dict[str, Any]]:
+    """Prompts with words that the model does not know, or that say nothing to it, in the order of the spec."""
+    found, texts = [], sources.texts
+    for prompt in spec.all_prompts:
+        unknown = texts.unknown_words(prompt) if texts is not None else []
+        reason = why_not_interpreted(prompt, unknown)
+        if unknown or reason is not None:
+            found.append({"prompt": prompt, "words": list(unknown), "interpreted": reason is None, "reason": reason})
+    return found
+
+
+def notes_of(spec: AuditSpec, sources: Sources, edits: Sequence[str]) -> tuple[str, ...]:
+    """What must be known: about the length of the lists, the words of prompts, and how edits were found."""
+    words = []
+    for one in words_of(spec, sources):
+        if one["words"]:
+            words.append(UNKNOWN_WORDS.format(words=", ".join(one["words"]), prompt=one["prompt"]))
+        if one["reason"] is not None:
+            words.append(NOT_READ.format(prompt=one["prompt"], reason=one["reason"]))
+    return (*length_notes(spec, sources), *words, *edits)
 
 
 def length_notes(spec: AuditSpec, sources: Sources) -> list[str]:

@@ -2,10 +2,11 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+from core.audit.stated import BLOCKS, checked
 from core.config import InputError, digest_of
 from core.metrics.targets import TARGETS, Target
 from core.store import read_json
@@ -14,6 +15,8 @@ SCHEMA = 2
 SCHEMAS = (1, 2)
 """Schema 1 meant even shares where no target was given; schema 2 means the shares of the searched rows."""
 REQUIRED = ("schema", "gallery", "attributes", "k", "prompts")
+LATER = ("methods", *BLOCKS)
+"""Keys that stand in a spec only where they say something: a spec without them keeps its digest."""
 Targets = str | Mapping[str, Mapping[str, float]]
 
 
@@ -31,7 +34,8 @@ class AuditSpec:
     title: str = "Audit of representation in retrieval"
     model: str | None = None
     """Text encoder; None: the gallery's own, or its known prompts."""
-    sae: str | None = None
+    sae: str | tuple[str, ...] | None = None
+    """Name or folder of an SAE, or one a side."""
     where: Mapping[str, str] = field(default_factory=dict)
     target: Targets = "gallery"
     """"gallery" (the shares of the searched part), "uniform", or {attribute: {group: share}}. The lean does not depend
@@ -42,9 +46,15 @@ class AuditSpec:
     edit: Mapping[str, Any] | None = None
     """What is switched, as the command line's EDIT; None: only the model as it is."""
     seed: int = 0
+    methods: tuple[str, ...] = ()
+    """Registered interventions that are audited side by side, the first being `method`; (): `method` alone."""
+    purpose: Mapping[str, Any] = field(default_factory=dict)
+    """What the system is for and who may be harmed, in the auditor's words; see `core.audit.stated`."""
+    data_sheet: Mapping[str, Any] = field(default_factory=dict)
+    """How the gallery came to be, and the record for special categories."""
 
     def __post_init__(self) -> None:
-        for name in ("attributes", "prompts", "exploratory_prompts"):
+        for name in ("attributes", "prompts", "exploratory_prompts", "methods"):
             object.__setattr__(self, name, _texts(getattr(self, name), name))
         if not self.attributes or not self.prompts:
             raise InputError("an audit needs at least one attribute and one pre-registered prompt")
@@ -59,10 +69,16 @@ class AuditSpec:
             if getattr(self, name) is not None and not isinstance(getattr(self, name), Mapping):
                 raise InputError(f"{name} was {getattr(self, name)!r}; expected an object")
         object.__setattr__(self, "where", {str(a): str(g) for a, g in self.where.items()})
+        if isinstance(self.sae, list | tuple):
+            object.__setattr__(self, "sae", _texts(self.sae, "sae") or None)
         for name in ("gallery", "title", "model", "sae", "method"):
-            value = getattr(self, name)
+            value = self.saes[0] if name == "sae" and self.saes else getattr(self, name)
             if not isinstance(value, str) and not (value is None and name in ("model", "sae")):
                 raise InputError(f"{name} was {value!r}; expected text")
+        for name in BLOCKS:
+            object.__setattr__(self, name, checked(getattr(self, name), name))
+        if len(set(self.methods)) < len(self.methods):
+            raise InputError(f"methods names one twice: {', '.join(self.methods)}; name each once")
         if self.edit is not None and self.sae is None:
             raise InputError("edit names neurons to switch, but no SAE was given; give sae")
         self._check_targets()
@@ -84,6 +100,25 @@ class AuditSpec:
                 if isinstance(share, bool) or not isinstance(share, int | float) or not math.isfinite(share):
                     raise InputError(f"the target share of {attribute} {group} was {share!r}; expected a number")
 
+    @property
+    def saes(self) -> tuple[str, ...]:
+        """Names or folders of the SAEs, the one whose neurons are switched first."""
+        return self.sae if isinstance(self.sae, tuple) else () if self.sae is None else (self.sae,)
+
+    @property
+    def intervenes(self) -> bool:
+        """Whether anything is audited besides the model as it is."""
+        return self.edit is not None or bool(self.methods) or self.method != "neuron-edit"
+
+    @property
+    def others(self) -> tuple[str, ...]:
+        """The methods beside the first."""
+        return self.methods[1:]
+
+    def with_method(self, method: str) -> "AuditSpec":
+        """The same audit of another of its methods; how many tests there are stays."""
+        return replace(self, method=method)
+
     def target_of(self, attribute: str) -> Target:
         """The target of one attribute, as a ranking takes it."""
         return self.target if isinstance(self.target, str) else dict(self.target[attribute])
@@ -94,10 +129,10 @@ class AuditSpec:
         return (*self.prompts, *self.exploratory_prompts)
 
     def tests(self, kind: str) -> int:
-        """Findings of one family that this spec will make: a lean for every prompt and attribute, and an effect where
-        something is edited; for the pre-registered ones, if several, also of their mean.
+        """Findings of one family that this spec will make: a lean for every prompt and attribute, and where something
+        is edited an effect of every method; for the pre-registered ones, if several, also of their mean.
         """
-        questions = 2 if self.edit is not None or self.method != "neuron-edit" else 1
+        questions = 1 + (len(self.methods) or 1) * self.intervenes
         prompts = self.prompts if kind == "headline" else self.exploratory_prompts
         means = 1 if kind == "headline" and len(prompts) > 1 else 0
         return max(len(self.attributes) * questions * (len(prompts) + means), 1)
@@ -115,6 +150,10 @@ class AuditSpec:
         if value["schema"] not in SCHEMAS or isinstance(value["schema"], bool):
             raise InputError(f"the audit spec has schema {value['schema']!r}; this version reads schemas 1 and 2")
         given = {key: item for key, item in value.items() if key != "schema"}
+        if isinstance(given.get("methods"), list) and given["methods"]:
+            first, method = given["methods"][0], given.setdefault("method", given["methods"][0])
+            if first != method:
+                raise InputError(f"method was {method!r} and methods begin with {first!r}; leave method out")
         return cls(**({"target": "uniform"} if value["schema"] == 1 else {}) | given)
 
     @classmethod
@@ -130,6 +169,8 @@ class AuditSpec:
         value: dict[str, Any] = {"schema": SCHEMA}
         for f in fields(self):
             item = getattr(self, f.name)
+            if f.name in LATER and not item:
+                continue
             value[f.name] = list(item) if isinstance(item, tuple) else _plain(item)
         return value
 
@@ -147,4 +188,6 @@ def _texts(value: Any, name: str) -> tuple[str, ...]:
 
 
 def _plain(item: Any) -> Any:
-    return {key: _plain(value) for key, value in item.items()} if isinstance(item, Mapping) else item
+    if isinstance(item, Mapping):
+        return {key: _plain(value) for key, value in item.items()}
+    return list(item) if isinstance(item, tuple) else item

@@ -17,7 +17,7 @@ from core.registry import Registry
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from core.backbones.heads import Parts
+    from core.backbones.parts import Parts
 
 Foreign = Any
 """A module of open_clip, timm or transformers: what is in it is found by its name, which no type knows."""

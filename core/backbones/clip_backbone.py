@@ -13,7 +13,8 @@ import numpy as np
 import torch
 
 from core.backbones.base import Backbone
-from core.backbones.heads import Parts, decompose, why_whole
+from core.backbones.heads import decompose, why_whole
+from core.backbones.parts import Parts
 from core.backbones.token_draw import TokenDraw
 from core.backbones.tokens import Tokens
 from core.backbones.towers import Found, Tower, image_tower, text_tower

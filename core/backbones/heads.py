@@ -6,7 +6,6 @@ linear in it but for the row's scale, which is taken from the whole sum, so that
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from itertools import islice
 from typing import NamedTuple
 
@@ -15,69 +14,9 @@ import torch
 from torch import nn
 
 from core.backbones.base import Foreign
+from core.backbones.parts import Parts
 from core.backbones.towers import TokenTower, Tower
 from core.config import InputError
-
-Head = tuple[int, int]
-"""Layer and head, counted from 0."""
-
-
-@dataclass(frozen=True, eq=False)
-class Parts:
-    """Parts of embeddings (n, d), un-normalised, through the readout with each row's own scale."""
-
-    heads: np.ndarray
-    """(n, layers, heads, d)."""
-    mlps: np.ndarray
-    """(n, layers, d)."""
-    direct: np.ndarray
-    """What enters the first block (n, d)."""
-    biases: np.ndarray
-    """Of the attention outputs, all layers together (n, d)."""
-    constant: np.ndarray
-    """Of the readout (d,)."""
-
-    @property
-    def total(self) -> np.ndarray:
-        """The embedding (n, d)."""
-        return self.heads.sum(axis=(1, 2)) + self.mlps.sum(axis=1) + self.direct + self.biases + self.constant
-
-    def require(self, chosen: Iterable[Head]) -> list[Head]:
-        """The chosen heads, each once; InputError where the tower has no such head."""
-        layers, heads = self.heads.shape[1:3]
-        listed = list(dict.fromkeys(chosen))
-        for layer, head in listed:
-            if not (0 <= layer < layers and 0 <= head < heads):
-                raise InputError(
-                    f"head {head} of layer {layer} was chosen; this tower has layers 0 to {layers - 1} with heads 0 "
-                    f"to {heads - 1}"
-                )
-        return listed
-
-
-def ablated(pooled: np.ndarray, parts: Parts, chosen: Iterable[Head], means: np.ndarray) -> np.ndarray:
-    """x - sum over chosen heads of (c - mean c), for embeddings (n, d): each head says of everybody what it says on
-    average. No head chosen: the embeddings as they are.
-
-    Only what a head adds itself is taken away: what later layers made of it stays, and so does the row's scale.
-
-    Parameters
-    ----------
-    means : mean of the heads' parts (layers, heads, d) over the probe half. With zeros everybody would move.
-    """
-    moved = np.array(pooled)
-    for layer, head in parts.require(chosen):
-        moved -= parts.heads[:, layer, head] - means[layer, head]
-    return moved
-
-
-def head_gaps(parts: Parts, query: np.ndarray, first: np.ndarray, rest: np.ndarray) -> np.ndarray:
-    """Part of every head (layers, heads) in the score gap of a query (d,): (mean of c over `first` - over `rest`).q.
-
-    Positive pulls the rows of `first` (m,) up. With the same of the other parts it adds up to the gap of mean
-    products of query and embeddings.
-    """
-    return (parts.heads[first].mean(axis=0) - parts.heads[rest].mean(axis=0)) @ query
 
 
 def decompose(model: Foreign, tower: Tower, pixels: torch.Tensor) -> Parts:

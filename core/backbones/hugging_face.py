@@ -11,7 +11,7 @@ from torch import nn
 
 from core.backbones.base import BACKBONES, Backbone, Family, Foreign, default_device
 from core.backbones.clip_backbone import ClipBackbone
-from core.backbones.towers import Blocks, TokenTower, Tower, plain_norm
+from core.backbones.towers import UNCARRIED, Blocks, TokenTower, Tower, biased, can_carry, plain_norm
 from core.config import InputError, Side, digest_of
 from core.reading import read_json
 
@@ -25,12 +25,11 @@ INSTALL = "pip install transformers"
 LEGACY_END = 2
 """OpenAI's configs name this as the end token; the real one is then the highest number of the text."""
 POOLS = "the image tower pools by attention over all tokens, so no single token carries the embedding"
-HEAD = "the text tower's projection has a bias, which the readout of this version does not hold"
 
 
 @BACKBONES.register("transformers")
 class Transformers(Family):
-    """Both attach points of CLIP; SigLIP pools by attention and has the pooled one alone."""
+    """Both attach points of CLIP and of SigLIP's texts; SigLIP pools pictures by attention, and has one for them."""
 
     prefix = "hf"
     title = "transformers"
@@ -162,11 +161,24 @@ def _towers(model: Foreign) -> tuple[nn.Module, dict[Side, Tower], int]:
     d = int(model.config.vision_config.hidden_size)
     patches = model.config.vision_config.patch_size if model.config.model_type == "siglip2" else None
 
-    def of_text(numbers: torch.Tensor) -> torch.Tensor:
-        return _pooled(model.get_text_features(input_ids=numbers))
-
     image = Tower(partial(_siglip_image, model, patches), model.vision_model, d, POOLS)
-    return model, {"image": image, "text": Tower(of_text, model.text_model, d, HEAD)}, d
+    return model, {"image": image, "text": _siglip_text_tower(model, d)}, d
+
+
+def _siglip_text_tower(model: Foreign, d: int) -> Tower:
+    """The text side pools its last token; where its projection's bias cannot be carried, the output alone is read."""
+    text = model.text_model
+    norm, head = text.final_layer_norm, text.head
+    if not plain_norm(norm) or (biased(head) and not can_carry(head.weight.T, head.bias)):
+        return Tower(lambda numbers: _pooled(model.get_text_features(input_ids=numbers)), text, d, UNCARRIED)
+    return TokenTower(partial(_siglip_text, text), text, norm, head.weight.T, head.bias)
+
+
+def _siglip_text(text: Foreign, numbers: torch.Tensor, every: bool) -> Blocks:
+    x = text.embeddings(input_ids=numbers)
+    x = text.encoder(inputs_embeds=x).last_hidden_state
+    length = torch.full((len(x),), x.shape[1], dtype=torch.long, device=x.device)
+    return Blocks(x, length - 1, length)
 
 
 def _pooled(output: Any) -> torch.Tensor:

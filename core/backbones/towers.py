@@ -16,6 +16,9 @@ from core.backbones.base import Foreign
 from core.backbones.resnet import fast_resnet
 from core.readout import ReadoutArrays
 
+CARRIED = 1e-5
+"""Part of the largest number of a projection's bias by which the readout may miss it."""
+UNCARRIED = "the text tower's projection has a bias that the LayerNorm before it cannot add"
 Draw = Callable[[np.ndarray], np.ndarray]
 """Takes the number of tokens of each item (n,) to the positions (n, t) of those that are wanted."""
 
@@ -77,6 +80,7 @@ class TokenTower(Tower):
         is wanted, perhaps the pooled one alone.
     norm : the final LayerNorm.
     projection : P (d_model, d); None where the tower has none.
+    bias : of the projection (d,); None where it has none. The readout carries it in the LayerNorm's bias (`carried`).
     """
 
     def __init__(
@@ -85,8 +89,9 @@ class TokenTower(Tower):
         module: nn.Module,
         norm: nn.LayerNorm,
         projection: torch.Tensor | None,
+        bias: torch.Tensor | None = None,
     ) -> None:
-        self._blocks, self._norm, self._projection = blocks, norm, projection
+        self._blocks, self._norm, self._projection, self._bias = blocks, norm, projection, bias
         self.d_model = norm.normalized_shape[0]
         self.d = self.d_model if projection is None else projection.shape[1]
         self.reason = None
@@ -97,19 +102,39 @@ class TokenTower(Tower):
         every = torch.arange(len(x), device=x.device)
         with torch.autocast(x.device.type, enabled=False):  # else the pooled embedding is not the residual's readout
             residual = x[every, place].to(self._norm.weight.dtype)
-            pooled = self._norm(residual)
-            pooled = pooled if self._projection is None else pooled @ self._projection
+            pooled = self.read(residual)
         tokens = None
         if draw is not None:
             wanted = torch.from_numpy(draw(lengths.cpu().numpy())).to(x.device)
             tokens = x[every[:, None], wanted]
         return Found(pooled, residual, tokens)
 
+    def read(self, residual: torch.Tensor) -> torch.Tensor:
+        """Pooled embeddings (n, d), un-normalised, of residuals (n, d_model)."""
+        pooled = self._norm(residual)
+        pooled = pooled if self._projection is None else pooled @ self._projection
+        return pooled if self._bias is None else pooled + self._bias
+
     def readout(self) -> ReadoutArrays:
         width = self._norm.weight
         projection = torch.eye(len(width), dtype=width.dtype) if self._projection is None else self._projection
         weight, bias, p = (t.detach().cpu().numpy().copy() for t in (width, self._norm.bias, projection))
+        if self._bias is not None:
+            bias = bias + carried(p, self._bias.detach().cpu().numpy())
         return ReadoutArrays(weight, bias, float(self._norm.eps), p)
+
+
+def carried(projection: np.ndarray, bias: np.ndarray) -> np.ndarray:
+    """b (d_model,), float64, with b P = the bias of a projection P (d_model, d): what a LayerNorm has to add for it."""
+    return np.linalg.lstsq(projection.T.astype(np.float64), bias.astype(np.float64), rcond=None)[0]
+
+
+def can_carry(projection: torch.Tensor, bias: torch.Tensor) -> bool:
+    """Whether the LayerNorm before a projection P (d_model, d) can add its bias (d,), to float32's precision."""
+    p, wanted = (t.detach().cpu().numpy().astype(np.float64) for t in (projection, bias))
+    b = carried(p, wanted)
+    single = b.astype(np.float32) @ p.astype(np.float32)
+    return bool(np.abs(single - wanted).max() <= CARRIED * max(np.abs(wanted).max(), 1e-12))
 
 
 def quick_gelu(module: nn.Module) -> bool | None:
@@ -165,19 +190,24 @@ def text_tower(model: Foreign, d: int) -> Tower:
     text = model.text if apart else model
     kind = type(text).__name__
     pool = text.pool_type if apart and hasattr(text, "pool_type") else getattr(model, "text_pool_type", None)
-    projection = getattr(text, "text_projection", None)
+    projection: Foreign = getattr(text, "text_projection", None)
     if kind not in {"CLIP", "TextTransformer"}:
         reason = f"the text tower ({kind}) is no open_clip text transformer"
     elif pool not in {"argmax", "eos", "first", "last"}:
         reason = f"the text tower pools all tokens ({pool}), so no single token carries the embedding"
-    elif isinstance(projection, nn.Linear) and projection.bias is not None:
-        reason = "the text tower's projection has a bias, which the readout of this version does not hold"
+    elif biased(projection) and not can_carry(projection.weight.T, projection.bias):
+        reason = UNCARRIED
     elif not plain_norm(text.ln_final):
         reason = "the text tower does not end in a LayerNorm with gain and bias"
     else:
         matrix = projection.weight.T if isinstance(projection, nn.Linear) else projection
-        return TokenTower(_TextBlocks(text, apart, pool), text_module(model), text.ln_final, matrix)
+        bias = projection.bias if biased(projection) else None
+        return TokenTower(_TextBlocks(text, apart, pool), text_module(model), text.ln_final, matrix, bias)
     return Tower(lambda tokens: model.encode_text(tokens, normalize=False), text_module(model), d, reason)
+
+
+def biased(projection: Foreign) -> bool:
+    return isinstance(projection, nn.Linear) and projection.bias is not None
 
 
 def text_module(model: Foreign) -> nn.Module:

@@ -20,13 +20,23 @@ if TYPE_CHECKING:
 @app.command("audit")
 def audit(
     spec: Annotated[Path, typer.Argument(help="SPEC.json: what is asked, written down before anything is measured.")],
-    out: Annotated[Path, typer.Option("--out", help="Folder of the report.")],
+    out: Annotated[Path | None, typer.Option("--out", help="Folder of the report.")] = None,
     auditor: Annotated[str, typer.Option("--auditor", help="Who audits; stands in the report.")] = "not stated",
     thumbnails: Annotated[
         bool, typer.Option("--thumbnails", help="Embed pictures, where the gallery's licence note allows it.")
     ] = False,
     remove: Annotated[
         list[str] | None, typer.Option("--remove", help="FINDING=REASON: leave a finding out; recorded.")
+    ] = None,
+    frozen: Annotated[
+        bool,
+        typer.Option("--freeze", help="Fix the spec: write SPEC.frozen.json with digest and time, measure nothing."),
+    ] = False,
+    key: Annotated[
+        Path | None, typer.Option("--sign", help="Private half of a key of `keys make`; signs the report.")
+    ] = None,
+    pdf: Annotated[
+        Path | None, typer.Option("--pdf", help="Also print the page to this file, outside of the report's folder.")
     ] = None,
     engine: Annotated[
         Path | None, typer.Option("--engine", help="ENGINE.json: a running search, or its lists; audited as it is.")
@@ -35,14 +45,25 @@ def audit(
 ) -> None:
     """Run an audit and write its report: HTML, JSON, CSV, model card and a manifest that `verify` reads.
 
-    Over the finished report of the same audit nothing is done; an interrupted one goes on where it was.
+    Over the finished report of the same audit nothing is done; an interrupted one goes on where it was. A spec that was
+    frozen is audited as it was frozen, or not at all.
     """
-    from core.audit.spec import AuditSpec
+    if frozen:
+        _freeze(spec, as_json)
+        return
+    if out is None:
+        raise InputError("audit needs --out, the folder of the report, or --freeze, which only fixes the spec")
+    from core.audit.frozen import load_spec
     from core.report import FILES, ReportOptions, own_report, write_report
-    from core.store import forget_workplace, read_json, resumable_folder
+    from core.report.signing import private_key, sign
+    from core.store import atomic_file, forget_workplace, read_json, resumable_folder
 
-    options = ReportOptions(auditor, thumbnails, _removed(remove or []))
-    asked = AuditSpec.load(spec)
+    asked, fixed = load_spec(spec)
+    options = ReportOptions(auditor, thumbnails, _removed(remove or []), fixed)
+    if key is not None:
+        private_key(key)  # refused before long work
+    if pdf is not None:
+        _refuse_pdf(pdf, out)
     finished = own_report(out, asked, options) if engine is None else None
     if finished is None:
         with resumable_folder(out) as partial, progress_bar() as progress:
@@ -59,10 +80,42 @@ def audit(
         "target": asked.to_json()["target"],
         "digests": {"spec": asked.digest, "gallery": finished["gallery"]["digest"]}
         | {"saes": {side: sae["digest"] for side, sae in finished["saes"].items()}},
+        "frozen": finished["options"]["frozen"],
+        "signature": sign(out, key).to_json() if key is not None else None,
         "notes": finished["notes"],
         "findings": finished["findings"],
     }
+    if pdf is not None:
+        from core.report.pdf import page_to_pdf
+
+        printed = page_to_pdf((out / "report.html").read_bytes())
+        with atomic_file(pdf) as partial:
+            partial.write_bytes(printed)
+        document["pdf"] = str(pdf)
     emit(document, as_json, lambda: _findings(document))
+
+
+def _refuse_pdf(pdf: Path, out: Path) -> None:
+    """InputError, before long work, where nothing can be printed, or where it would not belong to the report."""
+    from core.report.pdf import DIALOG, browser
+
+    if browser() is None:
+        raise InputError(f"--pdf needs Chromium or Chrome on this machine, and none was found; {DIALOG}")
+    if pdf.resolve().parent == out.resolve():
+        raise InputError(
+            f"--pdf was {pdf}, inside the report's folder, which holds its own files alone; choose another"
+        )
+
+
+def _freeze(spec: Path, as_json: bool) -> None:
+    from core.audit.frozen import freeze, load_spec
+
+    path, fixed = freeze(spec)
+    asked, _ = load_spec(path)
+    document = {"schema": 1, "frozen": str(path), "frozen_at": fixed.at, "digest": fixed.digest, "k": asked.k}
+    document |= {"target": asked.to_json()["target"], "digests": {"spec": fixed.digest}}
+    said = f"frozen at {fixed.at}, digest {fixed.digest[:16]}: {path}; audit it with `audit {path} --out DIR`"
+    emit(document, as_json, lambda: iter([said]))
 
 
 def _run(spec: "AuditSpec", engine: Path | None, folder: Path, progress: Progress) -> "AuditResult":
@@ -91,6 +144,10 @@ def _findings(document: dict[str, Any]) -> Iterator[str]:
     yield from (f"note: {note}" for note in document["notes"])
     yield from (f"{finding['id']}: {_finding(finding)}" for finding in document["findings"])
     yield f"written to {document['out']}: {', '.join(document['files'])}"
+    if "pdf" in document:
+        yield f"printed to {document['pdf']}"
+    if document["signature"] is not None:
+        yield f"signed with the key {document['signature']['key'][:16]}"
 
 
 def _finding(finding: dict[str, Any]) -> str:
@@ -120,13 +177,16 @@ def verify(
     no_model: Annotated[
         bool, typer.Option("--no-model", help="Take the report's prompt embeddings as they are; said in the result.")
     ] = False,
+    public: Annotated[
+        Path | None, typer.Option("--public", help="Public half of the key that should have signed the report.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Compare digests and compute every number again: 0 all equal, 1 with a line for each difference."""
     from core.verify import verify as check
 
     with progress_bar() as progress:
-        verdict = check(folder, gallery or [], sae or [], progress, model, not no_model)
+        verdict = check(folder, gallery or [], sae or [], progress, model, not no_model, public)
     document = verdict.to_json()
     emit(document, as_json, lambda: iter(verdict.sentences()))
     if not verdict.equal:

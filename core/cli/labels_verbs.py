@@ -141,13 +141,14 @@ def make_set(
     as_json: Json = False,
 ) -> None:
     """Make a named set of the neurons on which raters agree; it is found again by its hash."""
-    from core.labelling import LabelLog, LabelSet, agreed_neurons, rule_text, standings
+    from core.labelling import LabelLog, LabelSet, agreed_neurons, raters_of, rule_text, standings
 
     digest, looked_at, kept = _sae_digest(sae), _gallery_digest(gallery), LabelLog(log)
     standing = [s for s in standings(kept.events(digest)).values() if looked_at in (None, s.gallery)]
     neurons = agreed_neurons(standing, type, attribute, least)
     rule = rule_text(type, attribute, least)
-    made = kept.save_set(LabelSet(name, str(digest), neurons, rule, by=by, gallery=looked_at))
+    said = raters_of(standing, neurons)
+    made = kept.save_set(LabelSet(name, str(digest), neurons, rule, by=by, gallery=looked_at, raters=said))
     emit({"schema": 1, **made.to_json()}, as_json, lambda: _set_lines([made.to_json()]))
 
 

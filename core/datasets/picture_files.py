@@ -169,7 +169,13 @@ def present(frame: pd.DataFrame, root: Path, source: str) -> tuple[pd.DataFrame,
     InputError
         no picture is there, or two rows mean the same one.
     """
-    files = PictureFiles(root)
+    files, named = PictureFiles(root), frame["file"].notna().to_numpy()
+    nameless = tuple(
+        LeftOut(f"row {row + 1} of {Path(source).name}", "it names no picture") for row in np.flatnonzero(~named)
+    )
+    if not named.any():
+        raise InputError(f"{source} names no picture in any row; fill in the column of files")
+    frame = frame[named]
     given = frame["file"].tolist()
     found = [files.find(file) for file in given]
     there = np.array([name is not None for name in found], dtype=bool)
@@ -182,7 +188,7 @@ def present(frame: pd.DataFrame, root: Path, source: str) -> tuple[pd.DataFrame,
     lost = not_there([file for file, ok in zip(given, there, strict=True) if not ok], files, source)
     kept = frame[there].reset_index(drop=True)
     kept["file"] = pd.Series([name for name in found if name is not None], dtype="str")
-    return kept, lost
+    return kept, (*nameless, *lost)
 
 
 def not_there(names: Sequence[str], files: PictureFiles, source: str) -> tuple[LeftOut, ...]:

@@ -1,8 +1,12 @@
-"""Target shares as people write them down: a JSON object, or a table with the columns group and share."""
+"""Target shares as people write them down: a JSON object, a table with the columns group and share, or typed words.
+
+Shares are numbers from 0 to 1, or percentages: with a sign, or where all of an attribute sum to 100. "0,4" is 0.4.
+"""
 
 import json
 import math
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +16,11 @@ from core.tables.delimited import decoded, read_delimited
 from core.tables.read import named
 
 COLUMNS = ("group", "share")
+PERCENT = re.compile(r"\s*(?:%|percent|per cent)\s*$", re.IGNORECASE)
+COMMA = re.compile(r"^\d*,\d+$")
+TYPED = re.compile(r"^(?P<group>.*?)[\s:=]*(?P<share>\d*[.,]?\d+\s*(?:%|percent)?)$", re.IGNORECASE)
+HUNDRED = 0.05
+"""How far from 100 percentages may sum for each of them: they were rounded to tenths."""
 EXPECTED = "expected a CSV table with the columns group and share, or a JSON object group: share"
 
 
@@ -27,6 +36,7 @@ def parse_target(data: bytes, name: str, attribute: str | None = None) -> dict[s
     """Group -> share, as it was written: whether it fits a gallery is for `target_distribution` to say.
 
     A file for several attributes has a column `attribute`, or is an object of objects; then `attribute` says which.
+    Percentages become shares.
 
     Parameters
     ----------
@@ -43,13 +53,60 @@ def parse_target(data: bytes, name: str, attribute: str | None = None) -> dict[s
         pairs = _of_json(_object(decoded(data, name), name), name, attribute)
     else:
         pairs = _of_table(data, name, attribute)
+    return _shares(name, pairs)
+
+
+def parse_typed(text: str, groups: Sequence[str]) -> dict[str, float]:
+    """Shares in a line: "Female 40, Male 60", "Female 40 %; Male 60 %", or numbers alone in the order of the groups.
+
+    InputError where it is none, or names something else than the groups.
+    """
+    # a comma between digits is a decimal one
+    parts = [part.strip() for part in re.split(r"[;\n]|,(?!\d)", text)]
+    parts = [part for part in parts if part]
+    if len(parts) == 1:
+        parts = re.split(r"(?<=[\d%])\s+(?=[\d\w])", parts[0])
+    expected = f"expected for example “{', '.join(f'{g} {100 // max(len(groups), 1)}' for g in groups)}”"
+    pairs = []
+    for i, part in enumerate(parts):
+        found = TYPED.match(part)
+        if found is None:
+            raise InputError(f"the target shares were {text!r}; {expected}")
+        named = found["group"].strip(" :=")
+        if not named and len(parts) != len(groups):
+            raise InputError(
+                f"the target shares were {text!r}, {len(parts)} numbers for {len(groups)} groups; {expected}"
+            )
+        pairs.append((named or groups[i], found["share"]))
+    near = {group.lower(): group for group in groups}
+    shares = _shares("the line", [(near.get(group.lower(), group), share) for group, share in pairs])
+    if foreign := [group for group in shares if group not in groups]:
+        raise InputError(f"the target shares name {foreign[0]!r}; the groups are {', '.join(groups)}")
+    return shares
+
+
+def _shares(name: str, pairs: Sequence[tuple[str, Any]]) -> dict[str, float]:
+    """The shares of one attribute; percentages are told by their sign, or by their sum."""
     target: dict[str, float] = {}
+    signs = 0
     for group, share in pairs:
         if group in target:
             raise InputError(f"{name} gives {group} two shares; give each group one")
-        target[group] = _share(name, group, share)
+        text = isinstance(share, str)
+        number = PERCENT.sub("", share).strip() if text else share
+        if text and COMMA.match(number):
+            number = number.replace(",", ".")
+        signs += text and PERCENT.search(share) is not None
+        target[group] = _share(name, group, number, share)
     if not target:
         raise InputError(f"{name} gives no share; {EXPECTED}")
+    if 0 < signs < len(target):
+        raise InputError(f"{name} gives {signs} of {len(target)} shares in per cent; write all of them alike")
+    if signs or abs(sum(target.values()) - 100) <= HUNDRED * len(target):
+        total = sum(target.values())
+        # percentages that were rounded may miss 100 by some hundredths
+        scale = total if abs(total - 100) <= HUNDRED * len(target) else 100.0
+        return {group: share / scale for group, share in target.items()}
     return target
 
 
@@ -103,11 +160,11 @@ def _of_table(data: bytes, name: str, attribute: str | None) -> list[tuple[str, 
     return list(zip(groups, shares, strict=True))
 
 
-def _share(name: str, group: str, value: Any) -> float:
+def _share(name: str, group: str, value: Any, said: Any) -> float:
     try:
         share = float(value)
     except (TypeError, ValueError):
-        raise InputError(f"{name}: the share of {group} was {value!r}; expected a number above 0") from None
+        raise InputError(f"{name}: the share of {group} was {said!r}; expected a number above 0") from None
     if isinstance(value, bool) or not math.isfinite(share) or share < 0:
         raise InputError(f"{name}: the share of {group} was {value}; expected a number above 0")
     return share

@@ -60,6 +60,13 @@ class HeadLeans:
     n: int
     digests: Mapping[str, str]
 
+    @property
+    def explained(self) -> float | None:
+        """What all heads add to the gap; None where one of them has no number."""
+        parts = [pull.contribution.estimate for pull in self.heads]
+        known = [part for part in parts if part is not None]
+        return sum(known) if len(known) == len(parts) else None
+
     def to_json(self) -> dict[str, Any]:
         return {
             "schema": SCHEMA,
@@ -72,7 +79,7 @@ class HeadLeans:
             "layers": self.shape[0],
             "heads_per_layer": self.shape[1],
             "gap": self.gap.to_json(),
-            "explained": float(sum(pull.contribution.estimate or 0.0 for pull in self.heads)),
+            "explained": self.explained,
             "rest": self.rest.to_json(),
             "heads": [pull.to_json() for pull in self.heads],
             "digests": dict(self.digests),
@@ -121,7 +128,7 @@ def which_heads(scene: Scene, request: RankRequest, progress: Progress | None = 
         _pull((layer, head), _gap(parts[:, layer, head], labels, group), whole if leans else None, shares, chosen)
         for layer, head in np.ndindex(shares.shape)
     ]
-    pulls.sort(key=lambda pull: -abs(pull.contribution.estimate or 0.0))
+    pulls.sort(key=lambda pull: (e := pull.contribution.estimate) is None or -abs(e))
     return HeadLeans(
         query=request.query or "the query",
         attribute=request.attribute,

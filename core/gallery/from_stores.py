@@ -51,7 +51,13 @@ def import_from(
     common: dict[str, Any] = {"model_name": model_name, "images": images, "kind": kind, "replace": replace} | more
     common |= {"progress": progress}
     if not takes_addresses(address):
-        told = {"table": table, "texts": texts, "text_table": text_table, "array": array, "provenance": provenance}
+        told: dict[str, Any] = {
+            "table": table,
+            "texts": texts,
+            "text_table": text_table,
+            "array": array,
+            "provenance": provenance,
+        }
         return one_source.import_from(address, out=out, **told, **common)
     out = Path(out)
     refuse_existing(out, replace, WAY)

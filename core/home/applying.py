@@ -5,10 +5,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from threadpoolctl import threadpool_limits
+
 from core.config import InputError, Progress, digest_of
 from core.portable import PortableEdit, SideName
 from core.store import publish, refuse_existing, resumable_folder
-from core.stores import STORES, Change, Options, store_of
+from core.stores import STORES, Change, Options, store_of, takes_addresses
 from core.stores.files import FileStore, emptied
 
 SHARDS = tuple(ending for name in STORES for ending in STORES.get(name).endings)
@@ -42,15 +44,8 @@ def apply_edit(
     def change() -> Change:
         return Change(one, one.fingerprint.d, digest, progress)
 
-    shards = shards_of(source)
-    if shards is not None:
-        done = _apply_shards(shards, Path(source), Path(target), change, options)
-    else:
-        store, place = store_of(source)
-        other, out = store_of(target)
-        if type(other) is not type(store):
-            raise InputError(f"{source} is {store.title} and {target} is {other.title}; write the same kind of store")
-        done = {"stores": [{"in": source, "out": target, **store.apply(place, out, change(), options).to_json()}]}
+    with threadpool_limits(1):  # threads would wait for one another longer than they work on so small products
+        done = _applied(source, target, change, options)
     found = done["stores"]
     return {
         "schema": 1,
@@ -71,16 +66,30 @@ def apply_edit(
     }
 
 
+def _applied(source: str, target: str, change: Callable[[], Change], options: Options) -> dict[str, Any]:
+    """What was written, store by store."""
+    shards = shards_of(source)
+    if shards is not None:
+        return _apply_shards(shards, Path(source.removeprefix("parquet:")), Path(target), change, options)
+    store, place = store_of(source)
+    other, out = store_of(target)
+    if type(other) is not type(store):
+        raise InputError(f"{source} is {store.title} and {target} is {other.title}; write the same kind of store")
+    return {"stores": [{"in": source, "out": target, **store.apply(place, out, change(), options).to_json()}]}
+
+
 def shards_of(source: str) -> list[Path] | None:
     """The files of a folder, or of a pattern, that are stores; None where one store is named."""
-    path = Path(source)
-    if path.is_dir() and ":" not in source.split("/")[0]:
+    plain = source.removeprefix("parquet:")
+    path = Path(plain)
+    if takes_addresses(plain):
+        return None
+    if path.is_dir():
         found = sorted(one for one in path.iterdir() if one.suffix.lower() in SHARDS and one.is_file())
         if not found:
             raise InputError(f"{source} holds no file that can be edited; expected {', '.join(SHARDS)}")
         return found
-    if any(sign in source for sign in "*?[") and not path.exists():
-        plain = source.partition(":")[2] if source.startswith("parquet:") else source
+    if any(sign in plain for sign in "*?[") and not path.exists():
         found = [Path(one) for one in sorted(glob.glob(plain, recursive=True))]
         if not found:
             raise InputError(f"no file is at {plain}")

@@ -197,7 +197,7 @@ def measure(scene: Scene, request: ExportRequest, query: str, progress: Progress
     changed = found.difference
     cost = utility_cost(scene, asked, scene.class_prompts, edited=scene.gallery.components(asked.attribute))
     return result | {
-        "effect": effect_line(effect, *shares, own_target=asked.target != "gallery"),
+        "effect": effect_line(effect, shares[0], shares[1], asked.target != "gallery"),
         "cosine": changed.cosine.estimate,
         "query_cosine": changed.query_cosine,
         "rows_changed": changed.rows_changed,

@@ -60,6 +60,7 @@ class HeadAblation(Intervention):
     cost = "every picture once more through the model, then one thin sum"
     changes = "items"
     needs = Needs(references=True, heads=True)
+    stays = "it reads every picture through the model again, which rows alone do not hold"
 
     def fit(self, evidence: Evidence) -> Ablation:
         references, sample = evidence.require_references(), evidence.require_heads()

@@ -41,6 +41,11 @@ class Eraser:
         """I - W^+ U U^T W (d, d); not symmetric: rows are multiplied by its transpose."""
         return np.eye(len(self.mean)) - self.write @ self.read
 
+    @property
+    def pieces(self) -> tuple[Piece, ...]:
+        """The same map without the app."""
+        return (LowRank({"R": self.read.T, "c": self.read @ self.mean, "W": self.write.T}),)
+
     def __call__(self, x: np.ndarray) -> np.ndarray:
         return x - ((x - self.mean) @ self.read.T) @ self.write.T
 
@@ -83,7 +88,7 @@ class LEACE(Intervention):
         return at_length(stored, fitted(unit(stored))) if len(fitted.read) else stored
 
     def pieces(self, fitted: Any, side: Side, edit: Edit = NO_EDIT, sae: Numbers | None = None) -> tuple[Piece, ...]:
-        return (LowRank({"R": fitted.read.T, "c": fitted.read @ fitted.mean, "W": fitted.write.T}),)
+        return fitted.pieces
 
     def on_arrays(self, arrays: Arrays) -> dict[str, np.ndarray]:
         read = Reader(arrays, "leace")

@@ -1,11 +1,15 @@
 """LEACE on the text side: the smallest change of a query after which no linear reader of prompts finds the group."""
 
+from typing import Any
+
 import numpy as np
 
-from core.config import Edit
+from core.config import Edit, Side
 from core.interventions.base import INTERVENTIONS, NO_EDIT, Evidence, Intervention, Material, Needs
 from core.interventions.leace import Eraser, eraser
 from core.interventions.subspaces import at_length
+from core.portable.pieces import Piece
+from core.saes.folder import Numbers
 from core.units import unit
 
 
@@ -41,3 +45,6 @@ class LEACEText(Intervention):
         assert fitted is not None, "it is fitted before it is asked"
         stored = material.stored()
         return at_length(stored, fitted(unit(stored))) if len(fitted.read) else stored
+
+    def pieces(self, fitted: Any, side: Side, edit: Edit = NO_EDIT, sae: Numbers | None = None) -> tuple[Piece, ...]:
+        return fitted.pieces

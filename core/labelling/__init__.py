@@ -7,7 +7,7 @@ from core.labelling.live import LiveStandings
 from core.labelling.log import LabelLog, default_url, label_set
 from core.labelling.matching import Match, guesses, match_neurons
 from core.labelling.queue import ORDERS, Queue, order_neurons, queue_for
-from core.labelling.sets import LabelSet, agreed_neurons, rule_text
+from core.labelling.sets import LabelSet, agreed_neurons, raters_of, rule_text
 
 __all__ = [
     "DETAILS",
@@ -33,6 +33,7 @@ __all__ = [
     "match_neurons",
     "order_neurons",
     "queue_for",
+    "raters_of",
     "rule_text",
     "standings",
 ]

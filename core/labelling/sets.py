@@ -1,6 +1,6 @@
 """Named sets of labelled neurons: what several people agreed on becomes an edit, found again by its hash."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -23,10 +23,13 @@ class LabelSet:
     by: str = ""
     gallery: str | None = None
     """Digest of the gallery on which they were labelled; None where labels of several were taken together."""
+    raters: tuple[str, ...] = ()
+    """Who labelled these neurons, in alphabetical order; (): it was not written down."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "name", " ".join(self.name.split()))
         object.__setattr__(self, "neurons", tuple(sorted({int(j) for j in self.neurons})))
+        object.__setattr__(self, "raters", tuple(sorted(set(self.raters))))
         if not self.name or len(self.name) > 100:
             raise InputError(f"the name of the set was {self.name[:20]!r}; expected 1 to 100 characters")
         if not self.neurons:
@@ -44,7 +47,10 @@ class LabelSet:
         return {**self._content(), "hash": self.digest}
 
     def _content(self) -> dict[str, Any]:
-        return {**asdict(self), "neurons": list(self.neurons)}
+        content = {**asdict(self), "neurons": list(self.neurons), "raters": list(self.raters)}
+        if not self.raters:
+            del content["raters"]  # sets that were kept before raters were keep their hash
+        return content
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> "LabelSet":
@@ -75,6 +81,15 @@ def agreed_neurons(standings: Sequence[Standing], type: str, attribute: str | No
         if agreed:
             chosen.append(standing.neuron)
     return tuple(sorted(set(chosen)))
+
+
+def raters_of(standings: Sequence[Standing], neurons: Collection[int]) -> tuple[str, ...]:
+    """Everybody who said something about some neurons, or decided about them."""
+    found: set[str] = set()
+    for standing in standings:
+        if standing.neuron in neurons:
+            found |= set(standing.labels) | ({standing.decision.rater} if standing.decision is not None else set())
+    return tuple(sorted(found))
 
 
 def rule_text(type: str, attribute: str | None, least: int) -> str:

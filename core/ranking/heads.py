@@ -23,7 +23,7 @@ from core.scene.texts import same_model
 from core.store import array_digest
 
 if TYPE_CHECKING:
-    from core.backbones.heads import Parts
+    from core.backbones.parts import Parts
 
 BLOCK = 64
 """Pictures that go through the tower together."""

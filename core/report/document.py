@@ -8,10 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from core.audit.run import AuditResult
+from core.audit.frozen import Frozen
+from core.audit.run import AuditResult, words_of
+from core.audit.spec import AuditSpec
+from core.audit.stated import BLOCKS, stated
 from core.config import InputError
 from core.gallery import Gallery
+from core.interventions import INTERVENTIONS
 from core.ranking.arms import RANDOM_DRAWS
+from core.report.crosswalk import crosswalk, notes
 from core.report.formulas import formulas
 from core.statistics import ALPHA, DRAWS, LEVEL, MINIMUM_N
 
@@ -29,9 +34,22 @@ class ReportOptions:
     """Embed pictures of the retrieved items, where the gallery's licence note allows it."""
     removed: Mapping[str, str] = field(default_factory=dict)
     """Finding's id -> the reason why it is not shown; the removal itself is."""
+    frozen: Frozen | None = None
+    """When the spec was fixed, and by which digest; None: it was not."""
 
     def to_json(self) -> dict[str, Any]:
-        return {"auditor": self.auditor, "thumbnails": self.thumbnails, "removed": dict(self.removed)}
+        frozen = self.frozen.to_json() if self.frozen is not None else None
+        return {
+            "auditor": self.auditor,
+            "thumbnails": self.thumbnails,
+            "removed": dict(self.removed),
+            "frozen": frozen,
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> "ReportOptions":
+        frozen = Frozen(**value["frozen"]) if value["frozen"] else None
+        return cls(value["auditor"], value["thumbnails"], value["removed"], frozen)
 
 
 def licence_allows(licence: str | None) -> bool:
@@ -50,9 +68,9 @@ def report_document(result: AuditResult, options: ReportOptions) -> tuple[dict[s
     texts, arrays = result.sources.texts.record() if result.sources.texts is not None else (None, {})
     arms: dict[str, list[str]] = {}
     absent: dict[str, dict[str, str]] = {}
-    for i, attribute in enumerate(result.spec.attributes):
-        for j, prompt in enumerate(result.spec.all_prompts):
-            one, key = result.ranked[attribute, prompt], f"{i}_{j}"
+    for n, rankings in enumerate([result.ranked, *(one.ranked for one in result.others)]):
+        for key, attribute, prompt in evidence_keys(result.spec, n):
+            one = rankings[attribute, prompt]
             arms[key] = list(one.arms)
             absent |= {key: dict(one.absent)} if one.absent else {}
             arrays |= {f"rows_{key}": one.rows.astype(np.int32), f"changed_{key}": np.array(one.rows_changed)}
@@ -70,6 +88,7 @@ def report_document(result: AuditResult, options: ReportOptions) -> tuple[dict[s
         "probe": _probe(result),
         "label_set": result.sources.labelled.to_json() if result.sources.labelled is not None else None,
         "saes": {side: _sae(sae) for side, sae in result.sources.scene.saes.items()},
+        "stated": {block: stated(block, getattr(result.spec, block)) for block in BLOCKS},
         "settings": {
             "half": "evaluation",
             "level": LEVEL,
@@ -80,8 +99,13 @@ def report_document(result: AuditResult, options: ReportOptions) -> tuple[dict[s
             "seed": result.spec.seed,
         },
         "formulas": formulas(),
+        "treatment": treatment(result.spec.method) if result.spec.intervenes else None,
         "attributes": result.attributes,
+        "methods": [{**treatment(one.method), "attributes": one.attributes} for one in result.others],
         "findings": result.findings,
+        "unknown_words": words_of(result.spec, result.sources),
+        "crosswalk": crosswalk({block: getattr(result.spec, block) for block in BLOCKS}),
+        "laws": notes(),
         "notes": list(result.notes),
         "texts": texts,
         "arms": arms,
@@ -89,6 +113,22 @@ def report_document(result: AuditResult, options: ReportOptions) -> tuple[dict[s
         **({"engine": dict(result.engine)} if result.engine is not None else {}),
     }
     return document, arrays
+
+
+def evidence_keys(spec: AuditSpec, method: int = 0) -> list[tuple[str, str, str]]:
+    """(name in the evidence, attribute, prompt) of every ranking of a method, the first being number 0."""
+    head = f"{method}m" if method else ""
+    return [
+        (f"{head}{i}_{j}", attribute, prompt)
+        for i, attribute in enumerate(spec.attributes)
+        for j, prompt in enumerate(spec.all_prompts)
+    ]
+
+
+def treatment(method: str) -> dict[str, str]:
+    """A method in words."""
+    kind = INTERVENTIONS.get(method)
+    return {"method": method, "title": kind.title, "plain": kind.plain}
 
 
 def _check(result: AuditResult, options: ReportOptions, gallery: Gallery) -> None:
@@ -117,7 +157,7 @@ def _gallery(gallery: Gallery, result: AuditResult) -> dict[str, Any]:
 
 
 def _probe(result: AuditResult) -> dict[str, Any] | None:
-    if result.spec.edit is None and result.spec.method == "neuron-edit":
+    if not result.spec.intervenes:
         return None
     probe = result.sources.scene.probe
     return {"name": probe.name, "digest": probe.digest, "half": "probe", "n": len(probe.rows("probe"))}

@@ -91,7 +91,7 @@ def manifest(result: AuditResult, folder: Path) -> dict[str, Any]:
     used = {sae.digest[:16] for sae in scene.saes.values()}
     galleries = {scene.gallery.digest: scene.gallery}
     partner = scene.gallery.manifest.get("probe_gallery")
-    if result.spec.edit is not None or result.spec.method != "neuron-edit":
+    if result.spec.intervenes:
         galleries.setdefault(scene.probe.digest, scene.probe)
     return {
         "schema": SCHEMA,
@@ -104,7 +104,7 @@ def manifest(result: AuditResult, folder: Path) -> dict[str, Any]:
         "saes": [
             {
                 "name": sae.name,
-                "given": result.spec.sae,
+                "given": result.sources.given[side],
                 "side": side,
                 "digest": sae.digest,
                 "files": _digests(_path_of(sae), SAE_FILES),

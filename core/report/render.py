@@ -1,6 +1,7 @@
 """The page and the model-card section, rendered from the document alone."""
 
 import base64
+import re
 from collections.abc import Mapping, Sequence
 from functools import cache
 from itertools import groupby
@@ -10,11 +11,19 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from core.audit.stated import BLOCKS, SPECIAL_CATEGORIES
 from core.metrics import headline_metrics
 from core.report import charts, sentences, words
+from core.report.costs import cost_rows, largest_loss
+from core.report.front_matter import front_matter
+from core.report.sections import SECTIONS, contents
 from core.verdicts import DIFFERENT_PEOPLE, clustered, in_points, smallest, target_name
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
+NOT_IN_CSS = re.compile(r"[^A-Za-z0-9 ,.:-]")
+"""Signs that could end a string of a style sheet; who writes the date and the digest is not known."""
+IMPACT_COLUMNS = 3
+"""Groups of an attribute whose impact ratios stand beside each other; more stand below each other."""
 PICTURES = 12
 """Pictures shown of each arm's top k."""
 
@@ -37,6 +46,8 @@ def _environment() -> Environment:
         "percent": words.percent,
         "ratio": words.ratio,
         "signed": in_points,
+        "css": lambda text: NOT_IN_CSS.sub("", text),
+        "title_first": lambda pair: (pair[0]["title"], pair[1]),
         "runs": lambda groups: [(group, len(list(run))) for group, run in groupby(groups)],
     }
     return made
@@ -70,7 +81,13 @@ def shown_ids(document: Mapping[str, Any]) -> list[str]:
 
 def _view(document: Mapping[str, Any]) -> dict[str, Any]:
     removed = document["options"]["removed"]
-    listed = {(f["attribute"], f["prompt"], f["about"]): f for f in document["findings"]}
+    first = document["spec"]["method"]
+    listed = {(f["attribute"], f["prompt"], f["about"], f["method"]): f for f in document["findings"]}
+
+    def finding(attribute: str, prompt: str | None, about: str, method: str | None = None) -> Any:
+        by = None if about == "lean" else method or first
+        return _shown(listed.get((attribute, prompt, about, by)), removed)
+
     return {
         "document": document,
         "charts": charts,
@@ -78,7 +95,16 @@ def _view(document: Mapping[str, Any]) -> dict[str, Any]:
         "words": words,
         "metrics": headline_metrics(),
         "summary": list(sentences.summary(document)),
-        "finding": lambda one, prompt, about: _shown(listed.get((one, prompt, about)), removed),
+        "finding": finding,
+        "heading": words.heading(document),
+        "contents": contents(),
+        "titles": SECTIONS,
+        "front_matter": front_matter(document),
+        "others_of": _others_of,
+        "prompt_at": lambda one, prompt: one["prompts"].index(prompt),
+        "special": tuple(SPECIAL_CATEGORIES),
+        "key_titles": {f"{block}.{key}": title for block, keys in BLOCKS.items() for key, title in keys.items()},
+        "in_columns": lambda one: len(one["part"]["groups"]) <= IMPACT_COLUMNS,
         "removed": [(f, removed[f["id"]]) for f in document["findings"] if f["id"] in removed],
         "prompts_of": _prompts_of,
         "arms_of": words.arms_of,
@@ -88,7 +114,8 @@ def _view(document: Mapping[str, Any]) -> dict[str, Any]:
         "lean_rows": _lean_rows,
         "about_group": _about_group,
         "impact_row": _impact_row,
-        "cost_rows": _cost_rows,
+        "cost_rows": cost_rows,
+        "largest_loss": largest_loss,
         "picture_count": PICTURES,
         "smallest": smallest,
         "people": lambda together: DIFFERENT_PEOPLE if together is None else f"{clustered(together).capitalize()}.",
@@ -107,6 +134,13 @@ def _prompts_of(one: Mapping[str, Any], kind: str) -> list[Mapping[str, Any]]:
 def _target_of(one: Mapping[str, Any]) -> str:
     """The target of an attribute in words; a table of its own is printed beside the group sizes."""
     return target_name(one["part"]["target"])
+
+
+def _others_of(document: Mapping[str, Any], attribute: str) -> list[tuple[Mapping[str, Any], Mapping[str, Any]]]:
+    """(method, its numbers of one attribute) of every method beside the first."""
+    return [
+        (method, one) for method in document["methods"] for one in method["attributes"] if one["attribute"] == attribute
+    ]
 
 
 def _with_target(found: Mapping[str, Any], group: str, value: Mapping[str, Any]) -> dict[str, Any]:
@@ -133,30 +167,6 @@ def _impact_row(row: Mapping[str, Any]) -> dict[str, Any]:
         "ratio": {"estimate": row["impact_ratio"], "lo": lo, "hi": hi, "n": row["n"], "reason": "no benchmark"},
         "marks": ", ".join(marks),
     }
-
-
-def _cost_rows(cost: Mapping[str, Any]) -> list[tuple[str, Any, Any, Any]]:
-    """What is measured, before, after and difference, of zero-shot classification and explicit queries."""
-    rows = []
-    for name, found in cost.get("zeroshot", {}).items():
-        if "estimate" in found:
-            rows.append((f"zero-shot {name}", found, None, None))
-            continue
-        for key, title in (("accuracy", "accuracy"), ("worst_group", "worst group"), ("gap", "gap to worst group")):
-            values = [_inner(found[arm], key) for arm in ("before", "after", "difference")]
-            if all(value is not None for value in values):
-                rows.append((f"zero-shot {name}, {title}", *values))
-    for query, found in cost.get("explicit", {}).items():
-        rows.append((f"AUC of “{query}” for {found['group']}", found["before"], found["after"], found["difference"]))
-    return rows
-
-
-def _inner(found: Mapping[str, Any], key: str) -> Any:
-    """An estimate that may stand one level deeper, beside the name of the worst group."""
-    value = found.get(key)
-    if isinstance(value, Mapping) and "estimate" not in value:
-        value = next((item for item in value.values() if isinstance(item, Mapping) and "estimate" in item), None)
-    return value if isinstance(value, Mapping) else None
 
 
 def _edit_groups(one: Mapping[str, Any], prompts: Sequence[str]) -> list[tuple[str, list[str]]]:

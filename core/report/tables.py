@@ -14,13 +14,14 @@ from core.writing import csv_text
 COLUMNS = (
     *("attribute", "kind", "prompt", "arm", "group", "metric", "k", "target", "n", "estimate", "lo", "hi"),
     *("null_lo", "null_hi", "p", "p_smallest", "p_adj", "correction", "m", "verdict", "direction", "lean_direction"),
-    *("leading_before", "leading_after", "method", "where", "seed", "note", "reason", "removed"),
+    *("leading_before", "leading_after", "intervention", "method", "where", "seed", "note", "reason", "removed"),
 )
 EXACT = "noncentral hypergeometric, exact"
 CHANGE = "Tango, paired"
 MEAN = "prompts and rows resampled"
 DRAWN = "smallest and largest draw"
 FACT = "counted, no sampling"
+NO_NUMBER = "a statement, and no number"
 METHODS = {
     "rows_changed": "Wilson",
     "cosine": "normal over rows",
@@ -44,18 +45,71 @@ def findings_csv(document: Document) -> str:
 
 
 def lines(document: Document) -> Iterator[Line]:
-    """One line an estimate; findings first."""
+    """One line an estimate, findings first; what the auditor stated, and the clauses, come last and have no number."""
+    strange = {one["prompt"]: _about_words(one) for one in document["unknown_words"]}
+    for line in _numbers(document):
+        note = strange.get(line.get("prompt", ""))
+        yield {**line, "note": "; ".join(filter(None, (line.get("note"), note)))} if note else line
+    yield from _words(document)
+
+
+def _about_words(one: Document) -> str:
+    said = [f"the model does not know: {', '.join(one['words'])}"] if one["words"] else []
+    return "; ".join([*said, *([f"not interpreted: {one['reason']}"] if one["reason"] else [])])
+
+
+def _words(document: Document) -> Iterator[Line]:
+    """Everything of the report that is no number."""
+    about = {"title": document["spec"]["title"], "auditor": document["options"]["auditor"]}
+    about |= {"created_at": document["created_at"], "spec_digest": document["spec_digest"]}
+    if document["options"]["frozen"]:
+        about["frozen_at"] = document["options"]["frozen"]["at"]
+    for name, text in about.items():
+        yield {"kind": "report", "metric": name, "note": text, "reason": NO_NUMBER}
+    for block, entries in document["stated"].items():
+        for entry in entries:
+            note = "; ".join(entry["said"]) or "not stated"
+            yield {"kind": block, "metric": entry["key"], "note": note, "reason": NO_NUMBER}
+    for row in document["crosswalk"]:
+        note = f"{row['status']}: {row['answer']}"
+        yield {"kind": "clause", "metric": f"{row['source']}, {row['clause']}", "note": note, "reason": NO_NUMBER}
+    for note in document["notes"]:
+        yield {"kind": "note", "metric": "note", "note": note, "reason": NO_NUMBER}
+
+
+def _numbers(document: Document) -> Iterator[Line]:
     spec = document["spec"]
     where = "; ".join(f"{column}={value}" for column, value in spec["where"].items())
     for one in document["attributes"]:
         common = {"attribute": one["attribute"], "where": where, "seed": spec["seed"], "k": spec["k"]}
+        common |= {"intervention": spec["method"] if document["treatment"] else ""}
         for finding in document["findings"]:
-            if finding["attribute"] == one["attribute"]:
+            if finding["attribute"] == one["attribute"] and finding["method"] in (None, spec["method"]):
                 yield {**common, **_finding(document, finding)}
         for prompt in one["prompts"]:
             own = {**common, "prompt": prompt["prompt"], "kind": prompt["kind"]}
             for arm, _ in arms_of(prompt):
                 yield from _of_list(prompt[arm], {**own, "arm": arm})
+            yield from _of_change(prompt, {**own, "arm": "difference"})
+        for arm, found in one["arms"].items():
+            yield from _of_arm(arm, found, {**common, "kind": "headline", "arm": arm})
+        yield from _of_cost(one, common)
+    for method in document["methods"]:
+        yield from _of_other(document, method, {"where": where, "seed": spec["seed"], "k": spec["k"]})
+
+
+def _of_other(document: Document, method: Document, shared: Line) -> Iterator[Line]:
+    """The lines of a method beside the first."""
+    shared = {**shared, "intervention": method["method"]}
+    for finding in document["findings"]:
+        if finding["method"] == method["method"]:
+            yield {**shared, "attribute": finding["attribute"], **_finding(document, finding)}
+    for one in method["attributes"]:
+        common = {**shared, "attribute": one["attribute"]}
+        for prompt in one["prompts"]:
+            own = {**common, "prompt": prompt["prompt"], "kind": prompt["kind"]}
+            if edited(prompt):
+                yield from _of_list(prompt["after"], {**own, "arm": "after"})
             yield from _of_change(prompt, {**own, "arm": "difference"})
         for arm, found in one["arms"].items():
             yield from _of_arm(arm, found, {**common, "kind": "headline", "arm": arm})

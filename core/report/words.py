@@ -25,6 +25,12 @@ def arms_of(prompt: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [*ARMS] if edited(prompt) else [ARMS[0]]
 
 
+def heading(document: Mapping[str, Any]) -> str:
+    """The title of a report with the part of the gallery that it is about."""
+    where = " and ".join(f"{column} = {value}" for column, value in document["spec"]["where"].items())
+    return f"{document['spec']['title']} (only {where})" if where else document["spec"]["title"]
+
+
 def percent(share: float) -> str:
     return f"{100 * share:.1f} %"
 

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from core.scene.encoders import text_model
     from core.scene.opening import load_saes, open_scene
     from core.scene.scene import SAEs, Scene
-    from core.scene.texts import query_embedding, text_embeddings
+    from core.scene.texts import query_embedding, text_embeddings, why_not_interpreted
 else:
     __getattr__ = on_demand(__name__)
 
@@ -22,4 +22,5 @@ __all__ = [
     "query_embedding",
     "text_embeddings",
     "text_model",
+    "why_not_interpreted",
 ]

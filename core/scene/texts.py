@@ -1,6 +1,7 @@
 """Texts to embeddings: by the gallery's own model, or by looking them up among the prompts that came with it."""
 
 import difflib
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -11,6 +12,29 @@ from core.config import UNKNOWN, Attach, InputError, digest_of
 from core.gallery import Gallery
 from core.scene.encoders import no_text_encoder
 from core.scene.scene import Scene
+
+FRAME = frozenset(("a", "an", "the", "of", "in", "on", "at", "by", "with", "this", "that", "is")) | frozenset(
+    ("photo", "photograph", "picture", "image", "portrait", "drawing")
+)
+"""Words around what a prompt is about: a prompt of which a model knows these alone says nothing to it."""
+SYMBOLS_ONLY = "it holds no word"
+ALL_UNKNOWN = "the model knows none of the words that it is about"
+WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)?")
+
+
+def why_not_interpreted(text: str, unknown: Sequence[str]) -> str | None:
+    """Why what a prompt retrieves says nothing about the prompt; None where it may.
+
+    Parameters
+    ----------
+    unknown : words of it that the model does not know; see `TextSide.unknown_words`.
+    """
+    words = [word.lower() for word in WORD.findall(text)]
+    if not words:
+        return SYMBOLS_ONLY
+    parts = {part for word in unknown for part in (word.lower(), *WORD.findall(word.lower()))}
+    known = [word for word in words if word not in parts and word not in FRAME]
+    return ALL_UNKNOWN if unknown and not known else None
 
 
 def query_embedding(scene: Scene, text: str) -> np.ndarray:

@@ -298,7 +298,7 @@ def _tested(observed: np.ndarray, null: np.ndarray) -> tuple[float, tuple[float,
     p_of_group, departure, largest = [], np.zeros(n_groups), np.zeros(draws)
     for g in range(n_groups):
         own = null[:, g]
-        above, below = (np.count_nonzero(own >= observed[g] - EQUAL), np.count_nonzero(own <= observed[g] + EQUAL))
+        above, below = int((own >= observed[g] - EQUAL).sum()), int((own <= observed[g] + EQUAL).sum())
         p_of_group.append(min(1.0, 2 * (1 + min(above, below)) / (1 + draws)))
         centre = own.mean()
         away = own - centre
@@ -309,8 +309,8 @@ def _tested(observed: np.ndarray, null: np.ndarray) -> tuple[float, tuple[float,
             np.maximum(largest, away / spread if spread > 0 else away, out=largest)
     if n_groups == 2:
         return p_of_group[0], tuple(p_of_group), tuple(departure.tolist())
-    p = (1 + np.count_nonzero(largest >= np.abs(departure).max() - EQUAL)) / (1 + draws)
-    return float(p), tuple(p_of_group), tuple(departure.tolist())
+    p = (1 + int((largest >= np.abs(departure).max() - EQUAL).sum())) / (1 + draws)
+    return p, tuple(p_of_group), tuple(departure.tolist())
 
 
 def _weights(

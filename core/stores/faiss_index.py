@@ -1,5 +1,6 @@
 """FAISS index files that hold the vectors themselves: flat and IVF-flat."""
 
+import importlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -123,7 +124,7 @@ def _listed(index: Any) -> tuple[np.ndarray, np.ndarray]:
 
 def _edit_lists(index: Any, change: Change) -> str:
     """Edit an IVF-flat index; how many vectors went to another list, in words."""
-    import faiss
+    faiss: Any = importlib.import_module("faiss")  # whose stubs lack its kinds of maps
 
     ids, rows = _listed(index)
     order = np.argsort(ids, kind="stable")

@@ -26,7 +26,7 @@ from core.stores.base import Applied, Change, Options, Store
 STATE = "state.json"
 CHECKPOINT = 64 << 20
 """Bytes between two points from which a killed run goes on."""
-WAITING = 8
+WAITING = 16
 """Blocks that may wait to be digested."""
 
 
@@ -55,12 +55,33 @@ class Digesting:
         return str(self._sha.hexdigest())
 
 
+class FileRows:
+    """Rows (n, d) of a file, read when they are asked for: a mapped file would count as memory that is held."""
+
+    def __init__(self, path: Path, offset: int, dtype: np.dtype, shape: tuple[int, int]) -> None:
+        self._path, self._offset = path, offset
+        self.dtype, self.shape = dtype, shape
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, at: slice) -> np.ndarray:
+        start, stop, _ = at.indices(len(self))
+        n, width = max(stop - start, 0), self.shape[1]
+        begin = self._offset + start * width * self.dtype.itemsize
+        rows = np.fromfile(self._path, self.dtype, n * width, offset=begin)
+        if len(rows) < n * width:
+            raise InputError(f"{self._path} is cut: row {start + len(rows) // width + 1} is not there; copy it again")
+        return rows.reshape(n, width)
+
+
 class Reading(threading.Thread):
     """The digest of a file, taken by a thread of its own."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(daemon=True)
-        self._path, self._found, self._error = path, "", None
+        self._path, self._found = path, ""
+        self._error: OSError | None = None
         self.start()
 
     def run(self) -> None:

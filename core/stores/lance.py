@@ -14,11 +14,13 @@ from core.store import read_json, write_json
 from core.stores.addresses import Address, parsed
 from core.stores.arrow_columns import matrix, other_columns, vector_column, with_vectors
 from core.stores.arrow_files import gathered
-from core.stores.base import BLOCK, STORES, Applied, Change, Options, RowsDigest, Snapshot, Store
+from core.stores.base import STORES, Applied, Change, Options, RowsDigest, Snapshot, Store
 from core.stores.files import require_width
 
 EXAMPLE = "lancedb:FOLDER#TABLE"
 PARTIAL = "__partial"
+BLOCK = 16_384
+"""Rows of a fragment."""
 
 
 @STORES.register("lancedb")

@@ -2,6 +2,7 @@
 
 import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -9,7 +10,7 @@ from core.config import InputError
 from core.reading import map_array
 from core.store import file_digest
 from core.stores.base import BLOCK, STORES, Change, Options, Snapshot
-from core.stores.files import FileStore, Kept, require_width, write_rows
+from core.stores.files import FileRows, FileStore, Kept, require_width, write_rows
 
 EXPECTED = "vectors (rows, columns) of floats, .npy"
 
@@ -25,19 +26,24 @@ class NumpyArray(FileStore):
     def edited(
         self, source: Path, partial: Path, change: Change, options: Options, kept: Kept
     ) -> tuple[str, tuple[str, ...]]:
-        rows = mapped(source)
-        require_width(rows.shape[1], change, str(source))
-        return write_rows(partial, header(rows), rows, change, kept, BLOCK), ()
+        given = mapped(source)
+        require_width(given.shape[1], change, str(source))
+        if given.flags.c_contiguous:
+            rows: Any = FileRows(source, given.offset, given.dtype, given.shape)
+        else:
+            rows = given  # column after column: read through the map, as no block of rows lies together
+        return write_rows(partial, header(given), rows, change, kept, BLOCK), ()
 
     def snapshot(self, source: str, folder: Path, options: Options) -> Snapshot:
         return Snapshot(Path(source), None, file_digest(Path(source)))
 
 
-def mapped(source: Path) -> np.ndarray:
+def mapped(source: Path) -> np.memmap:
     """The array, memory-mapped; InputError where it is no matrix of floats."""
     rows = map_array(source, EXPECTED, (None, None))
     if rows.dtype.kind != "f" or rows.dtype.itemsize > 8:
         raise InputError(f"{source} holds {rows.dtype}; expected {EXPECTED}")
+    assert isinstance(rows, np.memmap), "it was mapped"
     return rows
 
 

@@ -187,7 +187,7 @@ def _name(library: Any, client: Any, out: Address, held: str) -> None:
 def _payloads(points: Sequence[Any]) -> pa.Table:
     """Ids and what payloads say in single values, as texts."""
     keys = list(dict.fromkeys(key for point in points for key in (point.payload or {})))
-    columns = {"point": [str(point.id) for point in points]}
+    columns: dict[str, list[str | None]] = {"point": [str(point.id) for point in points]}
     for key in keys:
         cells = [(point.payload or {}).get(key) for point in points]
         if not any(isinstance(cell, dict | list) for cell in cells):

@@ -10,7 +10,7 @@ from core.config import InputError
 from core.reading import parse_json
 from core.store import file_digest
 from core.stores.base import BLOCK, STORES, Change, Options, Snapshot
-from core.stores.files import FileStore, Kept, require_width, write_rows
+from core.stores.files import FileRows, FileStore, Kept, require_width, write_rows
 from core.stores.numpy_array import header
 
 TYPES = {"F16": "<f2", "F32": "<f4", "F64": "<f8"}
@@ -47,8 +47,8 @@ class SafetensorsFile(FileStore):
         return Snapshot(path, None, file_digest(Path(source)))
 
 
-def located(source: Path, column: str | None) -> tuple[np.ndarray, int, int, str]:
-    """The tensor of vectors, memory-mapped, where it begins and ends in the file, and its name."""
+def located(source: Path, column: str | None) -> tuple[FileRows, int, int, str]:
+    """The tensor of vectors, where it begins and ends in the file, and its name."""
     try:
         with open(source, "rb") as file:
             length = int.from_bytes(file.read(8), "little")
@@ -71,7 +71,7 @@ def located(source: Path, column: str | None) -> tuple[np.ndarray, int, int, str
         dtype, shape = np.dtype(TYPES[tensors[name]["dtype"]]), tuple(map(int, tensors[name]["shape"]))
         if end - begin != dtype.itemsize * shape[0] * shape[1] or end > size:
             raise InputError(f"{source} is damaged: the tensor {name!r} is cut; copy it again")
-        rows = np.memmap(source, dtype=dtype, mode="r", offset=begin, shape=shape)
+        rows = FileRows(source, begin, dtype, shape)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         if isinstance(error, InputError):
             raise

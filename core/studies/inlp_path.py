@@ -65,7 +65,7 @@ class InlpPath(Study):
         )
         words = "AUC of readers, and mean cosine before and after; bands: 95 % intervals"
         picture = Picture(self.title, "lines", "directions removed", "", series, words, {"nothing left": 0.5})
-        settings = {"study": "inlp-path", "attribute": attribute, "half": scene.half(request.half)}
+        settings: dict[str, Any] = {"study": "inlp-path", "attribute": attribute, "half": scene.half(request.half)}
         settings |= {"where": dict(request.where), "rounds": ROUNDS, "seed": request.seed, **request.digests()}
         notes = []
         if len(spaces) <= ROUNDS:

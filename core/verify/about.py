@@ -1,10 +1,11 @@
 """What a verdict is about: gallery, SAE, model, spec and date by name and digest, and what is only stated."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from core.verify.asked_again import Asked
+from core.verify.signature import Signed
 from core.verify.texts import AGAIN, OF_GALLERY, Prompts
 
 DIGITS = 16
@@ -25,6 +26,7 @@ class About:
     """Where the embeddings or answers stand that the numbers rest on."""
     unchecked: tuple[str, ...] = ()
     """What was not checked, one sentence each."""
+    signed: Signed = field(default_factory=Signed)
 
     @classmethod
     def of(cls, document: Mapping[str, Any], prompts: Prompts) -> "About":
@@ -69,23 +71,35 @@ class About:
     def to_json(self) -> dict[str, Any]:
         found = [{"kind": kind, "name": name, "digest": digest} for kind, name, digest in self.named]
         stated = {"auditor": self.auditor, "created_at": self.dated, "removed": dict(self.removed)}
-        return {"verified": found, "rests_on": dict(self.rests), "stated": stated, "not_checked": list(self.unchecked)}
+        return {"verified": found, "rests_on": dict(self.rests), "stated": stated} | {
+            "not_checked": list(self.unchecked),
+            "signature": self.signed.to_json(),
+        }
+
+    def with_signature(self, signed: Signed) -> "About":
+        """The same with what is known of the signature: a key vouches for who and when, as far as it is trusted."""
+        unchecked = (*self.unchecked, *signed.unchecked)
+        if signed.checked:
+            unchecked = (*unchecked, f"whose the key {str(signed.key)[:DIGITS]} is, which signed all of this")
+        return replace(self, unchecked=unchecked, signed=signed)
 
     def sentence(self) -> str:
         """What was verified, by name and digest."""
         named = ", ".join(f"{kind} {name} ({digest[:DIGITS]})" for kind, name, digest in self.named)
-        return f"{named}, dated {self.dated}"
+        signed = f", signed by the key {str(self.signed.key)[:DIGITS]}" if self.signed.checked else ""
+        return f"{named}, dated {self.dated}{signed}"
 
 
 def _stated(document: Mapping[str, Any], unchecked: list[str]) -> dict[str, Any]:
     """Fields of `About` that the report only states."""
-    options = document["options"]
+    options, spec = document["options"], document["spec_digest"][:DIGITS]
+    frozen = f" (stated: frozen at {options['frozen']['at']})" if options.get("frozen") else ""
     unchecked = [
         *unchecked,
         f"who the auditor is (stated: {' '.join(options['auditor'].split())})",
         f"the date (stated: {document['created_at']})",
         f"the software that computed it (stated: version {document['software'].get('unskew')})",
-        f"whether the spec with digest {document['spec_digest'][:DIGITS]} was written before anything was measured",
+        f"whether the spec with digest {spec} was written before anything was measured{frozen}",
     ]
     if options["removed"]:
         left = "; ".join(f"{name} ({' '.join(why.split())})" for name, why in options["removed"].items())

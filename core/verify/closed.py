@@ -5,6 +5,7 @@ import stat
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path, PurePosixPath
+from types import NoneType
 from typing import Any
 
 import numpy as np
@@ -13,16 +14,20 @@ from core.config import digest_of
 from core.gallery.gallery import IDENTITY
 from core.report import FILES, canonical
 from core.report.folder import SAE_FILES
+from core.report.signing import SIGNATURE
 from core.store import read_json
 
 MANIFEST = "manifest.json"
 NAMES = (*FILES, MANIFEST)
 """Every file of a report's folder."""
+BESIDE = (SIGNATURE,)
+"""What may lie beside them."""
 ENTRY = {"name", "given", "digest", "files"}
 ENTRIES = {"galleries": ENTRY | {"spare"}, "saes": ENTRY | {"side"}, "models": {"name", "given", "digest"}}
 KEYS = {"schema", "files", "galleries", "saes", "self"}
 ANSWERS_KEYS = KEYS | {"kind", "models"}
-OPTIONS = {"auditor": str, "thumbnails": bool, "removed": dict}
+OPTIONS: dict[str, Any] = {"auditor": str, "thumbnails": bool, "removed": dict, "frozen": (dict, NoneType)}
+FROZEN = {"at", "digest"}
 HEX = re.compile(r"[0-9a-f]{64}")
 
 
@@ -33,14 +38,14 @@ def strange_files(folder: Path) -> tuple[list[str], list[str]]:
     """
     found = {path.name: path.lstat().st_mode for path in sorted(folder.iterdir())}
     barred = []
-    for name in NAMES:
+    for name in (*NAMES, *(name for name in BESIDE if name in found)):
         if name not in found:
             barred.append(f"{name}: is missing")
         elif stat.S_ISLNK(found[name]):
             barred.append(f"{name}: is a link; a report holds its files themselves")
         elif not stat.S_ISREG(found[name]):
             barred.append(f"{name}: is no regular file")
-    return barred, [f"{name}: does not belong to the report" for name in found if name not in NAMES]
+    return barred, [f"{name}: does not belong to the report" for name in found if name not in (*NAMES, *BESIDE)]
 
 
 def strange_manifest(manifest: Mapping[str, Any], answers: bool) -> Iterator[str]:
@@ -80,17 +85,32 @@ def strange_document(folder: Path, document: Any) -> Iterator[str]:
         for name, kind in OPTIONS.items():
             if name in options and not isinstance(options[name], kind):
                 yield f"report.json: options, {name} was {options[name]!r}"
+        yield from _strange_frozen(options.get("frozen"), document.get("spec_digest"))
     software = document.get("software")
     if not isinstance(software, Mapping) or not all(isinstance(one, str) for one in software.values()):
         yield "report.json: software is no list of versions"
     elif "unskew" not in software:
         yield "report.json: software does not say which version of the app wrote it"
-    try:
-        dated = datetime.fromisoformat(document.get("created_at")).tzinfo is not None
-    except (TypeError, ValueError):
-        dated = False
-    if not dated:
+    if not _dated(document.get("created_at")):
         yield f"report.json: created_at was {document.get('created_at')!r}; expected a date with its time zone"
+
+
+def _strange_frozen(frozen: Any, digest: Any) -> Iterator[str]:
+    """Lines where what is said of a frozen spec is no date, or about another spec."""
+    if not isinstance(frozen, Mapping):
+        return
+    yield from _keys("report.json: options, frozen", frozen, FROZEN)
+    if not _dated(frozen.get("at")):
+        yield f"report.json: options, frozen, at was {frozen.get('at')!r}; expected a date with its time zone"
+    if frozen.get("digest") != digest:
+        yield f"report.json: options, frozen names the spec {str(frozen.get('digest'))[:16]}, not that of the report"
+
+
+def _dated(value: Any) -> bool:
+    try:
+        return datetime.fromisoformat(value).tzinfo is not None
+    except (TypeError, ValueError):
+        return False
 
 
 def other_arrays(arrays: Mapping[str, np.ndarray], expected: Mapping[str, np.ndarray]) -> Iterator[str]:

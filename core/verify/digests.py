@@ -36,10 +36,16 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     return document
 
 
-def find_places(manifest: Mapping[str, Any], galleries: Sequence[Path] = (), saes: Sequence[Path] = ()) -> Places:
+def find_places(
+    manifest: Mapping[str, Any], galleries: Sequence[Path] = (), saes: Sequence[Path] = (), trusting: bool = True
+) -> Places:
     """The folder of each gallery and SAE: one that was given, else a shipped one, else where the spec said.
 
     Of several given folders each is taken for the entry whose files it holds the most of.
+
+    Parameters
+    ----------
+    trusting : False: no folder is opened because the report names it; reports of strangers name what they like.
     """
     found: dict[str, dict[str, Path | None]] = {}
     for kind, given in (("galleries", galleries), ("saes", saes)):
@@ -53,7 +59,7 @@ def find_places(manifest: Mapping[str, Any], galleries: Sequence[Path] = (), sae
             if own is not None and (len(manifest[kind]) == 1 or _likeness(own, entry) > 0):
                 left.remove(own)
             else:
-                own = _elsewhere(kind, entry)
+                own = _elsewhere(kind, entry, trusting)
             found[kind][entry["digest"]] = own
     return Places(found["galleries"], found["saes"])
 
@@ -70,12 +76,12 @@ def _likeness(path: Path, entry: Mapping[str, Any]) -> float:
     return sum((path / name).is_file() for name in entry["files"]) / (len(entry["files"]) + 1) if named is None else 0.0
 
 
-def _elsewhere(kind: str, entry: Mapping[str, Any]) -> Path | None:
+def _elsewhere(kind: str, entry: Mapping[str, Any], trusting: bool) -> Path | None:
     for name in (entry["given"], entry["name"]):
         shipped, typed = ASSETS / kind / str(name), Path(str(name)).expanduser()
         if len(Path(str(name)).parts) == 1 and shipped.is_dir():
             return shipped
-        if typed.exists() and len(typed.parts) > 1:
+        if trusting and len(typed.parts) > 1 and typed.exists():
             return typed
     return None
 
@@ -85,7 +91,7 @@ def compare_digests(folder: Path, manifest: Mapping[str, Any], places: Places) -
     wrong = []
     if (folder / MANIFEST).read_bytes() != canonical(sealed(manifest)).encode():
         wrong.append(f"{MANIFEST}: was changed after it was written")
-    wrong += _differences(folder, manifest["files"], ())
+    wrong += changed_files(folder, manifest)
     used = {entry["digest"] for entry in manifest["saes"]} if "kind" not in manifest else set()
     for kind, by_digest in (("galleries", places.galleries), ("saes", places.saes)):
         for entry in manifest[kind]:
@@ -98,6 +104,11 @@ def compare_digests(folder: Path, manifest: Mapping[str, Any], places: Places) -
                 own += unlike_its_bytes(place, entry, used)
             wrong += [f"{what}, {line}" for line in own]
     return wrong
+
+
+def changed_files(folder: Path, manifest: Mapping[str, Any]) -> list[str]:
+    """One line for every file of the report's own that is not what its manifest says."""
+    return [*_differences(folder, manifest["files"], ())]
 
 
 def _differences(place: Path, files: Mapping[str, str], spare: Sequence[str]) -> Iterator[str]:

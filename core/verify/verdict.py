@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ from jinja2 import TemplateError
 from core.audit.arms import Ranked, edits_of
 from core.audit.engine import engine_notes
 from core.audit.recorded_texts import RecordedTexts
-from core.audit.run import AuditResult
+from core.audit.run import AuditResult, OtherMethod, after_alone, notes_of
 from core.audit.sources import Sources, sources_of
 from core.audit.spec import AuditSpec
 from core.config import VERSION, InputError, Progress
@@ -20,7 +20,7 @@ from core.gallery import Gallery, open_gallery
 from core.reading import through_json
 from core.readout import ARRAYS
 from core.report import ReportOptions, read_report, rendered, report_document
-from core.report.document import SCHEMA
+from core.report.document import SCHEMA, evidence_keys
 from core.saes.frozen import FrozenFile, load_frozen
 from core.scene.scene import probe_of
 from core.store import file_digest, read_json
@@ -37,12 +37,14 @@ from core.verify.closed import (
     strange_manifest,
     unlike_the_document,
 )
-from core.verify.digests import Places, compare_digests, find_places, read_manifest
+from core.verify.digests import Places, changed_files, compare_digests, find_places, read_manifest
 from core.verify.engine import wrong_lists
 from core.verify.own.findings import findings_list
 from core.verify.own.numbers import attribute_document
 from core.verify.own.searched import searched_rows
+from core.verify.own.words import words_document
 from core.verify.rankings import Rankings, wrong_codes
+from core.verify.signature import check_signature
 from core.verify.texts import Prompts, check_prompts
 
 if TYPE_CHECKING:
@@ -116,6 +118,8 @@ def verify(
     progress: Progress | None = None,
     model: str | None = None,
     encode: bool = True,
+    public: Path | None = None,
+    trusting: bool = True,
 ) -> Verdict:
     """Compare every digest, then compute every number again from the embeddings up.
 
@@ -130,6 +134,11 @@ def verify(
     galleries, saes : where the report's galleries and SAEs are on this machine; shipped ones are found by name.
     model : the text encoder, where it neither ships nor lies in the folder that the gallery names.
     encode : False: the report's prompt embeddings are taken as they are.
+    public : the public half of the key that should have signed the report. What is not what that key signed is told in
+        one line a file, and nothing more of it is looked at.
+    trusting : False: folders that only the report names are not opened.
+
+    Many parameters: the report, and everything that may be given to check it with.
 
     Raises
     ------
@@ -141,16 +150,21 @@ def verify(
     barred, besides = strange_files(folder)
     if barred:
         return Verdict((*barred, *besides), len(NAMES), 0)
+    signed = check_signature(folder, public)
+    if signed.lines:
+        return Verdict((*signed.lines, *besides), 1, 0)
     try:
         manifest = read_manifest(folder)
     except InputError as error:
         return Verdict((f"{MANIFEST}: was changed after it was written: {error}", *besides), 1, 0)
+    if signed.checked and (changed := changed_files(folder, manifest)):
+        return Verdict((*changed, *besides), len(NAMES), 0)
     answered = manifest.get("kind") == ANSWERS
     if not answered:
         refuse_other_schemas(folder, manifest)
     if strange := list(strange_manifest(manifest, answered)):
         return Verdict((*strange, *besides), len(NAMES), 0)
-    places = find_places(manifest, galleries, saes)
+    places = find_places(manifest, galleries, saes, trusting)
     carried: tuple[str, ...]
     lines = [*besides, *compare_digests(folder, manifest, places)]
     files = len(manifest["files"]) + 1 + sum(len(e["files"]) for kind in ("galleries", "saes") for e in manifest[kind])
@@ -174,7 +188,7 @@ def verify(
         # a file that is not what it was may be anything at all; what can be said is which and why
         said = f"{type(error).__name__} {error}" if not isinstance(error, InputError) else str(error)
         return Verdict((*lines, f"report.json: could not be computed again: {' '.join(said.split())}"), files, 0)
-    return Verdict((*lines, *again), files, numbers, carried, about)
+    return Verdict((*lines, *again), files, numbers, carried, about.with_signature(signed))
 
 
 def _answers(folder: Path, manifest: Mapping[str, Any], places: Places) -> tuple[list[str], int]:
@@ -218,30 +232,48 @@ def recompute(
     document, arrays = read_report(folder)
     spec = AuditSpec.from_json(document["spec"])
     sources = _sources(document, arrays, manifest, places)
-    recorded = _recorded(document, arrays, spec)
     prompts = check_prompts(document, arrays, sources.gallery, model, encode)
-    edits, notes, lines = _edits(spec, sources, document)
-    lines += prompts.lines
+    lines = [*prompts.lines]
     if (line := _wrong_codes(spec, sources)) is not None:
         lines.append(line)
-    rankings = Rankings(spec, sources)
-    for (attribute, prompt), one in recorded.items():
-        own = edits[attribute][spec.all_prompts.index(prompt)]
-        if document.get("engine") is None:
-            rankings.add(attribute, prompt, own, one, prompt in spec.prompts)
-    engine = document.get("engine")
-    # an engine's lists are the evidence: nobody can rank them again
-    lines += rankings.check(progress) if engine is None else wrong_lists(spec, sources.gallery, engine, recorded)
-    numbers = [_numbers(spec, sources, a, edits[a], recorded, progress) for a in spec.attributes]
+    whole_spec, notes, engine = spec, list[str](), document.get("engine")
+    parts: list[OtherMethod] = []
     carried: tuple[str, ...] = ()
-    for about in numbers:
-        carried = carried_metrics(spec, sources, about["attribute"], about["prompts"], recorded)
-    found = AuditResult(spec, sources, edits, recorded, numbers, findings_list(numbers), tuple(notes), engine=engine)
+    for n, name in enumerate((spec.method, *spec.others)):
+        spec = whole_spec.with_method(name)
+        block = document["methods"][n - 1] if n else document
+        recorded = _recorded(document, arrays, spec, n)
+        edits, own_notes, wrong = _edits(spec, sources, block)
+        notes, lines = notes or own_notes, [*lines, *wrong]
+        if engine is None:
+            rankings = Rankings(spec, sources)
+            for (attribute, prompt), one in recorded.items():
+                own = edits[attribute][spec.all_prompts.index(prompt)]
+                rankings.add(attribute, prompt, own, one, not n and prompt in spec.prompts)
+            lines += rankings.check(progress)
+        else:
+            # an engine's lists are the evidence: nobody can rank them again
+            lines += wrong_lists(spec, sources.gallery, engine, recorded)
+        numbers = [_numbers(spec, sources, a, edits[a], recorded, progress) for a in spec.attributes]
+        for about in numbers:
+            carried = carried_metrics(spec, sources, about["attribute"], about["prompts"], recorded)
+        parts.append(OtherMethod(name, edits, recorded, [after_alone(one) for one in numbers] if n else numbers))
+    first, *others = parts
+    words = words_document(whole_spec.all_prompts, document["texts"])
+    findings = findings_list(
+        first.attributes,
+        first.method,
+        [(one.method, one.attributes) for one in others],
+        {one["prompt"] for one in words if not one["interpreted"]},
+    )
+    told = notes_of(whole_spec, sources, notes)
     if engine is not None:
-        found = replace(found, notes=(*notes, *engine_notes(spec.k, engine)))
+        told = (*told, *engine_notes(spec.k, engine))
+    about_all = (first.edits, first.ranked, first.attributes, findings, told, tuple(others))
+    found = AuditResult(whole_spec, sources, *about_all, engine=engine)
     options = document["options"]
-    whole, kept = report_document(found, ReportOptions(options["auditor"], options["thumbnails"], options["removed"]))
-    whole = through_json(whole)
+    whole, kept = report_document(found, ReportOptions.from_json(options))
+    whole = through_json(whole) | {"unknown_words": words}
     lines += other_arrays(arrays, {name: kept[name] for name in kept if name in _belonging(kept, document)})
     pairs = list(compared(_checked(document), _checked(whole)))
     lines += [line for line in pairs if line]
@@ -283,11 +315,11 @@ def _sources(
         return open_gallery(galleries.get(name) or name)
 
     gallery = find(document["gallery"]["name"])
-    sae = next((_frozen(path) for path in places.saes.values() if path is not None), None)
+    saes = {entry["side"]: _frozen(place) for entry in manifest["saes"] if (place := places.saes[entry["digest"]])}
     texts = RecordedTexts(document["texts"], arrays) if document["texts"] is not None else None
-    labelled = _label_set(document.get("label_set"), sae)
+    labelled = _label_set(document.get("label_set"), next(iter(saes.values()), None))
     # the auditor's own restriction of the probe gallery is the gallery's, wherever it lies here
-    return sources_of(gallery, probe_of(gallery, find), sae, texts, labelled)
+    return sources_of(gallery, probe_of(gallery, find), saes, texts, labelled)
 
 
 def _label_set(recorded: Mapping[str, Any] | None, sae: FrozenFile | None) -> "LabelSet | None":
@@ -312,21 +344,19 @@ def _frozen(path: Path) -> FrozenFile:
 
 
 def _recorded(
-    document: Mapping[str, Any], arrays: Mapping[str, np.ndarray], spec: AuditSpec
+    document: Mapping[str, Any], arrays: Mapping[str, np.ndarray], spec: AuditSpec, method: int
 ) -> dict[tuple[str, str], Ranked]:
     found = {}
-    for i, attribute in enumerate(spec.attributes):
-        for j, prompt in enumerate(spec.all_prompts):
-            key = f"{i}_{j}"
-            found[attribute, prompt] = Ranked(
-                arms=tuple(document["arms"][key]),
-                rows=arrays[f"rows_{key}"].astype(np.int64),
-                rows_changed=tuple(arrays[f"changed_{key}"].tolist()),
-                cosine=tuple(arrays[f"cosine_{key}"].tolist()),
-                spread=tuple(arrays[f"spread_{key}"].tolist()),
-                ties=tuple(arrays[f"ties_{key}"].tolist()),
-                absent=tuple(document.get("absent", {}).get(key, {}).items()),
-            )
+    for key, attribute, prompt in evidence_keys(spec, method):
+        found[attribute, prompt] = Ranked(
+            arms=tuple(document["arms"][key]),
+            rows=arrays[f"rows_{key}"].astype(np.int64),
+            rows_changed=tuple(arrays[f"changed_{key}"].tolist()),
+            cosine=tuple(arrays[f"cosine_{key}"].tolist()),
+            spread=tuple(arrays[f"spread_{key}"].tolist()),
+            ties=tuple(arrays[f"ties_{key}"].tolist()),
+            absent=tuple(document.get("absent", {}).get(key, {}).items()),
+        )
     return found
 
 

@@ -108,14 +108,14 @@ def test_embeddings_are_those_of_the_library(loaded: tuple[str, Backbone, Path])
 def test_the_residual_reads_out_to_the_embedding(loaded: tuple[str, Backbone, Path]) -> None:
     kind, backbone, _ = loaded
     for side in SIDES:
-        if kind != "clip":
+        if kind != "clip" and side == "image":
             assert backbone.dims(side, "residual") is None and backbone.why_not(side, "residual")
             continue
         run = backbone.encode_texts if side == "text" else backbone.encode_images
         found = run(TEXTS if side == "text" else tiny_clip.pictures(4), ATTACHES)
         readout = backbone.readout(side)
         np.testing.assert_allclose(readout(found["residual"]), found["pooled"], atol=2e-5)
-        assert found["residual"].shape[1] == 32 and found["pooled"].shape[1] == 24
+        assert found["residual"].shape[1] == 32 and found["pooled"].shape[1] == (24 if kind == "clip" else 32)
 
 
 @installed

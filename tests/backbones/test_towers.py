@@ -83,11 +83,15 @@ def test_image_towers_without_a_single_token(vision: dict[str, Any], reason: str
 def test_text_tower_whose_projection_has_a_bias() -> None:
     clip = model(config(custom_text=True, text={"proj_bias": True, "pool_type": "last", "no_causal_mask": True}))
     tokens = vocabulary()(TEXTS, 12)
+    torch.nn.init.normal_(clip.text.text_projection.bias)
+    for dtype in (torch.float64, torch.float32):
+        clip = clip.to(dtype)
+        check(text_tower(clip, 24), tokens, clip.encode_text(tokens), dtype)
+    clip.text.text_projection.weight[1] = clip.text.text_projection.weight[0]  # two columns are one: two biases are not
     tower = text_tower(clip, 24)
     pooled, residual, _ = tower(tokens)
-    assert torch.equal(pooled, clip.encode_text(tokens))
-    assert residual is tower.d_model is None
-    assert "bias" in tower.reason
+    assert torch.equal(pooled, clip.encode_text(tokens)) and residual is tower.d_model is None
+    assert "has a bias that the LayerNorm before it cannot add" in tower.reason
 
 
 def test_activation_is_read_from_the_blocks() -> None:

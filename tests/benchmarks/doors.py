@@ -174,7 +174,8 @@ def _real(verb: list[str]) -> tuple[int, str, str]:
 
 
 def _fault(door: Door, files: Path, out: Path, code: int, said: str, err: str) -> str | None:
-    lines = [line for line in err.splitlines() if line.strip() and not line.startswith("warning:")]
+    shown = [line.rpartition("\r")[2] for line in err.split("\n")]  # a bar that was wiped is no line
+    lines = [line for line in shown if line.strip() and not line.startswith("warning:")]
     if code not in (0, 2):
         return f"trace: {err[-400:]}"
     if code == 2:

@@ -125,6 +125,18 @@ def test_imagefolder_with_metadata(tmp_path: Path, form: str) -> None:
     ]
 
 
+def test_a_row_that_names_no_picture_is_counted(tmp_path: Path) -> None:
+    for i in range(3):
+        (tmp_path / f"{i}.jpg").write_bytes(jpeg(60 * i))
+    (tmp_path / "metadata.csv").write_text("file_name,gender\n0.jpg,F\n,M\n2.jpg,F\n")
+    items = read("imagefolder", tmp_path)
+    assert items.frame["id"].tolist() == ["0.jpg", "2.jpg"]
+    assert ("row 2 of metadata", "it names no picture") in items.left_out
+    (tmp_path / "metadata.csv").write_text("file_name,gender\n,F\n,M\n")
+    with pytest.raises(InputError, match="names no picture in any row"):
+        read("imagefolder", tmp_path)
+
+
 def test_imagefolder_of_classes(tmp_path: Path) -> None:
     for label in ("cat", "dog"):
         (tmp_path / label).mkdir()

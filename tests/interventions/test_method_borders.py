@@ -64,7 +64,9 @@ def test_a_direction_is_at_least_a_two_hundredth_of_the_largest(share: float, ra
 
 def test_lists_of_different_lengths_are_compared_by_their_means() -> None:
     a, b = np.array([[1.0, 0.0], [3.0, 0.0], [2.0, 3.0]]), np.array([[0.0, 1.0], [1.0, 3.0]])
-    np.testing.assert_allclose(_paired(a, b), [[1.5, -1.0]])
+    found = _paired(a, b)
+    assert found.shape == (1, 2)
+    np.testing.assert_allclose(found, [[1.5, -1.0]])
     np.testing.assert_allclose(_paired(a[:2], b), [[1.0, -1.0], [2.0, -3.0]])
 
 

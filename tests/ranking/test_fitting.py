@@ -69,10 +69,10 @@ def test_groups_are_named_by_the_book_where_its_prompts_can_be_embedded() -> Non
 def test_labelled_rows_are_those_of_known_group_taken_evenly(monkeypatch: pytest.MonkeyPatch) -> None:
     probe = IMAGES.rows("probe")
     known = probe[IMAGES.group_numbers("gender")[probe] >= 0]
-    found = fitter()._labelled
+    found = fitter().labelled
     np.testing.assert_array_equal(found.rows, known)
     np.testing.assert_array_equal(found.labels, IMAGES.group_numbers("gender")[known])
     monkeypatch.setattr("core.ranking.fitting.MOST_REFERENCES", 5)
-    few = fitter()._labelled.rows
+    few = fitter().labelled.rows
     np.testing.assert_array_equal(few, known[(np.arange(5) * (len(known) - 1)) // 4])
     assert (few[0], few[-1]) == (known[0], known[-1])

@@ -116,7 +116,7 @@ def faces(tmp_path_factory):
 
 
 KNOWN_ENOUGH = {
-    *("bendvlm", "clip-clip", "closed-form", "difference-projection", "inlp", "leace", "mean-difference"),
+    *("bendvlm", "clip-clip", "closed-form", "difference-projection", "inlp", "leace", "leace-text", "mean-difference"),
     *("mean-difference-text", "orth-proj", "prism-mini", "roboshot", "sfid", "spd", "wring"),
     "zsdebias",
 }
@@ -132,7 +132,7 @@ def test_with_known_prompts_alone_a_method_answers_or_says_what_is_missing(faces
         found = ranking.rank(scene, request)
         assert found.after.metrics["max_skew"].estimate is not None
     else:
-        with pytest.raises(InputError, match=r"SAE was given|no text (model is loaded|encoder of)"):
+        with pytest.raises(InputError, match=r"SAE was given|no text (model is loaded|encoder of)|keeps no pictures"):
             ranking.rank(scene, request)
 
 

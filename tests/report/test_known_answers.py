@@ -52,7 +52,7 @@ def audit(folder: Path, k: int, number: int = 1, **more: Any) -> tuple[dict[str,
 
 def plain(page: str) -> str:
     text = html.unescape(re.sub(r"<style>.*?</style>|<[^>]+>", " ", page, flags=re.DOTALL))
-    return re.sub(r"\s+", " ", text).replace(" ,", ",")
+    return re.sub(r"\s+", " ", text).replace(" ,", ",").replace(" ;", ";")
 
 
 def in_order(*runs: tuple[str | None, int]) -> tuple[np.ndarray, list[str | None]]:

@@ -52,6 +52,22 @@ def test_permuted_means_have_the_moments_of_a_draw_without_replacement() -> None
     assert drawn.sum(axis=1) == pytest.approx(weights.sum())
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_turns_are_as_good_as_draws_class_by_class(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two ways to give out labels: the same distribution, in the middle and in the tails."""
+    rng = np.random.default_rng(seed)
+    weights, sizes = np.sort(rng.integers(1, 9, 140)) / 100, np.array([90, 60, 50])
+    turned = permuted_means(weights, sizes, 3, 60_000, seed)
+    monkeypatch.setattr(sys.modules[permuted_means.__module__], "MOST_SHIFTED", 0)
+    drawn = permuted_means(weights, sizes, 3, 60_000, seed)
+    assert len(turned) == 60_000 and turned.sum(axis=1) == pytest.approx(weights.sum())
+    for chance in (0.0005, 0.025, 0.5, 0.975, 0.9995):
+        ends = np.quantile(drawn, chance, axis=0)
+        shares = ((turned < ends - 1e-9).mean(axis=0) + (turned <= ends + 1e-9).mean(axis=0)) / 2
+        exact = ((drawn < ends - 1e-9).mean(axis=0) + (drawn <= ends + 1e-9).mean(axis=0)) / 2
+        assert np.abs(shares - exact).max() <= 6 * math.sqrt(chance * (1 - chance) / 60_000)
+
+
 def test_unknown_rows_stay_unknown() -> None:
     labels = LABELS.copy()
     labels[:5] = -1

@@ -102,7 +102,7 @@ def test_files_of_a_folder(tmp_path: Path) -> None:
 
 def written(folder: Path, **more: object) -> dict:
     document = {
-        "options": {"auditor": "a", "thumbnails": False, "removed": {}},
+        "options": {"auditor": "a", "thumbnails": False, "removed": {}, "frozen": None},
         "software": {"unskew": "1"},
         "created_at": "2026-01-01T00:00:00+00:00",
     } | more
@@ -116,10 +116,10 @@ def written(folder: Path, **more: object) -> dict:
         ({}, []),
         ({"options": 1}, ["options was 1; expected"]),
         (
-            {"options": {"auditor": 1, "thumbnails": 0, "removed": {}}},
+            {"options": {"auditor": 1, "thumbnails": 0, "removed": {}, "frozen": None}},
             ["options, auditor was 1", "options, thumbnails"],
         ),
-        ({"options": {"auditor": "a", "removed": {}}}, ["options: lacks the key 'thumbnails'"]),
+        ({"options": {"auditor": "a", "removed": {}, "frozen": None}}, ["options: lacks the key 'thumbnails'"]),
         ({"software": ["unskew"]}, ["software is no list of versions"]),
         ({"software": {"unskew": 1}}, ["software is no list of versions"]),
         ({"software": {"numpy": "1"}}, ["software does not say"]),
@@ -289,7 +289,7 @@ def document(**more: object) -> dict:
         "saes": {"image": {"name": "s", "digest": "3" * 64}},
         "spec": {"title": "t"},
         "spec_digest": "4" * 64,
-        "options": {"auditor": "a  b", "thumbnails": False, "removed": {}},
+        "options": {"auditor": "a  b", "thumbnails": False, "removed": {}, "frozen": None},
         "created_at": "today",
         "software": {"unskew": "9"},
     }

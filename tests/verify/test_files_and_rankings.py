@@ -188,6 +188,7 @@ def spec(prompts: int, exploratory: int, attributes: int, edit: object, method: 
         attributes=range(attributes),
         edit=edit,
         method=method,
+        methods=(),
     )
 
 

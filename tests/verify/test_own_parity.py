@@ -70,7 +70,7 @@ def test_all_numbers_of_a_made_up_audit(seed: int) -> None:
         ranked[prompt] = Ranked(names, np.stack(rows), *facts, (0,) * 9)
     asked = {"k": k, "seed": seed, "prompts": prompts, "exploratory_prompts": ("another",), "attributes": ("a",)}
     asked |= {"all_prompts": (*prompts, "another"), "edit": {} if edited else None, "method": "neuron-edit"}
-    spec: Any = SimpleNamespace(**asked, target_of=lambda _: named, tests=lambda kind: family(spec, kind))
+    spec: Any = SimpleNamespace(**asked, methods=(), target_of=lambda _: named, tests=lambda kind: family(spec, kind))
     nothing: dict[str, list[str]] = {"original": [], "edited": []}
     first = {
         "attribute": "a",

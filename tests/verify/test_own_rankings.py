@@ -12,7 +12,7 @@ from core.saes.frozen import FrozenFile
 from core.scene import Scene
 from core.verify.carried import items_of, vectors_of
 from core.verify.rankings import Rankings, unit
-from tests.tiny import CAPTIONS, IMAGES, QUERY, TinyBackbone, TinyGallery, busy_neurons, sae_file
+from tests.tiny import CAPTIONS, IMAGES, QUERY, READOUT, TinyBackbone, TinyGallery, busy_neurons, sae_file
 
 FORMS = ("error-preserving", "blend")
 
@@ -73,6 +73,17 @@ def test_what_an_edit_leaves_alone_is_as_it_was_stored(attach: str) -> None:
     np.testing.assert_array_equal(moved[still], IMAGES.embeddings()[part.rows][still].astype(np.float64))
     stored = TinyBackbone().encode_texts([QUERY])["pooled"].astype(np.float64)
     np.testing.assert_array_equal(own._query(asked), unit(stored)[0])
+
+
+def test_what_moves_in_one_column_has_moved(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened, asked = scene("residual"), request(text=Edit((0,)), image=Edit((0,)))
+    own, part = rankings(opened), part_of(opened, asked)
+    monkeypatch.setattr("core.verify.rankings.edited", lambda x, *_: x + np.eye(1, x.shape[1]))
+    moved = own._edited(SimpleNamespace(part=part, request=asked), Edit((0,)), slice(0, 9))
+    x = IMAGES.residual[part.rows[:9]].astype(np.float64)
+    np.testing.assert_allclose(moved, READOUT(x + np.eye(1, x.shape[1])), rtol=1e-6)
+    q = texts("residual").astype(np.float64)
+    np.testing.assert_allclose(own._query(asked), unit(READOUT(q + np.eye(1, q.shape[1])))[0], rtol=1e-6)
 
 
 def test_captions_are_searched_by_the_prompt_as_it_is() -> None:

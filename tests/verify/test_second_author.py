@@ -150,7 +150,7 @@ def chi_square_for_g(patch: Patch) -> None:
 
 
 def areas_without_ties(patch: Patch) -> None:
-    patch.setattr(core.statistics.areas, "rankdata", lambda scores: rankdata(scores, method="ordinal"))
+    patch.setattr(core.statistics.areas, "mid_ranks", lambda scores: rankdata(scores, method="ordinal"))
 
 
 def another_level(patch: Patch) -> None:

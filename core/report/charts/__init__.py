@@ -7,6 +7,7 @@ grey print.
 
 from core.report.charts.groups import groups
 from core.report.charts.heat import heat_map
+from core.report.charts.multiples import multiples
 from core.report.charts.points import arms, leans
 
-__all__ = ["arms", "groups", "heat_map", "leans"]
+__all__ = ["arms", "groups", "heat_map", "leans", "multiples"]

@@ -47,7 +47,9 @@ def _cell(group: str, lean: Document, x: float, y: float) -> str:
     box += f'stroke="#d5dae1"><title>{escape(group)}</title></rect>'
     if value["estimate"] is None:
         return box + label(x + CELL / 2, y + TALL / 2, "no ratio", "middle")
-    text = f"{ratio(value['estimate'])} ({ratio(value['lo'])} to {ratio(value['hi'])})"
+    # a sign besides the colour: blue and orange are one grey on paper
+    sign = "▲" if value["estimate"] > 1 else "▼" if value["estimate"] < 1 else "="
+    text = f"{sign} {ratio(value['estimate'])} ({ratio(value['lo'])} to {ratio(value['hi'])})"
     small = {"font_size": "12.5"}
     return (
         box

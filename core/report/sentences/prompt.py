@@ -1,5 +1,6 @@
 """What is said about one prompt: its lean, its distance to the target, what the edit did, and what must be known."""
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -16,6 +17,7 @@ from core.verdicts import (
     NO_GROUP,
     NO_GROUP_CHANGED,
     NOT_COMPUTED,
+    NOT_INTERPRETED,
     change_words,
     distance_parts,
     lean_line,
@@ -26,6 +28,7 @@ from core.verdicts import (
 )
 
 Document = Mapping[str, Any]
+P_VALUE = re.compile(r"p (?:=|&lt;) [\d.e+-]*\d")
 ITEMS = {"images": "pictures", "captions": "captions"}
 
 
@@ -36,7 +39,13 @@ def tested(finding: Document) -> Markup:
     least = smallest(finding["p"], finding["p_smallest"])
     own = f"p = {finding['p']:.2g}" if least else p_text(finding["p"])
     family = f"adjusted {p_text(finding['p_adjusted'])} ({finding['correction']}, m = {finding['m']})"
-    return Markup(f"{escape(own)}{least}; {escape(family)}{hopeless(finding)}")
+    # a p is not broken between its sign and its number, nor inside the number
+    return Markup('<span class="nb">{}</span>{}; {}{}').format(own, least, unbroken(family), hopeless(finding))
+
+
+def unbroken(text: str) -> Markup:
+    """A text whose p values stay on one line."""
+    return Markup(P_VALUE.sub(r'<span class="nb">\g<0></span>', str(escape(text))))
 
 
 def hopeless(finding: Document) -> str:
@@ -58,6 +67,10 @@ def about_lean(document: Document, one: Document, prompt: Document, finding: Doc
     if finding["verdict"] == NOT_COMPUTED:
         reason = before.get("lean_reason", "")
         return Markup("<strong>{}</strong>").format(lean_line(before["lean"], None, None, reason))
+    if finding["verdict"] == NOT_INTERPRETED:
+        return Markup("Lean: <strong>{}</strong>, {}; {}.").format(
+            NOT_INTERPRETED, _why(document, prompt), tested(finding)
+        )
     if finding["verdict"] != BEYOND:
         known = sum(lean["retrieved"] for lean in before["lean"].values())
         why = unknowable_lean(finding["p_smallest"], known)
@@ -136,6 +149,8 @@ def about_effect(one: Document, prompt: Document, finding: Document, lean: Docum
     effect, group = prompt["difference"].get("effect", prompt["difference"]), finding["group"]
     if finding["verdict"] == NOT_COMPUTED:
         return Markup("<strong>Effect: not computed</strong>: {}.").format(effect.get("reason", ""))
+    if finding["verdict"] == NOT_INTERPRETED:
+        return Markup("The edit: <strong>{}</strong>; {}.").format(NOT_INTERPRETED, tested(finding))
     if finding["verdict"] == NO_CHANGE or group is None:
         rows = "no row was" if not effect["left"] else f"{effect['left']} of the {prompt['k']} rows were"
         return Markup("The edit: <strong>{}</strong>{}; {} exchanged; {}.").format(
@@ -160,13 +175,19 @@ def _leading(prompt: Document, lean: Document | None) -> Markup:
     """Who leads before and after. The list after the edit is tested by itself and belongs to no family."""
     before = lean["group"] if lean is not None else None
     after = prompt["after"]["leading_group"]
-    own = Markup(" ({}, this list by itself)").format(p_text(prompt["after"]["lean_p"]))
+    own = Markup(" ({}, this list by itself)").format(unbroken(p_text(prompt["after"]["lean_p"])))
     return Markup("Leading group before: {}; after: {}{}.").format(before or "none", after or "none", own)
 
 
 def remarks(document: Document, one: Document, prompt: Document) -> Iterator[Markup]:
     """What must be known before the numbers of a prompt are read."""
     items = ITEMS[document["gallery"]["kind"]]
+    for strange in document["unknown_words"]:
+        if strange["prompt"] == prompt["prompt"] and strange["words"]:
+            said = ", ".join(strange["words"])
+            yield Markup(
+                "The model does not know {}: it reads the prompt without, and the numbers are not about that."
+            ).format(said)
     for arm, _ in arms_of(prompt):
         found = prompt[arm]
         when = "" if arm == "before" else "With the edit, "
@@ -176,6 +197,11 @@ def remarks(document: Document, one: Document, prompt: Document) -> Iterator[Mar
             )
         if found["ties_at_k"]:
             yield Markup("{}{}.").format(when, ties_line(found["ties_at_k"], prompt["k"]))
+
+
+def _why(document: Document, prompt: Document) -> str:
+    """Why a prompt says nothing to the model."""
+    return next(one["reason"] for one in document["unknown_words"] if one["prompt"] == prompt["prompt"])
 
 
 def _bounds(found: Document) -> Markup:

@@ -6,7 +6,8 @@ from typing import Any
 
 from markupsafe import Markup
 
-from core.report.sentences.prompt import may_be_named, tested
+from core.report.costs import largest_loss
+from core.report.sentences.prompt import may_be_named, tested, unbroken
 from core.report.words import estimate, p_text, target_name
 from core.statistics import ALPHA
 from core.verdicts import (
@@ -18,6 +19,7 @@ from core.verdicts import (
     NO_GROUP_CHANGED,
     NO_LEAN,
     NOT_COMPUTED,
+    NOT_INTERPRETED,
     ONLY_APART,
     ONLY_SOME,
     ONLY_TOGETHER,
@@ -47,17 +49,72 @@ def summary(document: Document) -> Iterator[Markup]:
     """The findings of the audit in a few sentences, favourable or not; what concerns every number comes first."""
     for note in first_lines(document):
         yield Markup("<strong>Note</strong>: {}.").format(note.rstrip("."))
+    yield from unread(document)
     for one in document["attributes"]:
         own = [f for f in document["findings"] if f["attribute"] == one["attribute"] and f["kind"] == "headline"]
         shown = [f for f in own if f["id"] not in document["options"]["removed"]]
         leans = [f for f in shown if f["about"] == "lean" and f["prompt"]]
-        effects = [f for f in shown if f["about"] == "effect" and f["prompt"]]
+        by = document["spec"]["method"]
+        effects = [f for f in shown if f["about"] == "effect" and f["prompt"] and f["method"] == by]
         if leans:
             yield _leans(one, leans)
         if effects:
             yield _effects(one, effects)
         yield from _worst(one, leans)
-        yield from _means(one, {f["about"]: f for f in shown if not f["prompt"]}, leans)
+        yield from _means(one, {f["about"]: f for f in shown if not f["prompt"] and f["method"] in (None, by)}, leans)
+        yield from _price(one)
+        yield from _projection(document, one)
+
+
+def unread(document: Document) -> Iterator[Markup]:
+    """Prompts with words that the model does not know; those of which it knows nothing."""
+    words = [one for one in document["unknown_words"] if one["interpreted"]]
+    if words:
+        listed = "; ".join(f"{', '.join(one['words'])} (in “{one['prompt']}”)" for one in words)
+        yield Markup("<strong>Unknown words</strong>: the model reads prompts without {}.").format(listed)
+    for one in document["unknown_words"]:
+        if not one["interpreted"]:
+            yield Markup("<strong>Not interpreted</strong>: “{}”, for {}.").format(one["prompt"], one["reason"])
+
+
+def _price(one: Document) -> Iterator[Markup]:
+    """What the edit costs: the accuracy or AUC that falls most, and whether that is more than chance explains."""
+    loss = largest_loss(one["cost"])
+    if loss is None:
+        return
+    name, before, after, difference = loss
+    falls = difference["hi"] is not None and difference["hi"] < 0
+    words = Markup("What the edit for {} costs: {}, from {} to {}: {}").format(
+        one["attribute"], name, estimate(before, n=False), estimate(after, n=False), estimate(difference, "change")
+    )
+    which = "the largest loss of all that was measured" if falls else "no measured loss lies beyond its interval"
+    yield words + Markup("; {}.").format(which)
+
+
+def _projection(document: Document, one: Document) -> Iterator[Markup]:
+    """Whether a projection without an SAE leaves as small leans as the edit does."""
+    edit, plain = (one["arms"].get(name) for name in ("edited", "mean-difference projection"))
+    if edit is None or plain is None or None in (edit["size"]["estimate"], plain["size"]["estimate"]):
+        return
+    a, b = edit["size"], plain["size"]
+    if b["hi"] < a["estimate"]:
+        said = "the projection does better"
+    elif a["hi"] < b["estimate"]:
+        said = "the edit does better"
+    else:
+        which = "less" if b["estimate"] < a["estimate"] else "more"
+        said = f"the projection leaves {which}, and the two intervals overlap"
+    words = Markup(
+        "Beside it, a plain projection that removes the difference of the groups’ means, without an SAE, leaves leans "
+        "of {} in the mean, the edit {}: <strong>{}</strong>, as far as these prompts tell."
+    ).format(estimate(b, "points"), estimate(a, "points"), said)
+    other = next((m for m in document["methods"] if m["method"] == "mean-difference"), None)
+    own = next((o for o in other["attributes"] if o["attribute"] == one["attribute"]), None) if other else None
+    loss = largest_loss(own["cost"]) if own is not None else None
+    if loss is None:
+        yield words + Markup(" What the projection costs is not measured here.")
+    else:
+        yield words + Markup(" What the projection costs: {}, {}.").format(loss[0], estimate(loss[3], "change"))
 
 
 def _leans(one: Document, leans: Sequence[Document]) -> Markup:
@@ -74,19 +131,25 @@ def _leans(one: Document, leans: Sequence[Document]) -> Markup:
     )
     if found[NOT_COMPUTED]:
         words += Markup("; {} could not be computed").format(found[NOT_COMPUTED])
+    if found[NOT_INTERPRETED]:
+        words += Markup("; {} {} not interpreted").format(
+            found[NOT_INTERPRETED], "is" if found[NOT_INTERPRETED] == 1 else "are"
+        )
     return words + Markup(". This does not depend on the target.")
 
 
 def _effects(one: Document, effects: Sequence[Document]) -> Markup:
     """How often the edit goes in each direction, as the target sees it and as the lean does."""
     found = Counter(f["verdict"] for f in effects)
-    moved = [f for f in effects if f["verdict"] not in (NO_CHANGE, NOT_COMPUTED)]
+    moved = [f for f in effects if f["verdict"] not in (NO_CHANGE, NOT_COMPUTED, NOT_INTERPRETED)]
     own_target = one["part"]["target"] != "gallery"
     words = Markup("The edit, measured against {}: {} towards, {} past (it overshoots), {} away; {} show {}").format(
         target_name(one["part"]["target"]), found[TOWARDS], found[PAST], found[AWAY], found[NO_CHANGE], NO_CHANGE
     )
     if found[NOT_COMPUTED]:
         words += Markup("; {} not computed").format(found[NOT_COMPUTED])
+    if found[NOT_INTERPRETED]:
+        words += Markup("; {} not interpreted").format(found[NOT_INTERPRETED])
     if own_target and moved:
         lean = Counter(f["lean_direction"] for f in moved)
         words += Markup(
@@ -181,7 +244,7 @@ def _mean_effect(one: Document, finding: Document) -> Markup:
         ).format(
             estimate(arms["edited"]["size"], "points"),
             estimate(random["size"], "points"),
-            p_text(random["p"]),
+            unbroken(p_text(random["p"])),
             smallest(random["p"], random["p_smallest"]),
         )
     return words

@@ -5,7 +5,7 @@ from typing import Any
 import streamlit as st
 
 from core.config import HALVES, digest_of
-from core.datasets.target_tables import parse_target
+from core.datasets.target_tables import parse_target, parse_typed
 from core.gallery import Gallery
 from core.gallery.labels import CROSS
 from core.metrics import target_distribution
@@ -57,14 +57,22 @@ def bar(gallery: Gallery, attribute: str) -> None:
 
 def _own_target(state: AppState, gallery: Gallery, attribute: str) -> None:
     """A table of shares, kept before any result is shown; what it says stands beside it."""
-    given = st.file_uploader(
-        f"Target shares of {escape(attribute)}: a CSV table with the columns group and share",
-        type=["csv", "json"],
+    groups = gallery.groups(attribute)
+    table, line = st.columns(2, vertical_alignment="bottom")
+    given = table.file_uploader(
+        f"Target shares of {escape(attribute)}: a table with the columns group and share",
+        type=["csv", "tsv", "txt", "json"],
         key=f"target-{attribute}",
     )
-    if given is not None:
+    typed = line.text_input(
+        "Or type them", placeholder=", ".join(f"{group} …" for group in groups[:4]), key=f"typed-target-{attribute}"
+    )
+    shares = None
+    if typed.strip():
+        shares = parse_typed(typed, groups)
+    elif given is not None:
         shares = parse_target(given.getvalue(), given.name, attribute)
-        groups = gallery.groups(attribute)
+    if shares is not None:
         target_distribution(shares, groups, list(gallery.group_counts(attribute).values())[: len(groups)])
         state.set_own_target(attribute, shares)
     if attribute in state.own_targets:

@@ -11,7 +11,7 @@ from core.gallery.labels import CROSS
 from core.metrics import headline_metrics, meaning_of
 from core.ranking import ArmResult, RankResult
 from core.statistics import MINIMUM_N, Estimate, GroupDistance, GroupLean, Impact, Lean, lean_of
-from core.ui.compare import performance
+from core.ui.compare import performance, take_home
 from core.ui.parts import charts, lean_charts, provenance
 from core.ui.parts.wording import change, in_points, number, percent, ratio_text, share_text, signed, value
 from core.ui.session import results
@@ -60,6 +60,7 @@ def view(state: AppState, question: results.Asked, ranked: RankResult) -> None:
     st.download_button(
         "Download as CSV", tidy(ranked), "compare.csv", "text/csv", icon=":material/download:", on_click="ignore"
     )
+    take_home.button(question)
 
 
 def _table(rows: Rows) -> None:

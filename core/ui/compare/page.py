@@ -24,7 +24,7 @@ from core.ui.compare import (
     why,
 )
 from core.ui.parts import charts, grids, lean_charts, provenance
-from core.ui.parts.frame import guard, unknown_words
+from core.ui.parts.frame import guard, not_interpreted, unknown_words
 from core.ui.parts.heading import heading
 from core.ui.parts.switches import switch
 from core.ui.parts.wording import ITEM_NAMES, after_said, counted, effect_said, lean_p, percent, switched_words
@@ -82,6 +82,10 @@ def compare() -> None:
     question = results.asked(state, attribute)
     if question.scene.model is not None:
         unknown_words(state.query)
+        reason = not_interpreted(state.query)
+        if reason is not None:
+            st.info(f"Nothing is ranked for “{grids.escape(state.query)}”: {reason}.", icon=":material/info:")
+            return
     switches, outcome = st.columns([1, 2.8], gap="medium")
     with switches, guard():
         reason = method.choice(state, question)

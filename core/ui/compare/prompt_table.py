@@ -13,13 +13,13 @@ from core.statistics import ALPHA, Estimate, corrected
 from core.ui.parts import charts, provenance
 from core.ui.parts.figures import AFTER, BEFORE, INK, TITLED, framed, interval_bars, named_rows
 from core.ui.parts.frame import guard
+from core.ui.parts.wording import in_points
 from core.ui.session import results, why_results
 from core.ui.session.choices import COMPARE_VIEW, Choice
 from core.ui.session.escaping import escape
 from core.ui.session.jobs import progress
 from core.ui.session.prompts import short, suggestions
 from core.ui.session.state import AppState
-from core.verdicts import points
 from core.writing import frame_text
 
 MOST = 100
@@ -160,8 +160,8 @@ def _hundred(share: float | None) -> float | None:
 
 def figure(rows: Sequence[Row], group: str) -> go.Figure:
     """Lean of every prompt with its interval, strongest first; with what is switched beside."""
-    known = sorted((row for row in rows if row.before.estimate is not None), key=lambda r: -(r.before.estimate or 0.0))
-    shown, drawn = known[:DRAWN], go.Figure()
+    known = [(lean, -place) for place, row in enumerate(rows) if (lean := row.before.estimate) is not None]
+    shown, drawn = [rows[-place] for _, place in sorted(known, reverse=True)[:DRAWN]], go.Figure()
     arms = {"before": [row.before for row in shown]}
     if any(row.after is not None for row in shown):
         arms["after"] = [row.after or Estimate.missing("none") for row in shown]
@@ -176,7 +176,7 @@ def figure(rows: Sequence[Row], group: str) -> go.Figure:
             error_x=interval_bars([e for _, e in found], colour, 1.6, 3),
             mode="markers",
             marker={"size": 8, "color": colour},
-            hovertext=[f"{shown[i].prompt}, {arm}: {points((e.estimate or 0) / 100)} points" for i, e in found],
+            hovertext=[f"{shown[i].prompt}, {arm}: {in_points(arms[arm][i])} points" for i, _ in found],
             hoverinfo="text",
         )
     drawn.add_vline(x=0, line={"color": INK, "width": 1.2, "dash": "dot"})

@@ -9,7 +9,7 @@ from core.config import Side
 from core.edits import Confirmed, SmallestEdit, WhyResult
 from core.ranking import ArmResult, RankResult
 from core.ranking.measures import lean_json
-from core.ui.compare import why_charts
+from core.ui.compare import take_home, why_charts
 from core.ui.parts import charts, grids, provenance
 from core.ui.parts.switches import switch
 from core.ui.parts.wording import in_points, interval_of, number, percent
@@ -70,6 +70,7 @@ def view(question: results.Asked) -> None:
     _neurons(state, asked, [pull.neuron for pull in why.pulls])
     st.divider()
     _search(state, asked)
+    take_home.button(question)
 
 
 def lean_said(why: WhyResult) -> str:

@@ -1,5 +1,6 @@
 """Building and importing galleries from the browser: forms, progress, and calm errors."""
 
+import os
 import re
 import tempfile
 from collections.abc import Iterator
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 TABLES = [ending.removeprefix(".") for ending in READABLE]
 IMPORT = "import"
 EMBEDDINGS = "Precomputed embeddings"
+OWN_TABLE = (".parquet", ".feather", ".arrow")
+"""Endings of files that may hold embeddings and their table in one; folders of shards do as well."""
 
 
 def new_gallery() -> None:
@@ -36,7 +39,7 @@ def new_gallery() -> None:
     titles = {name: kind.title for name, kind in kinds.items()} | {IMPORT: EMBEDDINGS}
     way = st.selectbox("Make it from", titles, format_func=titles.__getitem__)
     needs = (
-        "Embeddings, one row an item (.npy, .npz, Parquet, CSV, safetensors, .pt, HDF5)"
+        "Embeddings, one row an item (.npy, .npz, Parquet, CSV, safetensors, .pt, HDF5), or clip-retrieval's folder"
         if way == IMPORT
         else kinds[way].needs
     )
@@ -127,27 +130,30 @@ def _build(way: str, source: str, table: Path | None, out: Path, about: dict, mo
 
 
 def _import(source: str, table: Path | None, out: Path, about: dict, more: dict) -> "Gallery":
-    from core.gallery import import_gallery
+    from core.gallery import import_from, import_gallery
 
-    if table is None:
+    given = _given(source, "the embeddings")
+    own_table = given.is_dir() or (given.is_file() and given.suffix.lower() in OWN_TABLE)
+    if table is None and not own_table:
         raise InputError("no table was given; embeddings need one row of a table each: file or id, then attributes")
     images, texts, text_table = (
         Path(more[name]).expanduser() if more[name] else None for name in ("images", "texts", "text_table")
     )
     with jobs.progress("Importing") as report:
-        return import_gallery(
-            _given(source, "the embeddings"),
-            table,
-            model_name=more["model_name"],
-            out=out,
-            progress=report,
-            images=images,
-            texts=texts,
-            text_table=text_table,
-            array=more["array"].strip() or None,
-            regroup=_regroup(more),
+        choices: dict[str, Any] = {
+            "model_name": more["model_name"],
+            "out": out,
+            "progress": report,
+            "images": images,
+            "texts": texts,
+            "text_table": text_table,
+            "array": more["array"].strip() or None,
+            "regroup": _regroup(more),
             **about,
-        )
+        }
+        if table is None:
+            return import_from(str(given), **choices)
+        return import_gallery(given, table, **choices)
 
 
 def _given(path: str, what: str) -> Path:
@@ -172,4 +178,7 @@ def _table(path: str, file: "UploadedFile | None") -> Iterator[Path | None]:
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / Path(file.name).name
         copy.write_bytes(file.getvalue())
-        yield copy
+        try:
+            yield copy
+        except InputError as error:  # the person knows the file by its name, and nothing of this folder
+            raise InputError(str(error).replace(f"{copy.parent}{os.sep}", "")) from None

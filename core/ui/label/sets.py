@@ -5,13 +5,13 @@ import json
 import streamlit as st
 
 from core.config import Edit, InputError
-from core.labelling import DETAILS, TYPES, LabelSet, agreed_neurons, guesses, match_neurons, rule_text
+from core.labelling import DETAILS, TYPES, LabelSet, agreed_neurons, guesses, match_neurons, raters_of, rule_text
 from core.labelling.exchange import document, parse_csv, parse_json, to_csv
 from core.ui.label.desk import Desk
 from core.ui.parts import grids
 from core.ui.parts.frame import guard
 from core.ui.session import cache, folders, label_log, links
-from core.ui.session.choices import SWITCH_SIDE
+from core.ui.session.choices import LABEL_SET, SWITCH_SIDE
 from core.ui.session.escaping import escape
 from core.ui.session.state import AppState
 
@@ -42,7 +42,9 @@ def _make(desk: Desk) -> None:
     name = st.text_input("Name", suggested, key=f"set-name-{suggested}", max_chars=100)
     if st.button("Keep this set", type="primary", disabled=not neurons, icon=":material/bookmark_add:"):
         rule = rule_text(type, detail, least)
-        label_log.log().save_set(LabelSet(name, desk.sae, neurons, rule, by=desk.rater, gallery=desk.gallery))
+        said = raters_of(standings, neurons)
+        made = LabelSet(name, desk.sae, neurons, rule, by=desk.rater, gallery=desk.gallery, raters=said)
+        label_log.log().save_set(made)
 
 
 def _kept(desk: Desk) -> None:
@@ -65,6 +67,7 @@ def _kept(desk: Desk) -> None:
 def use(state: AppState, desk: Desk, made: LabelSet) -> None:
     """Make the set the edit of its side."""
     state.set_edit(desk.side, Edit(made.neurons))
+    LABEL_SET.put(state, (desk.side, made.digest, made.neurons))
     SWITCH_SIDE.put(state, desk.side)
     state.notice(f"Switched off: {grids.escape(made.name)}, version {made.version} (`{made.digest[:12]}`).")
 

@@ -11,6 +11,7 @@ from core.ui.session.choices import Choice
 from core.ui.session.jobs import progress
 from core.ui.session.scene import chosen_scene
 from core.ui.session.state import AppState
+from core.verdicts import NOT_COMPUTED
 
 if TYPE_CHECKING:
     from core.edits.heads import HeadLeans
@@ -50,8 +51,10 @@ def _read(state: AppState, attribute: str, text: str, probe: probing.Probe) -> "
 
 
 def _show(found: "HeadLeans") -> None:
-    gap = found.gap.estimate or 0.0
-    rest = found.rest.estimate or 0.0
+    gap, rest = found.gap.estimate, found.rest.estimate
+    if gap is None or rest is None:
+        st.markdown(f"Which heads make the gap is {NOT_COMPUTED}: {found.gap.reason or found.rest.reason}.")
+        return
     silenced = [pull for pull in found.heads if pull.silenced]
     st.markdown(
         f"**{grids.escape(found.query)}** scores **{grids.escape(found.group)}** higher by {gap:.3f} on average, over "
@@ -68,11 +71,9 @@ def _show(found: "HeadLeans") -> None:
     ]
     for pull in found.heads[:LISTED]:
         e, share = pull.contribution, "–" if pull.share is None else f"{pull.share:.0%}"
+        adds = NOT_COMPUTED if e.estimate is None else f"{e.estimate:+.3f}"
         ends = "–" if e.lo is None or e.hi is None else f"{e.lo:+.3f} to {e.hi:+.3f}"
-        lines.append(
-            f"| {pull.layer} | {pull.head} | {e.estimate or 0.0:+.3f} | {ends} | {share} | "
-            f"{'yes' if pull.silenced else ''} |"
-        )
+        lines.append(f"| {pull.layer} | {pull.head} | {adds} | {ends} | {share} | {'yes' if pull.silenced else ''} |")
     st.markdown("\n".join(lines))
     st.caption(
         f"Welch's intervals, each head by itself: of {found.shape[0] * found.shape[1]} heads some lie beside 0 by "

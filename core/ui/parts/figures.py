@@ -64,18 +64,24 @@ def axis_end(highest: Sequence[float]) -> float:
     return min(1.0, round(end + 0.1, 1))
 
 
+def rows_axis(names: Sequence[str], room: float = 0.6, size: int = 14) -> dict[str, Any]:
+    """An upright axis of rows at 0, 1, 2... from the top with their names, and `room` above the first and below the
+    last.
+    """
+    return {
+        "tickmode": "array",
+        "tickvals": list(range(len(names))),
+        "ticktext": [f"{name}  " for name in names],
+        "range": [len(names) - 1 + room, -room],
+        "fixedrange": True,
+        "zeroline": False,
+        "tickfont": {"size": size, "color": INK},
+    }
+
+
 def named_rows(figure: go.Figure, names: Sequence[str], room: float = 0.6, size: int = 14) -> None:
-    """Rows at 0, 1, 2... from the top with their names at the left, and `room` above the first and below the last."""
-    figure.update_yaxes(
-        tickmode="array",
-        tickvals=list(range(len(names))),
-        ticktext=[f"{name}  " for name in names],
-        range=[len(names) - 1 + room, -room],
-        fixedrange=True,
-        title=None,
-        zeroline=False,
-        tickfont={"size": size, "color": INK},
-    )
+    """The rows of a figure by their names, see `rows_axis`."""
+    figure.update_yaxes(title=None, **rows_axis(names, room, size))
 
 
 def interval_bars(estimates: Sequence[Estimate], colour: str, thickness: float = 2.5, width: int = 5) -> dict[str, Any]:

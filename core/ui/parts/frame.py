@@ -177,6 +177,13 @@ def unknown_words(text: str) -> bool:
     return True
 
 
+def not_interpreted(text: str) -> str | None:
+    """Why what a prompt retrieves would say nothing about it: no word, or none that the model knows; else None."""
+    from core.scene import why_not_interpreted
+
+    return why_not_interpreted(text, cache.current_backbone().unknown_words(text))
+
+
 # -- what is loaded ---------------------------------------------------------------------------------------------------
 
 

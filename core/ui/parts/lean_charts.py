@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from math import log2
+from typing import Any
 
 import plotly.graph_objects as go
 
@@ -13,11 +14,12 @@ from core.ui.parts.figures import (
     INK,
     TARGET,
     axis_end,
-    beside,
+    frame,
     framed,
     interval_bars,
-    named_rows,
-    percent_axis,
+    note_beside,
+    rows_axis,
+    shares_along,
 )
 from core.ui.parts.wording import in_points, percent, ratio_text, share_text
 from core.verdicts import lean_verdict, p_text
@@ -50,31 +52,37 @@ def demographics(
     target_name : what the target is called, for example "even shares".
     chosen : group whose pictures are shown; the other ones are drawn faint.
     """
-    figure, height = go.Figure(), ROWS[min(len(arms), 2)]
+    height = ROWS[min(len(arms), 2)]
     first = next(iter(arms.values()))
     base = [group_lean.base_share for group_lean in first.groups]
     ends = [
         group_lean.share.hi for lean in arms.values() for group_lean in lean.groups if group_lean.share.hi is not None
     ]
     top = axis_end([*ends, *base, *target])
-    _places_to_click(figure, groups, [_words(group, arms, i, target[i]) for i, group in enumerate(groups)], top, chosen)
+    words = [_words(group, arms, i, target[i]) for i, group in enumerate(groups)]
     same = max(abs(b - t) for b, t in zip(base, target, strict=True)) < 1e-9
-    _strokes(figure, groups, base, f"{BASE} = target" if same else BASE, INK, height * 0.62)
+    traces = [_places_to_click(groups, words, top, chosen)]
+    traces.append(_strokes(groups, base, f"{BASE} = target" if same else BASE, INK, height * 0.62))
     if not same:
-        _strokes(figure, groups, target, target_name, TARGET, height * 0.62)
-    lanes = {1: [0.0], 2: [0.2, -0.2]}[min(len(arms), 2)]
-    for (name, lean), lane in zip(arms.items(), lanes, strict=False):
-        _dots(figure, groups, name, lean, lane, chosen)
-        for i, group_lean in enumerate(lean.groups):
-            beside(figure, i - lane, _beside(group_lean), 0)
-    named_rows(figure, groups, room=0.5, size=15)
-    figure.update_yaxes(showgrid=False)
-    percent_axis(figure, top)
-    figure.update_layout(clickmode="event+select", barmode="overlay", bargap=0.0)
+        traces.append(_strokes(groups, target, target_name, TARGET, height * 0.62))
+    lanes = dict(zip(arms, {1: [0.0], 2: [0.2, -0.2]}[min(len(arms), 2)], strict=False))
+    traces += [_dots(groups, name, arms[name], lane, chosen) for name, lane in lanes.items()]
     # short names in small letters: four entries fit on one line of the plot beside its column of numbers
-    return framed(figure, 66 + max(height * len(groups), LEAST), right=240, left=names_width(groups)).update_layout(
-        legend={"font": {"size": 12}}
-    )
+    layout = frame(66 + max(height * len(groups), LEAST), right=240, left=names_width(groups))
+    layout["legend"]["font"] = {"size": 12}
+    layout |= {
+        "xaxis": shares_along(top),
+        "yaxis": {**rows_axis(groups, room=0.5, size=15), "showgrid": False},
+        "clickmode": "event+select",
+        "barmode": "overlay",
+        "annotations": [
+            note_beside(i - lane, _beside(group_lean))
+            for name, lane in lanes.items()
+            for i, group_lean in enumerate(arms[name].groups)
+        ],
+    }
+    # in one piece: every part that is added to a figure is looked through with all that stands there already
+    return go.Figure({"data": traces, "layout": layout})
 
 
 def names_width(groups: Sequence[str]) -> int:
@@ -103,44 +111,42 @@ def _words(group: str, arms: Mapping[str, Lean], at: int, asked: float) -> str:
     return "<br>".join(lines)
 
 
-def _places_to_click(
-    figure: go.Figure, groups: Sequence[str], words: Sequence[str], top: float, chosen: str | None
-) -> None:
+def _places_to_click(groups: Sequence[str], words: Sequence[str], top: float, chosen: str | None) -> dict[str, Any]:
     """A whole row answers the pointer, not the small marks alone."""
-    figure.add_bar(
-        orientation="h",
-        x=[top] * len(groups),
-        y=list(range(len(groups))),
-        width=1.0,
-        marker={"color": [CHOSEN if group == chosen else CLEAR for group in groups], "line": {"width": 0}},
-        selected={"marker": {"opacity": 1}},
-        unselected={"marker": {"opacity": 1}},
-        customdata=[[group] for group in groups],
-        hovertext=list(words),
-        hoverinfo="text",
-        showlegend=False,
-    )
+    return {
+        "type": "bar",
+        "orientation": "h",
+        "x": [top] * len(groups),
+        "y": list(range(len(groups))),
+        "width": 1.0,
+        "marker": {"color": [CHOSEN if group == chosen else CLEAR for group in groups], "line": {"width": 0}},
+        "selected": {"marker": {"opacity": 1}},
+        "unselected": {"marker": {"opacity": 1}},
+        "customdata": [[group] for group in groups],
+        "hovertext": list(words),
+        "hoverinfo": "text",
+        "showlegend": False,
+    }
 
 
-def _strokes(
-    figure: go.Figure, groups: Sequence[str], shares: Sequence[float], name: str, colour: str, height: float
-) -> None:
+def _strokes(groups: Sequence[str], shares: Sequence[float], name: str, colour: str, height: float) -> dict[str, Any]:
     """One upright stroke a group."""
-    figure.add_scatter(
-        name=name,
-        x=list(shares),
-        y=list(range(len(groups))),
-        mode="markers",
-        marker={"symbol": "line-ns", "size": height, "line": {"width": 3, "color": colour}, "opacity": 1},
-        selected={"marker": {"opacity": 1}},
-        unselected={"marker": {"opacity": 1}},
-        customdata=[[group] for group in groups],
-        hovertext=[f"{group}, {name}: {percent(share)}" for group, share in zip(groups, shares, strict=True)],
-        hoverinfo="text",
-    )
+    return {
+        "type": "scatter",
+        "name": name,
+        "x": list(shares),
+        "y": list(range(len(groups))),
+        "mode": "markers",
+        "marker": {"symbol": "line-ns", "size": height, "line": {"width": 3, "color": colour}, "opacity": 1},
+        "selected": {"marker": {"opacity": 1}},
+        "unselected": {"marker": {"opacity": 1}},
+        "customdata": [[group] for group in groups],
+        "hovertext": [f"{group}, {name}: {percent(share)}" for group, share in zip(groups, shares, strict=True)],
+        "hoverinfo": "text",
+    }
 
 
-def _dots(figure: go.Figure, groups: Sequence[str], name: str, lean: Lean, lane: float, chosen: str | None) -> None:
+def _dots(groups: Sequence[str], name: str, lean: Lean, lane: float, chosen: str | None) -> dict[str, Any]:
     """The shares of one list with their intervals, a little above or below the middle of their rows."""
     colour = AFTER if name == "after" else BEFORE
     drawn = [
@@ -148,27 +154,28 @@ def _dots(figure: go.Figure, groups: Sequence[str], name: str, lean: Lean, lane:
         for i, (g, group_lean) in enumerate(zip(groups, lean.groups, strict=True))
         if group_lean.share.n
     ]
-    figure.add_scatter(
-        name=name,
-        legendrank=1,
-        x=[group_lean.share.estimate for _, _, group_lean in drawn],
-        y=[i - lane for i, _, _ in drawn],
-        error_x=interval_bars([group_lean.share for _, _, group_lean in drawn], colour),
-        mode="markers",
-        marker={
+    return {
+        "type": "scatter",
+        "name": name,
+        "legendrank": 1,
+        "x": [group_lean.share.estimate for _, _, group_lean in drawn],
+        "y": [i - lane for i, _, _ in drawn],
+        "error_x": interval_bars([group_lean.share for _, _, group_lean in drawn], colour),
+        "mode": "markers",
+        "marker": {
             "symbol": MARKS.get(name, "circle"),
             "size": 11,
             "color": colour,
             "line": {"width": 2.5, "color": colour},
             "opacity": [1.0 if chosen in (None, g) else 2 * FAINT for _, g, _ in drawn],
         },
-        selected={"marker": {"opacity": 1}},
-        unselected={"marker": {"opacity": 1}},
-        cliponaxis=False,
-        customdata=[[g] for _, g, _ in drawn],
-        hovertext=[f"{g}, {name}: {share_text(group_lean.share)}" for _, g, group_lean in drawn],
-        hoverinfo="text",
-    )
+        "selected": {"marker": {"opacity": 1}},
+        "unselected": {"marker": {"opacity": 1}},
+        "cliponaxis": False,
+        "customdata": [[g] for _, g, _ in drawn],
+        "hovertext": [f"{g}, {name}: {share_text(group_lean.share)}" for _, g, group_lean in drawn],
+        "hoverinfo": "text",
+    }
 
 
 # -- combinations of two attributes -----------------------------------------------------------------------------------

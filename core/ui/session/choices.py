@@ -62,6 +62,8 @@ TAU = Choice("tau", 0.5)
 """Share of a group's items on which a neuron must fire to be that group's."""
 SWITCH_SIDE: Choice[Side | None] = Choice("switch-side", None)
 """Side whose neurons stand beside the answer on Compare."""
+LABEL_SET: Choice[tuple[Side, str, tuple[int, ...]] | None] = Choice("label-set", None)
+"""The labelled set that was made the edit of a side: side, hash, neurons; an audit of it names the set."""
 START_VIEW = Choice("start-view", "loaded")
 DEMO_STEP: Choice[str | None] = Choice("demo", None)
 """Step at which the demo on Start is, from "1" on; None: it does not run."""

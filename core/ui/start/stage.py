@@ -12,7 +12,7 @@ from core.ui.parts import charts, frame, grids, lean_charts, model_charts, prove
 from core.ui.parts.figures import AFTER, framed, interval_bars, percent_axis
 from core.ui.parts.frame import guard
 from core.ui.parts.keys import listen
-from core.ui.parts.wording import percent
+from core.ui.parts.wording import share_alone
 from core.ui.session import answering, cache, links, probing, results
 from core.ui.session.choices import COMPARE_VIEW, DEMO_STEP, START_VIEW, Choice
 from core.ui.session.jobs import progress
@@ -86,7 +86,7 @@ def _see(told: story.Story) -> None:
     )
     percent_axis(figure)
     figure.update_yaxes(autorange="reversed", fixedrange=True)
-    words = ", ".join(f"{group} {percent(e.estimate or 0.0)}" for group, e in rates.items())
+    words = ", ".join(f"{group} {share_alone(e)}" for group, e in rates.items())
     _chart(told, framed(figure, min(PLOT, 60 + 40 * len(rates)), right=30, legend=False), f"Firing rates: {words}.")
 
 
@@ -108,7 +108,7 @@ def _cost(told: story.Story) -> None:
     st.markdown(story.cost_said(found))
     rows = story.cost_rows(found)
     if rows:
-        words = ", ".join(f"{n} {percent(b.estimate or 0)} to {percent(a.estimate or 0)}" for n, (b, a) in rows.items())
+        words = ", ".join(f"{n} {share_alone(b)} to {share_alone(a)}" for n, (b, a) in rows.items())
         _chart(told, charts.before_after(rows), f"Before and after: {words}.")
 
 
@@ -307,7 +307,7 @@ def _shares(told: story.Story, arms: Mapping[str, "Lean"]) -> None:
     part = results.ranking(told.question).part
     figure = lean_charts.demographics(part.groups, arms, part.target.tolist(), target_name(request.target))
     words = [
-        f"{group} {percent(own.share.estimate or 0.0)} {arm}"
+        f"{group} {share_alone(own.share)} {arm}"
         for arm, lean in arms.items()
         for group, own in zip(part.groups, lean.groups, strict=True)
     ]

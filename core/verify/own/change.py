@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -179,7 +180,7 @@ def ordered_change(rankings: tuple[np.ndarray, np.ndarray], searched: Searched, 
     tops = [searched.labels[ranking[:k]] for ranking in rankings]
     seen = float(of_lists("ndkl", tops[1], searched.target)) - float(of_lists("ndkl", tops[0], searched.target))
     rows = np.unique(np.concatenate(rankings))
-    weights = np.random.default_rng(seed).poisson(1.0, size=(DRAWS, len(rows)))
+    weights = weights_of(seed, len(rows))
     old, new = (
         of_lists(
             "ndkl", resampled(searched.labels[ranking], weights[:, np.searchsorted(rows, ranking)], k), searched.target
@@ -194,13 +195,22 @@ def ordered_change(rankings: tuple[np.ndarray, np.ndarray], searched: Searched, 
     return value(seen, min(lo, seen), max(hi, seen), int((tops[1] >= 0).sum()))
 
 
+@lru_cache(maxsize=128)
+def weights_of(seed: int, rows: int) -> np.ndarray:
+    """Poisson weights (draws, rows) of so many rows."""
+    return np.random.default_rng(seed).poisson(1.0, size=(DRAWS, rows)).astype(np.int16)
+
+
 def resampled(labels: np.ndarray, weights: np.ndarray, k: int) -> np.ndarray:
-    """First k places (draws, k) of rankings in which row j stands weights[:, j] times; -1 where they run short."""
-    lists = np.full((len(weights), k), -1, dtype=np.int64)
-    for draw, times in enumerate(weights):
-        places = np.repeat(labels, times)[:k]
-        lists[draw, : len(places)] = places
-    return lists
+    """First k places (draws, k) of rankings in which row j stands weights[:, j] times; -1 where they run short.
+
+    The row at a place is the number of rows that end at it or before.
+    """
+    draws, depth = weights.shape
+    ends = np.minimum(np.cumsum(weights, axis=1, dtype=np.int64), k) + np.arange(draws)[:, None] * (k + 1)
+    ended = np.bincount(ends.ravel(), minlength=draws * (k + 1)).reshape(draws, k + 1)
+    at = np.cumsum(ended[:, :k], axis=1)
+    return np.append(labels, -1)[np.minimum(at, depth)]
 
 
 # ------------------------------------------------------------------------------------------------ effect

@@ -8,6 +8,7 @@ what the metric is at the t where a value as far out as the observed one has a c
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -23,6 +24,14 @@ FURTHER, GAIN, SLOPE, POINTS = 2.0, 7.5, 0.45, 61
 
 def metric_ends(name: str, known: np.ndarray, target: tuple[float, ...], seed: int) -> tuple[float, float]:
     """Both ends for a list of group numbers without unknown rows."""
+    listed = np.asarray(known, dtype=np.int64)
+    return _metric_ends(name, (listed if name == "ndkl" else np.sort(listed)).tobytes(), tuple(target), seed)
+
+
+@lru_cache(maxsize=16_384)
+def _metric_ends(name: str, listed: bytes, target: tuple[float, ...], seed: int) -> tuple[float, float]:
+    """Lists of as many rows of each group have the same ends, but for ndkl."""
+    known = np.frombuffer(listed, dtype=np.int64)
     q, k = np.array(target), len(known)
     estimate = float(of_lists(name, known, q))
     counts = counted(known, len(q)) + 0.5
@@ -77,13 +86,14 @@ class Family:
         return 1 / math.sqrt(max(float(variance.sum()) * self.k / len(self.u), 1e-12))
 
     def drawn(self, t: float, draws: int, rng: np.random.Generator) -> np.ndarray:
-        """Counts (draws, G), or group numbers (draws, k)."""
-        p = self.chances(t)
-        if not self.ordered:
-            # the generator branches where two groups are equally likely: the last bit must not decide
-            rounded = np.round(p[0], 12)
-            return rng.multinomial(self.k, rounded / rounded.sum(), size=draws)
-        chance, up_to = rng.random((draws, self.k)), np.cumsum(p, axis=1)
+        """Counts (draws, G)."""
+        # the generator branches where two groups are equally likely: the last bit must not decide
+        rounded = np.round(self.chances(t)[0], 12)
+        return rng.multinomial(self.k, rounded / rounded.sum(), size=draws)
+
+    def listed(self, t: float, chance: np.ndarray) -> np.ndarray:
+        """Group numbers (draws, k), from a random number for each."""
+        up_to = np.cumsum(self.chances(t), axis=1)
         return sum((chance > up_to[:, g]).astype(np.int8) for g in range(len(self.q) - 1))  # type: ignore[return-value]
 
     def measured(self, lists: np.ndarray) -> np.ndarray:
@@ -92,22 +102,33 @@ class Family:
     def leaning(self, lists: np.ndarray) -> np.ndarray:
         """Sum of u over the rows of each list."""
         if self.ordered:
-            return np.take_along_axis(self.u, lists.T.astype(np.int64), axis=1).sum(axis=0)
+            return sum((lists == g).astype(np.float64) @ self.u[:, g] for g in range(len(self.q)))  # type: ignore[return-value]
         return lists @ self.u[0]
 
     def ends(self, estimate: float, seed: int, places: tuple[float, ...] = AT) -> tuple[float, float]:
         """The end with less bias than seen and the one with more."""
         rng, error = np.random.default_rng(seed), self.error()
         at = sorted({0.0, *(max(1 + error * place, 0.0) for place in places)})
-        lists = np.concatenate([self.drawn(t, -(-DRAWS // len(at)), rng) for t in at])
+        each, often = -(-DRAWS // len(at)), np.ones(1)
+        if self.ordered:
+            chance = uniform(seed, len(at), each, self.k)
+            lists = np.concatenate([self.listed(t, own) for t, own in zip(at, chance, strict=True)])
+        else:
+            lists = np.concatenate([self.drawn(t, each, rng) for t in at])
+            # lists of the same counts are one, counted as often as they were drawn
+            if len(self.q) * math.log2(self.k + 1) < 62:
+                name = sum(lists[:, g] * (self.k + 1) ** g for g in range(len(self.q)))
+                _, first, often = np.unique(name, return_index=True, return_counts=True)
+                lists = lists[first]
         values, leaning = self.measured(lists), self.leaning(lists)
-        mixture = np.logaddexp.reduce([t * leaning - self.log_total(t) for t in at])
+        of_each = np.stack([t * leaning - self.log_total(t) for t in at])
+        mixture = of_each.max(axis=0) + np.log(np.exp(of_each - of_each.max(axis=0)).sum(axis=0))
         equal = np.abs(values - estimate) <= EQUAL
         more = (values < estimate) if self.name == "min_skew" else (values > estimate)
         counts_as = np.where(equal, 0.5, more)
         grid = np.linspace(0.0, at[-1], POINTS)
         log = np.outer(grid, leaning) - mixture
-        weight = np.exp(log - log.max(axis=1)[:, None])
+        weight = np.exp(log - log.max(axis=1)[:, None]) * often
         chance, averaged = (weight @ np.stack([counts_as, values], axis=1) / weight.sum(axis=1)[:, None]).T
         chance = np.maximum.accumulate(chance)
         truth = averaged if self.ordered else self.at(grid)
@@ -117,7 +138,8 @@ class Family:
 
     def at(self, grid: np.ndarray) -> np.ndarray:
         """A metric of counts at the shares of each t, no further out than any list of k rows can show."""
-        found = of_counts(self.name, np.stack([self.k * self.chances(float(t))[0] for t in grid]), self.q)
+        weight = np.exp(grid[:, None] * (self.u[0] - self.u[0].max())) * self.q
+        found = of_counts(self.name, self.k * weight / weight.sum(axis=1, keepdims=True), self.q)
         reach = of_counts(self.name, self.k * np.eye(len(self.q)), self.q)
         return np.maximum(found, reach.min()) if self.name == "min_skew" else np.minimum(found, reach.max())
 
@@ -128,6 +150,13 @@ class Family:
 
 
 EQUAL = 1e-9
+
+
+@lru_cache(maxsize=8)
+def uniform(seed: int, times: int, draws: int, k: int) -> list[np.ndarray]:
+    """Random numbers (draws, k) of the lists of each t; every family begins with the same."""
+    rng = np.random.default_rng(seed)
+    return [rng.random((draws, k)) for _ in range(times)]
 
 
 def apart(u: np.ndarray) -> np.ndarray:

@@ -40,27 +40,26 @@ def ndkl_of(lists: np.ndarray, target: Sequence[float] | np.ndarray) -> np.ndarr
     one term of the sum, so that each rank adds what its own group's term grows by.
     """
     lists = np.atleast_2d(lists)
-    shape, lists = lists.shape[:-1], lists.reshape(-1, lists.shape[-1]).T
-    n, at = lists.shape[1], np.arange(lists.shape[1])
-    whole = np.arange(len(lists) + 2, dtype=np.float64)
+    shape, k, lists = lists.shape[:-1], lists.shape[-1], lists.reshape(-1, lists.shape[-1])
+    whole = np.arange(k + 2, dtype=np.float64)
     c_ln_c = whole * np.log(np.maximum(whole, 1.0))
-    ln_target = np.log(np.asarray(target, dtype=np.float64))
-    counts = np.zeros((n, len(target)), dtype=np.int64)
-    seen, terms = np.zeros(n, dtype=np.int64), np.zeros(n)
-    top, bottom = np.zeros(n), np.zeros(n)
-    for row in lists:
-        known = row >= 0
-        group = np.where(known, row, 0).astype(np.int64)
-        count = counts[at, group]
-        terms += np.where(known, c_ln_c[count + 1] - c_ln_c[count] - ln_target[group], 0.0)
-        counts[at, group] = count + known
-        seen = seen + known
-        i = np.maximum(seen, 1)
-        weight = np.where(known, math.log(2) / np.log(i + 1.0), 0.0)
-        top += weight * np.maximum(terms / i - np.log(i), 0.0)
-        bottom += weight
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return (top / bottom).reshape(shape)
+    # what the term of a group grows by when one more row of it comes in (G, rows of it so far)
+    growth = np.diff(c_ln_c)[:k] - np.log(np.asarray(target, dtype=np.float64))[:, None]
+    found = np.empty(len(lists))
+    complete = (lists >= 0).all(axis=1)
+    some = np.flatnonzero(complete)
+    ranks = np.arange(1, k + 1)
+    weight = math.log(2) / np.log(ranks + 1.0)
+    for few in (some[start : start + 128] for start in range(0, len(some), 128)):
+        own = lists[few].astype(np.int64)
+        so_far = np.zeros(own.shape, dtype=np.int32)
+        for g in range(len(growth)):
+            so_far += (own == g) * (np.cumsum(own == g, axis=1, dtype=np.int32) - 1)
+        terms = np.cumsum(growth.take(own * k + so_far), axis=1)
+        found[few] = (np.maximum(terms / ranks - np.log(ranks), 0.0) * weight).sum(axis=1) / weight.sum()
+    for i in np.flatnonzero(~complete):
+        found[i] = ndkl_of(lists[i][lists[i] >= 0], target)[0] if (lists[i] >= 0).any() else math.nan
+    return found.reshape(shape)
 
 
 def of_lists(name: str, lists: np.ndarray, target: Sequence[float] | np.ndarray) -> np.ndarray:

@@ -15,14 +15,14 @@ ARMS = {"before": "original", "after": "edited"}
 
 
 def family(spec: Any, kind: str) -> int:
-    """Findings of one family: a lean, and an effect where something is edited, of every attribute and prompt; of the
-    pre-registered ones, if there are several, also of their mean.
+    """Findings of one family: a lean, and where something is edited an effect of each method, of every attribute and
+    prompt; of the pre-registered ones, if there are several, also of their mean.
     """
     prompts = len(spec.prompts) if kind == "headline" else len(spec.exploratory_prompts)
     if kind == "headline" and prompts > 1:
         prompts += 1
-    edited = spec.edit is not None or spec.method != "neuron-edit"
-    return max(len(spec.attributes) * prompts * (2 if edited else 1), 1)
+    edited = spec.edit is not None or spec.method != "neuron-edit" or len(spec.methods) > 0
+    return max(len(spec.attributes) * prompts * (1 + max(len(spec.methods), 1) * edited), 1)
 
 
 def attribute_document(

@@ -177,9 +177,9 @@ def permuted(weights: Sequence[float], sizes_of: Sequence[int], tests: int, seed
         of_places[place] = weight
     kinds = np.repeat(np.arange(len(sizes_of)), sizes_of)
     shuffles = rng.permuted(np.broadcast_to(kinds, (math.ceil(least / n), n)), axis=1)
-    turned = np.fft.fft(of_places).conj()
+    turned = np.fft.rfft(of_places).conj()
     # sum over places i of w_i where the label at i + turn is g
-    sums = [np.fft.ifft(np.fft.fft(shuffles == g, axis=1) * turned, axis=1).real for g in range(len(sizes_of))]
+    sums = [np.fft.irfft(np.fft.rfft(shuffles == g, axis=1) * turned, n, axis=1) for g in range(len(sizes_of))]
     return np.stack([one.ravel() for one in sums], axis=1)
 
 

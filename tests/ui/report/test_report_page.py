@@ -2,12 +2,14 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import plotly.graph_objects as go
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.config import Edit
+from core.report.pdf import browser
 from core.ui.parts import provenance
 from core.ui.session import cache
 from core.ui.session.state import KEY, AppState
@@ -23,6 +25,23 @@ def chosen(world: dict[str, str]) -> AppState:
     state.set_edit("image", Edit((1, 2), strength=0.5))
     state.k = 10
     return state
+
+
+@pytest.fixture(autouse=True)
+def own_shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Audits are kept in a folder of the test's own."""
+    monkeypatch.setenv("UNSKEW_AUDITS", str(tmp_path / "audits"))
+    return tmp_path / "audits"
+
+
+def page(state: AppState) -> AppTest:
+    test = AppTest.from_file(str(ROOT / "pages" / "report.py"), default_timeout=180)
+    test.session_state[KEY] = state
+    return test.run()
+
+
+def button(test: AppTest, label: str) -> Any:
+    return next(one for one in test.button if one.label == label)
 
 
 def words(test: AppTest) -> str:
@@ -46,7 +65,9 @@ def test_the_page_asks_first_and_then_shows_the_files(world: dict[str, str]) -> 
     assert (document["spec"]["schema"], document["spec"]["target"]) == (2, "gallery")
     assert document["attributes"][0]["edits"][0]["image"]["neurons"] == [1, 2]
     assert set(made["files"]) >= {"report.html", "report.json", "findings.csv", "card.md", "manifest.json"}
-    assert len(test.get("download_button")) == 6
+    labels = [button.proto.label for button in test.get("download_button")]
+    assert [label for label in labels if label != "PDF"] == ["Everything", "HTML", "CSV", "JSON", "Model card", "Spec"]
+    assert ("PDF" in labels) == (browser() is not None)
     next(button for button in test.button if button.label == "Verify").click()
     test.run()
     assert "computed again" in words(test), [w.value for w in test.warning] + [e.value for e in test.error]
@@ -60,6 +81,67 @@ def test_a_repeated_prompt_is_one_calm_line(world: dict[str, str]) -> None:
     next(button for button in test.button if button.label == "Run the audit").click()
     test.run()
     assert not test.exception and "stands there twice" in words(test)
+
+
+def test_a_first_audit_in_two_clicks_is_kept_and_opened_again(world: dict[str, str], own_shelf: Path) -> None:
+    state = chosen(world)
+    state.query = "red"
+    test = page(state)
+    button(test, "First audit: occupations x gender").click()
+    test.run()
+    prompts = next(area for area in test.text_area if area.label.startswith("Pre-registered"))
+    assert "a photo of a doctor" in prompts.value
+    prompts.set_value("red\nblue")  # the test's small model knows no occupation
+    button(test, "Run the audit").click()
+    test.run()
+    made = test.session_state[KEY].filters["report"]
+    assert [path.name for path in own_shelf.iterdir()] and made["spec"]["prompts"] == ["red", "blue"]
+    # a reload is a new session: the list is there, and what is opened is the same report
+    again = page(chosen(world))
+    assert "Audits kept on this machine (1)" in [one.label for one in again.expander]
+    button(again, "Open").click()
+    again.run()
+    assert not again.exception and again.session_state[KEY].filters["report"]["files"] == made["files"]
+    assert "red\nblue" in [area.value for area in again.text_area]
+    button(again, "Forget").click()
+    again.run()
+    assert list(own_shelf.iterdir()) == []
+
+
+def test_the_form_remembers_and_says_below_its_button_what_is_wrong(world: dict[str, str]) -> None:
+    test = page(chosen(world))
+    next(area for area in test.text_area if area.label.startswith("Pre-registered")).set_value("red\nred")
+    next(field for field in test.text_input if field.label == "Title").set_value("My title")
+    next(area for area in test.text_area if area.label == "Provider").set_value("Example Ltd.")
+    button(test, "Run the audit").click()
+    test.run()
+    inside = test.expander[0]
+    assert inside.label == "What is asked" and "stands there twice" in inside.warning[0].value
+    order = [type(one).__name__ for one in inside if type(one).__name__ in ("Button", "Warning")]
+    assert order[-1] == "Warning", order
+    later = page(test.session_state[KEY])
+    assert "My title" in [field.value for field in later.text_input]
+    assert "red\nred" in [area.value for area in later.text_area]
+    assert "Example Ltd." in [area.value for area in later.text_area]
+
+
+def test_methods_filter_and_own_target_of_the_session_reach_the_report(world: dict[str, str]) -> None:
+    state = chosen(world)
+    gallery = cache.gallery(world["searched"])
+    attribute = gallery.attributes[0]
+    state.set_own_target(attribute, {group: 1 / len(gallery.groups(attribute)) for group in gallery.groups(attribute)})
+    state.method = "mean-difference"
+    test = page(state)
+    next(area for area in test.text_area if area.label.startswith("Pre-registered")).set_value("red\nblue")
+    shares = " ".join(["50"] * len(gallery.groups(attribute))) if len(gallery.groups(attribute)) == 2 else ""
+    next(field for field in test.text_input if field.label.startswith("Or type")).set_value(shares)
+    button(test, "Run the audit").click()
+    test.run()
+    made = test.session_state[KEY].filters.get("report")
+    assert made is not None, words(test)
+    document = json.loads(made["files"]["report.json"])
+    assert document["spec"]["methods"] == ["neuron-edit", "mean-difference"]
+    assert isinstance(document["spec"]["target"], dict) and len(document["methods"]) == 1
 
 
 def test_a_figure_carries_gallery_sae_edit_k_target_part_and_seed(world: dict[str, str]) -> None:

@@ -1,0 +1,88 @@
+"""`audit-diff`: two reports beside each other. `audit-gate`: is anything worse than in an earlier one?"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from core.cli.app import app
+from core.cli.output import Json, emit, progress_bar
+from core.cli.rank_verb import p_text
+from core.verdicts import NOT_COMPUTED, TARGET_CHANGE_WORDS, in_points
+
+
+@app.command("audit-diff")
+def audit_diff(
+    first: Annotated[Path, typer.Argument(help="Folder of one report.")],
+    second: Annotated[Path, typer.Argument(help="Folder of the other; differences are second minus first.")],
+    as_json: Json = False,
+) -> None:
+    """What was asked of both audits, and what changed: paired where both searched the same items."""
+    from core.report import comparison
+
+    found = comparison.audit_diff(*(comparison.read_audit(folder) for folder in (first, second)))
+    emit(found, as_json, lambda: _differences(found))
+
+
+@app.command("audit-gate")
+def audit_gate(
+    spec: Annotated[Path, typer.Argument(help="SPEC.json: run now.")],
+    against: Annotated[Path, typer.Option("--against", help="Folder of the report that it must not be worse than.")],
+    out: Annotated[Path | None, typer.Option("--out", help="Keep today's report in this folder.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Run an audit and hold it against an earlier report: 0, or 1 with one line a finding that got worse."""
+    from core.audit.frozen import load_spec
+    from core.audit.run import run
+    from core.reading import through_json
+    from core.report import ReportOptions, comparison, gate, report_document, write_report
+
+    asked, frozen = load_spec(spec)
+    report = comparison.read_audit(against)
+    gate.refuse_other_questions(asked, report)
+    with progress_bar() as progress:
+        result = run(asked, progress=progress)
+    options = ReportOptions(frozen=frozen)
+    if out is not None:
+        write_report(result, out, options)
+    found = gate.gate(report, through_json(report_document(result, options)[0]))
+    emit(found, as_json, lambda: _verdict(found))
+    if not found["passed"]:
+        raise typer.Exit(1)
+
+
+def _verdict(found: dict[str, Any]) -> Iterator[str]:
+    for one in found["worse"]:
+        yield f"worse: {one['attribute']} | {one['prompt']} | {one['arm']}: {one['line']}"
+    if found["passed"]:
+        how = "on the same items" if found["paired"] else "on other items"
+        yield f"nothing is worse beyond chance: {found['compared']} lists compared, {how}"
+
+
+def _differences(found: dict[str, Any]) -> Iterator[str]:
+    for name in ("a", "b"):
+        one = found[name]
+        saes = ", ".join(one["saes"].values()) or "no SAE"
+        yield f"{name}: {one['title']}, {one['created_at']}, gallery {one['gallery']}, {saes}, auditor {one['auditor']}"
+    for key, (a, b) in found["asked"]["different"].items():
+        yield f"asked otherwise, {key}: {a!r} and {b!r}"
+    for name in found["asked"]["not_in_both"]:
+        yield f"in one of them alone: {name}"
+    yield "paired: both searched the same items" if found["paired"] else "not paired: other items were searched"
+    for one in found["lists"]:
+        yield f"{one['attribute']} | {one['prompt']} | {one['arm']}: {_list_line(one)}"
+    for one in found["findings"]:
+        if one["a"] is not None and one["b"] is not None and not one["same_verdict"]:
+            said = [f"{x['verdict']}{', ' + x['group'] if x['group'] else ''}" for x in (one["a"], one["b"])]
+            yield f"finding {one['id']}: {said[0]}; now {said[1]}"
+
+
+def _list_line(one: dict[str, Any]) -> str:
+    if one["p"] is None:
+        return f"{NOT_COMPUTED}: {one['reason']}"
+    change = one["share_difference" if one["paired"] else "points_difference"][one["group"]]
+    ends = f"{in_points(change['lo'])} to {in_points(change['hi'])}, n = {change['n']}"
+    said = TARGET_CHANGE_WORDS.get(one["verdict"], one["verdict"])
+    p = f"{p_text(one['p'])}, adjusted {p_text(one['p_adjusted'])} (m = {one['m']})"
+    return f"{said}: {one['group']} {in_points(change['estimate'])} points ({ends}); {p}"

@@ -1,0 +1,102 @@
+"""Finished audits that are kept on this machine, listed and opened again: $UNSKEW_AUDITS, else ~/.unskew/audits."""
+
+import hashlib
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from core.config import InputError, own_folder
+from core.reading import parse_json
+from core.report.folder import FILES, MANIFEST
+from core.report.signing import SIGNATURE
+from core.store import atomic_folder, read_json, write_json
+
+KEPT_VARIABLE = "UNSKEW_AUDITS"
+ABOUT, REPORT = "about.json", "report"
+LISTED = 200
+"""Audits that are listed; older ones stay where they are."""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """One audit that is kept."""
+
+    name: str
+    """Of its folder; later audits have later names."""
+    title: str = ""
+    created_at: str = ""
+    auditor: str = ""
+    gallery: str = ""
+    findings: int = 0
+    reason: str | None = None
+    """Why it cannot be opened."""
+
+
+def kept_folder() -> Path:
+    """Where audits are kept."""
+    return Path(os.environ.get(KEPT_VARIABLE) or own_folder() / "audits").expanduser()
+
+
+def keep(files: Mapping[str, bytes]) -> str:
+    """Keep the files of a finished report; the name under which it is found again, the same for the same report."""
+    document = parse_json(files["report.json"], "report.json")
+    stamp = "".join(sign for sign in document["created_at"][:19] if sign.isalnum())
+    name = f"{stamp}-{hashlib.sha256(files[MANIFEST]).hexdigest()[:12]}"
+    target = kept_folder() / name
+    if target.is_dir():
+        return name
+    about = {
+        "title": document["spec"]["title"],
+        "created_at": document["created_at"],
+        "auditor": document["options"]["auditor"],
+        "gallery": document["gallery"]["name"],
+        "findings": len(document["findings"]),
+    }
+    with atomic_folder(target) as partial:
+        write_json(partial / ABOUT, about)
+        (partial / REPORT).mkdir()
+        for file, content in files.items():
+            (partial / REPORT / file).write_bytes(content)
+    return name
+
+
+def kept() -> list[Kept]:
+    """Every audit that is kept, the newest first; one that cannot be read is listed with its reason."""
+    folder = kept_folder()
+    if not folder.is_dir():
+        return []
+    names = sorted((p.name for p in folder.iterdir() if p.is_dir() and not p.name.startswith(".")), reverse=True)
+    return [_about(folder / name) for name in names[:LISTED]]
+
+
+def _about(path: Path) -> Kept:
+    try:
+        about: Any = read_json(path / ABOUT)
+        said = {key: str(about[key]) for key in ("title", "created_at", "auditor", "gallery")}
+        return Kept(path.name, **said, findings=int(about["findings"]))
+    except (InputError, OSError, KeyError, TypeError, ValueError) as error:
+        return Kept(path.name, reason=" ".join(str(error).split()) or type(error).__name__)
+
+
+def open_kept(name: str) -> dict[str, bytes]:
+    """The files of a kept report; InputError where none is kept under this name, or a file of it is gone."""
+    if name not in {one.name for one in kept()}:
+        raise InputError(f"no audit is kept under the name {name!r}; choose one of the list")
+    report = kept_folder() / name / REPORT
+    found = {}
+    for file in (*FILES, MANIFEST, SIGNATURE):
+        path = report / file
+        if path.is_file() and not path.is_symlink():
+            found[file] = path.read_bytes()
+        elif file != SIGNATURE:
+            raise InputError(f"{path} is missing: this audit was not kept whole; run it again")
+    return found
+
+
+def forget(name: str) -> None:
+    """Remove a kept audit."""
+    if name in {one.name for one in kept()}:
+        shutil.rmtree(kept_folder() / name)

@@ -1,0 +1,225 @@
+"""Page, table, card and document say the same; every clause leads to a section; the published schema holds."""
+
+import csv
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+
+from core.audit.stated import BLOCKS
+from core.cli import main
+from core.config import ASSETS
+from core.report.crosswalk import TABLE, crosswalk
+from core.report.sections import SECTIONS
+from core.store import read_json
+
+STRANGE = {"prompt": "x", "words": ["x"], "interpreted": True, "reason": None}
+SCHEMA = ASSETS / "report" / "report.schema.json"
+STATED = {
+    "purpose": {"provider": "Example Ltd.", "reviewers": ["A. Reader", "B. Reader"], "residual_risk": "some | is left"},
+    "data_sheet": {"collected_by": "Example Ltd.", "special_necessity": "groups cannot be counted otherwise"},
+}
+
+
+@pytest.fixture(scope="module")
+def several(audited: Path) -> Path:
+    """A report with several methods, a part of the gallery, everything stated, a frozen spec."""
+    out = audited / "several"
+    if not out.is_dir():
+        spec = json.loads((audited / "spec.json").read_text()) | STATED
+        spec |= {"attributes": ["gender"], "where": {"age": "young"}, "methods": ["neuron-edit", "mean-difference"]}
+        (audited / "several.json").write_text(json.dumps(spec))
+        assert main(["audit", f"{audited}/several.json", "--freeze"]) == 0
+        assert main(["audit", f"{audited}/several.json", "--out", str(out)]) == 0
+    return out
+
+
+def document(folder: Path) -> dict[str, Any]:
+    return json.loads((folder / "report.json").read_text())
+
+
+def other(found: dict[str, Any]) -> dict[str, Any]:
+    """The numbers of the second method."""
+    return found["methods"][0]["attributes"][0]
+
+
+def test_the_report_of_several_methods_is_verified(several: Path) -> None:
+    assert main(["verify", str(several)]) == 0
+    found = document(several)
+    assert [one["method"] for one in found["methods"]] == ["mean-difference"]
+    effects = [f for f in found["findings"] if f["about"] == "effect"]
+    assert {f["method"] for f in effects} == {"neuron-edit", "mean-difference"}
+    # a lean, two effects, of three pre-registered prompts and their mean
+    assert {f["m"] for f in found["findings"] if f["kind"] == "headline"} == {12}
+
+
+@pytest.mark.parametrize(
+    ("alter", "where"),
+    [
+        (lambda d: other(d)["prompts"][0]["after"]["shares"]["Male"].update(estimate=0.1), "Male"),
+        (lambda d: other(d)["leakage"]["after"].update(estimate=0.5), "leakage"),
+        (lambda d: d["findings"][-1].update(p=0.5), "findings"),
+        (lambda d: d["crosswalk"][0].update(status="answered"), "crosswalk"),
+        (lambda d: d["stated"]["purpose"][0].update(said=["Somebody else"]), "stated"),
+        (lambda d: d["treatment"].update(title="Magic"), "treatment"),
+        (lambda d: d["unknown_words"].append(STRANGE), "unknown_words"),
+    ],
+)  # fmt: skip
+def test_a_change_of_what_is_new_is_found(several: Path, tmp_path: Path, alter: Any, where: str) -> None:
+    import shutil
+
+    from core.gallery import open_gallery
+    from core.report import canonical, rendered, sealed
+    from core.store import file_digest
+    from core.verify import verify
+
+    report = tmp_path / "report"
+    shutil.copytree(several, report)
+    changed = document(report)
+    alter(changed)
+    (report / "report.json").write_text(canonical(changed))
+    for name, text in rendered(changed, open_gallery(f"{several.parent}/gallery")).items():
+        (report / name).write_text(text)
+    manifest = json.loads((report / "manifest.json").read_text())
+    manifest["files"] = {name: file_digest(report / name) for name in manifest["files"]}
+    (report / "manifest.json").write_text(canonical(sealed(manifest)))
+    lines = verify(report).differences
+    assert any(where in line for line in lines), lines
+
+
+def test_the_title_holds_the_filter_and_the_page_when_the_spec_was_frozen(several: Path) -> None:
+    page = (several / "report.html").read_text()
+    assert "<h1>A test (only age = young)</h1>" in page and "<title>A test (only age = young)</title>" in page
+    assert "The spec was frozen at 20" in page
+    assert "## Bias audit: A test (only age = young)" in (several / "card.md").read_text()
+
+
+def test_the_published_schema_holds_for_every_report(audited: Path, several: Path) -> None:
+    schema = json.loads(SCHEMA.read_text())
+    jsonschema.Draft202012Validator.check_schema(schema)
+    validator = jsonschema.Draft202012Validator(schema)
+    for folder in (audited / "report", several):
+        assert [error.message for error in validator.iter_errors(document(folder))] == []
+
+
+@pytest.mark.parametrize(
+    "alter",
+    [
+        lambda d: d.pop("findings"),
+        lambda d: d.update(more=1),
+        lambda d: d["findings"][0].update(p=1.5),
+        lambda d: d["findings"][0].update(verdict="fair"),
+        lambda d: d["attributes"][0]["prompts"][0]["before"]["shares"]["Male"].pop("n"),
+        lambda d: d["options"].pop("frozen"),
+        lambda d: d["crosswalk"][0].update(status="certified"),
+    ],
+)
+def test_the_schema_can_fail(several: Path, alter: Any) -> None:
+    changed = document(several)
+    alter(changed)
+    assert list(jsonschema.Draft202012Validator(json.loads(SCHEMA.read_text())).iter_errors(changed))
+
+
+def test_every_clause_leads_to_sections_that_are_on_the_page(several: Path) -> None:
+    page = (several / "report.html").read_text()
+    ids = set(re.findall(r'<(?:section|header)[^>]* id="(\w+)"', page))
+    assert ids == set(SECTIONS)
+    keys = {f"{block}.{key}" for block, known in BLOCKS.items() for key in known}
+    for source in read_json(TABLE)["sources"]:
+        for row in source["rows"]:
+            assert set(row["sections"]) <= ids and set(row["needs"]) <= keys, row
+            assert row["asks"] and row["answer"]
+            # what rests on words of the auditor's leads to where they stand
+            where = {"purpose": "purpose", "data_sheet": "data"}
+            assert {where[name.split(".")[0]] for name in row["needs"]} <= set(row["sections"]), row
+    for leads in re.findall(r'href="#(\w+)"', page):
+        assert leads in ids
+    assert len({(row["source"], row["clause"]) for row in document(several)["crosswalk"]}) == 70
+
+
+def test_a_clause_is_answered_stated_or_not() -> None:
+    def status(clause: str, purpose: dict, data_sheet: dict) -> str:
+        rows = crosswalk({"purpose": purpose, "data_sheet": data_sheet})
+        return next(row["status"] for row in rows if row["clause"] == clause)
+
+    assert status("Art. 13(3)(f)", {}, {}) == "not covered"
+    assert status("Art. 13(3)(a)", {}, {}) == "not stated"
+    assert status("Art. 13(3)(a)", {"provider": "x"}, {}) == "stated"
+    assert status("Art. 10(2)(f)", {}, {}) == "answered in part"
+    assert status("Art. 10(2)(f)", {"sources_of_bias": "x"}, {}) == "answered"
+    assert status("Art. 10(2)(e)", {}, {}) == "answered"
+
+
+def metrics(folder: Path) -> list[dict[str, Any]]:
+    text = (folder / "card.md").read_text()
+    assert text.startswith("---\n")
+    front = yaml.safe_load(text.split("---\n")[1])
+    (result,) = front["model-index"][0]["results"]
+    assert {"task", "dataset", "metrics"} <= set(result) and {"type", "name"} <= set(result["task"])
+    assert result["dataset"]["revision"] == document(folder)["gallery"]["digest"]
+    return result["metrics"]
+
+
+def test_findings_are_the_same_in_document_table_card_and_page(audited: Path, several: Path) -> None:
+    for folder in (audited / "report", several):
+        found = document(folder)["findings"]
+        with (folder / "findings.csv").open() as file:
+            lines = [line for line in csv.DictReader(file) if line["metric"] in ("lean", "effect")]
+        listed = metrics(folder)
+        assert len(found) == len(lines) == len(listed)
+        page = (folder / "report.html").read_text()
+        for finding, metric in zip(found, listed, strict=True):
+            args, value = metric["args"], finding["value"]
+            assert metric["value"] == value["estimate"] and args["p_adjusted"] == finding["p_adjusted"]
+            assert (args["lo"], args["hi"], args["n"]) == (value["lo"], value["hi"], value["n"])
+            prompt = finding["prompt"] or "all pre-registered prompts"
+            own = [
+                line
+                for line in lines
+                if (line["attribute"], line["prompt"], line["metric"])
+                == (finding["attribute"], prompt, finding["about"])
+                and finding["method"] in (None, line["intervention"])
+            ]
+            assert len(own) == 1 and float(own[0]["estimate"]) == value["estimate"]
+            assert (own[0]["verdict"], float(own[0]["p_adj"])) == (finding["verdict"], finding["p_adjusted"])
+            assert (finding["prompt"] or "mean over") in page
+
+
+def test_what_was_stated_stands_in_all_of_them(several: Path) -> None:
+    page, card, table = ((several / name).read_text() for name in ("report.html", "card.md", "findings.csv"))
+    for text in ("Example Ltd.", "B. Reader", "groups cannot be counted otherwise"):
+        assert text in page and text in card and text in table
+    for clause in ("Art. 10(5)", "MEASURE 2.11", "Local Law 144"):
+        assert clause in page and clause in card and clause in table
+    assert "not stated" in page and "not stated" in table and "not covered" in card
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"purpose": {"providr": "x"}}, "purpose has no providr; known: provider"),
+        ({"purpose": ["x"]}, "expected an object with any of provider"),
+        ({"data_sheet": {"consent": 3}}, "data_sheet, consent was 3; expected a text"),
+        ({"methods": ["leace", "leace"]}, "names one twice"),
+        ({"methods": "leace"}, "methods was 'leace'; expected a list"),
+        ({"methods": ["leace"], "method": "sem-i"}, "methods begin with 'leace'"),
+    ],
+)
+def test_a_wrong_block_of_a_spec_is_named(audited: Path, more: dict, said: str, capsys: pytest.CaptureFixture) -> None:
+    spec = {"schema": 2, "gallery": f"{audited}/gallery", "attributes": ["gender"], "k": 5, "prompts": ["x"]}
+    (audited / "wrong.json").write_text(json.dumps(spec | more))
+    assert main(["audit", f"{audited}/wrong.json", "--out", f"{audited}/wrong"]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_empty_words_are_as_good_as_none() -> None:
+    from core.audit.spec import AuditSpec
+
+    spec = {"schema": 2, "gallery": "default", "attributes": ["gender"], "k": 10, "prompts": ["x"]}
+    empty = AuditSpec.from_json(spec | {"purpose": {"provider": " "}, "data_sheet": {}, "methods": []})
+    assert empty.digest == AuditSpec.from_json(spec).digest
+    assert not {"purpose", "data_sheet", "methods"} & set(empty.to_json())
