@@ -131,6 +131,30 @@ def disk_full(target: Path, needed: int | None = None) -> DiskFull:
     )
 
 
+MEMORY_SHARE = 0.8
+"""Part of the machine's memory that one work may ask for."""
+
+
+def require_memory(needed: int, what: str) -> None:
+    """InputError where a work would take more than MEMORY_SHARE of the machine's memory, with the estimate."""
+    try:
+        whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):  # a system that does not say
+        return
+    if needed > MEMORY_SHARE * whole:
+        raise InputError(
+            f"{what} takes about {needed / 1e9:,.1f} GB of memory, more than {MEMORY_SHARE:.0%} of this machine's "
+            f"{whole / 1e9:,.1f} GB; choose a smaller size or a larger machine"
+        )
+
+
+def require_space(target: Path, needed: int) -> None:
+    """DiskFull, before anything is written, where the disk of `target` has not this much room."""
+    place = next(p for p in (Path(os.path.abspath(target)), *Path(os.path.abspath(target)).parents) if p.exists())
+    if shutil.disk_usage(place).free < needed:
+        raise disk_full(Path(target), needed)
+
+
 @contextmanager
 def room_for(target: Path) -> Iterator[None]:
     """Turn whatever is raised where no room is left into `disk_full`."""
@@ -169,6 +193,7 @@ def write_blocks(path: Path, blocks: Iterable[np.ndarray], shape: tuple[int, ...
     """Write a new .npy file from blocks of its rows, one behind the other, holding one of them in memory."""
     with open(path, "wb") as file:
         described = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
+        require_space(path, math.prod(shape) * dtype.itemsize)
         np.lib.format.write_array_header_1_0(file, described)
         rows = 0
         for block in blocks:

@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parent.parent
 FLOORS = [
     {"config", "rooms"},
     {"reading", "writing"},
-    {"registry", "store", "readout", "cluster", "verdicts", "memo", "units", "tables"},
+    {"heavy", "registry", "store", "readout", "cluster", "verdicts", "memo", "units", "tables"},
     {"datasets", "backbones", "saes", "metrics", "prompts", "statistics", "retrieval", "projection", "figures"}
     | {"portable", "stores", "engines"},
     {"gallery", "labelling"},

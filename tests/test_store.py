@@ -169,3 +169,19 @@ def test_json_files_end_with_a_newline_and_keep_order(tmp_path: Path) -> None:
     write_json(tmp_path / "a.json", {"b": 1, "a": 2})
     text = (tmp_path / "a.json").read_text()
     assert text.endswith("}\n") and list(json.loads(text)) == ["b", "a"]
+
+
+def test_what_no_machine_holds_is_refused_with_its_estimate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from core.saes.base import sae_config
+    from core.store import DiskFull, require_memory, require_space, write_blocks
+    from core.training import train_sae
+
+    require_memory(1, "one byte")
+    with pytest.raises(InputError, match=r"takes about 1,000,000.0 GB of memory, more than 80%"):
+        require_memory(10**15, "this")
+    with pytest.raises(InputError, match=r"training an SAE of 1,099,511,627,776 neurons on 8 columns takes about"):
+        train_sae(np.ones((4, 8), np.float32), sae_config("topk", 8, 1 << 40, 2))
+    with pytest.raises(DiskFull, match=r"needs 1,000,000,000,000,000,000 bytes"):
+        require_space(tmp_path / "new" / "file", 10**18)
+    with pytest.raises(DiskFull):
+        write_blocks(tmp_path / "x.npy", iter(()), (1 << 50, 4), np.dtype("<f4"))

@@ -1,9 +1,13 @@
-"""`python -m core.projection FOLDER` computes the map of FOLDER/input.npy."""
+"""`python -m core.projection FOLDER` computes the map of FOLDER/input.npy, in its turn and within limits."""
 
+import os
 import sys
+from functools import partial
 from pathlib import Path
 
+from core import heavy
 from core.projection.process import compute
 
 if __name__ == "__main__":
-    compute(Path(sys.argv[1]))
+    with heavy.turn():
+        sys.exit(heavy.supervised(partial(compute, Path(sys.argv[1]), os.getpid())))

@@ -4,6 +4,7 @@ umap takes long to load and to compile, and inside the server it would hold up e
 """
 
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -98,6 +99,14 @@ def running(folder: Path) -> bool:
     return True
 
 
+def cancel(folder: Path) -> bool:
+    """End the computation of a map; False where none runs."""
+    if not running(folder):
+        return False
+    os.kill(read_json(folder / "state.json")["process"], signal.SIGTERM)
+    return True
+
+
 def read_map(folder: Path) -> Projection | None:
     """The finished map of a folder; None where there is none yet."""
     about = folder / "map.json"
@@ -109,16 +118,17 @@ def read_map(folder: Path) -> Projection | None:
     return Projection(places=places, **said)
 
 
-def compute(folder: Path) -> None:
-    """The work of the process of its own."""
+def compute(folder: Path, process: int | None = None) -> None:
+    """The work of the process of its own; `process` is the one that is asked after, its own without it."""
+    process = process or os.getpid()
     seed = read_json(folder / "state.json")["seed"]
     x = read_array(folder / "input.npy", "the points of a map")
-    _say(folder, "loading", seed, os.getpid())
+    _say(folder, "loading", seed, process)
     if len(x) >= FEWEST:
         load_umap()
-    _say(folder, "placing", seed, os.getpid())
+    _say(folder, "placing", seed, process)
     places = umap_places(x, seed)
-    _say(folder, "checking", seed, os.getpid())
+    _say(folder, "checking", seed, process)
     trust = {"trustworthiness": trustworthiness(x, places), "pca_trustworthiness": trustworthiness(x, pca_places(x))}
     trust["nearest_cosine"] = nearest_cosine(x)
     with atomic_file(folder / "places.npy") as partial, open(partial, "wb") as file:

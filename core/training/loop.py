@@ -12,7 +12,7 @@ from core.saes.base import SAE, new_sae
 from core.saes.checkpoint import save_sae
 from core.saes.config import SAEConfig
 from core.saes.quality import quality
-from core.store import publish
+from core.store import publish, require_memory
 from core.training.config import TrainingConfig
 from core.training.rows import Batches
 from core.training.steps import CurvePoint, Diverged, Trainer, new_trainer, take_step
@@ -158,12 +158,18 @@ def _snapshot(sae: SAE, norm: float) -> SAE:
     return copy.frozen()
 
 
+def training_bytes(config: SAEConfig) -> int:
+    """Memory that a training takes at least: weights, gradients, two moments of Adam and one copy, in float32."""
+    return 5 * 4 * (2 * config.d_in * config.d_sae + config.d_sae + config.d_in)
+
+
 def _check(x: np.ndarray, rows: np.ndarray | None, config: SAEConfig, fingerprint: Fingerprint | None) -> None:
     """InputError unless x can train an SAE of this shape."""
     if x.ndim != 2 or x.shape[1] != config.d_in:
         raise InputError(f"embeddings of shape {tuple(x.shape)} were given; expected (n, {config.d_in})")
     if len(x) == 0 or (rows is not None and len(rows) == 0):
         raise InputError("there are no rows to train on; choose another half or another gallery")
+    require_memory(training_bytes(config), f"training an SAE of {config.d_sae:,} neurons on {config.d_in:,} columns")
     if fingerprint is not None and fingerprint.d != config.d_in:
         raise InputError(f"the fingerprint says {fingerprint.d} columns, the SAE has d_in = {config.d_in}")
 

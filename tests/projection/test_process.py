@@ -89,7 +89,7 @@ def test_too_many_points_are_one_line(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_a_map_of_few_points_has_no_trustworthiness(tmp_path: Path) -> None:
     """Fewer than two neighbourhoods of points: not computed, which is not 0."""
     projection.start(tmp_path / "few", np.random.default_rng(0).normal(size=(17, 8)))
-    until = time.monotonic() + 120
+    until = time.monotonic() + STARTED_SECONDS
     while (few := read_map(tmp_path / "few")) is None and time.monotonic() < until:
         time.sleep(0.2)
     assert few is not None and few.trustworthiness is None

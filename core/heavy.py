@@ -1,0 +1,107 @@
+"""Heavy work in child processes of this machine: a few at once, within limits, and none that outlives who asked for it.
+
+Whoever waits for a turn holds nothing; a turn is a locked file, which the system frees whatever ends its holder.
+"""
+
+import os
+import resource
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from core.config import own_folder
+
+try:
+    import fcntl
+except ImportError:  # Windows has no flock; work is then begun at once
+    fcntl = None  # type: ignore[assignment]
+
+AT_ONCE = 2
+"""Works of one machine that go on at the same time; the others wait."""
+SECONDS = 3600
+"""Longest work, once its turn has come."""
+SHARE = 0.5
+"""Part of the machine's memory that one work may take."""
+LOOK = 0.5
+"""Seconds between two looks at a turn, a child or an owner."""
+KILLED, TOO_LONG = 75, 76
+"""Exit codes of work whose owner has gone, and of work that took too long."""
+
+
+@contextmanager
+def turn(at_once: int = AT_ONCE, folder: Path | None = None) -> Iterator[None]:
+    """Wait for one of the machine's turns and hold it for the block."""
+    place = folder or own_folder() / "turns"
+    place.mkdir(parents=True, exist_ok=True)
+    if fcntl is None:
+        yield
+        return
+    while True:
+        for number in range(at_once):
+            with open(place / f"{number}.lock", "w") as lock, suppress(OSError):
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                yield
+                return
+        time.sleep(LOOK)
+
+
+def memory_limit() -> int:
+    """Bytes that one work may take beyond what the process has mapped when it begins."""
+    return int(SHARE * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+
+
+def supervised(work: Callable[[], None], seconds: float = SECONDS, memory: int | None = None) -> int:
+    """Do the work in a child of this process and return its exit code; minus the signal where one ended it.
+
+    The child ends with this process's owner, after `seconds` of work, and where it wants more memory: then with a
+    MemoryError of its own. To be called before anything starts threads.
+    """
+    if not hasattr(os, "fork"):
+        work()
+        return 0
+    owner = os.getppid()
+    sys.stdout.flush()
+    child = os.fork()
+    if not child:
+        _work(work, memory or memory_limit())
+    end = time.monotonic() + seconds
+    signal.signal(signal.SIGTERM, lambda *_: _end(child, 128 + signal.SIGTERM))
+    while True:
+        done, status = os.waitpid(child, os.WNOHANG)
+        if done:
+            return os.waitstatus_to_exitcode(status)
+        if os.getppid() != owner:
+            _end(child, KILLED)
+        if time.monotonic() > end:
+            print(f"the work took more than {seconds:,.0f} seconds and was ended", file=sys.stderr, flush=True)
+            _end(child, TOO_LONG)
+        time.sleep(LOOK)
+
+
+def _work(work: Callable[[], None], memory: int) -> None:
+    code = 1
+    try:
+        with suppress(OSError, ValueError):
+            mapped = int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+            resource.setrlimit(resource.RLIMIT_AS, (mapped + memory, mapped + memory))
+        work()
+        code = 0
+    except MemoryError:
+        print(f"the work needs more than {memory >> 20:,} MB of memory", file=sys.stderr, flush=True)
+    except BaseException:
+        import traceback
+
+        traceback.print_exc()
+    finally:
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def _end(child: int, code: int) -> None:
+    """End the child and this process."""
+    with suppress(ProcessLookupError):
+        os.kill(child, signal.SIGKILL)
+    os._exit(code)
