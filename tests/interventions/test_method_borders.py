@@ -81,14 +81,14 @@ def pictures() -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_a_first_step_is_as_long_as_the_rate() -> None:
-    """Adam's first step is the rate for every weight, whatever its gradient."""
+    """Adam's first step is the rate for every weight, whatever its gradient: ten times the published one."""
     rows, texts = pictures()
     draws = torch.Generator().manual_seed(0)
     fresh = [dict(_fresh(6, out, draws)) for out in (12, 6)]
     network = train(rows, texts, epochs=1)
     for side, begun in zip((network.encoder, network.decoder), fresh, strict=True):
         steps = np.concatenate([np.abs(side[part] - begun[part].detach().numpy()).ravel() for part in PARTS])
-        assert np.median(steps) == pytest.approx(1e-4, rel=0.02) and steps.max() < 1.1e-4
+        assert np.median(steps) == pytest.approx(1e-3, rel=0.02) and steps.max() < 1.1e-3
 
 
 def test_only_what_is_learned_from_is_dropped_out(monkeypatch: pytest.MonkeyPatch) -> None:
