@@ -81,7 +81,7 @@ def pictures() -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_a_first_step_is_as_long_as_the_rate() -> None:
-    """Adam's first step is the rate for every weight, whatever its gradient."""
+    """Adam's first step is the rate for every weight, whatever its gradient: ten times the published one."""
     rows, texts = pictures()
     draws = torch.Generator().manual_seed(0)
     fresh = [dict(_fresh(6, out, draws)) for out in (12, 6)]

@@ -12,6 +12,7 @@ from core.reading import through_json
 from core.report import canonical, sealed
 from core.store import file_digest
 from core.verify.about import About
+from core.verify.asked_again import Asked
 from core.verify.closed import (
     ENTRY,
     KEYS,
@@ -321,10 +322,10 @@ def test_a_verdict_on_answers_names_their_sae_where_there_is_one() -> None:
         (answers, ["gallery", "SAE", "model", "spec"]),
         (answers | {"sae": None}, ["gallery", "model", "spec"]),
     ):
-        about = About.of_answers(given)
+        about = About.of_answers(given, Asked())
         assert [kind for kind, *_ in about.named] == kinds
         assert about.named[-2] == ("model", "m", "5" * 64) and about.named[-1] == ("spec", "t", "4" * 64)
-    assert About.of_answers(answers).named[1] == ("SAE", "s", "3" * 64)
+    assert About.of_answers(answers, Asked()).named[1] == ("SAE", "s", "3" * 64)
 
 
 def test_a_report_of_an_older_schema_is_refused_and_a_changed_one_is_left_to_its_digest(tmp_path: Path) -> None:
