@@ -12,7 +12,7 @@ OWN = {
     ("json", "load"): set(),
     ("json", "loads"): {"core/reading.py", "core/tables/columnar.py", "core/datasets/target_tables.py"},
     ("np", "load"): {"core/reading.py"},
-    ("np", "fromfile"): set(),
+    ("np", "fromfile"): {"core/stores/files.py"},
     ("np", "loadtxt"): set(),
     ("np", "genfromtxt"): set(),
     ("np", "memmap"): {"core/store.py"},
@@ -32,7 +32,15 @@ OWN = {
 """Calls, and the only modules in which they stand; tables and targets name the line or the group in their words, and
 sets of questions that others published keep the types of their columns."""
 NOWHERE = ("to_csv", "open_memmap", "extractall", "eval", "exec")
-MODELS_MODE = {"core/backbones", "core/avatars", "core/saes", "core/lvlm", "core/training", "core/interventions"}
+MODELS_MODE = {
+    "core/backbones",
+    "core/avatars",
+    "core/saes",
+    "core/lvlm",
+    "core/training",
+    "core/interventions",
+    "core/portable",
+}
 """Rooms in which `eval()` puts a network into evaluation mode."""
 
 
