@@ -9,7 +9,7 @@ from tests.browser import serving
 
 FACES, SENTENCE, CHART = ".st-key-stage [data-testid=stImage] img", ".st-key-stage p", ".st-key-stage .js-plotly-plot"
 WITH_CHART = range(1, 7)
-WAITING_SECONDS = 60
+WAITING_SECONDS = 120
 """From opening to the first faces on a busy machine; on a quiet one with two cores it takes some eight seconds."""
 
 

@@ -192,7 +192,8 @@ def table_html(result: "BenchmarkResult") -> str:
         name = f'<td title="{html.escape(arm.words)}">{number}. {html.escape(arm.title)}</td>'
         rows.append(f"<tr>{name}{''.join(numbers)}</tr>")
     head = f"<thead><tr><th>Method</th>{heads}</tr></thead>"
-    return f'<div class="benches"><table class="bench">{head}<tbody>{"".join(rows)}</tbody></table></div>'
+    table = f'<table class="bench">{head}<tbody>{"".join(rows)}</tbody></table>'
+    return f'<div class="benches" tabindex="0" role="region" aria-label="Methods">{table}</div>'
 
 
 def numbered(result: "BenchmarkResult") -> list["Cell"]:
