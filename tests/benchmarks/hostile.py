@@ -36,6 +36,9 @@ from core.cli import main
 
 ROOT = Path(__file__).resolve().parents[2]
 MAKER = ROOT.parent / "shared" / "attacks" / "make.py"
+    next((p for p in (ROOT.parent, ROOT.parent.parent) if (p / "shared").is_dir()), ROOT.parent)
+    / "shared/attacks/make.py"
+)
 SECONDS, WALL, BYTES = 10, 300, 2 << 30
 """Most processor time, time and memory of one input; a busy machine gives a process a part of the time alone."""
 N, D, M = 48, 8, 16
@@ -360,8 +363,13 @@ def _run(verb: list[str], said: Path) -> None:
 # --- many -------------------------------------------------------------------------------------------------------
 
 
-def run(number: int = 1000, seed: int = 1) -> dict[str, Any]:
-    """Every file of the corpus through every door of its kind, then changes of them, `number` inputs in all."""
+def run(number: int = 1000, seed: int = 1, n: int = 99) -> dict[str, Any]:
+    """Every file of the corpus through every door of its kind, then changes of them, `number` inputs in all.
+
+    Parameters
+    ----------
+    n : doors that each file of the corpus goes through at most.
+    """
     import torch
 
     from core.backbones import base
@@ -374,7 +382,7 @@ def run(number: int = 1000, seed: int = 1) -> dict[str, Any]:
         folder = Path(work)
         world(folder / "whole")
         files = corpus(folder, folder / "whole")
-        first = [(kind, path, door) for kind in DOORS for path in files[kind] for door in DOORS[kind]]
+        first = [(kind, path, door) for kind in DOORS for path in files[kind] for door in DOORS[kind][:n]]
         results = []
         for count, (kind, path, door) in enumerate(_drawn(first, files, folder, number, seed)):
             result = one(kind, path, door, folder / "whole", folder / "run")
