@@ -36,9 +36,6 @@ from core.cli import main
 
 ROOT = Path(__file__).resolve().parents[2]
 MAKER = ROOT.parent / "shared" / "attacks" / "make.py"
-    next((p for p in (ROOT.parent, ROOT.parent.parent) if (p / "shared").is_dir()), ROOT.parent)
-    / "shared/attacks/make.py"
-)
 SECONDS, WALL, BYTES = 10, 300, 2 << 30
 """Most processor time, time and memory of one input; a busy machine gives a process a part of the time alone."""
 N, D, M = 48, 8, 16
