@@ -31,6 +31,9 @@ RATIO = 200
 """Most that a member may grow when it is unpacked, beyond SMALL bytes; numbers of any use grow by less than 100."""
 SMALL = 64 << 20
 
+# Of headers that other programs wrote: a second line beside a message.
+warnings.filterwarnings("ignore", "Reading `.npy` or `.npz` file required additional header parsing", UserWarning)
+
 _STRANGE = re.compile(r"\\u(?:d[89a-f]|0000)", re.IGNORECASE)
 
 
@@ -239,8 +242,7 @@ def read_named_arrays(path: Path, expected: str = "an .npz file of named arrays"
 
 def map_or_members(path: Path, expected: str) -> np.ndarray | Mapping[str, Callable[[], np.ndarray]]:
     """The array of an .npy file, memory-mapped, or each array of an .npz by its name, read when it is called for."""
-    with one_line(path, expected), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of headers that other programs wrote
+    with one_line(path, expected):
         check_arrays(path)
         loaded = np.load(path, mmap_mode="r", allow_pickle=False)
         if isinstance(loaded, np.ndarray):

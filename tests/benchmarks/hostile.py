@@ -360,8 +360,13 @@ def _run(verb: list[str], said: Path) -> None:
 # --- many -------------------------------------------------------------------------------------------------------
 
 
-def run(number: int = 1000, seed: int = 1) -> dict[str, Any]:
-    """Every file of the corpus through every door of its kind, then changes of them, `number` inputs in all."""
+def run(number: int = 1000, seed: int = 1, n: int = 99) -> dict[str, Any]:
+    """Every file of the corpus through every door of its kind, then changes of them, `number` inputs in all.
+
+    Parameters
+    ----------
+    n : doors that each file of the corpus goes through at most.
+    """
     import torch
 
     from core.backbones import base
@@ -374,7 +379,7 @@ def run(number: int = 1000, seed: int = 1) -> dict[str, Any]:
         folder = Path(work)
         world(folder / "whole")
         files = corpus(folder, folder / "whole")
-        first = [(kind, path, door) for kind in DOORS for path in files[kind] for door in DOORS[kind]]
+        first = [(kind, path, door) for kind in DOORS for path in files[kind] for door in DOORS[kind][:n]]
         results = []
         for count, (kind, path, door) in enumerate(_drawn(first, files, folder, number, seed)):
             result = one(kind, path, door, folder / "whole", folder / "run")
