@@ -100,6 +100,7 @@ def test_a_forgotten_upload_is_gone(server: tuple[int, str], chromium: Browser) 
     page.get_by_role("button", name="Forget my uploads").wait_for()
     assert files_with(pid, marker) == []
     page.wait_for_selector("[data-testid=stStatusWidget]", state="detached")
+    page.wait_for_timeout(3000)  # what was found is drawn from above to below; a click in between would hit nothing
     page.get_by_role("button", name="Forget my uploads").click()
     page.get_by_role("button", name="Forget my uploads").wait_for(state="detached")
     time.sleep(SECONDS)
