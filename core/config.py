@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeVar
 
 ROOT = Path(__file__).resolve().parent.parent
 ASSETS = ROOT / "assets"
-VERSION = "0.2.0"
+VERSION = "0.3.0"
 """The app's own version: written beside whatever a person decides with it."""
 HOME_VARIABLE = "UNSKEW_HOME"
 

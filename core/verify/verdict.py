@@ -65,6 +65,8 @@ NOT_WHAT_IT_WAS = (
 """What reading a document that somebody changed may raise."""
 OLDER = (1,)
 """Schemas of earlier versions, whose numbers had other meanings."""
+OTHER_DRAWS = ("0.2.0",)
+"""Versions with the same keys whose drawn numbers and leakage come out a little otherwise."""
 UNCHECKED = ("created_at", "software", "options")
 """Parts of the document that say who and when; only their digest vouches for them."""
 
@@ -210,8 +212,13 @@ def refuse_other_schemas(folder: Path, manifest: Mapping[str, Any]) -> None:
         document = read_json(path)
     except InputError:
         return
+    wrote = document.get("software", {}).get("unskew", "unknown")
+    if wrote in OTHER_DRAWS:
+        raise InputError(
+            f"{path} was written by version {wrote} of the app, which draws p of means and fits leakage otherwise "
+            f"than this version {VERSION}: verify it with version {wrote}, or run `audit` on its spec again"
+        )
     if (schema := document.get("schema")) in OLDER:
-        wrote = document.get("software", {}).get("unskew", "unknown")
         raise InputError(
             f"{path} has schema {schema}, written by version {wrote} of the app; this is version {VERSION}, which "
             f"verifies schema {SCHEMA}: verify it with version {wrote}, or run `audit` on its spec again"

@@ -328,6 +328,13 @@ def test_a_verdict_on_answers_names_their_sae_where_there_is_one() -> None:
     assert About.of_answers(answers, Asked()).named[1] == ("SAE", "s", "3" * 64)
 
 
+def test_a_report_of_a_version_with_other_draws_is_neither_confirmed_nor_contradicted(tmp_path: Path) -> None:
+    (tmp_path / "report.json").write_text(json.dumps({"schema": SCHEMA, "software": {"unskew": "0.2.0"}}))
+    listed = {"files": {"report.json": file_digest(tmp_path / "report.json")}}
+    with pytest.raises(InputError, match=r"written by version 0\.2\.0 of the app.*verify it with version 0\.2\.0"):
+        refuse_other_schemas(tmp_path, listed)
+
+
 def test_a_report_of_an_older_schema_is_refused_and_a_changed_one_is_left_to_its_digest(tmp_path: Path) -> None:
     for schema, refused in ((1, True), (SCHEMA, False), (0, False)):
         (tmp_path / "report.json").write_text(json.dumps({"schema": schema, "software": {"unskew": "1.2"}}))
