@@ -142,7 +142,9 @@ def test_a_gallery_is_the_same_bytes_although_a_worker_is_killed(cluster, pictur
     assert (tmp_path / "killed").exists()
     assert spread.digest == alone.digest and digests(spread.path) == digests(alone.path)
     assert spread.info()["problems"] == alone.info()["problems"] and spread.n == N - 1
-    assert told[0] == (0, N) and told[-1] == (N, N) and told == sorted(told)
+    # what comes after the embedding (putting together, digests) counts anew
+    end = next((i for i in range(1, len(told)) if told[i] < told[i - 1]), len(told))
+    assert told[0] == (0, N) and told[end - 1] == (N, N)
 
 
 def test_an_interrupted_build_goes_on_without_a_cluster(cluster, pictures, tmp_path, monkeypatch):

@@ -59,7 +59,7 @@ def test_the_link_of_a_view_restores_it_for_somebody_else(page: Page, address: s
     other = context.new_page()
     open_compare(other, address, "?" + urlsplit(link).query)
     assert sentence(other) == wanted
-    assert other.locator(f"{SWITCHES} input").first.is_checked()
+    assert not other.locator(f"{SWITCHES} input").first.is_checked(), "a switch shows what holds: the neuron is off"
     context.close()
 
 
@@ -84,7 +84,9 @@ def test_a_click_on_a_bar_shows_only_that_group(page: Page, address: str) -> Non
 
 
 def test_words_that_the_demo_model_does_not_know_are_named(page: Page, address: str) -> None:
-    open_compare(page, address, "?q=a+photo+of+an+astronaut")
+    serving.open_page(page, f"{address}/compare?q=a+photo+of+an+astronaut")
+    expect(page.locator("[data-testid=stAlert]").first).to_contain_text("astronaut")
+    open_compare(page, address, "?q=a+photo+of+an+old+astronaut")
     expect(page.locator("[data-testid=stAlert]").first).to_contain_text("astronaut")
 
 

@@ -8,7 +8,7 @@ from playwright.sync_api import Browser, Page, expect
 from core.labelling import LabelLog
 from tests.browser import serving
 
-HEADING = "[...document.querySelectorAll('h3')].find(e => e.innerText.startsWith('Neuron'))"
+HEADING = "[...document.querySelectorAll('h2')].find(e => e.innerText.startsWith('Neuron'))"
 
 
 def open_label(page: Page, address: str, rater: str, tests: bool = False) -> None:
@@ -28,14 +28,14 @@ def open_label(page: Page, address: str, rater: str, tests: bool = False) -> Non
 
 def neuron(page: Page) -> int:
     """The neuron on the desk, once its keys are there."""
-    number = int(re.findall(r"\d+", page.get_by_role("heading", name="Neuron ").inner_text())[0])
+    number = int(re.findall(r"\d+", page.get_by_role("heading", name="Neuron ", level=2).inner_text())[0])
     page.wait_for_selector(f".st-key-label-{number}-type-9 button")
     return number
 
 
 def press(page: Page, key: str) -> int:
     """Press a key that ends a neuron; the next one."""
-    before = page.get_by_role("heading", name="Neuron ").inner_text()
+    before = page.get_by_role("heading", name="Neuron ", level=2).inner_text()
     page.keyboard.press(key)
     page.wait_for_function(f"old => {HEADING} && {HEADING}.innerText !== old", arg=before)
     return neuron(page)

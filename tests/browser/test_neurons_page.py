@@ -21,7 +21,7 @@ def test_the_list_names_every_group_and_leads_to_a_neuron(page: Page, address: s
     for group in ("Female", "Male"):
         expect(page.get_by_role("heading", name=group).first).to_be_visible()
     page.locator("[class*=st-key-open-Male-] button").first.click()
-    expect(page.get_by_role("heading", name="Neuron ")).to_be_visible()
+    expect(page.get_by_role("heading", name="Neuron ", level=2)).to_be_visible()
     for title in ("Fires most on", "Does not fire on", "Fires as usual on", "Fires on, at random"):
         expect(page.get_by_text(title).first).to_be_visible()
     assert "neuron=image%3A" in page.url or "neuron=image:" in page.url
@@ -30,7 +30,7 @@ def test_the_list_names_every_group_and_leads_to_a_neuron(page: Page, address: s
 def test_arrows_go_through_the_neurons_and_the_link_follows(page: Page, address: str) -> None:
     open_neurons(page, address)
     page.locator("[class*=st-key-open-Male-] button").first.click()
-    title = page.get_by_role("heading", name="Neuron ")
+    title = page.get_by_role("heading", name="Neuron ", level=2)
     title.wait_for()
     first = title.inner_text()
     page.get_by_role("button", name="Next").click()
@@ -60,7 +60,7 @@ def test_an_upload_is_marked_among_the_strongest_and_never_has_a_group(page: Pag
     fired = page.locator("[class*=st-key-upload-] button").first
     fired.wait_for()
     fired.click()
-    expect(page.get_by_role("heading", name="Neuron ")).to_be_visible()
+    expect(page.get_by_role("heading", name="Neuron ", level=2)).to_be_visible()
     settle(page)
     mine = page.locator(".st-key-grid-top img[alt='Your upload mine.png']")
     expect(mine).to_have_count(1)
