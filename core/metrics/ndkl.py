@@ -36,7 +36,7 @@ class NDKL(RankingMetric):
         one_of(mode, MODES, "mode")
         ranked, target = np.asarray(ranked), np.asarray(target, dtype=np.float64)
         known = (ranked >= 0) & (ranked < len(target))
-        if mode == "ours" and known.all():
+        if mode == "ours" and ranked.size and known.all():
             return _of_known(ranked, target)
         rank = known.cumsum(axis=-1)
         with np.errstate(invalid="ignore", divide="ignore"):

@@ -37,6 +37,11 @@ class InlpPath(Study):
     def __call__(self, request: StudyRequest, progress: Progress | None = None) -> StudyResult:
         (attribute,) = request.require_attributes()[:1]
         scene = request.scene
+        if scene.half(request.half) != "evaluation" and scene.has_own_probe:
+            raise InputError(
+                f"the {request.half} rows of {request.gallery.name} are those that readers are fitted on; choose the "
+                "evaluation half of a gallery that has one"
+            )
         fitted = _labelled(scene.at("probe"), "probe", attribute, request)
         measured = _labelled(scene, request.half, attribute, request)
         groups = [np.unique(labels).tolist() for _, labels in (fitted, measured)]

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from core.benchmark import PROTOCOLS, find_arm, run_benchmark
+from core.benchmark import PROTOCOLS, BenchmarkResult, find_arm, run_benchmark
 from core.benchmark.measures import rankings
 from core.benchmark.removal import (
     COSTS,
@@ -17,6 +17,7 @@ from core.benchmark.removal import (
     part_way,
     points,
 )
+from core.config import ASSETS
 from core.gallery import Gallery
 from core.units import unit
 from tests.benchmark.small_world import PROMPTS, small_gallery, small_world
@@ -130,3 +131,48 @@ def test_points_and_the_leading_group(gallery):
     assert points(part, women)[female] == pytest.approx(1 - share) and points(part, women).sum() == pytest.approx(0)
     assert leading_group(part, women) == (female, pytest.approx(1 - share))
     assert math.isnan(points(part, np.zeros(0, np.int64))[0])
+
+
+# ------------------------------------------------------------------------------------------------ what the guide says
+
+TITLES = {
+    "untouched": ("identity",),
+    "LEACE on the text": ("leace-text",),
+    "mean difference on the text": ("mean-difference-text",),
+    "rotation (WRING)": ("wring",),
+    "closed form": ("closed-form",),
+    "differences alone": ("difference-projection",),
+    "smallest edit, a set per prompt": ("smallest-edit-per-query",),
+    "smallest edit, one set": ("smallest-edit",),
+    "LEACE on the pictures": ("leace",),
+    "mean difference on the pictures": ("mean-difference",),
+    "SPD, INLP": ("spd", "inlp"),
+}
+"""Methods of each row of the guide's table."""
+FIGURES = (("area", 100), ("removed", 100), ("explicit", 1), ("others", 1), ("leakage", 1), ("mole", 100))
+"""Column of the benchmark and unit of each column of the guide's table."""
+
+
+def test_the_guides_figures_are_those_of_the_shipped_table():
+    shipped = BenchmarkResult.load(ASSETS / "benchmarks" / "default.json")
+    cells = {cell.arm: cell.values for cell in shipped.cells}
+    text = (ASSETS / "guide" / "which-method-for-whom.md").read_text(encoding="utf-8")
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.split("\n") if line[:2] == "| "]
+    table = {row[0]: row[1:] for row in rows if len(row) == len(FIGURES) + 1}
+    assert table.keys() - {"method"} == TITLES.keys()
+    for title, arms in TITLES.items():
+        for said, (key, unit_of) in zip(table[title], FIGURES, strict=True):
+            number, *interval = said.rstrip(")").split(" (")
+            numbers = number.split(", ") * (1 if ", " in number else len(arms))
+            for written, arm in zip(numbers, arms, strict=True):
+                assert rounds_to(cells[arm][key].estimate, written, unit_of), (title, key, written)
+            if interval:
+                lo, hi = interval[0].split(" to ")
+                assert rounds_to(min(cells[arm][key].lo for arm in arms), lo, unit_of), (title, key, lo)
+                assert rounds_to(max(cells[arm][key].hi for arm in arms), hi, unit_of), (title, key, hi)
+
+
+def rounds_to(value: float, written: str, unit_of: int) -> bool:
+    """Whether a number is what is written, to as many digits as are written."""
+    digits = len(written.partition(".")[2])
+    return abs(value * unit_of - float(written)) <= 0.5 * 10**-digits + 1e-9

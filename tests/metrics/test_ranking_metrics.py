@@ -200,6 +200,7 @@ def test_early_imbalance_weighs_more_in_ndkl():
 def test_no_known_row_is_nan():
     for name in ("max_skew", "min_skew", "kl", "ndkl", "precision_at_k"):
         assert np.isnan(by_name[name](np.array([-1, -1, -1]), HALF)), name
+        assert np.isnan(by_name[name](np.zeros((2, 0), dtype=np.int64), HALF)).all(), name
 
 
 def test_an_ordered_metric_refuses_counts():

@@ -88,6 +88,29 @@ def test_one_exchange_has_the_exact_p_of_the_exchange() -> None:
     assert found.changes[0].estimate == pytest.approx(-8 / 30) and found.direction == found.lean_direction == "towards"
 
 
+@pytest.mark.parametrize("empty", [0, 1, 2])
+def test_a_group_that_nobody_exchanged_has_no_part_in_p(empty: int) -> None:
+    """Groups are tested by the largest departure, and one without any exchanged row has none, wherever it stands."""
+    present = [g for g in range(3) if g != empty]
+    labels = np.append(np.array(present)[LABELS], [empty] * 20)
+    rng = np.random.default_rng(4)
+    before = np.stack([rng.permutation(150)[:30] for _ in range(3)])
+    after = np.stack([rng.permutation(150)[:30] for _ in range(3)])
+    counts = np.bincount(labels, minlength=3)
+    leans = [mean_lean(top, labels, shares(top, labels, 3), counts) for top in (before, after)]
+    drawn = shares(after, labels, 3) - shares(before, labels, 3)
+    found = mean_effect(*leans, (before, after), labels, drawn, (0.4, 0.4, 0.2))
+    assert found.p_group[empty] == 1.0 and found.group != empty
+    ends = [found.p_group[g] for g in present]
+    assert ends[0] == ends[1] and found.p == pytest.approx(ends[0], abs=0.02)
+
+
+def test_weights_that_are_all_alike_depart_from_nothing() -> None:
+    null = permuted_means(np.full(40, 1 / 300), np.array([20, 15, 5]), 3, 9_999, 0)
+    p, alone, departure = sys.modules[permuted_means.__module__]._tested(np.array([20, 15, 5]) / 300, null)
+    assert (p, alone, departure) == (1.0, (1.0,) * 3, (0.0,) * 3)
+
+
 def test_nothing_exchanged_is_no_effect() -> None:
     tops = np.stack([np.arange(0, 20), np.arange(40, 60)])
     lean = mean_lean(tops, LABELS, shares(tops, LABELS, 2), SIZES)

@@ -147,6 +147,12 @@ def test_leakage_falls_with_the_directions_until_a_line_reads_nothing(gallery: G
     assert table["cosine"].iloc[0] == pytest.approx(1.0) and (table["cosine"].diff().dropna() < 0).all()
 
 
+@pytest.mark.parametrize("half", ["all", "probe"])
+def test_readers_are_not_asked_on_what_they_are_fitted_on(gallery: Gallery, half: str) -> None:
+    with pytest.raises(InputError, match=f"the {half} rows .* are those that readers are fitted on"):
+        STUDIES.get("inlp-path")()(replace(request(gallery, attributes=("gender",)), half=half))
+
+
 def test_a_forest_reads_what_no_line_reads() -> None:
     rng = np.random.default_rng(0)
     x = rng.normal(size=(600, 2))

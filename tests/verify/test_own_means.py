@@ -1,6 +1,7 @@
 """Means over prompts, by the second author: resampled rows and prompts, permuted labels, bands and blind draws."""
 
 import math
+import sys
 
 import numpy as np
 import pytest
@@ -111,6 +112,19 @@ def test_mean_lean_and_effect(
     for g, name in enumerate(names):
         change = {key: own["changes"][name][key] for key in ("estimate", "lo", "hi", "n")}
         assert change == pytest.approx(other.changes[g].to_json(), rel=1e-9, abs=1e-9)
+
+
+@pytest.mark.parametrize("empty", [0, 1, 2])
+def test_a_group_that_nobody_exchanged(empty: int) -> None:
+    rng = np.random.default_rng(0)
+    weights = rng.choice([-1, 1], 40) * rng.integers(1, 4, 40) / 300
+    sizes_of = np.insert([19, 21], empty, 0)
+    labels = np.repeat(range(3), sizes_of)
+    seen = np.array([weights[labels == g].sum() for g in range(3)])
+    p, own, departure, _ = permuted.against(seen, permuted.permuted(weights.tolist(), sizes_of.tolist(), 1, 0))
+    other = sys.modules[permuted_means.__module__]._tested(seen, permuted_means(weights, sizes_of, 3, 19_999, 0))
+    assert (p, own) == (other[0], list(other[1])) and departure == pytest.approx(list(other[2]), rel=1e-9)
+    assert departure[empty] == 0.0
 
 
 def test_lists_of_one_group_take_their_own_ends() -> None:

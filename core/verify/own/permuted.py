@@ -15,6 +15,8 @@ from core.verify.own.together import effect_of, normal_p, tables
 from core.verify.own.values import SHOWN, SMALL, Value, aimed
 
 EQUAL = 1e-9
+STILL = 1e-12
+"""Standard deviation of permuted means that rounding alone can make."""
 MANY = 1 << 21
 """Labels above which a shuffle is not taken with all its turns."""
 
@@ -211,8 +213,9 @@ def against(seen: np.ndarray, null: np.ndarray) -> tuple[float, list[float], lis
         spread = math.sqrt(float(np.square(column - centre).mean()))
         tails = [int((column >= seen[g] - EQUAL).sum()), int((column <= seen[g] + EQUAL).sum())]
         own.append(min(1.0, 2 * (1 + min(tails)) / (1 + draws)))
-        departure.append((float(seen[g]) - centre) / spread if spread > 0 else 0.0)
-        scaled.append(np.abs(column - centre) / (spread if spread > 0 else 1.0))
+        varies = spread > STILL
+        departure.append((float(seen[g]) - centre) / spread if varies else 0.0)
+        scaled.append(np.abs(column - centre) / spread if varies else np.zeros(draws))
     if n_groups == 2:
         return own[0], own, departure, 2 / (1 + draws)
     largest = np.max(scaled, axis=0)
