@@ -37,6 +37,16 @@ def test_readme_is_short_and_leads_to_every_topic() -> None:
     assert {f"assets/guide/{name}.md" for name in topics()} <= set(files)
 
 
+def test_the_house_names_every_room_and_every_benchmark_has_its_line() -> None:
+    house, benches = topics()["the-house"].text, topics()["benchmarks"].text
+    rooms = [path for path in (ROOT / "core").iterdir() if path.is_dir() and (path / "__init__.py").is_file()]
+    modules = [path for path in (ROOT / "core").glob("*.py") if not path.stem.startswith("__")]
+    named = {*(f"`core/{room.name}/`" for room in rooms), *(f"`core/{module.name}`" for module in modules)}
+    assert {name for name in named if name not in house} == set()
+    made = [path.stem for path in (ROOT / "tests" / "benchmarks").glob("*.py") if not path.stem.startswith("_")]
+    assert [name for name in made if not re.search(rf"`{name}[ `]", benches)] == []
+
+
 def test_a_new_file_is_a_new_topic_and_one_without_a_title_is_named(tmp_path: Path) -> None:
     (tmp_path / "new.md").write_text("# A new topic\n\nText.\n")
     assert topics.__wrapped__(tmp_path)["new"].title == "A new topic"
