@@ -11,6 +11,8 @@ from core.statistics.estimates import DRAWS, LEVEL, Estimate, widening
 
 FEWEST = 5
 """Exchanged rows below which an interval is not widened further: with two rows it would be nine times as wide."""
+KEPT = 1 << 20
+"""Weights (draws times rows) above which they are drawn anew: 128 MB are kept at most."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +52,7 @@ def paired_draws(
     """
     before, after = np.asarray(before), np.asarray(after)
     union, place = np.unique(np.concatenate([before, after]), return_inverse=True)
-    weights = _row_weights(draws, len(union), seed)
+    weights = (_kept_weights if draws * len(union) <= KEPT else _row_weights)(draws, len(union), seed)
     first, second = (
         weighted_lists(groups[rows], weights[:, columns], k)
         for rows, columns in ((before, place[: len(before)]), (after, place[len(before) :]))
@@ -58,12 +60,14 @@ def paired_draws(
     return PairedDraws(first, second, len(np.setxor1d(before[:k], after[:k])), seed)
 
 
-@lru_cache(maxsize=128)
 def _row_weights(draws: int, rows: int, seed: int) -> np.ndarray:
     """Weights of so many rows (draws, rows), uint8: the same for every pair of lists that holds as many rows."""
     weights = np.random.default_rng(seed).poisson(1.0, size=(draws, rows)).astype(np.uint8)
     weights.setflags(write=False)
     return weights
+
+
+_kept_weights = lru_cache(maxsize=128)(_row_weights)
 
 
 def resampled_counts(weights: np.ndarray, groups: np.ndarray, k: int, n_groups: int) -> np.ndarray:

@@ -56,10 +56,12 @@ def _show(found: "HeadLeans") -> None:
         st.markdown(f"Which heads make the gap is {NOT_COMPUTED}: {found.gap.reason or found.rest.reason}.")
         return
     silenced = [pull for pull in found.heads if pull.silenced]
+    lo, hi = found.gap.lo, found.gap.hi
+    ends = "" if lo is None or hi is None else f" ({lo:+.3f} to {hi:+.3f})"
     st.markdown(
-        f"**{grids.escape(found.query)}** scores **{grids.escape(found.group)}** higher by {gap:.3f} on average, over "
-        f"all other pictures with a known group (n = {found.n:,}). All heads together add {gap - rest:+.3f}, the other "
-        f"parts of the model {rest:+.3f}. Head ablation would silence "
+        f"**{grids.escape(found.query)}** scores **{grids.escape(found.group)}** higher by {gap:.3f}{ends} on average, "
+        f"over all other pictures with a known group (n = {found.n:,}). All heads together add {gap - rest:+.3f}, the "
+        f"other parts of the model {rest:+.3f}. Head ablation would silence "
         + (", ".join(f"layer {pull.layer}, head {pull.head}" for pull in silenced) or "none")
         + "."
     )

@@ -17,6 +17,8 @@ NO_CHANGE = "no change beyond chance"
 ADDED = 0.5
 """Rows that are added to every count before a composition is drawn."""
 FEWEST_EXCHANGED = 5
+FEW = 1_000
+"""Rows up to which their weights are kept: a megabyte each."""
 LISTLESS = "a list holds no row with a known group"
 
 
@@ -180,7 +182,7 @@ def ordered_change(rankings: tuple[np.ndarray, np.ndarray], searched: Searched, 
     tops = [searched.labels[ranking[:k]] for ranking in rankings]
     seen = float(of_lists("ndkl", tops[1], searched.target)) - float(of_lists("ndkl", tops[0], searched.target))
     rows = np.unique(np.concatenate(rankings))
-    weights = weights_of(seed, len(rows))
+    weights = (weights_kept if len(rows) <= FEW else weights_of)(seed, len(rows))
     old, new = (
         of_lists(
             "ndkl", resampled(searched.labels[ranking], weights[:, np.searchsorted(rows, ranking)], k), searched.target
@@ -195,10 +197,12 @@ def ordered_change(rankings: tuple[np.ndarray, np.ndarray], searched: Searched, 
     return value(seen, min(lo, seen), max(hi, seen), int((tops[1] >= 0).sum()))
 
 
-@lru_cache(maxsize=128)
 def weights_of(seed: int, rows: int) -> np.ndarray:
     """Poisson weights (draws, rows) of so many rows."""
-    return np.random.default_rng(seed).poisson(1.0, size=(DRAWS, rows)).astype(np.int16)
+    return np.random.default_rng(seed).poisson(1.0, size=(DRAWS, rows)).astype(np.int8)
+
+
+weights_kept = lru_cache(maxsize=128)(weights_of)
 
 
 def resampled(labels: np.ndarray, weights: np.ndarray, k: int) -> np.ndarray:

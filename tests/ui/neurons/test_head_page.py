@@ -39,6 +39,7 @@ def test_heads_are_shown_with_their_parts_and_intervals(world: dict[str, str]) -
     FOUND.put(page.session_state[KEY], FOUND_HERE)
     page.run()
     shown = fine(page)
+    assert "higher by 0.500 (+0.400 to +0.600) on average" in shown
     assert "Head ablation would silence layer 1, head 0." in shown
     assert "All heads together add +0.350, the other parts of the model +0.150" in shown
     assert "| 1 | 0 | +0.400 | +0.300 to +0.500 | 80% | yes |" in shown
