@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 
 from core.config import Edit, Half, Side
-from core.home.exporting import ExportRequest, export_edit
+from core.home.exporting import ExportRequest, encoder_for, export_edit
 from core.metrics.targets import Target
 from core.portable import PortableEdit, SideName, read_edit, write_edit
 from core.ranking.request import RankRequest
@@ -160,21 +160,22 @@ class Desk:
             size=size,
             where=where or {},
         )
-        return self._taken(request, asked)
+        return self._taken(request)
 
     def switched(
         self, *neurons: int, strength: float = 1.0, queries: Sequence[str] = (), attribute: str | None = None
     ) -> TakenEdit:
         """Chosen neurons of the gallery's side, turned down by `strength`."""
         edits = {self.scene.gallery.side: Edit(neurons, strength)}
-        return self._taken(ExportRequest(edits=edits, attribute=attribute, queries=tuple(queries)), queries)
+        return self._taken(ExportRequest(edits=edits, attribute=attribute, queries=tuple(queries)))
 
     def method(self, name: str, attribute: str, queries: Sequence[str] = ()) -> TakenEdit:
         """A registered method, fitted here; InputError where it is no fixed map."""
-        return self._taken(ExportRequest(method=name, attribute=attribute, queries=tuple(queries)), queries)
+        return self._taken(ExportRequest(method=name, attribute=attribute, queries=tuple(queries)))
 
-    def _taken(self, request: ExportRequest, texts: Sequence[str]) -> TakenEdit:
-        made = export_edit(self._for(list(texts) or ["a photo"]), request)
+    def _taken(self, request: ExportRequest) -> TakenEdit:
+        encoder = encoder_for(self.scene.gallery, request, *self.names)
+        made = export_edit(replace(self.scene, model=encoder), request)
         edits = {side: _edit(said) for side, said in made.about["edits"].items()}
         return TakenEdit(made, edits, request.method)
 

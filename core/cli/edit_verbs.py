@@ -59,9 +59,8 @@ def export(
 ) -> None:
     """Write an edit as a folder that runs without the app: edit.json, edit.safetensors, card.md."""
     from core.gallery import open_gallery
-    from core.home.exporting import ExportRequest, export_edit
+    from core.home.exporting import ExportRequest, encoder_for, export_edit
     from core.portable import write_edit
-    from core.scene import text_model
     from core.store import refuse_existing
 
     half = one_of(half, HALVES, "--half")
@@ -83,7 +82,6 @@ def export(
         raise InputError("there is no edit yet: give --sae with --off, --label-set, --smallest, or --method NAME")
     if smallest and (off or method is not None):
         raise InputError("--smallest finds its own neurons; leave out --off and --method")
-    scene = replace(scene, model=text_model(source, query or ["a photo"], model, pretrained))
     request = ExportRequest(
         method=method or "neuron-edit",
         edits=edits,
@@ -100,6 +98,7 @@ def export(
         name=name or out.name,
         audit=audit,
     )
+    scene = replace(scene, model=encoder_for(source, request, model, pretrained))
     with progress_bar() as progress:
         edit = export_edit(scene, request, progress)
     digest = write_edit(edit, out, replace_)

@@ -61,8 +61,11 @@ def _lines(document: dict[str, Any]) -> Iterator[str]:
         yield f"{model['name']}:"
         for group, points in model["mean"]["points"].items():
             yield f"  {group}: {estimate_text(points)} above its share of the rows, mean over prompts"
+        if reason := model["ability"].get("reason"):
+            yield f"  what it knows besides is not computed: {reason}"
+            continue
         for attribute, said in model["ability"].items():
-            yield f"  knows {attribute}: {said if isinstance(said, str) else estimate_text(said)}"
+            yield f"  knows {attribute}: {estimate_text(said)}"
     for one in document["differences"]:
         mean = one["mean"]
         said = "differs beyond chance" if mean["beyond_chance"] else "no difference beyond chance"

@@ -4,7 +4,6 @@ import shutil
 import tempfile
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import urlsplit, urlunsplit
 
 import numpy as np
 
@@ -15,7 +14,7 @@ from core.gallery.gallery import Gallery
 from core.gallery.importing import as_items, import_rows, open_prompts
 from core.gallery.writing import WAY
 from core.store import refuse_existing
-from core.stores import Options, store_of, takes_addresses
+from core.stores import Options, shown, store_of, takes_addresses
 from core.tables import Table, read_table
 
 
@@ -88,11 +87,3 @@ def import_from(
         )
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def shown(address: str) -> str:
-    """The address without a password."""
-    parts = urlsplit(address)
-    if parts.password is None:
-        return address
-    return urlunsplit(parts._replace(netloc=parts.netloc.replace(f":{parts.password}@", "@", 1)))

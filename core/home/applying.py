@@ -10,7 +10,7 @@ from threadpoolctl import threadpool_limits
 from core.config import InputError, Progress, digest_of
 from core.portable import PortableEdit, SideName
 from core.store import publish, refuse_existing, resumable_folder
-from core.stores import STORES, Change, Options, store_of, takes_addresses
+from core.stores import STORES, Change, Options, shown, store_of, takes_addresses
 from core.stores.files import FileStore, emptied
 
 SHARDS = tuple(ending for name in STORES for ending in STORES.get(name).endings)
@@ -51,8 +51,8 @@ def apply_edit(
         "schema": 1,
         "edit": {"name": edit.name, "digest": edit.about.get("digest")},
         "side": chosen,
-        "in": source,
-        "out": target,
+        "in": shown(source),
+        "out": shown(target),
         "rows": sum(one["rows"] for one in found),
         "lost": sum(one["lost"]["n"] for one in found),
         "digests": found[0]["digests"]
@@ -74,8 +74,12 @@ def _applied(source: str, target: str, change: Callable[[], Change], options: Op
     store, place = store_of(source)
     other, out = store_of(target)
     if type(other) is not type(store):
-        raise InputError(f"{source} is {store.title} and {target} is {other.title}; write the same kind of store")
-    return {"stores": [{"in": source, "out": target, **store.apply(place, out, change(), options).to_json()}]}
+        raise InputError(
+            f"{shown(source)} is {store.title} and {shown(target)} is {other.title}; write the same kind of store"
+        )
+    return {
+        "stores": [{"in": shown(source), "out": shown(target), **store.apply(place, out, change(), options).to_json()}]
+    }
 
 
 def shards_of(source: str) -> list[Path] | None:

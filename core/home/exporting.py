@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from core.config import UNKNOWN, Edit, Fingerprint, Half, InputError, Progress, Side
 from core.edits.choosing import EditChoice, choose_edits
+from core.gallery import Gallery
 from core.interventions import INTERVENTIONS, Intervention
 from core.metrics.targets import Target
 from core.portable import PortableEdit, SideEdit, SideName
@@ -16,11 +17,12 @@ from core.ranking.items import editable_at
 from core.ranking.request import RankRequest
 from core.ranking.results import RankResult
 from core.ranking.steps import rank
-from core.scene import Scene
+from core.scene import Scene, text_model
 from core.store import file_digest, plain, read_json
 from core.verdicts import effect_line
 
 if TYPE_CHECKING:
+    from core.backbones.base import Backbone
     from core.saes.checkpoint import SAEFile
     from core.saes.frozen import FrozenFile
 
@@ -84,6 +86,17 @@ class ExportRequest:
 def _is_fitted(method: str) -> bool:
     needs = INTERVENTIONS.get(method).needs
     return bool(needs.prompts or needs.wanted or needs.references)
+
+
+def encoder_for(
+    gallery: Gallery, request: ExportRequest, model: str | None = None, pretrained: str | None = None
+) -> "Backbone | None":
+    """The encoder of texts; None where items alone are edited and nothing is searched or fitted in words."""
+    method = INTERVENTIONS.get(request.method)
+    own = method.changes == "items" or (method.changes == "edit" and set(request.edits) <= {gallery.side})
+    if own and not (request.queries or method.needs.prompts or method.needs.wanted or model):
+        return None
+    return text_model(gallery, request.queries or ("a photo",), model, pretrained)
 
 
 def export_edit(scene: Scene, request: ExportRequest, progress: Progress | None = None) -> PortableEdit:

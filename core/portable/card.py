@@ -86,7 +86,7 @@ def _lines(document: Mapping[str, Any], edit: PortableEdit) -> Iterator[str]:
         yield from ("", "## In NumPy", "", "Rows (n, d) in, unit rows out. Run it beside `edit.safetensors`.", "")
         yield from ("```python", code.rstrip(), "```")
     else:
-        yield from ("", "It changes rows inside a model: use the app's wrappers (`core.portable.models`).")
+        yield from ("", "It changes rows inside a model: use the app's wrappers (`core.home.models`).")
 
 
 def _origin(document: Mapping[str, Any]) -> Iterator[str]:

@@ -19,7 +19,9 @@ def unit_or_zero(before: np.ndarray, after: np.ndarray) -> np.ndarray:
     """Rows `after` (n, d) divided by their length, float32; zeros where less than NOTHING of the row before is left."""
     left, whole = (np.sqrt(np.einsum("ij,ij->i", x, x))[:, None] for x in (after, before))
     kept = left > NOTHING * whole
-    return np.where(kept, after / np.where(kept, left, 1), 0).astype(np.float32, copy=False)
+    unit = (after / np.where(kept, left, 1)).astype(np.float32, copy=False)
+    unit[~kept[:, 0]] = 0
+    return unit
 
 
 @dataclass(frozen=True, eq=False)

@@ -37,7 +37,7 @@ class EditModule(nn.Module):
         one: SideEdit = edit.side(side)
         if one.attach != "pooled":
             raise InputError(
-                "the edit changes the residual attach point, inside a model; wrap the model (core.portable.models)"
+                "the edit changes the residual attach point, inside a model; wrap the model (core.home.models)"
             )
         self.pieces = nn.Sequential(*map(PieceModule, one.pieces))
 

@@ -1,5 +1,6 @@
 """Addresses of tables inside databases: PLACE#TABLE, PLACE?table=TABLE, or PLACE/TABLE."""
 
+import re
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
@@ -19,8 +20,17 @@ class Address:
 
     def require_table(self, what: str, example: str) -> str:
         if not self.table:
-            raise InputError(f"{self.place} names no {what}; expected {example}")
+            raise InputError(f"{shown(self.place)} names no {what}; expected {example}")
         return self.table
+
+
+PASSWORD = re.compile(r"(//[^/:@?#]*):[^/?#]*@")
+SECRET = re.compile(r"(?i)(?<=[?&])((?:ssl)?password|api_?key)=[^&#]*")
+
+
+def shown(address: str) -> str:
+    """The address without a password, for messages and for what is kept."""
+    return SECRET.sub(r"\1=***", PASSWORD.sub(r"\1@", address))
 
 
 def parsed(address: str) -> Address:

@@ -6,6 +6,7 @@ import queue
 import shutil
 import threading
 from abc import abstractmethod
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, Any
 
@@ -13,7 +14,6 @@ import numpy as np
 
 from core.config import InputError, digest_of
 from core.store import (
-    atomic_file,
     file_digest,
     publish,
     read_json,
@@ -198,7 +198,8 @@ def write_rows(partial: Path, head: bytes, rows: Any, change: Change, kept: Kept
     done = min(kept.rows, len(rows)) if partial.exists() and partial.stat().st_size >= len(head) else 0
     done = min(done, (partial.stat().st_size - len(head)) // width) if done else 0
     change.total = len(rows)
-    with open(partial, "r+b" if done else "wb") as file:
+    saving: Future[None] | None = None
+    with open(partial, "r+b" if done else "wb") as file, ThreadPoolExecutor(1) as saver:
         sha = hashlib.sha256()
         if done:
             for start in range(0, len(head) + done * width, CHECKPOINT):
@@ -216,16 +217,17 @@ def write_rows(partial: Path, head: bytes, rows: Any, change: Change, kept: Kept
             unsaved += edited.nbytes
             if unsaved >= CHECKPOINT:
                 file.flush()
-                kept.save(start + len(edited), change.lost)
+                if saving is not None:
+                    saving.result()
+                saving = saver.submit(_save, file.fileno(), kept, start + len(edited), change.lost)
                 unsaved = 0
         out.write(tail)
+        if saving is not None:
+            saving.result()
         return out.finish()
 
 
-def snapshot_rows(path: Path, blocks: Any, n: int, d: int, dtype: np.dtype) -> str:
-    """Write blocks of rows as .npy; the file's digest."""
-    from core.store import write_blocks
-
-    with atomic_file(path, sync=False) as partial:
-        write_blocks(partial, blocks, (n, d), dtype)
-    return file_digest(path)
+def _save(file: int, kept: Kept, rows: int, lost: int) -> None:
+    """Say how far a run came once the disk holds it; meanwhile the next rows are edited."""
+    os.fsync(file)
+    kept.save(rows, lost)

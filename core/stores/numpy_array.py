@@ -17,7 +17,7 @@ EXPECTED = "vectors (rows, columns) of floats, .npy"
 
 @STORES.register("npy")
 class NumpyArray(FileStore):
-    """Rows one behind the other, mapped into memory; the header stays as NumPy writes it."""
+    """Rows one behind the other are read a block at a time; the header stays as NumPy writes it."""
 
     title = "a NumPy array"
     endings = (".npy",)
@@ -47,7 +47,7 @@ def mapped(source: Path) -> np.memmap:
     return rows
 
 
-def header(rows: np.ndarray | FileRows) -> bytes:
+def header(rows: np.ndarray) -> bytes:
     """The head of an .npy file of rows in C order."""
     head = io.BytesIO()
     described = {"descr": np.lib.format.dtype_to_descr(rows.dtype), "fortran_order": False, "shape": rows.shape}

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from core.config import InputError, digest_of
-from core.stores.addresses import Address, parsed
+from core.stores.addresses import Address, parsed, shown
 from core.stores.arrow_files import gathered
 from core.stores.base import STORES, Applied, Change, Options, RowsDigest, Snapshot, Store
 from core.stores.files import require_width
@@ -60,7 +60,7 @@ class Postgres(Store):
         with _connected(library, place) as read, _connected(library, out) as write:
             table = _table(read, place, options.column or place.column)
             if (place.place, place.table) == (out.place, out.table):
-                raise InputError(f"{target} is the table that is read; choose another name")
+                raise InputError(f"{shown(target)} is the table that is read; choose another name")
             name = str(out.table)
             if _exists(write, name) and not options.replace:
                 raise InputError(f"the table {name} exists already; choose another name, or replace it with --replace")
@@ -76,7 +76,7 @@ class Postgres(Store):
                 for keys, vectors, _ in _pages(read, table, table.name, upto=last):
                     before.add(keys, vectors)
             for keys, vectors, rows in _pages(read, table, table.name, after=last):
-                require_width(vectors.shape[1], change, f"{source}: {table.vector}")
+                require_width(vectors.shape[1], change, f"{shown(source)}: {table.vector}")
                 before.add(keys, vectors)
                 edited = change(vectors)
                 after.add(keys, edited)
@@ -137,7 +137,7 @@ def _located(address: str, like: str | None = None) -> Address:
         return Address(_located(like).place, address)
     found = parsed(full)
     if not found.place.startswith("postgresql://"):
-        raise InputError(f"{full} is no address of a database; expected {EXAMPLE}")
+        raise InputError(f"{shown(full)} is no address of a database; expected {EXAMPLE}")
     return Address(found.place, found.require_table("table", EXAMPLE), found.column)
 
 

@@ -8,10 +8,9 @@ import numpy as np
 
 from core.config import InputError
 from core.reading import parse_json
-from core.store import file_digest
+from core.store import file_digest, write_blocks
 from core.stores.base import BLOCK, STORES, Change, Options, Snapshot
 from core.stores.files import FileRows, FileStore, Kept, require_width, write_rows
-from core.stores.numpy_array import header
 
 TYPES = {"F16": "<f2", "F32": "<f4", "F64": "<f8"}
 HEAD_BYTES = 100 << 20
@@ -40,10 +39,8 @@ class SafetensorsFile(FileStore):
     def snapshot(self, source: str, folder: Path, options: Options) -> Snapshot:
         rows, *_ = located(Path(source), options.column)
         path = folder / "vectors.npy"
-        with open(path, "wb") as file:
-            file.write(header(rows))
-            for start in range(0, len(rows), BLOCK):
-                np.ascontiguousarray(rows[start : start + BLOCK]).tofile(file)
+        blocks = (rows[start : start + BLOCK] for start in range(0, len(rows), BLOCK))
+        write_blocks(path, blocks, rows.shape, rows.dtype)
         return Snapshot(path, None, file_digest(Path(source)))
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from core import notebook
 from core.cli import main
+from core.config import InputError
 from core.gallery import open_gallery
 from core.portable import read_edit
 from tests.home.conftest import QUERY
@@ -154,6 +155,19 @@ def test_show_and_import_say_what_it_is_and_refuse_other_embeddings(exported, tm
     assert main(asked) == 2
     said = capsys.readouterr().err
     assert "model differs" in said and said.count("\n") == 1 and not (tmp_path / "no").exists()
+
+
+def test_an_edit_of_items_alone_asks_for_no_text_encoder(desk, monkeypatch):
+    def refused(*_, **__):
+        raise InputError("no text encoder is here")
+
+    monkeypatch.setattr("core.home.exporting.text_model", refused)
+    edit = desk.switched(3)
+    assert edit(desk.embeddings[:2]).shape == (2, desk.embeddings.shape[1])
+    with pytest.raises(InputError, match="no text encoder"):
+        desk.switched(3, queries=[QUERY], attribute="gender")
+    with pytest.raises(InputError, match="no text encoder"):
+        desk.method("orth-proj", "gender")
 
 
 def test_an_edit_inside_a_model_is_not_applied_to_stored_rows(tmp_path, capsys):

@@ -1,5 +1,6 @@
 """Every registered store: edited rows, everything else as it was, a kill in the middle, and the app's own snapshot."""
 
+import errno
 import importlib
 import os
 import signal
@@ -13,7 +14,8 @@ import pytest
 
 from core.config import InputError
 from core.portable.edit import unit_or_zero
-from core.stores import STORES, Change, Options, store_of
+from core.stores import STORES, Change, Options, shown, store_of
+from core.stores.files import Kept
 from tests.stores.making import DATABASES, FILES, D, N, vectors
 
 TURN = np.linalg.qr(np.random.default_rng(8).normal(size=(D, D)))[0].astype(np.float32)
@@ -139,6 +141,48 @@ def test_killed_in_the_middle_it_ends_in_the_same_contents(maker, tmp_path):
     if maker in FILES:
         assert Path(cut).read_bytes() == Path(uncut).read_bytes()
         assert not list(tmp_path.glob(".*partial"))
+
+
+@pytest.mark.usefixtures("small_blocks")
+def test_how_far_it_came_is_said_after_the_disk_holds_it(tmp_path, monkeypatch):
+    source, target = str(tmp_path / "x.npy"), str(tmp_path / "y.npy")
+    np.save(source, vectors())
+    order: list[str] = []
+    plain, save = os.fsync, Kept.save
+    monkeypatch.setattr("os.fsync", lambda file: order.append("synced") or plain(file))
+    monkeypatch.setattr(Kept, "save", lambda self, rows, lost: order.append("said") or save(self, rows, lost))
+    applied(source, target)
+    said = [place for place, what in enumerate(order) if what == "said"]
+    assert said and all(order[place - 1] == "synced" for place in said)
+
+
+@pytest.mark.usefixtures("small_blocks")
+def test_a_disk_that_does_not_take_it_is_told_and_nothing_gets_the_name(tmp_path, monkeypatch):
+    source, target = str(tmp_path / "x.npy"), str(tmp_path / "y.npy")
+    np.save(source, vectors())
+
+    def fails(file: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr("os.fsync", fails)
+    with pytest.raises(OSError, match="Input/output"):
+        applied(source, target)
+    assert not Path(target).exists()
+
+
+@pytest.mark.parametrize(
+    ("address", "told"),
+    [
+        ("postgresql://me:secret@host:5/d#t", "postgresql://me@host:5/d#t"),
+        ("postgresql://host/d?user=me&password=secret#t", "postgresql://host/d?user=me&password=***#t"),
+        ("qdrant:http://me:secret@host:6333#t", "qdrant:http://me@host:6333#t"),
+        ("postgresql:///d?host=/x#t", "postgresql:///d?host=/x#t"),
+        ("lancedb:a folder#t", "lancedb:a folder#t"),
+        ("C/x:y@z.npy", "C/x:y@z.npy"),
+    ],
+)
+def test_an_address_is_told_without_its_password(address, told):
+    assert shown(address) == told
 
 
 @pytest.mark.usefixtures("small_blocks")
