@@ -4,7 +4,6 @@ Whoever waits for a turn holds nothing; a turn is a locked file, which the syste
 """
 
 import os
-import resource
 import signal
 import sys
 import time
@@ -16,7 +15,8 @@ from core.config import own_folder
 
 try:
     import fcntl
-except ImportError:  # Windows has no flock; work is then begun at once
+    import resource
+except ImportError:  # Windows has neither; work is then begun at once and without a limit
     fcntl = None  # type: ignore[assignment]
 
 AT_ONCE = 2
@@ -41,8 +41,11 @@ def turn(at_once: int = AT_ONCE, folder: Path | None = None) -> Iterator[None]:
         return
     while True:
         for number in range(at_once):
-            with open(place / f"{number}.lock", "w") as lock, suppress(OSError):
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            with open(place / f"{number}.lock", "w") as lock:
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except OSError:  # somebody else's turn
+                    continue
                 yield
                 return
         time.sleep(LOOK)
@@ -64,11 +67,15 @@ def supervised(work: Callable[[], None], seconds: float = SECONDS, memory: int |
         return 0
     owner = os.getppid()
     sys.stdout.flush()
+    ending = {signal.SIGTERM}
+    signal.pthread_sigmask(signal.SIG_BLOCK, ending)  # in between nobody would end the child
     child = os.fork()
     if not child:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, ending)
         _work(work, memory or memory_limit())
     end = time.monotonic() + seconds
     signal.signal(signal.SIGTERM, lambda *_: _end(child, 128 + signal.SIGTERM))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, ending)
     while True:
         done, status = os.waitpid(child, os.WNOHANG)
         if done:

@@ -7,6 +7,8 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from core import heavy
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -63,6 +65,12 @@ sys.exit(heavy.supervised(work, float(sys.argv[1])))
 """
 
 
+def test_what_fails_in_a_turn_is_said_and_gives_it_back(tmp_path: Path) -> None:
+    for _ in range(2):
+        with pytest.raises(FileNotFoundError), heavy.turn(1, tmp_path):
+            raise FileNotFoundError("of the work itself")
+
+
 def test_work_ends_with_its_owner() -> None:
     owner = subprocess.Popen(
         [sys.executable, "-c", OWNER, sys.executable, WORK], cwd=ROOT, stdout=subprocess.PIPE, text=True
@@ -88,6 +96,30 @@ def test_work_that_takes_too_long_or_is_cancelled_is_ended() -> None:
     assert "more than 1 seconds" in late.communicate(timeout=SECONDS)[1]
     assert late.returncode == heavy.TOO_LONG and not alive(worker)
     cancelled = run(WORK, "600")
+    worker = int(cancelled.stdout.readline())  # type: ignore[union-attr]
+    cancelled.terminate()
+    cancelled.communicate(timeout=SECONDS)
+    assert until(lambda: not alive(worker))
+
+
+SLOW = """
+import os
+plain = os.fork
+def slow_fork():
+    child = plain()
+    if child:
+        time.sleep(1)
+    return child
+os.fork = slow_fork
+"""
+
+
+def test_work_that_is_cancelled_as_it_begins_is_ended() -> None:
+    """Before the work is there, and before whoever waits for it knows how to end it."""
+    slow = (
+        "import os\nplain = os.fork\ndef fork():\n    child = plain()\n    if child: time.sleep(1)\n    return child\n"
+    )
+    cancelled = run(f"{slow}os.fork = fork\n{WORK}", "600")
     worker = int(cancelled.stdout.readline())  # type: ignore[union-attr]
     cancelled.terminate()
     cancelled.communicate(timeout=SECONDS)

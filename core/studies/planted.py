@@ -1,6 +1,6 @@
 """Planted against measured: does the whole chain tell the truth, where the truth is known because it was planted?"""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -40,6 +40,8 @@ class Words:
     labels: dict[str, np.ndarray]
     """attribute -> group number of every row (n,)."""
     groups: dict[str, list[str]]
+    rows: np.ndarray = field(default_factory=lambda: np.empty(0, np.intp))
+    """Rows of the gallery that the scores are of (n,); empty for scores of no gallery."""
 
     def shown(self, attribute: str) -> list[int]:
         """Groups whose leans are looked at: of two groups the first of the words' table, the other is its mirror."""
@@ -148,7 +150,7 @@ def measured_words(request: StudyRequest) -> Words:
     texts = request.scene.model.encode_texts([word["prompt"] for word in table], ("pooled",))["pooled"]
     scores = unit(gallery.embeddings("pooled")[rows]) @ unit(texts).T
     labels = {attribute: gallery.group_numbers(attribute)[rows] for attribute in LEANS}
-    return Words(table, scores, labels, {attribute: gallery.groups(attribute) for attribute in LEANS})
+    return Words(table, scores, labels, {attribute: gallery.groups(attribute) for attribute in LEANS}, rows)
 
 
 def measured(words: Words, attribute: str, draws: int, seed: int) -> Measured:

@@ -16,6 +16,7 @@ from core.ui.parts.wording import share_alone
 from core.ui.session import answering, cache, links, probing, results
 from core.ui.session.choices import COMPARE_VIEW, DEMO_STEP, START_VIEW, Choice
 from core.ui.session.jobs import progress
+from core.ui.session.scene import only_known_prompts
 from core.ui.session.state import AppState, get_state
 from core.ui.start import story, timer
 from core.verdicts import target_name
@@ -118,7 +119,7 @@ def _say(told: story.Story) -> None:
     gallery, attribute = answering.gallery(told.state), str(answering.attribute(told.state))
     rows, _ = answering.compared(told.state, gallery, attribute)
     _strip(gallery, [int(row) for row in rows[:FACES]], "is asked about")
-    off = f"neurons {', '.join(map(str, neurons))} off"
+    off = f"{'neuron' if len(neurons) == 1 else 'neurons'} {', '.join(map(str, neurons))} off"
     st.markdown(f"“{grids.escape(question)}” {story.spoken_said(arms, answer)}")
     st.caption(f"{n} pictures; after: {off} in what the model sees.")
     lines = {"answers by": answering.model(told.state).name, "gallery": gallery.name, "after": off}
@@ -211,7 +212,8 @@ def show() -> None:
     """The step that the session is at, in place of the page Start; a prompt that was asked already stays."""
     state = get_state()
     if not state.query:
-        state.ask(story.PROMPT)
+        with guard():
+            state.ask(story.first_prompt(state))
     number = _at(state)
     step = STEPS[number]
     st.html(TIGHT)
@@ -225,6 +227,8 @@ def show() -> None:
                 _prompt(state)
             with progress("Getting ready", at_once=False) as report:
                 told = story.told(state, report)
+            if told.question.scene.model is not None:
+                frame.unknown_words(state.query)
             step.draw(told)
             if number in (0, 2, 3):
                 st.button(
@@ -274,11 +278,16 @@ def _prompt(state: AppState) -> None:
     """The prompt, which all steps keep."""
     with st.form("stage-ask", border=False):
         field, go_on = st.columns([5, 1], vertical_alignment="bottom")
-        text = field.text_input("Prompt", value=state.query, max_chars=300, label_visibility="collapsed")
-        if go_on.form_submit_button("Ask", width="stretch") and text.strip():
+        gallery = cache.current_gallery(state)
+        known = gallery.prompts if only_known_prompts(state, gallery) else []
+        if known:
+            at = known.index(state.query) if state.query in known else None
+            text = field.selectbox("Prompt", known, index=at, label_visibility="collapsed")
+        else:
+            text = field.text_input("Prompt", value=state.query, max_chars=300, label_visibility="collapsed")
+        if go_on.form_submit_button("Ask", width="stretch") and text and text.strip():
             state.ask(text)
             st.rerun()
-    frame.unknown_words(state.query)
 
 
 def _faces(told: story.Story, rows: Mapping[str, Iterable[int]]) -> None:

@@ -8,7 +8,8 @@ import numpy as np
 from core.config import Edit, InputError, Progress
 from core.ui.parts.wording import effect_said, gap_said, listing, percent, share_alone, switched_words
 from core.ui.session import answering, cache, probing, results, why_results
-from core.ui.session.scene import chosen_scene
+from core.ui.session.prompts import suggestions
+from core.ui.session.scene import chosen_scene, only_known_prompts
 from core.ui.session.state import AppState
 from core.verdicts import NOT_COMPUTED, list_line
 
@@ -22,6 +23,8 @@ PROMPT = "a photo of a doctor"
 PHOTO = "a photo of "
 """How a prompt begins whose rest can be asked of a person; another one is not asked of the model that answers."""
 QUESTION = "is this person likely to be {}?"
+SEEN = 0.001
+"""Smallest fall that is told: what the printed numbers can show."""
 DRAWS = 400
 """Resamples behind the interval of the rank correlation on the last step."""
 
@@ -62,13 +65,30 @@ class Story:
         return results.Asked(chosen_scene(self.state, {side}), request)
 
 
+def first_prompt(state: AppState) -> str:
+    """What the demo asks first: its own prompt, or one that a gallery with known prompts alone knows."""
+    gallery = cache.current_gallery(state)
+    if not only_known_prompts(state, gallery) or PROMPT in gallery.prompts:
+        return PROMPT
+    return suggestions(gallery)[0]
+
+
 def told(state: AppState, progress: Progress | None = None) -> Story:
-    """The story of the session's prompt; InputError in words where no SAE fits or the gallery has no attribute."""
+    """The story of the session's prompt.
+
+    InputError in words where no SAE fits, the gallery has no attribute, or the prompt says nothing to the model.
+    """
+    from core.scene import why_not_interpreted
+
     gallery = cache.current_gallery(state)
     attribute = state.attribute_in(gallery.attributes)
     if attribute is None:
         raise InputError("this gallery has no attribute, so there are no groups to count; choose another")
     question = results.without_method(results.asked(state, attribute))
+    if question.scene.model is not None:
+        reason = why_not_interpreted(state.query, question.scene.model.unknown_words(state.query))
+        if reason is not None:
+            raise InputError(f"nothing is ranked for “{state.query}”: {reason}; ask something else on the first step")
     asked = why_results.Leaning(question, probing.probe_of(state, gallery.side, progress))
     pulls = why_results.why(asked).pulls
     if not pulls:
@@ -107,8 +127,10 @@ def cost_rows(found: "CostResult") -> dict[str, tuple["Estimate", "Estimate"]]:
 
 
 def spoken(story: Story) -> tuple[str, dict[str, "dict[str, Estimate]"], str, tuple[int, ...], int]:
-    """The model that answers, asked about the prompt's word, of a prompt that is not "a photo of" about the demo's own:
-    the question, P(yes) by arm and group, the answer "yes", the neurons that are off, the number of pictures.
+    """The model that answers, asked about the prompt's word; about the demo's own where the prompt is not "a photo of"
+    or has words that this model does not know.
+
+    Returns the question, P(yes) by arm and group, the answer "yes", the neurons that are off, the number of pictures.
     """
     state = story.state
     of, file = answering.gallery(state), answering.sae(state)
@@ -117,8 +139,9 @@ def spoken(story: Story) -> tuple[str, dict[str, "dict[str, Estimate]"], str, tu
         raise InputError("no SAE fits what this model reads, so that there is nothing to switch in it; see Ask")
     neurons = answering.by_rule(state, of, attribute, file)
     prompt = str(story.question.request.query)
-    asked = prompt if prompt.startswith(PHOTO) else PROMPT
-    question = QUESTION.format(asked.removeprefix(PHOTO))
+    question = QUESTION.format(prompt.removeprefix(PHOTO))
+    if not prompt.startswith(PHOTO) or answering.model(state).unknown_words(question):
+        question = QUESTION.format(PROMPT.removeprefix(PHOTO))
     change = answering.change(state, of, attribute, file, answering.edit(state, of, attribute, file, neurons))
     arms, answer, n = answering.by_group(state, of, attribute, question, change)
     return question, arms, answer, neurons, n
@@ -145,19 +168,21 @@ def planted(state: AppState) -> tuple["Words", "Measured", dict[str, Any]]:
 
 
 def nearest(words: "Words", word: int, most: int) -> list[int]:
-    """Rows of the default gallery nearest to a planted word, best first, ties by lower row."""
-    rows = cache.gallery("default").rows("evaluation")
-    return [int(rows[i]) for i in np.argsort(-words.scores[:, word], kind="stable")[:most]]
+    """Measured rows of the default gallery nearest to a planted word, best first, ties by lower row."""
+    return [int(words.rows[i]) for i in np.argsort(-words.scores[:, word], kind="stable")[:most]]
 
 
 # -- sentences --------------------------------------------------------------------------------------------------------
 
 
 def firing_said(story: Story) -> str:
-    """How often the neuron fires on each group. Markdown."""
+    """How often the neuron fires on each group, and whether there is a lean that it could explain. Markdown."""
     rates = probing.rates(story.probe, story.neuron, story.attribute)
     told = [f"{percent(e.estimate)} of {group}" for group, e in rates.items() if e.estimate is not None]
-    return f"Neuron {story.neuron} fires on **{listing(told)}**."
+    said = f"Neuron {story.neuron} fires on **{listing(told)}**."
+    if before(story).before.numbers.to_json()["lean_beyond_chance"]:
+        return said
+    return f"{said} There is no lean beyond chance that it could explain."
 
 
 def lean_said(found: "RankResult") -> str:
@@ -191,8 +216,8 @@ def cost_said(found: "CostResult") -> str:
     worst = max(falls, key=lambda name: falls[name])
     b, a = rows[worst]
     moved = f"The mean cosine to the original is {found.cosine_mean:.3f}."
-    if falls[worst] <= 0:
-        return f"**Nothing that is compared falls.** {moved}"
+    if falls[worst] < SEEN:
+        return f"**Nothing that is compared falls by {100 * SEEN:g} points.** {moved}"
     return f"The largest fall: **{worst}, {share_alone(b, 1)} to {share_alone(a, 1)}**. {moved}"
 
 

@@ -2,13 +2,16 @@
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.stats import spearmanr
 from streamlit.testing.v1 import AppTest
 
-from core.ui.session import cache, probing, why_results
+from core.statistics import Estimate
+from core.ui.session import answering, cache, probing, why_results
 from core.ui.session.state import KEY, AppState
 from core.ui.start import stage, story
 from core.verdicts import list_line
@@ -94,8 +97,9 @@ def test_the_planted_step_compares_with_what_was_planted() -> None:
     doctor = next(i for i, word in enumerate(words.table) if word["word"] == "doctor")
     rows = story.nearest(words, doctor, 20)
     scores = words.scores[:, doctor]
-    every = cache.gallery("default").rows("evaluation")
-    assert np.array_equal(np.sort(scores)[::-1][:20], scores[np.searchsorted(every, rows)])
+    assert np.array_equal(np.sort(scores)[::-1][:20], scores[np.searchsorted(words.rows, rows)])
+    labels = cache.gallery("default").group_numbers("gender")
+    assert np.array_equal(labels[words.rows], words.labels["gender"])
 
 
 @pytest.mark.usefixtures("small_model")
@@ -112,3 +116,61 @@ def test_every_step_keeps_the_prompt_and_says_what_was_measured(world: dict[str,
 def test_a_link_to_no_step_shows_one_that_there_is(world: dict[str, str], number: str) -> None:
     shown = opened(world, number)
     assert not shown.exception and " of 7: " in words(shown)
+
+
+@pytest.mark.usefixtures("small_model")
+@pytest.mark.parametrize("query", ["zorblax", "!!!"])
+def test_nothing_is_told_of_a_prompt_that_says_nothing(world: dict[str, str], query: str) -> None:
+    shown = opened(world, "1", query)
+    assert not shown.exception and str(shown.warning[0].value).startswith("nothing is ranked")
+
+
+@pytest.mark.usefixtures("small_model")
+def test_unknown_words_are_said_on_every_step(world: dict[str, str]) -> None:
+    for step in ("1", "3", "7"):
+        shown = opened(world, step, "a photo of a zorblax doctor")
+        assert any("does not know" in str(line.value) for line in shown.info), step
+
+
+def test_a_gallery_with_known_prompts_alone_begins_with_one_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    def gallery(*prompts: str) -> SimpleNamespace:
+        table = pd.DataFrame({"prompt": prompts})
+        known = SimpleNamespace(model="RN50")
+        return SimpleNamespace(prompts=list(prompts), prompt_table=table, fingerprint=lambda attach: known)
+
+    for made, first in ((gallery(NURSE), NURSE), (gallery(NURSE, story.PROMPT), story.PROMPT)):
+        monkeypatch.setattr(cache, "current_gallery", lambda state, made=made: made)
+        assert story.first_prompt(AppState()) == first
+
+
+def test_the_model_that_answers_is_asked_words_that_it_knows(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def by_group(state, of, name, question, change):
+        asked.append(question)
+        return {"before": {}}, "yes", 0
+
+    monkeypatch.setattr(answering, "by_group", by_group)
+    for query in (NURSE, "a photo of a zorblax", "nurse"):
+        told = SimpleNamespace(state=AppState(), question=SimpleNamespace(request=SimpleNamespace(query=query)))
+        story.spoken(told)
+    own = story.QUESTION.format("a doctor")
+    assert asked == [story.QUESTION.format("a nurse"), own, own]
+
+
+def test_what_the_numbers_cannot_show_is_no_fall() -> None:
+    def estimate(value: float) -> Estimate:
+        return Estimate(value, value, value, 100)
+
+    def cost(after: float) -> SimpleNamespace:
+        explicit = {"a man": SimpleNamespace(before=estimate(0.999), after=estimate(after))}
+        return SimpleNamespace(zeroshot={}, explicit=explicit, cosine_mean=1.0)
+
+    assert "Nothing that is compared falls" in story.cost_said(cost(0.9989))
+    assert "a man" in story.cost_said(cost(0.99))
+
+
+def test_a_neuron_explains_no_lean_where_there_is_none() -> None:
+    assert "no lean" not in story.firing_said(default_story())
+    told = story.told(AppState(query=story.PROMPT, attribute="age"))
+    assert "no lean beyond chance that it could explain" in story.firing_said(told)
