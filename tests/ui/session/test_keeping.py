@@ -13,8 +13,10 @@ from core.ui.session.uploads import Upload, Uploads
 
 
 @pytest.fixture
-def manager() -> MemoryUploadedFileManager:
+def manager(monkeypatch: pytest.MonkeyPatch) -> MemoryUploadedFileManager:
     keeping.guard_uploads()
+    monkeypatch.setattr(keeping, "_kept", {})  # pages that other tests opened in this process have theirs
+    monkeypatch.setattr(keeping, "_away", {})
     return MemoryUploadedFileManager("/upload")
 
 
