@@ -9,11 +9,13 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 FLOORS = [
     {"config", "rooms"},
+    {"access"},
     {"reading", "writing"},
     {"heavy", "registry", "store", "readout", "cluster", "verdicts", "memo", "units", "tables"},
     {"datasets", "backbones", "saes", "metrics", "prompts", "statistics", "retrieval", "projection", "figures"}
     | {"portable", "stores", "engines"},
     {"gallery", "labelling"},
+    {"team"},
     {"training"},
     {"neurons"},
     {"interventions"},
@@ -28,6 +30,7 @@ FLOORS = [
     {"benchmark", "studies"},
     {"report"},
     {"verify"},
+    {"jobs"},
     {"ui", "cli"},
 ]
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
