@@ -15,6 +15,7 @@ PAGES = [
     ("ask", "Ask", "What a large vision-language model says about people, before and after"),
     ("report", "Report", "An audit with its findings, to export and to verify"),
     ("benchmark", "Benchmark", "Every method side by side on a gallery, and the papers' studies"),
+    ("models", "Models", "The same items as several models embed them, side by side"),
     ("data_and_models", "Data & models", "Choose, build and import galleries, models and SAEs"),
     ("guide", "Guide", "What every word means, what every number says, and how to go on from here"),
 ]
@@ -34,7 +35,7 @@ frame.notices()
 stage.bar(get_state().page)
 with frame.guard():
     page.run()
-    if get_state().page not in ("ask", "compare", "guide", "report"):
+    if get_state().page not in ("ask", "compare", "guide", "models", "report"):
         provenance.foot()
 frame.sidebar()
 links.write()

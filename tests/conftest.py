@@ -116,6 +116,7 @@ SLOW = (
     "ui/compare/test_ui_sweep",
     "ui/compare/test_ui_why",
     "ui/label/test_ui_label",
+    "ui/models/test_models_page",
     "ui/neurons/test_neuron_pages",
     "ui/parts/test_wording",
     "ui/report/test_report_page",

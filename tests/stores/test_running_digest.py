@@ -1,4 +1,4 @@
-"""The digest that is taken while a file is read or written: the same as of the finished file, whatever was handed over."""
+"""The digest taken while a file is read or written: the same as of the finished file, whatever was handed over."""
 
 import hashlib
 from pathlib import Path

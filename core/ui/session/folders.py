@@ -47,6 +47,12 @@ def _of_the_operator(kind: str) -> list[str]:
     return found
 
 
+def offered(kind: str) -> list[str]:
+    """All that can be chosen by name: known ones, folders that the operator named, and what was chosen by hand."""
+    by_hand = sorted(name for of, name in _by_hand() if of == kind)
+    return list(dict.fromkeys([*known(kind), *_of_the_operator(kind), *by_hand]))
+
+
 def known(kind: str) -> list[str]:
     """Shipped names, then folders made here that are complete."""
     marker = "manifest.json" if kind == "galleries" else "config.json"
