@@ -86,6 +86,7 @@ SLOW = (
     "report/test_known_answers",
     "report/test_report",
     "report/test_verify",
+    "report/test_taken_home",
     "saes/test_architectures",
     "saes/test_hostile_files",
     "saes/test_selection",
