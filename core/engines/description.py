@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -89,26 +89,35 @@ class Engine:
 def load_engine(path: Path) -> Engine:
     """The engine that a JSON file describes; every mistake names the file."""
     path = Path(path)
-    value = read_json(path)
-    known = [one.name for one in fields(Engine)]
     try:
-        if not isinstance(value, Mapping):
-            raise InputError("an engine is a JSON object with an address, or with lists")
-        if value.get("schema", SCHEMA) != SCHEMA:
-            raise InputError(f"it has schema {value['schema']!r}; this version reads {SCHEMA}")
-        given = {key: one for key, one in value.items() if key != "schema"}
-        if unknown := [str(key) for key in given if key not in known]:
-            raise InputError(f"an engine has no {', '.join(unknown)}; known: {', '.join(known)}")
-        for name in ("headers", "key"):
-            one = given.get(name)
-            if one is not None and not (isinstance(one, Mapping) and all(isinstance(v, str) for v in one.values())):
-                raise InputError(f"{name} was {one!r}; expected an object of texts")
-        found = Engine(**{"name": path.stem, **given})
+        found = engine_of(read_json(path), path.stem)
     except InputError as error:
-        raise InputError(f"{path}: {error}") from None
+        raise InputError(str(error) if str(error).startswith(str(path)) else f"{path}: {error}") from None
     if found.lists is not None and not Path(found.lists).is_absolute():
-        return Engine(**{**{name: getattr(found, name) for name in known}, "lists": str(path.parent / found.lists)})
+        return replace(found, lists=str(path.parent / found.lists))
     return found
+
+
+def engine_of(value: Any, name: str) -> Engine:
+    """The engine that a JSON object describes.
+
+    Parameters
+    ----------
+    name : what it is called where it does not say.
+    """
+    known = [one.name for one in fields(Engine)]
+    if not isinstance(value, Mapping):
+        raise InputError("an engine is a JSON object with an address, or with lists")
+    if value.get("schema", SCHEMA) != SCHEMA:
+        raise InputError(f"it has schema {value['schema']!r}; this version reads {SCHEMA}")
+    given = {key: one for key, one in value.items() if key != "schema"}
+    if unknown := [str(key) for key in given if key not in known]:
+        raise InputError(f"an engine has no {', '.join(unknown)}; known: {', '.join(known)}")
+    for part in ("headers", "key"):
+        one = given.get(part)
+        if one is not None and not (isinstance(one, Mapping) and all(isinstance(v, str) for v in one.values())):
+            raise InputError(f"{part} was {one!r}; expected an object of texts")
+    return Engine(**{"name": name, **given})
 
 
 def pause(engine: Engine, attempt: int) -> float:
