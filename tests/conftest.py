@@ -111,6 +111,7 @@ SLOW = (
     "test_toys",
     "training/test_training",
     "ui/ask/test_ask_page",
+    "ui/compare/test_engine_view",
     "ui/compare/test_own_targets",
     "ui/compare/test_ui_compare",
     "ui/compare/test_ui_methods",

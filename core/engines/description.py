@@ -42,8 +42,8 @@ class Engine:
     def __post_init__(self) -> None:
         if (self.address is None) == (self.lists is None):
             raise InputError("an engine has either an address or lists (CSV or JSONL), and not both")
-        if self.address is not None and urlsplit(self.address).scheme not in ("http", "https"):
-            raise InputError(f"the engine's address was {self.address!r}; expected http:// or https://")
+        if self.address is not None and not _is_address(self.address):
+            raise InputError(f"the engine's address was {self.address!r}; expected http:// or https:// and a host")
         if self.method not in METHODS:
             raise InputError(f"the engine's method was {self.method!r}; expected GET or POST")
         for name, least, most in (("per_second", 0.001, 1000.0), ("timeout", 0.01, 600.0)):
@@ -86,13 +86,22 @@ class Engine:
         return "{embedding}" in f"{self.address}{self.body}"
 
 
+def _is_address(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is no number, an IPv6 address that is none
+        return False
+
+
 def load_engine(path: Path) -> Engine:
     """The engine that a JSON file describes; every mistake names the file."""
     path = Path(path)
+    value = read_json(path)
     try:
-        found = engine_of(read_json(path), path.stem)
+        found = engine_of(value, path.stem)
     except InputError as error:
-        raise InputError(str(error) if str(error).startswith(str(path)) else f"{path}: {error}") from None
+        raise InputError(f"{path}: {error}") from None
     if found.lists is not None and not Path(found.lists).is_absolute():
         return replace(found, lists=str(path.parent / found.lists))
     return found
@@ -113,6 +122,9 @@ def engine_of(value: Any, name: str) -> Engine:
     given = {key: one for key, one in value.items() if key != "schema"}
     if unknown := [str(key) for key in given if key not in known]:
         raise InputError(f"an engine has no {', '.join(unknown)}; known: {', '.join(known)}")
+    for part in ("name", "address", "method", "ids", "lists"):
+        if given.get(part) is not None and not isinstance(given[part], str):
+            raise InputError(f"{part} was {given[part]!r}; expected text")
     for part in ("headers", "key"):
         one = given.get(part)
         if one is not None and not (isinstance(one, Mapping) and all(isinstance(v, str) for v in one.values())):

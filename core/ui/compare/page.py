@@ -12,6 +12,7 @@ from core.ui.compare import (
     ask,
     controls,
     cost,
+    engine,
     item,
     method,
     numbers,
@@ -59,6 +60,7 @@ VIEWS: dict[str, str] = {
     "cost": "Cost",
     "why": "Why this lean?",
     "robustness": "Robustness",
+    "engine": "Your search",
 }
 
 
@@ -156,6 +158,9 @@ def _outcome(state: AppState, question: results.Asked, attribute: str) -> tuple[
         why.view(question)
     elif view == "robustness":
         robustness.view(question)
+    elif view == "engine":
+        with guard():
+            engine.view(state, question, ranked)
     else:
         _pictures(state, question, attribute, ranked)
         _uploads(state, question, ranked)
