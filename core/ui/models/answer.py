@@ -42,7 +42,8 @@ def show(found: Document) -> None:
     st.html(table_html(found, group))
     st.caption(
         f"Points: share of {escape(group)} among the nearest {found['k']:,} minus its share of the {found['n']:,} "
-        f"searched rows, with 95 % intervals. {MARK} the list leans beyond chance. Knows: zero-shot accuracy of other "
+        f"searched rows, with 95 % intervals. {MARK} the list leans beyond chance; of means the "
+        "interval is about prompts like these, the mark about these prompts alone. Knows: zero-shot accuracy of other "
         "attributes."
     )
     st.header("Which differences are beyond chance", anchor=False)

@@ -60,8 +60,14 @@ def _ask(state: AppState) -> None:
         return
     first = galleries[0]
     attribute, k, target, button = st.columns([1.6, 0.8, 1.4, 1], vertical_alignment="bottom")
-    groups_of = attribute.selectbox("Groups of", first.attributes, _place(state, first), key="models-attribute")
-    size = int(k.number_input("k", 1, first.n, _usual_k(first), help="How many are retrieved", key="models-k"))
+    groups_of = attribute.selectbox(
+        "Groups of", first.attributes, _place(state, first), key=f"models-attribute-{first.digest[:12]}"
+    )
+    size = int(
+        k.number_input(
+            "k", 1, first.n, _usual_k(first), help="How many are retrieved", key=f"models-k-{first.digest[:12]}"
+        )
+    )
     against = target.selectbox("Target", TARGETS, format_func=TARGET_CHOICES.__getitem__, key="models-target")
     prompts, why = _prompts(galleries)
     why = _why_not(galleries) or why

@@ -48,7 +48,7 @@ def test_models_are_compared_and_the_planted_lean_stands_out(models: dict[str, s
     page = opened(models["plain"], models["leaning"], models["third"])
     assert not page.exception and not button(page).disabled
     assert "No text encoder goes with" in texts(page) and "evaluation half" in texts(page)
-    page.number_input(key="models-k").set_value(40).run()
+    page.number_input[0].set_value(40).run()
     button(page).click().run()
     assert not page.exception and not page.warning
     shown = texts(page)
@@ -105,6 +105,6 @@ def test_a_broken_comparison_is_a_line_and_not_a_page(models: dict[str, str], mo
 
     page = opened(models["plain"], models["leaning"])
     monkeypatch.setattr("core.benchmark.side_by_side.compare_models", refuse)
-    page.number_input(key="models-k").set_value(39).run()
+    page.number_input[0].set_value(39).run()
     button(page).click().run()
     assert "300 rows are searched" in page.warning[0].value
