@@ -11,6 +11,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from core.ui.session.escaping import close_page, escape
 
+PIXEL = "data:image/gif;base64,R0lGODlhAQABAAAAACwAAAAAAQABAAA="
 close_page()
 st.set_page_config(page_title="sinks")
 
@@ -42,6 +43,8 @@ def shown(text: str, key: str) -> None:
         st.code(text)
     st.tabs([text, "other"])
     st.dataframe({text: [text]})
+    st.table({text: [text]})
+    st.image(PIXEL, caption=text, alt=text)
     st.badge(text)
     st.title(text)
     st.header(text, help=text)
