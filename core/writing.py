@@ -53,7 +53,10 @@ def frame_text(frame: "pd.DataFrame") -> str:
 
 # -- Markdown ---------------------------------------------------------------------------------------------------------
 
-SIGNS = "\\`*_{}[]<>#+-!|$~:&"
+SIGNS = "\\`*_{}[]<>!|$~&"
+"""What is layout wherever it stands."""
+BEGINS = re.compile(r"^[-+#=]|:(?=\S)")
+"""What is layout at the beginning of a line, and a colon that may begin the name of an icon or of a colour."""
 JOINER = "\u2060"
 """Has no width and joins what stands beside it: an address with one in it is no address."""
 LEADS = re.compile(
@@ -80,7 +83,7 @@ def escape(text: str) -> str:
     text = NAMED.sub(f":{JOINER}", ORDER.sub("\ufffd", " ".join(str(text).split())))
     for sign in SIGNS:
         text = text.replace(sign, f"\\{sign}")
-    return closed(NUMBERED.sub(r"\1\\\2", text))
+    return closed(NUMBERED.sub(r"\1\\\2", BEGINS.sub(r"\\\g<0>", text)))
 
 
 def closed(markdown: str) -> str:

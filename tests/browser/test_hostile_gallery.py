@@ -32,7 +32,8 @@ FOUND = """() => {
     elements: all('iframe, object, embed, form[action], meta, base').filter(e => leaves(e.src || e.data || e.action))
       .map(e => e.outerHTML.slice(0, 200)),
     handlers: all('[onerror], [onload], [onmouseover], [ontoggle]').map(e => e.outerHTML.slice(0, 200)),
-    headings: all('[data-testid=stMain] :is(h1, h4, h5, h6, blockquote, hr)').map(e => e.innerText),
+    headings: all('h1, h2, h3, h4, h5, h6, blockquote').map(e => e.innerText.trim())
+      .filter(text => ['Heading', 'quote'].includes(text)),
     formulas: all('.katex').map(e => e.innerText),
   };
 }"""

@@ -12,6 +12,7 @@ import pyarrow as pa
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.runtime.scriptrunner_utils.script_run_context import ScriptRunContext
 
+from core.reading import parse_json
 from core.writing import JOINER, closed
 from core.writing import escape as escape
 
@@ -91,7 +92,7 @@ def _renamed(described: bytes) -> bytes:
             return {key: renamed(one) for key, one in value.items()}
         return [renamed(one) for one in value] if isinstance(value, list) else value
 
-    return json.dumps(renamed(json.loads(described))).encode()
+    return json.dumps(renamed(parse_json(described.decode(), "what pandas says of a table"))).encode()
 
 
 def _close(message: Any) -> None:
