@@ -109,5 +109,5 @@ def test_a_feather_file_whose_cells_end_before_they_begin_is_damaged(tmp_path: P
     damaged = ends.copy()
     damaged[1] = 10**6
     path.write_bytes(data[:there] + damaged.astype("<i8").tobytes() + data[there + 8 * len(ends) :])
-    with pytest.raises(InputError, match="labels.feather cannot be read as Feather: it is damaged"):
+    with pytest.raises(InputError, match=r"labels\.feather cannot be read as Feather: it is damaged"):
         read_table(path)
