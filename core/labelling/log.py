@@ -28,6 +28,7 @@ from sqlalchemy.engine import Engine
 from sqlalchemy.engine.url import make_url
 from sqlalchemy.exc import ArgumentError, IntegrityError, NoSuchModuleError, ProgrammingError, SQLAlchemyError
 
+from core import access
 from core.config import InputError, own_folder
 from core.labelling.events import LabelEvent
 from core.labelling.sets import LabelSet
@@ -151,6 +152,7 @@ class LabelLog:
 
     def save_set(self, made: LabelSet) -> LabelSet:
         """Keep a set under its hash; the version is one more than that of the newest other set of its name."""
+        access.require("freeze-labels")
         others = [s for s in self.sets(made.sae) if s.name == made.name]
         same = next((s for s in others if s.neurons == made.neurons and s.rule == made.rule), None)
         if same is not None:

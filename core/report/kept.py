@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from core import access
 from core.config import InputError, own_folder
 from core.reading import parse_json
 from core.report.folder import FILES, MANIFEST
@@ -98,5 +99,6 @@ def open_kept(name: str) -> dict[str, bytes]:
 
 def forget(name: str) -> None:
     """Remove a kept audit."""
+    access.require("delete")
     if name in {one.name for one in kept()}:
         shutil.rmtree(kept_folder() / name)
