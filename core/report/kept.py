@@ -43,6 +43,7 @@ def kept_folder() -> Path:
 
 def keep(files: Mapping[str, bytes]) -> str:
     """Keep the files of a finished report; the name under which it is found again, the same for the same report."""
+    access.require("audit")
     document = parse_json(files["report.json"], "report.json")
     stamp = "".join(sign for sign in document["created_at"][:19] if sign.isalnum())
     name = f"{stamp}-{hashlib.sha256(files[MANIFEST]).hexdigest()[:12]}"

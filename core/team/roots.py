@@ -26,7 +26,7 @@ def names(configuration: Configuration, kind: str) -> dict[str, Path]:
             found[root] = folder
             continue
         inside = sorted(folder.iterdir()) if folder.is_dir() else []
-        found |= {f"{root}/{one.name}": one for one in inside if PART.fullmatch(one.name) and _is_one(kind, one)}
+        found |= {f"{root}/{one.name}": one for one in inside if _is_inside(kind, folder, one.name)}
     return found
 
 
@@ -38,7 +38,7 @@ def folder_of(configuration: Configuration, kind: str, name: str) -> Path | None
         return None
     if not slash:
         return folder if _is_one(kind, folder) else None
-    within = PART.fullmatch(inside) is not None and not _is_one(kind, folder) and _is_one(kind, folder / inside)
+    within = not _is_one(kind, folder) and _is_inside(kind, folder, inside)
     return folder / inside if within else None
 
 
@@ -81,6 +81,11 @@ def hidden(configuration: Configuration) -> list[tuple[str, str]]:
             known.setdefault(str(folder), "")
     known.setdefault(str(ASSETS), "shipped")
     return sorted(known.items(), key=lambda pair: -len(pair[0]))
+
+
+def _is_inside(kind: str, root: Path, name: str) -> bool:
+    """Whether a folder right below a root is one of the kind; a link could lead out of the root, and counts for none."""
+    return PART.fullmatch(name) is not None and _is_one(kind, root / name) and not (root / name).is_symlink()
 
 
 def _is_one(kind: str, folder: Path) -> bool:
