@@ -84,7 +84,7 @@ def hidden(configuration: Configuration) -> list[tuple[str, str]]:
 
 
 def _is_inside(kind: str, root: Path, name: str) -> bool:
-    """Whether a folder right below a root is one of the kind; a link could lead out of the root, and counts for none."""
+    """Whether a folder right below a root is one of the kind; what is only linked there may lie anywhere: none."""
     return PART.fullmatch(name) is not None and _is_one(kind, root / name) and not (root / name).is_symlink()
 
 
