@@ -12,8 +12,12 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
 from core.config import ASSETS, InputError, own_folder
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 CONFIG_VARIABLE = "UNSKEW_CONFIG"
 """Path of the team server's configuration; where it is not set, one person works alone on this machine."""
@@ -127,6 +131,17 @@ def acting_as(person: Person) -> Iterator[None]:
         yield
     finally:
         _acting.reset(before)
+
+
+def as_now(work: Callable[P, T]) -> Callable[P, T]:
+    """The work as a thread does it for the one who acts now: a thread of its own is nobody's."""
+    person = acting()
+
+    def run(*given: P.args, **more: P.kwargs) -> T:
+        with acting_as(person):
+            return work(*given, **more)
+
+    return run
 
 
 def may(action: str) -> bool:

@@ -2,7 +2,7 @@
 
 import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from core.config import ASSETS, ROOT, InputError, own_folder
@@ -15,6 +15,8 @@ MARKERS: Mapping[str, tuple[str, ...]] = {
     "audits": ("report.json",),
 }
 """Kind -> files of which one makes a folder a gallery, an SAE, a model or a finished audit."""
+TAIL = r"[^\s'\"`<>|,;:)\]]*"
+"""What follows a folder in a text and still is of its path."""
 PART = re.compile(r"[^/\\\0.][^/\\\0]{0,200}")
 
 
@@ -65,10 +67,14 @@ def without_paths(text: str, configuration: Configuration) -> str:
 
     Longest first, so that a root inside the home folder keeps its own name.
     """
-    for path, name in hidden(configuration):
+    return hiding(text, hidden(configuration))
+
+
+def hiding(text: str, folders: Iterable[tuple[str, str]]) -> str:
+    """The text with each folder by its name, in their order; what has none goes with all that follows in its path."""
+    for path, name in folders:
         if path in text:
-            tail = "" if name else r"[^\s'\"`<>|,;:)\]]*"
-            text = re.sub(re.escape(path) + tail, lambda found, name=name: name or "(server)", text)  # type: ignore[misc]
+            text = text.replace(path, name) if name else re.sub(re.escape(path) + TAIL, "(server)", text)
     return text
 
 

@@ -64,6 +64,7 @@ def _pick(label: str, options: list[str], value: str, help: str | None = None) -
 
 def _use(state: AppState, gallery: str, probe: str, model: str, saes: dict[Side, str], device: str) -> None:
     """Open everything first, so that a wrong name changes nothing; then make the choices."""
+    access.require("open")
     searched = cache.gallery(gallery)
     if probe != PARTNER:
         cache.gallery(probe)
