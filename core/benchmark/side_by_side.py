@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from core import access
 from core.config import Half, InputError, Progress
 from core.figures import Picture, Series, draw_svg
 from core.gallery import Gallery
@@ -80,6 +81,7 @@ def compare_models(
     ------
     InputError : fewer than two galleries, other items, or a prompt that a model cannot embed.
     """
+    access.require("benchmark")
     if len(galleries) < 2:
         raise InputError("models are compared side by side: give --gallery at least twice, the same items each time")
     first = galleries[0]

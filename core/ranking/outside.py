@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from core import access
 from core.engines.answers import Answer, Placed
 from core.engines.reaching import Ask, Searched, reached, why_short
 from core.gallery import Gallery
@@ -56,6 +57,7 @@ def outside_answer(name: str, ask: Ask, most: int, ranked: RankResult, gallery: 
     most : results that the engine gives at most.
     ranked : the exact ranking of the same question.
     """
+    access.require("compare")
     part, request = ranked.part, ranked.request
     rows = Searched(
         {one: place for place, one in enumerate(gallery.item_ids(part.rows))},

@@ -8,9 +8,10 @@ from urllib.parse import urlsplit
 
 import streamlit as st
 
+from core.access import may
 from core.config import digest_of
 from core.engines.reaching import Ask
-from core.ui.parts import grids
+from core.ui.parts import grids, offers
 from core.ui.parts.wording import in_points, percent, share_text
 from core.ui.session import engines, results
 from core.ui.session.choices import Choice
@@ -80,13 +81,16 @@ def _source(state: AppState) -> Source | None:
         given = None
         if chosen == FILE:
             kinds = ["json", *(ending[1:] for ending in TABLES)]
-            given = st.file_uploader("engine.json, or recorded lists as CSV or JSONL", type=kinds, key="engine-file")
+            given = offers.upload(st, "engine.json, or recorded lists as CSV or JSONL", type=kinds, key="engine-file")
         st.caption(RULE)
         why = engines.why_no_addresses() if chosen == FILE else None
         if why is not None:
             st.caption(f":material/info: Here, {escape(why)}.")
     if chosen != FILE:
         return _of_the_operator(known[chosen])
+    if given is None and not may("upload"):
+        st.info("No engine is listed here; ask whoever operates this server.", icon=":material/info:")
+        return None
     if given is None:
         st.info("Give an engine.json or recorded lists above: its answer stands beside the exact ranking.")
         return None

@@ -10,7 +10,7 @@ from typing import Any
 import streamlit as st
 
 from core.statistics import Estimate
-from core.ui.parts import charts, provenance
+from core.ui.parts import charts, offers, provenance
 from core.ui.parts.wording import in_points, listing, percent
 from core.ui.session.escaping import escape
 from core.ui.session.prompts import short
@@ -161,8 +161,15 @@ def _downloads(found: Document, group: str) -> None:
         "JSON": (json.dumps(found, indent=2, ensure_ascii=False), "application/json", "json"),
     }
     for column, (title, (text, mime, ending)) in zip(st.columns([1, 1, 1, 4]), files.items(), strict=False):
-        column.download_button(
-            title, text, f"models.{ending}", mime, icon=":material/download:", width="stretch", on_click="ignore"
+        offers.download(
+            column,
+            title,
+            text,
+            f"models.{ending}",
+            mime,
+            icon=":material/download:",
+            width="stretch",
+            on_click="ignore",
         )
 
 
