@@ -34,13 +34,23 @@ class TeamServer:
         self.folder, self.port, self.metrics_port = folder, port or free_port(), free_port()
         self.file = folder / "team.toml"
         (folder / "home").mkdir(exist_ok=True)
-        head = f'[server]\nport = {self.port}\nmetrics_port = {self.metrics_port}\nhome = "home"\n{server}\n'
-        self.file.write_text(head + text)
+        self.text, self.server = text, server
+        self.write()
         secrets = dict.fromkeys(("UNSKEW_OIDC_SECRET", "UNSKEW_COOKIE_SECRET", "UNSKEW_PROXY_SECRET"), SECRET)
         self.variables = {**os.environ, "OMP_NUM_THREADS": "1", **secrets, **(variables or {})}
         self.variables.pop("UNSKEW_HOME", None)
         self.log = folder / "serve.log"
         self.process: subprocess.Popen | None = None
+
+    def write(self) -> None:
+        """Write the file from what it is to say."""
+        head = f'[server]\nport = {self.port}\nmetrics_port = {self.metrics_port}\nhome = "home"\n{self.server}\n'
+        self.file.write_text(head + self.text)
+
+    def name_outside(self, address: str) -> None:
+        """What people type, who come through a proxy."""
+        self.server += f'\npublic_url = "{address}"\n'
+        self.write()
 
     @property
     def address(self) -> str:

@@ -110,7 +110,7 @@ class Visitor:
     def enter(self) -> None:
         """Open the page's websocket with the cookies that are there."""
         self.leave()
-        self.get("/_stcore/host-config")  # as the page does, which gets the XSRF cookie here
+        self.get("/_stcore/health")  # as the page does, which gets the XSRF cookie here
         parts = urlsplit(self.address)
         secure = parts.scheme == "https"
         trusting = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if secure else None
