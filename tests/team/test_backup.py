@@ -51,16 +51,10 @@ class Place:
             for path in sorted(self.home.rglob("*"))
             if path.is_file() and not path.name.startswith(("labels.sqlite", "record.sqlite", "jobs.sqlite"))
         }
-        found = {
-            "events": events,
-            "sets": sets,
-            "lines": whole[1].lines(),
-            "damages": whole[1].damages(),
-            "files": files,
-        }
-        for one in whole:
-            one.close()
-        return {**found, "jobs": self.jobs().counts()}
+        found = {"events": log.events(), "sets": log.sets(), "lines": kept.lines(), "damages": kept.damages()}
+        log.close()
+        kept.close()
+        return {**found, "files": files, "jobs": self.jobs().counts()}
 
 
 def place(folder: Path, addresses: Mapping[str, str]) -> Place:
