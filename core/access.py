@@ -4,13 +4,20 @@ On one person's machine nothing is configured and everything is allowed. On a te
 a role says so; what a person may not do is refused here, wherever it was asked from, and not only hidden by a page.
 """
 
+import functools
 import os
-from collections.abc import Callable, Iterator
+import tomllib
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from pathlib import Path
+from typing import ParamSpec, TypeVar
 
-from core.config import InputError
+from core.config import ASSETS, InputError, own_folder
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 CONFIG_VARIABLE = "UNSKEW_CONFIG"
 """Path of the team server's configuration; where it is not set, one person works alone on this machine."""
@@ -135,6 +142,17 @@ def acting_as(person: Person) -> Iterator[None]:
         _acting.reset(before)
 
 
+def as_now(work: Callable[P, T]) -> Callable[P, T]:
+    """The work as a thread does it for the one who acts now: a thread of its own is nobody's."""
+    person = acting()
+
+    def run(*given: P.args, **more: P.kwargs) -> T:
+        with acting_as(person):
+            return work(*given, **more)
+
+    return run
+
+
 def may(action: str) -> bool:
     """Whether the one who acts may do it; pages show only what this allows."""
     return acting().may(action)
@@ -152,9 +170,64 @@ def require(action: str, what: str = "") -> None:
     for listener in _told:
         listener(person, action, what, allowed)
     if not allowed:
-        known = ", ".join(sorted(person.roles)) or "none"
         needed = ", ".join(role for role in ROLES if role in ACTIONS[action].roles)
         raise Refused(
-            f"to {ACTIONS[action].title} needs one of the roles {needed}, and the roles of "
-            f"{person.title or person.name} are: {known}; ask whoever operates this server"
+            f"to {ACTIONS[action].title} needs one of the roles {needed}, and {_called(person)} has "
+            f"{', '.join(sorted(person.roles)) or 'none'}; ask whoever operates this server"
         )
+
+
+def _called(person: Person) -> str:
+    return person.title or person.name or "whoever comes in here"
+
+
+# -- what is opened ---------------------------------------------------------------------------------------------------
+
+
+def require_folder(folder: Path) -> None:
+    """Refused for a folder that the configuration does not list, unless the one who acts may choose by folder.
+
+    Asked before anything is looked for: a folder that is not there and one that is get the same answer.
+    """
+    if configured() and not may("choose"):
+        folders, _ = _listed(os.environ[CONFIG_VARIABLE])
+        here = folder.expanduser().resolve()
+        known = any(here.is_relative_to(listed) for listed in (ASSETS, own_folder().resolve(), *folders))
+        require("look" if known else "choose")
+
+
+def require_model(name: str, folder: Path | None) -> None:
+    """The same for a model: one in a folder, or one by a name that the configuration lists under [roots.models]."""
+    if not configured() or may("choose"):
+        return
+    if folder is not None:
+        require_folder(folder)
+        return
+    _, models = _listed(os.environ[CONFIG_VARIABLE])
+    shipped = name and "/" not in name and not name.startswith(".") and (ASSETS / "models" / name).is_dir()
+    require("look" if shipped or name in models else "choose")
+
+
+def require_own(names: Iterable[str]) -> None:
+    """Refused for what is said under another name than that of the one who acts, where there is one, unless it may be
+    imported.
+    """
+    person = acting()
+    if person.name and set(names) - {person.name, f"guess for {person.name}"}:
+        require("import")
+
+
+@functools.lru_cache(maxsize=4)
+def _listed(path: str) -> tuple[tuple[Path, ...], frozenset[str]]:
+    """Folders and names of models in the configuration's [roots]; none where it cannot be read.
+
+    Read here and not by `core.team`, which stands above all that opens something.
+    """
+    try:
+        roots = tomllib.loads(Path(path).read_text("utf-8")).get("roots", {})
+        given = [str(value) for kind in roots.values() for value in kind.values()]
+        beside = Path(path).resolve().parent
+        folders = [(beside / Path(value).expanduser()).resolve() for value in given]
+        return tuple(one for one in folders if one.is_dir()), frozenset(map(str, roots.get("models", {}).values()))
+    except (OSError, UnicodeError, tomllib.TOMLDecodeError, AttributeError):
+        return (), frozenset()

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from core import access
 from core.config import (
     ASSETS,
     ATTACHES,
@@ -68,6 +69,7 @@ def open_gallery(name_or_path: str | Path) -> Gallery:
     """
     shipped = str(name_or_path) in SHIPPED
     path = ASSETS / "galleries" / str(name_or_path) if shipped else Path(name_or_path)
+    access.require_folder(path)
     if not (path / "manifest.json").is_file():
         raise InputError(
             f"{name_or_path} is no gallery (no manifest.json); give a gallery folder or {', '.join(SHIPPED)}"

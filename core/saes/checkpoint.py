@@ -9,6 +9,7 @@ from typing import Any
 
 import safetensors.numpy
 
+from core import access
 from core.config import Fingerprint, InputError, lacking_key
 from core.saes.base import SAE, SAES, new_sae, sae_config
 from core.saes.config import SHAPE, own_settings, shape_of
@@ -87,6 +88,7 @@ def load_sae(folder_or_name: str | Path, device: str = "cpu") -> SAEFile:
 
     Nothing is ever unpickled. InputError naming the file where it is missing, damaged, or of no known format.
     """
+    access.require_folder(shipped_folder(folder_or_name) or Path(folder_or_name))
     path = _find(folder_or_name)
     loaded = _load_ours(path) if is_ours(path) else load_foreign(path)
     loaded.sae.to(device).frozen()
@@ -95,6 +97,7 @@ def load_sae(folder_or_name: str | Path, device: str = "cpu") -> SAEFile:
 
 def load_foreign(path: str | Path, form: str = "auto", arch: str | None = None) -> SAEFile:
     """The SAE of another project, frozen; see `core.saes.exchange.read_foreign`. It says not what it was made for."""
+    access.require_folder(Path(path))
     foreign, weights = read_foreign(Path(path), form, arch)
     try:
         sae = new_sae(foreign.config).load_arrays(foreign.arrays)

@@ -15,6 +15,8 @@ from core.jobs.store import JobStore, workplace
 from tests.jobs.conftest import until
 
 ADA = Person("ada@example.org", "Ada", frozenset({"operator"}))
+SQLITE = pytest.mark.parametrize("store", ["sqlite"], indirect=True)
+"""What does not depend on the database is tried with one of them."""
 Start = Callable[..., subprocess.Popen]
 
 
@@ -44,6 +46,7 @@ def alive(process: int) -> bool:
         return False
 
 
+@SQLITE
 def test_work_is_done_as_it_was_asked_for(store: JobStore, home: Path, worker: Start) -> None:
     done, wrong, bug = (
         asked(store, home),
@@ -67,9 +70,8 @@ def test_a_killed_worker_loses_nothing(store: JobStore, home: Path, worker: Star
     first = worker()
     assert until(lambda: store.get(job).done >= 2)
     for kind in ("worker", "watch", "work", "worker"):
-        running = store.get(job)
-        below = children(first.pid)
-        assert until(lambda: len(children(first.pid)) == 2)
+        running, parent = store.get(job), first.pid
+        assert until(lambda: len(children(parent)) == 2)  # noqa: B023
         below = children(first.pid)
         victim = {"worker": first.pid, "watch": below[0], "work": below[1]}[kind]
         time.sleep(draw.uniform(0, 0.3))
@@ -86,6 +88,7 @@ def test_a_killed_worker_loses_nothing(store: JobStore, home: Path, worker: Star
     assert sorted(int(path.name) for path in (home / "one").iterdir()) == list(range(1, 31))
 
 
+@SQLITE
 def test_a_worker_that_is_stopped_puts_its_job_back(store: JobStore, home: Path, worker: Start) -> None:
     job = asked(store, home, to=60, seconds=0.05)
     first = worker()
@@ -101,6 +104,7 @@ def test_a_worker_that_is_stopped_puts_its_job_back(store: JobStore, home: Path,
     assert store.log(job)[-1][1] == "cancelled by Ada"
 
 
+@SQLITE
 def test_a_running_job_is_cancelled_within_a_second(store: JobStore, home: Path, worker: Start) -> None:
     job = asked(store, home, to=1000, seconds=0.05)
     first = worker()
@@ -125,6 +129,7 @@ def test_two_workers_never_do_one_job_at_once(store: JobStore, home: Path, worke
         assert counted(home, f"job-{i}") == [1, 2]
 
 
+@SQLITE
 def test_urgent_work_does_not_wait_for_long_work(store: JobStore, home: Path, worker: Start) -> None:
     training = asked(store, home, "training", to=400, seconds=0.05)
     worker()
@@ -136,6 +141,7 @@ def test_urgent_work_does_not_wait_for_long_work(store: JobStore, home: Path, wo
     store.cancel(training, ADA)
 
 
+@SQLITE
 def test_work_is_done_at_the_lowest_priority(store: JobStore, home: Path, worker: Start) -> None:
     job = asked(store, home, to=100, seconds=0.05)
     first = worker()
@@ -145,6 +151,7 @@ def test_work_is_done_at_the_lowest_priority(store: JobStore, home: Path, worker
     store.cancel(job, ADA)
 
 
+@SQLITE
 def test_limits_of_the_configuration_hold(store: JobStore, home: Path, worker: Start, monkeypatch, tmp_path) -> None:
     """Time and memory of a job, as the configuration states them, read by the process that does the work."""
     monkeypatch.setenv("TOY_LIMITS", "0.5 3")
@@ -155,6 +162,7 @@ def test_limits_of_the_configuration_hold(store: JobStore, home: Path, worker: S
     assert store.get(late).state == "failed" and "longer than a job may take" in store.get(late).reason
 
 
+@SQLITE
 def test_who_lost_the_role_meanwhile_is_refused(store: JobStore, home: Path, worker: Start) -> None:
     """A job is done as the person who asked for it, with that person's roles."""
     job = asked(store, home)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from core.config import InputError
 from core.jobs.kind import KINDS, JobKind, Made, Work
-from core.store import atomic_file, resumable_folder
+from core.store import atomic_file, atomic_folder, resumable_folder
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Count(JobKind):
                     bytearray(64 << 30)
                 if order.wrong == "dies":
                     os.kill(os.getpid(), signal.SIGKILL)
-            (partial / "lock").unlink()
-            os.rename(partial, out)
-            partial.mkdir()
+            with atomic_folder(out) as folder:
+                for number in range(1, order.to + 1):
+                    (folder / str(number)).write_text((partial / str(number)).read_text())
         return Made(out.name, out)

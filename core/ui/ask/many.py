@@ -10,7 +10,7 @@ import streamlit as st
 
 from core.gallery import Gallery
 from core.statistics import Estimate
-from core.ui.parts import grids, model_charts, provenance
+from core.ui.parts import grids, model_charts, offers, provenance
 from core.ui.parts.frame import guard
 from core.ui.session import answering, jobs
 from core.ui.session.choices import Choice
@@ -143,7 +143,8 @@ def _show(gallery: Gallery, made: dict[str, Any]) -> None:
             st.caption(grids.escape(f"{note}."))
         for arm, reason in made["absent"].items():
             st.caption(grids.escape(f"{titles.get(arm, arm)} was not measured: {reason}"))
-        st.download_button(
+        offers.download(
+            st,
             "Report, to verify",
             made["zip"],
             "answers-report.zip",

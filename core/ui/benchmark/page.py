@@ -13,7 +13,7 @@ from core.config import ASSETS, InputError
 from core.gallery import Gallery
 from core.store import plain, read_json
 from core.ui.benchmark.studies import studies
-from core.ui.parts import charts, provenance
+from core.ui.parts import charts, offers, provenance
 from core.ui.parts.frame import guard
 from core.ui.parts.heading import heading
 from core.ui.session import cache, jobs
@@ -313,7 +313,7 @@ def _published(result: "BenchmarkResult", gallery: Gallery) -> None:
                 "with OpenAI's ViT-B-16, ViT-L-14-336, RN50 or RN101. This gallery is of another data set or model."
             )
             return
-        given = st.file_uploader("Published results: dataset, setting, backbone, method, metric, mean, ci", "csv")
+        given = offers.upload(st, "Published results: dataset, setting, backbone, method, metric, mean, ci", "csv")
         if given is None:
             return
         settings = result.settings.get(gallery.name, {})
@@ -332,6 +332,6 @@ def _downloads(result: "BenchmarkResult", protocol: str) -> None:
         "JSON": (json.dumps(plain(result.to_json()), indent=2), "application/json", "json"),
     }
     for column, (name, (text, mime, ending)) in zip(st.columns([1, 1, 1, 4]), files.items(), strict=False):
-        column.download_button(
-            name, text, f"benchmark-{protocol}.{ending}", mime, icon=":material/download:", width="stretch"
+        offers.download(
+            column, name, text, f"benchmark-{protocol}.{ending}", mime, icon=":material/download:", width="stretch"
         )

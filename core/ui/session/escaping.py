@@ -4,11 +4,17 @@
 loads a picture from one or reads as HTML, whoever wrote its text. Nothing of ours is lost by it: pages link by buttons.
 """
 
+import html
 import re
+from collections.abc import Callable
 from typing import Any
 
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.runtime.scriptrunner_utils.script_run_context import ScriptRunContext
+
+from core import access
+from core.team import roots
+from core.team.configuration import current
 
 SIGNS = "\\`*_{}[]<>#+-!|$~:&"
 JOINER = "\u2060"
@@ -59,6 +65,7 @@ def close_page() -> None:
 
     def enqueue(self: ScriptRunContext, msg: ForwardMsg) -> None:
         close_message(msg)
+        hide_folders(msg)
         plain(self, msg)
 
     enqueue.closed = True  # type: ignore[attr-defined]
@@ -94,3 +101,45 @@ def _close(message: Any) -> None:
         elif field.type == field.TYPE_MESSAGE and not hasattr(value, "keys"):
             for one in value if many else [value]:
                 _close(one)
+
+
+# -- folders of a team server -----------------------------------------------------------------------------------------
+
+
+def hide_folders(msg: ForwardMsg) -> None:
+    """On a team server, take every path of its disk out of what goes to a browser, whatever text it stands in.
+
+    Whoever may choose by folder sees them. The net under places that show a name where they know one.
+    """
+    configuration = current()
+    if configuration is None or access.may("choose"):
+        return
+    hidden = [(form, name) for path, name in roots.hidden(configuration) for form in _forms(path)]
+    raw = msg.SerializeToString()
+    if any(form.encode() in raw for form, _ in hidden):
+        _rewrite(msg, lambda text: roots.hiding(text, hidden))
+
+
+def _forms(path: str) -> set[str]:
+    """How a path is spelt in plain text, in Markdown and in HTML."""
+    return {path, escape(path), html.escape(path)}
+
+
+def _rewrite(message: Any, change: Callable[[str], str]) -> None:
+    """Change every text of a message, at any depth."""
+    for field, value in message.ListFields():
+        many = not isinstance(value, str | bytes) and hasattr(value, "__len__") and not hasattr(value, "keys")
+        if hasattr(value, "keys"):
+            for key in list(value):
+                if isinstance(value[key], str):
+                    value[key] = change(value[key])
+                elif hasattr(value[key], "ListFields"):
+                    _rewrite(value[key], change)
+        elif field.type == field.TYPE_STRING:
+            if many:
+                value[:] = [change(one) for one in value]
+            else:
+                setattr(message, field.name, change(value))
+        elif field.type == field.TYPE_MESSAGE:
+            for one in value if many else [value]:
+                _rewrite(one, change)
