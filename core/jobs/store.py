@@ -235,9 +235,9 @@ class JobStore:
             cannot be used; another job is making the same folder.
         """
         wanted, person = KINDS.get(kind), owner or acting()
-        if owner is None:
-            require(wanted.action)
-        elif not person.may(wanted.action):
+        if not person.may(wanted.action):
+            if owner is None:
+                require(wanted.action)
             raise Refused(f"{person.title or person.name} may not ask for this job ({wanted.title})")
         job = uuid.uuid4().hex
         try:
@@ -260,6 +260,8 @@ class JobStore:
                 "state": "waiting",
                 "place": "" if place is None else os.path.abspath(place),
             }
+            if owner is None:
+                require(wanted.action, row["subject"])
             with self._speaking(), self._changing() as connection:
                 same = connection.scalar(select(JOBS.c.id).where(JOBS.c.digest == digest, JOBS.c.state.in_(OPEN)))
                 if same is not None:

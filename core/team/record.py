@@ -220,6 +220,19 @@ def keep() -> None:
 
 
 _last: dict[tuple[str, ...], float] = {}
+_came: dict[tuple[str, str], None] = {}
+CAME = 5000
+"""Sign-ins that one process remembers, so that each is a line once and not with every page."""
+
+
+def came(person: Person, sign_in: str = "") -> None:
+    """Record once in this process that somebody came in by this sign-in (its time, or what else tells it apart)."""
+    mark = (person.name, sign_in)
+    if access.configured() and mark not in _came:
+        _came[mark] = None
+        while len(_came) > CAME:
+            _came.pop(next(iter(_came)))
+        _kept(default_address()).add(person.name, SIGNED_IN, ", ".join(sorted(person.roles)))
 
 
 def _heard(person: Person, action: str, what: str, allowed: bool) -> None:

@@ -73,7 +73,7 @@ class Visitor:
     ) -> None:
         self.address, self.headers, self.origin = address, dict(headers or {}), origin or address
         self.host = host or urlsplit(address).netloc
-        self.web = httpx.Client(verify=False, headers=self.headers, timeout=60.0)
+        self.web = httpx.Client(verify=False, headers=self.headers, timeout=RUN_SECONDS)
         self.socket: ClientConnection | None = None
         self._widgets: dict[str, str] = {}
         self._page, self._query = "", ""
@@ -129,7 +129,7 @@ class Visitor:
             ssl=trusting,
             sock=socket.create_connection((parts.hostname or "", parts.port or (443 if secure else 80)), timeout=30),
             max_size=None,
-            open_timeout=30,
+            open_timeout=RUN_SECONDS,
             ping_interval=None,
         )
 
