@@ -54,6 +54,8 @@ def environment(configuration: Configuration) -> dict[str, str]:
         variables[LOG_VARIABLE] = configuration.labels
     if configuration.offline:
         variables |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
+    # a connection is from where it comes: whom a proxy says that it speaks for must not take the proxy's place
+    variables["FORWARDED_ALLOW_IPS"] = ""
     # what signs the cookies: of one server a new one each start, of replicas the one that all share
     secret = os.environ.get(COOKIE_SECRET, "")
     variables["STREAMLIT_SERVER_COOKIE_SECRET"] = secret if len(secret) >= SHORTEST_SECRET else secrets.token_hex(32)

@@ -103,3 +103,14 @@ def test_a_client_that_is_not_the_proxy_is_nobody(proxied: tuple[TeamServer, Ngi
     with Visitor(server.address, forged, origin=proxy.address) as visitor:
         drawn = visitor.open()
         assert OWN_ADDRESS in drawn.text and "Start" not in drawn.pages and not drawn.buttons
+
+
+def test_the_proxys_own_address_counts_and_not_that_of_whom_it_speaks_for(proxied: tuple[TeamServer, Nginx]) -> None:
+    """Visitors come from everywhere, the proxy from 127.0.0.1; X-Forwarded-For changes nothing of that."""
+    server, proxy = proxied
+    with Visitor(proxy.address, {"X-Signed-In": "ada@example.org"}, source="127.0.0.2") as visitor:
+        assert "operator" in visitor.open().text
+    told = {"X-Forwarded-Email": "ada@example.org", "X-Unskew-Proxy": SECRET}
+    for more in ({}, {"X-Forwarded-For": "127.0.0.1"}):
+        with Visitor(server.address, {**told, **more}, origin=proxy.address, source="127.0.0.2") as visitor:
+            assert OWN_ADDRESS in visitor.open().text

@@ -66,13 +66,14 @@ class Visitor:
     address : what is typed: http://127.0.0.1:8501.
     headers : sent with everything, as by a proxy or by somebody who pretends to be one.
     origin, host : what the browser says in the websocket's request that it talks to; the address where left out.
+    source : address of this machine from which the websocket comes: 127.0.0.2; any where left out.
     """
 
     def __init__(
-        self, address: str, headers: Mapping[str, str] | None = None, origin: str = "", host: str = ""
+        self, address: str, headers: Mapping[str, str] | None = None, origin: str = "", host: str = "", source: str = ""
     ) -> None:
         self.address, self.headers, self.origin = address, dict(headers or {}), origin or address
-        self.host = host or urlsplit(address).netloc
+        self.host, self.source = host or urlsplit(address).netloc, source
         self.web = httpx.Client(verify=False, headers=self.headers, timeout=RUN_SECONDS)
         self.socket: ClientConnection | None = None
         self._widgets: dict[str, str] = {}
@@ -127,7 +128,11 @@ class Visitor:
             additional_headers={**self.headers, **({"Cookie": cookie} if cookie else {})},
             origin=self.origin,  # type: ignore[arg-type]
             ssl=trusting,
-            sock=socket.create_connection((parts.hostname or "", parts.port or (443 if secure else 80)), timeout=30),
+            sock=socket.create_connection(
+                (parts.hostname or "", parts.port or (443 if secure else 80)),
+                timeout=30,
+                source_address=(self.source, 0) if self.source else None,
+            ),
             max_size=None,
             open_timeout=RUN_SECONDS,
             ping_interval=None,
