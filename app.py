@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from core.access import configured
 from core.ui.parts import door, frame, provenance
 from core.ui.parts.door import Listed
 from core.ui.session import jobs, links
@@ -22,6 +23,7 @@ PAGES = [
     Listed("report", "Report", "An audit with its findings, to export and to verify", ("look",)),
     Listed("benchmark", "Benchmark", "Every method side by side on a gallery, and the papers' studies", ("benchmark",)),
     Listed("data_and_models", "Data & models", "Choose, build and import galleries, models and SAEs", ("open",)),
+    *([Listed("jobs", "Jobs", "What waits, what runs and what came of it", ("see-jobs",))] if configured() else []),
     Listed("guide", "Guide", "What every word means, what every number says, and how to go on from here", ("look",)),
 ]
 
@@ -42,7 +44,7 @@ frame.notices()
 stage.bar(get_state().page)
 with frame.guard():
     page.run()
-    if get_state().page not in ("ask", "compare", "guide", "report"):
+    if get_state().page not in ("ask", "compare", "guide", "jobs", "report"):
         provenance.foot()
 frame.sidebar()
 links.write()

@@ -217,6 +217,29 @@ def require_own(names: Iterable[str]) -> None:
         require("import")
 
 
+def folder_named(kind: str, name: str | Path) -> Path | None:
+    """Folder behind a name of the configuration's [roots]: NAME, or NAME/FOLDER within one; None for any other text."""
+    root, slash, inside = str(name).partition("/")
+    folder = _roots(os.environ[CONFIG_VARIABLE]).get(kind, {}).get(root) if configured() else None
+    if folder is None or (slash and (not inside or "/" in inside or inside.startswith("."))):
+        return None
+    return folder / inside if slash else folder
+
+
+@functools.lru_cache(maxsize=4)
+def _roots(path: str) -> dict[str, dict[str, Path]]:
+    """Kind -> name -> folder of the configuration's [roots]; none where it cannot be read."""
+    try:
+        stated = tomllib.loads(Path(path).read_text("utf-8")).get("roots", {})
+        beside = Path(path).resolve().parent
+        return {
+            kind: {name: (beside / Path(str(value)).expanduser()).resolve() for name, value in named.items()}
+            for kind, named in stated.items()
+        }
+    except (OSError, UnicodeError, tomllib.TOMLDecodeError, AttributeError):
+        return {}
+
+
 @functools.lru_cache(maxsize=4)
 def _listed(path: str) -> tuple[tuple[Path, ...], frozenset[str]]:
     """Folders and names of models in the configuration's [roots]; none where it cannot be read.

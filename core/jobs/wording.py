@@ -2,10 +2,14 @@
 
 import re
 
+from core.team.configuration import current
+from core.team.roots import without_paths as by_roots
+
 PATH = re.compile(r"(?<![\w.:/])(?:~|[A-Za-z]:)?(?:/[^\s/:;,'\"()<>]+)+/([^\s/:;,'\"()<>]+)/?")
 """An absolute path of two parts or more; addresses (https://...) are none."""
 
 
 def without_paths(text: str) -> str:
-    """The text with every absolute path by its last part alone."""
-    return PATH.sub(r"\1", text)
+    """The text with folders of the configuration by their names, and every other absolute path by its last part."""
+    configuration = current()
+    return PATH.sub(r"\1", text if configuration is None else by_roots(text, configuration))
