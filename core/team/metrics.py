@@ -3,14 +3,19 @@
 import json
 import shutil
 import threading
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+from core.reading import parse_json
 
 SOCKET_SECONDS = 10.0
 """How long a monitor may take to ask: whoever only holds the connection open loses it."""
@@ -85,6 +90,21 @@ def disk_of(path: Path) -> tuple[int, int]:
     except (OSError, StopIteration):
         return 0, 0
     return usage.free, usage.total
+
+
+def asked_health(address: str, port: int) -> dict[str, Any]:
+    """What /health says on this machine, part by part; empty where nobody answers."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(address, f"[{address}]" if ":" in address else address)
+    try:
+        with urllib.request.urlopen(f"http://{host}:{port}/health", timeout=SOCKET_SECONDS) as answer:
+            content = answer.read(1 << 16)
+    except urllib.error.HTTPError as error:
+        with error:
+            content = error.read(1 << 16)
+    except OSError:
+        return {}
+    said = parse_json(content, "what /health says")
+    return said if isinstance(said, dict) else {}
 
 
 def memory_of(process: int) -> int:

@@ -112,6 +112,12 @@ def migrate(configuration: Configuration) -> None:
     record.Record(configuration.record or None).close()
 
 
+def folders_of(configuration: Configuration) -> dict[str, Path]:
+    """What a monitor calls a folder -> the folder: the own one and every root."""
+    named = {f"{kind} {name}": path for kind, roots in configuration.roots.items() for name, path in roots.items()}
+    return {"own": configuration.home or own_folder(), **named}
+
+
 def require_port(address: str, port: int, what: str) -> None:
     """InputError where somebody else listens there, or this user may not."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
@@ -289,11 +295,9 @@ def serve(
         watch = Watch(configuration, [app, *workers], variables, jobs, say)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, watch.stop)
-        folders = {"own": own_folder()}
-        folders |= {
-            f"{kind} {name}": path for kind, named in configuration.roots.items() for name, path in named.items()
-        }
-        endpoint = Endpoint(configuration.metrics_address, configuration.metrics_port, watch.standing, folders)
+        endpoint = Endpoint(
+            configuration.metrics_address, configuration.metrics_port, watch.standing, folders_of(configuration)
+        )
         record.Record(configuration.record or None).add("", record.SERVED, "team server")
         where = configuration.public_url or f"http://{configuration.address}:{configuration.port}"
         say(f"serving {where} ({configuration.mode}), {configuration.workers} workers; health and metrics on "

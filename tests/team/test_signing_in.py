@@ -199,6 +199,17 @@ def test_who_came_and_went_is_recorded(house: House) -> None:
     kept.close()
 
 
+def test_the_servers_page_is_for_whoever_operates_it(house: House) -> None:
+    with house.signed_in("ada") as visitor:
+        drawn = visitor.open("server")
+        assert "Server" in drawn.pages and "What was done" in drawn.text
+        checked = visitor.click(drawn, "Check the record")
+        assert "Every line is as it was written" in checked.text
+    with house.signed_in("ben") as visitor:
+        drawn = visitor.open("server")
+        assert "Server" not in drawn.pages and "What was done" not in drawn.text
+
+
 def test_a_role_that_is_given_or_taken_holds_from_the_next_start(house: House) -> None:
     """The cookie stays good, and says who somebody is, not what he may."""
     with house.signed_in("ben") as visitor:
