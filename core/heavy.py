@@ -125,7 +125,8 @@ def _work(work: Callable[[], None], memory: int, parent: int) -> None:
 
 
 def _end(child: int, code: int) -> None:
-    """End the child and this process."""
-    with suppress(ProcessLookupError):
+    """End the child, wait until it is gone, and end this process."""
+    with suppress(ProcessLookupError, ChildProcessError):
         os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
     os._exit(code)
