@@ -191,6 +191,9 @@ def test_two_people_in_one_browser_share_nothing(house: House) -> None:
 
 
 def test_who_came_and_went_is_recorded(house: House) -> None:
+    for who in ("zoe", "eve", "ada"):
+        with house.signed_in(who) as visitor:
+            visitor.click(visitor.open(), "Sign out")
     kept = Record(house.server.folder / "home" / "record.sqlite")
     lines = [(line.who, line.action) for line in kept.lines()]
     assert ("ada@example.org", "sign-in") in lines and ("ada@example.org", "sign-out") in lines
