@@ -38,7 +38,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import IntegrityError, ProgrammingError, SQLAlchemyError
 
-from core.access import Person, Refused, acting, configured, require
+from core.access import Person, Refused, acting, acting_as, configured, require
 from core.config import InputError, digest_of, own_folder
 from core.databases import open_database, public_address, without_secrets
 from core.jobs.bell import Bell
@@ -235,15 +235,13 @@ class JobStore:
             cannot be used; another job is making the same folder.
         """
         wanted, person = KINDS.get(kind), owner or acting()
-        if owner is None:
-            require(wanted.action)
-        elif not person.may(wanted.action):
-            raise Refused(f"{person.title or person.name} may not ask for this job ({wanted.title})")
         job = uuid.uuid4().hex
         try:
-            given = dict(parameters) | _kept_files(job, files or {})
-            order = read_order(wanted, given)
-            wanted().check(order)
+            with acting_as(person):
+                require(wanted.action)
+                given = dict(parameters) | _kept_files(job, files or {})
+                order = read_order(wanted, given)
+                wanted().check(order)
             place = wanted().place(order)
             digest = digest_of([kind, given])
             row: dict[str, Any] = {
