@@ -195,7 +195,8 @@ class JobStore:
     """
 
     def __init__(self, address: str | Path | None = None, lease: float = LEASE_SECONDS) -> None:
-        self.address = given = str(address or default_address())
+        given = str(address or default_address())
+        self.address = given if "://" in given else f"sqlite:///{Path(given).expanduser().absolute()}"
         self.where = str(own_folder() / "jobs.sqlite") if given.startswith(("redis://", "rediss://")) else given
         self.where = self.where.removeprefix("sqlite:///") if self.where.startswith("sqlite:///") else self.where
         self.lease = lease
@@ -203,7 +204,7 @@ class JobStore:
         self._writer = self._engine.execution_options(writes=True)
         self._trouble = -float("inf")
         """When the database last did not answer; who could not renew a lease then is not put out."""
-        self.bell = Bell(given)
+        self.bell = Bell(self.where if self.address.startswith("sqlite:") else given)
         with self._speaking():
             if not all(inspect(self._engine).has_table(table.name) for table in TABLES.sorted_tables):
                 self._make_tables()

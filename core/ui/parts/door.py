@@ -2,13 +2,13 @@
 
 import time
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import streamlit as st
 from streamlit.errors import StreamlitAuthError
 
 from core import access
 from core.team.configuration import current
+from core.ui.parts.menu import Listed
 from core.ui.session import entering, keeping
 from core.ui.session.escaping import escape
 from core.ui.session.state import KEY, get_state
@@ -21,19 +21,10 @@ LOOK_SECONDS = 5
 """How often a kiosk looks at its clock."""
 WHY = {
     "sign-in": "Sign in to go on.",
-    "expired": "Your sign-in has ended. Sign in again to go on; what you had chosen is in the address of the page.",
+    "expired": "Your sign-in has ended. Sign in again to go on.",
     "not-the-proxy": "This server is reached through its own address alone.",
+    "not-set-up": "Nobody can come in: this server is not set up rightly. The reason is in its log.",
 }
-
-
-class Listed(NamedTuple):
-    """A page of the app, as the navigation lists it."""
-
-    file: str
-    title: str
-    help: str
-    actions: tuple[str, ...]
-    """Whoever may do one of them sees the page."""
 
 
 def admitted(pages: Sequence[Listed]) -> bool:
@@ -50,17 +41,13 @@ def admitted(pages: Sequence[Listed]) -> bool:
     return False
 
 
-def shown(pages: Sequence[Listed]) -> list[Listed]:
-    """The pages that the one who acts may use."""
-    return [page for page in pages if any(access.may(action) for action in page.actions)]
-
-
 def _one_person(name: str) -> None:
     """A session holds one person's choices: those of another are forgotten before anything is shown."""
     if not access.configured():
         return
     if st.session_state.get(WHO, name) != name:
         forget()
+        st.query_params.clear()
     st.session_state[WHO] = name
 
 
@@ -75,7 +62,8 @@ def forget() -> None:
 
 def _closed() -> None:
     """What somebody reads who does not come in: why, and what to do."""
-    visit, configuration = entering.visit(), current()
+    visit = entering.visit()
+    configuration = None if visit.why == "not-set-up" else current()
     _, middle, _ = st.columns([1, 2, 1])
     with middle:
         st.title("Unskew", anchor=False)
