@@ -10,6 +10,7 @@ from core.ui.parts.switches import switch
 from core.ui.session.choices import DATA_VIEW
 from core.ui.session.state import get_state
 
+# view -> its name, and the action for which it is there
 VIEWS = {
     "choose": ("Choose", "open"),
     "gallery": ("Make a gallery", "build"),
@@ -17,7 +18,6 @@ VIEWS = {
     "quality": ("Quality of SAEs", "look"),
     "prompts": ("Prompt sets", "look"),
 }
-"""View -> its name, and the action for which it is there."""
 
 frame.through_app()
 state = get_state()

@@ -38,7 +38,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import IntegrityError, ProgrammingError, SQLAlchemyError
 
-from core.access import Person, Refused, acting, configured, require
+from core.access import Person, Refused, acting, acting_as, configured, require
 from core.config import InputError, digest_of, own_folder
 from core.databases import open_database, public_address, without_secrets
 from core.jobs.bell import Bell
@@ -195,7 +195,8 @@ class JobStore:
     """
 
     def __init__(self, address: str | Path | None = None, lease: float = LEASE_SECONDS) -> None:
-        self.address = given = str(address or default_address())
+        given = str(address or default_address())
+        self.address = given if "://" in given else f"sqlite:///{Path(given).expanduser().absolute()}"
         self.where = str(own_folder() / "jobs.sqlite") if given.startswith(("redis://", "rediss://")) else given
         self.where = self.where.removeprefix("sqlite:///") if self.where.startswith("sqlite:///") else self.where
         self.lease = lease
@@ -203,7 +204,7 @@ class JobStore:
         self._writer = self._engine.execution_options(writes=True)
         self._trouble = -float("inf")
         """When the database last did not answer; who could not renew a lease then is not put out."""
-        self.bell = Bell(given)
+        self.bell = Bell(self.where if self.address.startswith("sqlite:") else given)
         with self._speaking():
             if not all(inspect(self._engine).has_table(table.name) for table in TABLES.sorted_tables):
                 self._make_tables()
@@ -235,15 +236,14 @@ class JobStore:
             cannot be used; another job is making the same folder.
         """
         wanted, person = KINDS.get(kind), owner or acting()
-        if not person.may(wanted.action):
-            if owner is None:
-                require(wanted.action)
-            raise Refused(f"{person.title or person.name} may not ask for this job ({wanted.title})")
         job = uuid.uuid4().hex
         try:
-            given = dict(parameters) | _kept_files(job, files or {})
-            order = read_order(wanted, given)
-            wanted().check(order)
+            with acting_as(person):
+                if not person.may(wanted.action):
+                    require(wanted.action)
+                given = dict(parameters) | _kept_files(job, files or {})
+                order = read_order(wanted, given)
+                wanted().check(order)
             place = wanted().place(order)
             digest = digest_of([kind, given])
             row: dict[str, Any] = {
@@ -260,8 +260,8 @@ class JobStore:
                 "state": "waiting",
                 "place": "" if place is None else os.path.abspath(place),
             }
-            if owner is None:
-                require(wanted.action, row["subject"])
+            with acting_as(person):
+                require(wanted.action, row["subject"])  # once more, as what is recorded has a name only now
             with self._speaking(), self._changing() as connection:
                 same = connection.scalar(select(JOBS.c.id).where(JOBS.c.digest == digest, JOBS.c.state.in_(OPEN)))
                 if same is not None:

@@ -10,6 +10,6 @@ PATH = re.compile(r"(?<![\w.:/])(?:~|[A-Za-z]:)?(?:/[^\s/:;,'\"()<>]+)+/([^\s/:;
 
 
 def without_paths(text: str) -> str:
-    """The text with folders of the configuration by their names, and every other absolute path by its last part."""
-    configuration = current()
-    return PATH.sub(r"\1", text if configuration is None else by_roots(text, configuration))
+    """The text with every absolute path by its last part; what is left of folders of the configuration by their names."""
+    configuration, short = current(), PATH.sub(r"\1", text)
+    return short if configuration is None else by_roots(short, configuration)

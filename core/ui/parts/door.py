@@ -24,6 +24,7 @@ WHY = {
     "sign-in": "Sign in to go on.",
     "expired": "Your sign-in has ended. Sign in again to go on.",
     "not-the-proxy": "This server is reached through its own address alone.",
+    "not-set-up": "Nobody can come in: this server is not set up rightly. The reason is in its log.",
 }
 
 
@@ -64,7 +65,8 @@ def forget() -> None:
 
 def _closed() -> None:
     """What somebody reads who does not come in: why, and what to do."""
-    visit, configuration = entering.visit(), current()
+    visit = entering.visit()
+    configuration = None if visit.why == "not-set-up" else current()
     _, middle, _ = st.columns([1, 2, 1])
     with middle:
         st.title("Unskew", anchor=False)

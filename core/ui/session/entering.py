@@ -1,5 +1,6 @@
 """Who stands in the door of this browser's session: asked on every run and by every guarded function."""
 
+import logging
 import time
 
 import streamlit as st
@@ -8,8 +9,11 @@ from streamlit.runtime.scriptrunner_utils.script_run_context import get_script_r
 
 from core import access
 from core.access import ALONE, GUEST, NOBODY, Person
+from core.config import InputError
 from core.team.configuration import current
 from core.team.entering import Visit, by_claims, by_headers, by_nobody
+
+log = logging.getLogger("unskew")
 
 LOOPBACK = "127.0.0.1"
 REMEMBERED = 2000
@@ -33,28 +37,39 @@ def visit() -> Visit:
 
     Without a configuration one person works alone. A thread that no session started is nobody's.
     """
-    configuration = current()
-    if configuration is None:
+    if not access.configured():
         return Visit(ALONE)
     context = get_script_run_ctx(suppress_warning=True)
     if context is None:
         return Visit(NOBODY, "sign-in")
-    if configuration.mode == "oidc":
-        found = by_claims(configuration, dict(st.user), time.time())
-    elif configuration.mode == "proxy-header":
-        headers = st.context.headers
-        # Streamlit says nothing of a peer on this machine; without any connection there are no headers either
-        found = by_headers(configuration, {name: headers.get_all(name) for name in headers}, peer())
-    else:
-        found = by_nobody(configuration)
+    try:
+        found = _found()
+    except InputError:  # a secret or the file itself has gone since the start
+        log.exception("nobody can come in")
+        found = Visit(NOBODY, "not-set-up")
     if context.session_id not in _people and len(_people) >= REMEMBERED:
         _forget_the_gone()
     _people[context.session_id] = found.person
     return found
 
 
+def _found() -> Visit:
+    configuration = current()
+    if configuration is None:
+        return Visit(ALONE)
+    if configuration.mode == "oidc":
+        return by_claims(configuration, dict(st.user), time.time())
+    if configuration.mode == "proxy-header":
+        headers = st.context.headers
+        return by_headers(configuration, {name: headers.get_all(name) for name in headers}, peer())
+    return by_nobody(configuration)
+
+
 def peer() -> str:
-    """Address from which this session's connection comes."""
+    """Address from which this session's connection comes; Streamlit tells none for this machine's own.
+
+    Where there is no connection there are no headers either, so that nobody is believed for it.
+    """
     return st.context.ip_address or LOOPBACK
 
 

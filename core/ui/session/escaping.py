@@ -7,12 +7,14 @@ loads a picture from one or reads as HTML, whoever wrote its text. Nothing of ou
 import html
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.runtime.scriptrunner_utils.script_run_context import ScriptRunContext
 
 from core import access
+from core.config import InputError
 from core.team import roots
 from core.team.configuration import current
 
@@ -111,8 +113,15 @@ def hide_folders(msg: ForwardMsg) -> None:
 
     Whoever may choose by folder sees them. The net under places that show a name where they know one.
     """
+    if not access.configured() or access.may("choose"):
+        return
+    with suppress(InputError):  # without a configuration that can be read nothing was opened
+        _hide(msg)
+
+
+def _hide(msg: ForwardMsg) -> None:
     configuration = current()
-    if configuration is None or access.may("choose"):
+    if configuration is None:
         return
     hidden = [(form, name) for path, name in roots.hidden(configuration) for form in _forms(path)]
     raw = msg.SerializeToString()

@@ -21,10 +21,10 @@ pytestmark = pytest.mark.usefixtures("small_model")
 EVERYWHERE = ["start", "neurons", "compare", "ask", "report", "guide"]
 PAGES = {
     GUEST: EVERYWHERE,
-    "viewer": [*EVERYWHERE, "data_and_models"],
-    "rater": [*EVERYWHERE, "data_and_models", "label"],
-    "auditor": [*EVERYWHERE, "data_and_models", "label", "benchmark"],
-    "operator": [*EVERYWHERE, "data_and_models", "label", "benchmark"],
+    "viewer": [*EVERYWHERE, "data_and_models", "jobs"],
+    "rater": [*EVERYWHERE, "data_and_models", "jobs", "label"],
+    "auditor": [*EVERYWHERE, "data_and_models", "jobs", "label", "benchmark"],
+    "operator": [*EVERYWHERE, "data_and_models", "jobs", "label", "benchmark"],
 }
 AUDITORS, OPERATORS, RATERS = {"auditor", "operator"}, {"operator"}, {"rater", "operator"}
 CONTROLS = {
@@ -165,6 +165,7 @@ ODD = {
     "sign-in": Visit(NOBODY, "sign-in"),
     "expired": Visit(NOBODY, "expired"),
     "not-the-proxy": Visit(NOBODY, "not-the-proxy"),
+    "not-set-up": Visit(NOBODY, "not-set-up"),
     "no-role": Visit(NOBODY, "no-role", "Eve <img src=x>"),
 }
 
@@ -179,6 +180,15 @@ def test_strangers_read_one_calm_page(why: str, served: Callable[[str], None], m
     assert [title.value for title in test.title] == ["Unskew"]
     assert ("has no role on this server" in told) == (why == "no-role")
     assert "searched" not in told and "<img" not in told
+
+
+def test_a_file_that_cannot_be_read_any_more_lets_nobody_in(
+    served: Callable[[str], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served("operator")
+    configured(tmp_path, monkeypatch, "[access")
+    test = opened()
+    assert not test.exception and "not set up rightly" in everything(test) and not test.sidebar.markdown
 
 
 def test_another_person_in_the_same_session_finds_nothing_of_the_first(
