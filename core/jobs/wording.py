@@ -10,6 +10,6 @@ PATH = re.compile(r"(?<![\w.:/])(?:~|[A-Za-z]:)?(?:/[^\s/:;,'\"()<>]+)+/([^\s/:;
 
 
 def without_paths(text: str) -> str:
-    """The text with every absolute path by its last part; what is left of folders of the configuration by their names."""
+    """The text with every absolute path by its last part, and without what is left of the configuration's folders."""
     configuration, short = current(), PATH.sub(r"\1", text)
     return short if configuration is None else by_roots(short, configuration)

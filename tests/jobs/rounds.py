@@ -1,12 +1,13 @@
 """Real work of a small world, done by workers that are killed at random moments; and the same done in peace."""
 
+import json
 import os
 import random
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,14 @@ import pandas as pd
 
 from core.access import Person
 from core.jobs.store import JobStore
+from tests.jobs import toy_worker
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 WHO = Person("tester@example.org", "Tester", frozenset({"operator"}))
-SECONDS = 300
+SECONDS = 900
 WORKER = (sys.executable, "-m", "core.jobs")
+AT_ONCE = toy_worker.SCRIPT
+"""A worker whose jobs have the priority of everybody else, so that a busy machine does not make the wait long."""
 WORDS = ("doctor", "nurse", "man", "woman", "person", "pilot", "cook")
 
 
@@ -39,8 +43,8 @@ def world(folder: Path, captions: int = 1500) -> None:
     import_gallery(folder / "x.npy", folder / "table.csv", model_name="random", out=folder / "gallery")
 
 
-def orders(folder: Path, out: Path, audit: bool = True, build: bool = True) -> dict[str, dict[str, Any]]:
-    """Kind -> what is asked for, with results below `out`."""
+def orders(folder: Path, out: Path, few: bool = False) -> dict[str, dict[str, Any]]:
+    """Kind -> what is asked for, with results below `out`; a few short ones, or all."""
     from core.saes.base import sae_config
     from core.training.config import TrainingConfig
 
@@ -55,12 +59,11 @@ def orders(folder: Path, out: Path, audit: bool = True, build: bool = True) -> d
             "gallery": str(folder / "gallery"),
             "out": str(out / "sae"),
             "config": sae_config("matryoshka-batch-topk", 16, 48, 4).to_json(),
-            "training": TrainingConfig(steps=1500, batch=64).to_json(),
+            "training": TrainingConfig(steps=500 if few else 1500, batch=64).to_json(),
         },
     }
-    if build:
+    if not few:
         asked["gallery-build"] = {"way": "captions", "source": str(folder / "captions.csv"), "out": str(out / "built")}
-    if audit:
         spec = {"schema": 2, "gallery": "default", "attributes": ["gender"], "prompts": ["a photo of a doctor"]}
         spec |= {"k": 30, "target": "gallery", "title": f"Round {out.name}", "seed": 0, "sae": "default-image"}
         asked["audit"] = {"spec": spec | {"edit": {"select": "rule"}}}
@@ -79,14 +82,15 @@ def below(process: int) -> list[int]:
 class Workers:
     """Some workers, of which one process after the other is killed and whose number is kept up."""
 
-    def __init__(self, number: int, seed: int = 0) -> None:
+    def __init__(self, number: int, seed: int = 0, command: Sequence[str] = WORKER) -> None:
+        self.command = command
         self.draw = random.Random(seed)
         self.running = [self._start() for _ in range(number)]
         self.kills = 0
 
     def _start(self) -> subprocess.Popen:
-        quiet = {**os.environ, "OMP_NUM_THREADS": "1"}
-        return subprocess.Popen(WORKER, cwd=ROOT, env=quiet, stderr=subprocess.DEVNULL)
+        quiet = {**os.environ, "OMP_NUM_THREADS": "1", "TOY_NICENESS": "0"}
+        return subprocess.Popen(self.command, cwd=ROOT, env=quiet, stderr=subprocess.DEVNULL)
 
     def kill_one(self) -> None:
         """Kill a worker, what watches below it, or what works; whichever is drawn."""
@@ -125,10 +129,15 @@ def done(store: JobStore, jobs: Iterable[str], workers: Workers, kills: int = 0,
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """Name -> bytes of every file."""
-    return {
+    """Name -> bytes of every file; of a manifest without the time at which it was written."""
+    found = {
         path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()
     }
+    if "manifest.json" in found:
+        manifest = json.loads(found["manifest.json"])
+        manifest.pop("created_at", None)
+        found["manifest.json"] = json.dumps(manifest).encode()
+    return found
 
 
 def wrong(store: JobStore, job: str, right: str) -> str | None:

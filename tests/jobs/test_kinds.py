@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import os
-import random
 from pathlib import Path
 from typing import get_type_hints
 
@@ -102,8 +101,8 @@ def test_what_a_job_is_about_has_no_path(name: str, home: Path) -> None:
         ("sae-train", {"gallery": "nowhere", "out": "o", "config": {}, "training": {}}, "nowhere is no gallery"),
         ("sae-train", {"gallery": "default", "out": "o", "config": {}, "training": {}}, "cannot be read"),
         ("encode", {"gallery": "default", "sae": "nowhere"}, "no SAE 'nowhere'"),
-        ("audit", {"spec": {"schema": 2}}, ""),
-        ("lvlm-audit", {"spec": {"schema": 1, "kind": "lvlm"}}, ""),
+        ("audit", {"spec": {"schema": 2}}, "spec"),
+        ("lvlm-audit", {"spec": {"schema": 1, "kind": "lvlm"}}, "spec"),
         ("benchmark", {"gallery": "default", "protocol": "x", "methods": ["identity"], "saes": {}}, "unknown .* 'x'"),
         ("benchmark", {"gallery": "default", "protocol": "default", "methods": [], "saes": {}}, "at least one method"),
         ("map", {"map": "../../etc"}, "expected 24 hexadecimal digits"),
@@ -136,17 +135,17 @@ def test_real_work_survives_kills_to_the_byte(home: Path) -> None:
     right = {}
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     store = JobStore()
-    for name, order in rounds.orders(home / "world", home / "peace", audit=False, build=False).items():
+    for name, order in rounds.orders(home / "world", home / "peace", few=True).items():
         kind = KINDS.get(name)
         at_hand = Work(lambda *_: None, lambda _: None, home / "jobs" / "none")
         right[name] = kind().run(read_order(kind, order), at_hand).place
     asked = {
         name: store.submit(name, order, rounds.WHO)
-        for name, order in rounds.orders(home / "world", home / "killed", audit=False, build=False).items()
+        for name, order in rounds.orders(home / "world", home / "killed", few=True).items()
     }
-    workers = rounds.Workers(1, seed=random.Random(1).randrange(100))
+    workers = rounds.Workers(1, 1, rounds.AT_ONCE)
     try:
-        rounds.done(store, asked.values(), workers, kills=3, pause=3.0)
+        rounds.done(store, asked.values(), workers, kills=2, pause=2.0)
     finally:
         workers.stop()
     for name, job in asked.items():

@@ -143,7 +143,7 @@ def test_pages_and_controls_of_a_role(role: str, served: Callable[[str], None], 
 
 
 def test_without_a_configuration_nothing_is_hidden(world: dict[str, str]) -> None:
-    for page in PAGES["operator"]:
+    for page in (page for page in PAGES["operator"] if page != "jobs"):
         there: set[str] = set()
         for changed in VIEWS.get(page, [{}]):
             saes = {"image": world["image"], "text": world["text"]}
