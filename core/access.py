@@ -167,7 +167,7 @@ def _called(person: Person) -> str:
 # -- what is opened ---------------------------------------------------------------------------------------------------
 
 
-def named(kind: str, name: str | Path) -> Path | None:
+def folder_named(kind: str, name: str | Path) -> Path | None:
     """Folder of a gallery, an SAE or a model by the name that the configuration's roots give it: ROOT or ROOT/FOLDER.
 
     None for every other text, and without a configuration. Specs keep these names, so that no report holds a path.

@@ -68,7 +68,7 @@ def open_gallery(name_or_path: str | Path) -> Gallery:
         no gallery there, or files missing, cut or not fitting together; names the file.
     """
     shipped = str(name_or_path) in SHIPPED
-    own = access.named("galleries", name_or_path) or Path(name_or_path)
+    own = access.folder_named("galleries", name_or_path) or Path(name_or_path)
     path = ASSETS / "galleries" / str(name_or_path) if shipped else own
     access.require_folder(path)
     if not (path / "manifest.json").is_file():

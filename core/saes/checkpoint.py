@@ -88,7 +88,7 @@ def load_sae(folder_or_name: str | Path, device: str = "cpu") -> SAEFile:
 
     Nothing is ever unpickled. InputError naming the file where it is missing, damaged, or of no known format.
     """
-    folder_or_name = access.named("saes", folder_or_name) or folder_or_name
+    folder_or_name = access.folder_named("saes", folder_or_name) or folder_or_name
     access.require_folder(shipped_folder(folder_or_name) or Path(folder_or_name))
     path = _find(folder_or_name)
     loaded = _load_ours(path) if is_ours(path) else load_foreign(path)
