@@ -37,6 +37,7 @@ FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 ONE_MODULE = {
     "cryptography": "core/report/signing.py",
     "fairlearn": "core/zeroshot/parity.py",
+    "huey": "core/jobs/bell.py",
     "matplotlib": "core/figures.py",
     "open_clip": "core/backbones/open_clip_models.py",
     "prometheus_client": "core/team/metrics.py",

@@ -84,7 +84,7 @@ def save_sae(
 
 
 def load_sae(folder_or_name: str | Path, device: str = "cpu") -> SAEFile:
-    """The SAE in a folder of ours, in a folder or file of another project, or a shipped one by its name.
+    """The SAE in a folder of ours, in a folder or file of another project, or one by its name: shipped, or of a root.
 
     Nothing is ever unpickled. InputError naming the file where it is missing, damaged, or of no known format.
     """
