@@ -48,7 +48,13 @@ UI_BELOW_THE_PAGES = ("session", "parts")
 """Rooms of core/ui that every page's room may use, from below; session remembers, parts draw what is remembered."""
 FEW_DOORS = {
     "faiss": ("core/retrieval/nearest.py", "core/stores/faiss_index.py"),
-    "sqlalchemy": ("core/databases.py", "core/labelling/log.py", "core/jobs/store.py", "core/team/record.py"),
+    "sqlalchemy": (
+        "core/databases.py",
+        "core/labelling/log.py",
+        "core/jobs/store.py",
+        "core/team/backup.py",
+        "core/team/record.py",
+    ),
     "transformers": ("core/backbones/hugging_face.py", "core/lvlm/library.py"),
 }
 """Models of pictures and texts side by side, and models that answer, share nothing but the library; searching here and

@@ -4,7 +4,7 @@ one before, so that one that was removed or changed is found."""
 import functools
 import json
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -192,6 +192,10 @@ def damages(lines: Iterable[Line], head: tuple[int, str]) -> list[str]:
     return found
 
 
+Written = Callable[[Iterable[Line]], str]
+"""How lines are written for somebody to take away."""
+
+
 def as_csv(lines: Iterable[Line]) -> str:
     """The lines as a table that no spreadsheet takes for formulas."""
     return csv_text(COLUMNS, (asdict(line) for line in lines))
@@ -208,10 +212,15 @@ def default_address() -> str:
     return (configuration.record if configuration else "") or str(own_folder() / "record.sqlite")
 
 
+def kept() -> Record:
+    """The record of this server."""
+    return _kept(default_address())
+
+
 def wrote(action: str, what: str = "", outcome: str = DONE) -> None:
     """Record that the one who acts did something; nothing where no configuration is in force."""
     if access.configured():
-        _kept(default_address()).add(access.acting().name, action, what, outcome)
+        kept().add(access.acting().name, action, what, outcome)
 
 
 def keep() -> None:
@@ -220,6 +229,19 @@ def keep() -> None:
 
 
 _last: dict[tuple[str, ...], float] = {}
+_came: dict[tuple[str, str], None] = {}
+CAME = 5000
+"""Sign-ins that one process remembers, so that each is a line once and not with every page."""
+
+
+def came(person: Person, sign_in: str = "") -> None:
+    """Record once in this process that somebody came in by this sign-in (its time, or what else tells it apart)."""
+    mark = (person.name, sign_in)
+    if access.configured() and mark not in _came:
+        _came[mark] = None
+        while len(_came) > CAME:
+            _came.pop(next(iter(_came)))
+        kept().add(person.name, SIGNED_IN, ", ".join(sorted(person.roles)))
 
 
 def _heard(person: Person, action: str, what: str, allowed: bool) -> None:
@@ -229,7 +251,7 @@ def _heard(person: Person, action: str, what: str, allowed: bool) -> None:
     line, now = (person.name, action, what, ALLOWED if allowed else REFUSED), time.monotonic()
     if now - _last.get(line, -AGAIN_SECONDS) < AGAIN_SECONDS:
         return
-    _kept(default_address()).add(*line)
+    kept().add(*line)
     for old in [old for old, at in _last.items() if now - at >= AGAIN_SECONDS]:
         _last.pop(old, None)
     _last[line] = now

@@ -36,11 +36,11 @@ def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Record]:
     monkeypatch.setenv(CONFIG_VARIABLE, str(tmp_path / "team.toml"))
     monkeypatch.setattr(record, "default_address", lambda: str(where))
     monkeypatch.setattr(access, "_told", [])
-    configuration.current.cache_clear()
+    configuration._read_once.cache_clear()
     record._last.clear()
     record.keep()
     yield Record(where)
-    configuration.current.cache_clear()
+    configuration._read_once.cache_clear()
 
 
 def test_lines_come_back_in_order_and_each_is_tied_to_the_one_before(where: str) -> None:

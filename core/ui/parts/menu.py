@@ -33,6 +33,7 @@ PAGES = [
     Listed("benchmark", "Benchmark", "Every method side by side on a gallery, and the papers' studies", ("benchmark",)),
     Listed("data_and_models", "Data & models", "Choose, build and import galleries, models and SAEs", ("open",)),
     Listed("jobs", "Jobs", "What waits, what runs and what came of it", ("see-jobs",), of_a_team=True),
+    Listed("server", "Server", "Disk, memory, sessions, and the record of what was done", ("operate",), of_a_team=True),
     Listed("guide", "Guide", "What every word means, what every number says, and how to go on from here", ("look",)),
 ]
 
