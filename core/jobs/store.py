@@ -4,7 +4,6 @@ What stands in the table is the truth. A worker holds a job by a lease that it r
 counts only while it holds it, so that a job is never done twice at once, and never lost with whoever did it.
 """
 
-import json
 import os
 import shutil
 import time
@@ -45,6 +44,7 @@ from core.jobs.bell import Bell
 from core.jobs.kind import KINDS, Made, read_order
 from core.jobs.wording import without_paths
 from core.jobs.workers import ended, here
+from core.reading import parse_json
 from core.store import forget_workplace
 from core.team.configuration import current
 from core.team.quotas import limits_of
@@ -632,7 +632,9 @@ def _size(place: Path) -> int:
 def _job(row: RowMapping) -> Job:
     values = dict(row)
     parameters = values["parameters"]
-    return Job(**values | {"parameters": json.loads(parameters) if isinstance(parameters, str) else parameters})
+    return Job(
+        **values | {"parameters": parse_json(parameters, "a job") if isinstance(parameters, str) else parameters}
+    )
 
 
 def _held(hold: Hold) -> Sequence[Any]:
