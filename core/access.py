@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ParamSpec, TypeVar
+from typing import NamedTuple, ParamSpec, TypeVar
 
 from core.config import ASSETS, InputError, own_folder
 
@@ -184,15 +184,26 @@ def _called(person: Person) -> str:
 # -- what is opened ---------------------------------------------------------------------------------------------------
 
 
+def named(kind: str, name: str | Path) -> Path | None:
+    """Folder of a gallery, an SAE or a model by the name that the configuration's roots give it: ROOT or ROOT/FOLDER.
+
+    None for every other text, and without a configuration. Specs keep these names, so that no report holds a path.
+    """
+    root, slash, inside = str(name).partition("/")
+    folder = _listed(os.environ[CONFIG_VARIABLE]).folders.get((kind, root)) if configured() else None
+    plain = inside not in ("", ".", "..") and not {"/", "\\", "\0"} & set(inside)
+    return None if folder is None or (slash and not plain) else folder / inside
+
+
 def require_folder(folder: Path) -> None:
     """Refused for a folder that the configuration does not list, unless the one who acts may choose by folder.
 
     Asked before anything is looked for: a folder that is not there and one that is get the same answer.
     """
     if configured() and not may("choose"):
-        folders, _ = _listed(os.environ[CONFIG_VARIABLE])
+        listed = _listed(os.environ[CONFIG_VARIABLE]).folders.values()
         here = folder.expanduser().resolve()
-        known = any(here.is_relative_to(listed) for listed in (ASSETS, own_folder().resolve(), *folders))
+        known = any(here.is_relative_to(one) for one in (ASSETS, own_folder().resolve(), *listed))
         require("look" if known else "choose")
 
 
@@ -203,9 +214,8 @@ def require_model(name: str, folder: Path | None) -> None:
     if folder is not None:
         require_folder(folder)
         return
-    _, models = _listed(os.environ[CONFIG_VARIABLE])
     shipped = name and "/" not in name and not name.startswith(".") and (ASSETS / "models" / name).is_dir()
-    require("look" if shipped or name in models else "choose")
+    require("look" if shipped or name in _listed(os.environ[CONFIG_VARIABLE]).models else "choose")
 
 
 def require_own(names: Iterable[str]) -> None:
@@ -217,40 +227,25 @@ def require_own(names: Iterable[str]) -> None:
         require("import")
 
 
-def folder_named(kind: str, name: str | Path) -> Path | None:
-    """Folder behind a name of the configuration's [roots]: NAME, or NAME/FOLDER within one; None for any other text."""
-    root, slash, inside = str(name).partition("/")
-    folder = _roots(os.environ[CONFIG_VARIABLE]).get(kind, {}).get(root) if configured() else None
-    if folder is None or (slash and (not inside or "/" in inside or inside.startswith("."))):
-        return None
-    return folder / inside if slash else folder
+class _Listed(NamedTuple):
+    """What a configuration's [roots] name: folders by kind and name, and models by their own names."""
+
+    folders: dict[tuple[str, str], Path]
+    models: frozenset[str]
 
 
 @functools.lru_cache(maxsize=4)
-def _roots(path: str) -> dict[str, dict[str, Path]]:
-    """Kind -> name -> folder of the configuration's [roots]; none where it cannot be read."""
-    try:
-        stated = tomllib.loads(Path(path).read_text("utf-8")).get("roots", {})
-        beside = Path(path).resolve().parent
-        return {
-            kind: {name: (beside / Path(str(value)).expanduser()).resolve() for name, value in named.items()}
-            for kind, named in stated.items()
-        }
-    except (OSError, UnicodeError, tomllib.TOMLDecodeError, AttributeError):
-        return {}
-
-
-@functools.lru_cache(maxsize=4)
-def _listed(path: str) -> tuple[tuple[Path, ...], frozenset[str]]:
-    """Folders and names of models in the configuration's [roots]; none where it cannot be read.
+def _listed(path: str) -> _Listed:
+    """The roots of a configuration; none where it cannot be read.
 
     Read here and not by `core.team`, which stands above all that opens something.
     """
     try:
         roots = tomllib.loads(Path(path).read_text("utf-8")).get("roots", {})
-        given = [str(value) for kind in roots.values() for value in kind.values()]
+        given = {(kind, name): str(value) for kind, names in roots.items() for name, value in names.items()}
         beside = Path(path).resolve().parent
-        folders = [(beside / Path(value).expanduser()).resolve() for value in given]
-        return tuple(one for one in folders if one.is_dir()), frozenset(map(str, roots.get("models", {}).values()))
+        folders = {key: (beside / Path(value).expanduser()).resolve() for key, value in given.items()}
+        models = frozenset(value for (kind, _), value in given.items() if kind == "models")
+        return _Listed({key: folder for key, folder in folders.items() if folder.is_dir()}, models)
     except (OSError, UnicodeError, tomllib.TOMLDecodeError, AttributeError):
-        return (), frozenset()
+        return _Listed({}, frozenset())

@@ -201,7 +201,8 @@ def load_model(
     name: str = "default", pretrained: str | None = None, device: str | torch.device | None = None
 ) -> Backbone:
     """A model of any registered family by its name, as people write it too ("ViT-B/32 (OpenAI)"); see `Family.load`."""
-    known = understood(name)
+    listed = access.named("models", name)
+    known = understood(name) if listed is None else f"local-dir:{listed}"
     if pretrained and known != name:
         known = known.partition(":")[0]
     family = family_of(known)

@@ -26,7 +26,7 @@ from core.saes.folder import (
     shipped_folder,
     shipped_saes,
 )
-from core.store import file_digest, read_json
+from core.store import file_digest, read_json, room_for
 
 ONCE_OF_ALL = ("group_fractions",)
 """Settings that earlier versions wrote for every architecture, and that those without them do not read."""
@@ -66,7 +66,8 @@ def save_sae(
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    safetensors.numpy.save_file(_contiguous(sae), folder / WEIGHTS)
+    with room_for(folder):  # the library says it with an error of its own
+        safetensors.numpy.save_file(_contiguous(sae), folder / WEIGHTS)
     document = {
         "schema": SCHEMA,
         "name": name,
@@ -84,11 +85,11 @@ def save_sae(
 
 
 def load_sae(folder_or_name: str | Path, device: str = "cpu") -> SAEFile:
-    """The SAE in a folder of ours, in a folder or file of another project, or one by its name: shipped, or of a root.
+    """The SAE in a folder of ours, in a folder or file of another project, or a shipped one by its name.
 
     Nothing is ever unpickled. InputError naming the file where it is missing, damaged, or of no known format.
     """
-    folder_or_name = access.folder_named("saes", folder_or_name) or folder_or_name
+    folder_or_name = access.named("saes", folder_or_name) or folder_or_name
     access.require_folder(shipped_folder(folder_or_name) or Path(folder_or_name))
     path = _find(folder_or_name)
     loaded = _load_ours(path) if is_ours(path) else load_foreign(path)

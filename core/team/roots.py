@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from core.config import ASSETS, ROOT, InputError, own_folder
+from core.team.configuration import current
 from core.team.settings import Configuration
 
 MARKERS: Mapping[str, tuple[str, ...]] = {
@@ -52,6 +53,13 @@ def name_of(configuration: Configuration, kind: str, folder: Path) -> str | None
         if folder.parent == there:
             return f"{root}/{folder.name}"
     return None
+
+
+def known_as(kind: str, given: str | None) -> str | None:
+    """What a gallery, an SAE or a model is called in what leaves the house: its name in the roots where it has one."""
+    configuration = current()
+    named = name_of(configuration, kind, Path(given)) if configuration is not None and given else None
+    return named or given
 
 
 def place_for_new(configuration: Configuration, kind: str) -> Path:
