@@ -15,6 +15,7 @@ from core.audit.stated import BLOCKS, SPECIAL_CATEGORIES
 from core.metrics import headline_metrics
 from core.report import charts, sentences, words
 from core.report.costs import cost_rows, largest_loss
+from core.report.crosswalk import PARTS
 from core.report.front_matter import front_matter
 from core.report.sections import SECTIONS, contents
 from core.verdicts import DIFFERENT_PEOPLE, clustered, in_points, smallest, target_name
@@ -103,7 +104,8 @@ def _view(document: Mapping[str, Any]) -> dict[str, Any]:
         "others_of": _others_of,
         "prompt_at": lambda one, prompt: one["prompts"].index(prompt),
         "special": tuple(SPECIAL_CATEGORIES),
-        "key_titles": {f"{block}.{key}": title for block, keys in BLOCKS.items() for key, title in keys.items()},
+        "key_titles": PARTS
+        | {f"{block}.{key}": title for block, keys in BLOCKS.items() for key, title in keys.items()},
         "in_columns": lambda one: len(one["part"]["groups"]) <= IMPACT_COLUMNS,
         "removed": [(f, removed[f["id"]]) for f in document["findings"] if f["id"] in removed],
         "prompts_of": _prompts_of,
