@@ -19,12 +19,12 @@ from core.ranking.rows import Part
 from core.report import write_report
 from core.statistics import auc_difference, auc_estimate, depth_for, leakage
 from core.verify import verdict, verify
+from core.verify.compared import compared
 from core.verify.own.accuracy import accuracy_document, answers_of
 from core.verify.own.areas import area_change, area_of, leakage_values
 from core.verify.own.findings import findings_list
 from core.verify.own.numbers import attribute_document, family
 from core.verify.own.searched import Searched
-from core.verify.verdict import compared
 from core.zeroshot import difference, evaluate
 
 

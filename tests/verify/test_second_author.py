@@ -27,7 +27,7 @@ from core.metrics.base import skews
 from core.metrics.ndkl import NDKL
 from core.report import write_report
 from core.statistics import Estimate, Exchange
-from core.verify import carried, verdict, verify
+from core.verify import carried, recomputed, verify
 from core.verify.own import accuracy, areas, bands, change, findings, inversion, lists, means, permuted
 from core.verify.own import metrics as own_metrics
 
@@ -228,7 +228,7 @@ def numbers_alone(monkeypatch: Patch, audit: AuditResult) -> None:
     """What the plants do not touch is not done each time: rankings, what an edit costs, and the page."""
     kept = {one["attribute"]: {name: one[name] for name in COST} for one in audit.attributes}
     monkeypatch.setattr(verdict, "cost_of", lambda _spec, _sources, searched, *_: kept[searched.attribute])
-    monkeypatch.setattr(verdict.Rankings, "check", lambda self, progress=None: self.wrong)
+    monkeypatch.setattr(recomputed.Rankings, "check", lambda self, progress=None: self.wrong)
     monkeypatch.setattr(verdict, "_rendered", lambda *_: iter(()))
 
 
@@ -251,7 +251,7 @@ def test_a_wrong_formula_of_the_report_is_found(
 def test_a_wrong_formula_of_the_cost_is_found(
     plant: Plant, where: str, audit: AuditResult, tmp_path: Path, monkeypatch: Patch
 ) -> None:
-    monkeypatch.setattr(verdict.Rankings, "check", lambda self, progress=None: self.wrong)
+    monkeypatch.setattr(recomputed.Rankings, "check", lambda self, progress=None: self.wrong)
     plant(monkeypatch)
     spec, attribute = audit.spec, audit.attributes[0]
     name = attribute["attribute"]
@@ -347,7 +347,7 @@ def test_a_wrong_formula_of_the_second_author_is_a_difference(
 def test_a_wrong_cost_of_the_second_author_is_a_difference(
     module, name: str, wrong, where: str, report: Path, monkeypatch: Patch
 ) -> None:
-    monkeypatch.setattr(verdict.Rankings, "check", lambda self, progress=None: self.wrong)
+    monkeypatch.setattr(recomputed.Rankings, "check", lambda self, progress=None: self.wrong)
     monkeypatch.setattr(module, name, wrong)
     lines = verify(report).differences
     assert any(where in line for line in lines), lines[:5]

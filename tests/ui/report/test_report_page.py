@@ -1,5 +1,7 @@
 """The report page runs the same audit as the command line; pages and figures say where their numbers come from."""
 
+import csv
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -142,6 +144,32 @@ def test_methods_filter_and_own_target_of_the_session_reach_the_report(world: di
     document = json.loads(made["files"]["report.json"])
     assert document["spec"]["methods"] == ["neuron-edit", "mean-difference"]
     assert isinstance(document["spec"]["target"], dict) and len(document["methods"]) == 1
+
+
+def test_a_word_that_the_model_does_not_know_is_told_on_the_page_and_in_every_file(world: dict[str, str]) -> None:
+    test = page(chosen(world))
+    prompts = next(area for area in test.text_area if area.label.startswith("Pre-registered"))
+    prompts.set_value("a photo of a zorgling doctor\na zorgling\na photo of a nurse")
+    button(test, "Run the audit").click()
+    test.run()
+    made = test.session_state[KEY].filters.get("report")
+    assert made is not None, words(test)
+    shown = words(test)
+    assert "reads prompts without zorgling (in “a photo of a zorgling doctor”)" in shown
+    assert "<strong>Not interpreted</strong>: “a zorgling”" in shown
+    files = {name: content.decode() for name, content in made["files"].items() if name != "evidence.npz"}
+    told = {one["prompt"]: one for one in json.loads(files["report.json"])["unknown_words"]}
+    assert {prompt: (one["words"], one["interpreted"]) for prompt, one in told.items()} == {
+        "a photo of a zorgling doctor": (["zorgling"], True),
+        "a zorgling": (["zorgling"], False),
+    }
+    notes = {line["prompt"]: line["note"] for line in csv.DictReader(io.StringIO(files["findings.csv"]))}
+    assert "the model does not know: zorgling" in notes["a photo of a zorgling doctor"]
+    assert "not interpreted" in notes["a zorgling"] and "zorgling" not in notes["a photo of a nurse"]
+    for name in ("report.html", "card.md"):
+        assert "without zorgling" in files[name] and "Not interpreted" in files[name]
+    verdicts = {f["prompt"]: f["verdict"] for f in json.loads(files["report.json"])["findings"]}
+    assert verdicts["a zorgling"] == "not interpreted" != verdicts["a photo of a zorgling doctor"]
 
 
 def test_a_figure_carries_gallery_sae_edit_k_target_part_and_seed(world: dict[str, str]) -> None:
