@@ -54,10 +54,11 @@ def audit_gate(
 
 def _verdict(found: dict[str, Any]) -> Iterator[str]:
     for one in found["worse"]:
-        yield f"worse: {one['attribute']} | {one['prompt']} | {one['arm']}: {one['line']}"
+        about = one["prompt"] if "prompt" in one else one["cost"]
+        yield f"worse: {one['attribute']} | {about} | {one['arm']}: {one['line']}"
     if found["passed"]:
         how = "on the same items" if found["paired"] else "on other items"
-        yield f"nothing is worse beyond chance: {found['compared']} lists compared, {how}"
+        yield f"nothing is worse beyond chance: {found['compared']} lists and {found['costs']} costs compared, {how}"
 
 
 def _differences(found: dict[str, Any]) -> Iterator[str]:

@@ -79,7 +79,7 @@ def test_a_metric_without_a_second_formula_is_measured_again(
 @pytest.fixture
 def patch_tolerance(monkeypatch: Patch) -> None:
     """Equal to 1e-9 everywhere; a fitted probe is found again to the accuracy of its solver."""
-    monkeypatch.setattr(verdict, "ROUNDED", {"leakage": 1e-6})
+    monkeypatch.setattr("core.verify.compared.ROUNDED", {"leakage": 1e-6})
 
 
 # ------------------------------------------------------------------------------- planted where reports are made
@@ -227,9 +227,9 @@ EFFECTS: list[tuple[Plant, str]] = [
 def numbers_alone(monkeypatch: Patch, audit: AuditResult) -> None:
     """What the plants do not touch is not done each time: rankings, what an edit costs, and the page."""
     kept = {one["attribute"]: {name: one[name] for name in COST} for one in audit.attributes}
-    monkeypatch.setattr(verdict, "cost_of", lambda _spec, _sources, searched, *_: kept[searched.attribute])
+    monkeypatch.setattr(recomputed, "cost_of", lambda _spec, _sources, searched, *_: kept[searched.attribute])
     monkeypatch.setattr(recomputed.Rankings, "check", lambda self, progress=None: self.wrong)
-    monkeypatch.setattr(verdict, "_rendered", lambda *_: iter(()))
+    monkeypatch.setattr(recomputed, "_rendered", lambda *_: iter(()))
 
 
 @pytest.mark.usefixtures("numbers_alone")
