@@ -16,7 +16,7 @@ from core.config import InputError
 from core.gallery import Gallery
 from core.interventions import INTERVENTIONS
 from core.ranking.arms import RANDOM_DRAWS
-from core.report.costs import cost_rows
+from core.report.costs import largest_loss
 from core.report.crosswalk import NOT_STATED, crosswalk, notes
 from core.report.formulas import formulas
 from core.statistics import ALPHA, DRAWS, LEVEL, MINIMUM_N
@@ -153,7 +153,7 @@ def _held(result: AuditResult, options: ReportOptions) -> list[str]:
         "auditor": options.auditor != NOT_STATED,
         "provenance": bool(result.sources.gallery.info().get("provenance")),
         "edit": result.spec.intervenes,
-        "cost": any(cost_rows(one.get("cost", {})) for one in numbers),
+        "cost": any(largest_loss(one.get("cost", {})) is not None for one in numbers),
         "leakage": any("before" in one.get("leakage", {}) for one in numbers),
     }
     return [name for name, holds in held.items() if holds]

@@ -16,7 +16,7 @@ from core.reading import parse_json
 from core.ui.parts import grids, provenance
 from core.ui.parts.frame import guard
 from core.ui.parts.heading import heading
-from core.ui.report import form, shelf
+from core.ui.report import beside, form, shelf
 from core.ui.session import cache, jobs
 from core.ui.session.choices import Choice
 from core.ui.session.scene import only_known_prompts
@@ -46,6 +46,8 @@ def report() -> None:
         opened = shelf.kept(state)
         if opened is not None:
             _open(state, opened)
+    with guard():
+        beside.two_audits(state)
     with guard():
         shelf.somebody_elses(state)
     made = MADE.of(state)
