@@ -122,6 +122,7 @@ def _view(document: Mapping[str, Any]) -> dict[str, Any]:
         "smallest": smallest,
         "people": lambda together: DIFFERENT_PEOPLE if together is None else f"{clustered(together).capitalize()}.",
         "edit_groups": _edit_groups,
+        "switches_any": _switches_any,
     }
 
 
@@ -169,6 +170,12 @@ def _impact_row(row: Mapping[str, Any]) -> dict[str, Any]:
         "ratio": {"estimate": row["impact_ratio"], "lo": lo, "hi": hi, "n": row["n"], "reason": "no benchmark"},
         "marks": ", ".join(marks),
     }
+
+
+def _switches_any(document: Mapping[str, Any]) -> bool:
+    """Whether any method of a report switches a neuron for any prompt."""
+    methods = [document, *document["methods"]]
+    return any(edits for one in methods for about in one["attributes"] for edits in about.get("edits", ()))
 
 
 def _edit_groups(one: Mapping[str, Any], prompts: Sequence[str]) -> list[tuple[str, list[str]]]:

@@ -15,6 +15,7 @@ from core.audit.stated import BLOCKS
 from core.cli import main
 from core.config import ASSETS
 from core.report.crosswalk import PARTS, TABLE, crosswalk
+from core.report.render import html
 from core.report.sections import SECTIONS
 from core.store import read_json
 
@@ -222,6 +223,19 @@ def test_a_clause_is_answered_stated_or_not() -> None:
     assert status("MANAGE 1.4", {"residual_risk": "x"}, {}) == "answered"
     assert status("MANAGE 1.4", {"residual_risk": "x"}, {}, ()) == "answered in part"
     assert status("Art. 15(3)", {}, {}, ()) == "not measured"
+
+
+def test_a_method_without_neurons_is_not_said_to_switch_any(several: Path) -> None:
+    page = (several / "report.html").read_text()
+    assert "No neuron is switched" not in page and "Switched:" in page
+    assert "(effects of Chosen neurons; those of the other methods: section 7)" in page
+    found = document(several)
+    projected = {**found["methods"][0], "attributes": found["attributes"]}
+    bare = [{**one, "edits": [{} for _ in one["edits"]]} for one in found["attributes"]]
+    methods = [{**found["methods"][0], "attributes": bare}]
+    said = html({**found, "attributes": bare, "methods": methods})
+    assert "No neuron is switched. What the methods learn" in said and "Switched:" not in said
+    assert "No neuron is switched" not in html({**found, "attributes": bare, "methods": [projected]})
 
 
 def metrics(folder: Path) -> list[dict[str, Any]]:
