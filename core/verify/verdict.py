@@ -7,6 +7,7 @@ from typing import Any
 
 from jinja2 import TemplateError
 
+from core import access
 from core.config import InputError, Progress
 from core.store import read_json
 from core.verify.about import About
@@ -110,6 +111,7 @@ def verify(
     ------
     InputError : the folder is no report, or one of another schema.
     """
+    access.require("verify")
     folder = Path(folder)
     if not any((folder / name).is_file() for name in (MANIFEST, "report.json")):
         raise InputError(f"{folder} is no report (it has no {MANIFEST}); give the folder that `audit` wrote")

@@ -8,6 +8,7 @@ from typing import Any
 
 import streamlit as st
 
+from core import access
 from core.ui.parts import grids
 from core.ui.parts.frame import guard
 from core.ui.session import jobs
@@ -31,9 +32,12 @@ def two_audits(state: AppState) -> None:
         for one in kept()
         if one.reason is None
     }
+    # an archive comes in by the same door as one that is to be verified
+    names = [*listed, *([UPLOADED] if access.may("verify") else [])]
+    if not names:
+        return
     with st.expander("Compare two audits", icon=":material/compare_arrows:"):
         st.caption("Differences are the later one minus the earlier one; paired where both searched the same items.")
-        names = [*listed, UPLOADED]
         chosen = []
         for at, (column, (key, label)) in enumerate(zip(st.columns(2), SIDES, strict=True)):
             # the newest is the later one, the one before it the earlier one
