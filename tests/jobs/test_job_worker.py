@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from core.access import CONFIG_VARIABLE, Person
-from core.jobs.store import JobStore, workplace
+from core.jobs.store import DEATHS, JobStore, workplace
 from tests.jobs.conftest import until
 
 ADA = Person("ada@example.org", "Ada", frozenset({"operator"}))
@@ -86,6 +86,14 @@ def test_a_killed_worker_loses_nothing(store: JobStore, home: Path, worker: Star
     numbers = counted(home)
     assert numbers == sorted(numbers) and set(numbers) == set(range(1, 31)) and len(numbers) <= 34
     assert sorted(int(path.name) for path in (home / "one").iterdir()) == list(range(1, 31))
+
+
+@SQLITE
+def test_a_process_that_ends_by_a_fault_fails_its_job_in_the_end(store: JobStore, home: Path, worker: Start) -> None:
+    job = asked(store, home, wrong="dies")
+    assert worker("empty").wait(90) == 0
+    assert store.get(job).state == "failed" and store.get(job).attempt == DEATHS
+    assert "was ended 5 times at the same place" in store.get(job).reason
 
 
 @SQLITE
