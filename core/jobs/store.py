@@ -240,7 +240,7 @@ class JobStore:
         try:
             with acting_as(person):
                 if not person.may(wanted.action):
-                    require(wanted.action)
+                    require(wanted.action, wanted.title)
                 given = dict(parameters) | _kept_files(job, files or {})
                 order = read_order(wanted, given)
                 wanted().check(order)

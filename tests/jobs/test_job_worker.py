@@ -162,8 +162,9 @@ def test_work_is_done_at_the_lowest_priority(store: JobStore, home: Path, worker
 @SQLITE
 def test_limits_of_the_configuration_hold(store: JobStore, home: Path, worker: Start, monkeypatch, tmp_path) -> None:
     """Time and memory of a job, as the configuration states them, read by the process that does the work."""
-    monkeypatch.setenv("TOY_LIMITS", "0.5 3")
-    monkeypatch.setenv(CONFIG_VARIABLE, str(tmp_path / "none.toml"))
+    stated = tmp_path / "unskew.toml"
+    stated.write_text('[access]\nmode = "open"\n[jobs]\nmemory_gb = 0.5\nhours = 0.001\n')
+    monkeypatch.setenv(CONFIG_VARIABLE, str(stated))
     greedy, late = asked(store, home, "greedy", wrong="memory"), asked(store, home, "late", to=1000, seconds=0.1)
     assert worker("empty").wait(90) == 0
     assert "needs more memory than a job may have" in store.get(greedy).reason
