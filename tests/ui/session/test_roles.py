@@ -25,7 +25,7 @@ PAGES = {
     "viewer": [*EVERYWHERE, "data_and_models", "jobs"],
     "rater": [*EVERYWHERE, "data_and_models", "jobs", "label"],
     "auditor": [*EVERYWHERE, "data_and_models", "jobs", "label", "benchmark"],
-    "operator": [*EVERYWHERE, "data_and_models", "jobs", "label", "benchmark"],
+    "operator": [*EVERYWHERE, "data_and_models", "jobs", "label", "benchmark", "server"],
 }
 AUDITORS, OPERATORS, RATERS = {"auditor", "operator"}, {"operator"}, {"rater", "operator"}
 CONTROLS = {
@@ -144,7 +144,8 @@ def test_pages_and_controls_of_a_role(role: str, served: Callable[[str], None], 
 
 
 def test_without_a_configuration_nothing_is_hidden(world: dict[str, str]) -> None:
-    for page in PAGES["operator"]:
+    assert {page.file for page in menu.shown(menu.PAGES)} == {*PAGES["operator"]} - {"jobs", "server"}
+    for page in {where for where, _ in CONTROLS}:
         there: set[str] = set()
         for changed in VIEWS.get(page, [{}]):
             saes = {"image": world["image"], "text": world["text"]}
