@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +12,7 @@ from core.access import CONFIG_VARIABLE
 from core.cli.app import BAD_INPUT, app
 
 if TYPE_CHECKING:
+    from core.jobs.store import JobStore
     from core.team.configuration import Configuration
 
 Config = Annotated[
@@ -48,10 +50,14 @@ def serve(
         return
     from core.team import serving
 
-    def jobs() -> Mapping[str, int]:
+    @cache
+    def store() -> "JobStore":
         from core.jobs.store import JobStore
 
-        return JobStore(configuration.jobs).counts()
+        return JobStore(configuration.jobs)
+
+    def jobs() -> Mapping[str, int]:
+        return store().counts()
 
     serving.serve(configuration, text, jobs, lambda line: print(line, file=sys.stderr, flush=True))
 

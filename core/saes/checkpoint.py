@@ -26,7 +26,7 @@ from core.saes.folder import (
     shipped_folder,
     shipped_saes,
 )
-from core.store import file_digest, read_json
+from core.store import file_digest, read_json, room_for
 
 ONCE_OF_ALL = ("group_fractions",)
 """Settings that earlier versions wrote for every architecture, and that those without them do not read."""
@@ -66,7 +66,8 @@ def save_sae(
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    safetensors.numpy.save_file(_contiguous(sae), folder / WEIGHTS)
+    with room_for(folder):  # the library says it with an error of its own
+        safetensors.numpy.save_file(_contiguous(sae), folder / WEIGHTS)
     document = {
         "schema": SCHEMA,
         "name": name,

@@ -18,8 +18,8 @@ def run(runs: int = 50, seed: int = 0) -> dict[str, Any]:
         os.environ[HOME_VARIABLE] = str(folder / "home")
         from core.jobs.store import JobStore
 
-        rounds.world(folder / "world")
-        store, workers = JobStore(), rounds.Workers(2, seed)
+        rounds.world(folder / "world", captions=1100)
+        store, workers = JobStore(), rounds.Workers(2, seed, rounds.AT_ONCE)
         try:
             return _killed(store, workers, folder, runs)
         finally:

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +16,14 @@ import pandas as pd
 
 from core.access import Person
 from core.jobs.store import JobStore
+from tests.jobs import toy_worker
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 WHO = Person("tester@example.org", "Tester", frozenset({"operator"}))
-SECONDS = 300
+SECONDS = 900
 WORKER = (sys.executable, "-m", "core.jobs")
+AT_ONCE = toy_worker.SCRIPT
+"""A worker whose jobs have the priority of everybody else, so that a busy machine does not make the wait long."""
 WORDS = ("doctor", "nurse", "man", "woman", "person", "pilot", "cook")
 
 
@@ -79,14 +82,15 @@ def below(process: int) -> list[int]:
 class Workers:
     """Some workers, of which one process after the other is killed and whose number is kept up."""
 
-    def __init__(self, number: int, seed: int = 0) -> None:
+    def __init__(self, number: int, seed: int = 0, command: Sequence[str] = WORKER) -> None:
+        self.command = command
         self.draw = random.Random(seed)
         self.running = [self._start() for _ in range(number)]
         self.kills = 0
 
     def _start(self) -> subprocess.Popen:
-        quiet = {**os.environ, "OMP_NUM_THREADS": "1"}
-        return subprocess.Popen(WORKER, cwd=ROOT, env=quiet, stderr=subprocess.DEVNULL)
+        quiet = {**os.environ, "OMP_NUM_THREADS": "1", "TOY_NICENESS": "0"}
+        return subprocess.Popen(self.command, cwd=ROOT, env=quiet, stderr=subprocess.DEVNULL)
 
     def kill_one(self) -> None:
         """Kill a worker, what watches below it, or what works; whichever is drawn."""

@@ -40,6 +40,10 @@ def main() -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     if "TOY_LIMITS" in os.environ:
         limit()
+    if "TOY_NICENESS" in os.environ:
+        from core.jobs import child
+
+        child.NICENESS = int(os.environ["TOY_NICENESS"])
     add_toys()
     if len(sys.argv) > 2:
         from core.jobs import child

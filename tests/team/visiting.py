@@ -42,6 +42,17 @@ class Run:
         return {button.label: button.id for button in found if not button.disabled}
 
     @property
+    def inputs(self) -> dict[str, str]:
+        """Label -> identity of every line that can be typed into."""
+        found = [delta.new_element for delta in self.deltas if delta.new_element.WhichOneof("type") == "text_input"]
+        return {element.text_input.label: element.text_input.id for element in found}
+
+    @property
+    def fragments(self) -> list[str]:
+        """Parts of the page that ask to be drawn again by themselves."""
+        return [m.auto_rerun.fragment_id for m in self.messages if m.WhichOneof("type") == "auto_rerun"]
+
+    @property
     def pages(self) -> list[str]:
         """Titles of the pages that the navigation offers."""
         for message in reversed(self.messages):
@@ -155,14 +166,27 @@ class Visitor:
             raise AssertionError(f"no button {label!r}; there are {sorted(run.buttons)}")
         return self._run({run.buttons[label]: True})
 
-    def again(self) -> Run:
-        """Let the page run once more, as any click does."""
+    def type(self, run: Run, label: str, text: str) -> Run:
+        """Type into a line and leave it."""
+        self._widgets[run.inputs[label]] = text
         return self._run({})
 
-    def _run(self, triggered: Mapping[str, bool]) -> Run:
+    def move(self, page: str, query: str = "") -> Run:
+        """Go to another address in the same tab, as Back and Forward do."""
+        self._page, self._query = page, query
+        return self._run({})
+
+    def again(self, fragment: str = "") -> Run:
+        """Let the page, or a part of it that does so by itself, run once more."""
+        return self._run({}, fragment)
+
+    def _run(self, triggered: Mapping[str, bool], fragment: str = "") -> Run:
         asked = BackMsg()
         state = asked.rerun_script
-        state.query_string, state.page_name = self._query, self._page
+        state.query_string, state.page_name, state.fragment_id = self._query, self._page, fragment
+        for identity, text in self._widgets.items():
+            widget = state.widget_states.widgets.add()
+            widget.id, widget.string_value = identity, text
         state.context_info.url, state.context_info.timezone = f"{self.address}/{self._page}", "UTC"
         for identity, value in triggered.items():
             widget = state.widget_states.widgets.add()

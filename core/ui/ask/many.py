@@ -182,7 +182,7 @@ def _table(made: dict[str, Any], one: dict[str, Any], edited: list[str]) -> None
             row["adjusted p"] = p_text(own["p_adjusted"])
         rows.append(row)
     shown = {
-        key: st.column_config.NumberColumn(key, format="%.0f %%")
+        key: st.column_config.NumberColumn(grids.escape(key), format="%.0f %%")
         for key in rows[0]
         if key.endswith(("before", "after"))
     }
@@ -194,7 +194,9 @@ def _flips(gallery: Gallery, made: dict[str, Any], arm: str) -> None:
     found = made["numbers"]["flips"][arm]
     st.markdown(f"**Answers that flipped**: {found['n']:,} of {found['of']:,}")
     shown = found["shown"][:SEEN]
-    captions = [f"{grids.escape(one['word'])}  \n{one['before']} → {one['after']}" for one in shown]
+    captions = [
+        f"{grids.escape(one['word'])}  \n{grids.escape(one['before'])} → {grids.escape(one['after'])}" for one in shown
+    ]
     rows = [int(made["rows"][one["picture"]]) for one in shown]
     grids.grid(grids.tiles(gallery, rows, captions), "ask-flips", width=92, empty="No answer flipped.")
 

@@ -73,9 +73,8 @@ def _picture(state: AppState, gallery: Gallery, attribute: str) -> dict[str, Any
         st.image(data, width=170, caption=":violet-badge[upload]", alt="Your upload")
         return {"data": data, "name": own.name, "uploaded": True}
     row = rows[names.index(chosen)] if chosen in names else rows[0]
-    st.image(
-        gallery.thumb(int(row)), width=170, caption=gallery.item_id(int(row)), alt=f"Item {gallery.item_id(int(row))}"
-    )
+    name = gallery.item_id(int(row))
+    st.image(gallery.thumb(int(row)), width=170, caption=grids.escape(name), alt=f"Item {name}")
     label = st.selectbox("Picture of the gallery", names, names.index(chosen) if chosen in names else 0)
     if label != chosen:
         ITEM.put(state, label)

@@ -272,15 +272,16 @@ def _refused(result: "BenchmarkResult") -> None:
     titles = {column.key: column.title for column in result.columns}
     band, of = next(((e.null, titles[key]) for key, e in known.items() if e.null is not None), (None, ""))
     if known:
-        words = f"Measured at k = {settings.get('k')}, target {settings.get('target')}, {settings.get('half')} half. "
+        target = escape(str(settings.get("target")))
+        words = f"Measured at k = {settings.get('k')}, target {target}, {settings.get('half')} half. "
         words += "Numbers are followed by their 95 % interval; point at one for its n."
         if band is not None:
             words += f" For orientation: blind draws of the same rows show {band.lo:.2f} to "
-            words += f"{band.hi:.2f} of {of} (mean {band.mean:.2f})."
+            words += f"{band.hi:.2f} of {escape(of)} (mean {band.mean:.2f})."
         st.caption(words)
     if lines:
         with st.expander(f"{len(lines)} notes", icon=":material/info:", expanded=not known):
-            st.markdown("\n".join(f"- {line}" for line in lines))
+            st.markdown("\n".join(f"- {escape(line)}" for line in lines))
 
 
 def not_computed(result: "BenchmarkResult") -> list[str]:

@@ -89,7 +89,7 @@ def _show(name: str, result: "StudyResult") -> None:
         charts.picture(result.picture), config=charts.config(name), alt=result.picture.alt or result.picture.title
     )
     if result.picture.notes:
-        st.caption(result.picture.notes)
+        st.caption(escape(result.picture.notes))
     if result.notes:
         st.caption("  \n".join(f":material/info: {escape(note)}" for note in result.notes))
     st.dataframe(result.table, hide_index=True)

@@ -42,8 +42,8 @@ def view(question: results.Asked) -> None:
     what = f"{request.attribute} in gallery {question.gallery.name}{part}"
     drawn = picture(result, what, request.k, request.intervenes)
     provenance.chart(charts.picture(drawn), key="robustness", config=charts.config("robustness"), alt=drawn.alt)
-    st.markdown("  \n".join(prompt.sentences()))
-    st.caption(drawn.notes)
+    st.markdown("  \n".join(map(escape, prompt.sentences())))
+    st.caption(escape(drawn.notes))
     for note in result.notes:
         st.caption(f":material/info: {escape(note)}")
     table = pd.DataFrame(list(rows_of(result)))

@@ -10,6 +10,7 @@ from core.gallery import Gallery
 from core.ui.parts import grids
 from core.ui.parts.wording import listing
 from core.ui.session.choices import Choice
+from core.ui.session.escaping import escape
 from core.ui.session.probing import Suggestion
 from core.ui.session.state import AppState, get_state
 
@@ -74,7 +75,7 @@ def _row(state: AppState, side: Side, neuron: int, why: str) -> None:
     # The stored edit is the truth; the widget mirrors it, so that "Original" and links move the switches too.
     on = not state.is_switched(neuron, side)
     st.session_state[key] = on
-    name = f"**{neuron}** {'on' if on else '**off**'} :small[:gray[{why}]]"
+    name = f"**{neuron}** {'on' if on else '**off**'} :small[:gray[{escape(why)}]]"
     st.toggle(name, key=key, on_change=_flip, args=(side, neuron), help=WHY)
 
 

@@ -16,6 +16,7 @@ from core.store import refuse_existing
 from core.tables import READABLE
 from core.ui.parts import frame, offers, standing
 from core.ui.session import cache, folders, jobs, work
+from core.ui.session.escaping import escape
 from core.ui.session.state import get_state
 
 if TYPE_CHECKING:
@@ -120,7 +121,7 @@ PROVENANCE_HELP = (
 
 def _build_fields(table: bool) -> dict:
     attaches = st.pills("Attach points", ATTACHES, selection_mode="multi", default=["pooled"], help=ATTACH_HELP)
-    st.caption(f"Embedded with the chosen model, {get_state().model}.")
+    st.caption(f"Embedded with the chosen model, {escape(get_state().model)}.")
     return {"attaches": attaches, **(_group_fields() if table else {})}
 
 

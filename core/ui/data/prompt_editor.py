@@ -14,6 +14,7 @@ from core.ui.parts import frame, offers
 from core.ui.parts.switches import switch
 from core.ui.session import cache
 from core.ui.session.choices import Choice
+from core.ui.session.escaping import escape
 from core.ui.session.state import AppState, get_state
 
 PART = Choice("prompt-part", "diverse")
@@ -92,7 +93,7 @@ def _paraphrases(state: AppState, book: PromptBook) -> None:
 
     _lines("paraphrases", list(paraphrases.templates), changed)
     if state.query:
-        st.caption("For the prompt on Compare: " + " · ".join(paraphrases.of(state.query)))
+        st.caption("For the prompt on Compare: " + " · ".join(map(escape, paraphrases.of(state.query))))
 
 
 def _lists(state: AppState, book: PromptBook) -> None:

@@ -67,7 +67,7 @@ def _live() -> None:
     half = "all rows" if order.half == "all" else f"the {order.half} half"
     st.caption(f"{shape} · {place}, {half} · {job.steps:,} steps of {order.training.batch:,} rows")
     if job.reason:
-        st.warning(job.reason, icon=":material/info:")
+        st.warning(plain(job.reason), icon=":material/info:")
     if job.active:
         st.progress(min(job.step / job.steps, 1.0), text=_progress_text(job))
     _buttons(job)

@@ -106,7 +106,7 @@ def _workplace() -> None:
         return
     desk = desk_of(state, side)
     for line in state.take_notices():
-        st.info(line, icon=":material/info:")
+        st.info(escape(line), icon=":material/info:")
     if not desk.rater:
         _name(state)
         _known_raters(desk)
@@ -274,12 +274,12 @@ def _last(desk: Desk) -> None:
         st.caption(f"Neuron {entry.neuron} comes again at the end.")
         return
     others = {n: judged for n, judged in desk.standings[entry.neuron].labels.items() if n != desk.rater}
-    listed = "; ".join(f"{grids.escape(name)}: {judged.category}" for name, judged in others.items())
+    listed = "; ".join(f"{grids.escape(name)}: {grids.escape(judged.category)}" for name, judged in others.items())
     score = SCORE.of(desk.state)
     tested = f" You predicted its items with AUC {score['auc']:.2f}." if score else ""
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         st.markdown(
-            f":small[Neuron {entry.neuron}: you said **{entry.category}**.{tested} "
+            f":small[Neuron {entry.neuron}: you said **{grids.escape(entry.category)}**.{tested} "
             f"{'Others: ' + listed if listed else 'Nobody else has labelled it'}.]",
             width="content",
         )

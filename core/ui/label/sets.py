@@ -39,7 +39,7 @@ def _make(desk: Desk) -> None:
     detail = None if attribute == ANY else attribute
     standings = list(label_log.live(desk.sae).on(desk.gallery).values())
     neurons = agreed_neurons(standings, type, detail, least)
-    st.caption(f"{len(neurons)} neurons: {rule_text(type, detail, least)}.")
+    st.caption(f"{len(neurons)} neurons: {escape(rule_text(type, detail, least))}.")
     suggested = f"{detail or type}, agreed by {least}"
     name = st.text_input("Name", suggested, key=f"set-name-{suggested}", max_chars=100)
     if st.button("Keep this set", type="primary", disabled=not neurons, icon=":material/bookmark_add:"):
@@ -71,7 +71,7 @@ def use(state: AppState, desk: Desk, made: LabelSet) -> None:
     state.set_edit(desk.side, Edit(made.neurons))
     LABEL_SET.put(state, (desk.side, made.digest, made.neurons))
     SWITCH_SIDE.put(state, desk.side)
-    state.notice(f"Switched off: {grids.escape(made.name)}, version {made.version} (`{made.digest[:12]}`).")
+    state.notice(f"Switched off: {made.name}, version {made.version} ({made.digest[:12]}).")
 
 
 # -- files ------------------------------------------------------------------------------------------------------------

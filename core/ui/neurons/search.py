@@ -47,7 +47,7 @@ def _by_item(state: AppState, probe: probing.Probe, side: Side) -> None:
     uploads = probing.uploads_of(state, side)
     names = [upload.name for upload in uploads]
     if names:
-        chosen = st.pills("Your uploads", names, key="search-upload")
+        chosen = st.pills("Your uploads", names, format_func=escape, key="search-upload")
         if chosen is not None:
             upload = uploads[names.index(chosen)]
             grids.grid([grids.uploaded(upload.picture, upload.name, "")], "search-upload")
@@ -106,7 +106,7 @@ def _by_overlap(state: AppState, probe: probing.Probe, side: Side) -> None:
     if not shared:
         st.markdown("**None**: at this τ no neuron serves both.")
     for neuron, of_first, of_second in shared[: searching.MOST]:
-        _row(state, probe, side, neuron, f"{of_first} · {of_second}")
+        _row(state, probe, side, neuron, f"{escape(of_first)} · {escape(of_second)}")
 
 
 def _asked(state: AppState, asked: Choice[str], label: str, example: str) -> str:

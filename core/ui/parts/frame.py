@@ -159,10 +159,9 @@ def guarded(view: Callable[P, T]) -> Callable[P, T | None]:
 
 def notices() -> None:
     """The lines that wait to be read, once."""
-    lines = get_state().take_notices()
+    lines = [escape(line) for line in get_state().take_notices()]
     if lines:
-        lines = [escape(line) for line in lines]
-        st.info("\n".join(f"- {line}" for line in lines) if len(lines) > 1 else lines[0], icon=":material/info:")
+        st.info("\n".join(f"- {one}" for one in lines) if len(lines) > 1 else lines[0], icon=":material/info:")
 
 
 def unknown_words(text: str) -> bool:
@@ -183,7 +182,7 @@ def unknown_words(text: str) -> bool:
         icon=":material/info:",
     )
     with listed.popover(f"The {len(known)} words it knows", icon=":material/list:", width="stretch"):
-        st.caption(", ".join(known))
+        st.caption(escape(", ".join(known)))
         st.caption("Any open_clip model knows more words: choose one in Data & models.")
     return True
 

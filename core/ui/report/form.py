@@ -15,6 +15,7 @@ from core.ui.parts import offers
 from core.ui.parts.wording import TARGET_CHOICES
 from core.ui.session import cache, entering
 from core.ui.session.choices import LABEL_SET, Choice
+from core.ui.session.escaping import escape
 from core.ui.session.scene import only_known_prompts
 from core.ui.session.state import OWN_TARGET, TARGETS, AppState
 
@@ -96,7 +97,7 @@ def _questions(state: AppState, gallery: Gallery, given: Mapping[str, Any]) -> d
     title = st.text_input("Title", value=given.get("title", f"Who is retrieved from {gallery.name}"))
     where = searched_part(state, given)
     if where:
-        st.caption(f":material/filter_alt: Only {where_words(where)} is searched; the report's title says so.")
+        st.caption(f":material/filter_alt: Only {escape(where_words(where))} is searched; the report's title says so.")
     prompts = given.get("prompts") or _suggested(state, gallery)
     return {
         "title": title,

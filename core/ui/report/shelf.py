@@ -35,8 +35,9 @@ def kept(state: AppState) -> str | None:
                 if one.reason is not None:
                     st.markdown(f":small[{grids.escape(one.name)}: cannot be opened: {grids.escape(one.reason)}]")
                 else:
+                    when = grids.escape(one.created_at[:16].replace("T", " "))
                     st.markdown(
-                        f"**{grids.escape(one.title)}** :small[{one.created_at[:16].replace('T', ' ')}, gallery "
+                        f"**{grids.escape(one.title)}** :small[{when}, gallery "
                         f"{grids.escape(one.gallery)}, {one.findings} findings, auditor {grids.escape(one.auditor)}]",
                         width="stretch",
                     )

@@ -300,7 +300,7 @@ def _faces(told: story.Story, rows: Mapping[str, Iterable[int]]) -> None:
 def _strip(gallery: "Gallery", rows: Sequence[int], what: str) -> None:
     """A row of pictures with what it is before it."""
     name, pictures = st.columns([1, 11], vertical_alignment="center")
-    name.caption(what)
+    name.caption(grids.escape(what))
     with pictures:
         grids.strip(
             gallery,

@@ -152,7 +152,7 @@ def results(uploads: Uploads) -> None:
     gallery = cache.current_gallery()
     warning = require_gallery(uploads, gallery)
     if warning:
-        st.caption(f":orange[{warning}]")
+        st.caption(f":orange[{grids.escape(warning)}]")
     if get_state().model == "default":
         st.caption(DRAWN)
     newest, state = uploads.items[::-1], get_state()
