@@ -14,8 +14,9 @@ from core.audit.run import AuditResult, notes_of, numbers_of, software, unread
 from core.audit.sources import Sources, check, request_for
 from core.audit.spec import AuditSpec
 from core.config import InputError, Progress, digest_of
-from core.engines import Answer, Answers, Asker, Engine, read_lists
-from core.engines.answers import Placed, placed
+from core.engines import Answer, Asker, Engine, read_lists
+from core.engines.answers import Placed
+from core.engines.reaching import Ask, Searched, from_lists, reached, why_short
 from core.gallery import open_gallery
 from core.ranking.arms import ORIGINAL, Edits
 from core.ranking.items import baseline_items
@@ -99,8 +100,10 @@ def ask_engine(
     """
     part = part_of(sources.scene, request_for(spec, spec.attributes[0], spec.prompts[0]))
     gallery = sources.gallery
-    known = {one: row for row, one in enumerate(gallery.item_ids(np.arange(gallery.n)))}
-    searched = {one: place for place, one in enumerate(gallery.item_ids(part.rows))}
+    rows = Searched(
+        {one: place for place, one in enumerate(gallery.item_ids(part.rows))},
+        {one: row for row, one in enumerate(gallery.item_ids(np.arange(gallery.n)))},
+    )
     ask = _asking(engine, spec, sources, folder)
     depth = min(depth_for(spec.k), part.n)
     answers: dict[str, Answer] = {}
@@ -108,17 +111,10 @@ def ask_engine(
     for done, prompt in enumerate(spec.all_prompts):
         if progress:
             progress(done, len(spec.all_prompts), f"asking: {prompt}")
-        asked = depth if part.n == gallery.n else min(depth * gallery.n // part.n + depth, gallery.n)
-        while True:
-            answers[prompt] = one = ask(prompt, asked)
-            lists[prompt] = found = placed(one.ids, searched, known)
-            more = min(2 * asked, gallery.n, engine.most)
-            if one.failed or len(found.places) >= depth or len(one.ids) < asked or more <= asked:
-                break
-            asked = more
+        answers[prompt], lists[prompt] = reached(ask, prompt, rows, depth, engine.most)
     if progress:
         progress(len(spec.all_prompts), len(spec.all_prompts), "asking")
-    failed = {prompt: why for prompt in spec.all_prompts if (why := _why_not(answers[prompt], lists[prompt], spec.k))}
+    failed = {prompt: why for prompt in spec.all_prompts if (why := why_short(answers[prompt], lists[prompt], spec.k))}
     kept = (
         replace(
             spec,
@@ -149,17 +145,10 @@ def ask_engine(
     return EngineLists(kept, ranked, document)
 
 
-def _asking(engine: Engine, spec: AuditSpec, sources: Sources, folder: Path | None) -> Any:
+def _asking(engine: Engine, spec: AuditSpec, sources: Sources, folder: Path | None) -> Ask:
     """(prompt, how many) -> its list: from a file of lists, from an interrupted run, or from the engine itself."""
     if engine.lists is not None:
-        held: Answers = read_lists(Path(engine.lists))
-
-        def from_file(prompt: str, asked: int) -> Answer:
-            if prompt in held.lists:
-                return held[prompt]
-            return Answer(prompt, asked, failed=f"{Path(str(engine.lists)).name} has no list for it")
-
-        return from_file
+        return from_lists(read_lists(Path(engine.lists)), Path(engine.lists).name)
     asker = Asker(engine)
     scene = sources.scene
     if engine.reads_embeddings:
@@ -178,20 +167,6 @@ def _asking(engine: Engine, spec: AuditSpec, sources: Sources, folder: Path | No
         return found
 
     return ask
-
-
-def _why_not(answer: Answer, found: Placed, k: int) -> str | None:
-    """Why a prompt has no list of k searched rows, in words; None where it has."""
-    if answer.failed:
-        tries = f" ({answer.tries} tries)" if answer.tries > 1 else ""
-        return f"{answer.failed}{tries}"
-    if len(found.places) >= k:
-        return None
-    said = [f"{len(answer.ids)} results came of {answer.asked} asked for"]
-    said += [f"{found.duplicate} of them came twice"] if found.duplicate else []
-    said += [f"{len(found.unknown)} are not in the gallery"] if found.unknown else []
-    said += [f"{found.outside} are not searched rows"] if found.outside else []
-    return f"{', '.join(said)}: {len(found.places)} are left, fewer than k = {k}"
 
 
 def _ranked(places: tuple[int, ...]) -> Ranked:

@@ -59,7 +59,7 @@ def export(
 ) -> None:
     """Write an edit as a folder that runs without the app: edit.json, edit.safetensors, card.md."""
     from core.gallery import open_gallery
-    from core.home.exporting import ExportRequest, encoder_for, export_edit
+    from core.home.exporting import ExportRequest, audit_of, encoder_for, export_edit
     from core.portable import write_edit
     from core.store import refuse_existing
 
@@ -96,7 +96,7 @@ def export(
         where=parse_where(where or []),
         seed=seed,
         name=name or out.name,
-        audit=audit,
+        audit=None if audit is None else audit_of(audit),
     )
     scene = replace(scene, model=encoder_for(source, request, model, pretrained))
     with progress_bar() as progress:

@@ -28,8 +28,8 @@ def models(
     as_json: Json = False,
 ) -> None:
     """Prompts by models: leans with intervals, what each model knows besides, differences beyond chance."""
+    from core.benchmark.side_by_side import ModelsRequest, compare_models, write_picture
     from core.gallery import open_gallery
-    from core.home.side_by_side import ModelsRequest, compare_models, write_picture
     from core.store import atomic_folder, refuse_existing, write_json
 
     if k < 1:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -42,8 +42,8 @@ class Engine:
     def __post_init__(self) -> None:
         if (self.address is None) == (self.lists is None):
             raise InputError("an engine has either an address or lists (CSV or JSONL), and not both")
-        if self.address is not None and urlsplit(self.address).scheme not in ("http", "https"):
-            raise InputError(f"the engine's address was {self.address!r}; expected http:// or https://")
+        if self.address is not None and not _is_address(self.address):
+            raise InputError(f"the engine's address was {self.address!r}; expected http:// or https:// and a host")
         if self.method not in METHODS:
             raise InputError(f"the engine's method was {self.method!r}; expected GET or POST")
         for name, least, most in (("per_second", 0.001, 1000.0), ("timeout", 0.01, 600.0)):
@@ -86,29 +86,50 @@ class Engine:
         return "{embedding}" in f"{self.address}{self.body}"
 
 
+def _is_address(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is no number, an IPv6 address that is none
+        return False
+
+
 def load_engine(path: Path) -> Engine:
     """The engine that a JSON file describes; every mistake names the file."""
     path = Path(path)
     value = read_json(path)
-    known = [one.name for one in fields(Engine)]
     try:
-        if not isinstance(value, Mapping):
-            raise InputError("an engine is a JSON object with an address, or with lists")
-        if value.get("schema", SCHEMA) != SCHEMA:
-            raise InputError(f"it has schema {value['schema']!r}; this version reads {SCHEMA}")
-        given = {key: one for key, one in value.items() if key != "schema"}
-        if unknown := [str(key) for key in given if key not in known]:
-            raise InputError(f"an engine has no {', '.join(unknown)}; known: {', '.join(known)}")
-        for name in ("headers", "key"):
-            one = given.get(name)
-            if one is not None and not (isinstance(one, Mapping) and all(isinstance(v, str) for v in one.values())):
-                raise InputError(f"{name} was {one!r}; expected an object of texts")
-        found = Engine(**{"name": path.stem, **given})
+        found = engine_of(value, path.stem)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     if found.lists is not None and not Path(found.lists).is_absolute():
-        return Engine(**{**{name: getattr(found, name) for name in known}, "lists": str(path.parent / found.lists)})
+        return replace(found, lists=str(path.parent / found.lists))
     return found
+
+
+def engine_of(value: Any, name: str) -> Engine:
+    """The engine that a JSON object describes.
+
+    Parameters
+    ----------
+    name : what it is called where it does not say.
+    """
+    known = [one.name for one in fields(Engine)]
+    if not isinstance(value, Mapping):
+        raise InputError("an engine is a JSON object with an address, or with lists")
+    if value.get("schema", SCHEMA) != SCHEMA:
+        raise InputError(f"it has schema {value['schema']!r}; this version reads {SCHEMA}")
+    given = {key: one for key, one in value.items() if key != "schema"}
+    if unknown := [str(key) for key in given if key not in known]:
+        raise InputError(f"an engine has no {', '.join(unknown)}; known: {', '.join(known)}")
+    for part in ("name", "address", "method", "ids", "lists"):
+        if given.get(part) is not None and not isinstance(given[part], str):
+            raise InputError(f"{part} was {given[part]!r}; expected text")
+    for part in ("headers", "key"):
+        one = given.get(part)
+        if one is not None and not (isinstance(one, Mapping) and all(isinstance(v, str) for v in one.values())):
+            raise InputError(f"{part} was {one!r}; expected an object of texts")
+    return Engine(**{"name": name, **given})
 
 
 def pause(engine: Engine, attempt: int) -> float:

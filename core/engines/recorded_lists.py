@@ -6,7 +6,7 @@ from typing import Any
 from core.config import InputError
 from core.engines.answers import Answer, Answers
 from core.reading import parse_json
-from core.tables import read_table
+from core.tables import table_of
 
 QUERY = ("query", "prompt", "text")
 
@@ -14,21 +14,30 @@ QUERY = ("query", "prompt", "text")
 def read_lists(path: Path) -> Answers:
     """The lists of a file; InputError naming the file and the line that cannot be read."""
     path = Path(path)
-    if path.suffix.lower() in (".jsonl", ".ndjson"):
-        found = _jsonl(path)
-    elif path.suffix.lower() in (".csv", ".tsv", ".parquet", ".feather"):
-        found = _table(path)
+    try:
+        return lists_of(path.read_bytes(), str(path))
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}); expected CSV or JSONL") from None
+
+
+def lists_of(data: bytes, name: str) -> Answers:
+    """The lists in the bytes of a file of this name; nothing is written."""
+    suffix = Path(name).suffix.lower()
+    if suffix in (".jsonl", ".ndjson"):
+        found = _jsonl(data, name)
+    elif suffix in (".csv", ".tsv", ".parquet", ".feather"):
+        found = _table(data, name, suffix)
     else:
-        raise InputError(f"{path} is of a kind that is not read as ranked lists; expected CSV or JSONL")
+        raise InputError(f"{name} is of a kind that is not read as ranked lists; expected CSV or JSONL")
     if not found:
-        raise InputError(f"{path} holds no list; expected one a query")
+        raise InputError(f"{name} holds no list; expected one a query")
     return Answers({query: Answer(query, len(ids), tuple(ids)) for query, ids in found.items()})
 
 
-def _jsonl(path: Path) -> dict[str, list[str]]:
+def _jsonl(data: bytes, path: str) -> dict[str, list[str]]:
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        lines = data.decode("utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
         raise InputError(f"{path} cannot be read ({error}); expected UTF-8 lines of JSON") from None
     found: dict[str, list[str]] = {}
     for number, line in enumerate(lines, 1):
@@ -45,8 +54,8 @@ def _jsonl(path: Path) -> dict[str, list[str]]:
     return found
 
 
-def _table(path: Path) -> dict[str, list[str]]:
-    frame = read_table(path, need=("id",)).frame
+def _table(data: bytes, path: str, suffix: str) -> dict[str, list[str]]:
+    frame = table_of(data, path, suffix, need=("id",)).frame
     query = next((name for name in QUERY if name in frame.columns), None)
     if query is None or "rank" not in frame.columns:
         raise InputError(f"{path} has the columns {', '.join(frame.columns)}; expected query, rank and id")

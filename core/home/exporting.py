@@ -58,8 +58,10 @@ class ExportRequest:
     where: Mapping[str, str] = field(default_factory=dict)
     seed: int = 0
     name: str = "edit"
-    audit: Path | None = None
-    """Folder of the report that it comes from."""
+    audit: Mapping[str, Any] | None = None
+    """Name and digest of the report that it comes from; see `audit_of`."""
+    per_query: bool = False
+    """Whether it was found for `queries` alone."""
 
     def __post_init__(self) -> None:
         if self.smallest and not (self.queries and self.attribute):
@@ -123,11 +125,11 @@ def export_edit(scene: Scene, request: ExportRequest, progress: Progress | None 
         "name": request.name,
         "method": {"name": request.method, "title": method.title, "formula": method.formula, "paper": method.paper},
         "attribute": request.attribute,
-        "query": list(request.queries) if request.smallest else [],
+        "query": list(request.queries) if request.smallest or request.per_query else [],
         "edits": {side: edit.to_json() for side, edit in request.edits.items()},
         "saes": {side: {"name": one.name, "digest": one.digest} for side, one in used.items()},
         "gallery": {"name": scene.gallery.name, "digest": scene.gallery.digest},
-        "audit": None if request.audit is None else audit_of(request.audit),
+        "audit": None if request.audit is None else dict(request.audit),
         "measured": measured,
         "limits": [*limits(sides, request, method), *notes],
     }
@@ -258,7 +260,7 @@ def audit_of(folder: Path) -> dict[str, Any]:
 def limits(sides: Mapping[SideName, SideEdit], request: ExportRequest, method: type[Intervention]) -> list[str]:
     """What must be known before it is used elsewhere, one sentence each."""
     said = [SAME_MODEL, MEASURED_THERE, NOT_NEUTRAL]
-    if request.smallest:
+    if request.smallest or request.per_query:
         said.append(PER_QUERY)
     for name, side in sides.items():
         unsure = [key for key, value in side.fingerprint.to_json().items() if value in (UNKNOWN, None)]

@@ -15,7 +15,7 @@ from core.config import InputError, digest_of
 from core.store import file_digest, write_blocks
 from core.stores.arrow_columns import matrix, other_columns, vector_column, with_vectors
 from core.stores.base import Change, Options, Snapshot
-from core.stores.files import FileStore, Kept, require_width
+from core.stores.files import Digest, FileStore, Kept, require_width
 
 ROWS = 16_384
 """Rows of a batch, and of a row group that is written."""
@@ -42,18 +42,26 @@ class ArrowFile(FileStore):
         """Something with `write_batch`, that writes like the source."""
 
     def edited(
-        self, source: Path, partial: Path, change: Change, options: Options, kept: Kept
+        self, source: Path, partial: Path, change: Change, options: Options, kept: Kept, before: Digest
     ) -> tuple[str, tuple[str, ...]]:
+        before.close()
         found = self.opened(source)
         name = vector_column(found.schema, str(source), options.column)
         change.total, first = found.rows, 0
-        with self.writer(source, partial, found.schema) as out:
-            for batch in found:
-                rows = matrix(batch.column(name), str(source), first)
-                require_width(rows.shape[1], change, f"{source}: {name}")
-                out.write_batch(with_vectors(batch, name, change(rows)))
-                first += len(rows)
-        return file_digest(partial), ()
+        edited: np.ndarray | None = None
+        after = Digest(partial)
+        try:
+            with self.writer(source, partial, found.schema) as out:
+                for batch in found:
+                    rows = matrix(batch.column(name), str(source), first)
+                    require_width(rows.shape[1], change, f"{source}: {name}")
+                    edited = change(rows, edited)
+                    out.write_batch(with_vectors(batch, name, edited))
+                    after.upto(partial.stat().st_size)
+                    first += len(rows)
+        finally:
+            after.close()
+        return after.hex(), ()
 
     def snapshot(self, source: str, folder: Path, options: Options) -> Snapshot:
         paths = [Path(path) for path in sorted(glob.glob(source, recursive=True)) if Path(path).is_file()]

@@ -13,10 +13,10 @@ import numpy as np
 from core.config import InputError, Progress
 from core.registry import Registry
 
-BLOCK = 2_048
-"""Rows that are read and written at a time: 2,048 x 512 float32 are 4 MB, which memory is not asked for anew."""
-INNER = 1_024
-"""Rows that are edited at a time: they stay in the processor's cache."""
+BLOCK = 1_024
+"""Rows that are read and written at a time."""
+INNER = 256
+"""Rows that are edited at a time: they, and what is worked out of them, stay in the processor's cache."""
 EXAMPLES = 3
 """Rows that are named where something is wrong with many."""
 
@@ -50,10 +50,16 @@ class Change:
         self.total = 0
         self.lost_rows: list[int] = []
 
-    def __call__(self, x: np.ndarray) -> np.ndarray:
-        """Unit rows in the dtype of x; float32 where x is no float16, float32 or float64."""
-        dtype = x.dtype if x.dtype.kind == "f" else np.dtype(np.float32)
-        after = np.empty(x.shape, dtype=dtype.newbyteorder("="))
+    def __call__(self, x: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+        """Unit rows in the dtype of x; float32 where x is no float16, float32 or float64.
+
+        Parameters
+        ----------
+        out : memory to write them to, where it has their shape and dtype.
+        """
+        dtype = (x.dtype if x.dtype.kind == "f" else np.dtype(np.float32)).newbyteorder("=")
+        fits = out is not None and out.shape == x.shape and out.dtype == dtype
+        after = out if out is not None and fits else np.empty(x.shape, dtype)
         for start in range(0, len(x), INNER):
             part = np.asarray(x[start : start + INNER], dtype=np.float32)
             edited = self._edit(part)

@@ -10,7 +10,7 @@ import numpy as np
 from core.config import InputError
 from core.store import file_digest, write_blocks
 from core.stores.base import BLOCK, STORES, Change, Options, Snapshot
-from core.stores.files import FileStore, Kept, require_file, require_width
+from core.stores.files import Digest, FileStore, Kept, require_file, require_width
 
 AGAIN = "apply the edit to the vectors that it was built from, and build the index again"
 
@@ -28,10 +28,11 @@ class FaissIndex(FileStore):
     example = "faiss:vectors.index"
 
     def edited(
-        self, source: Path, partial: Path, change: Change, options: Options, kept: Kept
+        self, source: Path, partial: Path, change: Change, options: Options, kept: Kept, before: Digest
     ) -> tuple[str, tuple[str, ...]]:
         import faiss
 
+        before.close()
         index, inner = _read(source)
         require_width(index.d, change, str(source))
         change.total = index.ntotal

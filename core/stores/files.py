@@ -7,14 +7,14 @@ import shutil
 import threading
 from abc import abstractmethod
 from concurrent.futures import Future, ThreadPoolExecutor
+from io import RawIOBase
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
 from core.config import InputError, digest_of
 from core.store import (
-    file_digest,
     publish,
     read_json,
     refuse_existing,
@@ -28,38 +28,81 @@ CHECKPOINT = 64 << 20
 """Bytes between two points from which a killed run goes on."""
 WAITING = 16
 """Blocks that may wait to be digested."""
+PIECE = 1 << 20
+"""Bytes that are read at a time for a digest."""
 
 
-class Digesting:
-    """A file that is written from front to back and digested by another thread meanwhile."""
+class Digest:
+    """SHA-256 of a file that somebody else reads or writes from front to back meanwhile, by a thread of its own.
 
-    def __init__(self, file: IO[bytes], sha: Any = None) -> None:
-        self._file, self._sha = file, sha or hashlib.sha256()
-        self._waiting: queue.Queue[Any] = queue.Queue(WAITING)
+    Bytes that were at hand are not read again (`take`), the others are read from the file: up to a place (`upto`), and
+    the rest at the end.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._sha, self._at = path, hashlib.sha256(), 0
+        self._waiting: queue.Queue[tuple[int, Any] | None] = queue.Queue(WAITING)
+        self._error: OSError | None = None
+        self._closed = False
         self._thread = threading.Thread(target=self._work, daemon=True)
         self._thread.start()
 
     def _work(self) -> None:
-        while (block := self._waiting.get()) is not None:
-            self._sha.update(block)
+        while (said := self._waiting.get()) is not None:
+            self._read(said[0])
+            self._sha.update(said[1])
+            self._at += len(said[1])
+        self._read(None)
 
-    def write(self, block: Any) -> None:
-        """Write bytes that nobody changes afterwards."""
-        self._file.write(block)
-        self._waiting.put(block)
+    def _read(self, end: int | None) -> None:
+        """Take what lies between here and a place of the file, or its end."""
+        if end == self._at or self._error is not None:
+            return
+        try:
+            with open(self._path, "rb") as file:
+                file.seek(self._at)
+                while block := file.read(PIECE if end is None else min(PIECE, end - self._at)):
+                    self._sha.update(block)
+                    self._at += len(block)
+        except OSError as error:
+            self._error = error
 
-    def finish(self) -> str:
-        """The digest (hex) of everything that was written."""
-        self._waiting.put(None)
+    def take(self, at: int, block: Any) -> None:
+        """Bytes that lie at a place of the file; nobody changes them afterwards."""
+        self._waiting.put((at, block))
+
+    def upto(self, end: int) -> None:
+        """The file holds what it will hold, up to this place."""
+        self._waiting.put((end, b""))
+
+    def close(self) -> None:
+        """Nothing more is handed over: the rest of the file is read."""
+        if not self._closed:
+            self._closed = True
+            self._waiting.put(None)
+
+    def hex(self) -> str:
+        """The digest of the whole file; OSError where it could not be read."""
+        self.close()
         self._thread.join()
-        return str(self._sha.hexdigest())
+        if self._error is not None:
+            raise self._error
+        return self._sha.hexdigest()
 
 
 class FileRows:
-    """Rows (n, d) of a file, read when they are asked for: a mapped file would count as memory that is held."""
+    """Rows (n, d) of a file, read when they are asked for: a mapped file would count as memory that is held.
 
-    def __init__(self, path: Path, offset: int, dtype: np.dtype, shape: tuple[int, int]) -> None:
-        self._path, self._offset = path, offset
+    Parameters
+    ----------
+    offset : byte of the file at which they begin.
+    read : is handed what is read, with its place.
+    """
+
+    def __init__(
+        self, path: Path, offset: int, dtype: np.dtype, shape: tuple[int, int], read: Digest | None = None
+    ) -> None:
+        self._path, self._offset, self._digest = path, offset, read
         self.dtype, self.shape = dtype, shape
 
     def __len__(self) -> int:
@@ -72,29 +115,9 @@ class FileRows:
         rows = np.fromfile(self._path, self.dtype, n * width, offset=begin)
         if len(rows) < n * width:
             raise InputError(f"{self._path} is cut: row {start + len(rows) // width + 1} is not there; copy it again")
+        if self._digest is not None:
+            self._digest.take(begin, rows.data.cast("B"))
         return rows.reshape(n, width)
-
-
-class Reading(threading.Thread):
-    """The digest of a file, taken by a thread of its own."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(daemon=True)
-        self._path, self._found = path, ""
-        self._error: OSError | None = None
-        self.start()
-
-    def run(self) -> None:
-        try:
-            self._found = file_digest(self._path)
-        except OSError as error:
-            self._error = error
-
-    def digest(self) -> str:
-        self.join()
-        if self._error is not None:
-            raise self._error
-        return self._found
 
 
 class Kept:
@@ -129,9 +152,12 @@ class FileStore(Store):
         with resumable_folder(out, options.replace or options.in_place) as folder:
             if not options.resume:
                 emptied(folder)
-            before = Reading(path)
-            after, notes = self.edited(path, folder / out.name, change, options, Kept(folder, key))
-            found = before.digest()
+            before = Digest(path)
+            try:
+                after, notes = self.edited(path, folder / out.name, change, options, Kept(folder, key), before)
+            finally:
+                before.close()
+            found = before.hex()
             now = path.stat()
             if (now.st_size, now.st_mtime_ns) != (stat.st_size, stat.st_mtime_ns):
                 raise InputError(f"{path} was changed while it was read; apply the edit again")
@@ -159,9 +185,15 @@ class FileStore(Store):
 
     @abstractmethod
     def edited(
-        self, source: Path, partial: Path, change: Change, options: Options, kept: Kept
+        self, source: Path, partial: Path, change: Change, options: Options, kept: Kept, before: Digest
     ) -> tuple[str, tuple[str, ...]]:
-        """Write the file at `partial`; its digest, and notes. What it cannot take up again it starts anew."""
+        """Write the file at `partial`; its digest, and notes. What it cannot take up again it starts anew.
+
+        Parameters
+        ----------
+        before : digest of the source: a store that reads it once from front to back hands over what it reads, others
+            close it when they begin.
+        """
 
 
 def _key(path: Path, change: Change, options: Options) -> str:
@@ -199,32 +231,39 @@ def write_rows(partial: Path, head: bytes, rows: Any, change: Change, kept: Kept
     done = min(done, (partial.stat().st_size - len(head)) // width) if done else 0
     change.total = len(rows)
     saving: Future[None] | None = None
-    with open(partial, "r+b" if done else "wb") as file, ThreadPoolExecutor(1) as saver:
-        sha = hashlib.sha256()
+    with open(partial, "r+b" if done else "wb", buffering=0) as file, ThreadPoolExecutor(1) as saver:
         if done:
-            for start in range(0, len(head) + done * width, CHECKPOINT):
-                sha.update(file.read(min(CHECKPOINT, len(head) + done * width - start)))
             file.truncate(len(head) + done * width)
             file.seek(0, os.SEEK_END)
             change.kept(done, kept.lost)
-        out = Digesting(file, sha)
-        if not done:
-            out.write(head)
-        unsaved = 0
-        for start in range(done, len(rows), block):
-            edited = change(rows[start : start + block])
-            out.write(edited.astype(rows.dtype, copy=False).data.cast("B"))
-            unsaved += edited.nbytes
-            if unsaved >= CHECKPOINT:
-                file.flush()
-                if saving is not None:
-                    saving.result()
-                saving = saver.submit(_save, file.fileno(), kept, start + len(edited), change.lost)
-                unsaved = 0
-        out.write(tail)
-        if saving is not None:
-            saving.result()
-        return out.finish()
+        after = Digest(partial)
+        try:
+            at = file.tell() if done else _write(file, 0, head, after)
+            unsaved = 0
+            for start in range(done, len(rows), block):
+                edited = change(rows[start : start + block])
+                at = _write(file, at, edited.astype(rows.dtype, copy=False).data.cast("B"), after)
+                unsaved += edited.nbytes
+                if unsaved >= CHECKPOINT:
+                    if saving is not None:
+                        saving.result()
+                    saving = saver.submit(_save, file.fileno(), kept, start + len(edited), change.lost)
+                    unsaved = 0
+            _write(file, at, tail, after)
+            if saving is not None:
+                saving.result()
+        finally:
+            after.close()
+        return after.hex()
+
+
+def _write(file: RawIOBase, at: int, block: Any, digest: Digest) -> int:
+    """Write a block whole and have it digested; the place behind it."""
+    left = memoryview(block)
+    while len(left):
+        left = left[file.write(left) or 0 :]
+    digest.take(at, block)
+    return at + len(block)
 
 
 def _save(file: int, kept: Kept, rows: int, lost: int) -> None:

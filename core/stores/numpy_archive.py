@@ -9,7 +9,7 @@ from core.config import InputError
 from core.reading import read_named_arrays
 from core.store import file_digest
 from core.stores.base import STORES, Change, Options, Snapshot
-from core.stores.files import FileStore, Kept, require_width
+from core.stores.files import Digest, FileStore, Kept, require_width
 from core.stores.numpy_array import header
 
 
@@ -25,8 +25,9 @@ class NumpyArchive(FileStore):
     example = "vectors.npz"
 
     def edited(
-        self, source: Path, partial: Path, change: Change, options: Options, kept: Kept
+        self, source: Path, partial: Path, change: Change, options: Options, kept: Kept, before: Digest
     ) -> tuple[str, tuple[str, ...]]:
+        before.close()
         arrays = read_named_arrays(source, "an archive of arrays, .npz")
         name = chosen_array(source, arrays, options.column)
         rows = arrays[name]

@@ -10,7 +10,7 @@ from core.config import InputError
 from core.reading import map_array
 from core.store import file_digest
 from core.stores.base import BLOCK, STORES, Change, Options, Snapshot
-from core.stores.files import FileRows, FileStore, Kept, require_width, write_rows
+from core.stores.files import Digest, FileRows, FileStore, Kept, require_width, write_rows
 
 EXPECTED = "vectors (rows, columns) of floats, .npy"
 
@@ -24,14 +24,15 @@ class NumpyArray(FileStore):
     example = "vectors.npy"
 
     def edited(
-        self, source: Path, partial: Path, change: Change, options: Options, kept: Kept
+        self, source: Path, partial: Path, change: Change, options: Options, kept: Kept, before: Digest
     ) -> tuple[str, tuple[str, ...]]:
         given = mapped(source)
         require_width(given.shape[1], change, str(source))
         if given.flags.c_contiguous:
-            rows: Any = FileRows(source, given.offset, given.dtype, given.shape)
+            rows: Any = FileRows(source, given.offset, given.dtype, given.shape, before)
         else:
             rows = given  # column after column: read through the map, as no block of rows lies together
+            before.close()
         return write_rows(partial, header(given), rows, change, kept, BLOCK), ()
 
     def snapshot(self, source: str, folder: Path, options: Options) -> Snapshot:

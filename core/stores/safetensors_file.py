@@ -10,7 +10,7 @@ from core.config import InputError
 from core.reading import parse_json
 from core.store import file_digest, write_blocks
 from core.stores.base import BLOCK, STORES, Change, Options, Snapshot
-from core.stores.files import FileRows, FileStore, Kept, require_width, write_rows
+from core.stores.files import Digest, FileRows, FileStore, Kept, require_width, write_rows
 
 TYPES = {"F16": "<f2", "F32": "<f4", "F64": "<f8"}
 HEAD_BYTES = 100 << 20
@@ -26,7 +26,7 @@ class SafetensorsFile(FileStore):
     example = "vectors.safetensors"
 
     def edited(
-        self, source: Path, partial: Path, change: Change, options: Options, kept: Kept
+        self, source: Path, partial: Path, change: Change, options: Options, kept: Kept, before: Digest
     ) -> tuple[str, tuple[str, ...]]:
         rows, start, stop, name = located(source, options.column)
         require_width(rows.shape[1], change, f"{source}: {name}")
@@ -34,6 +34,7 @@ class SafetensorsFile(FileStore):
             head = file.read(start)
             file.seek(stop)
             tail = file.read()
+        rows = FileRows(source, start, rows.dtype, rows.shape, before)
         return write_rows(partial, head, rows, change, kept, BLOCK, tail), ()
 
     def snapshot(self, source: str, folder: Path, options: Options) -> Snapshot:

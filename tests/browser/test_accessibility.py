@@ -17,7 +17,8 @@ ASKED = "q=a+photo+of+a+doctor&edit=image:3,7"
 VIEWS = (
     *("", "?view=uploads", "?demo=3", "neurons", "neurons?neuron=image:3", "label", "label?view=agreement"),
     *(f"compare?{ASKED}", f"compare?{ASKED}&view=numbers", f"compare?{ASKED}&view=cost"),
-    *("ask", "report", "benchmark", "data_and_models", "data_and_models?view=quality", "guide?topic=words"),
+    f"compare?{ASKED}&view=engine",
+    *("ask", "report", "benchmark", "models", "data_and_models", "data_and_models?view=quality", "guide?topic=words"),
 )
 PHONE = {"width": 420, "height": 800}
 

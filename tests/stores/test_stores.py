@@ -86,8 +86,8 @@ class _Kill(Change):
         super().__init__(edit, D, "e" * 64)
         self._after = after
 
-    def __call__(self, x: np.ndarray) -> np.ndarray:
-        done = super().__call__(x)
+    def __call__(self, x: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+        done = super().__call__(x, out)
         if self.rows >= self._after:
             os.kill(os.getpid(), signal.SIGKILL)
         return done

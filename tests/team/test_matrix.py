@@ -127,6 +127,7 @@ def calls(place: Path) -> dict[str, list[Callable[[], Any]]]:
     from core.avatars.build import build_default
     from core.backbones.base import load_model
     from core.benchmark import run_benchmark
+    from core.benchmark.side_by_side import compare_models
     from core.gallery import build_gallery, build_ivf, import_from, import_gallery, import_sem, open_gallery
     from core.gallery.importing import import_rows
     from core.gallery.synthetic import synth_gallery
@@ -187,7 +188,7 @@ def calls(place: Path) -> dict[str, list[Callable[[], Any]]]:
         ],
         "audit": [lambda: none(run, 1), lambda: none(run_lvlm, 1), lambda: none(kept.keep, 1)],
         "export-edit": [lambda: none(export_edit, 2)],
-        "benchmark": [lambda: none(run_benchmark, 3), lambda: none(StudyRequest, 1)],
+        "benchmark": [lambda: none(run_benchmark, 3), lambda: none(compare_models, 2), lambda: none(StudyRequest, 1)],
         "map": [lambda: start(place / "map", np.zeros((10**7, 1)))],
         "verify": [lambda: verify(place)],
         "choose": [

@@ -61,7 +61,7 @@ def test_the_frame_shows_what_is_loaded_and_its_link(world: dict[str, str]) -> N
     assert world["searched"] in str(app.query_params["gallery"])
 
 
-@pytest.mark.parametrize("name", ["start", "neurons", "compare", "report", "benchmark", "data_and_models"])
+@pytest.mark.parametrize("name", ["start", "neurons", "compare", "report", "benchmark", "models", "data_and_models"])
 def test_every_page_opens(name: str, world: dict[str, str]) -> None:
     app = page("app.py", world).run()
     app.switch_page(f"pages/{name}.py").run()
@@ -69,7 +69,7 @@ def test_every_page_opens(name: str, world: dict[str, str]) -> None:
     assert "should not" not in texts(app)
 
 
-@pytest.mark.parametrize("name", ["start", "neurons", "compare", "report", "benchmark", "data_and_models"])
+@pytest.mark.parametrize("name", ["start", "neurons", "compare", "report", "benchmark", "models", "data_and_models"])
 def test_a_missing_gallery_is_one_calm_line(name: str) -> None:
     app = page("app.py")
     app.session_state[KEY] = AppState(gallery="/no/such/folder", linked=True)

@@ -12,6 +12,7 @@ from core.ui.compare import (
     ask,
     controls,
     cost,
+    engine,
     item,
     method,
     numbers,
@@ -49,6 +50,10 @@ FULL_PRINT = 150
 SIDE_PLACES: dict[Side, str] = {"image": "In the pictures", "text": "In the prompt"}
 SHOWN_GROUP: Choice[str | None] = Choice("shown-group", None)
 """Group whose pictures alone are shown; None: everybody's."""
+NARROW_VIEWS = """<style>
+[class*="st-key-choice-filters-compare-view"] button { padding-inline: 0.45rem; }
+</style>"""
+"""Every view stays in sight on a projector."""
 VIEWS: dict[str, str] = {
     "pictures": "Pictures",
     "numbers": "Numbers",
@@ -59,6 +64,7 @@ VIEWS: dict[str, str] = {
     "cost": "Cost",
     "why": "Why this lean?",
     "robustness": "Robustness",
+    "engine": "Your search",
 }
 
 
@@ -137,6 +143,7 @@ def _outcome(state: AppState, question: results.Asked, attribute: str) -> tuple[
         _shares(ranked, attribute)
     views = {name: title for name, title in VIEWS.items() if name != "scenes" or ranked.scenes is not None}
     views["pictures"] = "Captions" if question.gallery.kind == "captions" else VIEWS["pictures"]
+    st.html(NARROW_VIEWS)
     view = switch(state, "Show", COMPARE_VIEW, views)
     if view == "numbers":
         numbers.view(state, question, ranked)
@@ -155,6 +162,9 @@ def _outcome(state: AppState, question: results.Asked, attribute: str) -> tuple[
         why.view(question)
     elif view == "robustness":
         robustness.view(question)
+    elif view == "engine":
+        with guard():
+            engine.view(state, question, ranked)
     else:
         _pictures(state, question, attribute, ranked)
         _uploads(state, question, ranked)

@@ -1,17 +1,13 @@
 """The edit that is switched, as a file: made when somebody asks for it."""
 
-import io
-import tempfile
-import zipfile
 from functools import partial
-from pathlib import Path
 
 import streamlit as st
 
 from core import access
-from core.config import InputError
 from core.ui.parts import offers
 from core.ui.session import results
+from core.ui.session.packing import packed
 
 HELP = "A folder that runs without the app: edit.json, edit.safetensors and a card with what the edit did here"
 
@@ -42,7 +38,6 @@ def button(question: results.Asked, key: str = "take-home") -> None:
 def zipped(question: results.Asked) -> bytes:
     """The edit's folder, measured on the question's search, in one file; a refusal as a text inside it."""
     from core.home.exporting import ExportRequest, export_edit
-    from core.portable import write_edit
 
     asked = question.request
     request = ExportRequest(
@@ -56,13 +51,4 @@ def zipped(question: results.Asked) -> bytes:
         where=asked.where,
         seed=asked.seed,
     )
-    file = io.BytesIO()
-    with tempfile.TemporaryDirectory() as name, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as packed:
-        try:
-            folder = Path(name) / "edit"
-            write_edit(export_edit(question.scene, request), folder)
-            for path in sorted(folder.iterdir()):
-                packed.write(path, f"edit/{path.name}")
-        except InputError as error:
-            packed.writestr("edit/refused.txt", f"{error}\n")
-    return file.getvalue()
+    return packed({"edit": partial(export_edit, question.scene, request)})

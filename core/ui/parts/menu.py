@@ -31,6 +31,7 @@ PAGES = [
     Listed("ask", "Ask", "What a large vision-language model says about people, before and after", ("ask",)),
     Listed("report", "Report", "An audit with its findings, to export and to verify", ("look",)),
     Listed("benchmark", "Benchmark", "Every method side by side on a gallery, and the papers' studies", ("benchmark",)),
+    Listed("models", "Models", "The same items as several models embed them, side by side", ("benchmark",)),
     Listed("data_and_models", "Data & models", "Choose, build and import galleries, models and SAEs", ("open",)),
     Listed("jobs", "Jobs", "What waits, what runs and what came of it", ("see-jobs",), of_a_team=True),
     Listed("server", "Server", "Disk, memory, sessions, and the record of what was done", ("operate",), of_a_team=True),

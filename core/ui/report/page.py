@@ -1,11 +1,13 @@
 """Report: what is asked is written down first, then measured; findings in sentences, and everything to download."""
 
+import functools
 import io
 import json
 import re
 import tempfile
 import zipfile
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,12 +22,15 @@ from core.ui.parts.heading import heading
 from core.ui.report import beside, form, shelf
 from core.ui.session import cache, entering, jobs, work
 from core.ui.session.choices import Choice
+from core.ui.session.packing import packed
 from core.ui.session.scene import only_known_prompts
 from core.ui.session.state import AppState, get_state
 
 if TYPE_CHECKING:
     from core.audit.spec import AuditSpec
+    from core.home.exporting import ExportRequest
     from core.jobs.store import Job
+    from core.portable import PortableEdit
 
 PAGE_HEIGHT = 900
 MIME = {"html": "text/html", "csv": "text/csv", "json": "application/json", "md": "text/markdown"}
@@ -157,16 +162,62 @@ def _show(state: AppState, made: Mapping[str, Any]) -> None:
                 on_click="ignore",
                 help="A4 with page numbers, printed on this machine; takes some seconds",
             )
+        _take_home(state, name, files)
         spec = json.dumps(made["spec"], indent=1, ensure_ascii=False)
         offers.download(st, "Spec", spec, "spec.json", MIME["json"], icon=":material/edit_note:", on_click="ignore")
         checked = access.may("verify") and st.button(
             "Verify", icon=":material/fact_check:", help="Compare all digests, compute every number again"
         )
+    _stays(files)
     if browser() is None:
         st.caption(f"For a PDF, {DIALOG}.")
     if checked:
         shelf.verdict_of(files)
     st.iframe(files["report.html"].decode(), height=PAGE_HEIGHT, alt="The report")
+
+
+def _take_home(state: AppState, name: str, files: Mapping[str, bytes]) -> None:
+    """Download the edits that the audit recorded; nothing where none of them can travel."""
+    from core.report.taken_home import taken_home
+
+    requests = taken_home(files).requests
+    if requests and access.may("export-edit"):
+        one = len(requests) == 1
+        several = "" if one else f" {len(requests)} folders: one a method, attribute and set of searches."
+        offers.download(
+            st,
+            "Take this edit home" if one else "Take its edits home",
+            partial(taken_edits, state, files),
+            f"{name}-edits.zip",
+            "application/zip",
+            key="report-take-home",
+            icon=":material/luggage:",
+            on_click="ignore",
+            help=f"What was switched, as a folder that runs without the app, with what it did here.{several}",
+        )
+
+
+def taken_edits(state: AppState, files: Mapping[str, bytes]) -> bytes:
+    """The edits' folders in one file; the scene is opened once for all of them."""
+    from core.home.exporting import export_edit
+    from core.report.taken_home import audited_scene, taken_home
+
+    gallery = cache.current_gallery(state)
+    encoder = None if only_known_prompts(state, gallery) else cache.current_backbone(state)
+    scene = functools.cache(partial(audited_scene, files, encoder))
+
+    def made(request: "ExportRequest") -> "PortableEdit":
+        return export_edit(scene(), request)
+
+    return packed({title: partial(made, request) for title, request in taken_home(files).requests.items()})
+
+
+def _stays(files: Mapping[str, bytes]) -> None:
+    """Why a method of the audit cannot be taken along."""
+    from core.report.taken_home import taken_home
+
+    for method, reason in taken_home(files).refused.items():
+        st.caption(f"{grids.escape(method)} cannot be taken along: {grids.escape(reason)}.")
 
 
 def _zipped(name: str, files: Mapping[str, bytes]) -> bytes:

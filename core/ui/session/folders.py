@@ -57,6 +57,17 @@ def _of_the_operator(kind: str) -> list[str]:
     return found
 
 
+def offered(kind: str) -> list[str]:
+    """All that can be chosen by name: known ones, folders that the operator named, and what was chosen by hand.
+
+    On a team server known ones alone, and for whoever chooses by hand what was chosen so.
+    """
+    by_hand = sorted(name for of, name in _by_hand() if of == kind) if access.may("choose") else []
+    if current() is not None:
+        return list(dict.fromkeys([*known(kind), *by_hand]))
+    return list(dict.fromkeys([*known(kind), *_of_the_operator(kind), *by_hand]))
+
+
 def known(kind: str) -> list[str]:
     """Shipped names, then folders made here that are complete; on a team server the names of what its roots hold."""
     configuration = current()

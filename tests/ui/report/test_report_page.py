@@ -17,6 +17,7 @@ from core.report.difference_words import asked_lines, list_row
 from core.report.pdf import browser
 from core.ui.parts import provenance
 from core.ui.parts.grids import escape
+from core.ui.report.page import taken_edits
 from core.ui.session import cache
 from core.ui.session.state import KEY, AppState
 
@@ -72,7 +73,13 @@ def test_the_page_asks_first_and_then_shows_the_files(world: dict[str, str]) -> 
     assert document["attributes"][0]["edits"][0]["image"]["neurons"] == [1, 2]
     assert set(made["files"]) >= {"report.html", "report.json", "findings.csv", "card.md", "manifest.json"}
     labels = [button.proto.label for button in test.get("download_button")]
-    assert [label for label in labels if label != "PDF"] == ["Everything", "HTML", "CSV", "JSON", "Model card", "Spec"]
+    known = ["Everything", "HTML", "CSV", "JSON", "Model card", "Take this edit home", "Spec"]
+    assert [label for label in labels if label != "PDF"] == known
+    with zipfile.ZipFile(io.BytesIO(taken_edits(test.session_state[KEY], made["files"]))) as taken:
+        names = {name.rpartition("/")[2]: name for name in taken.namelist()}
+        assert set(names) == {"edit.json", "edit.safetensors", "card.md"}
+        told = json.loads(taken.read(names["edit.json"]))
+    assert told["edits"]["image"]["neurons"] == [1, 2] and [one["query"] for one in told["measured"]] == ["red", "blue"]
     assert ("PDF" in labels) == (browser() is not None)
     next(button for button in test.button if button.label == "Verify").click()
     test.run()

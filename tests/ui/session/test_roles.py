@@ -26,8 +26,8 @@ PAGES = {
     GUEST: EVERYWHERE,
     "viewer": [*EVERYWHERE, "data_and_models", "jobs"],
     "rater": [*EVERYWHERE, "data_and_models", "jobs", "label"],
-    "auditor": [*EVERYWHERE, "data_and_models", "jobs", "label", "benchmark"],
-    "operator": [*EVERYWHERE, "data_and_models", "jobs", "label", "benchmark", "server"],
+    "auditor": [*EVERYWHERE, "data_and_models", "jobs", "label", "benchmark", "models"],
+    "operator": [*EVERYWHERE, "data_and_models", "jobs", "label", "benchmark", "models", "server"],
 }
 AUDITORS, OPERATORS, RATERS = {"auditor", "operator"}, {"operator"}, {"rater", "operator"}
 CONTROLS = {

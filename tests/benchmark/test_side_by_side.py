@@ -1,35 +1,17 @@
 """Models side by side: equal models do not differ, whatever the order of their rows; a planted lean does."""
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
 
+from core.benchmark.side_by_side import ModelsRequest, common_prompts, compare_models, other_items, picture
 from core.cli import main
 from core.config import InputError
-from core.gallery import Gallery, import_gallery
-from core.home.side_by_side import ModelsRequest, compare_models
+from core.gallery import Gallery
+from tests.benchmark.model_galleries import PROMPTS, N, made
 
-N, D = 600, 16
-PROMPTS = ("a photo of a nurse", "a photo of a pilot", "a photo of a person")
 REQUEST = ModelsRequest("gender", PROMPTS, k=40, half="all")
-
-
-def made(folder: Path, name: str, lean: float, order: np.ndarray | None = None, drop: int = 0) -> Gallery:
-    """A model whose prompts score one group higher by `lean`; its rows in another order."""
-    rng = np.random.default_rng(5)
-    gender = rng.permutation(np.arange(N) % 2)
-    x = rng.normal(size=(N, D)).astype(np.float32)
-    x[:, 0] = lean * (2 * gender - 1)
-    texts = rng.normal(size=(len(PROMPTS), D)).astype(np.float32)
-    texts[:, 0] = 3.0
-    rows = (np.arange(N) if order is None else order)[drop:]
-    table = folder / f"{name}.csv"
-    table.write_text("id,gender\n" + "".join(f"i{row:04d},{('Female', 'Male')[gender[row]]}\n" for row in rows))
-    prompts = folder / f"{name}-prompts.csv"
-    prompts.write_text("prompt\n" + "".join(f"{prompt}\n" for prompt in PROMPTS))
-    return import_gallery(x[rows], table, model_name=name, out=folder / name, texts=texts, text_table=prompts)
 
 
 @pytest.fixture(scope="module")
@@ -81,3 +63,16 @@ def test_other_items_and_a_single_model_are_refused(galleries):
         compare_models([galleries["plain"], galleries["fewer"]], REQUEST)
     with pytest.raises(InputError, match="at least twice"):
         compare_models([galleries["plain"]], REQUEST)
+
+
+def test_what_stands_in_the_way_is_known_beforehand(galleries):
+    plain, again, fewer = (galleries[name] for name in ("plain", "again", "fewer"))
+    assert other_items(plain, again) is None and other_items(fewer, plain) is None
+    assert "lacks 3 of the items of plain" in other_items(plain, fewer)
+    assert common_prompts([plain, again]) == PROMPTS
+
+
+def test_the_figure_is_of_the_group_that_is_asked_for(galleries):
+    found = compare_models([galleries["plain"], galleries["leaning"]], REQUEST)
+    female, male = (picture(found, group).series[1].y for group in ("Female", "Male"))
+    assert [round(x + y, 9) for x, y in zip(female, male, strict=True)] == [0, 0, 0] and male[0] > 0.2

@@ -1,13 +1,14 @@
 """Models side by side: the same items embedded by several models, asked the same prompts."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from core import access
 from core.config import Half, InputError, Progress
 from core.figures import Picture, Series, draw_svg
 from core.gallery import Gallery
@@ -47,6 +48,9 @@ class ModelsRequest:
     where: Mapping[str, str] = field(default_factory=dict)
     seed: int = 0
 
+    def to_json(self) -> dict[str, Any]:
+        return plain(asdict(self))
+
     def asked(self, query: str) -> RankRequest:
         return RankRequest(
             self.attribute, query, k=self.k, target=self.target, half=self.half, where=self.where, seed=self.seed
@@ -77,6 +81,7 @@ def compare_models(
     ------
     InputError : fewer than two galleries, other items, or a prompt that a model cannot embed.
     """
+    access.require("benchmark")
     if len(galleries) < 2:
         raise InputError("models are compared side by side: give --gallery at least twice, the same items each time")
     first = galleries[0]
@@ -97,6 +102,32 @@ def compare_models(
     return plain(_document(asked, part, request))
 
 
+def other_items(first: Gallery, gallery: Gallery) -> str | None:
+    """Why two galleries cannot stand side by side, in words; None where the second has every item of the first."""
+    known = set(gallery.item_ids(np.arange(gallery.n)))
+    return _lacking(gallery, first, [one for one in first.item_ids(np.arange(first.n)) if one not in known])
+
+
+def _lacking(gallery: Gallery, first: Gallery, missing: Sequence[str]) -> str | None:
+    if not missing:
+        return None
+    return (
+        f"gallery {gallery.name} lacks {len(missing):,} of the items of {first.name} (the first is {missing[0]!r}); "
+        "models are compared on the same items: embed the same ones"
+    )
+
+
+def common_prompts(galleries: Sequence[Gallery]) -> tuple[str, ...] | None:
+    """Prompts that all galleries know which came with embeddings of prompts, in the order of the first of these.
+
+    None where none did: then every prompt can be asked, by the galleries' own text encoders.
+    """
+    known = [gallery.prompts for gallery in galleries if gallery.prompts]
+    if not known:
+        return None
+    return tuple(prompt for prompt in known[0] if all(prompt in others for others in known[1:]))
+
+
 def _names(galleries: Sequence[Gallery]) -> list[str]:
     """The models' names, with their gallery's where two are called alike."""
     models = [gallery.fingerprint("pooled").model for gallery in galleries]
@@ -110,12 +141,8 @@ def _names(galleries: Sequence[Gallery]) -> list[str]:
 def _ask(name: str, gallery: Gallery, first: Gallery, part: Part, request: ModelsRequest) -> Asked:
     ids = first.item_ids(part.rows)
     row_of = {one: row for row, one in enumerate(gallery.item_ids(np.arange(gallery.n)))}
-    missing = [one for one in ids if one not in row_of]
-    if missing:
-        raise InputError(
-            f"gallery {gallery.name} lacks {len(missing)} of the items of {first.name} (the first is {missing[0]!r}); "
-            "models are compared on the same items: embed the same ones"
-        )
+    if other := _lacking(gallery, first, [one for one in ids if one not in row_of]):
+        raise InputError(other)
     rows = np.array([row_of[one] for one in ids])
     order = np.argsort(rows)
     scene = Scene(gallery, model=text_model(gallery, request.queries))
@@ -170,6 +197,7 @@ def _document(asked: Sequence[Asked], part: Part, request: ModelsRequest) -> dic
         "half": request.half,
         "where": dict(request.where),
         "target": request.target if isinstance(request.target, str) else dict(request.target),
+        "seed": seed,
         "group_counts": dict(zip(part.groups, part.counts, strict=True)),
         "digests": {one.name: one.gallery.digest for one in asked},
         "models": [
@@ -257,15 +285,20 @@ def _adjust(tests: Sequence[dict[str, Any]]) -> None:
         one["p_adjusted"], one["beyond_chance"] = float(p), bool(p <= ALPHA)
 
 
-def picture(document: Mapping[str, Any]) -> Picture:
-    """Prompts by models: points of the group with the largest lean of all, in each cell."""
+def told_group(document: Mapping[str, Any]) -> str:
+    """The group with the largest mean lean of all models."""
     sizes: dict[str, float] = {}
     for model in document["models"]:
         for group, said in model["mean"]["points"].items():
             size = sizes.setdefault(group, 0.0)
             if said["estimate"] is not None:
                 sizes[group] = max(size, abs(said["estimate"]))
-    group = max(sizes, key=sizes.__getitem__)
+    return max(sizes, key=sizes.__getitem__)
+
+
+def picture(document: Mapping[str, Any], group: str | None = None) -> Picture:
+    """Prompts by models: points of a group in each cell; None: of the group that `told_group` names."""
+    group = group or told_group(document)
     series = tuple(
         Series(
             model["name"],
