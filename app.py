@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from core.ui.parts import frame, provenance
+from core.ui.parts import frame, provenance, window
 from core.ui.session import jobs, links
 from core.ui.session.state import get_state
 from core.ui.start import stage
@@ -37,6 +37,7 @@ with frame.guard():
     if get_state().page not in ("ask", "compare", "guide", "report"):
         provenance.foot()
 frame.sidebar()
+window.listen()
 links.write()
 jobs.settle()
 frame.spare_collections()

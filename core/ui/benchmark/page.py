@@ -17,7 +17,7 @@ from core.ui.parts import charts, provenance
 from core.ui.parts.frame import guard
 from core.ui.parts.heading import heading
 from core.ui.session import cache, jobs
-from core.ui.session.choices import Choice
+from core.ui.session.choices import PHONE, Choice
 from core.ui.session.escaping import escape
 from core.ui.session.scene import chosen_scene, only_known_prompts
 from core.ui.session.state import AppState, get_state
@@ -279,8 +279,9 @@ def _trade_off(result: "BenchmarkResult") -> None:
         if cell.values[price].estimate is not None
     ]
     st.caption("Each point is a method, by its number in the table; strokes are 95 % intervals.")
-    figure = charts.trade_off(points, columns[price].title, columns[protocol.skew].title)
-    provenance.chart(figure, config=charts.config("trade-off"))
+    width = charts.PHONE_PLOT if PHONE.of(get_state()) else charts.PLOT_WIDTH
+    figure = charts.trade_off(points, columns[price].title, columns[protocol.skew].title, width)
+    provenance.chart(figure, key="trade-off", config=charts.config("trade-off"))
 
 
 def _explained(arms: Sequence[str]) -> None:

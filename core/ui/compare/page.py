@@ -29,7 +29,7 @@ from core.ui.parts.heading import heading
 from core.ui.parts.switches import switch
 from core.ui.parts.wording import ITEM_NAMES, after_said, counted, effect_said, lean_p, percent, switched_words
 from core.ui.session import cache, probing, results
-from core.ui.session.choices import COMPARE_VIEW, SWITCH_SIDE, TAU, Choice
+from core.ui.session.choices import COMPARE_VIEW, PHONE, SWITCH_SIDE, TAU, Choice
 from core.ui.session.escaping import escape
 from core.ui.session.jobs import progress
 from core.ui.session.state import OWN_TARGET, AppState, get_state
@@ -86,7 +86,10 @@ def compare() -> None:
         if reason is not None:
             st.info(f"Nothing is ranked for “{grids.escape(state.query)}”: {reason}.", icon=":material/info:")
             return
-    switches, outcome = st.columns([1, 2.8], gap="medium")
+    if PHONE.of(state):  # one below the other: the answer first
+        outcome, switches = st.columns(2)
+    else:
+        switches, outcome = st.columns([1, 2.8], gap="medium")
     with switches, guard():
         reason = method.choice(state, question)
         if reason is not None:

@@ -58,6 +58,8 @@ class Choice(Generic[T]):
 
 RATER = Choice("rater", "")
 """Who labels, by the name that stands in the log."""
+PHONE = Choice("phone", False)
+"""Whether the window is as narrow as a phone's; see core.ui.parts.window."""
 TAU = Choice("tau", 0.5)
 """Share of a group's items on which a neuron must fire to be that group's."""
 SWITCH_SIDE: Choice[Side | None] = Choice("switch-side", None)

@@ -18,8 +18,8 @@ TARGETS = ("gallery", "uniform")
 OWN_TARGET = "own table"
 """Target shares that the auditor gave as a table, one an attribute."""
 
-PERSONAL = ("rater", "label-order", "label-testing")
-"""Small choices that belong to the person, not to the gallery."""
+PERSONAL = ("rater", "label-order", "label-testing", "phone")
+"""Small choices that belong to the person, or to the window, not to the gallery."""
 
 
 def _shipped_saes() -> dict[Side, str]:

@@ -61,7 +61,7 @@ def test_a_title_cannot_bring_markup() -> None:
 
 def test_points_are_named_by_their_number() -> None:
     figure = trade_off([("1. original", Estimate(1.0, n=3), Estimate(0.6, 0.5, 0.7, 3))], "cosine", "skew")
-    assert list(figure.data[0].text) == ["1"] and figure.data[0].error_y.array[0] > 0.09
+    assert [note.text for note in figure.layout.annotations] == ["1"] and figure.data[0].error_y.array[0] > 0.09
     assert figure.data[0].error_x.array[0] is None, "no interval, and none of width 0"
 
 
