@@ -185,6 +185,11 @@ class AppState:
         """Take a neuron into the side's edit, or out of it; strength and form stay."""
         self.set_edit(side, self.edits.get(side, Edit()).toggled(neuron))
 
+    def switch_neuron(self, neuron: int, side: Side, off: bool) -> None:
+        """Bring one neuron to off, or to on as the model has it; nothing changes where it is so already."""
+        if off != self.is_switched(neuron, side):
+            self.toggle_neuron(neuron, side)
+
     def is_switched(self, neuron: int, side: Side = "image") -> bool:
         return neuron in self.edits[side].neurons if side in self.edits else False
 
