@@ -10,6 +10,7 @@ from core.gallery import Gallery
 from core.ranking import ArmResult, RankResult
 from core.ui.compare import (
     ask,
+    beside,
     controls,
     cost,
     item,
@@ -53,6 +54,7 @@ VIEWS: dict[str, str] = {
     "pictures": "Pictures",
     "numbers": "Numbers",
     "prompts": "Prompts",
+    "beside": "Side by side",
     "scenes": "Scenes",
     "sweep": "Sweep",
     "controls": "Controls",
@@ -147,6 +149,9 @@ def _outcome(state: AppState, question: results.Asked, attribute: str) -> tuple[
     elif view == "prompts":
         with guard():
             prompt_table.view(state, question)
+    elif view == "beside":
+        with guard():
+            beside.view(state, question)
     elif view == "scenes":
         scenes.view(ranked)
     elif view == "controls":
