@@ -138,6 +138,6 @@ def require(action: str) -> None:
         known = ", ".join(sorted(person.roles)) or "none"
         needed = ", ".join(role for role in ROLES if role in ACTIONS[action].roles)
         raise Refused(
-            f"to {ACTIONS[action].title} needs one of the roles {needed}, and the roles of {person.title or person.name}"
-            f" are: {known}; ask whoever operates this server"
+            f"to {ACTIONS[action].title} needs one of the roles {needed}, and the roles of "
+            f"{person.title or person.name} are: {known}; ask whoever operates this server"
         )

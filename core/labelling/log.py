@@ -1,41 +1,34 @@
-"""The label log: events that are only ever added, in SQLite or any database by URL. The only user of sqlalchemy."""
+"""The label log: events that are only ever added, in SQLite or any database by URL."""
 
 import os
-import sqlite3
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Container, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import (
     JSON,
     Column,
-    Connection,
     Integer,
     MetaData,
     String,
     Table,
     Text,
-    create_engine,
-    event,
     insert,
     inspect,
     select,
     text,
     type_coerce,
 )
-from sqlalchemy.engine import Engine
-from sqlalchemy.engine.url import make_url
-from sqlalchemy.exc import ArgumentError, IntegrityError, NoSuchModuleError, ProgrammingError, SQLAlchemyError
+from sqlalchemy.exc import IntegrityError, ProgrammingError, SQLAlchemyError
 
 from core.config import InputError, own_folder
+from core.databases import open_database, public_address, without_secrets
 from core.labelling.events import LabelEvent
 from core.labelling.sets import LabelSet
 from core.reading import parse_json
 
 LOG_VARIABLE = "UNSKEW_LABELS"
-BUSY_SECONDS = 60
-"""How long a writer waits for its turn: events are small, so that many raters at once still take milliseconds."""
 MANY = 500
 """Rows of one statement: databases take no more than some thousand values at once."""
 
@@ -82,7 +75,7 @@ class LabelLog:
 
     def __init__(self, where: str | Path | None = None) -> None:
         self.where = str(where or default_url())
-        self._engine = _open(self.where)
+        self._engine = open_database(self.where, "label log")
         self._writer = self._engine.execution_options(writes=True)
         self.damaged: dict[int, str] = {}
         """Number of an event in the log that cannot be read -> what is wrong with it; passed by all that reads."""
@@ -93,7 +86,7 @@ class LabelLog:
     @property
     def public(self) -> str:
         """Where the log is, without a password."""
-        return _public(self.where)
+        return public_address(self.where)
 
     def add(self, entry: LabelEvent) -> bool:
         """Write one event; False where an event of this id is there already, so that a retry adds nothing."""
@@ -202,7 +195,7 @@ class LabelLog:
             yield
         except SQLAlchemyError as error:
             said = getattr(error, "orig", None)  # the database's own words; the library's are for programmers
-            reason = _without_secrets(str(said), self.where) if said else "it holds no label log of this app"
+            reason = without_secrets(str(said), self.where) if said else "it holds no label log of this app"
             raise InputError(f"the label log {self.public} cannot be used ({reason}); check it") from None
 
     def close(self) -> None:
@@ -235,33 +228,6 @@ def _row(entry: LabelEvent) -> dict[str, Any]:
     return {name: body[name] for name in ("id", "rater", "sae", "neuron")} | {"body": body}
 
 
-def _public(where: str) -> str:
-    """The place without user, password and options, of which any may be a secret."""
-    if "://" not in where:
-        return where
-    kind = where.split("://")[0]
-    try:
-        url = make_url(where)
-    except (ArgumentError, ValueError):
-        return f"{kind}://..."
-    place = f"{url.host or ''}{f':{url.port}' if url.port else ''}"
-    return f"{kind}://{place}/{url.database or ''}"
-
-
-def _without_secrets(message: str, where: str) -> str:
-    """What a driver says in one line, without the address's user, password and options."""
-    message = " ".join(message.split())
-    if "://" not in where:
-        return message
-    secrets = {where, where.split("://", 1)[1].rsplit("@", 1)[0]}
-    with suppress(ArgumentError, ValueError):
-        url = make_url(where)
-        secrets |= {url.username or "", url.password or "", *(str(value) for value in url.query.values())}
-    for secret in sorted(filter(None, secrets), key=len, reverse=True):
-        message = message.replace(secret, "...")
-    return message
-
-
 def _object(content: Any) -> dict[str, Any]:
     """The body of a row as an object; InputError where it is none."""
     value = parse_json(content, "its content") if isinstance(content, str | bytes) else content
@@ -272,63 +238,3 @@ def _object(content: Any) -> dict[str, Any]:
 
 def _parts(items: Sequence[Any]) -> Iterator[Sequence[Any]]:
     return (items[start : start + MANY] for start in range(0, len(items), MANY))
-
-
-def _open(where: str) -> Engine:
-    reads_alone = None
-    if "://" not in where:
-        path = Path(where).expanduser()
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError(f"{path.parent} cannot be made ({error.strerror}); choose another place") from None
-        where, reads_alone = f"sqlite:///{path.absolute()}", _read_only(path.absolute())
-    try:
-        engine = create_engine(where) if reads_alone is None else create_engine(where, creator=reads_alone)
-    except (ArgumentError, NoSuchModuleError, ModuleNotFoundError, ValueError) as error:
-        why = "its driver is not installed" if isinstance(error, ModuleNotFoundError) else "no such kind of database"
-        raise InputError(
-            f"the label log {_public(where)} cannot be opened ({why}); "
-            "give the path of a file or a database "
-            "URL whose driver is installed (for PostgreSQL: pip install psycopg[binary])"
-        ) from None
-    if engine.dialect.name == "sqlite":
-        event.listen(engine, "connect", _tune_sqlite if reads_alone is None else _wait_for_turn)
-        event.listen(engine, "begin", _begin)
-    return engine
-
-
-def _read_only(path: Path) -> Callable[[], sqlite3.Connection] | None:
-    """How a log is opened that may not be written (a read-only disk, somebody else's file); None for any other.
-
-    Where its folder cannot be written either, SQLite could not make the file by which readers and writers agree; then
-    nobody writes, and the log is read as it lies there.
-    """
-    if not path.is_file() or (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
-        return None
-    way = "mode=ro" if os.access(path.parent, os.W_OK) else "mode=ro&immutable=1"
-    return lambda: sqlite3.connect(f"{path.as_uri()}?{way}", uri=True, check_same_thread=False)
-
-
-def _wait_for_turn(connection: Any, record: Any = None) -> None:
-    connection.isolation_level = None  # transactions are begun by _begin, not by the driver
-    cursor = connection.cursor()
-    cursor.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
-    cursor.close()
-
-
-def _tune_sqlite(connection: Any, record: Any) -> None:
-    """Readers beside one writer, writers in turn, and what is committed is on disk."""
-    _wait_for_turn(connection)
-    cursor = connection.cursor()
-    # asked first: to change it needs the log alone, and a writer may hold it
-    if cursor.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
-        cursor.execute("PRAGMA journal_mode = WAL")
-    cursor.execute("PRAGMA synchronous = FULL")
-    cursor.close()
-
-
-def _begin(connection: Connection) -> None:
-    """A writer takes its turn at once: a lock asked for later could find the log changed, and fail instead of wait."""
-    writes = connection.get_execution_options().get("writes")
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

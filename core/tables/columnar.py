@@ -79,7 +79,9 @@ def _parquet(source: Any) -> pa.Table:
 
 def _arrow(read: Callable[[Any], pa.Table], data: Any, name: str, kind: str) -> pa.Table:
     try:
-        return read(io.BytesIO(data) if isinstance(data, bytes) else data)
+        table = read(io.BytesIO(data) if isinstance(data, bytes) else data)
+        table.validate(full=True)  # where cells begin and end is read from the file, and believed by all that follows
+        return table
     except (FileNotFoundError, IsADirectoryError, PermissionError):
         raise
     except Exception:  # a damaged file makes pyarrow raise errors of many types, whose words are for programmers

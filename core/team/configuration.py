@@ -1,143 +1,317 @@
-"""The team server's one file: who may enter, as what, which folders, how much, and where labels and jobs are kept.
+"""The team server's one file: read once when the server or a worker starts, and checked whole.
 
-Read once when the server or a worker starts. Secrets are never in it: they come from the environment.
+Secrets are never in it: they come from the environment.
 """
 
 import functools
 import ipaddress
 import os
+import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
-from core.access import CONFIG_VARIABLE, ROLES
-from core.config import InputError
+from core.access import CONFIG_VARIABLE, GUEST, ROLES
+from core.config import ASSETS, InputError
+from core.team.sections import Section
+from core.team.settings import (
+    COOKIE_SECRET,
+    JOBS_VARIABLE,
+    KINDS,
+    LABELS_VARIABLE,
+    LOCAL,
+    MODES,
+    OIDC_SECRET,
+    PROXY_SECRET,
+    RECORD_VARIABLE,
+    Configuration,
+    Limits,
+)
 
-MODES = ("open", "oidc", "proxy-header", "kiosk")
-KINDS = ("galleries", "saes", "models", "audits")
-OIDC_SECRET, COOKIE_SECRET, PROXY_SECRET = "UNSKEW_OIDC_SECRET", "UNSKEW_COOKIE_SECRET", "UNSKEW_PROXY_SECRET"
-"""Environment variables: the provider's client secret, what signs the cookie, what the proxy says with every request."""
-SHORTEST_SECRET = 32
-LOCAL = ("127.0.0.1", "::1", "localhost")
+__all__ = ["Configuration", "Limits", "checked", "current", "read"]
+
+DATABASES = ("sqlite:///", "postgresql://", "postgresql+psycopg://")
+QUEUES = (*DATABASES, "redis://", "rediss://")
+SECRETS = {"oidc": (OIDC_SECRET, COOKIE_SECRET), "proxy-header": (PROXY_SECRET,)}
+ROOT_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,60}"
+HEADER_NAME = r"[A-Za-z0-9-]{1,80}"
 
 
-@dataclass(frozen=True)
-class Limits:
-    """What one person of a role may take; None: no limit of its own."""
-
-    upload_mb: float | None = None
-    """Files that wait in one session."""
-    jobs: int | None = None
-    """Jobs that wait or run at once."""
-    disk_gb: float | None = None
-    """What the person's jobs have made and is still there."""
-
-
-@dataclass(frozen=True)
-class Configuration:
-    """The file's sections, checked; see assets/guide/team-server.md for every key."""
-
-    path: Path
-    mode: str
-    address: str = "127.0.0.1"
-    port: int = 8501
-    public_url: str = ""
-    """What people type: https://unskew.example.org."""
-    offline: bool = True
-    metrics_address: str = "127.0.0.1"
-    metrics_port: int = 9465
-    everyone: frozenset[str] = frozenset()
-    """Roles of everyone who enters; in mode "open" of everyone at all."""
-    grants: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """Role -> who has it: "ada@example.org", "@example.org" (a domain), "group:auditors"."""
-    oidc: Mapping[str, Any] = field(default_factory=dict)
-    """metadata_url, client_id, groups_claim ("groups")."""
-    proxy: Mapping[str, Any] = field(default_factory=dict)
-    """header, groups_header, trusted (networks of the proxy)."""
-    kiosk: Mapping[str, Any] = field(default_factory=dict)
-    """galleries (names), idle_minutes."""
-    roots: Mapping[str, Mapping[str, Path]] = field(default_factory=dict)
-    """Kind -> name -> folder: all that this server opens beside what is shipped."""
-    limits: Mapping[str, Limits] = field(default_factory=dict)
-    """Role -> limits; of several roles the largest holds."""
-    home: Path | None = None
-    """The server's own folder (UNSKEW_HOME); None: the user's."""
-    labels: str = ""
-    """Address of the label log; "" is SQLite in the own folder."""
-    jobs: str = ""
-    """Address of the job store: "", sqlite:///..., postgresql://..., redis://... for its queue."""
-    workers: int = 1
-    job_memory_gb: float | None = None
-    job_hours: float = 12.0
-    record: str = ""
-    """Address of the record of what was done; "" is SQLite in the own folder."""
-
-    def secret(self, variable: str) -> str:
-        """Value of a secret's environment variable; InputError, without the value, where it is missing or short."""
-        value = os.environ.get(variable, "")
-        if len(value) < SHORTEST_SECRET:
-            raise InputError(
-                f"{variable} holds {len(value)} characters; expected at least {SHORTEST_SECRET} random ones in this "
-                "environment variable (secrets never stand in the file)"
-            )
-        return value
+def current() -> Configuration | None:
+    """The configuration in force in this process ($UNSKEW_CONFIG), read once, or None: one person works alone."""
+    path = os.environ.get(CONFIG_VARIABLE)
+    return _read_once(path) if path else None
 
 
 @functools.cache
-def current() -> Configuration | None:
-    """The configuration in force in this process ($UNSKEW_CONFIG), or None: one person works alone."""
-    path = os.environ.get(CONFIG_VARIABLE)
-    return read(Path(path)) if path else None
+def _read_once(path: str) -> Configuration:
+    return read(Path(path))
 
 
 def read(path: Path) -> Configuration:
-    """The file as a Configuration; InputError with all that is wrong, a line each, where anything is."""
-    configuration, wrong = checked(path)
+    """The file as a Configuration; InputError with all that is wrong, a line each, where anything is.
+
+    Secrets are not looked for: workers and backups have no need of the server's.
+    """
+    configuration, wrong = checked(path, secrets=False)
     if configuration is None:
         raise InputError("; ".join(wrong))
     return configuration
 
 
-def checked(path: Path) -> tuple[Configuration | None, list[str]]:
-    """The configuration, or None and one line for everything that is wrong: key, what was given, what was expected."""
+def checked(path: Path, secrets: bool = True) -> tuple[Configuration | None, list[str]]:
+    """The configuration, or None and one line for everything that is wrong: key, what was given, what was expected.
+
+    Parameters
+    ----------
+    secrets : whether the environment must hold the secrets that the server needs.
+    """
     try:
         document = tomllib.loads(path.read_text("utf-8"))
     except FileNotFoundError:
         return None, [f"{path}: there is no such file; see the guide's page on team servers for an example"]
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         return None, [f"{path}: is no readable TOML: {error}"]
-    return _Reader(path, document).result()
+    return _Reader(path.resolve(), document, secrets).result()
 
 
 class _Reader:
     """Takes the document apart and gathers what is wrong, so that one start says all of it."""
 
-    def __init__(self, path: Path, document: Mapping[str, Any]) -> None:
-        self.path, self.document = path, document
+    def __init__(self, path: Path, document: Mapping[str, Any], secrets: bool) -> None:
+        self.path, self.secrets = path, secrets
         self.wrong: list[str] = []
+        self.document = Section("", document, self.wrong)
 
     def result(self) -> tuple[Configuration | None, list[str]]:
-        access = self._table("access")
-        mode = access.get("mode", "open")
-        if mode not in MODES:
-            self.wrong.append(f"[access] mode is {mode!r}; expected one of {', '.join(MODES)}")
-        for network in self._table("access").get("proxy", {}).get("trusted", ()):
-            try:
-                ipaddress.ip_network(network)
-            except ValueError:
-                self.wrong.append(f"[access.proxy] trusted holds {network!r}; expected an address or a network")
-        for role in self._table("roles"):
-            if role not in ROLES:
-                self.wrong.append(f"[roles] {role!r} is no role; expected {', '.join(ROLES)}")
-        if self.wrong:
-            return None, self.wrong
-        return Configuration(self.path, mode), []
+        given = {
+            **self._server(self.document.section("server")),
+            **self._roots(self.document.section("roots")),
+            **self._limits(self.document.section("limits")),
+            **self._grants(self.document.section("roles")),
+            **self._access(self.document.section("access")),
+            **self._stores(),
+        }
+        self.document.close()
+        configuration = Configuration(self.path, **given)
+        self._together(configuration)
+        return (None, self.wrong) if self.wrong else (configuration, [])
 
-    def _table(self, name: str) -> Mapping[str, Any]:
-        value = self.document.get(name, {})
-        if not isinstance(value, Mapping):
-            self.wrong.append(f"[{name}] is {value!r}; expected a table")
-            return {}
-        return value
+    def _server(self, server: Section) -> dict[str, Any]:
+        given = {
+            "address": server.text("address", "127.0.0.1"),
+            "port": server.whole("port", 8501, 1, 65535),
+            "public_url": server.text("public_url").rstrip("/"),
+            "offline": server.flag("offline", True),
+            "metrics_address": server.text("metrics_address", "127.0.0.1"),
+            "metrics_port": server.whole("metrics_port", 9465, 1, 65535),
+            "home": server.folder("home", self.path.parent),
+        }
+        for key in ("address", "metrics_address"):
+            if given[key] not in LOCAL and not _is_address(given[key]):
+                server.say(key, given[key], "an address of this machine, for example 127.0.0.1 or 0.0.0.0")
+        if given["port"] == given["metrics_port"]:
+            server.say("metrics_port", given["port"], "another port than [server] port")
+        url = urlsplit(given["public_url"])
+        if given["public_url"] and (url.scheme not in ("http", "https") or not url.hostname or url.path or url.query):
+            server.say(
+                "public_url", given["public_url"], "what people type, without a path: https://unskew.example.org"
+            )
+        server.close()
+        return given
+
+    def _access(self, access: Section) -> dict[str, Any]:
+        mode = access.text("mode", needed=f"one of {', '.join(MODES)}")
+        if mode and mode not in MODES:
+            access.say("mode", mode, f"one of {', '.join(MODES)}")
+        everyone = access.texts("everyone", {"kiosk": (GUEST,), "open": ("viewer",)}.get(mode, ()))
+        allowed = (GUEST,) if mode == "kiosk" else ROLES
+        for role in set(everyone) - set(allowed):
+            access.say("everyone", role, f"roles among {', '.join(allowed)}")
+        given = {
+            "mode": mode,
+            "everyone": frozenset(everyone),
+            "contact": access.text("contact"),
+            "oidc": self._oidc(access.section("oidc"), mode == "oidc"),
+            "proxy": self._proxy(access.section("proxy"), mode == "proxy-header"),
+            "kiosk": self._kiosk(access.section("kiosk")),
+        }
+        self._stated = "everyone" in access
+        access.close()
+        return given
+
+    def _oidc(self, oidc: Section, used: bool) -> dict[str, Any]:
+        url = oidc.text("metadata_url", needed="the provider's .../.well-known/openid-configuration" if used else "")
+        if url and not _is_safe(url):
+            oidc.say("metadata_url", url, "an https:// address (http:// on this machine alone)")
+        name = oidc.text("client_id", needed="what the provider calls this server" if used else "")
+        given = {
+            "metadata_url": url,
+            "client_id": name,
+            "groups_claim": oidc.text("groups_claim", "groups"),
+            "scopes": oidc.texts("scopes", ("openid", "email", "profile")),
+        }
+        if "openid" not in given["scopes"]:
+            oidc.say("scopes", list(given["scopes"]), "a list with 'openid'")
+        oidc.close()
+        return given
+
+    def _proxy(self, proxy: Section, used: bool) -> dict[str, Any]:
+        given = {
+            "header": proxy.text("header", "X-Forwarded-Email" if used else ""),
+            "groups_header": proxy.text("groups_header"),
+            "trusted": proxy.texts("trusted"),
+        }
+        for key in ("header", "groups_header"):
+            if given[key] and not re.fullmatch(HEADER_NAME, str(given[key])):
+                proxy.say(key, given[key], "the name of a header: letters, digits and hyphens")
+        networks = []
+        for network in given["trusted"]:
+            try:
+                networks.append(ipaddress.ip_network(network))
+            except ValueError:
+                proxy.say("trusted", network, "addresses or networks of the proxy: 10.0.0.2, 10.0.1.0/24")
+        if any(not network.prefixlen for network in networks):
+            proxy.say("trusted", list(given["trusted"]), "the proxy's networks, not every address there is")
+        if used and not given["trusted"]:
+            self.wrong.append("[access.proxy] trusted is missing; expected the addresses from which the proxy connects")
+        proxy.close()
+        return given
+
+    def _kiosk(self, kiosk: Section) -> dict[str, Any]:
+        given = {"galleries": kiosk.texts("galleries", ("default",)), "idle_minutes": kiosk.number("idle_minutes", 3)}
+        kiosk.close()
+        return given
+
+    def _grants(self, roles: Section) -> dict[str, Any]:
+        grants = {}
+        for role in roles.table:
+            if role not in ROLES:
+                self.wrong.append(f"[roles] {role} is no role; expected {', '.join(ROLES)}")
+            grants[role] = roles.texts(role)
+            for one in grants[role]:
+                if not _is_grant(one):
+                    roles.say(role, one, "e-mail addresses, '@example.org' (a domain) or 'group:NAME'")
+        return {"grants": grants}
+
+    def _roots(self, roots: Section) -> dict[str, Any]:
+        given: dict[str, dict[str, Path]] = {}
+        for kind in KINDS:
+            folders = roots.section(kind)
+            given[kind] = {}
+            for name in folders.table:
+                path = folders.folder(name, self.path.parent)
+                if not re.fullmatch(ROOT_NAME, name):
+                    folders.say("a name", name, "letters, digits, dots, hyphens, underscores")
+                elif (ASSETS / kind / name).is_dir():
+                    folders.say("a name", name, "another one than what is shipped has")
+                elif path is not None and path == Path(path.anchor):
+                    folders.say(name, str(path), "a folder of its own, not a whole disk")
+                elif path is not None:
+                    given[kind][name] = path
+        roots.close()
+        return {"roots": given}
+
+    def _limits(self, limits: Section) -> dict[str, Any]:
+        given = {}
+        for role, of_role in limits.sections():
+            if role not in (GUEST, *ROLES):
+                self.wrong.append(f"[limits.{role}] {role} is no role; expected {', '.join((GUEST, *ROLES))}")
+            given[role] = Limits(
+                of_role.number("upload_mb", None),
+                of_role.whole("jobs", None, 0, 10_000),
+                of_role.number("disk_gb", None),
+            )
+            of_role.close()
+        return {"limits": given}
+
+    def _stores(self) -> dict[str, Any]:
+        labels, jobs, record = (self.document.section(name) for name in ("labels", "jobs", "record"))
+        given = {
+            "labels": self._address(labels, LABELS_VARIABLE, DATABASES),
+            "jobs": self._address(jobs, JOBS_VARIABLE, QUEUES),
+            "record": self._address(record, RECORD_VARIABLE, DATABASES),
+            "workers": jobs.whole("workers", 1, 0, 256),
+            "job_memory_gb": jobs.number("memory_gb", None),
+            "job_hours": float(jobs.number("hours", 12.0)),
+        }
+        for section in (labels, jobs, record):
+            section.close()
+        return given
+
+    def _address(self, section: Section, variable: str, schemes: tuple[str, ...]) -> str:
+        """Where a store is: the file's address, else the environment's, else ""."""
+        address = section.text("address")
+        if address and _password(address):
+            self.wrong.append(
+                f"[{section.name}] address holds a password; secrets never stand in the file: leave the key out and "
+                f"give the whole address as {variable}"
+            )
+            return ""
+        address = address or os.environ.get(variable, "")
+        if address and not address.startswith(schemes):
+            section.say("address", address.partition("://")[0], f"an address that begins {', '.join(schemes)}")
+        return address
+
+    def _together(self, given: Configuration) -> None:
+        """What is wrong only together with something else."""
+        local = given.local
+        if given.mode in ("open", "kiosk") and not local and not self._stated:
+            self.wrong.append(
+                f"[access] mode is {given.mode!r} on {given.public_url or given.address}, which others reach; expected "
+                "everyone = [...] beside it, so that it is said what all of them may"
+            )
+        if given.mode == "open" and not local and "operator" in given.everyone:
+            self.wrong.append(
+                "[access] everyone holds operator in mode 'open' on an address that others reach; expected other "
+                "roles, or a mode in which people sign in"
+            )
+        if given.mode in ("oidc", "proxy-header") and not given.everyone and not any(given.grants.values()):
+            self.wrong.append("[roles] names nobody; expected at least one role with somebody, or nobody may enter")
+        if given.mode == "oidc":
+            if not given.public_url:
+                self.wrong.append("[server] public_url is missing; expected what people type: sign-in comes back to it")
+            elif not _is_safe(given.public_url):
+                self.wrong.append(
+                    f"[server] public_url is {given.public_url!r}; expected https:// with sign-in, as cookies would "
+                    "travel in the clear"
+                )
+        for variable in SECRETS.get(given.mode, ()) if self.secrets else ():
+            try:
+                given.secret(variable)
+            except InputError as error:
+                self.wrong.append(str(error))
+        for name in given.kiosk["galleries"] if given.mode == "kiosk" else ():
+            if name.partition("/")[0] not in given.roots["galleries"] and not (ASSETS / "galleries" / name).is_dir():
+                self.wrong.append(
+                    f"[access.kiosk] galleries holds {name!r}; expected shipped names or names under [roots.galleries]"
+                )
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_safe(url: str) -> bool:
+    """Whether nobody on the way can read what goes to an address."""
+    parts = urlsplit(url)
+    return bool(parts.hostname) and (parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOCAL))
+
+
+def _is_grant(text: str) -> bool:
+    if text.startswith("group:"):
+        return len(text) > len("group:")
+    return re.fullmatch(r"[^@\s]*@[^@\s.][^@\s]*", text) is not None
+
+
+def _password(address: str) -> bool:
+    try:
+        return bool(urlsplit(address).password)
+    except ValueError:
+        return False

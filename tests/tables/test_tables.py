@@ -4,7 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
+from pyarrow import feather
 
 from core.config import InputError
 from core.tables import read_table, require_filled, require_unique
@@ -95,3 +97,17 @@ def test_repeated_and_empty_values_name_their_rows() -> None:
         require_unique(frame, "id", "t.csv")
     with pytest.raises(InputError, match="row 2 has no 'file'"):
         require_filled(frame, "file", "t.csv")
+
+
+def test_a_feather_file_whose_cells_end_before_they_begin_is_damaged(tmp_path: Path) -> None:
+    words = ["Female", "Male", "unknown"]
+    path = tmp_path / "labels.feather"
+    feather.write_feather(pa.table({"gender": pa.array(words, pa.large_string())}), path, compression="uncompressed")
+    ends = np.cumsum([0, *map(len, words)])
+    data = path.read_bytes()
+    there = data.index(ends.astype("<i8").tobytes())
+    damaged = ends.copy()
+    damaged[1] = 10**6
+    path.write_bytes(data[:there] + damaged.astype("<i8").tobytes() + data[there + 8 * len(ends) :])
+    with pytest.raises(InputError, match=r"labels\.feather cannot be read as Feather: it is damaged"):
+        read_table(path)
