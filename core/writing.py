@@ -1,4 +1,4 @@
-"""The one writer of CSV: a spreadsheet never runs what somebody typed."""
+"""The one writer of CSV and of texts within Markdown: nothing that somebody typed runs, leads anywhere or is layout."""
 
 import csv
 import io
@@ -49,3 +49,48 @@ def frame_text(frame: "pd.DataFrame") -> str:
     """A frame without its index as CSV; what is missing is empty."""
     whole = frame.astype(object).where(frame.notna(), None)
     return csv_text([str(name) for name in frame.columns], whole.itertuples(index=False, name=None))
+
+
+# -- Markdown ---------------------------------------------------------------------------------------------------------
+
+SIGNS = "\\`*_{}[]<>!|$~&"
+"""What is layout wherever it stands."""
+BEGINS = re.compile(r"^[-+#=]|:(?=\S)")
+"""What is layout at the beginning of a line, and a colon that may begin the name of an icon or of a colour."""
+JOINER = "\u2060"
+"""Has no width and joins what stands beside it: an address with one in it is no address."""
+LEADS = re.compile(
+    r"(?<=\])(?=[(\[])"  # [text](address), ![picture](address), [text][name]
+    r"|(?<=\])(?=:\s)"  # [name]: address
+    r"|(?<=<)(?=[a-z/!?])"  # <http://...>, <img ...>, </title>
+    r"|(?<=:)(?=\\?//)|(?<=://)(?=\S)"  # bare addresses, escaped or not
+    r"|(?<=\bwww)(?=\\?\.)"
+    r"|(?<=\bmailto)(?=\\?:)|(?<=\bxmpp)(?=\\?:)"
+    r"|(?<=[\w.+-]@)(?=[\w-]+\\?\.[\w-])",  # addresses of people
+    re.IGNORECASE,
+)
+ORDER = re.compile("[\u202a-\u202e\u2066-\u2069]")
+"""Characters that turn the order of what follows."""
+NAMED = re.compile(r":(?=[a-z+-][\w/+-]*:)", re.IGNORECASE)
+"""Where the name of an icon, an emoji or a logo would begin, which are looked for after escapes are gone."""
+NUMBERED = re.compile(r"^(\d{1,9})([.)])(?=\s|$)")
+ACTIVE = re.compile(r"[\\`*\[\]|~$]|(?<!\w)_|_(?!\w)|<(?=[a-z/!?])|!(?=\[)", re.IGNORECASE)
+"""What is layout within a line of a file, where a page's own signs (icons, colours) mean nothing."""
+
+
+def escape(text: str) -> str:
+    """A text as Markdown that shows it literally, on one line."""
+    text = NAMED.sub(f":{JOINER}", ORDER.sub("\ufffd", " ".join(str(text).split())))
+    for sign in SIGNS:
+        text = text.replace(sign, f"\\{sign}")
+    return closed(NUMBERED.sub(r"\1\\\2", BEGINS.sub(r"\\\g<0>", text)))
+
+
+def closed(markdown: str) -> str:
+    """Markdown in which nothing leads anywhere: links, pictures, bare addresses and HTML are broken, invisibly."""
+    return LEADS.sub(JOINER, markdown)
+
+
+def literal(text: str) -> str:
+    """A text as Markdown of a file that people read as well: only what would be layout or lead somewhere is changed."""
+    return closed(ACTIVE.sub(r"\\\g<0>", " ".join(text.split(chr(10)))))

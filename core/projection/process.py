@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from core import access
 from core.config import ROOT, InputError, digest_of
 from core.projection.places import (
     EPOCHS,
@@ -58,6 +59,7 @@ def map_digest(x: np.ndarray, seed: int = 0) -> str:
 
 def start(folder: Path, x: np.ndarray, seed: int = 0) -> None:
     """Begin to compute the UMAP map of x (n, d) into `folder`, unless it is there or under way."""
+    access.require("map")
     if len(x) > MOST:
         raise InputError(f"a map of {len(x):,} points was asked for; expected at most {MOST:,}: take a part of them")
     if read_map(folder) is not None or running(folder):

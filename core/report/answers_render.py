@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from core.report import words
 from core.report.charts import answers as charts
-from core.report.render import _environment
+from core.report.render import _environment, _markdown
 from core.writing import csv_text
 
 Document = Mapping[str, Any]
@@ -37,7 +37,7 @@ def html(document: Document, pictures: Mapping[str, bytes] | None = None) -> str
 
 def card(document: Document) -> str:
     """A section for a model card, in Markdown."""
-    return _environment().get_template("answers_card.md.j2").render(**_view(document))
+    return _markdown().get_template("answers_card.md.j2").render(**_view(document))
 
 
 def findings_csv(document: Document) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from core import access
 from core.config import InputError, own_folder
 from core.reading import parse_json
 from core.report.folder import FILES, MANIFEST
@@ -42,6 +43,7 @@ def kept_folder() -> Path:
 
 def keep(files: Mapping[str, bytes]) -> str:
     """Keep the files of a finished report; the name under which it is found again, the same for the same report."""
+    access.require("audit")
     document = parse_json(files["report.json"], "report.json")
     stamp = "".join(sign for sign in document["created_at"][:19] if sign.isalnum())
     name = f"{stamp}-{hashlib.sha256(files[MANIFEST]).hexdigest()[:12]}"
@@ -98,5 +100,6 @@ def open_kept(name: str) -> dict[str, bytes]:
 
 def forget(name: str) -> None:
     """Remove a kept audit."""
+    access.require("delete")
     if name in {one.name for one in kept()}:
         shutil.rmtree(kept_folder() / name)

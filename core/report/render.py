@@ -18,6 +18,7 @@ from core.report.costs import cost_rows, largest_loss
 from core.report.front_matter import front_matter
 from core.report.sections import SECTIONS, contents
 from core.verdicts import DIFFERENT_PEOPLE, clustered, in_points, smallest, target_name
+from core.writing import literal
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 NOT_IN_CSS = re.compile(r"[^A-Za-z0-9 ,.:-]")
@@ -53,6 +54,12 @@ def _environment() -> Environment:
     return made
 
 
+@cache
+def _markdown() -> Environment:
+    """For files in Markdown: every text that a template shows is literal there."""
+    return _environment().overlay(finalize=lambda shown: literal(shown) if type(shown) is str else shown)
+
+
 def html(document: Mapping[str, Any], pictures: Mapping[str, bytes] | None = None) -> str:
     """One self-contained page: no request leaves it.
 
@@ -69,7 +76,7 @@ def html(document: Mapping[str, Any], pictures: Mapping[str, bytes] | None = Non
 
 def card(document: Mapping[str, Any]) -> str:
     """A section for a Hugging Face model card, in Markdown."""
-    return _environment().get_template("card.md.j2").render(**_view(document))
+    return _markdown().get_template("card.md.j2").render(**_view(document))
 
 
 def shown_ids(document: Mapping[str, Any]) -> list[str]:
@@ -99,7 +106,7 @@ def _view(document: Mapping[str, Any]) -> dict[str, Any]:
         "heading": words.heading(document),
         "contents": contents(),
         "titles": SECTIONS,
-        "front_matter": front_matter(document),
+        "front_matter": Markup(front_matter(document)),
         "others_of": _others_of,
         "prompt_at": lambda one, prompt: one["prompts"].index(prompt),
         "special": tuple(SPECIAL_CATEGORIES),

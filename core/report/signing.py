@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from core.config import InputError
 from core.report.folder import MANIFEST, canonical
-from core.store import atomic_file, read_json
+from core.store import atomic_file, read_json, room_for
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -65,10 +65,18 @@ def make_keys(out: Path) -> tuple[Path, str]:
     private = key.private_bytes(form.Encoding.PEM, form.PrivateFormat.PKCS8, form.NoEncryption())
     public = key.public_key().public_bytes(form.Encoding.PEM, form.PublicFormat.SubjectPublicKeyInfo)
     out.parent.mkdir(parents=True, exist_ok=True)
-    for path, data, mode in ((out, private, 0o600), (public_path, public, 0o644)):
-        # the mode is the file's from its first moment: nobody else may read the key in between
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
-            file.write(data)
+    made: list[Path] = []
+    try:
+        for path, data, mode in ((out, private, 0o600), (public_path, public, 0o644)):
+            # the mode is the file's from its first moment: nobody else may read the key in between
+            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+            made.append(path)
+            with room_for(path), os.fdopen(handle, "wb") as file:
+                file.write(data)
+    except BaseException:  # half a pair is none
+        for path in made:
+            path.unlink(missing_ok=True)
+        raise
     return public_path, fingerprint(key.public_key())
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import safetensors.numpy
 
+from core import access
 from core.config import Fingerprint, InputError, lacking_key
 from core.saes.base import SAE, SAES, new_sae, sae_config
 from core.saes.config import SHAPE, own_settings, shape_of
@@ -25,7 +26,7 @@ from core.saes.folder import (
     shipped_folder,
     shipped_saes,
 )
-from core.store import file_digest, read_json
+from core.store import file_digest, read_json, room_for
 
 ONCE_OF_ALL = ("group_fractions",)
 """Settings that earlier versions wrote for every architecture, and that those without them do not read."""
@@ -65,7 +66,8 @@ def save_sae(
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    safetensors.numpy.save_file(_contiguous(sae), folder / WEIGHTS)
+    with room_for(folder):  # the library says it with an error of its own
+        safetensors.numpy.save_file(_contiguous(sae), folder / WEIGHTS)
     document = {
         "schema": SCHEMA,
         "name": name,
@@ -87,6 +89,8 @@ def load_sae(folder_or_name: str | Path, device: str = "cpu") -> SAEFile:
 
     Nothing is ever unpickled. InputError naming the file where it is missing, damaged, or of no known format.
     """
+    folder_or_name = access.named("saes", folder_or_name) or folder_or_name
+    access.require_folder(shipped_folder(folder_or_name) or Path(folder_or_name))
     path = _find(folder_or_name)
     loaded = _load_ours(path) if is_ours(path) else load_foreign(path)
     loaded.sae.to(device).frozen()
@@ -95,6 +99,7 @@ def load_sae(folder_or_name: str | Path, device: str = "cpu") -> SAEFile:
 
 def load_foreign(path: str | Path, form: str = "auto", arch: str | None = None) -> SAEFile:
     """The SAE of another project, frozen; see `core.saes.exchange.read_foreign`. It says not what it was made for."""
+    access.require_folder(Path(path))
     foreign, weights = read_foreign(Path(path), form, arch)
     try:
         sae = new_sae(foreign.config).load_arrays(foreign.arrays)

@@ -20,7 +20,10 @@ def address() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def chromium(address: str) -> Iterator[Browser]:
+def chromium() -> Iterator[Browser]:
+    reason = serving.why_not()
+    if reason:
+        pytest.skip(reason)
     with serving.browser() as opened:
         yield opened
 

@@ -1,4 +1,4 @@
-"""A page that shows every line of $PAYLOADS in every place that Streamlit has, as it is and escaped."""
+"""A page that shows the lines of $PAYLOADS that its address asks for in every place of Streamlit, plain and escaped."""
 
 import os
 import sys
@@ -11,6 +11,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from core.ui.session.escaping import close_page, escape
 
+PIXEL = "data:image/gif;base64,R0lGODlhAQABAAAAACwAAAAAAQABAAA="
 close_page()
 st.set_page_config(page_title="sinks")
 
@@ -42,15 +43,18 @@ def shown(text: str, key: str) -> None:
         st.code(text)
     st.tabs([text, "other"])
     st.dataframe({text: [text]})
+    st.table({text: [text]})
+    st.image(PIXEL, caption=text, alt=text)
     st.badge(text)
     st.title(text)
+    st.subheader(text)
     st.header(text, help=text)
     figure = go.Figure(go.Bar(x=[text, "b"], y=[1, 2], name=text, text=[text, "b"]))
     figure.update_layout(title=text, height=120)
     st.plotly_chart(figure, key=f"q{key}")
 
 
-first, last = map(int, os.environ["LINES"].split("-"))
+first, last = map(int, st.query_params["lines"].split("-"))
 for number, line in enumerate(Path(os.environ["PAYLOADS"]).read_text(encoding="utf-8").split("\n")[first:last]):
     shown(line or "(empty)", f"{number}")
     with st.container(key=f"escaped-{number}"):

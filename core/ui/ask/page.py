@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from core import access
 from core.config import InputError
 from core.ui.ask import many, one
 from core.ui.parts import grids, provenance
@@ -43,7 +44,8 @@ def ask() -> None:
         file = answering.sae(state)
         neurons = _switched(state, gallery, attribute, file)
         own = answering.edit(state, gallery, attribute, file, neurons)
-        view = switch(state, "View", ASK_VIEW, VIEWS)
+        views = {name: title for name, title in VIEWS.items() if name != "many" or access.may("audit")}
+        view = switch(state, "View", ASK_VIEW, views)
         (many.many if view == "many" else one.one)(state, gallery, attribute, file, own)
         provenance.strip(answering.facts(state, gallery, file, own))
 
@@ -54,10 +56,12 @@ def _model_choice(state: AppState) -> None:
     known = model.attachment.family.title if model.attachment.family else "found by experiment"
     with st.expander(f"Model that answers: {escape(model.name)} ({known})", icon=":material/forum:"):
         st.caption(
-            f"Its language model reads {', '.join(model.attachment.names)}. The shipped one is a tiny LLaVA on the "
-            "shipped image tower, taught the planted stereotype; it knows a closed list of words. Others are named "
+            f"Its language model reads {escape(', '.join(model.attachment.names))}. The shipped one is a tiny LLaVA on "
+            "the shipped image tower, taught the planted stereotype; it knows a closed list of words. Others are named "
             "local-dir:FOLDER or hf-hub:OWNER/NAME: LLaVA, InternVL, Qwen-VL, Gemma 3, PaliGemma, Idefics3, SmolVLM."
         )
+        if not access.may("choose"):
+            return
         with st.form("ask-model-form", border=False):
             name = st.text_input("Model", value=answering.MODEL.of(state))
             if st.form_submit_button("Load"):
@@ -79,9 +83,9 @@ def _switched(state: AppState, gallery: "Gallery", attribute: str, file: "SAEFil
     found = answering.by_rule(state, gallery, attribute, file)
     first, second, third = st.columns([1.2, 1.6, 1.2], vertical_alignment="bottom")
     text = first.text_input(
-        f"Neurons of {file.name}",
+        f"Neurons of {escape(file.name)}",
         value=NEURONS.of(state) or ", ".join(map(str, found)),
-        help=f"The rule finds {', '.join(map(str, found)) or 'none'} for {attribute} on the probe half",
+        help=f"The rule finds {', '.join(map(str, found)) or 'none'} for {escape(attribute)} on the probe half",
     )
     hold = second.segmented_control(
         "Switched",

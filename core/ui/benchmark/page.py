@@ -12,7 +12,7 @@ from core.gallery import Gallery
 from core.store import plain, read_json
 from core.ui.benchmark.studies import studies
 from core.ui.benchmark.table import STYLE, heat_html, main, numbered, table_html
-from core.ui.parts import charts, provenance
+from core.ui.parts import charts, offers, provenance
 from core.ui.parts.frame import guard
 from core.ui.parts.heading import heading
 from core.ui.parts.switches import switch
@@ -171,15 +171,16 @@ def _refused(result: "BenchmarkResult") -> None:
     titles = {column.key: column.title for column in result.columns}
     band, of = next(((e.null, titles[key]) for key, e in known.items() if e.null is not None), (None, ""))
     if known:
-        words = f"Measured at k = {settings.get('k')}, target {settings.get('target')}, {settings.get('half')} half. "
+        target = escape(str(settings.get("target")))
+        words = f"Measured at k = {settings.get('k')}, target {target}, {settings.get('half')} half. "
         words += "Numbers are followed by their 95 % interval; point at one for its n."
         if band is not None:
             words += f" For orientation: blind draws of the same rows show {band.lo:.2f} to "
-            words += f"{band.hi:.2f} of {of} (mean {band.mean:.2f})."
+            words += f"{band.hi:.2f} of {escape(of)} (mean {band.mean:.2f})."
         st.caption(words)
     if lines:
         with st.expander(f"{len(lines)} notes", icon=":material/info:", expanded=not known):
-            st.markdown("\n".join(f"- {line}" for line in lines))
+            st.markdown("\n".join(f"- {escape(line)}" for line in lines))
 
 
 def not_computed(result: "BenchmarkResult") -> list[str]:
@@ -245,7 +246,7 @@ def _published(result: "BenchmarkResult", gallery: Gallery) -> None:
                 "with OpenAI's ViT-B-16, ViT-L-14-336, RN50 or RN101. This gallery is of another data set or model."
             )
             return
-        given = st.file_uploader("Published results: dataset, setting, backbone, method, metric, mean, ci", "csv")
+        given = offers.upload(st, "Published results: dataset, setting, backbone, method, metric, mean, ci", "csv")
         if given is None:
             return
         settings = result.settings.get(gallery.name, {})
@@ -264,6 +265,6 @@ def _downloads(result: "BenchmarkResult", protocol: str) -> None:
         "JSON": (json.dumps(plain(result.to_json()), indent=2), "application/json", "json"),
     }
     for column, (name, (text, mime, ending)) in zip(st.columns([1, 1, 1, 4]), files.items(), strict=False):
-        column.download_button(
-            name, text, f"benchmark-{protocol}.{ending}", mime, icon=":material/download:", width="stretch"
+        offers.download(
+            column, name, text, f"benchmark-{protocol}.{ending}", mime, icon=":material/download:", width="stretch"
         )

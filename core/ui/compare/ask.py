@@ -9,6 +9,7 @@ from core.datasets.target_tables import parse_target, parse_typed
 from core.gallery import Gallery
 from core.gallery.labels import CROSS
 from core.metrics import target_distribution
+from core.ui.parts import offers
 from core.ui.parts.frame import guard
 from core.ui.parts.wording import TARGET_CHOICES, percent
 from core.ui.session import results
@@ -59,7 +60,8 @@ def _own_target(state: AppState, gallery: Gallery, attribute: str) -> None:
     """A table of shares, kept before any result is shown; what it says stands beside it."""
     groups = gallery.groups(attribute)
     table, line = st.columns(2, vertical_alignment="bottom")
-    given = table.file_uploader(
+    given = offers.upload(
+        table,
         f"Target shares of {escape(attribute)}: a table with the columns group and share",
         type=["csv", "tsv", "txt", "json"],
         key=f"target-{attribute}",
@@ -77,7 +79,7 @@ def _own_target(state: AppState, gallery: Gallery, attribute: str) -> None:
         state.set_own_target(attribute, shares)
     if attribute in state.own_targets:
         shares = state.own_targets[attribute]
-        listed = ", ".join(f"{group} {percent(share)}" for group, share in shares.items())
+        listed = ", ".join(f"{escape(group)} {percent(share)}" for group, share in shares.items())
         st.caption(f"Compared with: {listed} (table {digest_of(shares)[:8]}).")
 
 
@@ -118,7 +120,7 @@ def _chips(state: AppState, prompts: list[str]) -> None:
         key="suggested-prompt",
         on_change=_take_chip,
         label_visibility="collapsed",
-        format_func=short,
+        format_func=lambda prompt: escape(short(prompt)),
     )
 
 
@@ -151,14 +153,14 @@ def _take_crossing(first: str) -> None:
 def _part(state: AppState, gallery: Gallery, attribute: str) -> None:
     """Which groups are crossed and which items are searched: values of attributes, and a half."""
     named = ", ".join(state.where.values())
-    with st.popover(named or "All items", icon=":material/filter_alt:", width="stretch"):
+    with st.popover(escape(named) or "All items", icon=":material/filter_alt:", width="stretch"):
         _crossing(state, gallery, attribute)
         st.caption("Search only a part of the gallery; the target is that of the part.")
         for column in gallery.attributes:
             key = f"where-{column}"
             st.session_state[key] = state.where.get(column, ANY)
             options = [ANY, *gallery.groups(column)]
-            st.selectbox(column, options, key=key, on_change=_take_where, args=(column, key))
+            st.selectbox(escape(column), options, key=key, on_change=_take_where, args=(column, key))
         halves = [half for half in HALVES if half == "all" or gallery.manifest["split"].get("whole") is None]
         if len(halves) > 1:
             st.segmented_control("Rows", halves, format_func=HALF_NAMES.__getitem__, required=True, **bind("half"))

@@ -58,7 +58,7 @@ def controls_said(result: ControlsResult) -> str:
     p = p_text(result.p_value, 1 / (1 + draws))
     return (
         f"Of {draws} random draws of neurons, matched in number and firing rate, {as_small} leave as small a lean of "
-        f"{result.group} as this edit does ({p}). The SAE's reconstruction alone changes it from "
+        f"{escape(result.group)} as this edit does ({p}). The SAE's reconstruction alone changes it from "
         f"{points(result.original.points.estimate)} to {points(result.reconstruction_only.points.estimate)} points. "
         f"Against the original this edit changes it by {change(result.chosen.points_change, points)}{_rival(result)}."
     )
@@ -67,5 +67,5 @@ def controls_said(result: ControlsResult) -> str:
 def _rival(result: ControlsResult) -> str:
     """What removing the difference of the groups' means does instead, or why that is not known."""
     if result.projection is None:
-        return f" (no mean-difference projection: {result.projection_reason})"
+        return f" (no mean-difference projection: {escape(result.projection_reason or '')})"
     return f", the mean-difference projection by {change(result.projection.points_change, points)}"

@@ -38,7 +38,7 @@ def cost(question: results.Asked) -> None:
     _dumbbells(accuracies, "cost-attributes", "Accuracy before and after")
     for name, c in result.zeroshot.items():
         if c.reason:
-            st.caption(f"{name}: {escape(c.reason)}")
+            st.caption(f"{escape(name)}: {escape(c.reason)}")
     if not result.zeroshot:
         st.caption("No attribute of this gallery besides the edited one has class prompts.")
     st.markdown(
@@ -57,10 +57,10 @@ def cost(question: results.Asked) -> None:
     _dumbbells({f"probe for {attribute}": (left.before, left.after)}, "cost-leakage", "AUC before and after")
     if left.after.estimate is not None:
         st.caption(
-            f"Change {change(left.difference)}, n = {left.after.n:,}, {left.rows}. A neuron that is off does not mean "
-            f"that {escape(attribute)} can no longer be read."
+            f"Change {change(left.difference)}, n = {left.after.n:,}, {escape(left.rows)}. A neuron that is off "
+            f"does not mean that {escape(attribute)} can no longer be read."
         )
-    worst = "; ".join(f"{a} {_worst(*right[a])}" for a in right)
+    worst = "; ".join(f"{escape(a)} {_worst(*right[a])}" for a in right)
     st.caption(
         "An edit after which such queries find nobody has made the model blind, not fair."
         + (f" Worst-group accuracy: {worst}." if worst else "")
@@ -79,11 +79,11 @@ def _dumbbells(rows: Mapping[str, tuple[Estimate, Estimate]], key: str, what: st
             charts.before_after(drawn), key=key, config=charts.config(key), alt=f"{what}: {', '.join(words)}."
         )
     for name in rows.keys() - drawn.keys():
-        st.caption(f"{name}: {escape(rows[name][0].reason or rows[name][1].reason or '')}")
+        st.caption(f"{escape(name)}: {escape(rows[name][0].reason or rows[name][1].reason or '')}")
 
 
 def _worst(before: ZeroshotResult, after: ZeroshotResult) -> str:
-    return f"{before.worst_group} {_accuracy(before.worst)} → {_accuracy(after.worst)}"
+    return f"{escape(before.worst_group or '')} {_accuracy(before.worst)} → {_accuracy(after.worst)}"
 
 
 def _accuracy(e: Estimate) -> str:

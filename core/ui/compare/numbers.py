@@ -12,7 +12,7 @@ from core.metrics import headline_metrics, meaning_of
 from core.ranking import ArmResult, RankResult
 from core.statistics import MINIMUM_N, Estimate, GroupDistance, GroupLean, Impact, Lean, lean_of
 from core.ui.compare import performance, take_home
-from core.ui.parts import charts, lean_charts, provenance
+from core.ui.parts import charts, lean_charts, offers, provenance
 from core.ui.parts.wording import change, in_points, number, percent, ratio_text, share_text, signed, value
 from core.ui.session import results
 from core.ui.session.choices import Choice
@@ -41,7 +41,7 @@ def view(state: AppState, question: results.Asked, ranked: RankResult) -> None:
     st.markdown("**Lean** :small[:gray[does the prompt prefer a group, given who was searched? Depends on no target]]")
     _table(lean_rows(ranked, arms))
     _pair(ranked, after or ranked.before)
-    asked = target_name(ranked.request.target)
+    asked = escape(target_name(ranked.request.target))
     st.markdown(f"**Distance to the target** :small[:gray[{asked}; a choice of values, split into two parts]]")
     _table(distance_rows(ranked, arms))
     st.markdown("**Metrics against the target** :small[:gray[with what a blind draw of these rows would show]]")
@@ -57,8 +57,8 @@ def view(state: AppState, question: results.Asked, ranked: RankResult) -> None:
         f"{ranked.request.seed}). p is exact for two groups, adjusted by Holm over more. Groups with fewer than "
         f"{MINIMUM_N} searched rows are marked * and not interpreted."
     )
-    st.download_button(
-        "Download as CSV", tidy(ranked), "compare.csv", "text/csv", icon=":material/download:", on_click="ignore"
+    offers.download(
+        st, "Download as CSV", tidy(ranked), "compare.csv", "text/csv", icon=":material/download:", on_click="ignore"
     )
     take_home.button(question)
 
@@ -68,7 +68,7 @@ def _table(rows: Rows) -> None:
 
 
 def _named(group: str, lean: GroupLean, arm: str) -> str:
-    return f"{group}{'*' if lean.small else ''}" + (f", {arm}" if arm else "")
+    return f"{escape(group)}{'*' if lean.small else ''}" + (f", {arm}" if arm else "")
 
 
 def _by_group(arms: Mapping[str, ArmResult], group: int) -> list[tuple[str, GroupLean, GroupDistance]]:
@@ -183,7 +183,7 @@ def impact_rows(groups: Sequence[str], impact: Impact, scoring: Impact | None) -
         marks = ["benchmark"] if counted.benchmark else []
         marks += ["under 2 % of the data"] if counted.under_2_percent else []
         row = {
-            "": name + (f" :small[:gray[{', '.join(marks)}]]" if marks else ""),
+            "": escape(name) + (f" :small[:gray[{', '.join(marks)}]]" if marks else ""),
             "Rows": grey(f"{counted.n:,} ({percent(counted.share)})"),
             "Selected": f"{counted.count:,}",
             "Selection rate": percent(counted.rate, 1) if counted.n else "–",

@@ -86,7 +86,7 @@ def compare() -> None:
         unknown_words(state.query)
         reason = not_interpreted(state.query)
         if reason is not None:
-            st.info(f"Nothing is ranked for “{grids.escape(state.query)}”: {reason}.", icon=":material/info:")
+            st.info(f"Nothing is ranked for “{grids.escape(state.query)}”: {escape(reason)}.", icon=":material/info:")
             return
     if PHONE.of(state):  # one below the other: the answer first
         outcome, switches = st.columns(2)
@@ -114,7 +114,7 @@ def _switches(state: AppState, question: results.Asked, attribute: str) -> None:
     if not sides:
         st.info(f"{escape(reasons[0])} Choose or train one in Data & models.", title="No neurons to switch")
         for reason in reasons[1:]:
-            st.caption(reason)
+            st.caption(escape(reason))
         return
     side = SWITCH_SIDE.among(state, sides)
     if len(sides) > 1:
@@ -138,8 +138,7 @@ def _outcome(state: AppState, question: results.Asked, attribute: str) -> tuple[
     with st.container(gap="xsmall", key="sentence"):
         _sentence(state, question.gallery, ranked)
         if ranked.reason is not None:
-            line = ranked.reason.replace(state.query, grids.escape(state.query))
-            st.info(f"{line}. There is no ranking after it.", icon=":material/info:")
+            st.info(f"{escape(ranked.reason)}. There is no ranking after it.", icon=":material/info:")
         _shares(ranked, attribute)
     views = {name: title for name, title in VIEWS.items() if name != "scenes" or ranked.scenes is not None}
     views["pictures"] = "Captions" if question.gallery.kind == "captions" else VIEWS["pictures"]
@@ -193,14 +192,14 @@ def _sentence(state: AppState, gallery: Gallery, ranked: RankResult) -> None:
     retrieved = before.numbers.lean.groups[before.numbers.groups.index(group)].retrieved
     count = counted(grids.escape(state.query), request.k, group, retrieved, known, ITEM_NAMES[gallery.kind])
     away = away_words(told["distance"][group], request.target)
-    lines = [f"**{list_line(told)}**", f":small[{count}, {away}.]{lean_p(told)}"]
+    lines = [f"**{escape(list_line(told))}**", f":small[{count}, {escape(away)}.]{lean_p(told)}"]
     if after is not None and ranked.difference is not None:
         arms = (told, after.numbers.to_json())
         lines.append(effect_said(_switched(ranked), ranked.difference.change.to_json(), arms, request.target))
         lines.append(f":small[{after_said(arms[1], group, request.target)}]")
     st.markdown("  \n".join(lines).replace(" %", "\u00a0%"))
     if before.unknown or (after and after.unknown):
-        unknown = f"{before.unknown}" + (f" before and {after.unknown} after" if after else "")
+        unknown = f"{before.unknown:,}" + (f" before and {after.unknown:,} after" if after else "")
         st.caption(
             f"Of the {request.k}, {unknown} have no known {escape(request.attribute)}: counted here, not in the shares."
         )
@@ -316,7 +315,7 @@ def _title(state: AppState, name: str, ranked: RankResult, shown: str | None) ->
     if ranked.difference is not None:
         came = len(ranked.difference.entered)
         moved = f" :small[:gray[{came} left]]" if name == "before" else f" :small[:gray[{came} new]]"
-    st.markdown(f"**{name.capitalize()}**{moved}" + (f" :small[only {shown}]" if shown else ""))
+    st.markdown(f"**{name.capitalize()}**{moved}" + (f" :small[only {escape(shown)}]" if shown else ""))
 
 
 def _grid(

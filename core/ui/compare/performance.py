@@ -71,7 +71,7 @@ def rows(shown: Performance, measure: str) -> list[dict[str, Any]]:
     names = ["Everybody", *shown.groups]
     arms = {"Before": shown.before} | ({"After": shown.after} if shown.after is not None else {})
     columns = {arm: [rates[measure].overall, *rates[measure].by_group] for arm, rates in arms.items()}
-    table = [{"": name} | {arm: _rate(col[i]) for arm, col in columns.items()} for i, name in enumerate(names)]
+    table = [{"": escape(name)} | {arm: _rate(col[i]) for arm, col in columns.items()} for i, name in enumerate(names)]
     if shown.difference is not None:
         moved = shown.difference[measure]
         for row, change in zip(table, [moved.overall, *moved.by_group], strict=True):
@@ -89,14 +89,14 @@ def gap_lines(shown: Performance, measure: str) -> list[str]:
 def _rate(e: Estimate) -> str:
     """A share with its interval and n, or why there is none."""
     if e.estimate is None:
-        return e.reason or "–"
+        return escape(e.reason or "–")
     return share_text(e) + (" :small[:gray[too few to interpret]]" if e.note else "")
 
 
 def _change(change: RateChange) -> str:
     e = change.change
     if e.estimate is None or e.lo is None or e.hi is None or change.p is None:
-        return e.reason or "–"
+        return escape(e.reason or "–")
     interval = f"{100 * e.lo:+.0f} to {100 * e.hi:+.0f}"
     return f"{100 * e.estimate:+.0f} :small[:gray[{interval}, {_p(change.p)}]]".replace("-", "−")
 
@@ -104,13 +104,14 @@ def _change(change: RateChange) -> str:
 def _gap(gap: RateGap, groups: tuple[str, ...]) -> str:
     e = gap.gap
     if e.estimate is None or gap.high is None or gap.low is None or gap.corrected is None:
-        return e.reason or "not computed"
+        return escape(e.reason or "not computed")
     p = f", {_p(gap.p)}" if gap.p is not None else ""
-    few = f"; {e.note}" if e.note else ""
+    few = f"; {escape(e.note)}" if e.note else ""
     if e.estimate == 0:
         return f"none {interval(e)}{few}"
+    high, low = escape(groups[gap.high]), escape(groups[gap.low])
     return (
-        f"{groups[gap.high]} over {groups[gap.low]} {percent(e.estimate)} {interval(e)}, corrected for picking "
+        f"{high} over {low} {percent(e.estimate)} {interval(e)}, corrected for picking "
         f"{100 * gap.corrected:.0f} %{p}{few}"
     )
 

@@ -43,7 +43,8 @@ def view(ranked: RankResult) -> None:
         alt=f"Score gap of {first} minus {second} in {n} scenes, mean {words}.",
     )
     shown = {"Before": inside.before, "After": inside.after, "Change": inside.change}
-    rows: list[dict[str, str]] = [{"": f"Score gap, {first} − {second}"}, {"": "Gap in places"}, {"": f"{first} ahead"}]
+    names = [f"Score gap, {escape(first)} − {escape(second)}", "Gap in places", f"{escape(first)} ahead"]
+    rows: list[dict[str, str]] = [{"": name} for name in names]
     for title, side in shown.items():
         if side is not None:
             moved = title == "Change"
@@ -56,7 +57,7 @@ def view(ranked: RankResult) -> None:
         f"Scenes are the rows with the same {escape(inside.column)}; each counts once.{others} Places: of all "
         f"searched items, below 0 {escape(first)} stands further up. Intervals are 95 %: signs turned over "
         "scenes, Wilson for the share."
-        + (f" {inside.before.score_gap.note.capitalize()}." if inside.before.score_gap.note else "")
+        + (f" {escape(inside.before.score_gap.note.capitalize())}." if inside.before.score_gap.note else "")
     )
 
 

@@ -14,12 +14,13 @@ from core.metrics import RANKING_METRICS, headline_metrics
 from core.ranking import Sweep, SweepPoint, sweep
 from core.ranking.sweep import Over
 from core.statistics import Estimate, Lean
-from core.ui.parts import charts, provenance
+from core.ui.parts import charts, offers, provenance
 from core.ui.parts.figures import AFTER, BAND, BEFORE, INK, TARGET, framed
 from core.ui.parts.switches import switch
 from core.ui.parts.wording import interval_of, number, percent, ratio_text, share_text
 from core.ui.session import cache, results
 from core.ui.session.choices import Choice
+from core.ui.session.escaping import escape
 from core.ui.session.jobs import progress
 from core.ui.session.state import get_state
 from core.verdicts import lean_phrase, p_text, target_name
@@ -76,8 +77,14 @@ def view(question: results.Asked) -> None:
     )
     st.markdown(verdicts_said(swept))
     st.caption(_words(swept, shown))
-    st.download_button(
-        "Download as CSV", tidy(swept), f"sweep-{over}.csv", "text/csv", icon=":material/download:", on_click="ignore"
+    offers.download(
+        st,
+        "Download as CSV",
+        tidy(swept),
+        f"sweep-{over}.csv",
+        "text/csv",
+        icon=":material/download:",
+        on_click="ignore",
     )
 
 
@@ -123,7 +130,7 @@ def verdicts_said(swept: Sweep) -> str:
     runs = [(verdict, [value for value, _ in places]) for verdict, places in groupby(told, key=lambda one: one[1])]
     if len(runs) > MOST_RUNS:
         runs = [runs[0], ("the verdict changes several times", [runs[1][1][0], runs[-2][1][-1]]), runs[-1]]
-    words = [f"{places[0]:g} to {places[-1]:g}: {verdict}" for verdict, places in runs]
+    words = [f"{places[0]:g} to {places[-1]:g}: {escape(verdict)}" for verdict, places in runs]
     return f"{OVERS[swept.over]} {'; '.join(words)}."
 
 
@@ -138,7 +145,7 @@ def _words(swept: Sweep, shown: str) -> str:
     lowest = min(point.cosine for point in swept.points)
     end = _after(last, followed(swept), shown)
     inside = share_text(end).partition(" of ")[0] if shown == SHARE else interval_of(end) or "none"
-    strip = f"at {last.value:g} {inside}, n = {end.n or 0}"
+    strip = f"at {last.value:g} {inside}, n = {end.n or 0:,}"
     return (
         f"{what}, of {swept.n:,} items. Shaded: 95 % interval after the edit, {strip}. The mean cosine to the "
         f"original is {lowest:.3f}{'' if swept.over == 'k' else ' where it is lowest'}."

@@ -10,6 +10,7 @@ from core.gallery import Gallery
 from core.ui.parts import grids
 from core.ui.parts.wording import listing
 from core.ui.session.choices import Choice
+from core.ui.session.escaping import escape
 from core.ui.session.probing import Suggestion
 from core.ui.session.state import AppState, get_state
 
@@ -75,7 +76,9 @@ def _row(state: AppState, side: Side, neuron: int, why: str) -> None:
     on = not state.is_switched(neuron, side)
     st.session_state[key] = on
     # without markup: the label is also the name by which a screen reader calls the switch
-    st.toggle(f"{neuron} {'on' if on else 'off'}: {why}", key=key, on_change=_flip, args=(side, neuron), help=WHY)
+    st.toggle(
+        f"{neuron} {'on' if on else 'off'}: {escape(why)}", key=key, on_change=_flip, args=(side, neuron), help=WHY
+    )
 
 
 def _flip(side: Side, neuron: int) -> None:

@@ -75,7 +75,7 @@ def view(question: results.Asked) -> None:
 
 def lean_said(why: WhyResult) -> str:
     """The lean of the probe rows in one sentence."""
-    return list_line(lean_json(tuple(why.group_counts), why.lean))
+    return escape(list_line(lean_json(tuple(why.group_counts), why.lean)))
 
 
 def keep_to_its_prompt(state: AppState) -> None:
@@ -157,7 +157,7 @@ def _offer(state: AppState, asked: why_results.Leaning, smallest: SmallestEdit, 
         words = f"No edit of at most {why_results.SIZE} neurons gets under {number(smallest.target_skew)}; {words}"
     if point.explicit:
         words += "; AUC of " + ", ".join(
-            f"“{query}” {percent(auc)}" for query, auc in zip(asked.explicit, point.explicit, strict=True)
+            f"“{escape(query)}” {percent(auc)}" for query, auc in zip(asked.explicit, point.explicit, strict=True)
         )
     st.markdown(words + ".")
     st.button(
@@ -209,9 +209,10 @@ def _confirm(asked: why_results.Leaning, smallest: SmallestEdit, picked: int, pr
         "took no part in the search]]"
     )
     st.table(_rows(done), border="horizontal", hide_index=True)
-    st.caption(f"The target of MaxSkew: {target_name(done.result.request.target)}. The lean depends on no target.")
+    target = escape(target_name(done.result.request.target))
+    st.caption(f"The target of MaxSkew: {target}. The lean depends on no target.")
     aucs = [
-        f"“{query}” {percent(c.before.estimate)} to {percent(c.after.estimate)}"
+        f"“{escape(query)}” {percent(c.before.estimate)} to {percent(c.after.estimate)}"
         for query, c in done.cost.explicit.items()
         if c.before.estimate is not None and c.after.estimate is not None
     ]
@@ -230,10 +231,12 @@ def _rows(done: Confirmed) -> list[dict[str, str]]:
         numbers, skew = arm.numbers, arm.metrics["max_skew"]
         lean = numbers.lean
         return {
-            "": name,
-            f"Lean of {group}, points": in_points(lean.groups[numbers.groups.index(group)].points),
-            "Which": lean_phrase(numbers.leading_group, lean.beyond_chance),
-            "MaxSkew": skew.reason or "–" if skew.estimate is None else f"{number(skew.estimate)} {interval_of(skew)}",
+            "": escape(name),
+            f"Lean of {escape(group)}, points": in_points(lean.groups[numbers.groups.index(group)].points),
+            "Which": escape(lean_phrase(numbers.leading_group, lean.beyond_chance)),
+            "MaxSkew": escape(skew.reason or "–")
+            if skew.estimate is None
+            else f"{number(skew.estimate)} {interval_of(skew)}",
             "Cosine": "–" if cosine is None else f"{cosine:.3f}",
         }
 
@@ -245,7 +248,7 @@ def _rows(done: Confirmed) -> list[dict[str, str]]:
     rows.append(
         {
             "": f"random neurons, {len(drawn)} draws",
-            f"Lean of {group}, points": f"{points(lo)} to {points(hi)}",
+            f"Lean of {escape(group)}, points": f"{points(lo)} to {points(hi)}",
             "Which": "",
             "MaxSkew": "",
             "Cosine": f"{mean:.3f}",
@@ -255,5 +258,5 @@ def _rows(done: Confirmed) -> list[dict[str, str]]:
         if isinstance(rival, RankResult) and rival.after is not None and rival.difference is not None:
             rows.append(row(name, rival.after, rival.difference.cosine.estimate))
         else:
-            rows.append(dict.fromkeys(rows[0], "–") | {"": name, "Which": str(rival)})
+            rows.append(dict.fromkeys(rows[0], "–") | {"": escape(name), "Which": escape(str(rival))})
     return rows

@@ -14,8 +14,9 @@ import streamlit as st
 from core.config import ATTACHES, InputError
 from core.store import refuse_existing
 from core.tables import READABLE
-from core.ui.parts import frame
+from core.ui.parts import frame, offers
 from core.ui.session import cache, folders, jobs
+from core.ui.session.escaping import escape
 from core.ui.session.state import get_state
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def new_gallery() -> None:
             refuse_existing(out)
             make = _import if way == IMPORT else partial(_build, way)
             lost = len(make(source, table, out, about, more).left_out)
-            get_state().choose_gallery(str(out))
+            get_state().choose_gallery(folders.name_of("galleries", out))
             get_state().notice(
                 f"The gallery {name} is made and chosen. Train an SAE on it, or choose one that fits."
                 + (f" {lost:,} of what was given was left out: see below." if lost else "")
@@ -74,7 +75,7 @@ def new_gallery() -> None:
 def _table_fields() -> tuple[str, Any]:
     """An attribute table: where it lies on this server, or a file that is sent."""
     path = st.text_input("Attribute table on this server (CSV, Parquet, Feather)", help=TABLE_HELP)
-    return path, st.file_uploader("or upload the table", type=TABLES)
+    return path, offers.upload(st, "or upload the table", type=TABLES)
 
 
 TABLE_HELP = "First column `file` or `id`; every other column is an attribute. Empty cells are unknown, and counted."
@@ -85,7 +86,7 @@ PROVENANCE_HELP = (
 
 def _build_fields(table: bool) -> dict:
     attaches = st.pills("Attach points", ATTACHES, selection_mode="multi", default=["pooled"], help=ATTACH_HELP)
-    st.caption(f"Embedded with the chosen model, {get_state().model}.")
+    st.caption(f"Embedded with the chosen model, {escape(get_state().model)}.")
     return {"attaches": attaches, **(_group_fields() if table else {})}
 
 
@@ -166,7 +167,7 @@ def new_folder(kind: str, name: str) -> Path:
     """Folder of something new; InputError where the name is no plain folder name."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,80}", name):
         raise InputError(f"the name was {name!r}; expected letters, digits, blanks, dots, hyphens or underscores")
-    return folders.OWN[kind] / name
+    return folders.place(kind) / name
 
 
 @contextmanager

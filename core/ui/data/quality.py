@@ -160,7 +160,7 @@ def _detail(report: "QualityReport") -> None:
     with st.container(border=True):
         st.markdown(f"**{plain(report.sae)}** on {plain(report.gallery)}, n = {report.quality.n:,}")
         for line in report.verdict():
-            st.markdown(f"- {line}")
+            st.markdown(f"- {plain(line)}")
     left, right = st.columns(2, gap="medium")
     edges, counts = rate_histogram(report.quality.firing_rate, report.quality.n)
     dead = report.d_sae - int(counts.sum())

@@ -58,7 +58,7 @@ def _live() -> None:
     half = "all rows" if order.half == "all" else f"the {order.half} half"
     st.caption(f"{shape} · {place}, {half} · {job.steps:,} steps of {order.training.batch:,} rows")
     if job.reason:
-        st.warning(job.reason, icon=":material/info:")
+        st.warning(plain(job.reason), icon=":material/info:")
     if job.active:
         st.progress(min(job.step / job.steps, 1.0), text=_progress_text(job))
     _buttons(job)
@@ -127,7 +127,7 @@ def _buttons(job: Job) -> None:
 
 def _use(job: Job) -> None:
     state = get_state()
-    state.choose_sae(job.side, str(job.order.out))
+    state.choose_sae(job.side, folders.name_of("saes", job.order.out))
     state.notice(f"The SAE {job.order.out.name} is chosen; its codes are stored with the gallery.")
     trainings().dismiss()
     DATA_VIEW.put(state, "quality")
@@ -154,7 +154,7 @@ def _interrupted() -> None:
     """Trainings that this server or an earlier one left unfinished, to go on with or to forget."""
     from core.training import forget, interrupted
 
-    folder = folders.OWN["saes"]
+    folder = folders.place("saes")
     for left in interrupted(folder) if folder.is_dir() else []:
         with st.container(border=True, horizontal=True, vertical_alignment="center"):
             steps = left.plan.get("training", {}).get("steps", 0)

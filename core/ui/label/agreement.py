@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from core import access
 from core.labelling import DETAILS, TYPES, Agreement, Standing, agreement
 from core.statistics import Estimate
 from core.ui.label.desk import Desk, guarded_key
@@ -51,7 +52,7 @@ def agreement_panel(desk: Desk) -> None:
 
 def _coefficients(agreed: Agreement) -> None:
     raters, kappa, alpha = st.columns(3)
-    names = ", ".join(agreed.raters) or "nobody yet"
+    names = grids.escape(", ".join(agreed.raters)) or "nobody yet"
     raters.metric("Neurons with two labels or more", f"{agreed.items:,}", help=f"Raters: {names}")
     for place, name, e in (
         (kappa, "Cohen's κ", agreed.cohen_kappa),
@@ -63,7 +64,7 @@ def _coefficients(agreed: Agreement) -> None:
 
 def _beside(e: Estimate) -> str:
     if e.estimate is None:
-        return e.reason or ""
+        return grids.escape(e.reason or "")
     inside = "" if e.lo is None or e.hi is None else f"{number(e.lo)} to {number(e.hi)}, "
     return f"{inside}n = {e.n:,}"
 
@@ -72,12 +73,15 @@ def _disputed(desk: Desk, neuron: int, standing: Standing, keys: bool) -> None:
     """One neuron with its pictures, the labels, and the way to settle it: a key, or a choice from the list."""
     with st.container(border=True, gap="xsmall"):
         labels = "; ".join(
-            f"{grids.escape(rater)}: **{label.category}**" + (f" “{grids.escape(label.text)}”" if label.text else "")
+            f"{grids.escape(rater)}: **{grids.escape(label.category)}**"
+            + (f" “{grids.escape(label.text)}”" if label.text else "")
             for rater, label in standing.labels.items()
         )
         st.markdown(f"**{neuron}** :small[{labels}]")
         top = probing.shown_examples(desk.probe, neuron).top.rows[:STRIP]
         grids.strip(desk.probe.gallery, map(int, top), f"disputed-{neuron}", f"neuron {neuron}", width=52)
+        if not access.may("adjudicate"):
+            return
         if keys:
             _decide_keys(desk, neuron)
             return

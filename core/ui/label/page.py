@@ -4,6 +4,7 @@ from collections import Counter
 
 import streamlit as st
 
+from core import access
 from core.config import InputError, digest_of
 from core.labelling import ORDERS, LabelEvent
 from core.neurons import Shown
@@ -32,7 +33,7 @@ from core.ui.parts.heading import heading
 from core.ui.parts.keys import listen
 from core.ui.parts.switches import switch
 from core.ui.parts.wording import percent
-from core.ui.session import probing
+from core.ui.session import entering, probing
 from core.ui.session.choices import LABEL_TEST, LABEL_VIEW, RATER, Choice
 from core.ui.session.escaping import escape
 from core.ui.session.state import AppState, get_state
@@ -73,7 +74,8 @@ def label_page() -> None:
         return
     sides.open_probe(state, side)
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-        view = switch(state, "Show", LABEL_VIEW, VIEWS)
+        shown = {name: title for name, title in VIEWS.items() if name not in ("label", "mine") or access.may("label")}
+        view = switch(state, "Show", LABEL_VIEW, shown)
         sides.side_switch(state, side)
     desk = desk_of(state, side)
     if view == "agreement":
@@ -98,7 +100,7 @@ def _workplace() -> None:
         return
     desk = desk_of(state, side)
     for line in state.take_notices():
-        st.info(line, icon=":material/info:")
+        st.info(escape(line), icon=":material/info:")
     if not desk.rater:
         _name(state)
         _known_raters(desk)
@@ -131,6 +133,9 @@ def _head(desk: Desk, title: str, about: str = "") -> None:
 
 def _name(state: AppState) -> None:
     """Who labels. Nothing else sits in the closed popover: what a key changes must not have a second widget there."""
+    if entering.identity():
+        st.caption("You label under the name with which you have signed in.")
+        return
     st.text_input("Your name", placeholder="as it stands in the log", max_chars=100, **RATER.mirrored(state))
 
 
@@ -258,12 +263,12 @@ def _last(desk: Desk) -> None:
         st.caption(f"Neuron {entry.neuron} comes again at the end.")
         return
     others = {n: judged for n, judged in desk.standings[entry.neuron].labels.items() if n != desk.rater}
-    listed = "; ".join(f"{grids.escape(name)}: {judged.category}" for name, judged in others.items())
+    listed = "; ".join(f"{grids.escape(name)}: {grids.escape(judged.category)}" for name, judged in others.items())
     score = SCORE.of(desk.state)
     tested = f" You predicted its items with AUC {score['auc']:.2f}." if score else ""
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         st.markdown(
-            f":small[Neuron {entry.neuron}: you said **{entry.category}**.{tested} "
+            f":small[Neuron {entry.neuron}: you said **{grids.escape(entry.category)}**.{tested} "
             f"{'Others: ' + listed if listed else 'Nobody else has labelled it'}.]",
             width="content",
         )

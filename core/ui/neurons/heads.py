@@ -53,7 +53,9 @@ def _read(state: AppState, attribute: str, text: str, probe: probing.Probe) -> "
 def _show(found: "HeadLeans") -> None:
     gap, rest = found.gap.estimate, found.rest.estimate
     if gap is None or rest is None:
-        st.markdown(f"Which heads make the gap is {NOT_COMPUTED}: {found.gap.reason or found.rest.reason}.")
+        st.markdown(
+            f"Which heads make the gap is {NOT_COMPUTED}: {grids.escape(found.gap.reason or found.rest.reason or '')}."
+        )
         return
     silenced = [pull for pull in found.heads if pull.silenced]
     lo, hi = found.gap.lo, found.gap.hi

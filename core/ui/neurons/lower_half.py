@@ -10,12 +10,13 @@ from core.ui.neurons import facts, firing_charts, map_charts
 from core.ui.parts import charts, grids, provenance
 from core.ui.parts.frame import guard, guarded
 from core.ui.parts.wording import change, number, percent, value
-from core.ui.session import cache, probing
+from core.ui.session import cache, entering, probing
 from core.ui.session.choices import RATER, Choice
 from core.ui.session.escaping import escape
 from core.ui.session.jobs import progress
 from core.ui.session.prompts import suggestions
 from core.ui.session.state import AppState, get_state
+from core.verdicts import target_name
 
 PROMPTS = 8
 """Prompts of the gallery that are tried first."""
@@ -36,14 +37,16 @@ def said_line(state: AppState, probe: probing.Probe, neuron: int) -> str:
     standing = facts.standing(probe, neuron)
     if standing is None or not (standing.labels or standing.decision):
         return " ".join(parts)
-    rater = RATER.of(state)
+    rater = entering.identity() or RATER.of(state)
     if rater and rater not in standing.labels:
         return " ".join([*parts, f"Labelled by {len(standing.labels)}: hidden until you have labelled it."])
     decided = ", decided" if standing.decision else f", {len(standing.labels)} raters"
     scores = [event.score["auc"] for event in standing.scores.values() if event.score]
     tested = f"; raters predict it with AUC {number(sum(scores) / len(scores))}" if scores else ""
     confound = "; a confound is suspected" if any(label.confound for label in standing.labels.values()) else ""
-    return " ".join([*parts, f"Labelled **{standing.said or 'in different ways'}**{decided}{tested}{confound}."])
+    return " ".join(
+        [*parts, f"Labelled **{escape(standing.said or 'in different ways')}**{decided}{tested}{confound}."]
+    )
 
 
 def switched_off(state: AppState, probe: probing.Probe, side: Side, neuron: int, attribute: str | None) -> None:
@@ -77,8 +80,9 @@ def switched_off(state: AppState, probe: probing.Probe, side: Side, neuron: int,
         first = next(iter(results.values()))
         st.caption(
             f"{escape(attribute)} of the {first.request.k} nearest in {grids.escape(gallery.name)}, target "
-            f"{first.request.target}, n = {first.part.n:,}; 95 % intervals, changes paired. One neuron off, error-"
-            "preserving. The prompts of this list are looked at together: a single small change may be chance."
+            f"{escape(target_name(first.request.target))}, n = {first.part.n:,}; 95 % intervals, changes paired. "
+            "One neuron off, error-preserving. The prompts of this list are looked at together: a single small change "
+            "may be chance."
         )
 
 
@@ -115,7 +119,7 @@ def elsewhere(probe: probing.Probe, neuron: int, attribute: str | None) -> None:
             st.caption("That gallery has no attribute.")
             return
         rates = probing.rates(there, neuron, counted)
-        st.markdown(f"**How often it fires there** :small[:gray[by {counted}]]")
+        st.markdown(f"**How often it fires there** :small[:gray[by {escape(counted)}]]")
         rates_chart(rates, "elsewhere-rates", f"neuron-{neuron}-elsewhere", "Firing rates there")
 
 
@@ -138,7 +142,7 @@ def heat_map(state: AppState, probe: probing.Probe, neuron: int) -> None:
         return
     with st.expander("Where in a picture it fires", icon=":material/grid_on:"), guard():
         names = {probe.gallery.item_id(row): row for row in top}
-        chosen = st.pills("Picture", list(names), key=f"heat-{neuron}")
+        chosen = st.pills("Picture", list(names), format_func=escape, key=f"heat-{neuron}")
         if chosen is None:
             st.caption("Choose one of the pictures it fires on most: each patch of the model is read by itself.")
             return

@@ -4,7 +4,7 @@ import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
-from core import projection
+from core import access, projection
 from core.config import Side
 from core.report.words import p_text
 from core.ui.neurons import map_charts, map_hover, maps, social
@@ -62,11 +62,12 @@ def map_panel(probe: probing.Probe, side: Side, attribute: str | None) -> None:
     if not len(points.numbers):
         st.info("No neuron of this SAE fires on the probe set, so there is nothing to place.")
         return
-    if maps.finished(points) is None:
+    begins = access.may("map")
+    if begins and maps.finished(points) is None:
         projection.start(points.folder, points.x)
     _drawn(probe, side, attribute, group, kind)
     map_hover.card(probe, kind)
-    if maps.finished(points) is None:
+    if begins and maps.finished(points) is None:
         _waiting(points.folder.name, kind)
 
 

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from core import access
 from core.config import Side
 from core.ui.neurons import searching, social
 from core.ui.parts import grids
@@ -46,16 +47,15 @@ def _by_item(state: AppState, probe: probing.Probe, side: Side) -> None:
     uploads = probing.uploads_of(state, side)
     names = [upload.name for upload in uploads]
     if names:
-        chosen = st.pills("Your uploads", names, key="search-upload")
+        chosen = st.pills("Your uploads", names, format_func=escape, key="search-upload")
         if chosen is not None:
             upload = uploads[names.index(chosen)]
             grids.grid([grids.uploaded(upload.picture, upload.name, "")], "search-upload")
             _listed(state, probe, side, searching.on_upload(probe, upload), "activation")
             return
-    else:
-        if st.button("Upload pictures or captions of your own", icon=":material/upload:"):
-            START_VIEW.put(state, "uploads")
-            links.go("pages/start.py")
+    elif access.may("upload") and st.button("Upload pictures or captions of your own", icon=":material/upload:"):
+        START_VIEW.put(state, "uploads")
+        links.go("pages/start.py")
     if side == "text":
         text = _asked(state, CAPTION, "Caption", "a caption of your own")
         if text:
@@ -72,7 +72,7 @@ def _by_label(state: AppState, probe: probing.Probe, side: Side) -> None:
     by = searching.labelled(probe)
     if not by:
         st.info("No neuron of this SAE is labelled on this gallery yet.")
-        if st.button("Label neurons", icon=":material/label:"):
+        if access.may("label") and st.button("Label neurons", icon=":material/label:"):
             links.go("pages/label.py")
         return
     label = LABEL.among(state, by)
@@ -106,7 +106,7 @@ def _by_overlap(state: AppState, probe: probing.Probe, side: Side) -> None:
     if not shared:
         st.markdown("**None**: at this τ no neuron serves both.")
     for neuron, of_first, of_second in shared[: searching.MOST]:
-        _row(state, probe, side, neuron, f"{of_first} · {of_second}")
+        _row(state, probe, side, neuron, f"{escape(of_first)} · {escape(of_second)}")
 
 
 def _asked(state: AppState, asked: Choice[str], label: str, example: str) -> str:

@@ -54,7 +54,7 @@ def bar(state: AppState, probe: probing.Probe, attribute: str | None) -> None:
     st.caption(
         f"{SIDE_NAMES[probe.gallery.side]} of **{escape(probe.sae.name)}**, found on {len(probe.rows):,} items of "
         f"**{escape(probe.gallery.name)}**"
-        + (f", only {part}" if part else "")
+        + (f", only {escape(part)}" if part else "")
         + (
             ". Compare ranks these items too while it searches all rows; its evaluation half keeps them apart."
             if shared
@@ -143,7 +143,7 @@ def rates_text(probe: probing.Probe, attribute: str, group: str, neuron: int) ->
     lift = probing.lift(probe, neuron, attribute, group)
     if lift is None:
         rate = probing.rates(probe, neuron, attribute)[group]
-        return f"{share_alone(rate)} {interval(rate)} of {group}"
+        return f"{share_alone(rate)} {interval(rate)} of {escape(group)}"
     return answer_words.rates(lift, group)
 
 

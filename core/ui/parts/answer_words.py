@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from core.ui.parts.wording import number, percent
 from core.ui.session import probing
+from core.ui.session.escaping import escape
 from core.verdicts import NOT_COMPUTED
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def times(lift: "Lift") -> str:
 
 def rates(lift: "Lift", group: str) -> str:
     """How often a neuron fires on its group and on the next one, and by how much more. Markdown."""
-    both = f"{percent(lift.rate)} of {group} · {percent(lift.other_rate)} of {lift.other_group}"
+    both = f"{percent(lift.rate)} of {escape(group)} · {percent(lift.other_rate)} of {escape(lift.other_group)}"
     less = lift.difference.hi is not None and lift.difference.hi < 0
     verdict = " more" if lift.sure else "" if less else " :orange-badge[unsure]"
     return f"{both} · {points(lift.difference)}{verdict}"
@@ -46,16 +47,16 @@ def most_often(lift: "Lift", group: str, others: int) -> str:
     ----------
     others : number of other groups; of several the next one was picked, which the interval knows.
     """
-    both = f"It fires most often on **{group}** ({percent(lift.rate)}) and next on {lift.other_group} "
+    both = f"It fires most often on **{escape(group)}** ({percent(lift.rate)}) and next on {escape(lift.other_group)} "
     both += f"({percent(lift.other_rate)})"
     together = "" if others == 1 else f" The interval holds for all {others} other groups together."
     if not lift.sure:
         return (
-            f"{both}: {points(lift.difference)} more, which may be nothing. **Unsure**, not specific for {group}."
-            f"{together}"
+            f"{both}: {points(lift.difference)} more, which may be nothing. **Unsure**, not specific for "
+            f"{escape(group)}.{together}"
         )
     return (
-        f"{both}: **{points(lift.difference)} more**, {times(lift)}. Specific for {group} at τ above "
+        f"{both}: **{points(lift.difference)} more**, {times(lift)}. Specific for {escape(group)} at τ above "
         f"{round(lift.other_rate, 3):g} and up to {round(lift.rate, 3):g}.{together}"
     )
 
@@ -76,7 +77,7 @@ def sentence(answers: "Answers", components: Sequence[str], named: str = "", auc
         return "What it answers to is not known here: no group is large enough to be told from the others."
     if strongest is None:
         return f"What it answers to is not known here: none of {answers.tests} associations is beyond chance."
-    words = f"Answers most to **{strongest.said}**, AUC {auc_text(strongest)}"
+    words = f"Answers most to **{escape(strongest.said)}**, AUC {auc_text(strongest)}"
     how = probing.compared(answers, components, auc) if named else None
     than = {"more": "more than", "as much": "about as much as"}
-    return f"{words}: {than[how]} to {named} ({number(max(auc, 1 - auc))})." if how else f"{words}."
+    return f"{words}: {than[how]} to {escape(named)} ({number(max(auc, 1 - auc))})." if how else f"{words}."

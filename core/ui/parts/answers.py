@@ -37,7 +37,7 @@ def most_often(probe: probing.Probe, neuron: int, attribute: str | None) -> str:
         return ""
     first, second = sorted(rates, key=lambda group: -rates[group])[:2]
     if rates[first] == rates[second]:
-        return f" It fires equally often on {first} and {second}."
+        return f" It fires equally often on {grids.escape(first)} and {grids.escape(second)}."
     lift = probing.lift(probe, neuron, attribute, first)
     return "" if lift is None else " " + answer_words.most_often(lift, first, len(rates) - 1)
 

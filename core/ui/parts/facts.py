@@ -57,7 +57,10 @@ def quality(name: str) -> None:
     card = cache.sae_card(name)
     with st.container(horizontal=True):
         st.metric(
-            "neurons", f"{card.d_sae:,}", border=True, help=f"{card.arch}, k = {card.k}, embeddings of {card.d_in}"
+            "neurons",
+            f"{card.d_sae:,}",
+            border=True,
+            help=f"{plain(card.arch)}, k = {card.k}, embeddings of {card.d_in}",
         )
         for key, (short, meaning) in QUALITY.items():
             value = card.quality.get(key)

@@ -13,8 +13,10 @@ from typing import ParamSpec, TypeVar
 import streamlit as st
 from streamlit.runtime.pages_manager import PagesManager
 
+from core import access
 from core.config import SIDES, UNKNOWN, InputError, Side
-from core.ui.session import cache, fit, links
+from core.ui.parts import door
+from core.ui.session import cache, entering, fit, links
 from core.ui.session.escaping import close_page, escape
 from core.ui.session.keeping import guard_uploads
 from core.ui.session.state import AppState, get_state
@@ -65,6 +67,7 @@ def configure() -> None:
     """Title, width and menu of the window, and the net under its texts; the first thing that app.py does."""
     close_page()
     guard_uploads()
+    entering.watch()
     st.set_page_config(
         page_title="Unskew",
         page_icon=ICON,
@@ -134,10 +137,16 @@ def guard() -> Iterator[None]:
 
 
 def guarded(view: Callable[P, T]) -> Callable[P, T | None]:
-    """`guard` as a decorator, for fragments: they run again without the frame. Put it under `@st.fragment`."""
+    """`guard` as a decorator, for fragments: they run again without the frame. Put it under `@st.fragment`.
+
+    Whose sign-in has ended in between is shown the door.
+    """
 
     @functools.wraps(view)
     def run(*args: P.args, **kwargs: P.kwargs) -> T | None:
+        if not access.acting().roles:
+            st.rerun()
+        door.touch()
         with guard():
             return view(*args, **kwargs)
         return None
@@ -150,10 +159,9 @@ def guarded(view: Callable[P, T]) -> Callable[P, T | None]:
 
 def notices() -> None:
     """The lines that wait to be read, once."""
-    lines = get_state().take_notices()
+    lines = [escape(line) for line in get_state().take_notices()]
     if lines:
-        lines = [escape(line) for line in lines]
-        st.info("\n".join(f"- {line}" for line in lines) if len(lines) > 1 else lines[0], icon=":material/info:")
+        st.info("\n".join(f"- {one}" for one in lines) if len(lines) > 1 else lines[0], icon=":material/info:")
 
 
 def unknown_words(text: str) -> bool:
@@ -174,7 +182,7 @@ def unknown_words(text: str) -> bool:
         icon=":material/info:",
     )
     with listed.popover(f"The {len(known)} words it knows", icon=":material/list:", width="stretch"):
-        st.caption(", ".join(known))
+        st.caption(escape(", ".join(known)))
         st.caption("Any open_clip model knows more words: choose one in Data & models.")
     return True
 
@@ -208,6 +216,9 @@ def sidebar() -> None:
             )
         if state.edits:
             st.button("Back to the original", icon=":material/undo:", on_click=state.clear_edits, width="stretch")
+        door.who()
+        if entering.at_a_kiosk():
+            return
         with st.popover("Link to this view", icon=":material/link:", width="stretch"):
             st.code(f"{(st.context.url or '').split('?')[0]}?{links.query_string()}", language=None, wrap_lines=True)
             st.caption(

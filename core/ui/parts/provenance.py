@@ -186,7 +186,7 @@ def strip(lines: Mapping[str, str], notes: Sequence[str] = ()) -> None:
         st.caption(f":material/info: {escape(note)}")
     address = f"{(st.context.url or '').split('?')[0]}?{links.query_string()}"
     with st.container(horizontal=True, vertical_alignment="center", key="provenance"):
-        st.caption(one_line(lines), width="stretch")
+        st.caption(escape(one_line(lines)), width="stretch")
         with st.popover("Copy", icon=":material/content_copy:", help="All of this as text, and a link to this view"):
             st.code(
                 "\n".join([*(f"{name}: {value}" for name, value in lines.items()), *notes]),

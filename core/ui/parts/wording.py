@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from core.statistics import Estimate
+from core.ui.session.escaping import escape
 from core.verdicts import NOT_COMPUTED, away_line, effect_line, list_line, p_text, points
 
 TARGET_CHOICES = {"gallery": "searched shares", "uniform": "even shares", "own table": "own table"}
@@ -34,7 +35,7 @@ def share_alone(e: Estimate, digits: int = 0) -> str:
 def share_text(e: Estimate) -> str:
     """A share with interval and count, or the reason why there is none."""
     if e.estimate is None:
-        return e.reason or NOT_COMPUTED
+        return escape(e.reason or NOT_COMPUTED)
     return f"{percent(e.estimate)} {interval(e)} of {e.n:,}"
 
 
@@ -70,7 +71,7 @@ def counted(query: str, k: int, group: str, retrieved: int, known: int, items: s
     items : what is searched, "pictures" or "captions".
     """
     of = f"the {k:,}" if known == k else f"the {known:,} with a known label among the {k:,}"
-    return f"Of {of} {items} nearest to “{query}”, **{retrieved:,} are {group}**"
+    return f"Of {of} {items} nearest to “{query}”, **{retrieved:,} are {escape(group)}**"
 
 
 def lean_p(told: Mapping[str, Any]) -> str:
@@ -83,7 +84,7 @@ def lean_p(told: Mapping[str, Any]) -> str:
 def after_said(after: Mapping[str, Any], group: str, target: Any) -> str:
     """The lean and the distance of the list after an edit. Markdown."""
     lean, away = list_line(after), after["distance"][group]
-    return f"After: {lean[:1].lower()}{lean[1:-1]}; {away_line(group, away, target)}"
+    return escape(f"After: {lean[:1].lower()}{lean[1:-1]}; {away_line(group, away, target)}")
 
 
 def effect_said(switched: str, difference: Mapping[str, Any], arms: tuple[Mapping, Mapping], target: Any) -> str:
@@ -101,7 +102,7 @@ def effect_said(switched: str, difference: Mapping[str, Any], arms: tuple[Mappin
     follower = arms[1]["shares"][leads]["estimate"] if leads else None
     line = effect_line(effect, before, after, target != "gallery", follower)
     p = f" :small[:gray[({p_text(effect['p'], effect['p_smallest'])})]]" if "p" in effect else ""
-    return f"With {switched}: **{line}**{p}"
+    return f"With {escape(switched)}: **{escape(line)}**{p}"
 
 
 def interval_of(e: Estimate) -> str:
@@ -112,7 +113,7 @@ def interval_of(e: Estimate) -> str:
 def in_points(e: Estimate) -> str:
     """A difference of shares in points with its interval, or why there is none."""
     if e.estimate is None:
-        return e.reason or NOT_COMPUTED
+        return escape(e.reason or NOT_COMPUTED)
     inside = "" if e.lo is None or e.hi is None else f" ({points(e.lo)} to {points(e.hi)})"
     return points(e.estimate) + inside
 
@@ -120,7 +121,7 @@ def in_points(e: Estimate) -> str:
 def ratio_text(e: Estimate) -> str:
     """A ratio with its interval; no upper end is said to be none."""
     if e.estimate is None:
-        return e.reason or NOT_COMPUTED
+        return escape(e.reason or NOT_COMPUTED)
     if e.lo is None:
         return times_number(e.estimate)
     return f"{times_number(e.estimate)} ({times_number(e.lo)} to {'any' if e.hi is None else times_number(e.hi)})"
@@ -147,13 +148,17 @@ def switched_words(neurons: Sequence[int], strength: float, side: str, own_value
 
 def value(e: Estimate) -> str:
     """A metric with its interval, or why there is none."""
-    return e.reason or NOT_COMPUTED if e.estimate is None else f"{number(e.estimate)} :small[:gray[{interval_of(e)}]]"
+    return (
+        escape(e.reason or NOT_COMPUTED)
+        if e.estimate is None
+        else f"{number(e.estimate)} :small[:gray[{interval_of(e)}]]"
+    )
 
 
 def change(e: Estimate, write: Callable[[float], str] = signed) -> str:
     """A difference with its interval; a difference of 0 is printed as such."""
     if e.estimate is None:
-        return e.reason or NOT_COMPUTED
+        return escape(e.reason or NOT_COMPUTED)
     inside = "" if e.lo is None or e.hi is None else f" :small[:gray[({write(e.lo)} to {write(e.hi)})]]"
     return write(e.estimate) + inside
 
@@ -175,7 +180,7 @@ def gap_said(arms: Mapping[str, Mapping[str, Estimate]]) -> str:
     ]
     lacking = [group for group in (a, b) if any(group not in arm for arm in both)]
     if lacking:
-        return f"What the edit does to the gap is {NOT_COMPUTED}: no picture of {lacking[0]} was answered."
+        return f"What the edit does to the gap is {NOT_COMPUTED}: no picture of {escape(lacking[0])} was answered."
     before, after = both
     gap, left = before[b] - before[a], after[b] - after[a]
     told = f"The gap goes from {100 * abs(gap):.0f} to {100 * abs(left):.0f} points"
@@ -188,7 +193,7 @@ def gap_said(arms: Mapping[str, Mapping[str, Estimate]]) -> str:
         return f"{told}: it does not shrink."
     stays, goes = sorted(moved, key=lambda group: abs(moved[group]))
     if abs(moved[stays]) < STAYS * abs(moved[goes]) and abs(left) < abs(gap) / 2:
-        return f"{told}: off answers about {goes} nearly as for {stays}."
+        return f"{told}: off answers about {escape(goes)} nearly as for {escape(stays)}."
     if moved[a] * gap > 0 > moved[b] * gap:
         return f"{told}: both groups' answers move towards each other."
     return f"{told}."

@@ -4,51 +4,33 @@
 loads a picture from one or reads as HTML, whoever wrote its text. Nothing of ours is lost by it: pages link by buttons.
 """
 
+import html
+import json
 import re
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
+import pyarrow as pa
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.runtime.scriptrunner_utils.script_run_context import ScriptRunContext
 
-SIGNS = "\\`*_{}[]<>#+-!|$~:&"
-JOINER = "\u2060"
-"""Has no width and joins what stands beside it: an address with one in it is no address."""
-LEADS = re.compile(
-    r"(?<=\])(?=[(\[])"  # [text](address), ![picture](address), [text][name]
-    r"|(?<=\])(?=:\s)"  # [name]: address
-    r"|(?<=<)(?=[a-z/!?])"  # <http://...>, <img ...>, </title>
-    r"|(?<=:)(?=\\?//)|(?<=://)(?=\S)"  # bare addresses, escaped or not
-    r"|(?<=\bwww)(?=\\?\.)"
-    r"|(?<=\bmailto)(?=\\?:)|(?<=\bxmpp)(?=\\?:)"
-    r"|(?<=[\w.+-]@)(?=[\w-]+\\?\.[\w-])",  # addresses of people
-    re.IGNORECASE,
-)
-ORDER = re.compile("[\u202a-\u202e\u2066-\u2069]")
-"""Characters that turn the order of what follows."""
-NAMED = re.compile(r":(?=[a-z+-][\w/+-]*:)", re.IGNORECASE)
-"""Where the name of an icon, an emoji or a logo would begin, which are looked for after escapes are gone."""
-NUMBERED = re.compile(r"^(\d{1,9})([.)])(?=\s|$)")
+from core import access
+from core.config import InputError
+from core.reading import parse_json
+from core.team import roots
+from core.team.configuration import current
+from core.writing import JOINER, closed
+from core.writing import escape as escape
+
 FIELDS = frozenset({"body", "label", "help", "caption", "captions", "text", "title", "content", "delta", "placeholder"})
 """Names of the parts of an element that a browser reads as Markdown."""
-LITERAL = frozenset(
-    {"html", "code", "json", "text", "doc_string", "exception", "arrow_data_frame", "component_instance"}
-)
+LITERAL = frozenset({"html", "code", "json", "text", "doc_string", "exception", "component_instance"})
 """Kinds of element that show their text as it is, or are written by this app with an escape of their own."""
+HELP = re.compile(r'("help": ")((?:[^"\\]|\\.)*)')
+"""The help of a column in the settings of a table, JSON."""
 CHART_LINK = re.compile(r"(<|\\u003c)(?=\s*a[\s/>\\])", re.IGNORECASE)
 """Where a text of a chart would begin a link."""
-
-
-def escape(text: str) -> str:
-    """A text as Markdown that shows it literally, on one line."""
-    text = NAMED.sub(f":{JOINER}", ORDER.sub("\ufffd", " ".join(str(text).split())))
-    for sign in SIGNS:
-        text = text.replace(sign, f"\\{sign}")
-    return closed(NUMBERED.sub(r"\1\\\2", text))
-
-
-def closed(markdown: str) -> str:
-    """Markdown in which nothing leads anywhere: links, pictures, bare addresses and HTML are broken, invisibly."""
-    return LEADS.sub(JOINER, markdown)
 
 
 def close_page() -> None:
@@ -59,6 +41,7 @@ def close_page() -> None:
 
     def enqueue(self: ScriptRunContext, msg: ForwardMsg) -> None:
         close_message(msg)
+        hide_folders(msg)
         plain(self, msg)
 
     enqueue.closed = True  # type: ignore[attr-defined]
@@ -74,12 +57,50 @@ def close_message(msg: ForwardMsg) -> None:
     kind = element.WhichOneof("type")
     if delta.WhichOneof("type") == "add_block":
         _close(delta.add_block)
+    elif kind == "table":
+        _close(element.table)
+        element.table.arrow_data.data = changed_table(element.table.arrow_data.data, closed)
+    elif kind == "dataframe":
+        element.dataframe.columns = HELP.sub(lambda m: m[1] + closed(m[2]), element.dataframe.columns)
     elif kind == "plotly_chart":
         element.plotly_chart.spec = CHART_LINK.sub(rf"\1{JOINER}", element.plotly_chart.spec)
     elif kind is not None and kind not in LITERAL:
         _close(getattr(element, kind))
     if kind == "radio":  # the only list of choices that is read as Markdown
         element.radio.options[:] = [closed(one) for one in element.radio.options]
+
+
+def changed_table(data: bytes, change: Callable[[str], str]) -> bytes:
+    """A table as it goes to a browser, an Arrow stream, with every text of its cells and names of columns changed."""
+    with pa.ipc.open_stream(data) as stream:
+        table = stream.read_all()
+    columns = [
+        pa.array([None if cell is None else change(cell) for cell in column.to_pylist()], column.type)
+        if pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
+        else column
+        for column in table.columns
+    ]
+    names = [change(name) for name in table.column_names]
+    about = table.schema.metadata or {}
+    metadata = {key: _renamed(value, change) if key == b"pandas" else value for key, value in about.items()}
+    written = pa.BufferOutputStream()
+    schema = pa.schema([pa.field(n, c.type) for n, c in zip(names, columns, strict=True)], metadata)
+    with pa.ipc.new_stream(written, schema) as stream:
+        stream.write_table(pa.table(columns, schema=schema))
+    return written.getvalue().to_pybytes()
+
+
+def _renamed(described: bytes, change: Callable[[str], str]) -> bytes:
+    """What pandas says about a table, with the names that its columns have now."""
+
+    def renamed(value: Any) -> Any:
+        if isinstance(value, str):
+            return change(value)
+        if isinstance(value, dict):
+            return {key: renamed(one) for key, one in value.items()}
+        return [renamed(one) for one in value] if isinstance(value, list) else value
+
+    return json.dumps(renamed(parse_json(described.decode(), "what pandas says of a table"))).encode()
 
 
 def _close(message: Any) -> None:
@@ -94,3 +115,55 @@ def _close(message: Any) -> None:
         elif field.type == field.TYPE_MESSAGE and not hasattr(value, "keys"):
             for one in value if many else [value]:
                 _close(one)
+
+
+# -- folders of a team server -----------------------------------------------------------------------------------------
+
+
+def hide_folders(msg: ForwardMsg) -> None:
+    """On a team server, take every path of its disk out of what goes to a browser, whatever text it stands in.
+
+    Whoever may choose by folder sees them. The net under places that show a name where they know one.
+    """
+    if not access.configured() or access.may("choose"):
+        return
+    with suppress(InputError):  # without a configuration that can be read nothing was opened
+        _hide(msg)
+
+
+def _hide(msg: ForwardMsg) -> None:
+    configuration = current()
+    if configuration is None:
+        return
+    hidden = [(form, name) for path, name in roots.hidden(configuration) for form in _forms(path)]
+    raw = msg.SerializeToString()
+    if any(form.encode() in raw for form, _ in hidden):
+        _rewrite(msg, lambda text: roots.hiding(text, hidden))
+
+
+def _forms(path: str) -> set[str]:
+    """How a path is spelt in plain text, in Markdown and in HTML."""
+    return {path, escape(path), html.escape(path)}
+
+
+def _rewrite(message: Any, change: Callable[[str], str]) -> None:
+    """Change every text of a message, at any depth."""
+    for field, value in message.ListFields():
+        many = not isinstance(value, str | bytes) and hasattr(value, "__len__") and not hasattr(value, "keys")
+        if hasattr(value, "keys"):
+            for key in list(value):
+                if isinstance(value[key], str):
+                    value[key] = change(value[key])
+                elif hasattr(value[key], "ListFields"):
+                    _rewrite(value[key], change)
+        elif field.type == field.TYPE_STRING:
+            if many:
+                value[:] = [change(one) for one in value]
+            else:
+                setattr(message, field.name, change(value))
+        elif field.type == field.TYPE_BYTES and not many:
+            with suppress(pa.ArrowInvalid):  # a picture, say
+                setattr(message, field.name, changed_table(value, change))
+        elif field.type == field.TYPE_MESSAGE:
+            for one in value if many else [value]:
+                _rewrite(one, change)

@@ -13,7 +13,6 @@ from core.config import HALVES, SIDES, Edit, InputError, Side, one_of
 from core.memo import Memo
 from core.ui.session import cache, folders
 from core.ui.session.choices import SHOWN
-from core.ui.session.escaping import escape
 from core.ui.session.state import OWN_TARGET, TARGETS, AppState, get_state
 
 SCHEMA = "1"
@@ -128,10 +127,10 @@ def apply(params: Params, state: AppState, loaders: Loaders | None = None) -> li
     loaders, notices = loaders or Loaders(), []
     for name in params:
         if name not in READERS and name not in OTHERS:
-            part = escape(_short(name))
+            part = _short(name)
             notices.append(f"This link has a part “{part}” that this version does not know; the rest is shown.")
     if params.get("schema", [SCHEMA])[0] != SCHEMA:
-        made = escape(_short(params["schema"][0]))
+        made = _short(params["schema"][0])
         notices.append(f"This link was made by another version (schema {made}); parts of it may differ.")
     if "gallery" in params and "target" not in params:
         state.set_target(TARGET_OF_OLD)
@@ -142,8 +141,8 @@ def apply(params: Params, state: AppState, loaders: Loaders | None = None) -> li
             except Exception as error:
                 # a link is whatever somebody wrote: no part of one ends the page
                 why = " ".join(str(error).split()) if isinstance(error, InputError) else "it cannot be read"
-                said = f"{escape(name)}={escape(_short(value))}"
-                notices.append(f"This link's part {said} is not there: {escape(why)}. The rest is shown.")
+                said = f"{name}={_short(value)}"
+                notices.append(f"This link's part {said} is not there: {why}. The rest is shown.")
     return notices
 
 
@@ -164,7 +163,7 @@ def _named(
         raise InputError(f"no {what} of this name is listed here; choose one in Data & models")
     digest = load(name).digest
     if prefix and not digest.startswith(prefix):
-        changed = f"The {what} “{escape(name)}” has changed since this link was made ({prefix}, now {digest[:PREFIX]})"
+        changed = f"The {what} “{name}” has changed since this link was made ({prefix}, now {digest[:PREFIX]})"
         return name, [f"{changed}: numbers may differ."]
     return name, []
 

@@ -70,7 +70,7 @@ class AppState:
     filters: dict[str, object] = field(default_factory=dict)
     """Small choices of single views by name; read and written by `choices.Choice`, which knows the type of each."""
     notices: list[str] = field(default_factory=list)
-    """Calm lines to show once, for example which part of a link was not there."""
+    """Calm lines to show once, as plain text: for example which part of a link was not there."""
     uploads: "Uploads | None" = None
     """Uploads of this session, in memory only; None: there were none yet."""
     linked: bool = False

@@ -8,6 +8,7 @@ import numpy as np
 from core.config import Edit, InputError, Progress
 from core.ui.parts.wording import effect_said, gap_said, listing, percent, share_alone, switched_words
 from core.ui.session import answering, cache, probing, results, why_results
+from core.ui.session.escaping import escape
 from core.ui.session.prompts import suggestions
 from core.ui.session.scene import chosen_scene, only_known_prompts
 from core.ui.session.state import AppState
@@ -178,7 +179,7 @@ def nearest(words: "Words", word: int, most: int) -> list[int]:
 def firing_said(story: Story) -> str:
     """How often the neuron fires on each group, and whether there is a lean that it could explain. Markdown."""
     rates = probing.rates(story.probe, story.neuron, story.attribute)
-    told = [f"{percent(e.estimate)} of {group}" for group, e in rates.items() if e.estimate is not None]
+    told = [f"{percent(e.estimate)} of {escape(group)}" for group, e in rates.items() if e.estimate is not None]
     said = f"Neuron {story.neuron} fires on **{listing(told)}**."
     if before(story).before.numbers.to_json()["lean_beyond_chance"]:
         return said
@@ -187,18 +188,18 @@ def firing_said(story: Story) -> str:
 
 def lean_said(found: "RankResult") -> str:
     """Whom the prompt prefers. Markdown."""
-    return f"**{list_line(found.before.numbers.to_json())}**"
+    return f"**{escape(list_line(found.before.numbers.to_json()))}**"
 
 
 def change_said(story: Story, found: "RankResult") -> str:
     """What switching the neuron off did to the list. Markdown."""
     if found.after is None or found.difference is None:
-        return f"With neuron {story.neuron} off there is no list: {found.reason}."
+        return f"With neuron {story.neuron} off there is no list: {escape(found.reason or '')}."
     arms = (found.before.numbers.to_json(), found.after.numbers.to_json())
     words = switched_words((story.neuron,), 1.0, story.gallery.side)
     effect = effect_said(words, found.difference.change.to_json(), arms, story.question.request.target)
     line = list_line(arms[1])
-    return f"{effect} After: {line[:1].lower()}{line[1:]}"
+    return f"{effect} After: {escape(line[:1].lower() + line[1:])}"
 
 
 def cost_said(found: "CostResult") -> str:
@@ -212,19 +213,21 @@ def cost_said(found: "CostResult") -> str:
         if b.estimate is not None and a.estimate is not None
     }
     if not falls:
-        return f"What it costs is {NOT_COMPUTED}: {next(iter(rows.values()))[1].reason}."
+        return f"What it costs is {NOT_COMPUTED}: {escape(next(iter(rows.values()))[1].reason or '')}."
     worst = max(falls, key=lambda name: falls[name])
     b, a = rows[worst]
     moved = f"The mean cosine to the original is {found.cosine_mean:.3f}."
     if falls[worst] < SEEN:
         return f"**Nothing that is compared falls by {100 * SEEN:g} points.** {moved}"
-    return f"The largest fall: **{worst}, {share_alone(b, 1)} to {share_alone(a, 1)}**. {moved}"
+    return f"The largest fall: **{escape(worst)}, {share_alone(b, 1)} to {share_alone(a, 1)}**. {moved}"
 
 
 def spoken_said(arms: dict[str, "dict[str, Estimate]"], answer: str) -> str:
     """What the model answers about each group, and what the switch did to that. Markdown."""
-    means = [f"{percent(e.estimate)} about {group}" for group, e in arms["before"].items() if e.estimate is not None]
-    first = f"It says “{answer}” with **{listing(means)}**."
+    means = [
+        f"{percent(e.estimate)} about {escape(group)}" for group, e in arms["before"].items() if e.estimate is not None
+    ]
+    first = f"It says “{escape(answer)}” with **{listing(means)}**."
     return f"{first} {gap_said(arms)}" if len(arms["before"]) == 2 and "after" in arms else first
 
 
@@ -232,6 +235,6 @@ def planted_said(order: dict[str, Any]) -> str:
     """How far the measured gaps follow the planted shares. Markdown."""
     inside = f"{order['lo']:.2f} to {order['hi']:.2f}"
     return (
-        f"Of {order['n']} words, measured leans come in the planted order: "
+        f"Of {order['n']:,} words, measured leans come in the planted order: "
         f"**rank correlation {order['estimate']:.2f}** ({inside})."
     )

@@ -10,6 +10,7 @@ from core.interventions import INTERVENTIONS
 from core.prompts import OPEN, shipped_book
 from core.ui.compare.method import HIDDEN
 from core.ui.session import links
+from core.ui.session.escaping import escape
 from core.ui.session.state import KEY, AppState
 from tests.ui.compare.test_ui_compare import chosen, page, said
 
@@ -34,7 +35,8 @@ def test_one_click_and_the_answer_is_the_methods(world, method):
     shown.selectbox(key="choice-method-None").set_value(method).run()
     assert not shown.exception and not shown.warning
     assert shown.session_state[KEY].method == method
-    assert "**After**" in said(shown) and f"With the method “{INTERVENTIONS.get(method).title}”" in said(shown)
+    named = f"With {escape(f'the method “{INTERVENTIONS.get(method).title}”')}"
+    assert "**After**" in said(shown) and named in said(shown)
     assert not shown.toggle, "no neurons to switch"
 
 

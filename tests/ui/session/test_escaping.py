@@ -1,9 +1,13 @@
 """What other people typed leads nowhere: escaped where it is shown, and caught by the net where it was not."""
 
+import json
 from pathlib import Path
 
+import pandas as pd
+import pyarrow as pa
 import pytest
 from markdown_it import MarkdownIt
+from streamlit.dataframe_util import convert_anything_to_arrow_bytes
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 from core.ui.session.escaping import JOINER, close_message, closed, escape
@@ -112,3 +116,24 @@ def test_every_text_of_an_element_is_closed() -> None:
     message.delta.new_element.code.code_text = link
     close_message(message)
     assert message.delta.new_element.code.code_text == link
+
+
+def test_cells_and_columns_of_a_table_are_closed() -> None:
+    link = "[x](http://a.b)"
+    shown = pd.DataFrame({link: [link, "**bold**"], "n": [5, 6], "b": ["=", None]}, index=["row", link])
+    message = ForwardMsg()
+    message.delta.new_element.table.arrow_data.data = convert_anything_to_arrow_bytes(shown)
+    close_message(message)
+    read = pa.ipc.open_stream(message.delta.new_element.table.arrow_data.data).read_pandas()
+    assert list(read.columns) == [closed(link), "n", "b"] and list(read.index) == ["row", closed(link)]
+    assert read[closed(link)].tolist() == [closed(link), "**bold**"] and closed(link) != link
+    assert read["n"].tolist() == [5, 6] and read["b"].iloc[0] == "=" and pd.isna(read["b"].iloc[1])
+
+
+def test_the_help_of_a_column_is_closed() -> None:
+    link = 'said "so" [x](http://a.b)'
+    message = ForwardMsg()
+    message.delta.new_element.dataframe.columns = json.dumps({"[a](http://b.c)": {"label": "n", "help": link}})
+    close_message(message)
+    shown = json.loads(message.delta.new_element.dataframe.columns)
+    assert shown == {"[a](http://b.c)": {"label": "n", "help": closed(link)}} and closed(link) != link
