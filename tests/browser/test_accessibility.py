@@ -15,9 +15,31 @@ EXCEPTIONS = json.loads((Path(__file__).parent / "axe-exceptions.json").read_tex
 MOST_EXCEPTIONS = 3
 ASKED = "q=a+photo+of+a+doctor&edit=image:3,7"
 VIEWS = (
-    *("", "?view=uploads", "?demo=3", "neurons", "neurons?neuron=image:3", "label", "label?view=agreement"),
-    *(f"compare?{ASKED}", f"compare?{ASKED}&view=numbers", f"compare?{ASKED}&view=cost"),
-    *("ask", "report", "benchmark", "data_and_models", "data_and_models?view=quality", "guide?topic=words"),
+    *(
+        "",
+        "?view=uploads",
+        "?demo=3",
+        "neurons",
+        "neurons?neuron=image:3",
+        "label",
+        "label?view=agreement",
+        "label?view=mine",
+    ),
+    *(
+        f"compare?{ASKED}",
+        f"compare?{ASKED}&view=numbers",
+        f"compare?{ASKED}&view=cost",
+        f"compare?{ASKED}&view=beside",
+    ),
+    *(
+        "ask",
+        "report",
+        "benchmark",
+        "data_and_models",
+        "data_and_models?view=quality",
+        "data_and_models?view=machine",
+        "guide?topic=words",
+    ),
 )
 PHONE = {"width": 420, "height": 800}
 

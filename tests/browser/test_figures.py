@@ -8,7 +8,7 @@ from tests.browser import drawn, serving
 ASKED = "q=a+photo+of+a+doctor&edit=image:3,7"
 FIGURES = {
     f"compare?{ASKED}&attribute=gender+x+age&view=numbers": 2,
-    **{f"compare?{ASKED}&view={view}": count for view, count in (("prompts", 2), ("sweep", 2))},
+    **{f"compare?{ASKED}&view={view}": count for view, count in (("prompts", 2), ("beside", 2), ("sweep", 2))},
     **{f"compare?{ASKED}&view={view}": count for view, count in (("controls", 2), ("cost", 4))},
     "compare?q=a+photo+of+a+doctor&view=why": 3,
     "neurons?neuron=image:3": 3,

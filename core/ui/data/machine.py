@@ -145,7 +145,7 @@ def _question(state: AppState, thing: Thing) -> None:
                 st.warning(escape(str(error)), icon=":material/info:")
                 return
             CHOSEN.put(state, None)
-            state.notice(f"{thing.title} was deleted.")
+            state.notice(f"The {thing.title} was deleted.")
             st.rerun()
         if st.button("Keep it"):
             st.rerun()
