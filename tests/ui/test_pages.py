@@ -288,7 +288,7 @@ def test_a_gallery_is_imported_and_an_sae_trained(world, tmp_path: Path, own_fol
     training_jobs.trainings().wait()
     data.run()
     assert not data.exception and not data.warning
-    assert "mine\\-sae is trained" in texts(data)
+    assert "mine-sae is trained" in texts(data)
     press(data, "Use this SAE").run()
     assert not data.exception and not data.warning
     assert cache.sae_card(state.saes["image"]).d_in == 6
