@@ -66,7 +66,8 @@ def opened(name: str, world: dict[str, str], **filters: object) -> AppTest:
 
 def texts(app: AppTest) -> str:
     kinds = ("title", "header", "markdown", "caption", "html", "info", "warning", "code")
-    return "\n".join(str(getattr(item, "value", "")) for kind in kinds for item in app.get(kind))
+    shown = "\n".join(str(getattr(item, "value", "")) for kind in kinds for item in app.get(kind))
+    return shown.replace("\\", "")
 
 
 def button(app: AppTest, label: str):
@@ -215,7 +216,7 @@ def test_a_training_is_ordered_as_a_job(world: dict[str, str], server: Path) -> 
     next(item for item in data.text_input if item.label == "Name").set_value("small-sae")
     data.form_submit_button[0].click().run()
     assert not data.exception and not data.warning, [one.value for one in data.warning]
-    assert "Train an SAE: small" in texts(data).replace("\\", "")
+    assert "Train an SAE: small" in texts(data)
     job = work.store().claim("1-1")
     assert job is not None and job.kind == "sae-train" and job.parameters["training"]["steps"] == 5
     work.store().finish(Hold(job.id, 1), Made("small-sae", Path(world["image"])))
