@@ -4,6 +4,7 @@ What stands in the table is the truth. A worker holds a job by a lease that it r
 counts only while it holds it, so that a job is never done twice at once, and never lost with whoever did it.
 """
 
+import logging
 import os
 import shutil
 import time
@@ -46,8 +47,11 @@ from core.jobs.wording import without_paths
 from core.jobs.workers import ended, here
 from core.reading import parse_json
 from core.store import forget_workplace
+from core.team import record
 from core.team.configuration import current
 from core.team.quotas import limits_of
+
+log = logging.getLogger("unskew")
 
 JOBS_VARIABLE = "UNSKEW_JOBS"
 State = Literal["waiting", "running", "done", "failed", "cancelled"]
@@ -363,6 +367,9 @@ class JobStore:
                 self._write(connection, found.id, f"cancelled by {person.title or person.name or 'its owner'}")
             elif state == "running":
                 connection.execute(update(JOBS).where(JOBS.c.id == found.id).values(cancelling=True))
+        if state in OPEN:
+            with acting_as(person):
+                written("cancel-any-job", found.title)
         if state == "waiting":
             tidy(found)
             return "cancelled"
@@ -591,6 +598,14 @@ class JobStore:
 
 class StoreDown(InputError):
     """The database does not answer, or not as it should."""
+
+
+def written(action: str, what: str) -> None:
+    """Record that the one who acts did something; what was done is done, also where the record does not answer."""
+    try:
+        record.wrote(action, what)
+    except InputError as error:
+        log.warning("not recorded: %s (%s)", what, error)
 
 
 # -- folders ----------------------------------------------------------------------------------------------------------

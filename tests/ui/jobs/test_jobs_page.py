@@ -16,6 +16,7 @@ from core.config import HOME_VARIABLE
 from core.jobs.kind import KINDS, Made
 from core.jobs.store import JOBS_VARIABLE, Hold, Job, JobStore
 from core.jobs.worker import Worker
+from core.team import record
 from core.ui.parts import standing
 from core.ui.session import cache, work
 from core.ui.session.state import KEY, AppState
@@ -102,6 +103,10 @@ def test_an_import_waits_is_done_and_is_chosen(world: dict[str, str], server: Pa
     button(data, "Choose it").click().run()
     state = data.session_state[KEY]
     assert state.gallery == "ours/mine"
+    done = [
+        (line.who, line.what) for line in record.kept().lines() if line.action == "import" and line.outcome == "done"
+    ]
+    assert done == [(ADA.name, "Import a gallery: mine")]
     assert cache.gallery(state.gallery).group_counts("gender") == {"Female": 40, "Male": 40, "unknown": 0}
 
 
