@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from core.ui.parts import co_viewing, door, frame, menu, provenance
+from core.ui.parts import co_viewing, door, frame, menu, provenance, window
 from core.ui.session import jobs, links
 from core.ui.session.state import get_state
 from core.ui.start import stage
@@ -27,6 +27,7 @@ with frame.guard():
     if get_state().page not in ("ask", "compare", "guide", "jobs", "models", "report", "server"):
         provenance.foot()
 frame.sidebar()
+window.listen()
 co_viewing.control()
 links.write()
 jobs.settle()

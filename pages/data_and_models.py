@@ -3,7 +3,7 @@
 import streamlit as st
 
 from core import access
-from core.ui.data import choosing, making, prompt_editor, quality, training
+from core.ui.data import choosing, machine, making, prompt_editor, quality, training
 from core.ui.parts import frame, grids
 from core.ui.parts.heading import heading
 from core.ui.parts.switches import switch
@@ -17,6 +17,7 @@ VIEWS = {
     "sae": ("Train an SAE", "train"),
     "quality": ("Quality of SAEs", "look"),
     "prompts": ("Prompt sets", "look"),
+    "machine": ("On this machine", "operate"),
 }
 
 frame.through_app()
@@ -34,6 +35,9 @@ elif view == "sae":
 elif view == "quality":
     with frame.guard():
         quality.compare()
+elif view == "machine":
+    with frame.guard():
+        machine.machine()
 elif view == "prompts":
     with frame.guard():
         prompt_editor.editor()

@@ -11,6 +11,7 @@ from core.ranking.rows import Part, checked, part_of
 from core.ranking.scenes import SceneArm, SceneGaps, Scenes, scene_arm, scene_change, scene_gaps
 from core.ranking.steps import rank
 from core.ranking.sweep import Sweep, SweepPoint, sweep
+from core.ranking.two_lists import two_lists
 
 __all__ = [
     "ApproximateSearch",
@@ -44,5 +45,6 @@ __all__ = [
     "scene_change",
     "scene_gaps",
     "sweep",
+    "two_lists",
     "utility_cost",
 ]

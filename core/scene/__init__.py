@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from core.scene.encoders import text_model
     from core.scene.opening import load_saes, open_scene
     from core.scene.scene import SAEs, Scene
-    from core.scene.texts import query_embedding, text_embeddings, why_not_interpreted
+    from core.scene.texts import added_terms, query_embedding, text_embeddings, why_not_interpreted
 else:
     __getattr__ = on_demand(__name__)
 
@@ -17,6 +17,7 @@ __all__ = [
     "Bench",
     "SAEs",
     "Scene",
+    "added_terms",
     "load_saes",
     "open_scene",
     "query_embedding",

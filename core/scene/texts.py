@@ -17,6 +17,8 @@ FRAME = frozenset(("a", "an", "the", "of", "in", "on", "at", "by", "with", "this
     ("photo", "photograph", "picture", "image", "portrait", "drawing")
 )
 """Words around what a prompt is about: a prompt of which a model knows these alone says nothing to it."""
+LEAST_LENGTH = 1e-5
+"""Length of a sum of unit vectors below which it is rounding."""
 SYMBOLS_ONLY = "it holds no word"
 ALL_UNKNOWN = "the model knows none of the words that it is about"
 WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)?")
@@ -44,6 +46,40 @@ def query_embedding(scene: Scene, text: str) -> np.ndarray:
     InputError that names near prompts where neither knows it.
     """
     return text_embeddings(scene, [text], ("pooled",))[0]["pooled"][0]
+
+
+def added_terms(scene: Scene, terms: Sequence[tuple[int, str]]) -> np.ndarray:
+    """A query (d,) made of terms that are added and subtracted, for example doctor - man + woman.
+
+        v = sum_i s_i e(t_i) / |e(t_i)|,   s_i = +1 or -1
+
+    It is no sentence that the model has read: only the direction of v counts, and no term more than another.
+
+    Parameters
+    ----------
+    terms : (sign, text) of each, in any order.
+
+    Raises
+    ------
+    InputError : no term, a sign other than 1 or -1, a term that the model or the gallery does not know, or terms that
+        cancel out.
+    """
+    if not terms:
+        raise InputError("no term was given; add at least one, for example doctor")
+    if wrong := [sign for sign, _ in terms if sign not in (1, -1)]:
+        raise InputError(f"a term's sign was {wrong[0]}; expected 1 (added) or -1 (subtracted)")
+    texts = [text for _, text in terms]
+    for text in texts:
+        unknown = scene.model.unknown_words(text) if scene.model is not None else []
+        if unknown or not WORD.search(text):
+            why = f"the model does not know {', '.join(unknown)}" if unknown else SYMBOLS_ONLY
+            raise InputError(f"the term {text!r} cannot be added: {why}; every term has to be known")
+    rows = text_embeddings(scene, texts, ("pooled",))[0]["pooled"].astype(np.float64)
+    units = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    query = np.array([sign for sign, _ in terms], dtype=np.float64) @ units
+    if np.linalg.norm(query) < LEAST_LENGTH:
+        raise InputError("the terms cancel out: nothing is left that items could be near to; leave one away")
+    return query
 
 
 def text_embeddings(

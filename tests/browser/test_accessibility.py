@@ -15,10 +15,12 @@ EXCEPTIONS = json.loads((Path(__file__).parent / "axe-exceptions.json").read_tex
 MOST_EXCEPTIONS = 3
 ASKED = "q=a+photo+of+a+doctor&edit=image:3,7"
 VIEWS = (
-    *("", "?view=uploads", "?demo=3", "neurons", "neurons?neuron=image:3", "label", "label?view=agreement"),
+    *("", "?view=uploads", "?demo=3", "neurons", "neurons?neuron=image:3"),
+    *("label", "label?view=agreement", "label?view=mine"),
     *(f"compare?{ASKED}", f"compare?{ASKED}&view=numbers", f"compare?{ASKED}&view=cost"),
-    f"compare?{ASKED}&view=engine",
-    *("ask", "report", "benchmark", "models", "data_and_models", "data_and_models?view=quality", "guide?topic=words"),
+    *(f"compare?{ASKED}&view=beside", f"compare?{ASKED}&view=engine"),
+    *("ask", "report", "benchmark", "models", "data_and_models", "data_and_models?view=quality"),
+    *("data_and_models?view=machine", "guide?topic=words"),
 )
 PHONE = {"width": 420, "height": 800}
 

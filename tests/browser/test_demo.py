@@ -7,7 +7,9 @@ from playwright.sync_api import Page, expect
 
 from tests.browser import serving
 
-FACES, SENTENCE, CHART = ".st-key-stage [data-testid=stImage] img", ".st-key-stage p", ".st-key-stage .js-plotly-plot"
+FACES, CHART = ".st-key-stage [class*=st-key-grid-strip]", ".st-key-stage .js-plotly-plot"
+"""Rows of pictures, or of captions."""
+SENTENCE = ".st-key-stage p, .st-key-stage li"
 WITH_CHART = range(1, 7)
 WAITING_SECONDS = 120
 """From opening to the first faces on a busy machine; on a quiet one with two cores it takes some eight seconds."""
@@ -28,11 +30,13 @@ def at_step(page: Page, number: int) -> None:
     serving.settle(page)
 
 
-@pytest.mark.parametrize("presenting", [False, True])
-def test_the_demo_from_the_first_click_to_the_last(page: Page, address: str, presenting: bool) -> None:
+@pytest.mark.parametrize(
+    ("gallery", "presenting"), [("default", False), ("default", True), ("default-captions", False)]
+)
+def test_the_demo_from_the_first_click_to_the_last(page: Page, address: str, gallery: str, presenting: bool) -> None:
     page.set_default_timeout(serving.WAIT_MS)
     began = time.monotonic()
-    page.goto(address)
+    page.goto(f"{address}/?gallery={gallery}")
     page.get_by_role("button", name="Ask").first.click()
     at_step(page, 1)
     assert time.monotonic() - began < WAITING_SECONDS
@@ -43,10 +47,9 @@ def test_the_demo_from_the_first_click_to_the_last(page: Page, address: str, pre
         page.keyboard.press("Escape")
     for number in range(1, 8):
         at_step(page, number)
-        for selector in (FACES, *([CHART] if number in WITH_CHART else [])):
+        for selector in (FACES, SENTENCE, *([CHART] if number in WITH_CHART else [])):
             assert bottom(page, selector) <= serving.SIZE["height"], (number, selector)
-        sentence = page.locator(f"{SENTENCE}, .st-key-stage li").last
-        assert sentence.inner_text()
+        assert page.locator(SENTENCE).last.inner_text()
         if number < 7:
             if presenting:
                 page.locator("h1").click()

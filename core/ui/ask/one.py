@@ -32,6 +32,8 @@ ITEM: Choice[str | None] = Choice("ask-item", None)
 """Id of the picture that is asked about; None: the first."""
 FLOOR = 0.01
 """Mass of the answers below which there is none."""
+PRINT_WIDTH = 100
+"""Letters on a line of small print beside the picture."""
 KINDS = ["png", "jpg", "jpeg", "webp"]
 
 
@@ -106,7 +108,7 @@ def _answers(
     st.markdown(f"**{grids.escape(text)}**")
     lines = answering.facts(state, gallery, file, own)
     shares = {arm: answer.options for arm, answer in arms.items()}
-    provenance.chart(model_charts.options(shares), lines=lines, key="ask-options")
+    provenance.chart(model_charts.options(shares), lines=lines, print_width=PRINT_WIDTH, key="ask-options")
     said = " · ".join(f"{arm}: “{grids.escape(answer.free or '')}”" for arm, answer in arms.items())
     st.caption(f"In its own words, {said}. The answers hold {100 * found[0].mass:.0f} % of all probability together.")
     if found[0].mass < FLOOR:
@@ -121,6 +123,6 @@ def _by_group(state: AppState, gallery: Gallery, attribute: str, text: str, chan
     arms, answer, n = answering.by_group(state, gallery, attribute, text, change)
     shown = f"P({answer}) by group of {attribute}, {n} pictures"
     st.markdown(f"**{grids.escape(shown)}**")
-    provenance.chart(model_charts.by_group(arms), lines=lines, key="ask-groups")
+    provenance.chart(model_charts.by_group(arms), lines=lines, print_width=PRINT_WIDTH, key="ask-groups")
     if "after" in arms and len(arms["before"]) == 2:
         st.caption(gap_said(arms))

@@ -1,8 +1,6 @@
 """Benchmark: every method side by side on the chosen gallery, what each does in words, and what others printed."""
 
-import html
 import json
-import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -14,18 +12,20 @@ from core.config import ASSETS, InputError
 from core.gallery import Gallery
 from core.store import plain, read_json
 from core.ui.benchmark.studies import studies
+from core.ui.benchmark.table import STYLE, heat_html, main, numbered, table_html
 from core.ui.parts import charts, offers, provenance, standing
 from core.ui.parts.frame import guard
 from core.ui.parts.heading import heading
+from core.ui.parts.switches import switch
 from core.ui.session import cache, jobs, work
-from core.ui.session.choices import Choice
+from core.ui.session.choices import PHONE, Choice
 from core.ui.session.escaping import escape
 from core.ui.session.scene import chosen_scene, only_known_prompts
 from core.ui.session.state import AppState, get_state
 from core.writing import frame_text
 
 if TYPE_CHECKING:
-    from core.benchmark import BenchmarkResult, Cell, Column, World
+    from core.benchmark import BenchmarkResult, World
 
 SHIPPED = ASSETS / "benchmarks"
 """Results that come with the project, one JSON a shipped gallery and protocol."""
@@ -33,16 +33,8 @@ RANKED = (
     "Methods are ranked by the lean that they remove at equal cost: each is turned down until the side that it moves "
     "more (pictures or queries) has a mean cosine of .95 to 1 with what it was."
 )
-STYLE = """<style>
-.benches{overflow-x:auto}
-.bench{border-collapse:collapse;width:100%;font-size:.84rem;font-variant-numeric:tabular-nums}
-.bench th,.bench td{padding:.26rem .28rem;text-align:right;border-bottom:1px solid rgba(125,133,144,.28);
-vertical-align:top;line-height:1.25}
-.bench th:first-child,.bench td:first-child{text-align:left;max-width:12.5rem}
-.bench thead th{position:sticky;top:0;font-weight:600;vertical-align:bottom;border-bottom-width:2px}
-.bench small{opacity:.72;font-size:.7rem;white-space:nowrap;display:block}.bench .best{font-weight:700}
-.bench .none{opacity:.8;text-align:left}
-</style>"""
+COLUMNS = {"main": "Main columns", "all": "All columns", "heat": "Heat map"}
+SHOWN: Choice[str] = Choice("benchmark-columns", "main")
 
 
 def benchmark() -> None:
@@ -90,7 +82,13 @@ def _methods(state: AppState, gallery: Gallery) -> None:
         st.info("None of these methods is in the table yet: measure them.")
         return
     if numbered(result):
-        st.html(table_html(result))
+        shown = switch(state, "Show", SHOWN, COLUMNS)
+        st.html(heat_html(result) if shown == "heat" else table_html(result, None if shown == "all" else main(result)))
+        if shown == "heat":
+            st.caption(
+                "Blue is better than the original and orange worse, by how far, in the column's own range; intervals "
+                "stand in the other tables."
+            )
     _refused(result)
     if numbered(result):
         _trade_off(result)
@@ -195,73 +193,6 @@ def _only(result: "BenchmarkResult", names: Sequence[str]) -> "BenchmarkResult":
 # -- showing ----------------------------------------------------------------------------------------------------------
 
 
-def table_html(result: "BenchmarkResult") -> str:
-    """The table: a number with its interval below, the best of a column bold, methods without numbers left out."""
-    from core.benchmark import find_arm
-
-    shown = numbered(result)
-    heads = "".join(
-        f'<th title="{html.escape(c.words)}">{html.escape(c.title)}<small>{html.escape(c.better)}</small></th>'
-        for c in result.columns
-    )
-    best = {column.key: _best(shown, column) for column in result.columns}
-    rows = []
-    for number, cell in enumerate(shown, 1):
-        arm = find_arm(cell.arm)
-        numbers = []
-        for column in result.columns:
-            e = cell.values[column.key]
-            if e.estimate is None:
-                numbers.append(f'<td class="none" title="{html.escape(e.reason or "")}">not computed</td>')
-                continue
-            mark = ' class="best"' if round(e.estimate, column.digits) == best[column.key] else ""
-            value = _read(e.estimate, column.digits)
-            ends = (
-                "" if e.lo is None or e.hi is None else f"{_read(e.lo, column.digits)} to {_read(e.hi, column.digits)}"
-            )
-            about = f"n = {e.n}" + (f"; a blind draw shows {e.null.lo:.2f} to {e.null.hi:.2f}" if e.null else "")
-            numbers.append(f'<td title="{about}"><span{mark}>{value}</span><small>{ends}</small></td>')
-        name = f'<td title="{html.escape(arm.words)}">{number}. {html.escape(arm.title)}</td>'
-        rows.append(f"<tr>{name}{''.join(numbers)}</tr>")
-    head = f"<thead><tr><th>Method</th>{heads}</tr></thead>"
-    table = f'<table class="bench">{head}<tbody>{"".join(rows)}</tbody></table>'
-    return f'<div class="benches" tabindex="0" role="region" aria-label="Methods">{table}</div>'
-
-
-def numbered(result: "BenchmarkResult") -> list["Cell"]:
-    """Cells with numbers, the untouched model first, then by how much lean they remove at equal cost, most first: their
-    order is their number.
-    """
-    from core.benchmark import PROTOCOLS
-
-    protocol = PROTOCOLS.get(result.protocol)
-    shown = [cell for cell in result.cells if not cell.refused and cell.values[protocol.skew].estimate is not None]
-
-    def place(cell: "Cell") -> tuple[bool, float, str]:
-        removed = cell.values[protocol.ranks].estimate
-        return cell.arm != "identity", math.inf if removed is None else -removed, cell.arm
-
-    return sorted(shown, key=place)
-
-
-def _best(cells: Sequence["Cell"], column: "Column") -> float | None:
-    """The best number of a column; None where the untouched model already has it, which is no merit of a method."""
-    numbers = {cell.arm: cell.values[column.key].estimate for cell in cells}
-    rounded = {arm: round(value, column.digits) for arm, value in numbers.items() if value is not None}
-    if not rounded:
-        return None
-    worth = {"lower": lambda value: value, "higher": lambda value: -value}.get(
-        column.better, lambda value: abs(value - 0.5)
-    )
-    best = min(rounded.values(), key=worth)
-    return None if best == rounded.get("identity") else best
-
-
-def _read(value: float, digits: int) -> str:
-    """A number without the sign of a rounded zero."""
-    return f"{round(value, digits) + 0.0:.{digits}f}"
-
-
 def _refused(result: "BenchmarkResult") -> None:
     """What the numbers are measured at, methods that lack something, and what is to be noted about the others."""
     cells, settings = result.cells, next(iter(result.settings.values()), {})
@@ -312,8 +243,9 @@ def _trade_off(result: "BenchmarkResult") -> None:
         if cell.values[price].estimate is not None
     ]
     st.caption("Each point is a method, by its number in the table; strokes are 95 % intervals.")
-    figure = charts.trade_off(points, columns[price].title, columns[protocol.skew].title)
-    provenance.chart(figure, config=charts.config("trade-off"))
+    width = charts.PHONE_PLOT if PHONE.of(get_state()) else charts.PLOT_WIDTH
+    figure = charts.trade_off(points, columns[price].title, columns[protocol.skew].title, width)
+    provenance.chart(figure, key="trade-off", config=charts.config("trade-off"))
 
 
 def _explained(arms: Sequence[str]) -> None:

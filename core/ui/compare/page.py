@@ -10,6 +10,7 @@ from core.gallery import Gallery
 from core.ranking import ArmResult, RankResult
 from core.ui.compare import (
     ask,
+    beside,
     controls,
     cost,
     engine,
@@ -30,7 +31,7 @@ from core.ui.parts.heading import heading
 from core.ui.parts.switches import switch
 from core.ui.parts.wording import ITEM_NAMES, after_said, counted, effect_said, lean_p, percent, switched_words
 from core.ui.session import cache, probing, results
-from core.ui.session.choices import COMPARE_VIEW, SWITCH_SIDE, TAU, Choice
+from core.ui.session.choices import COMPARE_VIEW, PHONE, SWITCH_SIDE, TAU, Choice
 from core.ui.session.escaping import escape
 from core.ui.session.jobs import progress
 from core.ui.session.state import OWN_TARGET, AppState, get_state
@@ -58,6 +59,7 @@ VIEWS: dict[str, str] = {
     "pictures": "Pictures",
     "numbers": "Numbers",
     "prompts": "Prompts",
+    "beside": "Side by side",
     "scenes": "Scenes",
     "sweep": "Sweep",
     "controls": "Controls",
@@ -92,7 +94,10 @@ def compare() -> None:
         if reason is not None:
             st.info(f"Nothing is ranked for “{grids.escape(state.query)}”: {escape(reason)}.", icon=":material/info:")
             return
-    switches, outcome = st.columns([1, 2.8], gap="medium")
+    if PHONE.of(state):  # one below the other: the answer first
+        outcome, switches = st.columns(2)
+    else:
+        switches, outcome = st.columns([1, 2.8], gap="medium")
     with switches, guard():
         reason = method.choice(state, question)
         if reason is not None:
@@ -150,6 +155,9 @@ def _outcome(state: AppState, question: results.Asked, attribute: str) -> tuple[
     elif view == "prompts":
         with guard():
             prompt_table.view(state, question)
+    elif view == "beside":
+        with guard():
+            beside.view(state, question)
     elif view == "scenes":
         scenes.view(ranked)
     elif view == "controls":

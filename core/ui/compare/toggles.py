@@ -75,13 +75,22 @@ def _row(state: AppState, side: Side, neuron: int, why: str) -> None:
     # The stored edit is the truth; the widget mirrors it, so that "Original" and links move the switches too.
     on = not state.is_switched(neuron, side)
     st.session_state[key] = on
-    name = f"**{neuron}** {'on' if on else '**off**'} :small[:gray[{escape(why)}]]"
-    st.toggle(name, key=key, on_change=_flip, args=(side, neuron), help=WHY)
+    # without markup: the label is also the name by which a screen reader calls the switch
+    st.toggle(
+        f"{neuron} {'on' if on else 'off'}: {escape(why)}", key=key, on_change=_flip, args=(side, neuron), help=WHY
+    )
 
 
 def _flip(side: Side, neuron: int) -> None:
-    """Take a neuron into the edit or out of it, with the strength and form last chosen."""
+    """Bring the edit to what a neuron's switch shows, with the strength and form last chosen.
+
+    What it shows, not the other way round: the browser may tell of a switch again that nobody touched, when another
+    attribute took it from the page and brought it back.
+    """
     state = get_state()
+    off = not st.session_state[f"switch-{side}-{neuron}"]
+    if off == state.is_switched(neuron, side):
+        return
     now = state.edits.get(side)
     if now is not None and (now.strengths or now.gammas):
         state.set_edit(side, now.toggled(neuron))  # the other neurons keep strengths and values of their own

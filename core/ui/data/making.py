@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 TABLES = [ending.removeprefix(".") for ending in READABLE]
 IMPORT = "import"
+ZIPPED = ("folder", "imagefolder")
+"""What can come as a zip archive."""
 EMBEDDINGS = "Precomputed embeddings"
 OWN_TABLE = (".parquet", ".feather", ".arrow")
 """Endings of files that may hold embeddings and their table in one; folders of shards do as well."""
@@ -49,6 +51,7 @@ def new_gallery() -> None:
         with left:
             source = st.text_input("Path on this server", placeholder=needs, help=needs)
             st.caption(needs)
+            sent_zip = _zip_field() if way in ZIPPED and not work.as_jobs() else None
             takes_table = way == IMPORT or kinds[way].takes_table
             table_path, table_file = _table_fields() if takes_table else ("", None)
             more = _import_fields() if way == IMPORT else _build_fields(takes_table)
@@ -58,7 +61,7 @@ def new_gallery() -> None:
             provenance = st.text_area("Where items and labels come from", height=80, help=PROVENANCE_HELP)
             sent = st.form_submit_button("Make the gallery", type="primary", icon=":material/database:")
     if sent:
-        with frame.guard(), _table(table_path, table_file) as table:
+        with frame.guard(), _table(table_path, table_file) as table, _source(source, sent_zip) as source:
             out = new_folder("galleries", name)
             about = {"licence": licence or None, "provenance": provenance or None}
             refuse_existing(out)
@@ -105,6 +108,39 @@ def _order(way: str, source: str, table: Path | None, out: Path, given: dict) ->
 
 def _split(text: str, at: str) -> list[str]:
     return [one.strip() for one in text.split(at) if one.strip()]
+
+
+def _zip_field() -> "UploadedFile | None":
+    """The folder as a zip archive: it is unpacked for as long as the gallery is made."""
+    from core.datasets.zipped import LARGEST_ZIP
+
+    return offers.upload(st, "or upload the folder as a zip", type=["zip"], max_upload_size=LARGEST_ZIP >> 20)
+
+
+@contextmanager
+def _source(path: str, archive: "UploadedFile | None") -> Iterator[str]:
+    """The path that was typed; of an uploaded archive that of what it holds, unpacked into a temporary folder."""
+    if archive is None:
+        yield path
+        return
+    from core.datasets.zipped import unpack_pictures
+
+    if path.strip():
+        raise InputError("both a path and a zip archive were given; take one of them away")
+    with tempfile.TemporaryDirectory() as folder:
+        # the gallery is said to be made from a folder of the archive's name
+        unpacked = Path(folder) / (re.sub(r"[^A-Za-z0-9._-]+", "-", Path(archive.name).stem).strip(".-") or "pictures")
+        unpacked.mkdir()
+        left_out = unpack_pictures(archive, archive.size, unpacked)
+        if left_out:
+            named = ", ".join(one.name for one in left_out[:5]) + (" …" if len(left_out) > 5 else "")
+            get_state().notice(f"{len(left_out):,} files of the archive were left out: {named}.")
+        inside = list(unpacked.iterdir())
+        only = inside[0] if len(inside) == 1 and inside[0].is_dir() else unpacked
+        try:
+            yield str(only)
+        except InputError as error:  # the person knows the archive, and nothing of this folder
+            raise InputError(str(error).replace(f"{folder}{os.sep}", "")) from None
 
 
 def _table_fields() -> tuple[str, Any]:

@@ -6,8 +6,10 @@ from core import access
 from core.labelling import DETAILS, TYPES, Agreement, Standing, agreement
 from core.statistics import Estimate
 from core.ui.label.desk import Desk, guarded_key
+from core.ui.label.keys import KEYS, with_key
 from core.ui.parts import grids
 from core.ui.parts.frame import guard
+from core.ui.parts.keys import listen
 from core.ui.parts.switches import switch
 from core.ui.parts.wording import number
 from core.ui.session import label_log, probing
@@ -40,9 +42,12 @@ def agreement_panel(desk: Desk) -> None:
     st.markdown(f"**Disputed** :small[:gray[{len(judged)} that you have labelled too]]")
     if hidden:
         st.caption(f"{hidden} more are disputed among others; label them first, so that you judge for yourself.")
-    for neuron, standing in list(judged.items())[:SHOWN]:
+    if judged:
+        st.caption("The first can be decided with the keys of its buttons; the next one then takes its place.")
+        listen({letter: ("decide-", f"-type-{letter}") for letter, *_ in KEYS})
+    for place, (neuron, standing) in enumerate(list(judged.items())[:SHOWN]):
         with guard():
-            _disputed(desk, neuron, standing)
+            _disputed(desk, neuron, standing, keys=place == 0)
 
 
 def _coefficients(agreed: Agreement) -> None:
@@ -64,8 +69,8 @@ def _beside(e: Estimate) -> str:
     return f"{inside}n = {e.n:,}"
 
 
-def _disputed(desk: Desk, neuron: int, standing: Standing) -> None:
-    """One neuron with its pictures, the labels, and the way to settle it."""
+def _disputed(desk: Desk, neuron: int, standing: Standing, keys: bool) -> None:
+    """One neuron with its pictures, the labels, and the way to settle it: a key, or a choice from the list."""
     with st.container(border=True, gap="xsmall"):
         labels = "; ".join(
             f"{grids.escape(rater)}: **{grids.escape(label.category)}**"
@@ -77,6 +82,9 @@ def _disputed(desk: Desk, neuron: int, standing: Standing) -> None:
         grids.strip(desk.probe.gallery, map(int, top), f"disputed-{neuron}", f"neuron {neuron}", width=52)
         if not access.may("adjudicate"):
             return
+        if keys:
+            _decide_keys(desk, neuron)
+            return
         options = [f"{type}: {detail}" if detail else type for type, detail in CATEGORIES]
         with st.container(horizontal=True, vertical_alignment="bottom"):
             chosen = st.selectbox("Decide", options, index=None, key=f"decide-{neuron}", label_visibility="collapsed")
@@ -86,4 +94,17 @@ def _disputed(desk: Desk, neuron: int, standing: Standing) -> None:
                 disabled=chosen is None,
                 on_click=guarded_key,
                 args=(desk.decide, neuron, *CATEGORIES[options.index(chosen)]) if chosen else (),
+            )
+
+
+def _decide_keys(desk: Desk, neuron: int) -> None:
+    """One key a decision. The buttons belong to this neuron: a second press cannot reach the next one unseen."""
+    with st.container(horizontal=True, gap="xsmall"):
+        for letter, type, attribute, name in KEYS:
+            st.button(
+                with_key(name, letter),
+                key=f"decide-{neuron}-type-{letter}",
+                help=f"Decide: {type}" + (f", {attribute}" if attribute else ""),
+                on_click=guarded_key,
+                args=(desk.decide, neuron, type, attribute),
             )

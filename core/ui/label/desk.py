@@ -2,6 +2,7 @@
 
 import os
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -121,6 +122,13 @@ class Desk:
         self._write(entry)
         if TESTING.of(self.state) and type in TESTED:
             self.begin_test(neuron)
+
+    def label(self, neurons: Sequence[int], **said: Any) -> None:
+        """Say the same of several neurons, whichever is on the desk; the rater's earlier labels of them stay in the
+        log and no longer count.
+        """
+        for neuron in neurons:
+            label_log.log().add(self._event(neuron, "label", **said))
 
     def skip(self, neuron: int) -> None:
         """Put a neuron at the end of the queue."""

@@ -6,7 +6,7 @@ import streamlit as st
 
 from core import access
 from core.config import InputError, digest_of
-from core.labelling import DETAILS, ORDERS, LabelEvent
+from core.labelling import ORDERS, LabelEvent
 from core.neurons import Shown
 from core.ui.label.agreement import agreement_panel
 from core.ui.label.board import prediction_board
@@ -24,9 +24,11 @@ from core.ui.label.desk import (
     guarded_key,
     turn_confidence,
 )
+from core.ui.label.keys import KEYS, with_key
+from core.ui.label.mine import mine_panel
 from core.ui.label.sets import sets_panel
 from core.ui.parts import answers, grids, sides
-from core.ui.parts.frame import guarded
+from core.ui.parts.frame import guard, guarded
 from core.ui.parts.heading import heading
 from core.ui.parts.keys import listen
 from core.ui.parts.switches import switch
@@ -36,7 +38,7 @@ from core.ui.session.choices import LABEL_TEST, LABEL_VIEW, RATER, Choice
 from core.ui.session.escaping import escape
 from core.ui.session.state import AppState, get_state
 
-VIEWS = {"label": "Label", "agreement": "Agreement", "sets": "Sets & files"}
+VIEWS = {"label": "Label", "mine": "My labels", "agreement": "Agreement", "sets": "Sets & files"}
 ORDER_NAMES = {
     "associated": "Most associated first",
     "random": "Random",
@@ -44,7 +46,6 @@ ORDER_NAMES = {
 }
 SIZE = 62
 """Pixels of a picture: four grids of two rows on a projector, with the keys in view."""
-SHORT = {"other": "Other social", "race appearance": "Race app."}
 TESTING_HELP = (
     "After each label, twelve items that you have not seen: say on which the neuron fires. How well you can is stored "
     "with your label. With this off, the key P tests your last label."
@@ -54,16 +55,6 @@ ANSWERS_OF: Choice[int | None] = Choice("label-answers", None)
 RATERS_SHOWN = 8
 """Names offered before anybody has said who labels."""
 NAME_FIELD = "choice-filters-rater"
-KEYS: tuple[tuple[str, str, str | None, str], ...] = (
-    *(
-        (str(n), "social", detail, SHORT.get(detail, detail.capitalize()))
-        for n, detail in enumerate(DETAILS["social"], 1)
-    ),
-    ("5", "context", None, "Context"),
-    *((str(n), "artefact", detail, detail.capitalize()) for n, detail in enumerate(DETAILS["artefact"], 6)),
-    ("9", "unclear", None, "Unclear"),
-)
-"""Key, type, attribute, what stands on the button."""
 PLACES = {
     **{letter: ("label-", f"-type-{letter}") for letter, *_ in KEYS},
     **{"t": ("label-", "-text"), "s": ("label-", "-skip")},
@@ -83,7 +74,7 @@ def label_page() -> None:
         return
     sides.open_probe(state, side)
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-        shown = {name: title for name, title in VIEWS.items() if name != "label" or access.may("label")}
+        shown = {name: title for name, title in VIEWS.items() if name not in ("label", "mine") or access.may("label")}
         view = switch(state, "Show", LABEL_VIEW, shown)
         sides.side_switch(state, side)
     desk = desk_of(state, side)
@@ -91,6 +82,9 @@ def label_page() -> None:
         agreement_panel(desk)
     elif view == "sets":
         sets_panel(desk)
+    elif view == "mine":
+        with guard():
+            mine_panel(desk)
     else:
         listen(PLACES, (NAME_FIELD, ""))
         _workplace()
@@ -258,11 +252,6 @@ def _said_keys(desk: Desk, neuron: int) -> None:
             on_click=TESTING.put,
             args=(state, not testing),
         )
-
-
-def with_key(name: str, letter: str) -> str:
-    """A button's name with the key that presses it."""
-    return f"{name} :gray[{letter}]"
 
 
 def _last(desk: Desk) -> None:

@@ -212,8 +212,7 @@ def _neurons(
 
 def _switch(state: AppState, side: Side, neurons: tuple[int, ...]) -> None:
     for neuron in neurons:
-        if not state.is_switched(neuron, side):
-            state.toggle_neuron(neuron, side)
+        state.switch_neuron(neuron, side, off=True)
 
 
 def _items(probe: probing.Probe, selected: list[int]) -> None:

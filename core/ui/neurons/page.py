@@ -124,13 +124,17 @@ def _head(state: AppState, probe: probing.Probe, side: Side, neuron: int, attrib
             links.go("pages/label.py")
         st.space("stretch")
         key = f"switched-{side}-{neuron}"
-        st.session_state[key] = state.is_switched(neuron, side)
-        st.toggle("Switched off", key=key, on_change=state.toggle_neuron, args=(neuron, side))
+        st.session_state[key] = on = not state.is_switched(neuron, side)
+        st.toggle("on" if on else "off", key=key, on_change=_take_switch, args=(state, neuron, side, key))
         if st.button("Compare without it", type="primary", icon=":material/compare_arrows:"):
-            if not state.is_switched(neuron, side):
-                state.toggle_neuron(neuron, side)
+            state.switch_neuron(neuron, side, off=True)
             SWITCH_SIDE.put(state, side)
             st.switch_page("pages/compare.py")
+
+
+def _take_switch(state: AppState, neuron: int, side: Side, key: str) -> None:
+    """Bring the neuron to what its switch shows; the browser may tell of one again that nobody touched."""
+    state.switch_neuron(neuron, side, off=not st.session_state[key])
 
 
 def _open_random(probe: probing.Probe, side: Side, attribute: str | None) -> None:

@@ -15,6 +15,11 @@ from core.ui.parts.figures import AFTER, BEFORE, INK, TARGET, TITLED, beside, fr
 from core.ui.parts.wording import in_points, percent, share_text
 from core.verdicts import NOT_COMPUTED, points
 
+PLOT_WIDTH, PHONE_PLOT, PLOT_HEIGHT = 480, 250, 400
+"""Least pixels of a plot of points on a page and on a phone, and its height."""
+LABEL_WIDTH, LABEL_HEIGHT, LABEL_RIGHT = 18, 14, 11
+"""Room of a number of two digits beside a point, and how far right of the point its middle is, in pixels."""
+
 
 def config(name: str) -> dict[str, Any]:
     """Toolbar of a figure: one click saves a vector image named `name`; no logo, no zoom by accident."""
@@ -119,33 +124,86 @@ def _cost(e: Estimate) -> str:
     return NOT_COMPUTED if e.estimate is None else percent(e.estimate, 1)
 
 
-def trade_off(points: Sequence[tuple[str, Estimate, Estimate]], cost: str, skew: str) -> go.Figure:
+def trade_off(
+    points: Sequence[tuple[str, Estimate, Estimate]], cost: str, skew: str, width: int = PLOT_WIDTH
+) -> go.Figure:
     """Skew (up) against cost (along), one named point a method, with both intervals.
 
     Parameters
     ----------
     points : (name, cost, skew) of each method; the name begins with the number that stands beside its point.
+    width : least width of the plot in pixels; in a wider one the numbers are further apart.
     """
+    x_range, y_range = _room([e for _, e, _ in points]), (0.0, _room([e for *_, e in points])[1])
     figure = go.Figure(
         go.Scatter(
             x=[e.estimate for _, e, _ in points],
             y=[e.estimate for *_, e in points],
             error_x=interval_bars([e for _, e, _ in points], BEFORE, 1.2, 3),
             error_y=interval_bars([e for *_, e in points], BEFORE, 1.2, 3),
-            text=[name.split(".")[0] for name, *_ in points],
             customdata=[name for name, *_ in points],
-            mode="markers+text",
-            textposition="top right",
+            mode="markers",
             marker={"size": 9, "color": AFTER},
-            textfont={"size": 13},
             hovertemplate="%{customdata}<br>" + cost + " %{x:.3f}<br>" + skew + " %{y:.3f}<extra></extra>",
         )
     )
-    framed(figure, 460, legend=False)
+    places = [
+        (_along(e.estimate, x_range) * width, (1 - _along(s.estimate, y_range)) * PLOT_HEIGHT) for _, e, s in points
+    ]
+    for (name, e, s), lift in zip(points, lifts(places), strict=True):
+        figure.add_annotation(
+            x=e.estimate,
+            y=s.estimate,
+            text=name.split(".")[0],
+            ax=LABEL_RIGHT,
+            ay=lift,
+            showarrow=True,
+            arrowhead=0,
+            arrowwidth=1,
+            arrowcolor=BEFORE if abs(lift) > LABEL_HEIGHT else "rgba(0,0,0,0)",
+            standoff=5,
+            font={"size": 13, "color": INK},
+        )
+    framed(figure, PLOT_HEIGHT + 60, legend=False)
     figure.update_layout(margin={"b": TITLED})
-    figure.update_xaxes(title=cost, fixedrange=True, zeroline=False)
-    figure.update_yaxes(title=skew, fixedrange=True, rangemode="tozero")
+    figure.update_xaxes(title=cost, fixedrange=True, zeroline=False, range=x_range)
+    figure.update_yaxes(title=skew, fixedrange=True, range=y_range)
     return figure
+
+
+def lifts(places: Sequence[tuple[float, float]]) -> list[int]:
+    """How far below (above: negative) its point each number stands, in pixels, so that none lies over another.
+
+    Numbers move up and down only, so that those which are apart stay apart in a wider plot; the first of a list has
+    the first choice.
+
+    Parameters
+    ----------
+    places : (x, y) of each point in pixels, y downwards.
+    """
+    taken: list[tuple[float, float]] = []
+    found = []
+    for x, y in places:
+        steps = sorted(
+            (sign * (LABEL_HEIGHT - 5 + 4 * i) for i in range(PLOT_HEIGHT // 4) for sign in (-1, 1)), key=abs
+        )
+        inside = [step for step in steps if 0 <= y + step <= PLOT_HEIGHT]
+        free = [s for s in inside if all(abs(x - a) >= LABEL_WIDTH or abs(y + s - b) >= LABEL_HEIGHT for a, b in taken)]
+        lift = (free or inside)[0]
+        taken.append((x, y + lift))
+        found.append(lift)
+    return found
+
+
+def _room(estimates: Sequence[Estimate]) -> tuple[float, float]:
+    """Both ends of an axis that holds these numbers with their intervals and some air."""
+    ends = [end for e in estimates for end in (e.estimate, e.lo, e.hi) if end is not None]
+    air = 0.06 * ((max(ends) - min(ends)) or abs(max(ends)) or 1.0)
+    return min(ends) - air, max(ends) + air
+
+
+def _along(value: float | None, ends: tuple[float, float]) -> float:
+    return 0.0 if value is None else (value - ends[0]) / (ends[1] - ends[0])
 
 
 def picture(of: Any) -> go.Figure:

@@ -1,5 +1,6 @@
 """What every figure of the pages is made of: colours, frame, intervals, and numbers beside their marks."""
 
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,6 +17,12 @@ PALE = 0.45
 FAINT = 0.15
 TITLED = 48
 """Pixels below the axes of a figure whose horizontal axis has a title: ticks, title, then the small print."""
+BESIDE = "beside"
+"""Name of the annotations in the column at the right."""
+PHONE_ROW, PHONE_LIFT = 1.9, 15
+"""On a phone: how much higher a row is that has its numbers above its marks, and by how many pixels they are above."""
+PHONE_TITLE, PHONE_NAME, PHONE_NUMBER = 40, 12, 12
+"""On a phone: letters on a line of an axis's title and of a row's name, and the size of numbers in pixels."""
 ROW = {1: 32, 2: 50}
 """Height of a group's row in pixels, by the number of bars in it."""
 
@@ -103,6 +110,7 @@ def _apart(low: float | None, high: float | None) -> float | None:
 def note_beside(y: float | str, text: str, shift: float = 0.0) -> dict[str, Any]:
     """A number in the column at the right of a figure, as an annotation."""
     return {
+        "name": BESIDE,
         "x": 1,
         "xref": "paper",
         "xanchor": "left",
@@ -118,3 +126,38 @@ def note_beside(y: float | str, text: str, shift: float = 0.0) -> dict[str, Any]
 def beside(figure: go.Figure, y: float | str, text: str, shift: float = 0.0) -> None:
     """Put a number into the column at the right of a figure."""
     figure.add_annotation(note_beside(y, text, shift))
+
+
+def for_a_phone(figure: go.Figure) -> go.Figure:
+    """The figure for a window of 420 pixels: numbers above their marks instead of beside, long names and titles on
+    several lines. What is drawn stays the same.
+    """
+    layout = figure.layout
+    beside_marks = [note for note in layout.annotations if note.name == BESIDE]
+    for note in beside_marks:
+        note.update(xanchor="right", xshift=0, yshift=(note.yshift or 0) + PHONE_LIFT, font_size=PHONE_NUMBER)
+    if beside_marks:
+        margin = layout.margin
+        plot = layout.height - (margin.t or 0) - (margin.b or 0)
+        layout.height += round(plot * (PHONE_ROW - 1))
+        margin.r = 8
+    for axis in figure.select_yaxes():
+        if beside_marks and axis.ticktext:
+            axis.ticktext = [_lines(name, PHONE_NAME) for name in axis.ticktext]
+            longest = max(len(line) for name in axis.ticktext for line in name.split("<br>"))
+            layout.margin.l = min(layout.margin.l or 0, 8 * longest)
+    for axis in figure.select_xaxes():
+        title = axis.title.text or ""
+        axis.title.text = _lines(title, PHONE_TITLE)
+        more = 18 * (axis.title.text or "").count("<br>")
+        layout.margin.b = (layout.margin.b or 0) + more
+        layout.height = layout.height and layout.height + more
+        axis.nticks = axis.nticks or 5
+    return figure
+
+
+def _lines(text: str, letters: int) -> str | None:
+    """A text on lines of at most so many letters; blanks at its end, which keep it off an axis, stay."""
+    if not text.strip():
+        return text or None
+    return "<br>".join(textwrap.wrap(text, letters, break_long_words=False)) + text[len(text.rstrip()) :]

@@ -49,10 +49,12 @@ button[data-testid="stBaseButton-primary"], button[data-testid="stBaseButton-pri
 [data-testid="stMultiSelect"] [data-tag] {
   background-color: light-dark(#1a6ba8, #2470ab); border-color: light-dark(#1a6ba8, #2470ab); color: #fff;
 }
+[data-testid="stButtonGroup"] [role="radiogroup"] { flex-wrap: wrap; row-gap: 4px; }
 @media (prefers-reduced-motion: reduce) { * { animation-duration: 0s !important; transition-duration: 0s !important; } }
 </style>"""
 """Small print at 4.5 : 1 or more in both themes, which Streamlit's faded text misses; white words on a blue that bears
-them, since the accent of the dark theme is light enough to be read; nothing moves for those who asked for that."""
+them, since the accent of the dark theme is light enough to be read; a row of choices goes on in the next line instead
+of out of sight; nothing moves for those who asked for that."""
 NEW_MODULES = 50
 """Modules that must have been loaded since for another round of `spare_collections`."""
 GROUPS_SHOWN = 4

@@ -30,7 +30,9 @@ LEAST = 80
 """Least height of all rows: of a smaller plot plotly cuts the margins, and with them the small print."""
 BASE = "searched"
 """Name of the strokes at the shares of the searched rows."""
-MARKS = {"before": "circle-open", "after": "circle"}
+MARKS = {"before": "circle-open", "A": "circle-open", "after": "circle", "B": "circle"}
+LATER = ("after", "B")
+"""Lists drawn in the colour of what came of an edit, or of the second of two."""
 CHOSEN = "rgba(125, 133, 144, 0.16)"
 CLEAR = "rgba(125, 133, 144, 0.0)"
 
@@ -47,7 +49,7 @@ def demographics(
 
     Parameters
     ----------
-    arms : name of the list ("before", hollow, or "after", filled) -> its lean, groups in the order of `groups`.
+    arms : name of the list ("before" or "A", hollow; "after" or "B", filled) -> its lean, groups as in `groups`.
     target : target share of each group; the same as the searched shares where these are the target.
     target_name : what the target is called, for example "even shares".
     chosen : group whose pictures are shown; the other ones are drawn faint.
@@ -148,7 +150,7 @@ def _strokes(groups: Sequence[str], shares: Sequence[float], name: str, colour: 
 
 def _dots(groups: Sequence[str], name: str, lean: Lean, lane: float, chosen: str | None) -> dict[str, Any]:
     """The shares of one list with their intervals, a little above or below the middle of their rows."""
-    colour = AFTER if name == "after" else BEFORE
+    colour = AFTER if name in LATER else BEFORE
     drawn = [
         (i, g, group_lean)
         for i, (g, group_lean) in enumerate(zip(groups, lean.groups, strict=True))

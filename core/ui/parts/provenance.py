@@ -8,7 +8,9 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from core.config import Edit, InputError, digest_of
+from core.ui.parts.figures import for_a_phone
 from core.ui.session import cache, links
+from core.ui.session.choices import PHONE
 from core.ui.session.escaping import escape
 from core.ui.session.results import Asked
 from core.ui.session.state import OWN_TARGET, AppState, get_state
@@ -16,6 +18,8 @@ from core.verdicts import OWN_SHARES, target_name
 
 PRINT, PRINT_WIDTH, NARROW = 10, 130, 62
 """Size of the small print under a figure in pixels, and letters on one of its lines, on a page and in half a column."""
+PHONE_PRINT = 52
+"""Letters on a line of small print on a phone."""
 SHORT = 8
 """Hex digits of a digest that are shown; the copied block has them all."""
 
@@ -86,7 +90,7 @@ def foot() -> None:
 def chart(
     figure: go.Figure,
     print_width: int = PRINT_WIDTH,
-    left: int = 0,
+    left: int | None = 0,
     lines: Mapping[str, str] | None = None,
     **options: Any,
 ) -> Any:
@@ -96,15 +100,21 @@ def chart(
     ----------
     lines : what its numbers depend on; None: all that is loaded and chosen.
     """
-    return st.plotly_chart(carrying(figure, lines or loaded(get_state()), print_width, left), **options)
+    state = get_state()
+    if PHONE.of(state):
+        figure, print_width, left = for_a_phone(figure), min(print_width, PHONE_PRINT), None
+    return st.plotly_chart(carrying(figure, lines or loaded(state), print_width, left), **options)
 
 
-def carrying(figure: go.Figure, lines: Mapping[str, str], print_width: int = PRINT_WIDTH, left: int = 0) -> go.Figure:
+def carrying(
+    figure: go.Figure, lines: Mapping[str, str], print_width: int = PRINT_WIDTH, left: int | None = 0
+) -> go.Figure:
     """The figure with the facts in small print below it, digests cut to their beginning.
 
     Parameters
     ----------
-    left : how far the small print begins left of the plot, in pixels, where the figure's own left margin is known.
+    left : how far the small print begins left of the plot, in pixels, where the figure's own left margin is known;
+        None: it ends where the plot ends.
     """
     kept = {name: _cut(value) for name, value in lines.items()}
     if "model" in kept:
@@ -121,16 +131,16 @@ def carrying(figure: go.Figure, lines: Mapping[str, str], print_width: int = PRI
     return figure
 
 
-def _small_print(text: str, bottom: float, left: float) -> dict[str, Any]:
+def _small_print(text: str, bottom: float, left: float | None) -> dict[str, Any]:
     """An annotation at the lower edge of a figure whose margin there is `bottom` pixels high."""
     return {
-        "x": 0,
+        "x": 1 if left is None else 0,
         "y": 0,
         "xref": "paper",
         "yref": "paper",
-        "xanchor": "left",
+        "xanchor": "right" if left is None else "left",
         "yanchor": "top",
-        "xshift": -left,
+        "xshift": -(left or 0),
         "yshift": -bottom,
         "text": text.replace("\n", "<br>"),
         "align": "left",

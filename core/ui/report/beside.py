@@ -9,7 +9,7 @@ from typing import Any
 import streamlit as st
 
 from core import access
-from core.ui.parts import grids
+from core.ui.parts import grids, offers
 from core.ui.parts.frame import guard
 from core.ui.session import jobs
 from core.ui.session.choices import Choice
@@ -48,7 +48,7 @@ def two_audits(state: AppState) -> None:
                 )
                 given = None
                 if name == UPLOADED:
-                    given = st.file_uploader(f"Archive: {label.lower()}", type=["zip"], key=f"diff-zip-{key}")
+                    given = offers.upload(st, f"Archive: {label.lower()}", type=["zip"], key=f"diff-zip-{key}")
                 chosen.append((name, None if given is None else given.getvalue()))
         ready = all(name != UPLOADED or data is not None for name, data in chosen)
         if st.button("Compare them", disabled=not ready, icon=":material/compare_arrows:"):

@@ -58,6 +58,8 @@ class Choice(Generic[T]):
 
 RATER = Choice("rater", "")
 """Who labels, by the name that stands in the log."""
+PHONE = Choice("phone", False)
+"""Whether the window is as narrow as a phone's; see core.ui.parts.window."""
 TAU = Choice("tau", 0.5)
 """Share of a group's items on which a neuron must fire to be that group's."""
 SWITCH_SIDE: Choice[Side | None] = Choice("switch-side", None)
@@ -68,6 +70,8 @@ START_VIEW = Choice("start-view", "loaded")
 DEMO_STEP: Choice[str | None] = Choice("demo", None)
 """Step at which the demo on Start is, from "1" on; None: it does not run."""
 COMPARE_VIEW = Choice("compare-view", "pictures")
+BESIDE: Choice[str | None] = Choice("beside", None)
+"""What stands beside the question on Compare, as core.ui.compare.beside writes it; None: its first suggestion."""
 DATA_VIEW = Choice("data-view", "choose")
 LABEL_VIEW = Choice("label-view", "label")
 ASK_VIEW = Choice("ask-view", "one")
@@ -82,7 +86,7 @@ LABEL_TEST: "Choice[PredictionTest | None]" = Choice("label-test", None)
 SHOWN: Mapping[str, Mapping[str, Choice[Any]]] = {
     "start": {"view": START_VIEW, "demo": DEMO_STEP},
     "label": {"view": LABEL_VIEW},
-    "compare": {"view": COMPARE_VIEW},
+    "compare": {"view": COMPARE_VIEW, "beside": BESIDE},
     "ask": {"view": ASK_VIEW, "question": ASK_QUESTION},
     "data_and_models": {"view": DATA_VIEW},
     "guide": {"topic": GUIDE_TOPIC},

@@ -18,8 +18,8 @@ TARGETS = ("gallery", "uniform")
 OWN_TARGET = "own table"
 """Target shares that the auditor gave as a table, one an attribute."""
 
-PERSONAL = ("rater", "label-order", "label-testing")
-"""Small choices that belong to the person, not to the gallery."""
+PERSONAL = ("rater", "label-order", "label-testing", "phone")
+"""Small choices that belong to the person, or to the window, not to the gallery."""
 
 
 def _shipped_saes() -> dict[Side, str]:
@@ -184,6 +184,11 @@ class AppState:
     def toggle_neuron(self, neuron: int, side: Side = "image") -> None:
         """Take a neuron into the side's edit, or out of it; strength and form stay."""
         self.set_edit(side, self.edits.get(side, Edit()).toggled(neuron))
+
+    def switch_neuron(self, neuron: int, side: Side, off: bool) -> None:
+        """Bring one neuron to off, or to on as the model has it; nothing changes where it is so already."""
+        if off != self.is_switched(neuron, side):
+            self.toggle_neuron(neuron, side)
 
     def is_switched(self, neuron: int, side: Side = "image") -> bool:
         return neuron in self.edits[side].neurons if side in self.edits else False

@@ -3,7 +3,8 @@
 from core.benchmark import BenchmarkResult, Cell
 from core.figures import Picture, Series
 from core.statistics import Band, Estimate
-from core.ui.benchmark.page import not_computed, numbered, table_html
+from core.ui.benchmark.page import not_computed
+from core.ui.benchmark.table import heat_html, main, numbered, table_html
 from core.ui.parts.charts import picture, trade_off
 
 KEYS = ("max_skew", "min_skew", "ndkl", "accuracy", "cosine", "area", "removed", "mole")
@@ -53,6 +54,23 @@ def test_numbers_have_intervals_and_n_and_only_a_merit_is_bold() -> None:
     assert "1. " in shown and shown.index("1. ") < shown.index("2. ") < shown.index("3. ")
 
 
+def test_the_main_columns_hold_what_ranks_the_skew_and_the_price_in_the_order_of_the_table() -> None:
+    shown = [column.key for column in main(RESULT)]
+    assert {"area", "max_skew", "cosine"} <= set(shown) and len(shown) == 5
+    assert shown == [column.key for column in RESULT.columns if column.key in shown]
+    assert table_html(RESULT, main(RESULT)).count("<th ") == 5 < table_html(RESULT).count("<th ")
+
+
+def test_a_heat_map_is_blue_where_a_method_is_better_and_strongest_where_it_is_most() -> None:
+    rows = heat_html(RESULT).split("<tr>")[2:]
+    skews = [row.split("<td")[1 + 1 + [c.key for c in RESULT.columns].index("max_skew")] for row in rows]
+    assert "31,131,196,0.00" in skews[0] or "217,127,0,0.00" in skews[0], "the original is no better than itself"
+    assert "31,131,196,0.55" in skews[2] and ">10.0<" in skews[2], "orth-proj falls from 60 to 10"
+    assert "31,131,196,0.44" in skews[1]
+    cosines = [row.split("<td")[1 + 1 + [c.key for c in RESULT.columns].index("cosine")] for row in rows]
+    assert "217,127,0,0.55" in cosines[1], "the cosine that falls most is the worst"
+
+
 def test_a_title_cannot_bring_markup() -> None:
     hostile = Estimate.missing("<script>alert(1)</script>")
     one = Cell("identity", "small", dict.fromkeys(KEYS, hostile) | {"max_skew": Estimate(1.0, 1.0, 1.0, 3)})
@@ -61,7 +79,7 @@ def test_a_title_cannot_bring_markup() -> None:
 
 def test_points_are_named_by_their_number() -> None:
     figure = trade_off([("1. original", Estimate(1.0, n=3), Estimate(0.6, 0.5, 0.7, 3))], "cosine", "skew")
-    assert list(figure.data[0].text) == ["1"] and figure.data[0].error_y.array[0] > 0.09
+    assert [note.text for note in figure.layout.annotations] == ["1"] and figure.data[0].error_y.array[0] > 0.09
     assert figure.data[0].error_x.array[0] is None, "no interval, and none of width 0"
 
 

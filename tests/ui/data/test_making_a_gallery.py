@@ -1,6 +1,9 @@
 """Making a gallery in the browser: what people have goes in right there too, or one line says why not."""
 
+import io
 import re
+import tempfile
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -39,7 +42,7 @@ class Form:
             fields_there = sorted(test.text_input, key=lambda one, label=label: one.label != label)
             next(one for one in fields_there if one.label.startswith(label)).set_value(value)
         if table is not None:
-            test.file_uploader[0].upload(*table)
+            next(one for one in test.file_uploader if "table" in one.label).upload(*table)
         test.form_submit_button[0].click().run()
         assert not test.exception
         return test
@@ -105,6 +108,23 @@ def test_pictures_that_are_left_out_are_named(form: Form, pictures: Path) -> Non
     test.session_state[KEY].set_filter("data-view", "choose")
     words = shown(test.run())
     assert "left out: 4 of what was given" in words and all(name in words for name in names)
+
+
+def test_a_folder_comes_as_a_zip_and_what_it_leaves_out_is_said(form: Form, pictures: Path) -> None:
+    (pictures / "cut.jpg").unlink()
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for file in sorted(pictures.iterdir()):
+            archive.write(file, f"people/{file.name}")
+        archive.writestr("people/run.sh", "ls")
+    test = form.page()
+    next(box for box in test.selectbox if box.label == "Make it from").set_value("folder").run()
+    next(one for one in test.file_uploader if "zip" in one.label).upload("my people.zip", packed.getvalue())
+    next(one for one in test.text_input if one.label == "Name").set_value("mine")
+    test.form_submit_button[0].click().run()
+    assert not test.exception and not test.warning
+    assert made(test).n == 4 and made(test).manifest["source"].startswith("folder people")
+    assert not list(Path(tempfile.gettempdir()).glob("*/my-people")), "what was unpacked is gone"
 
 
 def test_urls_captions_and_scores_are_no_groups_and_never_preselected(form: Form, tmp_path: Path) -> None:

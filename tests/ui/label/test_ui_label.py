@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core.config import HOME_VARIABLE
+from core.config import HOME_VARIABLE, InputError
 from core.labelling import LabelEvent, LabelLog, label_set
 from core.ui.label import desk as desks
+from core.ui.label import mine
 from core.ui.label import page as label_page
 from core.ui.session import cache
 from core.ui.session.state import KEY
@@ -179,3 +180,65 @@ def test_no_key_shows_a_group(world: dict[str, str]) -> None:
     groups = {g for name in ("gender", "age") for g in cache.gallery(world["probe"]).groups(name)}
     shown = set(texts(page).replace(":", " ").split())
     assert not groups & shown, np.array(sorted(groups & shown))
+
+
+# -- one's own labels -------------------------------------------------------------------------------------------------
+
+
+def test_several_neurons_are_labelled_at_once_and_a_new_label_replaces_what_stood(world: dict[str, str]) -> None:
+    page = opened(world)
+    desk = desks.desk_of(page.session_state[KEY], "image")
+    mine.label_them(desk, [3, 5, 7], type="social", attribute="gender", text="faces", confidence=0.5, confound=True)
+    mine.label_them(desk, [5], type="unclear", attribute=None, text="", confidence=None, confound=False)
+    assert len(written()) == 4, "nothing is ever changed in the log"
+    own = mine.own_labels(desks.desk_of(page.session_state[KEY], "image").standings, "ann")
+    assert {j: e.category for j, e in own.items()} == {3: "social: gender", 5: "unclear", 7: "social: gender"}
+    assert own[3].confound and own[3].confidence == 0.5
+    assert mine.listed(own, "social: gender", "") == [3, 7] and mine.listed(own, mine.EVERY, "FACES 7") == [7]
+    table = mine.frame(own, [3, 5])
+    assert table["Label"].tolist() == ["social: gender", "unclear"] and table["Sure"].tolist() == ["50 %", "not told"]
+
+
+def test_progress_counts_each_rater_and_the_most_active_comes_first(world: dict[str, str]) -> None:
+    page = opened(world)
+    state = page.session_state[KEY]
+    for rater, neurons in (("ann", [1]), ("bea", [1, 2])):
+        state.filters["rater"] = rater
+        desk = desks.desk_of(state, "image")
+        mine.label_them(desk, neurons, type="context", attribute=None, text="", confidence=None, confound=False)
+    rows = mine.progress_of(desks.desk_of(state, "image").standings, 8)
+    assert rows["Rater"].tolist() == ["bea", "ann"] and rows["Labelled"].tolist() == [2, 1]
+    assert rows["Of all"].tolist() == ["25 %", "12 %"] and rows["Tests"].tolist() == [0, 0]
+
+
+def test_the_list_of_labels_is_drawn_with_its_form(world: dict[str, str]) -> None:
+    page = opened(world)
+    desk = desks.desk_of(page.session_state[KEY], "image")
+    mine.label_them(desk, [2], type="artefact", attribute="text", text="", confidence=None, confound=False)
+    page = opened(world, **{"label-view": "mine"})
+    assert not page.exception and "Labels of ann" in " ".join(h.value for h in page.header)
+    page.text_input[-2].set_value("3 99999")
+    press(page, "Label them")
+    assert any("expected numbers from 0 to" in w.value for w in page.warning)
+
+
+@pytest.mark.parametrize("text", ["three", "1;2", "-1", "12345678901"])
+def test_neurons_that_are_no_numbers_of_the_sae_are_refused(text: str) -> None:
+    with pytest.raises(InputError, match="expected numbers from 0 to 15"):
+        mine.neurons_of(text, 16)
+    assert mine.neurons_of(" 3, 7 3,", 16) == [3, 7] and mine.neurons_of("", 16) == []
+
+
+def test_the_first_disputed_neuron_is_decided_by_a_key_of_its_own(world: dict[str, str]) -> None:
+    page = opened(world)
+    state = page.session_state[KEY]
+    for rater, type in (("bea", "context"), ("ann", "unclear")):
+        state.filters["rater"] = rater
+        desk = desks.desk_of(state, "image")
+        mine.label_them(desk, [1, 4], type=type, attribute=None, text="", confidence=None, confound=False)
+    page = opened(world, **{"label-view": "agreement"})
+    keyed = {button.key for button in page.button if (button.key or "").startswith("decide-")}
+    assert "decide-1-type-5" in keyed and not any(key.startswith("decide-4") for key in keyed)
+    page.button(key="decide-1-type-5").click().run()
+    assert (written()[-1].kind, written()[-1].neuron, written()[-1].category) == ("adjudication", 1, "context")
+    assert page.button(key="decide-4-type-5"), "the next one takes its place"

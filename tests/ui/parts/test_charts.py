@@ -136,3 +136,34 @@ def test_histogram_rows_have_one_scale_and_sum_to_the_firing_rate() -> None:
 def test_the_toolbar_saves_a_vector_image() -> None:
     options = charts.config("shares")["toImageButtonOptions"]
     assert options["format"] == "svg" and options["filename"] == "shares"
+
+
+# -- on a phone -------------------------------------------------------------------------------------------------------
+
+
+def test_on_a_phone_numbers_stand_above_their_marks_and_nothing_else_changes() -> None:
+    wide, phone = (lean_charts.demographics(GROUPS, ARMS, EVEN, "even shares") for _ in range(2))
+    figures.for_a_phone(phone)
+    assert words(phone) == words(wide) and phone.layout.margin.r < wide.layout.margin.r
+    assert phone.layout.height > 1.5 * wide.layout.height
+    assert all(note.xanchor == "right" and note.yshift == figures.PHONE_LIFT for note in phone.layout.annotations)
+    assert [trace.to_plotly_json() for trace in phone.data] == [trace.to_plotly_json() for trace in wide.data]
+
+
+def test_on_a_phone_long_titles_and_names_break_between_words() -> None:
+    figure = charts.controls({"the reconstruction alone": Estimate(0.1, 0.0, 0.2, 9)}, [], "a title " * 9)
+    height = figure.layout.height
+    figures.for_a_phone(figure)
+    assert figure.layout.yaxis.ticktext[0].split("<br>") == ["the", "reconstruction", "alone  "]
+    lines = figure.layout.xaxis.title.text.split("<br>")
+    assert len(lines) == 2 and max(map(len, lines)) <= figures.PHONE_TITLE and figure.layout.height > height
+
+
+def test_numbers_of_points_keep_apart_and_stay_apart_in_a_wider_plot() -> None:
+    places = [(100.0 + i % 4, 200.0 + 3 * (i % 5)) for i in range(20)] + [(300.0, 10.0), (50.0, 390.0)]
+    found = charts.lifts(places)
+    for wider in (1.0, 1.7, 4.0):
+        at = [(wider * x, y + lift) for (x, y), lift in zip(places, found, strict=True)]
+        for i, (x, y) in enumerate(at):
+            assert 0 <= y <= charts.PLOT_HEIGHT
+            assert all(abs(x - a) >= charts.LABEL_WIDTH or abs(y - b) >= charts.LABEL_HEIGHT for a, b in at[:i])

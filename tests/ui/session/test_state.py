@@ -206,3 +206,11 @@ def test_an_intersection_is_an_attribute_where_the_gallery_says_so() -> None:
     assert state.attribute_in(["gender", "age"]) == "gender"
     state.set_attribute("gender x height")
     assert state.attribute_in(["gender", "age"], components) == "gender"
+
+
+def test_a_switch_that_is_told_twice_stays_where_it_is() -> None:
+    state = AppState()
+    for off in (True, True, False, False):
+        state.switch_neuron(3, "image", off)
+        assert state.is_switched(3, "image") is off
+    assert not state.edits
