@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from core.ui.parts import door, frame, menu, provenance
+from core.ui.parts import co_viewing, door, frame, menu, provenance
 from core.ui.session import jobs, links
 from core.ui.session.state import get_state
 from core.ui.start import stage
@@ -24,9 +24,10 @@ frame.notices()
 stage.bar(get_state().page)
 with frame.guard():
     page.run()
-    if get_state().page not in ("ask", "compare", "guide", "report"):
+    if get_state().page not in ("ask", "compare", "guide", "jobs", "report", "server"):
         provenance.foot()
 frame.sidebar()
+co_viewing.control()
 links.write()
 jobs.settle()
 frame.spare_collections()

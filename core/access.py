@@ -103,6 +103,10 @@ _asked: list[Callable[[], Person | None]] = []
 """How a door finds out who stands in it (the browser's session); at most one."""
 
 
+_told: list[Callable[[Person, str, str, bool], None]] = []
+"""Who hears what `require` answers: the record of what was done; at most one."""
+
+
 def configured() -> bool:
     """Whether a team server's configuration is in force in this process."""
     return bool(os.environ.get(CONFIG_VARIABLE))
@@ -111,6 +115,11 @@ def configured() -> bool:
 def ask_who(who: Callable[[], Person | None]) -> None:
     """Have `acting` ask a door where no block says who acts: callbacks and threads have no block around them."""
     _asked[:] = [who]
+
+
+def tell(listener: Callable[[Person, str, str, bool], None]) -> None:
+    """Have a listener hear every answer of `require`: who, which action, on what by name, whether it was allowed."""
+    _told[:] = [listener]
 
 
 def acting() -> Person:
@@ -149,10 +158,18 @@ def may(action: str) -> bool:
     return acting().may(action)
 
 
-def require(action: str) -> None:
-    """Refused, in one line, unless the one who acts may do it. The first line of every guarded function."""
+def require(action: str, what: str = "") -> None:
+    """Refused, in one line, unless the one who acts may do it. The first line of every guarded function.
+
+    Parameters
+    ----------
+    what : on what, by its name, for the record of what was done; never a path.
+    """
     person = acting()
-    if not person.may(action):
+    allowed = person.may(action)
+    for listener in _told:
+        listener(person, action, what, allowed)
+    if not allowed:
         needed = ", ".join(role for role in ROLES if role in ACTIONS[action].roles)
         raise Refused(
             f"to {ACTIONS[action].title} needs one of the roles {needed}, and {_called(person)} has "
@@ -167,14 +184,14 @@ def _called(person: Person) -> str:
 # -- what is opened ---------------------------------------------------------------------------------------------------
 
 
-def named(kind: str, name: str | Path) -> Path | None:
+def folder_named(kind: str, name: str | Path) -> Path | None:
     """Folder of a gallery, an SAE or a model by the name that the configuration's roots give it: ROOT or ROOT/FOLDER.
 
     None for every other text, and without a configuration. Specs keep these names, so that no report holds a path.
     """
     root, slash, inside = str(name).partition("/")
     folder = _listed(os.environ[CONFIG_VARIABLE]).folders.get((kind, root)) if configured() else None
-    plain = inside not in ("", ".", "..") and not {"/", "\\", "\0"} & set(inside)
+    plain = inside and not inside.startswith(".") and not {"/", "\\", "\0"} & set(inside)
     return None if folder is None or (slash and not plain) else folder / inside
 
 

@@ -201,7 +201,7 @@ def load_model(
     name: str = "default", pretrained: str | None = None, device: str | torch.device | None = None
 ) -> Backbone:
     """A model of any registered family by its name, as people write it too ("ViT-B/32 (OpenAI)"); see `Family.load`."""
-    listed = access.named("models", name)
+    listed = access.folder_named("models", name)
     known = understood(name) if listed is None else f"local-dir:{listed}"
     if pretrained and known != name:
         known = known.partition(":")[0]

@@ -58,9 +58,10 @@ UNIT_BYTES = 4 << 30
 
 
 def open_gallery(name_or_path: str | Path) -> Gallery:
-    """A gallery by its shipped name, its name on a team server, or its folder, without reading its embeddings.
+    """A shipped gallery by its name, one of a team server by the name that its roots give, or any by its folder.
 
-    Manifest, sizes and shapes are checked (fast, whatever the size); contents are compared by `Gallery.check`.
+    Embeddings are not read. Manifest, sizes and shapes are checked (fast, whatever the size); contents are compared by
+    `Gallery.check`.
 
     Raises
     ------
@@ -68,8 +69,8 @@ def open_gallery(name_or_path: str | Path) -> Gallery:
         no gallery there, or files missing, cut or not fitting together; names the file.
     """
     shipped = str(name_or_path) in SHIPPED
-    own = access.named("galleries", name_or_path) or Path(name_or_path)
-    path = ASSETS / "galleries" / str(name_or_path) if shipped else own
+    named = access.folder_named("galleries", name_or_path) or Path(name_or_path)
+    path = ASSETS / "galleries" / str(name_or_path) if shipped else named
     access.require_folder(path)
     if not (path / "manifest.json").is_file():
         raise InputError(

@@ -65,6 +65,11 @@ def keep(files: Mapping[str, bytes]) -> str:
     return name
 
 
+def keep_folder(report: Path) -> str:
+    """Keep the finished report of a folder; see `keep`."""
+    return keep({name: (report / name).read_bytes() for name in (*FILES, MANIFEST)})
+
+
 def kept() -> list[Kept]:
     """Every audit that is kept, the newest first; one that cannot be read is listed with its reason."""
     folder = kept_folder()

@@ -85,11 +85,11 @@ def save_sae(
 
 
 def load_sae(folder_or_name: str | Path, device: str = "cpu") -> SAEFile:
-    """The SAE in a folder of ours, in a folder or file of another project, or a shipped one by its name.
+    """The SAE in a folder of ours, in a folder or file of another project, or one by its name: shipped, or of a root.
 
     Nothing is ever unpickled. InputError naming the file where it is missing, damaged, or of no known format.
     """
-    folder_or_name = access.named("saes", folder_or_name) or folder_or_name
+    folder_or_name = access.folder_named("saes", folder_or_name) or folder_or_name
     access.require_folder(shipped_folder(folder_or_name) or Path(folder_or_name))
     path = _find(folder_or_name)
     loaded = _load_ours(path) if is_ours(path) else load_foreign(path)

@@ -79,7 +79,7 @@ def load_frozen(folder_or_name: str | Path) -> FrozenFile:
 
     InputError naming the file where it is missing, damaged or of an architecture without a numpy rule.
     """
-    folder = access.named("saes", folder_or_name) or Path(folder_or_name)
+    folder = access.folder_named("saes", folder_or_name) or Path(folder_or_name)
     if not (folder / CONFIG).is_file():
         folder = shipped_folder(folder) or folder
     access.require_folder(folder)

@@ -280,10 +280,10 @@ def test_what_a_root_lists_is_opened_by_everybody_who_looks(place: Path) -> None
     text = f'[access]\nmode = "open"\n[roots.galleries]\nr = "{root}"\n[roots.models]\nclip = "RN50:openai"\n'
     (place / "other.toml").write_text(text)
     os.environ[access.CONFIG_VARIABLE] = str(place / "other.toml")
-    assert access.named("galleries", "r") == root and access.named("galleries", "r/in") == root / "in"
+    assert access.folder_named("galleries", "r") == root and access.folder_named("galleries", "r/in") == root / "in"
     for name in ("r/", "r/..", "r/.", "r/in/x", "r\\in", "R/in", "in", "", str(root), "r/a\0"):
-        assert access.named("galleries", name) is None
-    assert access.named("saes", "r") is None
+        assert access.folder_named("galleries", name) is None
+    assert access.folder_named("saes", "r") is None
     with acting_as(PEOPLE[GUEST]):
         access.require_folder(root / "in")
         access.require_folder(root)

@@ -64,7 +64,7 @@ def map_panel(probe: probing.Probe, side: Side, attribute: str | None) -> None:
         return
     begins = access.may("map")
     if begins and maps.finished(points) is None:
-        projection.start(points.folder, points.x)
+        maps.begin(points, _what(kind))
     _drawn(probe, side, attribute, group, kind)
     map_hover.card(probe, kind)
     if begins and maps.finished(points) is None:
@@ -76,10 +76,14 @@ def map_panel(probe: probing.Probe, side: Side, attribute: str | None) -> None:
 def _waiting(name: str, kind: str) -> None:
     """How far UMAP is; the page is drawn anew once it is there."""
     folder = maps.own_folder() / "maps" / name
+    job = maps.job(name, _what(kind))
+    if job is not None and job.state == "waiting":
+        st.caption("UMAP waits for a worker of this server; Jobs shows how far it is. Until then the map is by PCA.")
+        return
     stage = projection.stage(folder) or "waiting"
     if stage == "done":
         st.rerun()
-    if not projection.running(folder):
+    if not projection.running(folder) and (job is None or job.state != "running"):
         st.caption(":orange[UMAP could not be computed; the map by PCA stays. Details are in the folder of the map.]")
         return
     share = projection.STAGES.index(stage) / (len(projection.STAGES) - 1)

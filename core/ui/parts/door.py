@@ -7,6 +7,7 @@ import streamlit as st
 from streamlit.errors import StreamlitAuthError
 
 from core import access
+from core.team import record
 from core.team.configuration import current
 from core.ui.parts.menu import Listed
 from core.ui.session import entering, keeping
@@ -32,6 +33,8 @@ def admitted(pages: Sequence[Listed]) -> bool:
     visit = entering.visit()
     _one_person(visit.person.name if visit.person.roles else "")
     if visit.person.roles:
+        if visit.person.name:
+            record.came(visit.person, str(st.user.get("iat") or ""))
         _at_a_kiosk()
         return True
     closed = [
@@ -100,6 +103,7 @@ def who() -> None:
 
 def _sign_out() -> None:
     if st.button("Sign out", icon=":material/logout:", width="stretch", key="sign-out"):
+        record.wrote(record.SIGNED_OUT)
         forget()
         st.logout()
 

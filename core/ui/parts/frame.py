@@ -15,6 +15,7 @@ from streamlit.runtime.pages_manager import PagesManager
 
 from core import access
 from core.config import SIDES, UNKNOWN, InputError, Side
+from core.team import record
 from core.ui.parts import door
 from core.ui.session import cache, entering, fit, links
 from core.ui.session.escaping import close_page, escape
@@ -66,6 +67,7 @@ def configure() -> None:
     close_page()
     guard_uploads()
     entering.watch()
+    record.keep()
     st.set_page_config(
         page_title="Unskew",
         page_icon=ICON,

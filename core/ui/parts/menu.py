@@ -14,6 +14,8 @@ class Listed(NamedTuple):
     help: str
     actions: tuple[str, ...]
     """Whoever may do one of them sees the page."""
+    of_a_team: bool = False
+    """Whether it is there on a team server alone."""
 
 
 PAGES = [
@@ -30,10 +32,13 @@ PAGES = [
     Listed("report", "Report", "An audit with its findings, to export and to verify", ("look",)),
     Listed("benchmark", "Benchmark", "Every method side by side on a gallery, and the papers' studies", ("benchmark",)),
     Listed("data_and_models", "Data & models", "Choose, build and import galleries, models and SAEs", ("open",)),
+    Listed("jobs", "Jobs", "What waits, what runs and what came of it", ("see-jobs",), of_a_team=True),
+    Listed("server", "Server", "Disk, memory, sessions, and the record of what was done", ("operate",), of_a_team=True),
     Listed("guide", "Guide", "What every word means, what every number says, and how to go on from here", ("look",)),
 ]
 
 
 def shown(pages: Sequence[Listed]) -> list[Listed]:
     """The pages that the one who acts may use."""
-    return [page for page in pages if any(access.may(action) for action in page.actions)]
+    here = [page for page in pages if access.configured() or not page.of_a_team]
+    return [page for page in here if any(access.may(action) for action in page.actions)]

@@ -14,17 +14,18 @@ import streamlit as st
 from core import access
 from core.gallery import Gallery
 from core.reading import parse_json
-from core.ui.parts import grids, offers, provenance
+from core.ui.parts import grids, offers, provenance, standing
 from core.ui.parts.frame import guard
 from core.ui.parts.heading import heading
 from core.ui.report import beside, form, shelf
-from core.ui.session import cache, entering, jobs
+from core.ui.session import cache, entering, jobs, work
 from core.ui.session.choices import Choice
 from core.ui.session.scene import only_known_prompts
 from core.ui.session.state import AppState, get_state
 
 if TYPE_CHECKING:
     from core.audit.spec import AuditSpec
+    from core.jobs.store import Job
 
 PAGE_HEIGHT = 900
 MIME = {"html": "text/html", "csv": "text/csv", "json": "application/json", "md": "text/markdown"}
@@ -44,6 +45,7 @@ def report() -> None:
     if access.may("audit"):
         with st.expander("What is asked", expanded=MADE.of(state) is None, icon=":material/edit_note:"), guard():
             _ask(state, gallery)
+        standing.standing("audit", "Show the report", _take)
     with guard():
         opened = shelf.kept(state)
         if opened is not None:
@@ -69,10 +71,17 @@ def _ask(state: AppState, gallery: Gallery) -> None:
     form.AUDITOR.put(state, asked["auditor"])
     spec = form.spec_of(state, gallery, asked)
     options = {"auditor": asked["auditor"] or "not stated", "thumbnails": asked["thumbnails"]}
-    made = _run(state, spec, options)
+    order = {"spec": spec.to_json(), **options}
+    made = work.work_or_job("audit", lambda: order, lambda: _run(state, spec, options))
     form.fill_in(state, spec.to_json())
-    MADE.put(state, made)
+    if made is not None:
+        MADE.put(state, made)
     st.rerun()
+
+
+def _take(job: "Job") -> None:
+    """Show the audit that a job has made."""
+    _show_kept(get_state(), job.result)
 
 
 def _run(state: AppState, spec: "AuditSpec", options: dict[str, Any]) -> dict[str, Any]:
@@ -94,7 +103,13 @@ def _run(state: AppState, spec: "AuditSpec", options: dict[str, Any]) -> dict[st
 
 
 def _open(state: AppState, name: str) -> None:
-    """Show a kept audit, and let its spec fill in the form."""
+    """Show a kept audit at once."""
+    _show_kept(state, name)
+    st.rerun()
+
+
+def _show_kept(state: AppState, name: str) -> None:
+    """Show a kept audit from now on, and let its spec fill in the form."""
     from core.audit.spec import AuditSpec
     from core.report.kept import open_kept
 
@@ -102,7 +117,6 @@ def _open(state: AppState, name: str) -> None:
     spec = AuditSpec.from_json(parse_json(files["report.json"], "report.json")["spec"])
     MADE.put(state, {"spec": spec.to_json(), "files": files})
     form.fill_in(state, spec.to_json())
-    st.rerun()
 
 
 def _show(state: AppState, made: Mapping[str, Any]) -> None:

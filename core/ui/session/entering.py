@@ -78,6 +78,12 @@ def person_of(session: str) -> Person:
     return _people.get(session, NOBODY) if access.configured() else ALONE
 
 
+def present() -> list[Person]:
+    """Who is in the sessions of this process that are open now, once for each session."""
+    open_now = Runtime.instance().is_active_session if Runtime.exists() else lambda session: False
+    return [person for session, person in list(_people.items()) if open_now(session)]
+
+
 def identity() -> str:
     """What stands under labels and reports of whoever acts; "" where nobody has signed in: a name is typed then."""
     return access.acting().name

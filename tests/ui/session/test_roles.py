@@ -14,18 +14,18 @@ from core.config import ROOT, Edit, InputError, own_folder
 from core.team.entering import Visit
 from core.ui.parts import door, menu
 from core.ui.session import cache, entering, folders, label_log, links
-from core.ui.session.escaping import close_page
 from core.ui.session.state import KEY, AppState
+from tests.ui.world import SmallModel
 
 pytestmark = pytest.mark.usefixtures("small_model")
 
 EVERYWHERE = ["start", "neurons", "compare", "ask", "report", "guide"]
 PAGES = {
     GUEST: EVERYWHERE,
-    "viewer": [*EVERYWHERE, "data_and_models"],
-    "rater": [*EVERYWHERE, "data_and_models", "label"],
-    "auditor": [*EVERYWHERE, "data_and_models", "label", "benchmark"],
-    "operator": [*EVERYWHERE, "data_and_models", "label", "benchmark"],
+    "viewer": [*EVERYWHERE, "data_and_models", "jobs"],
+    "rater": [*EVERYWHERE, "data_and_models", "jobs", "label"],
+    "auditor": [*EVERYWHERE, "data_and_models", "jobs", "label", "benchmark"],
+    "operator": [*EVERYWHERE, "data_and_models", "jobs", "label", "benchmark"],
 }
 AUDITORS, OPERATORS, RATERS = {"auditor", "operator"}, {"operator"}, {"rater", "operator"}
 CONTROLS = {
@@ -144,7 +144,7 @@ def test_pages_and_controls_of_a_role(role: str, served: Callable[[str], None], 
 
 
 def test_without_a_configuration_nothing_is_hidden(world: dict[str, str]) -> None:
-    for page in PAGES["operator"]:
+    for page in (page for page in PAGES["operator"] if page != "jobs"):
         there: set[str] = set()
         for changed in VIEWS.get(page, [{}]):
             saes = {"image": world["image"], "text": world["text"]}
@@ -232,25 +232,24 @@ def test_names_come_from_whoever_signed_in(served: Callable[[str], None], monkey
 
 
 def test_an_auditors_report_names_galleries_as_people_know_them(
-    served: Callable[[str], None], world: dict[str, str]
+    served: Callable[[str], None], world: dict[str, str], tmp_path: Path
 ) -> None:
+    from core.audit.run import run
+    from core.audit.spec import AuditSpec
+    from core.report import ReportOptions, write_report
+    from core.verify import verify
+
     served("auditor")
-    entering.watch()
-    close_page()
-    test = AppTest.from_file(str(ROOT / "pages" / "report.py"), default_timeout=120)
-    test.session_state[KEY] = AppState(gallery="w/searched", model="small", linked=True, saes={"image": "w/image"})
-    test.run()
-    next(area for area in test.text_area if area.label.startswith("Pre-registered")).set_value("red\nblue")
-    next(button for button in test.button if button.label == "Run the audit").click().run()
-    told = everything(test)
-    assert not test.exception and "went wrong" not in told
-    made = test.session_state[KEY].filters["report"]
-    assert made["spec"]["gallery"] == "w/searched"
-    root = str(Path(world["searched"]).parent)
-    assert [name for name, content in made["files"].items() if root.encode() in content] == []
-    assert root not in told and "Everything" in controls(test)
-    next(button for button in test.button if button.label == "Verify").click().run()
-    assert "computed again" in everything(test), [w.value for w in test.warning] + [m.value for m in test.markdown][-4:]
+    asked = {"schema": 2, "title": "x", "gallery": "w/searched", "sae": "w/image", "attributes": ["gender"], "k": 5}
+    asked |= {"prompts": ["red", "blue"], "edit": {"select": "rule"}, "model": "small"}
+    with access.acting_as(Person("ada@example.org", "ada", frozenset({"auditor"}))):
+        made = run(AuditSpec.from_json(asked), SmallModel())  # type: ignore[arg-type]
+        out = write_report(made, tmp_path / "report", ReportOptions(auditor="ada@example.org"))
+        assert verify(out, encode=False).equal
+        with pytest.raises(access.Refused):
+            run(AuditSpec.from_json(asked | {"gallery": str(tmp_path)}))
+    root = Path(world["searched"]).parent
+    assert [file.name for file in out.iterdir() if str(root).encode() in file.read_bytes()] == []
 
 
 def test_a_kiosk_begins_anew_when_nobody_is_there(served: Callable[[str], None]) -> None:
