@@ -19,6 +19,7 @@ from core.report.tables import findings_csv
 from core.store import atomic_folder, file_digest, read_json, write_arrays
 
 if TYPE_CHECKING:
+    from core.lvlm.spec import LvlmSpec
     from core.saes.checkpoint import SAEFile
     from core.saes.frozen import FrozenFile
 
@@ -43,7 +44,7 @@ def write_report(result: AuditResult, out: Path, options: ReportOptions | None =
     return Path(out)
 
 
-def own_report(out: Path, spec: AuditSpec, options: ReportOptions) -> dict[str, Any] | None:
+def own_report(out: Path, spec: "AuditSpec | LvlmSpec", options: ReportOptions) -> dict[str, Any] | None:
     """The document of the finished report at `out`, where it is of this spec, these options and the same gallery.
 
     None where nothing is there, or something else; whoever writes there refuses it.
