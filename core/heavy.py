@@ -3,6 +3,7 @@
 Whoever waits for a turn holds nothing; a turn is a locked file, which the system frees whatever ends its holder.
 """
 
+import ctypes
 import os
 import signal
 import sys
@@ -27,6 +28,8 @@ SHARE = 0.5
 """Part of the machine's memory that one work may take."""
 LOOK = 0.5
 """Seconds between two looks at a turn, a child or an owner."""
+DEATH_SIGNAL = 1
+"""PR_SET_PDEATHSIG of Linux' prctl."""
 KILLED, TOO_LONG = 75, 76
 """Exit codes of work whose owner has gone, and of work that took too long."""
 
@@ -59,20 +62,21 @@ def memory_limit() -> int:
 def supervised(work: Callable[[], None], seconds: float = SECONDS, memory: int | None = None) -> int:
     """Do the work in a child of this process and return its exit code; minus the signal where one ended it.
 
-    The child ends with this process's owner, after `seconds` of work, and where it wants more memory: then with a
-    MemoryError of its own. To be called before anything starts threads.
+    The child ends with this process and with its owner, after `seconds` of work, and where it wants more memory of its
+    own: then with a MemoryError. What it only reads of mapped files is no memory of its own. To be called before
+    anything starts threads.
     """
     if not hasattr(os, "fork"):
         work()
         return 0
-    owner = os.getppid()
+    owner, this = os.getppid(), os.getpid()
     sys.stdout.flush()
     ending = {signal.SIGTERM}
     signal.pthread_sigmask(signal.SIG_BLOCK, ending)  # in between nobody would end the child
     child = os.fork()
     if not child:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, ending)
-        _work(work, memory or memory_limit())
+        _work(work, memory or memory_limit(), this)
     end = time.monotonic() + seconds
     signal.signal(signal.SIGTERM, lambda *_: _end(child, 128 + signal.SIGTERM))
     signal.pthread_sigmask(signal.SIG_UNBLOCK, ending)
@@ -88,12 +92,25 @@ def supervised(work: Callable[[], None], seconds: float = SECONDS, memory: int |
         time.sleep(LOOK)
 
 
-def _work(work: Callable[[], None], memory: int) -> None:
+def end_with_parent(parent: int) -> None:
+    """Have the system end this process the moment its parent ends, even where that one is killed; on Linux alone.
+
+    Where the process with that number is the parent no more, this one ends at once.
+    """
+    if sys.platform == "linux":
+        with suppress(OSError, AttributeError):
+            ctypes.CDLL(None).prctl(DEATH_SIGNAL, int(signal.SIGKILL))
+    if os.getppid() != parent:
+        os._exit(KILLED)
+
+
+def _work(work: Callable[[], None], memory: int, parent: int) -> None:
     code = 1
     try:
+        end_with_parent(parent)
         with suppress(OSError, ValueError):
-            mapped = int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
-            resource.setrlimit(resource.RLIMIT_AS, (mapped + memory, mapped + memory))
+            own = int(Path("/proc/self/statm").read_text().split()[5]) * os.sysconf("SC_PAGE_SIZE")
+            resource.setrlimit(resource.RLIMIT_DATA, (own + memory, own + memory))
         work()
         code = 0
     except MemoryError:
@@ -108,7 +125,8 @@ def _work(work: Callable[[], None], memory: int) -> None:
 
 
 def _end(child: int, code: int) -> None:
-    """End the child and this process."""
-    with suppress(ProcessLookupError):
+    """End the child, wait until it is gone, and end this process."""
+    with suppress(ProcessLookupError, ChildProcessError):
         os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
     os._exit(code)

@@ -103,6 +103,10 @@ def refuse_existing(target: Path, replace: bool = False, way: str = "") -> None:
         raise InputError(f"{target} exists already; choose another name{way}")
 
 
+class Busy(InputError):
+    """Another job is making the same folder at this moment."""
+
+
 class DiskFull(InputError):
     """There is no room for what is written. What was there before is as it was."""
 
@@ -352,7 +356,7 @@ def forget_workplace(target: Path) -> None:
 @contextmanager
 def locked(partial: Path, target: Path) -> Iterator[None]:
     """Hold the workplace of `target` alone; InputError where another job holds it. Freed also by a killed process."""
-    busy = InputError(f"{target} is being made by another job; wait for it or choose another name")
+    busy = Busy(f"{target} is being made by another job; wait for it or choose another name")
     path = partial / "lock"
     with ExitStack() as opened:
         try:

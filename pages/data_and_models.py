@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from core import access
 from core.ui.data import choosing, making, prompt_editor, quality, training
 from core.ui.parts import frame, grids
 from core.ui.parts.heading import heading
@@ -9,19 +10,21 @@ from core.ui.parts.switches import switch
 from core.ui.session.choices import DATA_VIEW
 from core.ui.session.state import get_state
 
+# view -> its name, and the action for which it is there
 VIEWS = {
-    "choose": "Choose",
-    "gallery": "Make a gallery",
-    "sae": "Train an SAE",
-    "quality": "Quality of SAEs",
-    "prompts": "Prompt sets",
+    "choose": ("Choose", "open"),
+    "gallery": ("Make a gallery", "build"),
+    "sae": ("Train an SAE", "train"),
+    "quality": ("Quality of SAEs", "look"),
+    "prompts": ("Prompt sets", "look"),
 }
 
 frame.through_app()
 state = get_state()
 st.html(grids.STYLE)
 heading("Data & models", "Choose, build and import galleries, models and SAEs; train an SAE; judge SAEs")
-view = switch(state, "Show", DATA_VIEW, VIEWS)
+views = {view: title for view, (title, action) in VIEWS.items() if access.may(action)}
+view = switch(state, "Show", DATA_VIEW, views)
 if view == "gallery":
     with frame.guard():
         making.new_gallery()

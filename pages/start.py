@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from core import access
 from core.ui.parts import frame, grids
 from core.ui.parts.switches import switch
 from core.ui.session.choices import START_VIEW
@@ -14,9 +15,10 @@ TITLES = {"loaded": "Who appears when you ask for a doctor?", "uploads": "Your o
 
 def start(state: AppState) -> None:
     """What can be done here and what is loaded, or what a person brings along."""
+    views = {name: title for name, title in VIEWS.items() if name != "uploads" or access.may("upload")}
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-        st.title(TITLES[START_VIEW.among(state, VIEWS)], anchor=False, width="content")
-        view = switch(state, "Show", START_VIEW, VIEWS)
+        st.title(TITLES[START_VIEW.among(state, views)], anchor=False, width="content")
+        view = switch(state, "Show", START_VIEW, views)
     if view == "uploads":
         uploads.panel()
         return

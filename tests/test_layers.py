@@ -37,6 +37,7 @@ FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 ONE_MODULE = {
     "cryptography": "core/report/signing.py",
     "fairlearn": "core/zeroshot/parity.py",
+    "huey": "core/jobs/bell.py",
     "matplotlib": "core/figures.py",
     "open_clip": "core/backbones/open_clip_models.py",
     "prometheus_client": "core/team/metrics.py",
@@ -47,7 +48,13 @@ UI_BELOW_THE_PAGES = ("session", "parts")
 """Rooms of core/ui that every page's room may use, from below; session remembers, parts draw what is remembered."""
 FEW_DOORS = {
     "faiss": ("core/retrieval/nearest.py", "core/stores/faiss_index.py"),
-    "sqlalchemy": ("core/databases.py", "core/labelling/log.py", "core/jobs/store.py", "core/team/record.py"),
+    "sqlalchemy": (
+        "core/databases.py",
+        "core/labelling/log.py",
+        "core/jobs/store.py",
+        "core/team/backup.py",
+        "core/team/record.py",
+    ),
     "transformers": ("core/backbones/hugging_face.py", "core/lvlm/library.py"),
 }
 """Models of pictures and texts side by side, and models that answer, share nothing but the library; searching here and

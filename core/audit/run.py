@@ -7,6 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from core import access
 from core.audit.arms import Ranked, costed_prompt, edits_of, gather
 from core.audit.findings import findings
 from core.audit.numbers import NO_TARGET, arm_numbers, part_numbers, prompt_numbers
@@ -77,6 +78,7 @@ def run(
     ------
     InputError : what the spec names is not there or does not fit together.
     """
+    access.require("audit")
     sources = open_sources(spec, backbone)
     edits, notes = edits_of(spec, sources)
     ranked = gather(spec, sources, edits, folder, progress)

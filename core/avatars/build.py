@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from core import access
 from core.avatars import captions, drawing, galleries, pictures, world
 from core.avatars.clip_training import PIXEL_MEAN, PIXEL_STD, ClipTraining, ClipTrainingConfig, train_clip
 from core.avatars.prompts import PROMPT_SETS
@@ -349,6 +350,7 @@ def build_default(
     progress : called with done and total of each stage, and "PART, what is being done".
     more : further parts, made from those of the build, by rooms above this one.
     """
+    access.require("build")
     build = DefaultBuild(out, seed, plan or Plan())
     record_path = build.out / RECORD
     record = read_json(record_path)["parts"] if resume and record_path.exists() else {}

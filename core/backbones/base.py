@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import torch
 
+from core import access
 from core.backbones.names import understood
 from core.backbones.token_draw import TokenDraw
 from core.config import Attach, Fingerprint, InputError, Progress, Side, TowerPrecision
@@ -200,10 +201,13 @@ def load_model(
     name: str = "default", pretrained: str | None = None, device: str | torch.device | None = None
 ) -> Backbone:
     """A model of any registered family by its name, as people write it too ("ViT-B/32 (OpenAI)"); see `Family.load`."""
-    known = understood(name)
+    listed = access.folder_named("models", name)
+    known = understood(name) if listed is None else f"local-dir:{listed}"
     if pretrained and known != name:
         known = known.partition(":")[0]
-    return family_of(known).load(known, pretrained, device)
+    family = family_of(known)
+    access.require_model(f"{known}:{pretrained}" if pretrained else known, family.folder(known))
+    return family.load(known, pretrained, device)
 
 
 def model_hint() -> str:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from core import access
 from core.benchmark.arms import Arm, find_arm
 from core.benchmark.base import PROTOCOLS, SCHEMA, Cell, Protocol
 from core.benchmark.draws import SEEDS, over_seeds
@@ -39,6 +40,7 @@ def run_benchmark(
     ------
     InputError : unknown names, no method, two galleries of one name, or `out` exists.
     """
+    access.require("benchmark")
     chosen = PROTOCOLS.get(protocol)()
     arms = [find_arm(name) for name in dict.fromkeys(methods)]
     names = [world.gallery.name for world in worlds]

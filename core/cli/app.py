@@ -1,5 +1,6 @@
 """The command line's frame: finds the verbs, and turns every mistake of a person into one line and exit code 2."""
 
+import getpass
 import importlib
 import os
 import sys
@@ -10,6 +11,7 @@ from typing import Any
 
 import typer
 
+from core import access
 from core.cli.light import without_pydantic
 from core.config import InputError
 
@@ -34,6 +36,7 @@ def _frame() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb and return its exit code: 0 done, 1 a check said no, 2 bad input (one line on standard error)."""
+    access.ask_who(at_the_shell)
     try:
         os.environ.setdefault("HF_HUB_VERBOSITY", "error")
         given = list(sys.argv[1:] if arguments is None else arguments)
@@ -57,6 +60,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not hasattr(error, "format_message"):
             raise
         return _say(f"{error.format_message()} (see --help)", BAD_INPUT)
+
+
+def at_the_shell() -> access.Person | None:
+    """Who acts on a team server's own command line: an operator, as a shell there reads and changes everything anyway.
+
+    The name is the system's, and can be nobody's address.
+    """
+    if not access.configured():
+        return None
+    try:
+        name = getpass.getuser()
+    except (KeyError, OSError):  # a container's user without a name
+        name = str(os.getuid())
+    return access.Person(f"{name} at the command line", name, frozenset(access.ROLES))
 
 
 def parser_of(verb: str) -> Any:

@@ -9,9 +9,7 @@ import typer
 
 from core.cli.output import Json, emit
 from core.cli.sae_verbs import verbs
-from core.config import ATTACHES, SIDES, UNKNOWN, Fingerprint, InputError, one_of
-
-NORMALISED = {"yes": True, "no": False}
+from core.config import ATTACHES, SIDES, Fingerprint, InputError, one_of
 
 
 @verbs.command("import")
@@ -27,13 +25,12 @@ def import_sae(
     as_json: Json = False,
 ) -> None:
     """Turn an SAE of another project into a folder of ours."""
-    from core.saes.checkpoint import load_foreign, save_sae
-    from core.store import atomic_folder
+    from core.saes.bringing import bring_sae, told_fingerprint
 
     for value, allowed, option in (
         (side, SIDES, "--side"),
         (attach, ATTACHES, "--attach"),
-        (normalised, tuple(NORMALISED), "--normalised"),
+        (normalised, ("yes", "no"), "--normalised"),
         (arch, ("topk", "batch-topk", "relu"), "--arch"),
     ):
         if value is not None:
@@ -42,13 +39,10 @@ def import_sae(
         raise InputError(f"{source} does not exist; give the file or folder of an SAE")
     if out.exists():
         raise InputError(f"--out {out} exists already; choose another folder")
-    found = load_foreign(source, form, arch)
     given = {"model": model, "side": side, "attach": attach, "normalised": normalised}
-    fingerprint = _fingerprint(given, found.sae.config.d_in)
-    training = {**found.training, "imported": {name: value for name, value in given.items() if value is not None}}
-    with atomic_folder(out) as partial:
-        made = save_sae(partial, found.sae, found.name, fingerprint, training)
-    for name in found.training.get("unread", []):
+    made = bring_sae(source, out, form, arch, given)
+    fingerprint = told_fingerprint(given, made.sae.config.d_in)
+    for name in made.training.get("unread", []):
         print(
             f"warning: the setting {name!r} beside the weights is not known here; see that it changes no code",
             file=sys.stderr,
@@ -56,10 +50,10 @@ def import_sae(
     unknown = [name for name, value in given.items() if value is None]
     for line in _warnings(unknown, fingerprint):
         print(f"warning: {line}", file=sys.stderr)
-    config = found.sae.config
+    config = made.sae.config
     result = {
         "schema": 1,
-        "format": found.training["format"],
+        "format": made.training["format"],
         "arch": config.arch,
         "d_in": config.d_in,
         "d_sae": config.d_sae,
@@ -93,16 +87,6 @@ def export(
         "digests": {"sae": file.digest},
     }
     emit(result, as_json, lambda: iter([f"saved {', '.join(files)}"]))
-
-
-def _fingerprint(given: dict[str, str | None], d: int) -> Fingerprint | None:
-    """What a person told about the embeddings; None where tower or attach point is missing: then nothing compares."""
-    side, attach, normalised = given["side"], given["attach"], given["normalised"]
-    if side is None or attach is None:
-        return None
-    treated = None if normalised is None else NORMALISED[normalised]
-    place = one_of(side, SIDES, "side"), one_of(attach, ATTACHES, "attach point")
-    return Fingerprint(given["model"] or UNKNOWN, UNKNOWN, *place, d, normalised=treated)
 
 
 def _warnings(unknown: list[str], fingerprint: Fingerprint | None) -> Iterator[str]:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from core import access
 from core.config import ATTACHES, Attach, InputError, Progress, digest_of, one_of
 from core.datasets.base import ItemTable
 from core.datasets.images import ReadImage
@@ -87,6 +88,7 @@ def build_gallery(
 
     Many parameters: each is one choice of whoever makes a gallery, and stands in its manifest.
     """
+    access.require("build")
     for attach in attaches:
         one_of(attach, ATTACHES, "attach point")
     one_of(dtype, ("float32", "float16"), "dtype")

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from core import access
 from core.config import InputError, Progress
 from core.gallery import one_source
 from core.gallery.embedding_files import Rows, open_rows
@@ -47,6 +48,7 @@ def import_from(
 
     Many parameters: each is one choice of whoever makes a gallery, and stands in its manifest.
     """
+    access.require("import")
     common: dict[str, Any] = {"model_name": model_name, "images": images, "kind": kind, "replace": replace} | more
     common |= {"progress": progress}
     if not takes_addresses(address):

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from core import access
 from core.config import (
     ASSETS,
     ATTACHES,
@@ -57,9 +58,10 @@ UNIT_BYTES = 4 << 30
 
 
 def open_gallery(name_or_path: str | Path) -> Gallery:
-    """A shipped gallery by its name, or any gallery by its folder, without reading its embeddings.
+    """A shipped gallery by its name, one of a team server by the name that its roots give, or any by its folder.
 
-    Manifest, sizes and shapes are checked (fast, whatever the size); contents are compared by `Gallery.check`.
+    Embeddings are not read. Manifest, sizes and shapes are checked (fast, whatever the size); contents are compared by
+    `Gallery.check`.
 
     Raises
     ------
@@ -67,7 +69,9 @@ def open_gallery(name_or_path: str | Path) -> Gallery:
         no gallery there, or files missing, cut or not fitting together; names the file.
     """
     shipped = str(name_or_path) in SHIPPED
-    path = ASSETS / "galleries" / str(name_or_path) if shipped else Path(name_or_path)
+    named = access.folder_named("galleries", name_or_path) or Path(name_or_path)
+    path = ASSETS / "galleries" / str(name_or_path) if shipped else named
+    access.require_folder(path)
     if not (path / "manifest.json").is_file():
         raise InputError(
             f"{name_or_path} is no gallery (no manifest.json); give a gallery folder or {', '.join(SHIPPED)}"

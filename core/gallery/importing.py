@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from core import access
 from core.config import KEPT, UNKNOWN, Fingerprint, InputError, Progress, Side, digest_of, one_of
 from core.datasets.base import NOT_STATED
 from core.datasets.captions import COLUMNS
@@ -94,6 +95,7 @@ def import_gallery(
 
     Many parameters: each is one choice of whoever makes a gallery, and stands in its manifest.
     """
+    access.require("import")
     one_of(kind, ("images", "captions"), "kind")
     out = Path(out)
     if not model_name.strip():
@@ -146,6 +148,7 @@ def import_rows(
 
     Many parameters: each is one choice of whoever makes a gallery, and stands in its manifest.
     """
+    access.require("import")
     frame, said = regroup.applied(read.frame, table)
     order, frame, lost = _in_order(rows, frame, table)
     if together is not None:

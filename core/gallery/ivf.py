@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from core import access
 from core.config import InputError, Progress, digest_of
 from core.gallery.gallery import Gallery
 from core.gallery.ivf_files import ARRAYS, FOLDER, MANIFEST, SCHEMA, GalleryIvf, read_ivf
@@ -52,6 +53,7 @@ def build_ivf(
     lists : None: the power of two nearest to sqrt(n).
     queries : (m, d) on which recall is measured; None: the gallery's known prompts, or rows of it where it has none.
     """
+    access.require("build")
     lists = default_lists(gallery.n) if lists is None else lists
     if not 1 <= lists <= gallery.n:
         raise InputError(f"lists was {lists}; expected 1 to {gallery.n}, the number of items: choose fewer")

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from core import access
 from core.config import Fingerprint, InputError, Progress
 from core.datasets.base import NOT_STATED
 from core.datasets.utkface import age_band
@@ -62,6 +63,7 @@ def import_sem(
 
     Many parameters: each is one choice of whoever makes a gallery, and stands in its manifest.
     """
+    access.require("import")
     root, out = Path(root), Path(out)
     if not root.is_dir():
         raise InputError(f"{root} is no folder; expected metadata.feather and CLIP_<model>_embeddings.npy")

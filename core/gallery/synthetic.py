@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from core import access
 from core.config import Fingerprint, InputError, Progress, digest_of
 from core.gallery.gallery import Gallery
 from core.gallery.writing import WAY, About, finish_gallery, write_rows
@@ -33,6 +34,7 @@ def synth_gallery(
     Rows are un-normalised; groups are unequal and partly unknown. Memory holds one block of rows, so that millions
     can be made. The seed, n and d decide every number.
     """
+    access.require("build")
     if n < 1 or d < 2:
         raise InputError(f"n was {n} and d was {d}; expected at least 1 row of at least 2 columns")
     refuse_existing(Path(out), replace, WAY)

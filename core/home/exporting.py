@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from core import access
 from core.config import UNKNOWN, Edit, Fingerprint, Half, InputError, Progress, Side
 from core.edits.choosing import EditChoice, choose_edits
 from core.gallery import Gallery
@@ -106,6 +107,7 @@ def export_edit(scene: Scene, request: ExportRequest, progress: Progress | None 
     ------
     InputError : the method is no fixed map, or what was asked for does not fit together.
     """
+    access.require("export-edit")
     notes: tuple[str, ...] = ()
     if request.smallest:
         choice = EditChoice(select="smallest", target_skew=request.target_skew, size=request.size, per_query=False)

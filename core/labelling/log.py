@@ -22,6 +22,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import IntegrityError, ProgrammingError, SQLAlchemyError
 
+from core import access
 from core.config import InputError, own_folder
 from core.databases import open_database, public_address, without_secrets
 from core.labelling.events import LabelEvent
@@ -96,6 +97,8 @@ class LabelLog:
         """Write events, each once and for good, all of them or, where that fails, none; how many were new."""
         by_id: dict[str, dict[str, Any]] = {}
         for entry in entries:
+            access.require("adjudicate" if entry.kind == "adjudication" else "label")
+            access.require_own([entry.rater])
             by_id.setdefault(entry.id, _row(entry))
         rows = list(by_id.values())
         if not rows:
@@ -144,6 +147,7 @@ class LabelLog:
 
     def save_set(self, made: LabelSet) -> LabelSet:
         """Keep a set under its hash; the version is one more than that of the newest other set of its name."""
+        access.require("freeze-labels")
         others = [s for s in self.sets(made.sae) if s.name == made.name]
         same = next((s for s in others if s.neurons == made.neurons and s.rule == made.rule), None)
         if same is not None:

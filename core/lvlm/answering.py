@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from core import access
 from core.config import InputError
 from core.lvlm import doors
 from core.lvlm.attachment import split_inputs
@@ -279,6 +280,7 @@ def answers(
     asked: Callable[[str], str] | None = None,
 ) -> Scores:
     """Scores of every question of every picture: arrays (n * q, a) and (n * q,), picture after picture."""
+    access.require("ask")
     put = asked or (lambda text: text)
     found = logits(pictures, [[put(one.text) for one in row] for row in questions], edit)
     flat = [one for row in questions for one in row]
@@ -288,6 +290,7 @@ def answers(
 @torch.inference_mode()
 def free_answer(model: Lvlm, image: Image, question: str, edit: doors.Edit | None = None, words: int = 60) -> str:
     """What the model says freely, the likeliest word each time, at most `words` tokens."""
+    access.require("ask")
     inputs = model.inputs([image], [model.prompt(question)])
     door = model.model if edit is None else model.attachment.view(edit)
     out = door.generate(**inputs, max_new_tokens=words, do_sample=False)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from core import access
 from core.config import UNKNOWN, Edit, InputError, digest_of
 from core.gallery import Gallery, open_gallery
 from core.interventions import matched_random_edits
@@ -110,6 +111,7 @@ def run_lvlm(
     ------
     InputError : what the spec names is not there or does not fit together.
     """
+    access.require("audit")
     gallery = open_gallery(spec.gallery)
     protocol = PROTOCOLS.get(spec.protocol)()
     if protocol.needs_scenes and gallery.clusters() is None:

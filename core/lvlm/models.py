@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from core import access
 from core.config import ASSETS, UNKNOWN, InputError
 from core.lvlm.attachment import Attachment, attach
 from core.lvlm.family import family_of
@@ -42,6 +43,7 @@ def load_lvlm(name: str = DEFAULT, device: str | torch.device | None = None, dty
     """
     from core.backbones.base import default_device
 
+    access.require_model(name, Path(name.removeprefix(LOCAL)) if name.startswith(LOCAL) else None)
     chosen = torch.device(device) if device is not None else default_device()
     if name == DEFAULT:
         from core.lvlm.default.folder import load_default

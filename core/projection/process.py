@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from core import access
 from core.config import ROOT, InputError, digest_of
 from core.projection.places import (
     EPOCHS,
@@ -58,20 +59,28 @@ def map_digest(x: np.ndarray, seed: int = 0) -> str:
 
 def start(folder: Path, x: np.ndarray, seed: int = 0) -> None:
     """Begin to compute the UMAP map of x (n, d) into `folder`, unless it is there or under way."""
-    if len(x) > MOST:
-        raise InputError(f"a map of {len(x):,} points was asked for; expected at most {MOST:,}: take a part of them")
-    if read_map(folder) is not None or running(folder):
+    if not prepare(folder, x, seed):
         return
-    folder.mkdir(parents=True, exist_ok=True)
-    with atomic_file(folder / "input.npy", sync=False) as partial, open(partial, "wb") as file:
-        np.save(file, x)
-    _say(folder, "waiting", seed)
     command = [sys.executable, "-m", "core.projection", str(folder)]
     # one thread: the layout is computed in a fixed order anyway, and the server needs the rest
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
     with open(folder / "errors.txt", "w") as errors:
         child = subprocess.Popen(command, cwd=ROOT, stdout=errors, stderr=errors, env=environment)
     _say(folder, "waiting", seed, child.pid)
+
+
+def prepare(folder: Path, x: np.ndarray, seed: int = 0) -> bool:
+    """Lay the points of a map into its folder, for `compute`; False where the map is there or under way."""
+    access.require("map")
+    if len(x) > MOST:
+        raise InputError(f"a map of {len(x):,} points was asked for; expected at most {MOST:,}: take a part of them")
+    if read_map(folder) is not None or running(folder):
+        return False
+    folder.mkdir(parents=True, exist_ok=True)
+    with atomic_file(folder / "input.npy", sync=False) as partial, open(partial, "wb") as file:
+        np.save(file, x)
+    _say(folder, "waiting", seed)
+    return True
 
 
 def stage(folder: Path) -> str | None:

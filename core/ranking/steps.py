@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from core import access
 from core.config import NothingLeft, Progress
 from core.interventions import INTERVENTIONS
 from core.ranking.arms import both_arms, intervene
@@ -53,6 +54,7 @@ def rank(
     ------
     InputError : what was asked for does not fit together; the message names both sides.
     """
+    access.require("compare")
     with followed(progress):
         return _rank(scene, request, progress, cluster)
 

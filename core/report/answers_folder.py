@@ -15,6 +15,7 @@ from core.report.answers_render import card, findings_csv, html, shown_pictures
 from core.report.document import ReportOptions
 from core.report.folder import FILES, MANIFEST, SAE_FILES, SCHEMA, _digests, _gallery_files, canonical, sealed
 from core.store import atomic_folder, file_digest, write_arrays
+from core.team.roots import known_as
 
 if TYPE_CHECKING:
     from core.lvlm.audit import LvlmResult
@@ -50,7 +51,8 @@ def _manifest(result: LvlmResult, folder: Path) -> dict[str, Any]:
     """Digests of the report's files, of the galleries' and of the SAE's; the model by the digest of its weights."""
     galleries: dict[str, tuple[Gallery, str | None]] = {result.gallery.digest: (result.gallery, result.spec.gallery)}
     if result.probe is not None:
-        galleries.setdefault(result.probe.digest, (result.probe, result.gallery.manifest.get("probe_gallery")))
+        partner = known_as("galleries", result.gallery.manifest.get("probe_gallery"))
+        galleries.setdefault(result.probe.digest, (result.probe, partner))
     return {
         "schema": SCHEMA,
         "kind": KIND,

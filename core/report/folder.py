@@ -17,6 +17,7 @@ from core.report.document import ReportOptions, report_document
 from core.report.render import card, html, shown_ids
 from core.report.tables import findings_csv
 from core.store import atomic_folder, file_digest, read_json, write_arrays
+from core.team.roots import known_as
 
 if TYPE_CHECKING:
     from core.lvlm.spec import LvlmSpec
@@ -91,7 +92,7 @@ def manifest(result: AuditResult, folder: Path) -> dict[str, Any]:
     scene = result.sources.scene
     used = {sae.digest[:16] for sae in scene.saes.values()}
     galleries = {scene.gallery.digest: scene.gallery}
-    partner = scene.gallery.manifest.get("probe_gallery")
+    partner = known_as("galleries", scene.gallery.manifest.get("probe_gallery"))
     if result.spec.intervenes:
         galleries.setdefault(scene.probe.digest, scene.probe)
     return {

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from core import access
 from core.config import InputError, own_folder
 from core.reading import parse_json
 from core.report.folder import FILES, MANIFEST
@@ -42,6 +43,7 @@ def kept_folder() -> Path:
 
 def keep(files: Mapping[str, bytes]) -> str:
     """Keep the files of a finished report; the name under which it is found again, the same for the same report."""
+    access.require("audit")
     document = parse_json(files["report.json"], "report.json")
     stamp = "".join(sign for sign in document["created_at"][:19] if sign.isalnum())
     name = f"{stamp}-{hashlib.sha256(files[MANIFEST]).hexdigest()[:12]}"
@@ -61,6 +63,11 @@ def keep(files: Mapping[str, bytes]) -> str:
         for file, content in files.items():
             (partial / REPORT / file).write_bytes(content)
     return name
+
+
+def keep_folder(report: Path) -> str:
+    """Keep the finished report of a folder; see `keep`."""
+    return keep({name: (report / name).read_bytes() for name in (*FILES, MANIFEST)})
 
 
 def kept() -> list[Kept]:
@@ -98,5 +105,6 @@ def open_kept(name: str) -> dict[str, bytes]:
 
 def forget(name: str) -> None:
     """Remove a kept audit."""
+    access.require("delete")
     if name in {one.name for one in kept()}:
         shutil.rmtree(kept_folder() / name)

@@ -9,6 +9,7 @@ from typing import Any
 
 import safetensors.numpy
 
+from core import access
 from core.config import Fingerprint, InputError, lacking_key
 from core.saes.base import SAE, SAES, new_sae, sae_config
 from core.saes.config import SHAPE, own_settings, shape_of
@@ -84,10 +85,12 @@ def save_sae(
 
 
 def load_sae(folder_or_name: str | Path, device: str = "cpu") -> SAEFile:
-    """The SAE in a folder of ours, in a folder or file of another project, or a shipped one by its name.
+    """The SAE in a folder of ours, in a folder or file of another project, or one by its name: shipped, or of a root.
 
     Nothing is ever unpickled. InputError naming the file where it is missing, damaged, or of no known format.
     """
+    folder_or_name = access.folder_named("saes", folder_or_name) or folder_or_name
+    access.require_folder(shipped_folder(folder_or_name) or Path(folder_or_name))
     path = _find(folder_or_name)
     loaded = _load_ours(path) if is_ours(path) else load_foreign(path)
     loaded.sae.to(device).frozen()
@@ -96,6 +99,7 @@ def load_sae(folder_or_name: str | Path, device: str = "cpu") -> SAEFile:
 
 def load_foreign(path: str | Path, form: str = "auto", arch: str | None = None) -> SAEFile:
     """The SAE of another project, frozen; see `core.saes.exchange.read_foreign`. It says not what it was made for."""
+    access.require_folder(Path(path))
     foreign, weights = read_foreign(Path(path), form, arch)
     try:
         sae = new_sae(foreign.config).load_arrays(foreign.arrays)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from core import access
 from core.config import Fingerprint, InputError, lacking_key
 from core.saes.config import SHAPE, SAEConfig, own_settings, shape_of
 from core.saes.folder import CONFIG, WEIGHTS, MadeFor, fingerprint_of, identity, is_ours, read_weights, shipped_folder
@@ -78,9 +79,10 @@ def load_frozen(folder_or_name: str | Path) -> FrozenFile:
 
     InputError naming the file where it is missing, damaged or of an architecture without a numpy rule.
     """
-    folder = Path(folder_or_name)
+    folder = access.folder_named("saes", folder_or_name) or Path(folder_or_name)
     if not (folder / CONFIG).is_file():
         folder = shipped_folder(folder) or folder
+    access.require_folder(folder)
     if not is_ours(folder):
         raise InputError(f"{folder_or_name} is no SAE folder ({CONFIG} and {WEIGHTS}); give one, or a shipped name")
     document: Any = read_json(folder / CONFIG)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import pandas as pd
 
+from core import access
 from core.config import HALVES, Edit, Half, InputError, Progress, Side, one_of
 from core.figures import Picture, draw_svg
 from core.gallery import Gallery
@@ -55,6 +56,7 @@ class StudyRequest:
     """Folder of other pictures, one folder a class."""
 
     def __post_init__(self) -> None:
+        access.require("benchmark")
         one_of(self.half, HALVES, "half")
         unknown = [
             part for name in self.attributes for part in self._columns(name) if part not in self.gallery.attributes

@@ -36,6 +36,7 @@ DATABASES = ("sqlite:///", "postgresql://", "postgresql+psycopg://")
 QUEUES = (*DATABASES, "redis://", "rediss://")
 SECRETS = {"oidc": (OIDC_SECRET, COOKIE_SECRET), "proxy-header": (PROXY_SECRET,)}
 ROOT_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,60}"
+MODEL_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*:[A-Za-z0-9][A-Za-z0-9._/-]*"
 HEADER_NAME = r"[A-Za-z0-9-]{1,80}"
 
 
@@ -198,10 +199,14 @@ class _Reader:
 
     def _roots(self, roots: Section) -> dict[str, Any]:
         given: dict[str, dict[str, Path]] = {}
+        models: dict[str, str] = {}
         for kind in KINDS:
             folders = roots.section(kind)
             given[kind] = {}
-            for name in folders.table:
+            for name, value in folders.table.items():
+                if kind == "models" and isinstance(value, str) and re.fullmatch(MODEL_NAME, value):
+                    models[name] = folders.text(name)
+                    continue
                 path = folders.folder(name, self.path.parent)
                 if not re.fullmatch(ROOT_NAME, name):
                     folders.say("a name", name, "letters, digits, dots, hyphens, underscores")
@@ -212,7 +217,7 @@ class _Reader:
                 elif path is not None:
                     given[kind][name] = path
         roots.close()
-        return {"roots": given}
+        return {"roots": given, "models": models}
 
     def _limits(self, limits: Section) -> dict[str, Any]:
         given = {}

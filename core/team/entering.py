@@ -13,7 +13,7 @@ from typing import Any, Literal
 from core.access import NOBODY, Person
 from core.team.settings import PROXY_SECRET, Configuration
 
-Why = Literal["", "sign-in", "expired", "no-role", "not-the-proxy"]
+Why = Literal["", "sign-in", "expired", "no-role", "not-the-proxy", "not-set-up"]
 SECRET_HEADER = "X-Unskew-Proxy"
 """Header in which the proxy says UNSKEW_PROXY_SECRET with every request."""
 

@@ -2,10 +2,11 @@
 
 import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from core.config import ASSETS, ROOT, InputError, own_folder
+from core.team.configuration import current
 from core.team.settings import Configuration
 
 MARKERS: Mapping[str, tuple[str, ...]] = {
@@ -15,6 +16,8 @@ MARKERS: Mapping[str, tuple[str, ...]] = {
     "audits": ("report.json",),
 }
 """Kind -> files of which one makes a folder a gallery, an SAE, a model or a finished audit."""
+TAIL = r"[^\s'\"`<>|,;:)\]]*"
+"""What follows a folder in a text and still is of its path."""
 PART = re.compile(r"[^/\\\0.][^/\\\0]{0,200}")
 
 
@@ -26,7 +29,7 @@ def names(configuration: Configuration, kind: str) -> dict[str, Path]:
             found[root] = folder
             continue
         inside = sorted(folder.iterdir()) if folder.is_dir() else []
-        found |= {f"{root}/{one.name}": one for one in inside if PART.fullmatch(one.name) and _is_one(kind, one)}
+        found |= {f"{root}/{one.name}": one for one in inside if _is_inside(kind, folder, one.name)}
     return found
 
 
@@ -38,7 +41,7 @@ def folder_of(configuration: Configuration, kind: str, name: str) -> Path | None
         return None
     if not slash:
         return folder if _is_one(kind, folder) else None
-    within = PART.fullmatch(inside) is not None and not _is_one(kind, folder) and _is_one(kind, folder / inside)
+    within = not _is_one(kind, folder) and _is_inside(kind, folder, inside)
     return folder / inside if within else None
 
 
@@ -50,6 +53,13 @@ def name_of(configuration: Configuration, kind: str, folder: Path) -> str | None
         if folder.parent == there:
             return f"{root}/{folder.name}"
     return None
+
+
+def known_as(kind: str, given: str | None) -> str | None:
+    """What a gallery, an SAE or a model is called in what leaves the house: its name in the roots where it has one."""
+    configuration = current()
+    named = name_of(configuration, kind, Path(given)) if configuration is not None and given else None
+    return named or given
 
 
 def place_for_new(configuration: Configuration, kind: str) -> Path:
@@ -65,10 +75,14 @@ def without_paths(text: str, configuration: Configuration) -> str:
 
     Longest first, so that a root inside the home folder keeps its own name.
     """
-    for path, name in hidden(configuration):
+    return hiding(text, hidden(configuration))
+
+
+def hiding(text: str, folders: Iterable[tuple[str, str]]) -> str:
+    """The text with each folder by its name, in their order; what has none goes with all that follows in its path."""
+    for path, name in folders:
         if path in text:
-            tail = "" if name else r"[^\s'\"`<>|,;:)\]]*"
-            text = re.sub(re.escape(path) + tail, lambda found, name=name: name or "(server)", text)  # type: ignore[misc]
+            text = text.replace(path, name) if name else re.sub(re.escape(path) + TAIL, "(server)", text)
     return text
 
 
@@ -81,6 +95,11 @@ def hidden(configuration: Configuration) -> list[tuple[str, str]]:
             known.setdefault(str(folder), "")
     known.setdefault(str(ASSETS), "shipped")
     return sorted(known.items(), key=lambda pair: -len(pair[0]))
+
+
+def _is_inside(kind: str, root: Path, name: str) -> bool:
+    """Whether a folder right below a root is one of the kind; what is only linked there may lie anywhere: none."""
+    return PART.fullmatch(name) is not None and _is_one(kind, root / name) and not (root / name).is_symlink()
 
 
 def _is_one(kind: str, folder: Path) -> bool:

@@ -65,6 +65,8 @@ class Configuration:
     """Kind -> name -> folder: all that this server opens beside what is shipped. A root is one gallery (SAE, model), or
     holds several, which are then called NAME/FOLDER; what is made here goes into the kind's first root that holds
     several."""
+    models: Mapping[str, str] = field(default_factory=dict)
+    """Name -> model by its own name ("RN50:openai"), whose weights are on this machine."""
     limits: Mapping[str, Limits] = field(default_factory=dict)
     """Role -> limits; of several roles the largest holds."""
     home: Path | None = None

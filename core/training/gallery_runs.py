@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from core import access
 from core.config import Attach, Half, InputError, Progress
 from core.saes.checkpoint import SAEFile, load_sae
 from core.saes.config import SAEConfig
@@ -54,6 +55,7 @@ def train_on_gallery(
 
     Many parameters: what is trained, on which rows, where it is kept, and who watches.
     """
+    access.require("train")
     times: list[tuple[int, float]] = []
 
     def watch(point: CurvePoint) -> None:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
+from core import access
 from core.config import Fingerprint, InputError, Progress, digest_of
 from core.reading import require_memory
 from core.saes.base import SAE, new_sae
@@ -78,6 +79,7 @@ def train_sae(
 
     Many parameters: what is trained, on which rows, where it is kept, and who watches.
     """
+    access.require("train")
     training = (training or TrainingConfig()).resolved(config.d_sae)
     _check(x, rows, config, fingerprint)
     batches = Batches(x, rows, training, device)

@@ -11,6 +11,7 @@ import safetensors.torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from core import access
 from core.config import InputError
 from core.store import atomic_file, locked, partial_folder, read_json, refuse_existing, write_json
 
@@ -108,6 +109,7 @@ def interrupted(folder: Path) -> list[Interrupted]:
 
 def forget(out: Path) -> None:
     """Remove what an interrupted training kept; InputError where it is running."""
+    access.require("train")
     place = partial_folder(out)
     with locked(place, out):
         shutil.rmtree(place, ignore_errors=True)

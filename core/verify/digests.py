@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from core import access
 from core.config import ASSETS, InputError
 from core.report import canonical, sealed
 from core.store import file_digest, read_json
@@ -81,6 +82,7 @@ def _elsewhere(kind: str, entry: Mapping[str, Any], trusting: bool) -> Path | No
         shipped, typed = ASSETS / kind / str(name), Path(str(name)).expanduser()
         if len(Path(str(name)).parts) == 1 and shipped.is_dir():
             return shipped
+        typed = access.folder_named(kind, str(name)) or typed
         if trusting and len(typed.parts) > 1 and typed.exists():
             return typed
     return None

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jinja2 import TemplateError
 
+from core import access
 from core.audit.arms import Ranked, edits_of
 from core.audit.engine import engine_notes
 from core.audit.recorded_texts import RecordedTexts
@@ -146,6 +147,7 @@ def verify(
     ------
     InputError : the folder is no report, or one of another schema.
     """
+    access.require("verify")
     folder = Path(folder)
     if not any((folder / name).is_file() for name in (MANIFEST, "report.json")):
         raise InputError(f"{folder} is no report (it has no {MANIFEST}); give the folder that `audit` wrote")

@@ -240,6 +240,7 @@ def test_every_key_reaches_the_configuration(tmp_path: Path) -> None:
     ours = "saes"
     [roots.models]
     ours = "models"
+    clip = "RN50:openai"
     [roots.audits]
     kept = "audits"
     [limits.auditor]
@@ -283,6 +284,7 @@ def test_every_key_reaches_the_configuration(tmp_path: Path) -> None:
             "models": {"ours": tmp_path / "models"},
             "audits": {"kept": tmp_path / "audits"},
         },
+        models={"clip": "RN50:openai"},
         limits={"auditor": Limits(50, 2, 0.5)},
         home=tmp_path / "own",
         labels="postgresql+psycopg://db/labels",

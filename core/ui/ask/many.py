@@ -10,9 +10,9 @@ import streamlit as st
 
 from core.gallery import Gallery
 from core.statistics import Estimate
-from core.ui.parts import grids, model_charts, provenance
+from core.ui.parts import grids, model_charts, offers, provenance
 from core.ui.parts.frame import guard
-from core.ui.session import answering, jobs
+from core.ui.session import answering, folders, jobs
 from core.ui.session.choices import Choice
 from core.ui.session.state import AppState
 
@@ -53,6 +53,13 @@ def many(state: AppState, gallery: Gallery, attribute: str, file: "SAEFile | Non
         _sweep(state, gallery, attribute, file, own)
 
 
+def _named(file: "SAEFile") -> str:
+    """What a spec calls an SAE."""
+    if file.path is None or file.name.startswith("default"):
+        return file.name
+    return folders.name_of("saes", file.path)
+
+
 def _book_words() -> tuple[str, ...]:
     from core.lvlm.book import read_book
 
@@ -78,6 +85,7 @@ def _run(
     from core.lvlm.token_method import METHODS
     from core.report.answers_folder import write_answers
 
+    shipped = gallery.name.startswith("default")
     edit = {"neurons": list(own.edit.neurons), "strength": own.edit.strength, "hold": own.hold}
     spec = LvlmSpec.from_json(
         {
@@ -85,10 +93,8 @@ def _run(
             "kind": "lvlm",
             "title": f"What {answering.model(state).name} says about {gallery.name}",
             "model": answering.model(state).name,
-            "gallery": gallery.name if gallery.name.startswith("default") else str(gallery.path),
-            "sae": (str(file.path) if file.path and not file.name.startswith("default") else file.name)
-            if file
-            else None,
+            "gallery": gallery.name if shipped else folders.name_of("galleries", gallery.path),
+            "sae": None if file is None else _named(file),
             "attributes": [attribute],
             "protocol": protocol,
             "words": list(words),
@@ -143,7 +149,8 @@ def _show(gallery: Gallery, made: dict[str, Any]) -> None:
             st.caption(grids.escape(f"{note}."))
         for arm, reason in made["absent"].items():
             st.caption(grids.escape(f"{titles.get(arm, arm)} was not measured: {reason}"))
-        st.download_button(
+        offers.download(
+            st,
             "Report, to verify",
             made["zip"],
             "answers-report.zip",

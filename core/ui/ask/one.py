@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from core.gallery import Gallery
-from core.ui.parts import grids, model_charts, provenance
+from core.ui.parts import grids, model_charts, offers, provenance
 from core.ui.parts.frame import guard
 from core.ui.parts.wording import gap_said
 from core.ui.session import answering
@@ -67,7 +67,7 @@ def _picture(state: AppState, gallery: Gallery, attribute: str) -> dict[str, Any
     rows = answering.sample(gallery, attribute)
     names = [gallery.item_id(int(row)) for row in rows]
     chosen = ITEM.of(state) or names[0]
-    own = st.file_uploader("A picture of your own", type=KINDS, help=CONSENT, max_upload_size=20)
+    own = offers.upload(st, "A picture of your own", type=KINDS, help=CONSENT, max_upload_size=20)
     if own is not None:
         data = own.getvalue()
         st.image(data, width=170, caption=":violet-badge[upload]", alt="Your upload")

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from core import access
 from core.config import InputError
 from core.ui.ask import many, one
 from core.ui.parts import grids, provenance
@@ -43,7 +44,8 @@ def ask() -> None:
         file = answering.sae(state)
         neurons = _switched(state, gallery, attribute, file)
         own = answering.edit(state, gallery, attribute, file, neurons)
-        view = switch(state, "View", ASK_VIEW, VIEWS)
+        views = {name: title for name, title in VIEWS.items() if name != "many" or access.may("audit")}
+        view = switch(state, "View", ASK_VIEW, views)
         (many.many if view == "many" else one.one)(state, gallery, attribute, file, own)
         provenance.strip(answering.facts(state, gallery, file, own))
 
@@ -58,6 +60,8 @@ def _model_choice(state: AppState) -> None:
             "the shipped image tower, taught the planted stereotype; it knows a closed list of words. Others are named "
             "local-dir:FOLDER or hf-hub:OWNER/NAME: LLaVA, InternVL, Qwen-VL, Gemma 3, PaliGemma, Idefics3, SmolVLM."
         )
+        if not access.may("choose"):
+            return
         with st.form("ask-model-form", border=False):
             name = st.text_input("Model", value=answering.MODEL.of(state))
             if st.form_submit_button("Load"):

@@ -3,9 +3,10 @@
 import html
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
@@ -13,10 +14,10 @@ from core.config import ASSETS, InputError
 from core.gallery import Gallery
 from core.store import plain, read_json
 from core.ui.benchmark.studies import studies
-from core.ui.parts import charts, provenance
+from core.ui.parts import charts, offers, provenance, standing
 from core.ui.parts.frame import guard
 from core.ui.parts.heading import heading
-from core.ui.session import cache, jobs
+from core.ui.session import cache, jobs, work
 from core.ui.session.choices import Choice
 from core.ui.session.escaping import escape
 from core.ui.session.scene import chosen_scene, only_known_prompts
@@ -71,9 +72,13 @@ def _methods(state: AppState, gallery: Gallery) -> None:
     go = right.button("Measure", key="benchmark-measure", type="primary", icon=":material/speed:", width="stretch")
     st.caption(f"{PROTOCOLS.get(protocol).words} {RANKED} Gallery: {escape(gallery.name)}.")
     measured: Choice[BenchmarkResult | None] = Choice(f"benchmark {protocol}", None)
+    methods = chosen or arm_names()
+    order = partial(_order, state, gallery, protocol, int(k), methods)
     if go:
-        measured.put(state, _measure(state, gallery, protocol, int(k), chosen or arm_names()))
-    result = measured.of(state) or _shipped(state, gallery, protocol)
+        done = work.work_or_job("benchmark", order, lambda: _measure(state, gallery, protocol, int(k), methods))
+        measured.put(state, done)
+    standing.standing("benchmark")
+    result = measured.of(state) or _by_a_job(order) or _shipped(state, gallery, protocol)
     if result is None:
         st.info(
             "Nothing is measured on this gallery yet. Choose methods, or leave the field empty for all, and measure."
@@ -139,6 +144,33 @@ def _measure(state: AppState, gallery: Gallery, protocol: str, k: int, methods: 
             cells.append(cache.result("benchmark", parts, partial(run_benchmark, protocol, [world], [name])))
     joined = [cell for result in cells for cell in result.cells]
     return type(cells[0])(protocol, tuple(joined), cells[0].settings)
+
+
+def _order(state: AppState, gallery: Gallery, protocol: str, k: int, methods: Sequence[str]) -> dict[str, Any]:
+    """What the job takes that measures the same."""
+    known = only_known_prompts(state, gallery)
+    probe, prompts = cache.current_probe(state), tuple(gallery.prompts) if known else _queries(gallery)
+    saes = {side: cache.current_sae(side, state) for side in state.saes}
+    return {
+        "gallery": str(gallery.path),
+        "protocol": protocol,
+        "methods": list(methods),
+        "saes": {side: str(sae.path) for side, sae in saes.items() if sae is not None},
+        "probe": None if probe is gallery else str(probe.path),
+        **({"model": None} if known else work.model_order(state)),
+        "attribute": state.attribute_in(gallery.attributes),
+        "prompts": list(prompts or ()),
+        "k": k,
+        "where": dict(state.where),
+    }
+
+
+def _by_a_job(order: Callable[[], dict[str, Any]]) -> "BenchmarkResult | None":
+    """What a job has measured of exactly what is chosen, whoever asked for it."""
+    from core.benchmark import BenchmarkResult
+
+    job = work.latest("benchmark", order()) if work.as_jobs() else None
+    return BenchmarkResult.load(Path(job.place)) if job is not None and job.state == "done" else None
 
 
 def _shipped(state: AppState, gallery: Gallery, protocol: str) -> "BenchmarkResult | None":
@@ -314,7 +346,7 @@ def _published(result: "BenchmarkResult", gallery: Gallery) -> None:
                 "with OpenAI's ViT-B-16, ViT-L-14-336, RN50 or RN101. This gallery is of another data set or model."
             )
             return
-        given = st.file_uploader("Published results: dataset, setting, backbone, method, metric, mean, ci", "csv")
+        given = offers.upload(st, "Published results: dataset, setting, backbone, method, metric, mean, ci", "csv")
         if given is None:
             return
         settings = result.settings.get(gallery.name, {})
@@ -333,6 +365,6 @@ def _downloads(result: "BenchmarkResult", protocol: str) -> None:
         "JSON": (json.dumps(plain(result.to_json()), indent=2), "application/json", "json"),
     }
     for column, (name, (text, mime, ending)) in zip(st.columns([1, 1, 1, 4]), files.items(), strict=False):
-        column.download_button(
-            name, text, f"benchmark-{protocol}.{ending}", mime, icon=":material/download:", width="stretch"
+        offers.download(
+            column, name, text, f"benchmark-{protocol}.{ending}", mime, icon=":material/download:", width="stretch"
         )

@@ -10,7 +10,7 @@ import streamlit as st
 from core.config import ASSETS
 from core.gallery import Gallery
 from core.store import plain, read_json
-from core.ui.parts import charts, provenance
+from core.ui.parts import charts, offers, provenance
 from core.ui.session import jobs
 from core.ui.session.choices import Choice
 from core.ui.session.escaping import escape
@@ -99,7 +99,7 @@ def _show(name: str, result: "StudyResult") -> None:
         "JSON": (json.dumps(plain(result.to_json()), indent=2), "application/json", "json"),
     }
     for column, (title, (text, mime, ending)) in zip(st.columns([1, 1, 1, 4]), files.items(), strict=False):
-        column.download_button(title, text, f"{name}.{ending}", mime, icon=":material/download:", width="stretch")
+        offers.download(column, title, text, f"{name}.{ending}", mime, icon=":material/download:", width="stretch")
 
 
 def _svg(result: "StudyResult") -> bytes:

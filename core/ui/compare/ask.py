@@ -9,6 +9,7 @@ from core.datasets.target_tables import parse_target, parse_typed
 from core.gallery import Gallery
 from core.gallery.labels import CROSS
 from core.metrics import target_distribution
+from core.ui.parts import offers
 from core.ui.parts.frame import guard
 from core.ui.parts.wording import TARGET_CHOICES, percent
 from core.ui.session import results
@@ -59,7 +60,8 @@ def _own_target(state: AppState, gallery: Gallery, attribute: str) -> None:
     """A table of shares, kept before any result is shown; what it says stands beside it."""
     groups = gallery.groups(attribute)
     table, line = st.columns(2, vertical_alignment="bottom")
-    given = table.file_uploader(
+    given = offers.upload(
+        table,
         f"Target shares of {escape(attribute)}: a table with the columns group and share",
         type=["csv", "tsv", "txt", "json"],
         key=f"target-{attribute}",

@@ -12,7 +12,7 @@ from core.metrics import headline_metrics, meaning_of
 from core.ranking import ArmResult, RankResult
 from core.statistics import MINIMUM_N, Estimate, GroupDistance, GroupLean, Impact, Lean, lean_of
 from core.ui.compare import performance, take_home
-from core.ui.parts import charts, lean_charts, provenance
+from core.ui.parts import charts, lean_charts, offers, provenance
 from core.ui.parts.wording import change, in_points, number, percent, ratio_text, share_text, signed, value
 from core.ui.session import results
 from core.ui.session.choices import Choice
@@ -57,8 +57,8 @@ def view(state: AppState, question: results.Asked, ranked: RankResult) -> None:
         f"{ranked.request.seed}). p is exact for two groups, adjusted by Holm over more. Groups with fewer than "
         f"{MINIMUM_N} searched rows are marked * and not interpreted."
     )
-    st.download_button(
-        "Download as CSV", tidy(ranked), "compare.csv", "text/csv", icon=":material/download:", on_click="ignore"
+    offers.download(
+        st, "Download as CSV", tidy(ranked), "compare.csv", "text/csv", icon=":material/download:", on_click="ignore"
     )
     take_home.button(question)
 

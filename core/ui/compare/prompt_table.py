@@ -10,7 +10,7 @@ import streamlit as st
 
 from core.config import InputError
 from core.statistics import ALPHA, Estimate, corrected
-from core.ui.parts import charts, provenance
+from core.ui.parts import charts, offers, provenance
 from core.ui.parts.figures import AFTER, BEFORE, INK, TITLED, framed, interval_bars, named_rows
 from core.ui.parts.frame import guard
 from core.ui.parts.wording import in_points
@@ -75,8 +75,8 @@ def view(state: AppState, question: results.Asked) -> None:
         alt=f"Lean towards {group} of {len(rows)} prompts, in points.",
     )
     settings = table.assign(**_facts(state, question, group))
-    st.download_button(
-        "Table with every setting", frame_text(settings), "prompts.csv", "text/csv", icon=":material/download:"
+    offers.download(
+        st, "Table with every setting", frame_text(settings), "prompts.csv", "text/csv", icon=":material/download:"
     )
 
 

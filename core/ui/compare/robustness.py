@@ -7,7 +7,7 @@ from core.config import Progress, digest_of
 from core.ranking.robustness import robustness
 from core.ranking.variants import Robustness
 from core.studies.robustness import picture, rows_of
-from core.ui.parts import charts, provenance
+from core.ui.parts import charts, offers, provenance
 from core.ui.session import cache, results
 from core.ui.session.choices import Choice
 from core.ui.session.escaping import escape
@@ -49,7 +49,8 @@ def view(question: results.Asked) -> None:
     table = pd.DataFrame(list(rows_of(result)))
     with st.expander("Every variant", icon=":material/table:"):
         st.dataframe(table, hide_index=True)
-        st.download_button(
+        offers.download(
+            st,
             "Download as CSV",
             frame_text(table),
             "robustness.csv",

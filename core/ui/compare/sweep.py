@@ -14,7 +14,7 @@ from core.metrics import RANKING_METRICS, headline_metrics
 from core.ranking import Sweep, SweepPoint, sweep
 from core.ranking.sweep import Over
 from core.statistics import Estimate, Lean
-from core.ui.parts import charts, provenance
+from core.ui.parts import charts, offers, provenance
 from core.ui.parts.figures import AFTER, BAND, BEFORE, INK, TARGET, framed
 from core.ui.parts.switches import switch
 from core.ui.parts.wording import interval_of, number, percent, ratio_text, share_text
@@ -77,8 +77,14 @@ def view(question: results.Asked) -> None:
     )
     st.markdown(verdicts_said(swept))
     st.caption(_words(swept, shown))
-    st.download_button(
-        "Download as CSV", tidy(swept), f"sweep-{over}.csv", "text/csv", icon=":material/download:", on_click="ignore"
+    offers.download(
+        st,
+        "Download as CSV",
+        tidy(swept),
+        f"sweep-{over}.csv",
+        "text/csv",
+        icon=":material/download:",
+        on_click="ignore",
     )
 
 

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import streamlit as st
 
+from core import access
 from core.config import InputError
+from core.ui.parts import offers
 from core.ui.session import results
 
 HELP = "A folder that runs without the app: edit.json, edit.safetensors and a card with what the edit did here"
@@ -18,13 +20,14 @@ def button(question: results.Asked, key: str = "take-home") -> None:
     """Download the edit, or why its method cannot leave the app; nothing where nothing is edited."""
     from core.interventions import INTERVENTIONS
 
-    if not question.request.intervenes:
+    if not question.request.intervenes or not access.may("export-edit"):
         return
     kind = INTERVENTIONS.get(question.request.method)
     if kind.stays:
         st.caption(f"{kind.title} cannot be taken along: {kind.stays}.")
         return
-    st.download_button(
+    offers.download(
+        st,
         "Take this edit home",
         partial(zipped, question),
         "edit.zip",

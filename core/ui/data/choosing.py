@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from core import access
 from core.config import SIDES, InputError, Side
 from core.tables import left_out_lines
 from core.ui.parts import facts, frame
@@ -32,14 +33,14 @@ def choose() -> None:
     with st.form("choose"):
         left, right = st.columns(2, gap="medium")
         with left:
-            gallery = _pick(
-                "Gallery that is searched", folders.known("galleries"), state.gallery, "a shipped name or a folder"
-            )
+            typed = "a shipped name or a folder" if access.may("choose") else None
+            gallery = _pick("Gallery that is searched", folders.known("galleries"), state.gallery, typed)
             probe = _pick(
                 "Gallery in which neurons are found", [PARTNER, *folders.known("galleries")], state.probe or PARTNER
             )
             named = state.model + (f":{state.pretrained}" if state.pretrained else "")
-            model = _pick("Model", list(MODELS), named, model_hint())
+            offered = list(MODELS) if access.may("choose") else folders.known("models")
+            model = _pick("Model", offered, named, model_hint() if access.may("choose") else None)
         with right:
             saes: dict[Side, str] = {}
             for side in SIDES:
@@ -55,11 +56,15 @@ def choose() -> None:
 def _pick(label: str, options: list[str], value: str, help: str | None = None) -> str:
     """A list in which something else can be typed."""
     options = [value, *(o for o in options if o != value)] if value not in options else options
-    return st.selectbox(label, options, index=options.index(value), accept_new_options=True, help=help) or value
+    return (
+        st.selectbox(label, options, index=options.index(value), accept_new_options=access.may("choose"), help=help)
+        or value
+    )
 
 
 def _use(state: AppState, gallery: str, probe: str, model: str, saes: dict[Side, str], device: str) -> None:
     """Open everything first, so that a wrong name changes nothing; then make the choices."""
+    access.require("open")
     searched = cache.gallery(gallery)
     if probe != PARTNER:
         cache.gallery(probe)
@@ -120,7 +125,7 @@ def _gallery() -> None:
         **{f"Fingerprint, {attach}": gallery.fingerprint(attach).describe() for attach in about["fingerprints"]},
         "Known prompts": f"{about['prompts']:,}" if about["prompts"] else "none: prompts are encoded by the model",
         "Digest": f"`{gallery.digest}`",
-        "Folder": str(gallery.path),
+        "Folder": folders.name_of("galleries", gallery.path),
     }
     facts.pairs(lines)
     for line in (*left_out_lines(gallery.left_out), *about["notes"]):

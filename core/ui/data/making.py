@@ -14,8 +14,8 @@ import streamlit as st
 from core.config import ATTACHES, InputError
 from core.store import refuse_existing
 from core.tables import READABLE
-from core.ui.parts import frame
-from core.ui.session import cache, folders, jobs
+from core.ui.parts import frame, offers, standing
+from core.ui.session import cache, folders, jobs, work
 from core.ui.session.escaping import escape
 from core.ui.session.state import get_state
 
@@ -63,19 +63,54 @@ def new_gallery() -> None:
             about = {"licence": licence or None, "provenance": provenance or None}
             refuse_existing(out)
             make = _import if way == IMPORT else partial(_build, way)
-            lost = len(make(source, table, out, about, more).left_out)
-            get_state().choose_gallery(str(out))
-            get_state().notice(
-                f"The gallery {name} is made and chosen. Train an SAE on it, or choose one that fits."
-                + (f" {lost:,} of what was given was left out: see below." if lost else "")
+            made = work.work_or_job(
+                "gallery-import" if way == IMPORT else "gallery-build",
+                partial(_order, way, source, table, out, about | more),
+                lambda: make(source, table, out, about, more),
+                {"table": (table_file.name, table_file.getvalue())} if table_file is not None else {},
             )
+            if made is not None:
+                _choose(out)
+                lost = len(made.left_out)
+                get_state().notice(
+                    f"The gallery {name} is made and chosen. Train an SAE on it, or choose one that fits."
+                    + (f" {lost:,} of what was given was left out: see below." if lost else "")
+                )
             st.rerun()
+    for kind in ("gallery-build", "gallery-import"):
+        standing.standing(kind, "Choose it", lambda job: _choose(Path(job.place)))
+
+
+def _choose(out: Path) -> None:
+    get_state().choose_gallery(folders.name_of("galleries", out))
+
+
+def _order(way: str, source: str, table: Path | None, out: Path, given: dict) -> dict[str, Any]:
+    """What the job takes that makes the same gallery; an uploaded table goes with it, in place of this path."""
+    given_at = _given(source, "what the gallery is made from")
+    order: dict[str, Any] = {"source": str(given_at), "out": str(out)}
+    order |= {
+        "table": None if table is None else str(table),
+        "licence": given["licence"],
+        "provenance": given["provenance"],
+    }
+    regroup = _regroup(given)
+    order |= {"join": list(regroup.join), "bins": _split(given.get("bins", ""), ";")}
+    if way == IMPORT:
+        _embeddings(source, table is not None)
+        texts = {name: given[name].strip() or None for name in ("images", "texts", "text_table", "array")}
+        return order | texts | {"model_name": given["model_name"].strip()}
+    return order | work.model_order(get_state()) | {"way": way, "attaches": list(given["attaches"])}
+
+
+def _split(text: str, at: str) -> list[str]:
+    return [one.strip() for one in text.split(at) if one.strip()]
 
 
 def _table_fields() -> tuple[str, Any]:
     """An attribute table: where it lies on this server, or a file that is sent."""
     path = st.text_input("Attribute table on this server (CSV, Parquet, Feather)", help=TABLE_HELP)
-    return path, st.file_uploader("or upload the table", type=TABLES)
+    return path, offers.upload(st, "or upload the table", type=TABLES)
 
 
 TABLE_HELP = "First column `file` or `id`; every other column is an attribute. Empty cells are unknown, and counted."
@@ -114,8 +149,8 @@ def _group_fields() -> dict:
 def _regroup(more: dict) -> "Regroup":
     from core.tables import Regroup, parse_bins
 
-    join = [column.strip() for column in more.get("join", "").split(",") if column.strip()]
-    return Regroup(tuple(join), tuple(parse_bins(one) for one in more.get("bins", "").split(";") if one.strip()))
+    join = _split(more.get("join", ""), ",")
+    return Regroup(tuple(join), tuple(parse_bins(one) for one in _split(more.get("bins", ""), ";")))
 
 
 def _build(way: str, source: str, table: Path | None, out: Path, about: dict, more: dict) -> "Gallery":
@@ -133,10 +168,7 @@ def _build(way: str, source: str, table: Path | None, out: Path, about: dict, mo
 def _import(source: str, table: Path | None, out: Path, about: dict, more: dict) -> "Gallery":
     from core.gallery import import_from, import_gallery
 
-    given = _given(source, "the embeddings")
-    own_table = given.is_dir() or (given.is_file() and given.suffix.lower() in OWN_TABLE)
-    if table is None and not own_table:
-        raise InputError("no table was given; embeddings need one row of a table each: file or id, then attributes")
+    given = _embeddings(source, table is not None)
     images, texts, text_table = (
         Path(more[name]).expanduser() if more[name] else None for name in ("images", "texts", "text_table")
     )
@@ -157,6 +189,15 @@ def _import(source: str, table: Path | None, out: Path, about: dict, more: dict)
         return import_gallery(given, table, **choices)
 
 
+def _embeddings(source: str, table: bool) -> Path:
+    """Where the embeddings are; InputError where neither they nor a file beside them says of what they are."""
+    given = _given(source, "the embeddings")
+    own_table = given.is_dir() or (given.is_file() and given.suffix.lower() in OWN_TABLE)
+    if not table and not own_table:
+        raise InputError("no table was given; embeddings need one row of a table each: file or id, then attributes")
+    return given
+
+
 def _given(path: str, what: str) -> Path:
     if not path.strip():
         raise InputError(f"the path of {what} is empty; type where it is on this server")
@@ -167,7 +208,7 @@ def new_folder(kind: str, name: str) -> Path:
     """Folder of something new; InputError where the name is no plain folder name."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,80}", name):
         raise InputError(f"the name was {name!r}; expected letters, digits, blanks, dots, hyphens or underscores")
-    return folders.OWN[kind] / name
+    return folders.place(kind) / name
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from core.config import digest_of
 from core.prompts import CLOSED, OPEN, GroupTexts, PromptBook, PromptList, shipped_book, shipped_lists
 from core.prompts.files import texts_of
 from core.reading import parse_json
-from core.ui.parts import frame
+from core.ui.parts import frame, offers
 from core.ui.parts.switches import switch
 from core.ui.session import cache
 from core.ui.session.choices import Choice
@@ -131,12 +131,12 @@ def _status(state: AppState, shipped: PromptBook) -> None:
 
 def _files(state: AppState, book: PromptBook) -> None:
     document = json.dumps(book.to_json(), indent=1, ensure_ascii=False)
-    st.download_button(
-        "Save as JSON", document, "prompts.json", "application/json", icon=":material/download:", on_click="ignore"
+    offers.download(
+        st, "Save as JSON", document, "prompts.json", "application/json", icon=":material/download:", on_click="ignore"
     )
     with st.form("take-prompts", border=False, clear_on_submit=True):
-        given = st.file_uploader(
-            "Take from a JSON file", type=["json"], help="A saved book or one of its parts, or SEM's own layout"
+        given = offers.upload(
+            st, "Take from a JSON file", type=["json"], help="A saved book or one of its parts, or SEM's own layout"
         )
         sent = st.form_submit_button("Take it", icon=":material/upload:")
     if sent and given is not None:

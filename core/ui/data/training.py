@@ -1,7 +1,9 @@
 """Training an SAE from the browser: what is ordered, and how it goes, on every visit of the page."""
 
+from functools import partial
 from itertools import cycle
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
@@ -10,12 +12,15 @@ from core.saes.config import SUGGESTED, own_settings, read_settings
 from core.ui.data import sae_charts
 from core.ui.data.making import new_folder
 from core.ui.data.training_jobs import Job, Order, trainings
-from core.ui.parts import frame, grids
+from core.ui.parts import frame, grids, standing
 from core.ui.parts.charts import config
 from core.ui.parts.grids import escape as plain
-from core.ui.session import cache, folders
+from core.ui.session import cache, folders, work
 from core.ui.session.choices import DATA_VIEW, Choice
 from core.ui.session.state import get_state
+
+if TYPE_CHECKING:
+    from core.jobs.store import Job as Made
 
 POLL_SECONDS = 1.0
 POLLED = Choice("polled", False)
@@ -33,6 +38,10 @@ WORDS = {
 
 def new_sae() -> None:
     """The training of this server where there is one, else the order form for a new one."""
+    if work.as_jobs():
+        _order()
+        standing.standing("sae-train", "Use this SAE", _use_made)
+        return
     job = trainings().job
     if job is None:
         _interrupted()
@@ -127,11 +136,19 @@ def _buttons(job: Job) -> None:
 
 def _use(job: Job) -> None:
     state = get_state()
-    state.choose_sae(job.side, str(job.order.out))
+    state.choose_sae(job.side, folders.name_of("saes", job.order.out))
     state.notice(f"The SAE {job.order.out.name} is chosen; its codes are stored with the gallery.")
     trainings().dismiss()
     DATA_VIEW.put(state, "quality")
     st.rerun()
+
+
+def _use_made(job: "Made") -> None:
+    """Choose the SAE that a job has trained."""
+    state = get_state()
+    state.choose_sae(cache.current_gallery(state).side, folders.name_of("saes", Path(job.place)))
+    state.notice("The SAE is chosen; its codes are stored with the gallery.")
+    DATA_VIEW.put(state, "quality")
 
 
 def _look(job: Job) -> None:
@@ -154,7 +171,7 @@ def _interrupted() -> None:
     """Trainings that this server or an earlier one left unfinished, to go on with or to forget."""
     from core.training import forget, interrupted
 
-    folder = folders.OWN["saes"]
+    folder = folders.place("saes")
     for left in interrupted(folder) if folder.is_dir() else []:
         with st.container(border=True, horizontal=True, vertical_alignment="center"):
             steps = left.plan.get("training", {}).get("steps", 0)
@@ -217,11 +234,24 @@ def _order() -> None:
             shape = sae_config(arch, gallery.fingerprint(attach).d, int(d_sae), int(k), **settings)
             training = TrainingConfig(steps=int(steps), batch=int(batch), lr=lr, seed=int(seed))
             state = get_state()
-            order = Order(
-                state.gallery, attach, half, shape, training, new_folder("saes", name), bool(tokens), state.device
-            )
-            trainings().start(order)
+            out = new_folder("saes", name)
+            order = Order(state.gallery, attach, half, shape, training, out, bool(tokens), state.device)
+            work.work_or_job("sae-train", partial(_as_job, order), partial(trainings().start, order))
             st.rerun()
+
+
+def _as_job(order: Order) -> dict[str, Any]:
+    """What the job takes that does the same training."""
+    return {
+        "gallery": str(cache.gallery(order.gallery).path),
+        "out": str(order.out),
+        "config": order.config.to_json(),
+        "training": order.training.to_json(),
+        "attach": order.attach,
+        "half": order.half,
+        "tokens": order.tokens,
+        "device": order.device,
+    }
 
 
 TOKEN_HELP = "The published recipe trains on random tokens of the last block; neurons are then read on the pooled one."

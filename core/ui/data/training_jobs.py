@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import streamlit as st
 
+from core import access
 from core.config import Attach, Half, InputError, Side
 from core.ui.session import cache
 
@@ -86,6 +87,7 @@ class Trainings:
 
     def start(self, order: Order, resume: bool = False) -> Job:
         """Begin a training; InputError where one is running or the SAE's folder exists."""
+        access.require("train")
         gallery = cache.gallery(order.gallery)
         with self._lock:
             if self.job is not None and self.job.active:
@@ -97,12 +99,14 @@ class Trainings:
             # what was reached stays in sight while a paused training gets ready to go on
             reached = self.job.step if resume and self.job is not None and self.job.order == order else 0
             job = Job(order, side=gallery.side, step=reached)
-            self.job, self._thread = job, threading.Thread(target=_run, args=(job, gallery, resume), daemon=True)
+            work = access.as_now(_run)
+            self.job, self._thread = job, threading.Thread(target=work, args=(job, gallery, resume), daemon=True)
             self._thread.start()
         return job
 
     def ask(self, what: Literal["pausing", "stopping"]) -> None:
         """Ask the running training to pause, keeping what it reached, or to stop and forget it."""
+        access.require("train")
         with self._lock:
             if self.job is not None and self.job.status == "running":
                 self.job.status = what

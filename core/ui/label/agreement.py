@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from core import access
 from core.labelling import DETAILS, TYPES, Agreement, Standing, agreement
 from core.statistics import Estimate
 from core.ui.label.desk import Desk, guarded_key
@@ -74,6 +75,8 @@ def _disputed(desk: Desk, neuron: int, standing: Standing) -> None:
         st.markdown(f"**{neuron}** :small[{labels}]")
         top = probing.shown_examples(desk.probe, neuron).top.rows[:STRIP]
         grids.strip(desk.probe.gallery, map(int, top), f"disputed-{neuron}", f"neuron {neuron}", width=52)
+        if not access.may("adjudicate"):
+            return
         options = [f"{type}: {detail}" if detail else type for type, detail in CATEGORIES]
         with st.container(horizontal=True, vertical_alignment="bottom"):
             chosen = st.selectbox("Decide", options, index=None, key=f"decide-{neuron}", label_visibility="collapsed")

@@ -10,7 +10,7 @@ import numpy as np
 
 from core.config import InputError, Side
 from core.labelling import LabelEvent, Queue, Standing, last_action, order_neurons, queue_for
-from core.ui.session import cache, label_log, probing
+from core.ui.session import cache, entering, label_log, probing
 from core.ui.session.choices import LABEL_TEST, ON_DESK, RATER, Choice
 from core.ui.session.state import AppState, get_state
 
@@ -47,7 +47,7 @@ class Desk:
 
     @property
     def rater(self) -> str:
-        return RATER.of(self.state)
+        return entering.identity() or RATER.of(self.state)
 
     @property
     def sae(self) -> str:

@@ -4,6 +4,7 @@ from collections import Counter
 
 import streamlit as st
 
+from core import access
 from core.config import InputError, digest_of
 from core.labelling import DETAILS, ORDERS, LabelEvent
 from core.neurons import Shown
@@ -30,7 +31,7 @@ from core.ui.parts.heading import heading
 from core.ui.parts.keys import listen
 from core.ui.parts.switches import switch
 from core.ui.parts.wording import percent
-from core.ui.session import probing
+from core.ui.session import entering, probing
 from core.ui.session.choices import LABEL_TEST, LABEL_VIEW, RATER, Choice
 from core.ui.session.escaping import escape
 from core.ui.session.state import AppState, get_state
@@ -82,7 +83,8 @@ def label_page() -> None:
         return
     sides.open_probe(state, side)
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-        view = switch(state, "Show", LABEL_VIEW, VIEWS)
+        shown = {name: title for name, title in VIEWS.items() if name != "label" or access.may("label")}
+        view = switch(state, "Show", LABEL_VIEW, shown)
         sides.side_switch(state, side)
     desk = desk_of(state, side)
     if view == "agreement":
@@ -137,6 +139,9 @@ def _head(desk: Desk, title: str, about: str = "") -> None:
 
 def _name(state: AppState) -> None:
     """Who labels. Nothing else sits in the closed popover: what a key changes must not have a second widget there."""
+    if entering.identity():
+        st.caption("You label under the name with which you have signed in.")
+        return
     st.text_input("Your name", placeholder="as it stands in the log", max_chars=100, **RATER.mirrored(state))
 
 

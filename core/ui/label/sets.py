@@ -4,11 +4,12 @@ import json
 
 import streamlit as st
 
+from core import access
 from core.config import Edit, InputError
 from core.labelling import DETAILS, TYPES, LabelSet, agreed_neurons, guesses, match_neurons, raters_of, rule_text
 from core.labelling.exchange import document, parse_csv, parse_json, to_csv
 from core.ui.label.desk import Desk
-from core.ui.parts import grids
+from core.ui.parts import grids, offers
 from core.ui.parts.frame import guard
 from core.ui.session import cache, folders, label_log, links
 from core.ui.session.choices import LABEL_SET, SWITCH_SIDE
@@ -22,7 +23,8 @@ def sets_panel(desk: Desk) -> None:
     """Make a set, use one, and take labels in and out."""
     left, right = st.columns(2, gap="large")
     with left, guard():
-        _make(desk)
+        if access.may("freeze-labels"):
+            _make(desk)
         _kept(desk)
     with right, guard():
         _files(desk)
@@ -86,10 +88,19 @@ def _files(desk: Desk) -> None:
             ("labels.csv", "text/csv", lambda: to_csv(events)),
             ("labels.json", "application/json", lambda: json.dumps(document(events), ensure_ascii=False)),
         ):
-            st.download_button(
-                f"Download {name}", text, name, kind, icon=":material/download:", on_click="ignore", key=f"get-{name}"
+            offers.download(
+                st,
+                f"Download {name}",
+                text,
+                name,
+                kind,
+                icon=":material/download:",
+                on_click="ignore",
+                key=f"get-{name}",
             )
-    given = st.file_uploader("Add labels from a file", ["csv", "json"], key="label-file")
+    if not access.may("import"):
+        return
+    given = offers.upload(st, "Add labels from a file", ["csv", "json"], key="label-file")
     if given is not None and st.button("Add these labels", icon=":material/upload:"):
         content = given.getvalue().decode("utf-8-sig", errors="replace")
         read = parse_csv if given.name.lower().endswith(".csv") else parse_json
@@ -139,7 +150,7 @@ def _other_saes(desk: Desk) -> None:
         f"{len(sure)} pairs are each other's nearest and so alike. Added, they stand as labels of “guess for "
         f"{grids.escape(desk.rater or 'you')}”, with the cosine, and never as yours."
     )
-    if st.button("Add these as guesses", disabled=not sure or not desk.rater):
+    if access.may("label") and st.button("Add these as guesses", disabled=not sure or not desk.rater):
         labels = {m.theirs: next(iter(labelled[m.theirs].labels.values())) for m in sure}
         made = guesses(labels, sure, desk.sae, desk.rater, desk.gallery)
         st.info(f"{label_log.log().extend(made)} guesses added.")

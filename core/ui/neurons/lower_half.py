@@ -10,7 +10,7 @@ from core.ui.neurons import facts, firing_charts, map_charts
 from core.ui.parts import charts, grids, provenance
 from core.ui.parts.frame import guard, guarded
 from core.ui.parts.wording import change, number, percent, value
-from core.ui.session import cache, probing
+from core.ui.session import cache, entering, probing
 from core.ui.session.choices import RATER, Choice
 from core.ui.session.escaping import escape
 from core.ui.session.jobs import progress
@@ -37,7 +37,7 @@ def said_line(state: AppState, probe: probing.Probe, neuron: int) -> str:
     standing = facts.standing(probe, neuron)
     if standing is None or not (standing.labels or standing.decision):
         return " ".join(parts)
-    rater = RATER.of(state)
+    rater = entering.identity() or RATER.of(state)
     if rater and rater not in standing.labels:
         return " ".join([*parts, f"Labelled by {len(standing.labels)}: hidden until you have labelled it."])
     decided = ", decided" if standing.decision else f", {len(standing.labels)} raters"

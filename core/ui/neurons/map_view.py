@@ -4,7 +4,7 @@ import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
-from core import projection
+from core import access, projection
 from core.config import Side
 from core.report.words import p_text
 from core.ui.neurons import map_charts, map_hover, maps, social
@@ -62,11 +62,12 @@ def map_panel(probe: probing.Probe, side: Side, attribute: str | None) -> None:
     if not len(points.numbers):
         st.info("No neuron of this SAE fires on the probe set, so there is nothing to place.")
         return
-    if maps.finished(points) is None:
-        projection.start(points.folder, points.x)
+    begins = access.may("map")
+    if begins and maps.finished(points) is None:
+        maps.begin(points, _what(kind))
     _drawn(probe, side, attribute, group, kind)
     map_hover.card(probe, kind)
-    if maps.finished(points) is None:
+    if begins and maps.finished(points) is None:
         _waiting(points.folder.name, kind)
 
 
@@ -75,10 +76,14 @@ def map_panel(probe: probing.Probe, side: Side, attribute: str | None) -> None:
 def _waiting(name: str, kind: str) -> None:
     """How far UMAP is; the page is drawn anew once it is there."""
     folder = maps.own_folder() / "maps" / name
+    job = maps.job(name, _what(kind))
+    if job is not None and job.state == "waiting":
+        st.caption("UMAP waits for a worker of this server; Jobs shows how far it is. Until then the map is by PCA.")
+        return
     stage = projection.stage(folder) or "waiting"
     if stage == "done":
         st.rerun()
-    if not projection.running(folder):
+    if not projection.running(folder) and (job is None or job.state != "running"):
         st.caption(":orange[UMAP could not be computed; the map by PCA stays. Details are in the folder of the map.]")
         return
     share = projection.STAGES.index(stage) / (len(projection.STAGES) - 1)

@@ -7,11 +7,12 @@ import numpy as np
 
 from core import projection
 from core.config import own_folder
-from core.ui.session import cache, probing
+from core.ui.session import cache, probing, work
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from core.jobs.store import Job
     from core.ui.session.state import AppState
     from core.ui.session.uploads import Upload
 
@@ -76,6 +77,24 @@ def pca(points: Points) -> np.ndarray:
 def finished(points: Points) -> projection.Projection | None:
     """The UMAP map, where it is there."""
     return projection.read_map(points.folder)
+
+
+def begin(points: Points, what: str) -> None:
+    """Have the UMAP map computed: in a process beside this one, on a team server by a worker."""
+    if not work.as_jobs():
+        projection.start(points.folder, points.x)
+    elif job(points.folder.name, what) is None and projection.prepare(points.folder, points.x):
+        work.store().submit("map", _order(points.folder.name, what))
+
+
+def job(name: str, what: str) -> "Job | None":
+    """The job that computes a map; None where there is none, or where what it made is gone."""
+    found = work.latest("map", _order(name, what)) if work.as_jobs() else None
+    return None if found is not None and found.state in ("done", "cancelled") else found
+
+
+def _order(name: str, what: str) -> dict[str, str]:
+    return {"map": name, "what": what}
 
 
 def association(probe: probing.Probe, numbers: np.ndarray, attribute: str, group: str) -> dict[str, np.ndarray]:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from core import access
 from core.config import InputError, Side
 from core.neurons import Shown
 from core.ui.neurons import facts, firing_charts, lower_half, social
@@ -116,7 +117,8 @@ def _head(state: AppState, probe: probing.Probe, side: Side, neuron: int, attrib
             on_click=_open_random,
             args=(probe, side, attribute),
         )
-        st.button("Label", icon=":material/label:", key="label-this", on_click=_lay_on_desk, args=(state, neuron))
+        if access.may("label"):
+            st.button("Label", icon=":material/label:", key="label-this", on_click=_lay_on_desk, args=(state, neuron))
         if TO_LABEL.of(state):
             TO_LABEL.put(state, None)
             links.go("pages/label.py")

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from core import access
 from core.config import Side
 from core.ui.neurons import searching, social
 from core.ui.parts import grids
@@ -52,10 +53,9 @@ def _by_item(state: AppState, probe: probing.Probe, side: Side) -> None:
             grids.grid([grids.uploaded(upload.picture, upload.name, "")], "search-upload")
             _listed(state, probe, side, searching.on_upload(probe, upload), "activation")
             return
-    else:
-        if st.button("Upload pictures or captions of your own", icon=":material/upload:"):
-            START_VIEW.put(state, "uploads")
-            links.go("pages/start.py")
+    elif access.may("upload") and st.button("Upload pictures or captions of your own", icon=":material/upload:"):
+        START_VIEW.put(state, "uploads")
+        links.go("pages/start.py")
     if side == "text":
         text = _asked(state, CAPTION, "Caption", "a caption of your own")
         if text:
@@ -72,7 +72,7 @@ def _by_label(state: AppState, probe: probing.Probe, side: Side) -> None:
     by = searching.labelled(probe)
     if not by:
         st.info("No neuron of this SAE is labelled on this gallery yet.")
-        if st.button("Label neurons", icon=":material/label:"):
+        if access.may("label") and st.button("Label neurons", icon=":material/label:"):
             links.go("pages/label.py")
         return
     label = LABEL.among(state, by)

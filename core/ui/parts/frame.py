@@ -13,8 +13,11 @@ from typing import ParamSpec, TypeVar
 import streamlit as st
 from streamlit.runtime.pages_manager import PagesManager
 
+from core import access
 from core.config import SIDES, UNKNOWN, InputError, Side
-from core.ui.session import cache, fit, links
+from core.team import record
+from core.ui.parts import door
+from core.ui.session import cache, entering, fit, links
 from core.ui.session.escaping import close_page, escape
 from core.ui.session.keeping import guard_uploads
 from core.ui.session.state import AppState, get_state
@@ -63,6 +66,8 @@ def configure() -> None:
     """Title, width and menu of the window, and the net under its texts; the first thing that app.py does."""
     close_page()
     guard_uploads()
+    entering.watch()
+    record.keep()
     st.set_page_config(
         page_title="Unskew",
         page_icon=ICON,
@@ -132,10 +137,16 @@ def guard() -> Iterator[None]:
 
 
 def guarded(view: Callable[P, T]) -> Callable[P, T | None]:
-    """`guard` as a decorator, for fragments: they run again without the frame. Put it under `@st.fragment`."""
+    """`guard` as a decorator, for fragments: they run again without the frame. Put it under `@st.fragment`.
+
+    Whose sign-in has ended in between is shown the door.
+    """
 
     @functools.wraps(view)
     def run(*args: P.args, **kwargs: P.kwargs) -> T | None:
+        if not access.acting().roles:
+            st.rerun()
+        door.touch()
         with guard():
             return view(*args, **kwargs)
         return None
@@ -205,6 +216,9 @@ def sidebar() -> None:
             )
         if state.edits:
             st.button("Back to the original", icon=":material/undo:", on_click=state.clear_edits, width="stretch")
+        door.who()
+        if entering.at_a_kiosk():
+            return
         with st.popover("Link to this view", icon=":material/link:", width="stretch"):
             st.code(f"{(st.context.url or '').split('?')[0]}?{links.query_string()}", language=None, wrap_lines=True)
             st.caption(

@@ -17,7 +17,7 @@ def switch(
     shown: bool = False,
     width: Literal["content", "stretch"] = "content",
 ) -> U:
-    """The value that is chosen among those named; the first where none of them is.
+    """The value that is chosen among those named; the first where none of them is. Of one nothing is drawn.
 
     Parameters
     ----------
@@ -25,6 +25,8 @@ def switch(
     shown : whether the label stands above; it is there for readers of the page's text in any case.
     """
     choice.among(state, names)
+    if len(names) == 1:
+        return choice.among(state, names)
     st.segmented_control(
         label,
         list(names),

@@ -11,8 +11,9 @@ from core.datasets.target_tables import parse_target, parse_typed
 from core.gallery import Gallery
 from core.reading import parse_json
 from core.store import read_json
+from core.ui.parts import offers
 from core.ui.parts.wording import TARGET_CHOICES
-from core.ui.session import cache
+from core.ui.session import cache, entering
 from core.ui.session.choices import LABEL_SET, Choice
 from core.ui.session.escaping import escape
 from core.ui.session.scene import only_known_prompts
@@ -149,8 +150,10 @@ def _manner(state: AppState, gallery: Gallery, given: Mapping[str, Any]) -> dict
     asked["edit"] = st.selectbox("Switched", ways, at, format_func=EDITS.__getitem__, help=EDIT_HELP)
     asked["methods"] = _methods(state, given)
     who, seed = st.columns([2, 1])
-    auditor = AUDITOR.of(state)
-    asked["auditor"] = who.text_input("Auditor", auditor, placeholder="stands in the report")
+    named = entering.identity()
+    asked["auditor"] = who.text_input(
+        "Auditor", named or AUDITOR.of(state), placeholder="stands in the report", disabled=bool(named)
+    )
     asked["seed"] = seed.number_input("Seed", 0, 1 << 31, given.get("seed", 0))
     allowed = _pictures_allowed(gallery)
     asked["thumbnails"] = st.checkbox(
@@ -170,7 +173,8 @@ def _target(state: AppState, place: Any, given: Mapping[str, Any]) -> dict[str, 
         "Target, chosen before looking", names, names.index(named), format_func=TARGET_CHOICES.__getitem__
     )
     with st.expander("Own target: a table, or typed", expanded=named == OWN_TARGET):
-        table = st.file_uploader(
+        table = offers.upload(
+            st,
             "Table with the columns group and share; and attribute, where several are audited",
             type=["csv", "tsv", "txt", "json"],
         )
@@ -301,7 +305,7 @@ def _load(state: AppState) -> None:
     from core.audit.spec import AuditSpec
 
     with st.popover("Load a spec", icon=":material/upload_file:"):
-        uploaded = st.file_uploader("SPEC.json", type=["json"], key="spec-file")
+        uploaded = offers.upload(st, "SPEC.json", type=["json"], key="spec-file")
         if uploaded is None or not st.button("Use it", type="primary"):
             return
         take(state, AuditSpec.from_json(parse_json(uploaded.getvalue(), uploaded.name, "give an audit spec")))

@@ -11,19 +11,21 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from core import access
 from core.gallery import Gallery
 from core.reading import parse_json
-from core.ui.parts import grids, provenance
+from core.ui.parts import grids, offers, provenance, standing
 from core.ui.parts.frame import guard
 from core.ui.parts.heading import heading
 from core.ui.report import form, shelf
-from core.ui.session import cache, jobs
+from core.ui.session import cache, entering, jobs, work
 from core.ui.session.choices import Choice
 from core.ui.session.scene import only_known_prompts
 from core.ui.session.state import AppState, get_state
 
 if TYPE_CHECKING:
     from core.audit.spec import AuditSpec
+    from core.jobs.store import Job
 
 PAGE_HEIGHT = 900
 MIME = {"html": "text/html", "csv": "text/csv", "json": "application/json", "md": "text/markdown"}
@@ -40,14 +42,17 @@ def report() -> None:
     if not gallery.attributes:
         st.info("This gallery has no attribute, so there are no groups to count. Choose another in Data & models.")
         return
-    with st.expander("What is asked", expanded=MADE.of(state) is None, icon=":material/edit_note:"), guard():
-        _ask(state, gallery)
+    if access.may("audit"):
+        with st.expander("What is asked", expanded=MADE.of(state) is None, icon=":material/edit_note:"), guard():
+            _ask(state, gallery)
+        standing.standing("audit", "Show the report", _take)
     with guard():
         opened = shelf.kept(state)
         if opened is not None:
             _open(state, opened)
-    with guard():
-        shelf.somebody_elses(state)
+    if access.may("verify"):
+        with guard():
+            shelf.somebody_elses(state)
     made = MADE.of(state)
     if made is not None:
         with guard():
@@ -60,13 +65,21 @@ def _ask(state: AppState, gallery: Gallery) -> None:
     asked = form.filled(state, gallery)
     if asked is None:
         return
+    asked["auditor"] = entering.identity() or asked["auditor"]
     form.AUDITOR.put(state, asked["auditor"])
     spec = form.spec_of(state, gallery, asked)
     options = {"auditor": asked["auditor"] or "not stated", "thumbnails": asked["thumbnails"]}
-    made = _run(state, spec, options)
+    order = {"spec": spec.to_json(), **options}
+    made = work.work_or_job("audit", lambda: order, lambda: _run(state, spec, options))
     form.fill_in(state, spec.to_json())
-    MADE.put(state, made)
+    if made is not None:
+        MADE.put(state, made)
     st.rerun()
+
+
+def _take(job: "Job") -> None:
+    """Show the audit that a job has made."""
+    _show_kept(get_state(), job.result)
 
 
 def _run(state: AppState, spec: "AuditSpec", options: dict[str, Any]) -> dict[str, Any]:
@@ -88,7 +101,13 @@ def _run(state: AppState, spec: "AuditSpec", options: dict[str, Any]) -> dict[st
 
 
 def _open(state: AppState, name: str) -> None:
-    """Show a kept audit, and let its spec fill in the form."""
+    """Show a kept audit at once."""
+    _show_kept(state, name)
+    st.rerun()
+
+
+def _show_kept(state: AppState, name: str) -> None:
+    """Show a kept audit from now on, and let its spec fill in the form."""
     from core.audit.spec import AuditSpec
     from core.report.kept import open_kept
 
@@ -96,7 +115,6 @@ def _open(state: AppState, name: str) -> None:
     spec = AuditSpec.from_json(parse_json(files["report.json"], "report.json")["spec"])
     MADE.put(state, {"spec": spec.to_json(), "files": files})
     form.fill_in(state, spec.to_json())
-    st.rerun()
 
 
 def _show(state: AppState, made: Mapping[str, Any]) -> None:
@@ -111,7 +129,8 @@ def _show(state: AppState, made: Mapping[str, Any]) -> None:
     st.html("".join(f"<p>{sentence}</p>" for sentence in summary(document)))
     name = re.sub(r"[^A-Za-z0-9]+", "-", document["spec"]["title"]).strip("-").lower() or "audit"
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.download_button(
+        offers.download(
+            st,
             "Everything",
             _zipped(name, files),
             f"{name}.zip",
@@ -123,10 +142,11 @@ def _show(state: AppState, made: Mapping[str, Any]) -> None:
         )
         for file, title in TITLES.items():
             mime = MIME[file.rpartition(".")[2]]
-            st.download_button(title, files[file], file, mime, icon=":material/download:", on_click="ignore")
+            offers.download(st, title, files[file], file, mime, icon=":material/download:", on_click="ignore")
         if browser() is not None:
             page = files["report.html"]
-            st.download_button(
+            offers.download(
+                st,
                 "PDF",
                 lambda: page_to_pdf(page),
                 f"{name}.pdf",
@@ -136,8 +156,8 @@ def _show(state: AppState, made: Mapping[str, Any]) -> None:
                 help="A4 with page numbers, printed on this machine; takes some seconds",
             )
         spec = json.dumps(made["spec"], indent=1, ensure_ascii=False)
-        st.download_button("Spec", spec, "spec.json", MIME["json"], icon=":material/edit_note:", on_click="ignore")
-        checked = st.button(
+        offers.download(st, "Spec", spec, "spec.json", MIME["json"], icon=":material/edit_note:", on_click="ignore")
+        checked = access.may("verify") and st.button(
             "Verify", icon=":material/fact_check:", help="Compare all digests, compute every number again"
         )
     if browser() is None:

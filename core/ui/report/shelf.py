@@ -7,7 +7,8 @@ from pathlib import Path
 
 import streamlit as st
 
-from core.ui.parts import grids
+from core import access
+from core.ui.parts import grids, offers
 from core.ui.parts.frame import guard
 from core.ui.session import cache, jobs
 from core.ui.session.state import AppState
@@ -27,7 +28,8 @@ def kept(state: AppState) -> str | None:
         return None
     opened = None
     with st.expander(f"Audits kept on this machine ({len(found)})", icon=":material/inventory_2:"):
-        st.caption(f"In `{grids.escape(str(store.kept_folder()))}`, the newest first; whoever uses this app sees them.")
+        where = f"In `{grids.escape(str(store.kept_folder()))}`, the" if access.may("choose") else "The"
+        st.caption(f"{where} newest first; whoever uses this app sees them.")
         for one in found[:SHOWN]:
             with st.container(horizontal=True, vertical_alignment="center"):
                 if one.reason is not None:
@@ -41,12 +43,12 @@ def kept(state: AppState) -> str | None:
                     )
                     if st.button("Open", key=f"open-{one.name}", icon=":material/folder_open:"):
                         opened = one.name
-                if st.button("Forget", key=f"forget-{one.name}", icon=":material/delete:"):
+                if access.may("delete") and st.button("Forget", key=f"forget-{one.name}", icon=":material/delete:"):
                     store.forget(one.name)
                     state.notice("The audit was removed from this machine.")
                     st.rerun()
         if len(found) > SHOWN:
-            st.caption(f"{len(found) - SHOWN} older ones are in the same folder.")
+            st.caption(f"{len(found) - SHOWN} older ones are kept there too.")
     return opened
 
 
@@ -55,8 +57,8 @@ def somebody_elses(state: AppState) -> None:
     from core.report.unpacking import unpacked
 
     with st.expander("Verify somebody else's report", icon=":material/fact_check:"):
-        given = st.file_uploader("The zip archive of a report", type=["zip"], key="report-zip")
-        key = st.file_uploader("Public half of the key that should have signed it (optional)", key="report-key")
+        given = offers.upload(st, "The zip archive of a report", type=["zip"], key="report-zip")
+        key = offers.upload(st, "Public half of the key that should have signed it (optional)", key="report-key")
         st.caption(
             "It is unpacked in memory and checked with the gallery and the SAEs that are chosen here, or that ship; "
             "no folder is opened because the report names it."

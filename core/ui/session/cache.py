@@ -14,10 +14,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import streamlit as st
 
+from core import access
 from core.config import ASSETS, Fingerprint, InputError, Progress, Side, digest_of
 from core.memo import Memo
 from core.saes.config import shape_of
 from core.store import read_json
+from core.team import roots
+from core.team.configuration import current
 from core.ui.session.state import AppState, get_state
 
 if TYPE_CHECKING:
@@ -58,10 +61,21 @@ def result(step: str, parts: Any, compute: Callable[[], T]) -> T:
 
 
 def resolve(kind: str, name: str) -> Path:
-    """Folder of a shipped name ("galleries", "saes" or "models" under assets) or of a typed path."""
+    """Folder of a shipped name ("galleries", "saes" or "models" under assets) or of a typed path.
+
+    On a team server also of a name that its roots give; a path only where it leads into a root, or for whoever may
+    choose by folder. To everybody else a path that is there and one that is not are the same.
+    """
     shipped = ASSETS / kind / name
     if name and "/" not in name and not name.startswith(".") and shipped.is_dir():
         return shipped
+    configuration = current()
+    if configuration is not None:
+        named = roots.folder_of(configuration, kind, name)
+        if named is not None:
+            return named
+        if not access.may("choose") and roots.name_of(configuration, kind, Path(name)) is None:
+            raise InputError(f"nothing of this name is listed among the {kind} here; choose one that is")
     path = Path(name).expanduser()
     if not name or not path.is_dir():
         names = ", ".join(shipped_names(kind)) or "none is installed"
@@ -166,7 +180,7 @@ def gallery(name: str) -> "Gallery":
 def sae(name: str) -> "SAEFile":
     """The SAE of a shipped name or folder (or single weights file); opened again when it changed."""
     single = Path(name).expanduser()
-    if single.is_file():
+    if access.may("choose") and single.is_file():
         status = single.stat()
         return _sae(str(single.resolve()), f"{status.st_size}-{status.st_mtime_ns}")
     path = resolve("saes", name)
@@ -191,7 +205,8 @@ def _card(path: str, stamped: str) -> SAECard | None:
 
 def sae_card(name: str) -> SAECard:
     """What the SAE of a shipped name or folder is. Does not load torch, so that the frame stays quick."""
-    folder = Path(name).expanduser() if Path(name).expanduser().is_file() else resolve("saes", name)
+    single = access.may("choose") and Path(name).expanduser().is_file()
+    folder = Path(name).expanduser() if single else resolve("saes", name)
     card = _card(str(folder), stamp(folder)) if folder.is_dir() else None
     if card is not None:
         return card
@@ -204,7 +219,12 @@ def backbone(model: str, pretrained: str | None = None, device: str | None = Non
     """The model that encodes prompts and uploads. The first call imports torch: ask only where something is encoded."""
     from core.backbones.base import family_of
 
-    folder = family_of(model).folder(model) or ASSETS / "models" / model
+    configuration = current()
+    named = None if configuration is None else roots.folder_of(configuration, "models", model)
+    model = model if named is None else f"local-dir:{named}"
+    own = family_of(model).folder(model)
+    access.require_model(f"{model}:{pretrained}" if pretrained else model, own)
+    folder = own or ASSETS / "models" / model
     return _backbone(model, pretrained, device, stamp(folder) if folder.is_dir() else "")
 
 

@@ -4,15 +4,22 @@
 loads a picture from one or reads as HTML, whoever wrote its text. Nothing of ours is lost by it: pages link by buttons.
 """
 
+import html
 import json
 import re
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pyarrow as pa
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.runtime.scriptrunner_utils.script_run_context import ScriptRunContext
 
+from core import access
+from core.config import InputError
 from core.reading import parse_json
+from core.team import roots
+from core.team.configuration import current
 from core.writing import JOINER, closed
 from core.writing import escape as escape
 
@@ -34,6 +41,7 @@ def close_page() -> None:
 
     def enqueue(self: ScriptRunContext, msg: ForwardMsg) -> None:
         close_message(msg)
+        hide_folders(msg)
         plain(self, msg)
 
     enqueue.closed = True  # type: ignore[attr-defined]
@@ -51,7 +59,7 @@ def close_message(msg: ForwardMsg) -> None:
         _close(delta.add_block)
     elif kind == "table":
         _close(element.table)
-        element.table.arrow_data.data = closed_table(element.table.arrow_data.data)
+        element.table.arrow_data.data = changed_table(element.table.arrow_data.data, closed)
     elif kind == "dataframe":
         element.dataframe.columns = HELP.sub(lambda m: m[1] + closed(m[2]), element.dataframe.columns)
     elif kind == "plotly_chart":
@@ -62,19 +70,19 @@ def close_message(msg: ForwardMsg) -> None:
         element.radio.options[:] = [closed(one) for one in element.radio.options]
 
 
-def closed_table(data: bytes) -> bytes:
-    """A table as it goes to a browser, whose cells and names of columns are read as Markdown, with all of it closed."""
+def changed_table(data: bytes, change: Callable[[str], str]) -> bytes:
+    """A table as it goes to a browser, an Arrow stream, with every text of its cells and names of columns changed."""
     with pa.ipc.open_stream(data) as stream:
         table = stream.read_all()
     columns = [
-        pa.array([None if cell is None else closed(cell) for cell in column.to_pylist()], column.type)
+        pa.array([None if cell is None else change(cell) for cell in column.to_pylist()], column.type)
         if pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
         else column
         for column in table.columns
     ]
-    names = [closed(name) for name in table.column_names]
+    names = [change(name) for name in table.column_names]
     about = table.schema.metadata or {}
-    metadata = {key: _renamed(value) if key == b"pandas" else value for key, value in about.items()}
+    metadata = {key: _renamed(value, change) if key == b"pandas" else value for key, value in about.items()}
     written = pa.BufferOutputStream()
     schema = pa.schema([pa.field(n, c.type) for n, c in zip(names, columns, strict=True)], metadata)
     with pa.ipc.new_stream(written, schema) as stream:
@@ -82,12 +90,12 @@ def closed_table(data: bytes) -> bytes:
     return written.getvalue().to_pybytes()
 
 
-def _renamed(described: bytes) -> bytes:
+def _renamed(described: bytes, change: Callable[[str], str]) -> bytes:
     """What pandas says about a table, with the names that its columns have now."""
 
     def renamed(value: Any) -> Any:
         if isinstance(value, str):
-            return closed(value)
+            return change(value)
         if isinstance(value, dict):
             return {key: renamed(one) for key, one in value.items()}
         return [renamed(one) for one in value] if isinstance(value, list) else value
@@ -107,3 +115,55 @@ def _close(message: Any) -> None:
         elif field.type == field.TYPE_MESSAGE and not hasattr(value, "keys"):
             for one in value if many else [value]:
                 _close(one)
+
+
+# -- folders of a team server -----------------------------------------------------------------------------------------
+
+
+def hide_folders(msg: ForwardMsg) -> None:
+    """On a team server, take every path of its disk out of what goes to a browser, whatever text it stands in.
+
+    Whoever may choose by folder sees them. The net under places that show a name where they know one.
+    """
+    if not access.configured() or access.may("choose"):
+        return
+    with suppress(InputError):  # without a configuration that can be read nothing was opened
+        _hide(msg)
+
+
+def _hide(msg: ForwardMsg) -> None:
+    configuration = current()
+    if configuration is None:
+        return
+    hidden = [(form, name) for path, name in roots.hidden(configuration) for form in _forms(path)]
+    raw = msg.SerializeToString()
+    if any(form.encode() in raw for form, _ in hidden):
+        _rewrite(msg, lambda text: roots.hiding(text, hidden))
+
+
+def _forms(path: str) -> set[str]:
+    """How a path is spelt in plain text, in Markdown and in HTML."""
+    return {path, escape(path), html.escape(path)}
+
+
+def _rewrite(message: Any, change: Callable[[str], str]) -> None:
+    """Change every text of a message, at any depth."""
+    for field, value in message.ListFields():
+        many = not isinstance(value, str | bytes) and hasattr(value, "__len__") and not hasattr(value, "keys")
+        if hasattr(value, "keys"):
+            for key in list(value):
+                if isinstance(value[key], str):
+                    value[key] = change(value[key])
+                elif hasattr(value[key], "ListFields"):
+                    _rewrite(value[key], change)
+        elif field.type == field.TYPE_STRING:
+            if many:
+                value[:] = [change(one) for one in value]
+            else:
+                setattr(message, field.name, change(value))
+        elif field.type == field.TYPE_BYTES and not many:
+            with suppress(pa.ArrowInvalid):  # a picture, say
+                setattr(message, field.name, changed_table(value, change))
+        elif field.type == field.TYPE_MESSAGE:
+            for one in value if many else [value]:
+                _rewrite(one, change)

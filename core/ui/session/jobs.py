@@ -7,41 +7,18 @@ from contextlib import contextmanager
 
 import streamlit as st
 
-from core.config import KEPT, InputError, Progress
+from core.config import InputError, Progress
+from core.jobs.pace import Pace, words_of
 from core.ui.session.escaping import escape
 
 REDRAW_SECONDS = 0.15
 """Least time between two drawings of a bar: more often costs more than the work of small steps."""
 SOON = 0.4
 """Seconds of work that nothing is drawn of, where it is mostly over before a bar could be seen."""
-TOLD_AFTER = 2.0
-"""Seconds of a stage from which on its speed is known well enough to say how long the rest takes."""
 STOPPED = "stopped-work"
 """Key of the session under which the name of the work stands that was stopped by the click of this run."""
 
 _numbers = itertools.count()
-
-
-class Pace:
-    """How long the rest of a stage takes, from what this run has done: what was kept from earlier took no time."""
-
-    def __init__(self) -> None:
-        self._stage, self._began, self._first = "", 0.0, 0
-
-    def left(self, done: int, total: int, what: str, now: float) -> float | None:
-        """Seconds; None where nobody can tell yet."""
-        stage = what.split(":")[0]
-        if stage != self._stage or what.endswith(KEPT) or done < self._first:
-            self._stage, self._began, self._first = stage, now, done
-        worked, steps = now - self._began, done - self._first
-        return worked / steps * (total - done) if worked >= TOLD_AFTER and steps > 0 else None
-
-
-def words_of(seconds: float) -> str:
-    """ "about 40 s left", "about 3 min left"."""
-    if seconds < 90:
-        return f"about {max(seconds, 1):.0f} s left"
-    return f"about {seconds / 60:.0f} min left" if seconds < 5400 else f"about {seconds / 3600:.1f} h left"
 
 
 @contextmanager

@@ -16,6 +16,11 @@ from streamlit.runtime import Runtime
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.runtime.uploaded_file_manager import UploadedFileRec
 
+from core.access import Person
+from core.team.configuration import current
+from core.team.quotas import limits_of
+from core.ui.session import entering
+
 if TYPE_CHECKING:
     from core.ui.session.uploads import Uploads
 
@@ -28,8 +33,8 @@ GONE_SECONDS, LOOK_SECONDS = 60.0, 10.0
 LEAST = 64
 """Bytes below which Python may share a value with others, so that it is not overwritten."""
 TOO_MUCH = (
-    f"more than {SESSION_BYTES >> 20} MB of files wait in this session, or {ALL_BYTES >> 20} MB in all sessions of "
-    "this server: send fewer at once, or forget some first"
+    f"more than {SESSION_BYTES >> 20} MB of files, or what your roles allow, wait in this session, or "
+    f"{ALL_BYTES >> 20} MB in all sessions of this server: send fewer at once, or forget some first"
 )
 
 _lock = threading.Lock()
@@ -45,6 +50,14 @@ def keep(session: str, uploads: "Uploads") -> None:
     """Have the uploads of a session forgotten once the session is gone."""
     with _lock:
         _kept[session] = uploads
+
+
+def session_bytes(person: Person) -> int:
+    """Most that the files of one session hold together: by the person's roles, none for whoever may not upload."""
+    if not person.may("upload"):
+        return -1
+    limit = limits_of(person, current()).upload_mb
+    return SESSION_BYTES if limit is None else min(int(limit * (1 << 20)), SESSION_BYTES)
 
 
 def refused(file: Any) -> bool:
@@ -90,7 +103,7 @@ def guard_uploads() -> None:
     def add_file(self: MemoryUploadedFileManager, session_id: str, file: UploadedFileRec) -> None:
         held = {session: sum(len(one.data) for one in files.values()) for session, files in list(_files(self))}
         own = held.get(session_id, 0) + len(file.data)
-        if own > SESSION_BYTES or sum(held.values()) + len(file.data) > ALL_BYTES:
+        if own > session_bytes(entering.person_of(session_id)) or sum(held.values()) + len(file.data) > ALL_BYTES:
             _refused.add(file.file_id)
             file = UploadedFileRec(file.file_id, file.name, file.type, b"")
         plain_add(self, session_id, file)

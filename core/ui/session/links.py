@@ -11,7 +11,7 @@ import streamlit as st
 
 from core.config import HALVES, SIDES, Edit, InputError, Side, one_of
 from core.memo import Memo
-from core.ui.session import cache, folders
+from core.ui.session import cache, folders, presenting
 from core.ui.session.choices import SHOWN
 from core.ui.session.state import OWN_TARGET, TARGETS, AppState, get_state
 
@@ -363,6 +363,7 @@ def write() -> None:
         st.query_params.from_dict(params)
     if params != state.link:
         state.link, state.link_at = params, time.monotonic()
+    presenting.publish(state.page, params)
 
 
 def _remember(state: AppState) -> None:

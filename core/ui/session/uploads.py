@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from core import access
 from core.config import ATTACHES, UNKNOWN, Attach, InputError, Progress, Side
 from core.datasets.captions import captions_of
 from core.datasets.images import read_image, thumbnail_jpeg
@@ -85,6 +86,7 @@ class Uploads:
         self, files: Iterable[tuple[str, bytes]], total: int, model: "Backbone", progress: Progress | None = None
     ) -> int:
         """Read, embed and keep pictures; returns how many are new. What cannot be read becomes a problem line."""
+        access.require("upload")
         self._begin(model)
         before, pixels = len(self.items), 0
         waiting: list[Read] = []
@@ -104,6 +106,7 @@ class Uploads:
 
     def add_captions(self, captions: Iterable[str], model: "Backbone", progress: Progress | None = None) -> int:
         """Embed and keep captions; returns how many are new."""
+        access.require("upload")
         self._begin(model)
         texts = [" ".join(text.split())[:CAPTION_CHARACTERS] for text in captions]
         fresh = [text for text in dict.fromkeys(texts) if text and not self._known(_digest(text.encode()))]

@@ -8,6 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
+from core import access
 from core.ui.parts import charts, frame, grids, lean_charts, model_charts, provenance
 from core.ui.parts.figures import AFTER, framed, interval_bars, percent_axis
 from core.ui.parts.frame import guard
@@ -164,7 +165,7 @@ def _recap(told: story.Story) -> None:
     said = [story.lean_said(found), story.firing_said(told), story.change_said(told, found), story.cost_said(spent)]
     st.markdown("\n".join(f"{number}. {sentence}" for number, sentence in enumerate(said, 1)))
     with st.container(horizontal=True):
-        if st.button("Your own faces or captions", type="primary", icon=":material/upload:"):
+        if access.may("upload") and st.button("Your own faces or captions", type="primary", icon=":material/upload:"):
             leave()
             START_VIEW.put(told.state, "uploads")
             st.rerun()

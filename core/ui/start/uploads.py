@@ -6,7 +6,7 @@ import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from core.config import InputError
-from core.ui.parts import frame, grids
+from core.ui.parts import frame, grids, offers
 from core.ui.session import cache, jobs, keeping, links
 from core.ui.session.choices import Choice
 from core.ui.session.state import get_state
@@ -88,11 +88,12 @@ def panel() -> None:
 
 def _fields(uploads: Uploads) -> None:
     with st.form(f"uploads-{uploads.round}", border=False):
-        pictures = st.file_uploader(
-            "Faces or other pictures", type="image", accept_multiple_files=True, key=f"pictures-{uploads.round}"
+        pictures = offers.upload(
+            st, "Faces or other pictures", type="image", accept_multiple_files=True, key=f"pictures-{uploads.round}"
         )
         written = st.text_area("Captions, one a line", height=80, key=f"captions-{uploads.round}")
-        tables = st.file_uploader(
+        tables = offers.upload(
+            st,
             "Captions from files (text, CSV)",
             type=["txt", "csv", "tsv", "token", "jsonl", "parquet"],
             accept_multiple_files=True,

@@ -1,0 +1,159 @@
+"""`python -m core.jobs.child JOB ATTEMPT WORKER SECONDS`: one try of one job, at low priority, within limits.
+
+Two processes: one that watches and holds nothing, and below it the one that works. Both end with their worker.
+"""
+
+import logging
+import os
+import secrets
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from core import heavy
+
+if TYPE_CHECKING:
+    from core.jobs.kind import JobKind, Made, Work
+    from core.jobs.store import Hold, JobStore
+
+NICENESS = 19
+"""The lowest priority: whoever clicks in the app comes first."""
+TOLD_EVERY = 0.5
+"""Seconds between two writings of how far a job is."""
+PATIENCE = 600.0
+"""How long a result waits for a database that does not answer."""
+BUSY_SECONDS = 30.0
+MEMORY_WORDS = ("can't allocate memory", "out of memory", "cannot allocate memory")
+
+log = logging.getLogger("unskew")
+
+
+def main(job: str, attempt: int, worker: int, worked: float) -> int:
+    """Watch over the work; the exit code is 0 where the work said how it ended.
+
+    Parameters
+    ----------
+    worker : number of the process that this one ends with.
+    worked : seconds that earlier tries took.
+    """
+    from core.team.configuration import current
+
+    heavy.end_with_parent(worker)
+    os.nice(NICENESS)
+    configuration = current()
+    hours = configuration.job_hours if configuration is not None else 24 * 365.0
+    stated = configuration.job_memory_gb if configuration is not None else None
+    memory = None if stated is None else int(stated * 1e9)
+    code = heavy.supervised(partial(work, job, attempt), max(hours * 3600 - worked, 1.0), memory)
+    return code if code >= 0 else 128 - code
+
+
+def work(job: str, attempt: int) -> None:
+    """Do the job as the person who asked for it, and write down how it ended."""
+    from core.access import acting_as, require
+    from core.config import InputError
+    from core.jobs.kind import KINDS, Work, read_order
+    from core.jobs.store import Hold, JobStore, workplace
+
+    store, hold = JobStore(), Hold(job, attempt)
+    asked = store.get(job)
+    folder = workplace(job)
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        kind = KINDS.get(asked.kind)
+        with acting_as(store.person_of(job)):
+            require(kind.action)
+            at_hand = Work(_Told(store, hold), partial(_say, store, job), folder, attempt > 1)
+            made = _run(kind(), read_order(kind, asked.parameters), at_hand)
+        _surely(lambda: store.finish(hold, made))
+        log.info("job %s is done", job)
+    except InputError as error:
+        reason = str(error)
+        _surely(lambda: store.fail(hold, reason))
+    except Exception as error:
+        reason = _unexpected(error)
+        _surely(lambda: store.fail(hold, reason))
+
+
+def _run(kind: "JobKind", order: Any, work: "Work") -> "Made":
+    """Do it; where an earlier try that was ended a moment ago still holds what it was making, once that is gone."""
+    from core.store import Busy
+
+    end = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            return kind.run(order, work)
+        except Busy:
+            if not work.again or time.monotonic() > end:
+                raise
+            time.sleep(TOLD_EVERY)
+
+
+def _unexpected(error: Exception) -> str:
+    """What people read of an error that speaks to programmers."""
+    if isinstance(error, MemoryError) or any(words in str(error).lower() for words in MEMORY_WORDS):
+        log.warning("a job wanted more memory than it may have: %s", str(error)[:200])
+        return "it needs more memory than a job may have here: choose something smaller"
+    reference = secrets.token_hex(3)
+    log.error("a job failed, reference %s", reference, exc_info=error)
+    return f"something went wrong that should not; details are in the server log under {reference}"
+
+
+class _Told:
+    """The job's progress, written now and then; a new stage is a line of its log."""
+
+    def __init__(self, store: "JobStore", hold: "Hold") -> None:
+        from core.jobs.pace import Pace
+
+        self._store, self._hold, self._pace = store, hold, Pace()
+        self._at, self._stage = 0.0, ""
+
+    def __call__(self, done: int, total: int, what: str) -> None:
+        from core.jobs.store import StoreDown
+
+        now, stage = time.monotonic(), what.split(":")[0]
+        left = self._pace.left(done, total, what, now)
+        if now - self._at < TOLD_EVERY and done < total and stage == self._stage:
+            return
+        if now - self._at < TOLD_EVERY / 5 and stage == self._stage:
+            return
+        self._at = now
+        try:
+            if stage != self._stage:
+                self._stage = stage
+                self._store.write(self._hold.job, stage)
+            self._store.progress(self._hold, done, total, what, left)
+        except StoreDown:
+            log.info("the job store does not answer; the work goes on")
+
+
+def _say(store: "JobStore", job: str, line: str) -> None:
+    from core.jobs.store import StoreDown
+
+    try:
+        store.write(job, line)
+    except StoreDown:
+        log.info("the job store does not answer; not written: %s", line)
+
+
+def _surely(tell: Callable[[], object]) -> None:
+    """Tell the store, again and again where it does not answer."""
+    from core.jobs.store import StoreDown
+
+    end, wait = time.monotonic() + PATIENCE, 0.2
+    while True:
+        try:
+            tell()
+            return
+        except StoreDown:
+            if time.monotonic() > end:
+                raise
+            time.sleep(wait)
+            wait = min(2 * wait, 5.0)
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    sys.exit(main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4])))

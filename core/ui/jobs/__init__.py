@@ -1,0 +1,1 @@
+"""The page Jobs: long work of everyone, how far it is, and how it ended."""

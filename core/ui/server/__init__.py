@@ -1,0 +1,1 @@
+"""Page Server: how the team's server is, and what was done on it."""

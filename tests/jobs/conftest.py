@@ -1,0 +1,68 @@
+"""A job store of the test's own, and a worker that knows the toy kind."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from core.config import HOME_VARIABLE
+from core.jobs.kind import KINDS
+from core.jobs.store import JOBS_VARIABLE, JobStore
+from tests.jobs import toy_worker
+from tests.team.conftest import database_server, own_database  # noqa: F401
+
+
+@pytest.fixture(scope="session", autouse=True)
+def toy_kind() -> Iterator[None]:
+    """The toy kind, gone afterwards."""
+    toy_worker.add_toys()
+    yield
+    del KINDS._variants["toy-count"]
+    sys.modules.pop("toy_job_count", None)
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The own folder of this test."""
+    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path / "home"))
+    monkeypatch.delenv(JOBS_VARIABLE, raising=False)
+    return tmp_path / "home"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store(request: pytest.FixtureRequest, home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[JobStore]:
+    """A store of each kind; workers that this test starts find it too. Skips where no PostgreSQL is here."""
+    if request.param == "postgresql":
+        monkeypatch.setenv(JOBS_VARIABLE, request.getfixturevalue("own_database"))
+    opened = JobStore()
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def worker(store: JobStore) -> Iterator[Callable[..., subprocess.Popen]]:
+    """Starts workers in processes of their own; what still runs at the end is ended."""
+    started: list[subprocess.Popen] = []
+
+    def start(*arguments: str) -> subprocess.Popen:
+        started.append(subprocess.Popen([*toy_worker.SCRIPT, *arguments], env=dict(os.environ)))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.kill()
+        one.wait()
+
+
+def until(true: Callable[[], object], seconds: float = 60.0) -> bool:
+    """Wait until something holds."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if true():
+            return True
+        time.sleep(0.02)
+    return False

@@ -1,0 +1,64 @@
+"""A worker that also knows the toy kind; run as a script, and again by itself for every try of a job.
+
+`toy_worker.py` works until it is stopped, `toy_worker.py empty` until nothing is left.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+sys.path.insert(0, str(ROOT))
+SCRIPT = (sys.executable, str(Path(__file__).resolve()))
+
+
+def add_toys() -> None:
+    import importlib.util
+
+    from core.jobs.kind import KINDS
+
+    KINDS.load()
+    spec = importlib.util.spec_from_file_location("toy_job_count", ROOT / "tests" / "toys" / "job_count.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["toy_job_count"] = module
+    spec.loader.exec_module(module)
+
+
+def limit() -> None:
+    """Let a configuration hold whose limits the environment states: gigabytes of memory and seconds of time."""
+    from core.team import configuration
+
+    memory, seconds = map(float, os.environ["TOY_LIMITS"].split())
+    stated = configuration.Configuration(Path("x"), "open", job_memory_gb=memory, job_hours=seconds / 3600)
+    configuration.current = lambda: stated
+
+
+def main() -> int:
+    import logging
+
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    if "TOY_LIMITS" in os.environ:
+        limit()
+    if "TOY_NICENESS" in os.environ:
+        from core.jobs import child
+
+        child.NICENESS = int(os.environ["TOY_NICENESS"])
+    add_toys()
+    if len(sys.argv) > 2:
+        from core.jobs import child
+
+        return child.main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4]))
+    import signal
+
+    from core.jobs.store import JobStore
+    from core.jobs.worker import Worker
+
+    worker = Worker(JobStore(), SCRIPT)
+    signal.signal(signal.SIGTERM, worker.stop)
+    worker.run(until_empty=len(sys.argv) > 1)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

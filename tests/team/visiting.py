@@ -1,0 +1,234 @@
+"""A visitor without a browser: the cookies, the redirects and the websocket of one, quick enough for many at once."""
+
+import socket
+import ssl
+import time
+from collections.abc import Iterator, Mapping
+from http.cookies import SimpleCookie
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+import httpx
+from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import ClientConnection, connect
+
+RUN_SECONDS = 120.0
+"""The first run of a cold server loads the models; two cores with other work take their time."""
+
+
+class Run:
+    """What one run of the app sent."""
+
+    def __init__(self, messages: list[ForwardMsg]) -> None:
+        self.messages = messages
+        self.deltas = [message.delta for message in messages if message.WhichOneof("type") == "delta"]
+
+    @property
+    def text(self) -> str:
+        """Every text that was drawn, in order."""
+        return "\n".join(part for delta in self.deltas for part in _strings(delta))
+
+    @property
+    def everything(self) -> str:
+        """Every text of every message, what pages do not draw too."""
+        return "\n".join(part for message in self.messages for part in _strings(message))
+
+    @property
+    def buttons(self) -> dict[str, str]:
+        """Label -> identity of every button that can be clicked."""
+        found = [delta.new_element.button for delta in self.deltas if delta.new_element.WhichOneof("type") == "button"]
+        return {button.label: button.id for button in found if not button.disabled}
+
+    @property
+    def inputs(self) -> dict[str, str]:
+        """Label -> identity of every line that can be typed into."""
+        found = [delta.new_element for delta in self.deltas if delta.new_element.WhichOneof("type") == "text_input"]
+        return {element.text_input.label: element.text_input.id for element in found}
+
+    @property
+    def fragments(self) -> list[str]:
+        """Parts of the page that ask to be drawn again by themselves."""
+        return [m.auto_rerun.fragment_id for m in self.messages if m.WhichOneof("type") == "auto_rerun"]
+
+    @property
+    def pages(self) -> list[str]:
+        """Titles of the pages that the navigation offers."""
+        for message in reversed(self.messages):
+            if message.WhichOneof("type") == "navigation":
+                return [page.page_name for page in message.navigation.app_pages]
+        return []
+
+    @property
+    def redirect(self) -> str:
+        """Where the app sends the browser to sign in or out; "" where it does not."""
+        for message in self.messages:
+            if message.WhichOneof("type") == "auth_redirect":
+                return message.auth_redirect.url
+        return ""
+
+
+class Visitor:
+    """Somebody with cookies, who opens pages and clicks.
+
+    Parameters
+    ----------
+    address : what is typed: http://127.0.0.1:8501.
+    headers : sent with everything, as by a proxy or by somebody who pretends to be one.
+    origin, host : what the browser says in the websocket's request that it talks to; the address where left out.
+    source : address of this machine from which the websocket comes: 127.0.0.2; any where left out.
+    """
+
+    def __init__(
+        self, address: str, headers: Mapping[str, str] | None = None, origin: str = "", host: str = "", source: str = ""
+    ) -> None:
+        self.address, self.headers, self.origin = address, dict(headers or {}), origin or address
+        self.host, self.source = host or urlsplit(address).netloc, source
+        self.web = httpx.Client(verify=False, headers=self.headers, timeout=RUN_SECONDS)
+        self.socket: ClientConnection | None = None
+        self._widgets: dict[str, str] = {}
+        self._page, self._query = "", ""
+
+    def __enter__(self) -> "Visitor":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.leave()
+        self.web.close()
+
+    # -- cookies and redirects ----------------------------------------------------------------------------------------
+
+    def get(self, path: str, **more: Any) -> httpx.Response:
+        return self.web.get(urljoin(self.address, path), **more)
+
+    def follow(self, path: str) -> list[str]:
+        """Every address that the browser is sent through from here on, the last with a page."""
+        went, address = [], urljoin(self.address, path)
+        for _ in range(10):
+            went.append(address)
+            answer = self.web.get(address)
+            if answer.status_code not in (301, 302, 303, 307):
+                return went
+            address = urljoin(address, answer.headers["Location"])
+        raise AssertionError(f"sent round and round: {went}")
+
+    @property
+    def cookies(self) -> dict[str, str]:
+        return {cookie.name: cookie.value or "" for cookie in self.web.cookies.jar}
+
+    # -- the websocket ------------------------------------------------------------------------------------------------
+
+    def enter(self) -> None:
+        """Open the page's websocket with the cookies that are there."""
+        self.leave()
+        self.get("/_stcore/health")  # as the page does, which gets the XSRF cookie here
+        parts = urlsplit(self.address)
+        secure = parts.scheme == "https"
+        trusting = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if secure else None
+        if trusting is not None:
+            trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
+        jar = SimpleCookie(self.cookies)
+        cookie = "; ".join(f"{name}={one.coded_value}" for name, one in jar.items())
+        self.socket = connect(
+            f"{'wss' if secure else 'ws'}://{self.host}/_stcore/stream",
+            subprotocols=[
+                "streamlit",
+                *([self.cookies["_streamlit_xsrf"]] if "_streamlit_xsrf" in self.cookies else []),
+            ],  # type: ignore[list-item]
+            additional_headers={**self.headers, **({"Cookie": cookie} if cookie else {})},
+            origin=self.origin,  # type: ignore[arg-type]
+            ssl=trusting,
+            sock=socket.create_connection(
+                (parts.hostname or "", parts.port or (443 if secure else 80)),
+                timeout=30,
+                source_address=(self.source, 0) if self.source else None,
+            ),
+            max_size=None,
+            open_timeout=RUN_SECONDS,
+            ping_interval=None,
+        )
+
+    def leave(self) -> None:
+        if self.socket is not None:
+            self.socket.close()
+            self.socket = None
+
+    def open(self, page: str = "", query: str = "") -> Run:
+        """Open a page in a new tab and wait for it."""
+        self.enter()
+        self._page, self._query, self._widgets = page, query, {}
+        return self._run({})
+
+    def click(self, run: Run, label: str) -> Run:
+        """Click a button of what was drawn."""
+        if label not in run.buttons:
+            raise AssertionError(f"no button {label!r}; there are {sorted(run.buttons)}")
+        return self._run({run.buttons[label]: True})
+
+    def type(self, run: Run, label: str, text: str) -> Run:
+        """Type into a line and leave it."""
+        self._widgets[run.inputs[label]] = text
+        return self._run({})
+
+    def move(self, page: str, query: str = "") -> Run:
+        """Go to another address in the same tab, as Back and Forward do."""
+        self._page, self._query = page, query
+        return self._run({})
+
+    def again(self, fragment: str = "") -> Run:
+        """Let the page, or a part of it that does so by itself, run once more."""
+        return self._run({}, fragment)
+
+    def _run(self, triggered: Mapping[str, bool], fragment: str = "") -> Run:
+        asked = BackMsg()
+        state = asked.rerun_script
+        state.query_string, state.page_name, state.fragment_id = self._query, self._page, fragment
+        for identity, text in self._widgets.items():
+            widget = state.widget_states.widgets.add()
+            widget.id, widget.string_value = identity, text
+        state.context_info.url, state.context_info.timezone = f"{self.address}/{self._page}", "UTC"
+        for identity, value in triggered.items():
+            widget = state.widget_states.widgets.add()
+            widget.id, widget.trigger_value = identity, value
+        assert self.socket is not None, "nobody has entered"
+        self.socket.send(asked.SerializeToString())
+        return Run(list(self._messages()))
+
+    def _messages(self) -> Iterator[ForwardMsg]:
+        """All that comes until the run is over; a run that only begins the next one is not over."""
+        end = time.monotonic() + RUN_SECONDS
+        while True:
+            assert self.socket is not None
+            message = ForwardMsg()
+            try:
+                message.ParseFromString(self.socket.recv(timeout=max(end - time.monotonic(), 0.0)))  # type: ignore[arg-type]
+            except ConnectionClosed:
+                return
+            yield message
+            ended = message.WhichOneof("type") == "script_finished"
+            if ended and message.script_finished != ForwardMsg.FINISHED_EARLY_FOR_RERUN:
+                return
+
+
+def sign_in(visitor: Visitor, button: str = "Sign in") -> list[str]:
+    """Click what signs in, go where the app sends the browser, come back with cookies."""
+    drawn = visitor.open()
+    clicked = visitor.click(drawn, button)
+    assert clicked.redirect, f"nobody is sent to the provider: {clicked.text[:400]}"
+    return visitor.follow(clicked.redirect)
+
+
+def _strings(message: Any) -> Iterator[str]:
+    """Every text in a message, at any depth."""
+    for field, value in message.ListFields():
+        many = value if field.is_repeated else [value]
+        if field.message_type is not None and field.message_type.GetOptions().map_entry:
+            for key in value:
+                one = value[key]
+                yield from _strings(one) if hasattr(one, "ListFields") else [f"{one}"]
+        elif field.cpp_type == field.CPPTYPE_MESSAGE:
+            for one in many:
+                yield from _strings(one)
+        elif field.cpp_type == field.CPPTYPE_STRING and field.type == field.TYPE_STRING:
+            yield from many
