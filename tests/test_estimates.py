@@ -35,13 +35,15 @@ def test_tables_and_embeddings_say_what_they_take(tmp_path: Path, little: None) 
     assert open_rows(tmp_path / "x.npy", "embeddings").array.shape == (3, 2), "read by rows, however large"
 
 
-def test_models_say_what_they_take(little: None) -> None:
+def test_models_say_what_they_take(tmp_path: Path, little: None) -> None:
     with pytest.raises(InputError, match=f"loading the model default {SAID}"):
         load_model("default", None, "cpu")
     from core.lvlm.models import load_lvlm
 
-    with pytest.raises(InputError, match=f"loading the model default-lvlm {SAID}"):
-        load_lvlm("default-lvlm", device="cpu")
+    for name in ("config.json", "processor_config.json", "model.safetensors"):
+        (tmp_path / name).write_bytes(bytes(100))
+    with pytest.raises(InputError, match=f"loading the model local-dir:{tmp_path} {SAID}"):
+        load_lvlm(f"local-dir:{tmp_path}", device="cpu")
 
 
 def test_a_folder_is_not_encoded_where_the_disk_cannot_hold_it(
