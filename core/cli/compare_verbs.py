@@ -8,8 +8,6 @@ import typer
 
 from core.cli.app import app
 from core.cli.output import Json, emit, progress_bar
-from core.cli.rank_verb import p_text
-from core.verdicts import NOT_COMPUTED, TARGET_CHANGE_WORDS, in_points
 
 
 @app.command("audit-diff")
@@ -54,35 +52,19 @@ def audit_gate(
 
 def _verdict(found: dict[str, Any]) -> Iterator[str]:
     for one in found["worse"]:
-        yield f"worse: {one['attribute']} | {one['prompt']} | {one['arm']}: {one['line']}"
+        about = one["prompt"] if "prompt" in one else one["cost"]
+        yield f"worse: {one['attribute']} | {about} | {one['arm']}: {one['line']}"
     if found["passed"]:
         how = "on the same items" if found["paired"] else "on other items"
-        yield f"nothing is worse beyond chance: {found['compared']} lists compared, {how}"
+        yield f"nothing is worse beyond chance: {found['compared']} lists and {found['costs']} costs compared, {how}"
 
 
 def _differences(found: dict[str, Any]) -> Iterator[str]:
+    from core.report.difference_words import asked_lines, finding_lines, list_line, named_line
+
     for name in ("a", "b"):
-        one = found[name]
-        saes = ", ".join(one["saes"].values()) or "no SAE"
-        yield f"{name}: {one['title']}, {one['created_at']}, gallery {one['gallery']}, {saes}, auditor {one['auditor']}"
-    for key, (a, b) in found["asked"]["different"].items():
-        yield f"asked otherwise, {key}: {a!r} and {b!r}"
-    for name in found["asked"]["not_in_both"]:
-        yield f"in one of them alone: {name}"
-    yield "paired: both searched the same items" if found["paired"] else "not paired: other items were searched"
+        yield f"{name}: {named_line(found[name])}"
+    yield from asked_lines(found)
     for one in found["lists"]:
-        yield f"{one['attribute']} | {one['prompt']} | {one['arm']}: {_list_line(one)}"
-    for one in found["findings"]:
-        if one["a"] is not None and one["b"] is not None and not one["same_verdict"]:
-            said = [f"{x['verdict']}{', ' + x['group'] if x['group'] else ''}" for x in (one["a"], one["b"])]
-            yield f"finding {one['id']}: {said[0]}; now {said[1]}"
-
-
-def _list_line(one: dict[str, Any]) -> str:
-    if one["p"] is None:
-        return f"{NOT_COMPUTED}: {one['reason']}"
-    change = one["share_difference" if one["paired"] else "points_difference"][one["group"]]
-    ends = f"{in_points(change['lo'])} to {in_points(change['hi'])}, n = {change['n']}"
-    said = TARGET_CHANGE_WORDS.get(one["verdict"], one["verdict"])
-    p = f"{p_text(one['p'])}, adjusted {p_text(one['p_adjusted'])} (m = {one['m']})"
-    return f"{said}: {one['group']} {in_points(change['estimate'])} points ({ends}); {p}"
+        yield f"{one['attribute']} | {one['prompt']} | {one['arm']}: {list_line(one)}"
+    yield from finding_lines(found)

@@ -118,6 +118,9 @@ def work(
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     worker = Worker(_open(store))
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, worker.stop)
-    worker.run(until_empty)
+    before = {number: signal.signal(number, worker.stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        worker.run(until_empty)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

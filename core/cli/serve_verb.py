@@ -1,5 +1,6 @@
 """`serve`: the app alone on this machine, or a team's server with its workers, from one file."""
 
+import importlib.util
 import sys
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -19,6 +20,9 @@ Config = Annotated[
     Path | None, typer.Option("--config", envvar=CONFIG_VARIABLE, help="The team server's file (TOML); see the guide.")
 ]
 
+SIGN_IN = ("authlib", "httpx")
+"""What Streamlit signs people in with; it asks for them only when somebody does."""
+
 
 @app.command("serve")
 def serve(
@@ -37,7 +41,13 @@ def serve(
     from core.team.configuration import checked
 
     configuration, wrong = checked(config)
-    if configuration is None:
+    if configuration is not None and configuration.mode == "oidc":
+        wrong += [
+            f"[access] mode 'oidc' needs the package {name}, which is not installed: pip install {name}"
+            for name in SIGN_IN
+            if importlib.util.find_spec(name) is None
+        ]
+    if configuration is None or wrong:
         for line in wrong:
             print(line, file=sys.stderr)
         raise typer.Exit(BAD_INPUT)

@@ -55,20 +55,25 @@ def work(job: str, attempt: int) -> None:
     from core.access import acting_as, require
     from core.config import InputError
     from core.jobs.kind import KINDS, Work, read_order
-    from core.jobs.store import Hold, JobStore, workplace
+    from core.jobs.store import Hold, JobStore, workplace, written
+    from core.team import record
 
+    record.keep()
     store, hold = JobStore(), Hold(job, attempt)
     asked = store.get(job)
     folder = workplace(job)
     folder.mkdir(parents=True, exist_ok=True)
+    person = store.person_of(job)
     try:
         kind = KINDS.get(asked.kind)
-        with acting_as(store.person_of(job)):
-            require(kind.action)
+        with acting_as(person):
+            require(kind.action, asked.title)
             at_hand = Work(_Told(store, hold), partial(_say, store, job), folder, attempt > 1)
             made = _run(kind(), read_order(kind, asked.parameters), at_hand)
         _surely(lambda: store.finish(hold, made))
         log.info("job %s is done", job)
+        with acting_as(person):
+            written(kind.action, asked.title)
     except InputError as error:
         reason = str(error)
         _surely(lambda: store.fail(hold, reason))

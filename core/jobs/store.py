@@ -4,6 +4,7 @@ What stands in the table is the truth. A worker holds a job by a lease that it r
 counts only while it holds it, so that a job is never done twice at once, and never lost with whoever did it.
 """
 
+import logging
 import os
 import shutil
 import time
@@ -46,8 +47,11 @@ from core.jobs.wording import without_paths
 from core.jobs.workers import ended, here
 from core.reading import parse_json
 from core.store import forget_workplace
+from core.team import record
 from core.team.configuration import current
 from core.team.quotas import limits_of
+
+log = logging.getLogger("unskew")
 
 JOBS_VARIABLE = "UNSKEW_JOBS"
 State = Literal["waiting", "running", "done", "failed", "cancelled"]
@@ -60,9 +64,9 @@ LEASE_SECONDS = 15.0
 LINES, LONGEST = 200, 400
 """Lines of a job's log that are kept, the newest, and characters of each."""
 LISTED = 200
-DEATHS = 5
-"""Times in a row that a job may end its worker's process without getting any further, for example for want of memory;
-then it has failed. Workers that are stopped or killed themselves do not count."""
+DEATHS, KILLS = 5, 100
+"""Times in a row that the process of a job may end without getting any further, by a fault or for want of memory, or
+because somebody killed it; then the job has failed. Workers that are stopped or killed themselves do not count."""
 PATIENT_SECONDS = 5.0
 """How long more urgent work waits for a free worker before less urgent work gives way."""
 
@@ -240,7 +244,7 @@ class JobStore:
         try:
             with acting_as(person):
                 if not person.may(wanted.action):
-                    require(wanted.action)
+                    require(wanted.action, wanted.title)
                 given = dict(parameters) | _kept_files(job, files or {})
                 order = read_order(wanted, given)
                 wanted().check(order)
@@ -363,6 +367,9 @@ class JobStore:
                 self._write(connection, found.id, f"cancelled by {person.title or person.name or 'its owner'}")
             elif state == "running":
                 connection.execute(update(JOBS).where(JOBS.c.id == found.id).values(cancelling=True))
+        if state in OPEN:
+            with acting_as(person):
+                written("cancel-any-job", found.title)
         if state == "waiting":
             tidy(found)
             return "cancelled"
@@ -485,12 +492,12 @@ class JobStore:
             self._write(connection, hold.job, more.get("reason") or state)
         return True
 
-    def put_back(self, hold: Hold, why: str, died: bool = False) -> bool:
+    def put_back(self, hold: Hold, why: str, most: int | None = None) -> bool:
         """Let a job wait again, to be gone on with; False where it is no longer this worker's.
 
         Parameters
         ----------
-        died : its process ended by itself: DEATHS times in a row at the same place, and the job has failed.
+        most : its process has ended; after so many times in a row at the same place the job has failed.
         """
         with self._speaking(), self._changing() as connection:
             row = connection.execute(select(JOBS).where(*_held(hold))).mappings().first()
@@ -498,8 +505,8 @@ class JobStore:
                 return False
             if row["cancelling"]:
                 self._end(connection, hold.job, "cancelled")
-            elif died and self._died(connection, row) >= DEATHS:
-                why = f"its process was ended {DEATHS} times at the same place, perhaps for want of memory"
+            elif most is not None and (deaths := self._died(connection, row)) >= most:
+                why = f"its process was ended {deaths} times at the same place, perhaps for want of memory"
                 self._end(connection, hold.job, "failed", reason=why)
             else:
                 connection.execute(update(JOBS).where(JOBS.c.id == hold.job).values(state="waiting", worker=""))
@@ -591,6 +598,14 @@ class JobStore:
 
 class StoreDown(InputError):
     """The database does not answer, or not as it should."""
+
+
+def written(action: str, what: str) -> None:
+    """Record that the one who acts did something; what was done is done, also where the record does not answer."""
+    try:
+        record.wrote(action, what)
+    except InputError as error:
+        log.warning("not recorded: %s (%s)", what, error)
 
 
 # -- folders ----------------------------------------------------------------------------------------------------------

@@ -16,8 +16,8 @@ from types import FrameType
 from core import heavy
 from core.config import ROOT
 from core.jobs.kind import KINDS
-from core.jobs.store import JOBS_VARIABLE, Hold, Job, JobStore, StoreDown, tidy
-from core.jobs.workers import has_gpu, me
+from core.jobs.store import DEATHS, JOBS_VARIABLE, KILLS, Hold, Job, JobStore, StoreDown, tidy
+from core.jobs.workers import has_gpu, me, out_of_memory
 
 CHILD = (sys.executable, "-m", "core.jobs.child")
 LOOK = 0.25
@@ -87,6 +87,7 @@ class Worker:
         hold = Hold(job.id, job.attempt)
         log.info("job %s (%s) is begun, try %d", job.id, job.kind, job.attempt)
         self.store.write(job.id, "begun" if job.attempt == 1 else f"goes on, try {job.attempt}")
+        starved = out_of_memory()
         told = [job.id, str(job.attempt), str(os.getpid()), f"{job.worked:.0f}"]
         variables = {**os.environ, JOBS_VARIABLE: self.store.address}
         child = subprocess.Popen([*self.command, *told], cwd=ROOT, stdin=subprocess.DEVNULL, env=variables)
@@ -94,7 +95,9 @@ class Worker:
             why = self._watched(child, job, hold)
         finally:
             _ended(child)
-        self._surely_over(job, hold, child.returncode, why)
+        code = child.returncode
+        killed = code in (-signal.SIGKILL, 128 + signal.SIGKILL) and out_of_memory() == starved
+        self._surely_over(job, hold, code, why, KILLS if killed else DEATHS)
 
     def _watched(self, child: subprocess.Popen, job: Job, hold: Hold) -> str:
         """Why the watching ended: the child did ("over"), "stop", "cancel", "lost" or "way"."""
@@ -117,11 +120,11 @@ class Worker:
                 self.stopping.wait(1.0)
         return "over"
 
-    def _surely_over(self, job: Job, hold: Hold, code: int | None, why: str) -> None:
+    def _surely_over(self, job: Job, hold: Hold, code: int, why: str, most: int) -> None:
         """Write down how it ended, however long the store does not answer."""
         while True:
             try:
-                self._over(job, hold, code, why)
+                self._over(job, hold, code, why, most)
                 return
             except StoreDown as error:
                 log.warning("%s", error)
@@ -129,7 +132,7 @@ class Worker:
                     return  # the next worker sees that this one is gone
                 self.stopping.wait(1.0)
 
-    def _over(self, job: Job, hold: Hold, code: int | None, why: str) -> None:
+    def _over(self, job: Job, hold: Hold, code: int, why: str, most: int) -> None:
         store = self.store
         if why == "lost":
             return
@@ -141,10 +144,10 @@ class Worker:
             store.put_back(hold, GAVE_WAY)
         elif code == heavy.TOO_LONG:
             store.fail(hold, "it took longer than a job may take here, and was ended")
-        elif code is not None and (code < 0 or code > 128):
-            store.put_back(hold, CUT_OFF.format(-code if code < 0 else code - 128), died=True)
+        elif code < 0 or code > 128:
+            store.put_back(hold, CUT_OFF.format(-code if code < 0 else code - 128), most)
         elif store.asked_to_end(hold) is None:
-            store.put_back(hold, f"its process ended with code {code} and said nothing; it is begun again", died=True)
+            store.put_back(hold, f"its process ended with code {code} and said nothing; it is begun again", most)
         ended = store.get(job.id)
         if not ended.open:
             log.info("job %s: %s", job.id, ended.state)

@@ -46,6 +46,12 @@ def has_gpu() -> bool:
     return sys.platform == "darwin" or Path("/dev/kfd").exists() or any(Path("/dev").glob("nvidia[0-9]*"))
 
 
+def out_of_memory() -> int:
+    """How often this machine has ended a process for want of memory since it was started; 0 where it does not say."""
+    lines = (line.split() for line in _text("/proc/vmstat").splitlines())
+    return next((int(words[1]) for words in lines if words[0] == "oom_kill"), 0)
+
+
 def _began(number: int) -> str:
     """When a process began, in the system's own count; "Z" for one that has ended and was not yet asked after."""
     fields = _text(f"/proc/{number}/stat").rpartition(")")[2].split()

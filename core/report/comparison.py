@@ -153,16 +153,20 @@ def _listed(part: Document, block: Document) -> Listed | None:
     )
 
 
-def compared_lists(first: Document, second: Document) -> list[dict[str, Any]]:
+def compared_lists(first: Document, second: Document, more: int = 0) -> list[dict[str, Any]]:
     """Every list that both audits hold, compared; p corrected by Holm over the lists of pre-registered prompts, by
     Benjamini and Hochberg over those of exploratory ones. A prompt is exploratory where either audit says so.
+
+    Parameters
+    ----------
+    more : further tests that the caller corrects together with the pre-registered ones; drawn p are as fine as that.
     """
     a, b, paired = listed(first), listed(second), same_items(first, second)
     both = [key for key in a if key in b]
     kinds = {key: "exploratory" if "exploratory" in (a[key][1], b[key][1]) else "headline" for key in both}
     found = []
     for key in both:
-        tests = sum(kind == kinds[key] for kind in kinds.values())
+        tests = sum(kind == kinds[key] for kind in kinds.values()) + (more if kinds[key] == "headline" else 0)
         about = dict(zip(("attribute", "prompt", "arm"), key, strict=True)) | {"kind": kinds[key]}
         found.append(about | list_difference(a[key][0], b[key][0], paired, tests, second["spec"]["seed"]))
     for kind, correct in (("headline", holm), ("exploratory", benjamini_hochberg)):
@@ -226,10 +230,8 @@ def _unpaired(first: Listed, second: Listed, tests: int) -> dict[str, Any]:
         if a.points.estimate is None or b.points.estimate is None:
             differences[group] = {"estimate": None, "reason": a.points.reason or b.points.reason or NO_ROW}
             continue
-        differences[group] = difference = _independent(a.points.to_json(), b.points.to_json())
-        d = difference["estimate"]
-        half = d - difference["lo"] if d > 0 else difference["hi"] - d
-        p_group[group] = float(erfc(NORMAL * abs(d) / max(half, 1e-300) / math.sqrt(2))) if d else 1.0
+        differences[group] = difference = independent(a.points.to_json(), b.points.to_json())
+        p_group[group] = deviate_p(difference)
     if not p_group:
         return {"points_difference": differences, "reason": NO_ROW}
     # the shares of all groups sum to 1: of two there is one difference
@@ -243,7 +245,14 @@ def _unpaired(first: Listed, second: Listed, tests: int) -> dict[str, Any]:
     }
 
 
-def _independent(a: Document, b: Document) -> dict[str, Any]:
+def deviate_p(difference: Document) -> float:
+    """p of a difference being 0, of the normal deviate with the half-width of its interval on the side of 0."""
+    d = difference["estimate"]
+    half = d - difference["lo"] if d > 0 else difference["hi"] - d
+    return float(erfc(NORMAL * abs(d) / max(half, 1e-300) / math.sqrt(2))) if d else 1.0
+
+
+def independent(a: Document, b: Document) -> dict[str, Any]:
     """b - a with the interval of two independent estimates (Newcombe's square-and-add)."""
     d = b["estimate"] - a["estimate"]
     lo = d - math.hypot(b["estimate"] - b["lo"], a["hi"] - a["estimate"])

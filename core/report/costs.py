@@ -23,7 +23,14 @@ def cost_rows(cost: Document) -> list[Row]:
             if all(value is not None for value in values):
                 rows.append((f"zero-shot {name}, {title}", *values))
     for query, found in cost.get("explicit", {}).items():
-        rows.append((f"AUC of “{query}” for {found['group']}", found["before"], found["after"], found["difference"]))
+        title, values = (
+            f"AUC of “{query}” for {found['group']}",
+            [found[arm] for arm in ("before", "after", "difference")],
+        )
+        if all(value["estimate"] is None and value == values[0] for value in values):
+            rows.append((title, values[0], None, None))
+        else:
+            rows.append((title, *values))
     return rows
 
 

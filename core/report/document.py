@@ -16,7 +16,8 @@ from core.config import InputError
 from core.gallery import Gallery
 from core.interventions import INTERVENTIONS
 from core.ranking.arms import RANDOM_DRAWS
-from core.report.crosswalk import crosswalk, notes
+from core.report.costs import largest_loss
+from core.report.crosswalk import NOT_STATED, crosswalk, notes
 from core.report.formulas import formulas
 from core.statistics import ALPHA, DRAWS, LEVEL, MINIMUM_N
 
@@ -29,7 +30,7 @@ FREE = re.compile(r"\bCC0\b|\bCC[ -]BY(?![ -]?(?:SA[ -]?)?N[CD])\b|public domain
 class ReportOptions:
     """What the auditor decides about the report itself; recorded in it."""
 
-    auditor: str = "not stated"
+    auditor: str = NOT_STATED
     thumbnails: bool = False
     """Embed pictures of the retrieved items, where the gallery's licence note allows it."""
     removed: Mapping[str, str] = field(default_factory=dict)
@@ -104,7 +105,7 @@ def report_document(result: AuditResult, options: ReportOptions) -> tuple[dict[s
         "methods": [{**treatment(one.method), "attributes": one.attributes} for one in result.others],
         "findings": result.findings,
         "unknown_words": words_of(result.spec, result.sources),
-        "crosswalk": crosswalk({block: getattr(result.spec, block) for block in BLOCKS}),
+        "crosswalk": crosswalk({block: getattr(result.spec, block) for block in BLOCKS}, _held(result, options)),
         "laws": notes(),
         "notes": list(result.notes),
         "texts": texts,
@@ -143,6 +144,19 @@ def _check(result: AuditResult, options: ReportOptions, gallery: Gallery) -> Non
     if options.thumbnails and not licence_allows(gallery.info()["licence"]):
         said = gallery.info()["licence"] or "nothing"
         raise InputError(f"pictures cannot be embedded: the licence note of gallery {gallery.name} says {said!r}")
+
+
+def _held(result: AuditResult, options: ReportOptions) -> list[str]:
+    """What clauses rest on beside the auditor's words, of what this report holds."""
+    numbers = result.attributes
+    held = {
+        "auditor": options.auditor != NOT_STATED,
+        "provenance": bool(result.sources.gallery.info().get("provenance")),
+        "edit": result.spec.intervenes,
+        "cost": any(largest_loss(one.get("cost", {})) is not None for one in numbers),
+        "leakage": any("before" in one.get("leakage", {}) for one in numbers),
+    }
+    return [name for name, holds in held.items() if holds]
 
 
 def _gallery(gallery: Gallery, result: AuditResult) -> dict[str, Any]:

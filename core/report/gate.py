@@ -1,14 +1,17 @@
 """A gate for continuous integration: is anything worse than in an earlier report, beyond what chance explains?
 
-Asked of every list of a pre-registered prompt that both hold, before and after the edit. Worse: the lean of a group has
-grown in size. The gate fails where all of this holds:
+Asked of every list of a pre-registered prompt that both hold, before and after the edit, and of every cost of an edit
+that the earlier report measured (`core.report.gated_costs`). Worse: the lean of a group has grown in size, or a cost
+has. The gate fails where all of this holds of a list:
 
-    the lists differ beyond chance: p, corrected by Holm over all lists that are compared, is at most .05
+    the lists differ beyond chance: p, corrected by Holm over all lists and costs that are compared, is at most .05
     of the group by itself too: p <= .05, and its interval lies on the side of the growth alone
     the lean is larger than it was: |s_g - p_g| now > |s_g - p_g| then; one that has turned round to the other side
     counts where its own interval lies beyond the mirror image of what it was
 
-So noise alone lets one gate of twenty fail at most. `python -m core audit-gate` says what did, one line a finding.
+Of a cost: its p, corrected with the same family, is at most .05, and the interval of its change lies on the worse side
+alone; or it is not measured any more. So noise alone lets one gate of twenty fail at most. `python -m core audit-gate`
+says what did, one line a finding.
 """
 
 from collections.abc import Mapping
@@ -17,7 +20,8 @@ from typing import Any
 from core.audit.spec import AuditSpec
 from core.config import InputError
 from core.report.comparison import Listed, compared_lists, listed, same_items
-from core.statistics import ALPHA
+from core.report.gated_costs import compared_costs, cost_line
+from core.statistics import ALPHA, holm
 from core.verdicts import in_points
 
 Document = Mapping[str, Any]
@@ -55,20 +59,30 @@ def gate(report: Document, now: Document) -> dict[str, Any]:
 
     Returns
     -------
-    passed, the findings that got worse (each with a line for people), and how many lists were compared how.
+    passed, the findings and costs that got worse (each with a line for people), and how many were compared how.
     """
     before, after = listed(report), listed(now)
-    compared = [one for one in compared_lists(report, now) if one["kind"] == "headline"]
-    worse = []
+    costs = compared_costs(report, now)
+    compared = [one for one in compared_lists(report, now, len(costs)) if one["kind"] == "headline"]
+    # one family: two of .05 each would let noise fail more than one gate of twenty
+    family = [one for one in (*compared, *costs) if one["p"] is not None]
+    for one, adjusted in zip(family, holm([one["p"] for one in family]), strict=True):
+        one |= {"p_adjusted": float(adjusted), "m": len(family)}
+    worse: list[dict[str, Any]] = []
     for one in compared:
         key = (one["attribute"], one["prompt"], one["arm"])
         grown = worsened(before[key][0], after[key][0], one)
         if grown is not None:
             worse.append({"attribute": key[0], "prompt": key[1], "arm": key[2], **grown})
+    for one in costs:
+        if one["worse"] and (one["p"] is None or one["p_adjusted"] <= ALPHA):
+            kept = {name: one[name] for name in ("attribute", "arm", "cost", "then", "now", "change")}
+            worse.append(kept | {"p_adjusted": one.get("p_adjusted"), "line": cost_line(one)})
     return {
         "schema": 1,
         "passed": not worse,
         "compared": len(compared),
+        "costs": len(costs),
         "paired": same_items(report, now),
         "worse": worse,
         "k": now["spec"]["k"],

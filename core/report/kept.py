@@ -14,6 +14,7 @@ from core.reading import parse_json
 from core.report.folder import FILES, MANIFEST
 from core.report.signing import SIGNATURE
 from core.store import atomic_folder, read_json, write_json
+from core.team.configuration import current
 
 KEPT_VARIABLE = "UNSKEW_AUDITS"
 ABOUT, REPORT = "about.json", "report"
@@ -37,8 +38,10 @@ class Kept:
 
 
 def kept_folder() -> Path:
-    """Where audits are kept."""
-    return Path(os.environ.get(KEPT_VARIABLE) or own_folder() / "audits").expanduser()
+    """Where audits are kept: on a team server in the first folder of its [roots.audits], where it has one."""
+    configuration = current()
+    roots = list(configuration.roots.get("audits", {}).values()) if configuration is not None else []
+    return roots[0] if roots else Path(os.environ.get(KEPT_VARIABLE) or own_folder() / "audits").expanduser()
 
 
 def keep(files: Mapping[str, bytes]) -> str:

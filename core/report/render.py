@@ -15,6 +15,7 @@ from core.audit.stated import BLOCKS, SPECIAL_CATEGORIES
 from core.metrics import headline_metrics
 from core.report import charts, sentences, words
 from core.report.costs import cost_rows, largest_loss
+from core.report.crosswalk import PARTS
 from core.report.front_matter import front_matter
 from core.report.sections import SECTIONS, contents
 from core.verdicts import DIFFERENT_PEOPLE, clustered, in_points, smallest, target_name
@@ -110,7 +111,8 @@ def _view(document: Mapping[str, Any]) -> dict[str, Any]:
         "others_of": _others_of,
         "prompt_at": lambda one, prompt: one["prompts"].index(prompt),
         "special": tuple(SPECIAL_CATEGORIES),
-        "key_titles": {f"{block}.{key}": title for block, keys in BLOCKS.items() for key, title in keys.items()},
+        "key_titles": PARTS
+        | {f"{block}.{key}": title for block, keys in BLOCKS.items() for key, title in keys.items()},
         "in_columns": lambda one: len(one["part"]["groups"]) <= IMPACT_COLUMNS,
         "removed": [(f, removed[f["id"]]) for f in document["findings"] if f["id"] in removed],
         "prompts_of": _prompts_of,
@@ -127,6 +129,7 @@ def _view(document: Mapping[str, Any]) -> dict[str, Any]:
         "smallest": smallest,
         "people": lambda together: DIFFERENT_PEOPLE if together is None else f"{clustered(together).capitalize()}.",
         "edit_groups": _edit_groups,
+        "switches_any": _switches_any,
     }
 
 
@@ -174,6 +177,12 @@ def _impact_row(row: Mapping[str, Any]) -> dict[str, Any]:
         "ratio": {"estimate": row["impact_ratio"], "lo": lo, "hi": hi, "n": row["n"], "reason": "no benchmark"},
         "marks": ", ".join(marks),
     }
+
+
+def _switches_any(document: Mapping[str, Any]) -> bool:
+    """Whether any method of a report switches a neuron for any prompt."""
+    methods = [document, *document["methods"]]
+    return any(edits for one in methods for about in one["attributes"] for edits in about.get("edits", ()))
 
 
 def _edit_groups(one: Mapping[str, Any], prompts: Sequence[str]) -> list[tuple[str, list[str]]]:

@@ -71,7 +71,7 @@ def _words(document: Document) -> Iterator[Line]:
             note = "; ".join(entry["said"]) or "not stated"
             yield {"kind": block, "metric": entry["key"], "note": note, "reason": NO_NUMBER}
     for row in document["crosswalk"]:
-        note = f"{row['status']}: {row['answer']}"
+        note = f"{row['status']}: {row['answer']} Wording {row['wording']}."
         yield {"kind": "clause", "metric": f"{row['source']}, {row['clause']}", "note": note, "reason": NO_NUMBER}
     for note in document["notes"]:
         yield {"kind": "note", "metric": "note", "note": note, "reason": NO_NUMBER}

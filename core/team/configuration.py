@@ -247,7 +247,7 @@ class _Reader:
         return given
 
     def _address(self, section: Section, variable: str, schemes: tuple[str, ...]) -> str:
-        """Where a store is: the file's address, else the environment's, else ""."""
+        """Where a store is: the file's address, else the environment's, which may be the path of a file, else ""."""
         address = section.text("address")
         if address and _password(address):
             self.wrong.append(
@@ -256,7 +256,8 @@ class _Reader:
             )
             return ""
         address = address or os.environ.get(variable, "")
-        if address and not address.startswith(schemes):
+        by_path = address and "address" not in section and "://" not in address
+        if address and not by_path and not address.startswith(schemes):
             section.say("address", address.partition("://")[0], f"an address that begins {', '.join(schemes)}")
         return address
 

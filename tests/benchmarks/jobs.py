@@ -10,6 +10,9 @@ from typing import Any
 from core.config import HOME_VARIABLE
 from tests.jobs import rounds
 
+PAUSE = 12.0
+"""Longest time between two kills: some fall into the start of a process, some into its work."""
+
 
 def run(runs: int = 50, seed: int = 0) -> dict[str, Any]:
     """How many jobs end with the very bytes of those that nobody disturbed, after so many kills."""
@@ -35,7 +38,7 @@ def _killed(store: Any, workers: rounds.Workers, folder: Path, runs: int) -> dic
     while workers.kills < runs:
         number += 1
         asked = _asked(store, folder, f"round-{number}")
-        rounds.done(store, asked.values(), workers, kills=runs - workers.kills, pause=3.0)
+        rounds.done(store, asked.values(), workers, kills=runs - workers.kills, pause=PAUSE)
         jobs += len(asked)
         tries += [store.get(job).attempt for job in asked.values()]
         failed += [why for kind, job in asked.items() if (why := rounds.wrong(store, job, right[kind]))]

@@ -291,16 +291,21 @@ def test_less_urgent_work_gives_way_once_more_urgent_work_has_waited(store: JobS
 def test_a_process_that_dies_at_the_same_place_fails_the_job_in_the_end(store: JobStore, home: Path) -> None:
     job = asked(store, home)
     for number in range(module.DEATHS - 1):
-        store.put_back(hold(taken(store)), "died", died=True)
+        store.put_back(hold(taken(store)), "died", module.DEATHS)
         assert store.get(job).state == "waiting", number
     moved = taken(store)
     store.progress(hold(moved), 1, 3, "counting")
     for _ in range(module.DEATHS - 1):
-        store.put_back(Hold(job, store.get(job).attempt), "died", died=True)
+        store.put_back(Hold(job, store.get(job).attempt), "died", module.DEATHS)
         taken(store)
     assert store.get(job).deaths == module.DEATHS - 1
-    store.put_back(Hold(job, store.get(job).attempt), "died", died=True)
+    store.put_back(Hold(job, store.get(job).attempt), "died", module.DEATHS)
     assert store.get(job).state == "failed" and "perhaps for want of memory" in store.get(job).reason
+    killed = asked(store, home, "killed")
+    for _ in range(3 * module.DEATHS):
+        store.put_back(hold(taken(store)), "killed", module.KILLS)
+    assert store.get(killed).state == "waiting"
+    store.cancel(killed, ADA)
     stopped = asked(store, home, "stopped")
     for _ in range(3 * module.DEATHS):
         store.put_back(hold(taken(store)), "its worker was lost")

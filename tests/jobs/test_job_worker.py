@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from core.access import CONFIG_VARIABLE, Person
-from core.jobs.store import JobStore, workplace
+from core.jobs.store import DEATHS, JobStore, workplace
 from tests.jobs.conftest import until
 
 ADA = Person("ada@example.org", "Ada", frozenset({"operator"}))
@@ -89,6 +89,14 @@ def test_a_killed_worker_loses_nothing(store: JobStore, home: Path, worker: Star
 
 
 @SQLITE
+def test_a_process_that_ends_by_a_fault_fails_its_job_in_the_end(store: JobStore, home: Path, worker: Start) -> None:
+    job = asked(store, home, wrong="dies")
+    assert worker("empty").wait(90) == 0
+    assert store.get(job).state == "failed" and store.get(job).attempt == DEATHS
+    assert "was ended 5 times at the same place" in store.get(job).reason
+
+
+@SQLITE
 def test_a_worker_that_is_stopped_puts_its_job_back(store: JobStore, home: Path, worker: Start) -> None:
     job = asked(store, home, to=60, seconds=0.05)
     first = worker()
@@ -154,8 +162,9 @@ def test_work_is_done_at_the_lowest_priority(store: JobStore, home: Path, worker
 @SQLITE
 def test_limits_of_the_configuration_hold(store: JobStore, home: Path, worker: Start, monkeypatch, tmp_path) -> None:
     """Time and memory of a job, as the configuration states them, read by the process that does the work."""
-    monkeypatch.setenv("TOY_LIMITS", "0.5 3")
-    monkeypatch.setenv(CONFIG_VARIABLE, str(tmp_path / "none.toml"))
+    stated = tmp_path / "unskew.toml"
+    stated.write_text('[access]\nmode = "open"\n[jobs]\nmemory_gb = 0.5\nhours = 0.001\n')
+    monkeypatch.setenv(CONFIG_VARIABLE, str(stated))
     greedy, late = asked(store, home, "greedy", wrong="memory"), asked(store, home, "late", to=1000, seconds=0.1)
     assert worker("empty").wait(90) == 0
     assert "needs more memory than a job may have" in store.get(greedy).reason

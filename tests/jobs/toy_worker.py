@@ -25,21 +25,10 @@ def add_toys() -> None:
     spec.loader.exec_module(module)
 
 
-def limit() -> None:
-    """Let a configuration hold whose limits the environment states: gigabytes of memory and seconds of time."""
-    from core.team import configuration
-
-    memory, seconds = map(float, os.environ["TOY_LIMITS"].split())
-    stated = configuration.Configuration(Path("x"), "open", job_memory_gb=memory, job_hours=seconds / 3600)
-    configuration.current = lambda: stated
-
-
 def main() -> int:
     import logging
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    if "TOY_LIMITS" in os.environ:
-        limit()
     if "TOY_NICENESS" in os.environ:
         from core.jobs import child
 

@@ -11,8 +11,8 @@ import pytest
 from core.lvlm.evidence import AnswerEvidence
 from core.lvlm.numbers import blind_gap, gap_estimate, group_means, mean_gap, numbers_of
 from core.report.answers_document import findings
+from core.verify.compared import compared
 from core.verify.own.answers import answers_document
-from core.verify.verdict import compared
 
 WORDS, ANSWERS, KINDS = ("doctor", "nurse", "kind"), ("yes", "no", "unsure"), ("glasses", "hat")
 

@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ import yaml
 from core.audit.stated import BLOCKS
 from core.cli import main
 from core.config import ASSETS
-from core.report.crosswalk import TABLE, crosswalk
+from core.report.crosswalk import PARTS, TABLE, crosswalk
+from core.report.render import html
 from core.report.sections import SECTIONS
 from core.store import read_json
 
@@ -124,36 +126,116 @@ def test_the_schema_can_fail(several: Path, alter: Any) -> None:
     assert list(jsonschema.Draft202012Validator(json.loads(SCHEMA.read_text())).iter_errors(changed))
 
 
+def sections_of(page: str) -> dict[str, str]:
+    """Name -> the words of every section of a page, in small letters, as a reader sees them."""
+    body = re.sub(r"<style.*?</style>|<svg.*?</svg>", " ", page, flags=re.DOTALL)
+    parts = re.findall(r'<(section|header)[^>]* id="(\w+)"[^>]*>(.*?)</\1>', body, flags=re.DOTALL)
+    assert len(parts) == len(SECTIONS)
+    plain = {name: unescape(re.sub(r"<[^>]+>", " ", inside)) for _, name, inside in parts}
+    return {name: " ".join(text.lower().split()) for name, text in plain.items()}
+
+
+@pytest.fixture(scope="module")
+def unedited(audited: Path) -> Path:
+    """A report in which nothing is edited, by nobody who says so."""
+    out = audited / "unedited"
+    if not out.is_dir():
+        spec = json.loads((audited / "spec.json").read_text()) | {"attributes": ["gender"], "edit": None, "sae": None}
+        (audited / "unedited.json").write_text(json.dumps(spec))
+        assert main(["audit", f"{audited}/unedited.json", "--out", str(out)]) == 0
+    return out
+
+
 def test_every_clause_leads_to_sections_that_are_on_the_page(several: Path) -> None:
     page = (several / "report.html").read_text()
     ids = set(re.findall(r'<(?:section|header)[^>]* id="(\w+)"', page))
     assert ids == set(SECTIONS)
     keys = {f"{block}.{key}" for block, known in BLOCKS.items() for key in known}
-    for source in read_json(TABLE)["sources"]:
+    table = read_json(TABLE)
+    listed = [row for source in table["sources"] for row in source["rows"]]
+    for source in table["sources"]:
         for row in source["rows"]:
-            assert set(row["sections"]) <= ids and set(row["needs"]) <= keys, row
-            assert row["asks"] and row["answer"]
-            # what rests on words of the auditor's leads to where they stand
-            where = {"purpose": "purpose", "data_sheet": "data"}
-            assert {where[name.split(".")[0]] for name in row["needs"]} <= set(row["sections"]), row
+            assert set(row["needs"]) <= keys and set(row["sentences"]) <= set(table["sentences"]), row
+            assert row["asks"] and row["answer"] and row.get("wording", source["wording"]) in table["wording"]
+    assert {name for row in listed for name in row["sentences"]} == set(table["sentences"])
+    assert {one["rests_on"] for one in table["sentences"].values() if "rests_on" in one} == set(PARTS)
     for leads in re.findall(r'href="#(\w+)"', page):
         assert leads in ids
-    assert len({(row["source"], row["clause"]) for row in document(several)["crosswalk"]}) == 70
+    shown = document(several)["crosswalk"]
+    assert len({(row["source"], row["clause"]) for row in shown}) == len(shown) == len(listed) > 70
+
+
+def test_every_sentence_that_answers_a_clause_stands_in_its_section(
+    audited: Path, several: Path, unedited: Path
+) -> None:
+    for folder in (audited / "report", several, unedited):
+        said = sections_of((folder / "report.html").read_text())
+        for row in document(folder)["crosswalk"]:
+            for one in row["sentences"]:
+                assert one["section"] in row["sections"]
+                assert one["says"].lower() in said[one["section"]], (folder.name, row["clause"], one)
+            silent = row["status"] in ("not covered", "not stated", "not measured")
+            assert bool(row["sentences"]) != silent, row
+            assert row["status"] != "not covered" or not row["sections"]
+
+
+def test_what_was_not_measured_or_not_said_answers_no_clause(several: Path, unedited: Path) -> None:
+    def of(folder: Path, clause: str) -> dict[str, Any]:
+        return next(row for row in document(folder)["crosswalk"] if row["clause"] == clause)
+
+    for clause in ("Art. 15(3)", "MEASURE 2.13"):
+        row = of(unedited, clause)
+        assert row["status"] == "not measured" and row["sentences"] == [] and row["missing"]
+    assert of(several, "MEASURE 2.13")["status"] == "answered in part"
+    auditor = of(unedited, "6 RCNY § 5-301(a)")
+    assert (auditor["status"], auditor["missing"]) == ("not measured", ["auditor"])
+
+
+def test_every_row_says_whether_its_wording_was_compared(several: Path) -> None:
+    found = document(several)
+    wordings = read_json(TABLE)["wording"].values()
+    page, card = (several / "report.html").read_text(), (several / "card.md").read_text()
+    with (several / "findings.csv").open() as file:
+        lines = {line["metric"]: line["note"] for line in csv.DictReader(file) if line["kind"] == "clause"}
+    for row in found["crosswalk"]:
+        assert row["wording"] in wordings
+        assert f"Wording {row['wording']}." in lines[f"{row['source']}, {row['clause']}"]
+        if row["source"].startswith("ISO"):
+            assert "not public" in row["wording"] and row["status"] not in ("answered", "stated")
+    for wording in {row["wording"] for row in found["crosswalk"]}:
+        assert f"Wording {wording}." in page and f"Wording {wording}." in card
 
 
 def test_a_clause_is_answered_stated_or_not() -> None:
-    def status(clause: str, purpose: dict, data_sheet: dict) -> str:
-        rows = crosswalk({"purpose": purpose, "data_sheet": data_sheet})
+    def status(clause: str, purpose: dict, data_sheet: dict, held: tuple[str, ...] = tuple(PARTS)) -> str:
+        rows = crosswalk({"purpose": purpose, "data_sheet": data_sheet}, held)
         return next(row["status"] for row in rows if row["clause"] == clause)
 
     assert status("Art. 13(3)(f)", {}, {}) == "not covered"
     assert status("Art. 13(3)(a)", {}, {}) == "not stated"
     assert status("Art. 13(3)(a)", {"provider": "x"}, {}) == "stated"
-    assert status("Art. 10(2)(f)", {}, {}) == "answered in part"
-    assert status("Art. 10(2)(f)", {"sources_of_bias": "x"}, {}) == "answered"
-    assert status("Art. 10(2)(e)", {}, {}) == "answered"
+    assert status("MAP 2.2", {}, {}) == "answered in part"
+    assert status("MAP 2.2", {"human_oversight": "x"}, {}) == "answered"
+    assert status("MEASURE 2.11", {}, {}) == "answered"
     assert status("Annex IV, 5", {"residual_risk": "x"}, {}) == "answered in part"
-    assert status("6 RCNY § 5-301, selecting", {}, {}) == "answered in part"
+    assert status("Art. 10(2)(f)", {"sources_of_bias": "x"}, {}) == "answered in part"
+    assert status("6 RCNY § 5-301(b)", {}, {}) == "answered in part"
+    assert status("MANAGE 1.4", {"residual_risk": "x"}, {}) == "answered"
+    assert status("MANAGE 1.4", {"residual_risk": "x"}, {}, ()) == "answered in part"
+    assert status("Art. 15(3)", {}, {}, ()) == "not measured"
+
+
+def test_a_method_without_neurons_is_not_said_to_switch_any(several: Path) -> None:
+    page = (several / "report.html").read_text()
+    assert "No neuron is switched" not in page and "Switched:" in page
+    assert "(effects of Chosen neurons; those of the other methods: section 7)" in page
+    found = document(several)
+    projected = {**found["methods"][0], "attributes": found["attributes"]}
+    bare = [{**one, "edits": [{} for _ in one["edits"]]} for one in found["attributes"]]
+    methods = [{**found["methods"][0], "attributes": bare}]
+    said = html({**found, "attributes": bare, "methods": methods})
+    assert "No neuron is switched. What the methods learn" in said and "Switched:" not in said
+    assert "No neuron is switched" not in html({**found, "attributes": bare, "methods": [projected]})
 
 
 def metrics(folder: Path) -> list[dict[str, Any]]:
@@ -195,7 +277,7 @@ def test_what_was_stated_stands_in_all_of_them(several: Path) -> None:
     page, card, table = ((several / name).read_text() for name in ("report.html", "card.md", "findings.csv"))
     for text in ("Example Ltd.", "B. Reader", "groups cannot be counted otherwise"):
         assert text in page and text in card and text in table
-    for clause in ("Art. 10(5)", "MEASURE 2.11", "Local Law 144"):
+    for clause in ("Art. 4a(1)", "MEASURE 2.11", "Local Law 144"):
         assert clause in page and clause in card and clause in table
     assert "not stated" in page and "not stated" in table and "not covered" in card
 

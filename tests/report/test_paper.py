@@ -1,8 +1,10 @@
 """The page on paper: counted in pages, with numbers, contents and nothing left out but what it says."""
 
+import io
 import json
 import re
 import shutil
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from core.cli import main
 from core.config import InputError
 from core.report import pdf
 from core.report.render import html
+from core.report.sections import contents
 
 MOST_PAGES = 25
 PROMPTS, ATTRIBUTES = 12, 3
@@ -45,6 +48,57 @@ def test_twelve_prompts_of_three_attributes_fit_on_25_pages(audited: Path) -> No
     printed = pdf.page_to_pdf(html(document).encode())
     pages = len(re.findall(rb"/Type\s*/Page\b", printed))
     assert printed.startswith(b"%PDF") and 8 <= pages <= MOST_PAGES, f"{pages} pages"
+
+
+@pytest.mark.skipif(pdf.browser() is None, reason="no Chromium to print with")
+def test_contents_name_the_page_on_which_each_section_begins(audited: Path) -> None:
+    """Read by a library of its own: each number leads to the page that holds the heading."""
+    pypdf = pytest.importorskip("pypdf")
+    page = (audited / "report" / "report.html").read_text()
+    reader = pypdf.PdfReader(io.BytesIO(pdf.page_to_pdf(page.encode())))
+    # letters that are set as one glyph are told apart again
+    texts = [" ".join(unicodedata.normalize("NFKC", one.extract_text()).split()) for one in reader.pages]
+    pages = {}
+    for _, number, title in contents():
+        said = re.search(rf"(?<!\d){number} {re.escape(title)} ?(\d+)", texts[0])
+        assert said is not None, (title, texts[0][:900])
+        pages[title] = int(said.group(1))
+        assert f"{number} {title}" in texts[pages[title] - 1]
+        outline = next(one for one in _flat(reader.outline) if one.title == f"{number} {title}")
+        assert reader.get_destination_page_number(outline) + 1 == pages[title]
+    assert list(pages.values()) == sorted(pages.values()) and len(set(pages.values())) > 3
+    assert 'class="at"' not in page
+
+
+def _flat(outline: list) -> list:
+    return [one for item in outline for one in (_flat(item) if isinstance(item, list) else [item])]
+
+
+def test_a_browser_that_does_not_tell_pages_gives_contents_without_numbers(
+    audited: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "browser"
+    told = tmp_path / "given.html"
+    lines = ["#!/bin/sh", 'for a in "$@"; do case "$a" in --print-to-pdf=*) out="${a#*=}";; file://*) in="${a#file://}"',
+             ";; esac; done", f'cp "$in" {told}', 'echo "%PDF-1.4" > "$out"']  # fmt: skip
+    program.write_text("\n".join(lines) + "\n")
+    program.chmod(0o755)
+    monkeypatch.setenv(pdf.BROWSER_VARIABLE, str(program))
+    page = (audited / "report" / "report.html").read_bytes()
+    assert pdf.page_to_pdf(page) == b"%PDF-1.4\n" and told.read_bytes() == page
+
+
+def test_pages_of_destinations_are_read_in_the_order_of_the_tree() -> None:
+    objects = {
+        1: "<</Type /Catalog\n/Pages 2 0 R\n/Dests 9 0 R>>",
+        2: "<</Type /Pages\n/Kids [3 0 R 6 0 R]>>",
+        3: "<</Type /Pages\n/Kids [5 0 R 4 0 R]>>",
+        **dict.fromkeys((4, 5, 6), "<</Type /Page>>"),
+        9: "<</one [5 0 R /XYZ 0 0 0]\n/two [4 0 R /XYZ 0 0 0]\n/three [6 0 R /XYZ 0 0 0]\n/lost [7 0 R /XYZ 0 0 0]>>",
+    }
+    data = "%PDF-1.4\n" + "".join(f"{n} 0 obj\n{body}\nendobj\n" for n, body in objects.items())
+    assert pdf.section_pages(data.encode()) == {"one": 1, "two": 2, "three": 3}
+    assert pdf.section_pages(b"%PDF-1.4\n") == {} == pdf.section_pages(b"")
 
 
 def test_the_table_of_findings_comes_first_and_contents_lead_to_every_section(audited: Path) -> None:

@@ -208,6 +208,19 @@ def test_a_report_of_another_schema_is_refused_in_one_line(copy: Path, capsys: p
     assert "report.json: was changed" in capsys.readouterr().out
 
 
+def test_a_report_of_a_version_that_drew_otherwise_is_refused_in_one_line(
+    copy: Path, capsys: pytest.CaptureFixture
+) -> None:
+    change(copy, lambda d: d.update(software=d["software"] | {"unskew": "0.2.0"}))
+    arguments = ["verify", str(copy / "report"), "--gallery", str(copy / "gallery"), "--sae", str(copy / "sae")]
+    capsys.readouterr()
+    assert main(arguments) == 2
+    said = capsys.readouterr()
+    assert said.out == "" and said.err.strip().count("\n") == 0
+    assert "report.json was written by version 0.2.0 of the app, which draws p of means" in said.err
+    assert "verify it with version 0.2.0, or run `audit` on its spec again" in said.err
+
+
 def test_another_ranking_is_found_by_the_embeddings(copy: Path) -> None:
     """Evidence and every number made from it are changed together: only the embeddings know better."""
     path, manifest = copy / "report" / "evidence.npz", copy / "report" / "manifest.json"

@@ -81,12 +81,10 @@ class House:
         store, number = _opened(lambda: JobStore(self.address)), 0
         while not self.over.wait(1.0):
             number += 1
-            orders = rounds.orders(self.folder / "world", self.folder / "out" / str(number), build=False)
-            orders.pop("sae-train")
-            if number > self.audits:
-                orders.pop("audit")
-            for kind, order in orders.items():
-                self.asked.append(_surely(lambda kind=kind, order=order: store.submit(kind, order, rounds.WHO)))
+            orders = rounds.orders(self.folder / "world", self.folder / "out" / str(number))
+            kinds = ("gallery-import", "audit") if number <= self.audits else ("gallery-import",)
+            for kind in kinds:
+                self.asked.append(_surely(lambda kind=kind, order=orders[kind]: store.submit(kind, order, rounds.WHO)))
         store.close()
 
     # -- accidents ----------------------------------------------------------------------------------------------------

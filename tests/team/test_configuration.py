@@ -306,6 +306,8 @@ def test_every_key_reaches_the_configuration(tmp_path: Path) -> None:
 def test_an_address_with_a_password_comes_from_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("UNSKEW_JOBS", "postgresql://u:geheim@db/x")
     assert read(written(tmp_path, OPEN)).jobs == "postgresql://u:geheim@db/x"
+    monkeypatch.setenv("UNSKEW_LABELS", str(tmp_path / "labels.sqlite"))
+    assert read(written(tmp_path, OPEN)).labels == str(tmp_path / "labels.sqlite"), "the path of a file will do there"
     assert read(written(tmp_path, OPEN + '[jobs]\naddress = "sqlite:////x"')).jobs == "sqlite:////x"
 
 

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from core.access import CONFIG_VARIABLE
 from core.config import ASSETS, ROOT, InputError, own_folder
+from core.report.kept import kept_folder
 from core.team.roots import folder_of, name_of, names, place_for_new, without_paths
 from core.team.settings import Configuration
 
@@ -62,3 +64,14 @@ def test_no_path_is_left_in_a_text(given: Configuration, tmp_path: Path) -> None
         "faces/a/pooled.npy: broken; '(server)' and (server), shipped/galleries/default, (server), (server)"
     )
     assert without_paths("nothing of the kind", given) == "nothing of the kind"
+
+
+def test_audits_are_kept_where_the_configuration_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "audits").mkdir()
+    monkeypatch.setenv("UNSKEW_AUDITS", str(tmp_path / "own"))
+    assert kept_folder() == tmp_path / "own"
+    for text, folder in (("", "own"), ('[roots.audits]\nshared = "audits"\n', "audits")):
+        path = tmp_path / f"{folder}.toml"
+        path.write_text(f'[access]\nmode = "open"\n{text}')
+        monkeypatch.setenv(CONFIG_VARIABLE, str(path))
+        assert kept_folder() == tmp_path / folder

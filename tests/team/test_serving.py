@@ -1,6 +1,7 @@
 """A team server starts, keeps its parts going, says how it is, and stops without leaving anything behind."""
 
 import os
+import re
 import signal
 import socket
 import stat
@@ -63,6 +64,25 @@ def test_check_says_what_is_configured_or_all_that_is_wrong(tmp_path: Path, caps
     assert len(wrong) >= 2 and any("kisok" in line for line in wrong) and any("boss" in line for line in wrong)
     assert main(["serve", "--config", str(tmp_path / "none.toml"), "--check"]) == 2
     assert main(["serve", "--check"]) == 0
+
+
+def test_the_guides_commands_write_a_configuration_that_is_right(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    guide = (ROOT / "assets" / "guide" / "team-server.md").read_text()
+    text = guide.split("cat > /etc/unskew/team.toml <<'END'\n")[1].split("END\n")[0]
+    for folder in ("home", "galleries", "saes"):
+        (tmp_path / folder).mkdir()
+    text = text.replace("/srv/unskew", str(tmp_path)).replace("https://NAME", "https://unskew.example.org")
+    text = text.replace("PROVIDER", "id.example.org").replace("EXAMPLE.ORG", "example.org")
+    (tmp_path / "team.toml").write_text(text)
+    for name in ("UNSKEW_OIDC_SECRET", "UNSKEW_COOKIE_SECRET"):
+        monkeypatch.setenv(name, "0123456789abcdef0123456789abcdef")
+    assert main(["serve", "--config", str(tmp_path / "team.toml"), "--check"]) == 0, capsys.readouterr().err
+    said = capsys.readouterr().out
+    assert "mode: oidc, offline" in said and "postgresql+psycopg:///unskew" in said and "0123456789" not in said
+    for named in re.findall(r"\.github/deploy/[\w.]+", guide):
+        assert (ROOT / named).is_file(), named
 
 
 def test_a_port_that_is_taken_is_one_line() -> None:

@@ -288,7 +288,7 @@ def test_a_gallery_is_imported_and_an_sae_trained(world, tmp_path: Path, own_fol
     training_jobs.trainings().wait()
     data.run()
     assert not data.exception and not data.warning
-    assert "mine\\-sae is trained" in texts(data)
+    assert "mine-sae is trained" in texts(data)
     press(data, "Use this SAE").run()
     assert not data.exception and not data.warning
     assert cache.sae_card(state.saes["image"]).d_in == 6
@@ -325,7 +325,7 @@ def test_training_goes_on_without_its_visitor_and_is_seen_by_others(world, own_f
     first = ordered(world, 1_000_000)
     assert not first.exception and "is training" in texts(first)
     other = page("pages/data_and_models.py", world, **{"data-view": "sae"}).run()
-    assert "searched\\-sae is training" in texts(other)
+    assert "searched-sae is training" in texts(other)
     with pytest.raises(InputError, match="is being trained on this server"):
         training_jobs.trainings().start(training_jobs.trainings().job.order)
     press(other, "Pause").run()
@@ -354,7 +354,7 @@ def test_what_a_server_left_unfinished_is_offered_to_the_next(world, own_folders
     order = jobs.job.order
     jobs.dismiss()
     data = page("pages/data_and_models.py", world, **{"data-view": "sae"}).run()
-    assert "searched\\-sae** was interrupted at step" in texts(data)
+    assert "searched-sae** was interrupted at step" in texts(data)
     press(data, "Go on").run()
     jobs.wait()
     assert jobs.job.status == "done" and jobs.job.order.config == order.config and jobs.job.curve[0].step == 0

@@ -10,6 +10,7 @@ from core.audit.recorded_texts import RecordingTexts
 from core.config import InputError, digest_of
 from core.reading import through_json
 from core.report import canonical, sealed
+from core.report.document import SCHEMA
 from core.store import file_digest
 from core.verify.about import About
 from core.verify.asked_again import Asked
@@ -25,9 +26,12 @@ from core.verify.closed import (
     unlike_its_bytes,
     unlike_the_document,
 )
+from core.verify.compared import checked
 from core.verify.digests import MANIFEST, Places, compare_digests
+from core.verify.other_versions import refuse_other_schemas
+from core.verify.recomputed import belonging
 from core.verify.texts import AGAIN, OF_GALLERY, REPORTED, Prompts, _differences, _short
-from core.verify.verdict import SCHEMA, Verdict, _belonging, _checked, refuse_other_schemas, verify
+from core.verify.verdict import Verdict, verify
 from tests.tiny import TinyBackbone
 
 REPORT = ("report.html", "report.json", "findings.csv", "card.md", "evidence.npz")
@@ -371,10 +375,10 @@ def test_a_verdict_in_sentences() -> None:
 
 def test_evidence_that_belongs_to_a_report() -> None:
     rankings = ["rows_0_0", "ties_0_0", "text_other"]
-    assert _belonging(rankings, {"texts": None}) == {"rows_0_0", "ties_0_0"}
+    assert belonging(rankings, {"texts": None}) == {"rows_0_0", "ties_0_0"}
     pooled = {"texts": {"texts": {"pooled": []}}}
-    assert _belonging(rankings, pooled) == {"rows_0_0", "ties_0_0", "text_pooled"}
-    both = _belonging([], {"texts": {"texts": {"pooled": [], "residual": []}}})
+    assert belonging(rankings, pooled) == {"rows_0_0", "ties_0_0", "text_pooled"}
+    both = belonging([], {"texts": {"texts": {"pooled": [], "residual": []}}})
     readout = {f"text_readout_{name}" for name in ("ln_weight", "ln_bias", "eps", "projection")}
     assert both == {"text_pooled", "text_residual"} | readout
-    assert set(_checked(document())) == set(document()) - {"created_at", "software", "options"}
+    assert set(checked(document())) == set(document()) - {"created_at", "software", "options"}

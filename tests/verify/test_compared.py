@@ -5,8 +5,8 @@ import pytest
 import scipy.sparse as sparse
 
 from core.config import Edit
+from core.verify.compared import compared
 from core.verify.rankings import Followed, edited, unit
-from core.verify.verdict import compared
 
 
 def lines(said: object, own: object, *path: str) -> list[str]:

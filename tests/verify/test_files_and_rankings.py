@@ -10,11 +10,12 @@ import scipy.sparse as sparse
 
 from core.config import InputError
 from core.verify import rankings
+from core.verify.compared import compared
 from core.verify.digests import MANIFEST, compare_digests, find_places, read_manifest
 from core.verify.own.findings import findings_list
 from core.verify.own.numbers import family
 from core.verify.rankings import Followed, wrong_codes
-from core.verify.verdict import Verdict, compared
+from core.verify.verdict import Verdict
 
 # ------------------------------------------------------------------------------------------------ digests
 

@@ -18,19 +18,19 @@ from core.metrics import target_distribution
 from core.ranking.rows import Part
 from core.report import write_report
 from core.statistics import auc_difference, auc_estimate, depth_for, leakage
-from core.verify import verdict, verify
+from core.verify import verify
+from core.verify.compared import compared
 from core.verify.own.accuracy import accuracy_document, answers_of
 from core.verify.own.areas import area_change, area_of, leakage_values
 from core.verify.own.findings import findings_list
 from core.verify.own.numbers import attribute_document, family
 from core.verify.own.searched import Searched
-from core.verify.verdict import compared
 from core.zeroshot import difference, evaluate
 
 
 @pytest.fixture(autouse=True)
 def no_rounding_is_forgiven(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(verdict, "ROUNDED", {})
+    monkeypatch.setattr("core.verify.compared.ROUNDED", {})
 
 
 def agree(one: Any, other: Any) -> int:
@@ -130,7 +130,7 @@ def test_leakage(seed: int) -> None:
 
 def test_the_shipped_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Gender and age, an edit of each prompt, headline and exploratory prompts: every value to 1e-9."""
-    monkeypatch.setattr(verdict, "ROUNDED", {"leakage": 1e-6})
+    monkeypatch.setattr("core.verify.compared.ROUNDED", {"leakage": 1e-6})
     spec = {"schema": 2, "gallery": "default", "sae": "default-image", "attributes": ["gender", "age"], "k": 60}
     spec |= {"prompts": ["a photo of a nurse", "a photo of a pilot"], "exploratory_prompts": ["a photo of a teacher"]}
     spec |= {"edit": {"select": "attribution", "size": 8, "per_query": True}}

@@ -27,7 +27,7 @@ from core.metrics.base import skews
 from core.metrics.ndkl import NDKL
 from core.report import write_report
 from core.statistics import Estimate, Exchange
-from core.verify import carried, verdict, verify
+from core.verify import carried, recomputed, verify
 from core.verify.own import accuracy, areas, bands, change, findings, inversion, lists, means, permuted
 from core.verify.own import metrics as own_metrics
 
@@ -79,7 +79,7 @@ def test_a_metric_without_a_second_formula_is_measured_again(
 @pytest.fixture
 def patch_tolerance(monkeypatch: Patch) -> None:
     """Equal to 1e-9 everywhere; a fitted probe is found again to the accuracy of its solver."""
-    monkeypatch.setattr(verdict, "ROUNDED", {"leakage": 1e-6})
+    monkeypatch.setattr("core.verify.compared.ROUNDED", {"leakage": 1e-6})
 
 
 # ------------------------------------------------------------------------------- planted where reports are made
@@ -227,9 +227,9 @@ EFFECTS: list[tuple[Plant, str]] = [
 def numbers_alone(monkeypatch: Patch, audit: AuditResult) -> None:
     """What the plants do not touch is not done each time: rankings, what an edit costs, and the page."""
     kept = {one["attribute"]: {name: one[name] for name in COST} for one in audit.attributes}
-    monkeypatch.setattr(verdict, "cost_of", lambda _spec, _sources, searched, *_: kept[searched.attribute])
-    monkeypatch.setattr(verdict.Rankings, "check", lambda self, progress=None: self.wrong)
-    monkeypatch.setattr(verdict, "_rendered", lambda *_: iter(()))
+    monkeypatch.setattr(recomputed, "cost_of", lambda _spec, _sources, searched, *_: kept[searched.attribute])
+    monkeypatch.setattr(recomputed.Rankings, "check", lambda self, progress=None: self.wrong)
+    monkeypatch.setattr(recomputed, "_rendered", lambda *_: iter(()))
 
 
 @pytest.mark.usefixtures("numbers_alone")
@@ -251,7 +251,7 @@ def test_a_wrong_formula_of_the_report_is_found(
 def test_a_wrong_formula_of_the_cost_is_found(
     plant: Plant, where: str, audit: AuditResult, tmp_path: Path, monkeypatch: Patch
 ) -> None:
-    monkeypatch.setattr(verdict.Rankings, "check", lambda self, progress=None: self.wrong)
+    monkeypatch.setattr(recomputed.Rankings, "check", lambda self, progress=None: self.wrong)
     plant(monkeypatch)
     spec, attribute = audit.spec, audit.attributes[0]
     name = attribute["attribute"]
@@ -347,7 +347,7 @@ def test_a_wrong_formula_of_the_second_author_is_a_difference(
 def test_a_wrong_cost_of_the_second_author_is_a_difference(
     module, name: str, wrong, where: str, report: Path, monkeypatch: Patch
 ) -> None:
-    monkeypatch.setattr(verdict.Rankings, "check", lambda self, progress=None: self.wrong)
+    monkeypatch.setattr(recomputed.Rankings, "check", lambda self, progress=None: self.wrong)
     monkeypatch.setattr(module, name, wrong)
     lines = verify(report).differences
     assert any(where in line for line in lines), lines[:5]

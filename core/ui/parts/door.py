@@ -31,8 +31,8 @@ WHY = {
 def admitted(pages: Sequence[Listed]) -> bool:
     """Whether the one who stands here comes in; otherwise one calm page is drawn, under every address of the app."""
     visit = entering.visit()
-    _one_person(visit.person.name if visit.person.roles else "")
     if visit.person.roles:
+        _one_person(visit.person.name)
         if visit.person.name:
             record.came(visit.person, str(st.user.get("iat") or ""))
         _at_a_kiosk()
@@ -45,7 +45,10 @@ def admitted(pages: Sequence[Listed]) -> bool:
 
 
 def _one_person(name: str) -> None:
-    """A session holds one person's choices: those of another are forgotten before anything is shown."""
+    """A session holds one person's choices: those of another are forgotten before anything is shown.
+
+    Whoever does not come in sees none of them, so that a bad moment of the line costs nobody anything.
+    """
     if not access.configured():
         return
     if st.session_state.get(WHO, name) != name:

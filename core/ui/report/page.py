@@ -17,7 +17,7 @@ from core.reading import parse_json
 from core.ui.parts import grids, offers, provenance, standing
 from core.ui.parts.frame import guard
 from core.ui.parts.heading import heading
-from core.ui.report import form, shelf
+from core.ui.report import beside, form, shelf
 from core.ui.session import cache, entering, jobs, work
 from core.ui.session.choices import Choice
 from core.ui.session.scene import only_known_prompts
@@ -50,6 +50,8 @@ def report() -> None:
         opened = shelf.kept(state)
         if opened is not None:
             _open(state, opened)
+    with guard():
+        beside.two_audits(state)
     if access.may("verify"):
         with guard():
             shelf.somebody_elses(state)

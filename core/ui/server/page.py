@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from core import access
-from core.config import InputError
 from core.team import metrics, record
 from core.team.configuration import current
 from core.team.serving import folders_of
+from core.ui.parts import offers
 from core.ui.parts.frame import guarded
 from core.ui.parts.heading import heading
 from core.ui.session import entering, work
@@ -106,7 +106,8 @@ def _record() -> None:
     )
     with st.container(horizontal=True, vertical_alignment="center"):
         for title, kind, text in (("CSV", "csv", record.as_csv), ("JSON lines", "jsonl", record.as_json_lines)):
-            st.download_button(
+            offers.download(
+                st,
                 f"Export as {title}",
                 partial(_export, text, chosen, words),
                 file_name=f"record.{kind}",
@@ -137,6 +138,5 @@ def _check(kept: record.Record) -> None:
 
 def _export(text: record.Written, action: str, words: str) -> bytes:
     """The lines that were asked for, for whoever may have them at the moment of the click."""
-    if not access.may("operate"):
-        raise InputError("the record is for whoever operates this server")
+    access.require("operate")
     return text(record.kept().lines(action=action, words=words)).encode()

@@ -16,6 +16,7 @@ from core.config import HOME_VARIABLE
 from core.jobs.kind import KINDS, Made
 from core.jobs.store import JOBS_VARIABLE, Hold, Job, JobStore
 from core.jobs.worker import Worker
+from core.team import record
 from core.ui.parts import standing
 from core.ui.session import cache, work
 from core.ui.session.state import KEY, AppState
@@ -66,7 +67,8 @@ def opened(name: str, world: dict[str, str], **filters: object) -> AppTest:
 
 def texts(app: AppTest) -> str:
     kinds = ("title", "header", "markdown", "caption", "html", "info", "warning", "code")
-    return "\n".join(str(getattr(item, "value", "")) for kind in kinds for item in app.get(kind))
+    shown = "\n".join(str(getattr(item, "value", "")) for kind in kinds for item in app.get(kind))
+    return shown.replace("\\", "")
 
 
 def button(app: AppTest, label: str):
@@ -91,7 +93,7 @@ def test_an_import_waits_is_done_and_is_chosen(world: dict[str, str], server: Pa
     next(item for item in data.text_input if item.label == "Name").set_value("mine")
     data.form_submit_button[0].click().run()
     assert not data.exception and not data.warning, [one.value for one in data.warning]
-    assert "Import a gallery\\: mine" in texts(data) and "waits for" in texts(data)
+    assert "Import a gallery: mine" in texts(data) and "waits for" in texts(data)
     assert data.session_state[KEY].gallery == world["searched"]
     assert not (server / "galleries" / "mine").exists()
     worked()
@@ -101,6 +103,10 @@ def test_an_import_waits_is_done_and_is_chosen(world: dict[str, str], server: Pa
     button(data, "Choose it").click().run()
     state = data.session_state[KEY]
     assert state.gallery == "ours/mine"
+    done = [
+        (line.who, line.what) for line in record.kept().lines() if line.action == "import" and line.outcome == "done"
+    ]
+    assert done == [(ADA.name, "Import a gallery: mine")]
     assert cache.gallery(state.gallery).group_counts("gender") == {"Female": 40, "Male": 40, "unknown": 0}
 
 
@@ -120,7 +126,7 @@ def test_an_audit_is_done_by_a_worker_and_its_report_shown(world: dict[str, str]
     next(box for box in report.selectbox if box.label == "Switched").set_value("nothing")
     report.form_submit_button[0].click().run()
     assert not report.exception and not report.warning, [one.value for one in report.warning]
-    assert "Audit\\: " in texts(report) and "waits for" in texts(report)
+    assert "Audit: " in texts(report) and "waits for" in texts(report)
     job = work.store().listed()
     assert job == [] or job[0].kind == "audit"
     worked()
@@ -159,7 +165,7 @@ def test_jobs_shows_everybody_s_work_without_paths_and_links(
         page.toggle[0].set_value(True).run()
         assert not page.exception and not page.warning
         shown = texts(page)
-        assert "Count\\: running" in shown and "Count\\: waiting" in shown and "1 running, 1 waiting" in shown
+        assert "Count: running" in shown and "Count: waiting" in shown and "1 running, 1 waiting" in shown
         assert "asked for by Ada" in shown and "reading table.csv" in shown
         assert str(server) not in shown
         assert ("Cancel" in [one.label for one in page.button]) == may_cancel
@@ -215,7 +221,7 @@ def test_a_training_is_ordered_as_a_job(world: dict[str, str], server: Path) -> 
     next(item for item in data.text_input if item.label == "Name").set_value("small-sae")
     data.form_submit_button[0].click().run()
     assert not data.exception and not data.warning, [one.value for one in data.warning]
-    assert "Train an SAE: small" in texts(data).replace("\\", "")
+    assert "Train an SAE: small" in texts(data)
     job = work.store().claim("1-1")
     assert job is not None and job.kind == "sae-train" and job.parameters["training"]["steps"] == 5
     work.store().finish(Hold(job.id, 1), Made("small-sae", Path(world["image"])))

@@ -1,6 +1,9 @@
 """The report page runs the same audit as the command line; pages and figures say where their numbers come from."""
 
+import csv
+import io
 import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +12,11 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.config import Edit
+from core.report.comparison import audit_diff, read_audit
+from core.report.difference_words import asked_lines, list_row
 from core.report.pdf import browser
 from core.ui.parts import provenance
+from core.ui.parts.grids import escape
 from core.ui.session import cache
 from core.ui.session.state import KEY, AppState
 
@@ -142,6 +148,111 @@ def test_methods_filter_and_own_target_of_the_session_reach_the_report(world: di
     document = json.loads(made["files"]["report.json"])
     assert document["spec"]["methods"] == ["neuron-edit", "mean-difference"]
     assert isinstance(document["spec"]["target"], dict) and len(document["methods"]) == 1
+
+
+def test_a_word_that_the_model_does_not_know_is_told_on_the_page_and_in_every_file(world: dict[str, str]) -> None:
+    test = page(chosen(world))
+    prompts = next(area for area in test.text_area if area.label.startswith("Pre-registered"))
+    prompts.set_value("a photo of a zorgling doctor\na zorgling\na photo of a nurse")
+    button(test, "Run the audit").click()
+    test.run()
+    made = test.session_state[KEY].filters.get("report")
+    assert made is not None, words(test)
+    shown = words(test)
+    assert "reads prompts without zorgling (in “a photo of a zorgling doctor”)" in shown
+    assert "<strong>Not interpreted</strong>: “a zorgling”" in shown
+    files = {name: content.decode() for name, content in made["files"].items() if name != "evidence.npz"}
+    told = {one["prompt"]: one for one in json.loads(files["report.json"])["unknown_words"]}
+    assert {prompt: (one["words"], one["interpreted"]) for prompt, one in told.items()} == {
+        "a photo of a zorgling doctor": (["zorgling"], True),
+        "a zorgling": (["zorgling"], False),
+    }
+    notes = {line["prompt"]: line["note"] for line in csv.DictReader(io.StringIO(files["findings.csv"]))}
+    assert "the model does not know: zorgling" in notes["a photo of a zorgling doctor"]
+    assert "not interpreted" in notes["a zorgling"] and "zorgling" not in notes["a photo of a nurse"]
+    for name in ("report.html", "card.md"):
+        assert "without zorgling" in files[name] and "Not interpreted" in files[name]
+    verdicts = {f["prompt"]: f["verdict"] for f in json.loads(files["report.json"])["findings"]}
+    assert verdicts["a zorgling"] == "not interpreted" != verdicts["a photo of a zorgling doctor"]
+
+
+def audited(world: dict[str, str], edit: Edit) -> dict[str, bytes]:
+    """The files of an audit that the page made; it keeps them."""
+    state = chosen(world)
+    state.set_edit("image", edit)
+    test = page(state)
+    next(area for area in test.text_area if area.label.startswith("Pre-registered")).set_value("red\nblue")
+    button(test, "Run the audit").click()
+    test.run()
+    return test.session_state[KEY].filters["report"]["files"]
+
+
+def archive(files: dict[str, bytes]) -> bytes:
+    written = io.BytesIO()
+    with zipfile.ZipFile(written, "w") as made:
+        for name, content in files.items():
+            made.writestr(f"audit/{name}", content)
+    return written.getvalue()
+
+
+def test_two_audits_are_compared_as_the_command_line_does(
+    world: dict[str, str], tmp_path: Path, own_shelf: Path
+) -> None:
+    both = [audited(world, Edit((1, 2), strength=0.5)), audited(world, Edit((3,)))]
+    folders = []
+    for i, files in enumerate(both):
+        folders.append(tmp_path / f"report {i}")
+        folders[-1].mkdir()
+        for name, content in files.items():
+            (folders[-1] / name).write_bytes(content)
+    wanted = audit_diff(*map(read_audit, folders))
+    assert wanted["paired"] and any(one["p"] is not None for one in wanted["lists"])
+    # once from the shelf and once from archives
+    for archives in (False, True):
+        test = page(chosen(world))
+        sides = [next(box for box in test.selectbox if box.key == f"diff-{key}") for key in ("first", "second")]
+        names = sorted(path.name for path in own_shelf.iterdir())
+        kept = [next(n for n in names if (own_shelf / n / "report" / "report.json").read_bytes() == f["report.json"])
+                for f in both]  # fmt: skip
+        for side, name in zip(sides, kept, strict=True):
+            side.set_value("" if archives else name)
+        test.run()
+        assert button(test, "Compare them").disabled == archives
+        if archives:
+            for key, files in zip(("first", "second"), both, strict=True):
+                given = next(one for one in test.file_uploader if one.key == f"diff-zip-{key}")
+                given.upload("audit.zip", archive(files), "application/zip")
+            test.run()
+        button(test, "Compare them").click()
+        test.run()
+        assert not test.exception, test.exception
+        shown = test.dataframe[0].value.to_dict("records")
+        assert len(shown) == len(wanted["lists"]) == 4
+        for row, one in zip(shown, wanted["lists"], strict=True):
+            own = list_row(one)
+            assert {name: row[name] for name in ("attribute", "prompt", "list", "what changed", "group")} == {
+                name: own[name] for name in ("attribute", "prompt", "list", "what changed", "group")
+            }
+            assert row["points"] == pytest.approx(own["points"]) and row["adjusted p"] == pytest.approx(
+                own["adjusted p"]
+            )
+        for line in asked_lines(wanted):
+            assert escape(line) in words(test)
+
+
+def test_an_archive_that_was_changed_is_not_compared(world: dict[str, str]) -> None:
+    files = audited(world, Edit((3,)))
+    test = page(chosen(world))
+    next(box for box in test.selectbox if box.key == "diff-first").set_value("")
+    test.run()
+    changed = files | {"card.md": files["card.md"] + b"."}
+    given = next(one for one in test.file_uploader if one.key == "diff-zip-first")
+    given.upload("audit.zip", archive(changed), "application/zip")
+    test.run()
+    button(test, "Compare them").click()
+    test.run()
+    assert not test.exception and not test.dataframe
+    assert "card.md is not what the manifest says" in words(test)
 
 
 def test_a_figure_carries_gallery_sae_edit_k_target_part_and_seed(world: dict[str, str]) -> None:

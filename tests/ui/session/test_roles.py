@@ -6,6 +6,8 @@ from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
+from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
+from streamlit.runtime.uploaded_file_manager import UploadedFileRec
 from streamlit.testing.v1 import AppTest
 
 from core import access
@@ -13,7 +15,7 @@ from core.access import GUEST, NOBODY, ROLES, Person
 from core.config import ROOT, Edit, InputError, own_folder
 from core.team.entering import Visit
 from core.ui.parts import door, menu
-from core.ui.session import cache, entering, folders, label_log, links
+from core.ui.session import cache, entering, folders, keeping, label_log, links
 from core.ui.session.state import KEY, AppState
 from tests.ui.world import SmallModel
 
@@ -25,7 +27,7 @@ PAGES = {
     "viewer": [*EVERYWHERE, "data_and_models", "jobs"],
     "rater": [*EVERYWHERE, "data_and_models", "jobs", "label"],
     "auditor": [*EVERYWHERE, "data_and_models", "jobs", "label", "benchmark"],
-    "operator": [*EVERYWHERE, "data_and_models", "jobs", "label", "benchmark"],
+    "operator": [*EVERYWHERE, "data_and_models", "jobs", "label", "benchmark", "server"],
 }
 AUDITORS, OPERATORS, RATERS = {"auditor", "operator"}, {"operator"}, {"rater", "operator"}
 CONTROLS = {
@@ -144,7 +146,8 @@ def test_pages_and_controls_of_a_role(role: str, served: Callable[[str], None], 
 
 
 def test_without_a_configuration_nothing_is_hidden(world: dict[str, str]) -> None:
-    for page in (page for page in PAGES["operator"] if page != "jobs"):
+    assert {page.file for page in menu.shown(menu.PAGES)} == {*PAGES["operator"]} - {"jobs", "server"}
+    for page in {where for where, _ in CONTROLS}:
         there: set[str] = set()
         for changed in VIEWS.get(page, [{}]):
             saes = {"image": world["image"], "text": world["text"]}
@@ -250,6 +253,27 @@ def test_an_auditors_report_names_galleries_as_people_know_them(
             run(AuditSpec.from_json(asked | {"gallery": str(tmp_path)}))
     root = Path(world["searched"]).parent
     assert [file.name for file in out.iterdir() if str(root).encode() in file.read_bytes()] == []
+
+
+def test_files_are_taken_from_whoever_may_upload_alone(
+    served: Callable[[str], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beside the page there is the address to which files are sent: it asks as well, by the session."""
+    keeping.guard_uploads()
+    limited = '[access]\nmode = "open"\neveryone = ["auditor"]\n[limits.auditor]\nupload_mb = 0.5\n'
+    taken = {}
+    for role in ("viewer", "rater", "auditor", "limited", "stranger"):
+        served("auditor" if role == "limited" else role if role != "stranger" else "viewer")
+        if role == "limited":
+            configured(tmp_path, monkeypatch, limited)
+        person = Person("x", "x", frozenset({"auditor" if role == "limited" else role}))
+        if role != "stranger":
+            monkeypatch.setitem(entering._people, role, person)
+        manager = MemoryUploadedFileManager("/upload")
+        manager.add_file(role, UploadedFileRec(f"{role}-file", "a.png", "image/png", b"x" * 700_000))
+        (kept,) = manager.get_files(role, [f"{role}-file"])
+        taken[role] = len(kept.data)
+    assert taken == {"viewer": 0, "rater": 0, "auditor": 700_000, "limited": 0, "stranger": 0}
 
 
 def test_a_kiosk_begins_anew_when_nobody_is_there(served: Callable[[str], None]) -> None:
