@@ -3,12 +3,13 @@
 import ast
 import json
 import math
+import os
 import re
 import struct
 import tokenize
 import warnings
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -151,6 +152,36 @@ def _writable(text: str) -> None:
         raise _Wrong("it holds half of a surrogate pair, which is no character") from None
     if "\x00" in text:
         raise _Wrong("it holds a text with the character 0")
+
+
+# --- memory ---------------------------------------------------------------------------------------------------------
+
+MEMORY_SHARE = 0.8
+"""Part of the machine's memory that one work may ask for."""
+
+
+def require_memory(needed: int, what: str) -> None:
+    """InputError where a work would take more than MEMORY_SHARE of the machine's memory, with the estimate."""
+    try:
+        whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):  # a system that does not say
+        return
+    if needed > MEMORY_SHARE * whole:
+        raise InputError(
+            f"{what} takes about {needed / 1e9:,.1f} GB of memory, more than {MEMORY_SHARE:.0%} of this machine's "
+            f"{whole / 1e9:,.1f} GB; choose a smaller size or a larger machine"
+        )
+
+
+def require_memory_for(files: Iterable[Path], times: float, what: str) -> None:
+    """`require_memory` for a work that takes so many times what its files hold."""
+    require_memory(int(times * sum(path.stat().st_size for path in files if path.is_file())), what)
+
+
+def weights_in(folder: Path) -> list[Path]:
+    """Files of a model's folder that hold its weights; of two forms of one model the one that is read."""
+    found = [sorted(folder.glob(pattern)) for pattern in ("*.safetensors", "*.bin", "*.pt", "*.pth")]
+    return next((files for files in found if files), [])
 
 
 # --- arrays -----------------------------------------------------------------------------------------------------

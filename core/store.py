@@ -112,8 +112,15 @@ class DiskFull(InputError):
 
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-FULL_WORDS = ("no space left on device", "os error 28", "quota exceeded", "file too large", "os error 27")
-"""What libraries say that hand no error number on."""
+FULL_WORDS = (
+    "no space left on device",
+    "os error 28",
+    "quota exceeded",
+    "file too large",
+    "os error 27",
+    "requested and",
+)
+"""What libraries say that hand no error number on; numpy's is "57600 requested and 17376 written"."""
 
 
 def is_full(error: BaseException) -> bool:
@@ -133,23 +140,6 @@ def disk_full(target: Path, needed: int | None = None) -> DiskFull:
         f"{target} cannot be written: the disk is full or a limit is reached ({wants}{free:,} bytes are free); "
         "free some space or choose another folder"
     )
-
-
-MEMORY_SHARE = 0.8
-"""Part of the machine's memory that one work may ask for."""
-
-
-def require_memory(needed: int, what: str) -> None:
-    """InputError where a work would take more than MEMORY_SHARE of the machine's memory, with the estimate."""
-    try:
-        whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):  # a system that does not say
-        return
-    if needed > MEMORY_SHARE * whole:
-        raise InputError(
-            f"{what} takes about {needed / 1e9:,.1f} GB of memory, more than {MEMORY_SHARE:.0%} of this machine's "
-            f"{whole / 1e9:,.1f} GB; choose a smaller size or a larger machine"
-        )
 
 
 def require_space(target: Path, needed: int) -> None:

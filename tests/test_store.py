@@ -172,8 +172,9 @@ def test_json_files_end_with_a_newline_and_keep_order(tmp_path: Path) -> None:
 
 
 def test_what_no_machine_holds_is_refused_with_its_estimate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from core.reading import require_memory
     from core.saes.base import sae_config
-    from core.store import DiskFull, require_memory, require_space, write_blocks
+    from core.store import DiskFull, require_space, write_blocks
     from core.training import train_sae
 
     require_memory(1, "one byte")

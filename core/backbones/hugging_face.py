@@ -13,7 +13,7 @@ from core.backbones.base import BACKBONES, Backbone, Family, Foreign, default_de
 from core.backbones.clip_backbone import ClipBackbone
 from core.backbones.towers import UNCARRIED, Blocks, TokenTower, Tower, biased, can_carry, plain_norm
 from core.config import InputError, Side, digest_of
-from core.reading import read_json
+from core.reading import read_json, require_memory_for, weights_in
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -84,6 +84,7 @@ class HuggingFaceTokens:
 def _opened(library: Any, name: str, where: str) -> tuple[Foreign, Any, dict[str, Any]]:
     """Model, tokenizer and preprocessing, from this machine where they are here, else from the hub."""
     try:
+        require_memory_for(weights_in(Path(where)), 2, f"loading the model {where}")  # read, then float32
         config = library.AutoConfig.from_pretrained(where)
         if config.model_type not in KINDS:
             raise InputError(f"{name} is of type {config.model_type!r}; known: {', '.join(KINDS)}")

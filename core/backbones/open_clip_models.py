@@ -19,9 +19,12 @@ from core.backbones.clip_backbone import ClipBackbone
 from core.backbones.tokens import CompactTokens, OpenTokens, Tokens
 from core.backbones.vocabulary import CompactVocabulary
 from core.config import ASSETS, InputError
+from core.reading import require_memory_for, weights_in
 
 DEFAULT = "default"
 LOCAL, HUB = "local-dir:", "hf-hub:"
+MODEL_TIMES = 2
+"""A model is made with random weights before those of the file replace them."""
 CONFIG, VOCABULARY = "open_clip_config.json", "vocabulary.json"
 WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
 TRANSFORM_KEYS = ("mean", "std", "interpolation", "resize_mode")
@@ -87,6 +90,9 @@ def load_backbone(
     import open_clip
     from open_clip.transform import PreprocessCfg, image_transform_v2
 
+    folder = Path(source.model.removeprefix(LOCAL))
+    files = [source.weights] if source.weights else weights_in(folder) if source.model.startswith(LOCAL) else []
+    require_memory_for(files, MODEL_TIMES, f"loading the model {source.name}")
     with _one_line(source.name):
         model = open_clip.create_model(
             source.model,

@@ -153,22 +153,30 @@ def audit(
     from core.lvlm.spec import LvlmSpec
     from core.report.answers_folder import write_answers
     from core.report.document import ReportOptions
-    from core.report.folder import FILES
-    from core.store import resumable_folder
+    from core.report.folder import FILES, own_report
+    from core.store import forget_workplace, read_json, resumable_folder
 
-    asked = LvlmSpec.load(spec)
-    with resumable_folder(out) as partial, progress_bar() as progress:
-        result = run_lvlm(asked, folder=partial, progress=progress)
-        write_answers(result, out, ReportOptions(auditor, thumbnails))
+    asked, options = LvlmSpec.load(spec), ReportOptions(auditor, thumbnails)
+    finished = own_report(out, asked, options)
+    if finished is None:
+        with resumable_folder(out) as partial, progress_bar() as progress:
+            write_answers(run_lvlm(asked, folder=partial, progress=progress), out, options)
+        finished = read_json(out / "report.json")
+    else:
+        forget_workplace(out)
     document = {
         "schema": SCHEMA,
         "out": str(out),
         "files": [*FILES, "manifest.json"],
-        "digests": {"spec": asked.digest, "gallery": result.gallery.digest, "weights": result.model.weights},
-        "edit": result.edit.to_json() if result.edit else None,
-        "summary": result.numbers["summary"],
-        "absent": dict(result.evidence.absent),
-        "notes": list(result.notes),
+        "digests": {
+            "spec": asked.digest,
+            "gallery": finished["gallery"]["digest"],
+            "weights": finished["model"]["weights"],
+        },
+        "edit": finished["edit"],
+        "summary": finished["summary"],
+        "absent": finished["evidence"]["absent"],
+        "notes": finished["notes"],
     }
     emit(document, as_json, lambda: _audit_lines(document))
 

@@ -19,7 +19,7 @@ from core.gallery.gallery import Gallery
 from core.gallery.speed import EXACT, Speed
 from core.gallery.together import require_together
 from core.gallery.writing import WAY, About, finish_gallery, summarised, write_rows
-from core.store import PackedBlobs, publish, refuse_existing, resumable_folder
+from core.store import PackedBlobs, publish, refuse_existing, require_space, resumable_folder
 from core.tables import NO_REGROUP, Regroup
 
 CHUNK = 512
@@ -30,6 +30,10 @@ WORDS_SHOWN = 8
 
 Embed = Callable[[Job, Iterable[range]], Iterator[Chunk]]
 """Embeds ranges of a job's rows; hands on a finished chunk for each, in their order."""
+
+
+SMALL_PICTURE = 2_000
+"""Bytes that the small copy of a picture takes at least, as a rule."""
 
 
 def build_gallery(
@@ -106,6 +110,8 @@ def build_gallery(
     about_items = items.source, items.licence, items.provenance, split_seed, whole, items.official, together, more
     about = About(name or out.name, items.kind, *about_items)
     with resumable_folder(out, replace) as workplace:
+        there = sum(path.stat().st_size for path in workplace.rglob("*") if path.is_file())
+        require_space(out, max(written_bytes(job, dims) - there, 0))
         chunks = list(_work(job, workplace, embed))
         left_out = [*items.left_out, *(one for chunk in chunks for one in chunk.left_out)]
         notes = [*items.notes, *backbone.notes, *speed.notes(), *_unknown_words(job)]
@@ -122,6 +128,12 @@ def build_gallery(
         finish_gallery(folder, frame, about, job.fingerprints(), notes, left_out, halves, progress)
         publish(folder, out, replace)
     return Gallery(out)
+
+
+def written_bytes(job: Job, dims: Mapping[Attach, int]) -> int:
+    """Bytes that a build takes on the disk: its chunks, and once more all of it while they are put together."""
+    columns = sum(dims.values()) + job.tokens * dims.get("residual", 0)
+    return job.n * (columns * (job.dtype.itemsize + 4) + (2 * SMALL_PICTURE if job.side == "image" else 0))
 
 
 def require_settings(items: ItemTable, speed: Speed, tokens: int, token_seed: int) -> None:

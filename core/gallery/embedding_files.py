@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from core.config import InputError
-from core.reading import map_or_members
+from core.reading import map_or_members, require_memory_for
 from core.tables import read_table
 from core.tables.columnar import open_arrow
 
@@ -99,6 +99,8 @@ def open_rows(source: Path | np.ndarray, what: str, array: str | None = None) ->
     reader = READERS.get(suffix)
     if reader is None:
         raise InputError(f"{path} is of a kind that is not read as embeddings ({suffix or 'no ending'}); {EXPECTED}")
+    times = MEMORY_TIMES.get(suffix, 0)
+    require_memory_for([path], times, f"reading the embeddings in {path}")
     return _checked(reader(path, array), what)
 
 
@@ -329,6 +331,8 @@ def _hdf5(path: Path, array: str | None) -> Rows:
     return _of_arrays(found, path, array)
 
 
+MEMORY_TIMES = {".parquet": 3, ".feather": 3, ".arrow": 3, ".csv": 8, ".tsv": 8, ".pt": 1, ".pth": 1, ".bin": 1}
+"""Memory by the size of the file, of the kinds that are read at once; the others are read by rows or by members."""
 READERS: Mapping[str, Callable[[Path, str | None], Rows]] = {
     ".npy": _numpy,
     ".npz": _numpy,

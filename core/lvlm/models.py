@@ -15,6 +15,7 @@ from core.lvlm.attachment import Attachment, attach
 from core.lvlm.family import family_of
 from core.lvlm.library import transformers
 from core.lvlm.model import DEFAULT, Lvlm
+from core.reading import require_memory_for, weights_in
 from core.store import file_digest
 
 LOCAL, HUB = "local-dir:", "hf-hub:"
@@ -82,6 +83,7 @@ def _place(name: str) -> str:
 def _opened(name: str, where: str, dtype: torch.dtype, device: torch.device) -> tuple[Any, Any]:
     """Model and processor; whatever transformers, its hub, safetensors and torch raise becomes one line."""
     lib = transformers()
+    require_memory_for(weights_in(Path(where)), 1, f"loading the model {name}")
     try:
         config = lib.AutoConfig.from_pretrained(where)
         if type(config) not in lib.AutoModelForImageTextToText._model_mapping:

@@ -20,6 +20,7 @@ from core.store import atomic_folder, file_digest, read_json, write_arrays
 from core.team.roots import known_as
 
 if TYPE_CHECKING:
+    from core.lvlm.spec import LvlmSpec
     from core.saes.checkpoint import SAEFile
     from core.saes.frozen import FrozenFile
 
@@ -44,7 +45,7 @@ def write_report(result: AuditResult, out: Path, options: ReportOptions | None =
     return Path(out)
 
 
-def own_report(out: Path, spec: AuditSpec, options: ReportOptions) -> dict[str, Any] | None:
+def own_report(out: Path, spec: "AuditSpec | LvlmSpec", options: ReportOptions) -> dict[str, Any] | None:
     """The document of the finished report at `out`, where it is of this spec, these options and the same gallery.
 
     None where nothing is there, or something else; whoever writes there refuses it.

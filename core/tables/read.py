@@ -15,6 +15,7 @@ from pathlib import Path
 import pandas as pd
 
 from core.config import InputError
+from core.reading import require_memory_for
 from core.tables.cleaning import clean_labels, clean_text, mark_note, one_way_of_truth, without_point_zero
 from core.tables.columnar import read_feather, read_json_lines, read_parquet
 from core.tables.delimited import decoded, read_delimited
@@ -42,6 +43,10 @@ ELSEWHERE = {
     ".pkl": "a pickle, which can run anything when it is opened; save the table as CSV or Parquet",
     ".pickle": "a pickle, which can run anything when it is opened; save the table as CSV or Parquet",
 }
+
+
+MEMORY_TIMES = 8
+"""Memory of a table by the size of its file: every cell becomes a text of its own."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +104,7 @@ def _grid_in(path: Path, need: Sequence[str], suffix: str | None = None) -> Grid
     if kind not in READABLE:
         said = ELSEWHERE.get(kind, f"no table that can be read; expected one of {', '.join(READABLE)}")
         raise InputError(f"{path} is {said}")
+    require_memory_for([path], MEMORY_TIMES, f"reading the table {path}")
     try:
         if kind in TYPED and TYPED[kind] is not read_json_lines:
             with open(path, "rb"):

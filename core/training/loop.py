@@ -9,11 +9,12 @@ import torch
 
 from core import access
 from core.config import Fingerprint, InputError, Progress, digest_of
+from core.reading import require_memory
 from core.saes.base import SAE, new_sae
 from core.saes.checkpoint import save_sae
 from core.saes.config import SAEConfig
 from core.saes.quality import quality
-from core.store import publish, require_memory
+from core.store import publish
 from core.training.config import TrainingConfig
 from core.training.rows import Batches
 from core.training.steps import CurvePoint, Diverged, Trainer, new_trainer, take_step

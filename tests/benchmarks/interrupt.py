@@ -1,6 +1,8 @@
-"""Audits stopped at random moments, by Ctrl-C and by a kill, and run again: evidence as if nothing had happened.
+"""`interrupt`: audits stopped at random moments, by Ctrl-C and by a kill, and run again as if nothing had happened.
 
-Runs are forked from one process that has imported everything, so that most of a run's time is the audit's own.
+Audits of rankings, and of the answers of a language model, whose numbers are forked from one process that has imported
+everything, so that most of a run's time is the audit's own. What was found so far is said after every audit.
+`python -m tests.benchmarks interrupt --runs 200 --room audit,lvlm`
 """
 
 import contextlib
@@ -21,11 +23,25 @@ from core.config import ASSETS
 
 MOST_STOPS = 3
 """How often one audit is stopped at most."""
+VERB = {"audit": ["audit"], "lvlm": ["lvlm", "audit"]}
+"""Room -> the verb that audits."""
 
 
-def run(runs: int = 200, seed: int = 0) -> dict[str, Any]:
-    """How many of so many interrupted audits end byte-equal and verified; the rest is listed by its draw."""
+def run(runs: int = 200, seed: int = 0, room: str = "audit") -> dict[str, Any]:
+    """How many of so many interrupted audits of each room end byte-equal and verified; the rest is listed by its draw.
+
+    Parameters
+    ----------
+    room : audit, lvlm, or both with a comma.
+    """
+    found = {one: stopped(one, runs, seed) for one in room.split(",")}
+    return found if len(found) > 1 else next(iter(found.values()))
+
+
+def stopped(room: str, runs: int, seed: int) -> dict[str, Any]:
+    """The figures of one room."""
     import core.audit.run
+    import core.lvlm
     import core.neurons
     import core.report
     import core.saes.checkpoint
@@ -35,27 +51,29 @@ def run(runs: int = 200, seed: int = 0) -> dict[str, Any]:
     draw = random.Random(seed)
     with tempfile.TemporaryDirectory() as work:
         folder = Path(work)
-        world(folder / "right")
+        world(folder / "right", room)
         began = time.monotonic()
-        assert waited(started(folder / "right")) == 0, "the audit does not end"
+        assert waited(started(folder / "right", room)) == 0, "the audit does not end"
         took = time.monotonic() - began
         right, failed, stops = (folder / "right" / "report" / "evidence.npz").read_bytes(), [], []
         for number in range(runs):
             here = folder / "run"
-            world(here, folder / "right")
+            world(here, room)
             codes = []
             for _ in range(draw.randint(1, MOST_STOPS)):
                 sent, after = draw.choice([signal.SIGKILL, signal.SIGINT]), draw.uniform(0, took)
-                child = started(here)
+                child = started(here, room)
                 time.sleep(after)
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(child, sent)
                 codes.append((sent.name, round(after, 3), waited(child)))
             stops += [after for _, after, code in codes if code != 0]
-            why = wrong(here, right, [code for *_, code in codes])
+            why = wrong(here, right, [code for *_, code in codes], room)
             if why:
                 failed.append({"run": number, "stops": codes, "why": why})
             shutil.rmtree(here)
+            said = f"{room} {number + 1} of {runs}: {len(stops)} stopped, {len(failed)} failed"
+            print(said + (f": {why}" if why else ""), file=sys.stderr, flush=True)
     return {
         "runs": runs,
         "equal_and_verified": runs - len(failed),
@@ -66,18 +84,23 @@ def run(runs: int = 200, seed: int = 0) -> dict[str, Any]:
     }
 
 
-def world(folder: Path, like: Path | None = None) -> None:
+def world(folder: Path, room: str) -> None:
     """The shipped gallery without stored codes, which the audit writes, and a spec that needs the text model."""
     folder.mkdir()
     gallery = folder / "gallery"
     shutil.copytree(ASSETS / "galleries" / "default", gallery, ignore=shutil.ignore_patterns("codes"))
-    spec = {"schema": 2, "gallery": "gallery", "sae": "default-image", "k": 30, "attributes": ["gender"]}
-    spec |= {"prompts": ["a photo of a doctor", "a photo of a nurse", "a photo of a pilot"]}
-    spec |= {"edit": {"select": "attribution", "size": 4, "per_query": True}, "title": "Interrupted"}
+    if room == "lvlm":
+        spec: dict[str, Any] = {"schema": 1, "kind": "lvlm", "gallery": "gallery", "attributes": ["gender"]}
+        spec |= {"sae": "default-image-residual", "protocol": "vla", "words": ["doctor", "nurse"], "n": 6, "seed": 3}
+        spec |= {"edit": {"neurons": [1]}, "title": "Interrupted"}
+    else:
+        spec = {"schema": 2, "gallery": "gallery", "sae": "default-image", "k": 30, "attributes": ["gender"]}
+        spec |= {"prompts": ["a photo of a doctor", "a photo of a nurse", "a photo of a pilot"]}
+        spec |= {"edit": {"select": "attribution", "size": 4, "per_query": True}, "title": "Interrupted"}
     (folder / "spec.json").write_text(json.dumps(spec))
 
 
-def started(folder: Path) -> int:
+def started(folder: Path, room: str) -> int:
     """A child that runs the audit of a folder; its process id."""
     sys.stdout.flush()
     child = os.fork()
@@ -91,7 +114,7 @@ def started(folder: Path) -> int:
         os.chdir(folder)
         said = io.StringIO()
         with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
-            code = main(["audit", "spec.json", "--out", "report", "--json"])
+            code = main([*VERB[room], "spec.json", "--out", "report", "--json"])
     except KeyboardInterrupt:
         code = 130
     finally:
@@ -103,11 +126,11 @@ def waited(child: int) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
-def wrong(folder: Path, right: bytes, codes: list[int]) -> str | None:
+def wrong(folder: Path, right: bytes, codes: list[int], room: str) -> str | None:
     """Why an audit that was stopped is not what it would have been, after it has been run to its end."""
     if strange := [code for code in codes if code not in (0, 130, -signal.SIGKILL, -signal.SIGINT)]:
         return f"stopped with code {strange[0]}"
-    if (code := waited(started(folder))) != 0:
+    if (code := waited(started(folder, room))) != 0:
         return f"run again it ends with code {code}"
     if (folder / "report" / "evidence.npz").read_bytes() != right:
         return "the evidence is not what it would have been"

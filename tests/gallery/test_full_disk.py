@@ -79,6 +79,7 @@ def test_a_full_disk_is_told_from_bad_input(tmp_path: Path) -> None:
     for errors in (
         OSError(28, "No space left on device"),
         RuntimeError("I/O error: No space left on device (os error 28)"),
+        OSError("57600 requested and 17376 written"),
     ):
         for make in (atomic_file, atomic_folder):
             with pytest.raises(DiskFull, match=r"x\.json cannot be written.*bytes are free"), make(tmp_path / "x.json"):

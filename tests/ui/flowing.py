@@ -44,6 +44,8 @@ OPTIONS = frozenset({"radio", "pills", "segmented_control"})
 """Calls whose choices are read as Markdown too, written by `format_func` where it is given."""
 OURS = {"core.ui.parts.grids.tiles": 2, "core.ui.parts.grids.uploaded": 2}
 """Functions of ours that are given Markdown to draw, and its place."""
+OFFERS = {"core.ui.parts.offers.upload": "file_uploader", "core.ui.parts.offers.download": "download_button"}
+"""Functions of ours that hand on what they are given to a call of the place that they are given first."""
 NAMED = {"help": "markdown", "caption": "markdown", "captions": "markdown", "delta": "markdown", "text": "markdown"}
 NAMED |= {"label": "markdown", "body": "markdown", "file_name": "file"}
 HTML = {"html": (0,), "iframe": (0,)}
@@ -219,7 +221,11 @@ class Program:
 
     def drawn_by(self, call: ast.Call, module: Module) -> Iterator[tuple[str, ast.expr]]:
         yield from drawn(call, module)
-        place = OURS.get(self._origin(call.func, Scope(module.name)))
+        origin = self._origin(call.func, Scope(module.name))
+        if origin in OFFERS and call.args:
+            field = ast.Attribute(call.args[0], OFFERS[origin], ast.Load())
+            yield from drawn(ast.Call(field, call.args[1:], call.keywords), module)
+        place = OURS.get(origin)
         if place is not None and place < len(call.args):
             yield "markdown", call.args[place]
 

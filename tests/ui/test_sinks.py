@@ -72,6 +72,8 @@ WORDS = {
         "kinds[way].needs",
     },
     "core/ui/data/training.py": {
+        "order.attach",
+        "order.half",
         "gallery.token_settings()",
         "job.stage",
         "order.config.arch",
@@ -124,6 +126,22 @@ WORDS = {
     },
     "core/ui/start/uploads.py": {
         "upload.side",
+    },
+    "core/ui/session/presenting.py": {
+        "st.session_state",
+    },
+    "core/ui/parts/door.py": {
+        "visit.why",
+    },
+    "core/ui/parts/offers.py": {
+        "given",
+    },
+    "core/ui/parts/standing.py": {
+        "job.state",
+        "use of _live",
+    },
+    "pages/data_and_models.py": {
+        "title",
     },
 }
 """File -> what is shown there, cannot be followed, and was read: words of registered things and of the guide, which

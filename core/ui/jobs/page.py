@@ -13,6 +13,7 @@ from core.ui.parts.heading import heading
 from core.ui.parts.switches import switch
 from core.ui.session import work
 from core.ui.session.choices import Choice
+from core.ui.session.escaping import escape
 from core.ui.session.state import get_state
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def _one(job: "Job") -> None:
         with st.container(horizontal=True, vertical_alignment="center"):
             told = st.toggle("Log", key=f"log-{job.id}")
             standing.cancel_button(job)
-            st.caption(f":small[{job.id[:8]}]")
+            st.caption(f":small[{escape(job.id[:8])}]")
         if told:
             _log(job)
 

@@ -53,9 +53,9 @@ def _now() -> None:
     facts[0].metric("Sessions", f"{len(people):,}")
     facts[1].metric("Memory of the app", f"{metrics.memory_of(os.getpid()) / 1e9:.2f} GB")
     for column, (state, number) in zip(facts[2:], _jobs(), strict=False):
-        column.metric(f"Jobs {state}", f"{number:,}")
+        column.metric(f"Jobs {escape(state)}", f"{number:,}")
     parts = [f"{part} {state}" for part, state in health.items() if isinstance(state, str)]
-    st.caption(", ".join(parts) if parts else "Health is not answered: the app was started without `serve`.")
+    st.caption(escape(", ".join(parts)) if parts else "Health is not answered: the app was started without `serve`.")
     disk, who = st.columns(2, gap="large")
     with disk:
         st.dataframe(_disks(configuration), hide_index=True, width="stretch")
