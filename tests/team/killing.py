@@ -79,7 +79,7 @@ class House:
 
     def ask(self) -> None:
         store, number = _opened(lambda: JobStore(self.address)), 0
-        while not self.over.wait(1.0):
+        while not self.over.wait(4.0):
             number += 1
             orders = rounds.orders(self.folder / "world", self.folder / "out" / str(number))
             kinds = ("gallery-import", "audit") if number <= self.audits else ("gallery-import",)
