@@ -62,7 +62,7 @@ def _chosen(state: AppState, probe: probing.Probe, attribute: str) -> tuple[str,
     with left:
         kind = switch(state, "Made from", DIRECTION_KIND, KINDS, shown=True)
     group = DIRECTION_GROUP.among(state, groups)
-    right.selectbox("Points to", groups, **DIRECTION_GROUP.mirrored(state))
+    right.selectbox("Points to" if kind != "text" else "Asked about", groups, **DIRECTION_GROUP.mirrored(state))
     if kind == "text":
         _prompts(state)
     st.caption(HOW[kind])
@@ -145,6 +145,7 @@ def _measured(
     said = escape(auc.reason or NOT_COMPUTED)
     if auc.estimate is not None:
         said = f"**{number(auc.estimate)}** {interval_of(auc)}, n = {auc.n or 0:,}"
+        said += "; below 0.5: the group lies the other way" if auc.hi is not None and auc.hi < 0.5 else ""
     st.markdown(
         f"Tells **{escape(group)}** from all others with AUC {said}. :small[:gray[0.5 tells nothing. Measured on the "
         f"evaluation half of {escape(scene.gallery.name)}, {found.n:,} items; 95 % intervals.]]"
@@ -158,7 +159,7 @@ def _measured(
         ):
             _items(scene, title, how, part, key)
     with right, guard():
-        _groups(found, attribute)
+        _groups(found, attribute, _facts(state, probe, scene, found, attribute, group))
         _neurons(state, probe, side, direction)
 
 
@@ -168,7 +169,25 @@ def _items(scene: "Scene", title: str, how: str, part: "Shown", key: str) -> Non
     grids.grid(grids.tiles(scene.gallery, map(int, part.rows), captions), f"along-{key}")
 
 
-def _groups(found: "Projected", attribute: str) -> None:
+def _facts(
+    state: AppState, probe: probing.Probe, scene: "Scene", found: "Projected", attribute: str, group: str
+) -> dict[str, str]:
+    """What the numbers of the figure depend on."""
+    kind, gallery = DIRECTION_KIND.of(state), scene.gallery
+    made = f"{group} of {attribute}, {len(probe.rows):,} items of the probe half of {probe.gallery.name}"
+    if kind == "text":
+        made = f"“{DIRECTION_PLUS.of(state)}” minus “{DIRECTION_MINUS.of(state)}”"
+    part = ", ".join(f"{column} = {one}" for column, one in sorted(state.where.items()))
+    return {
+        "gallery": f"{gallery.name}, {gallery.n:,} items, digest {gallery.digest}",
+        "model": gallery.fingerprint("pooled").describe(),
+        "direction": f"{KINDS[kind].lower()}, {made}",
+        "rows": f"evaluation, {found.n:,}",
+        "part": part or "everything",
+    }
+
+
+def _groups(found: "Projected", attribute: str, facts: dict[str, str]) -> None:
     st.markdown(f"**How the groups lie along it** :small[:gray[by {escape(attribute)}]]")
     above = {
         group: f"{group}, mean {number(mean.estimate)} {interval_of(mean)}, n = {mean.n or 0:,}"
@@ -181,6 +200,7 @@ def _groups(found: "Projected", attribute: str) -> None:
     provenance.chart(
         firing_charts.activation_histogram(found.edges.tolist(), shares, "cosine with the direction", above),
         provenance.NARROW,
+        lines=facts,
         key="along",
         config=charts.config("direction-groups"),
         alt=f"Histogram of the cosines with the direction: {'; '.join(above.values())}.",

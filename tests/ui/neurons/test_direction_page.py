@@ -30,7 +30,7 @@ def test_a_direction_of_each_kind_has_all_that_a_neuron_has(world, small_model: 
         "| Female | ",
     ):
         assert part in shown, part
-    assert page.get("plotly_chart")
+    assert "evaluation" in str(page.get("plotly_chart")[0].proto), "the figure says which rows it is about"
     assert len([one for one in page.button if (one.key or "").startswith("near-along")]) == 6
 
 
