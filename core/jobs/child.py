@@ -57,13 +57,17 @@ def work(job: str, attempt: int) -> None:
     from core.jobs.kind import KINDS, Work, read_order
     from core.jobs.store import Hold, JobStore, workplace, written
     from core.team import record
+    from core.team.configuration import current
+    from core.team.entering import still_granted
 
     record.keep()
     store, hold = JobStore(), Hold(job, attempt)
     asked = store.get(job)
     folder = workplace(job)
     folder.mkdir(parents=True, exist_ok=True)
-    person = store.person_of(job)
+    configuration, person = current(), store.person_of(job)
+    if configuration is not None:  # roles that were taken away while it waited do nothing any more
+        person = still_granted(configuration, person)
     try:
         kind = KINDS.get(asked.kind)
         with acting_as(person):

@@ -4,6 +4,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
+from core import access
 from core.config import ASSETS, InputError
 from core.store import read_json
 
@@ -14,7 +15,10 @@ FOLDER = ASSETS / "prompts"
 def read_prompts(source: str | Path, kind: str) -> tuple[Any, str]:
     """The JSON of a shipped prompt set or of a file, and its name; InputError naming the file where it is broken."""
     shipped = FOLDER / f"{source}.json"
-    path = shipped if shipped.is_file() else Path(source)
+    by_name = shipped.parent == FOLDER and shipped.is_file()
+    path = shipped if by_name else Path(source)
+    if not by_name:
+        access.require_folder(path)
     if not path.is_file():
         names = ", ".join(sorted(p.stem for p in FOLDER.glob("*.json")))
         raise InputError(f"no {kind} at {source}; give a JSON file or a shipped name: {names}")

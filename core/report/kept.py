@@ -74,9 +74,12 @@ def keep_folder(report: Path) -> str:
 
 
 def kept() -> list[Kept]:
-    """Every audit that is kept, the newest first; one that cannot be read is listed with its reason."""
+    """Every audit that is kept, the newest first; one that cannot be read is listed with its reason.
+
+    None for whoever may open nothing beyond what is chosen: a stand at a fair shows no audit of another gallery.
+    """
     folder = kept_folder()
-    if not folder.is_dir():
+    if not folder.is_dir() or not access.may("open"):
         return []
     names = sorted((p.name for p in folder.iterdir() if p.is_dir() and not p.name.startswith(".")), reverse=True)
     return [_about(folder / name) for name in names[:LISTED]]

@@ -11,7 +11,7 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from core.access import CONFIG_VARIABLE, GUEST, ROLES
 from core.config import ASSETS, InputError
@@ -317,7 +317,9 @@ def _is_grant(text: str) -> bool:
 
 
 def _password(address: str) -> bool:
+    """Whether an address holds a password, before its host or among its options."""
     try:
-        return bool(urlsplit(address).password)
+        parts = urlsplit(address)
+        return bool(parts.password) or any("password" in name.lower() for name, _ in parse_qsl(parts.query))
     except ValueError:
         return False

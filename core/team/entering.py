@@ -7,7 +7,7 @@ import hmac
 import ipaddress
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from core.access import NOBODY, Person
@@ -53,9 +53,21 @@ def roles_of(configuration: Configuration, address: str | None, groups: Iterable
     """
     known = {f"group:{unicodedata.normalize('NFC', group)}" for group in groups}
     if address is not None:
-        known |= {address, f"@{address.partition('@')[2]}"}
+        known.add(f"@{address.partition('@')[2]}")
+        if not address.startswith("group:"):  # an address that is spelt like the grant of a group is not the group
+            known.add(address)
     granted = {role for role, who in configuration.grants.items() if known & {_even(one) for one in who}}
     return configuration.everyone | granted
+
+
+def still_granted(configuration: Configuration, person: Person) -> Person:
+    """Somebody who signed in a while ago, with those roles alone that the configuration grants now as well.
+
+    Groups are known at the sign-in alone: a role that some group has is left to whoever had it then.
+    """
+    granted = roles_of(configuration, address_of(person.name))
+    by_group = {role for role, who in configuration.grants.items() if any(one.startswith("group:") for one in who)}
+    return replace(person, roles=person.roles & (granted | by_group))
 
 
 def _even(grant: str) -> str:
@@ -72,21 +84,30 @@ def by_claims(configuration: Configuration, claims: Mapping[str, Any], now: floa
     now : seconds since 1970; from the claim `exp` on, or without one, the sign-in is over.
 
     An address counts only where the provider says that it is verified. Otherwise the provider's own number for the
-    person (`sub`) is the name, and groups alone give roles.
+    person (`sub`) is the name, and groups alone give roles; a number that is spelt like an address is called "sub:"
+    and that, so that nobody has the name of whoever the address belongs to.
     """
     if claims.get("is_logged_in") is not True:
         return Visit(NOBODY, "sign-in")
     ends = claims.get("exp")
-    if isinstance(ends, bool) or not isinstance(ends, int | float) or ends <= now:
+    if isinstance(ends, bool) or not isinstance(ends, int | float) or not ends > now:
         return Visit(NOBODY, "expired")
     verified = claims.get("email_verified") in (True, "true")
     address = address_of(claims.get("email")) if verified else None
     groups = claims.get(configuration.oidc["groups_claim"]) or ()
     groups = [groups] if isinstance(groups, str) else groups
     named = [one for one in groups if isinstance(one, str)] if isinstance(groups, Sequence) else []
-    name = address or f"{claims.get('sub') or ''}"
+    name = address or _number_of(claims.get("sub"))
     title = claims.get("name") if isinstance(claims.get("name"), str) else ""
     return _visit(configuration, name, title or name, roles_of(configuration, address, named))
+
+
+def _number_of(sub: Any) -> str:
+    """A provider's own number for a person as a name; "" for one that cannot stand on a line."""
+    number = f"{sub or ''}"
+    if not number.isprintable():
+        return ""
+    return f"sub:{number}" if "@" in number else number
 
 
 def by_headers(configuration: Configuration, headers: Mapping[str, Sequence[str]], peer: str | None) -> Visit:

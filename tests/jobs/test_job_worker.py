@@ -163,7 +163,9 @@ def test_work_is_done_at_the_lowest_priority(store: JobStore, home: Path, worker
 def test_limits_of_the_configuration_hold(store: JobStore, home: Path, worker: Start, monkeypatch, tmp_path) -> None:
     """Time and memory of a job, as the configuration states them, read by the process that does the work."""
     stated = tmp_path / "unskew.toml"
-    stated.write_text('[access]\nmode = "open"\n[jobs]\nmemory_gb = 0.5\nhours = 0.001\n')
+    stated.write_text(
+        '[access]\nmode = "open"\n[jobs]\nmemory_gb = 0.5\nhours = 0.001\n[roles]\noperator = ["ada@example.org"]\n'
+    )
     monkeypatch.setenv(CONFIG_VARIABLE, str(stated))
     greedy, late = asked(store, home, "greedy", wrong="memory"), asked(store, home, "late", to=1000, seconds=0.1)
     assert worker("empty").wait(90) == 0
@@ -179,6 +181,17 @@ def test_who_lost_the_role_meanwhile_is_refused(store: JobStore, home: Path, wor
         connection.exec_driver_sql("UPDATE jobs SET owner_roles = '[\"viewer\"]'")
     assert worker("empty").wait(60) == 0
     assert store.get(job).state == "failed" and "needs one of the roles auditor, operator" in store.get(job).reason
+
+
+@SQLITE
+def test_a_role_that_the_configuration_took_away_while_a_job_waited_does_nothing(
+    store: JobStore, home: Path, worker: Start, monkeypatch, tmp_path
+) -> None:
+    job, stated = asked(store, home), tmp_path / "unskew.toml"
+    stated.write_text('[access]\nmode = "open"\n[roles]\nviewer = ["ada@example.org"]\n')
+    monkeypatch.setenv(CONFIG_VARIABLE, str(stated))
+    assert worker("empty").wait(60) == 0
+    assert store.get(job).state == "failed" and "Ada has none" in store.get(job).reason
 
 
 @pytest.mark.parametrize("store", ["postgresql"], indirect=True)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from core.ui.parts import door
 from core.ui.session import presenting
 from tests.team.running import SECRET, TeamServer
 from tests.team.visiting import Run, Visitor
@@ -82,9 +83,13 @@ def test_it_ends_with_the_presenter(server: TeamServer) -> None:
 
 
 def test_codes_are_random_and_none_outlives_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(presenting.st, "session_state", {})
     monkeypatch.setattr(presenting, "_shown", {})
-    codes = {presenting.begin() for _ in range(200)}
+
+    def begun() -> str:
+        monkeypatch.setattr(presenting.st, "session_state", {})
+        return presenting.begin()
+
+    codes = {begun() for _ in range(200)}
     assert len(codes) == 200
     code = codes.pop()
     assert presenting.seen(code.lower().replace("-", " ")).version == 0
@@ -100,3 +105,27 @@ def test_what_is_shown_are_the_parts_of_a_link() -> None:
     assert fields == {"session", "title", "ends", "page", "params", "version"}
     text = (Path(presenting.__file__).parent / "links.py").read_text()
     assert "presenting.publish(state.page, params)" in text and "params = params_of(state)" in text
+
+
+def test_a_session_is_followed_by_one_code_and_by_none_once_it_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two quick clicks make two codes; the first would be followed for hours, and nobody could end it."""
+    monkeypatch.setattr(presenting.st, "session_state", {})
+    monkeypatch.setattr(presenting, "_shown", {})
+    first, second = presenting.begin(), presenting.begin()
+    with pytest.raises(presenting.InputError):
+        presenting.seen(first)
+    assert presenting.seen(second)
+    door.forget()
+    with pytest.raises(presenting.InputError):
+        presenting.seen(second)
+
+
+def test_followers_see_no_folder_that_an_operator_chose(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(presenting.st, "session_state", {})
+    monkeypatch.setattr(presenting, "_shown", {})
+    code = presenting.begin()
+    given = {"gallery": ["/mnt/secret/faces@12345678"], "q": ["a /b/c"], "image_sae": ["ours/one@1234"]}
+    presenting.publish("compare", {**given, "model": ["local-dir:/mnt/secret/model"], "probe": ["/mnt"]})
+    shown = presenting.seen(code).params
+    assert shown is not None and "/mnt" not in str(shown) and "secret" not in str(shown)
+    assert shown["q"] == ["a /b/c"] and shown["image_sae"] == ["ours/one@1234"]

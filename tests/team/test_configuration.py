@@ -341,3 +341,9 @@ def test_the_guides_example_is_right(tmp_path: Path) -> None:
         (tmp_path / str(number)).mkdir()
         example = example.replace(f'"{folder}"', f'"{tmp_path / str(number)}"', 1)
     assert checked(written(tmp_path, example))[1] == []
+
+
+@pytest.mark.parametrize("option", ["password=geheim", "sslmode=require&PASSWORD=geheim", "sslpassword=geheim"])
+def test_a_password_among_the_options_of_an_address_is_one(option: str, tmp_path: Path) -> None:
+    given, wrong = checked(written(tmp_path, OPEN + f'[labels]\naddress = "postgresql://u@db/x?{option}"\n'))
+    assert given is None and "address holds a password" in wrong[0] and "geheim" not in wrong[0]

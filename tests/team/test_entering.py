@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from core.access import NOBODY, Person
-from core.team.entering import SECRET_HEADER, address_of, by_claims, by_headers, by_nobody, roles_of
+from core.team.entering import SECRET_HEADER, address_of, by_claims, by_headers, by_nobody, roles_of, still_granted
 from core.team.settings import PROXY_SECRET, Configuration
 
 NOW = 1_800_000_000.0
@@ -72,7 +72,7 @@ def test_roles_by_claims(case: str) -> None:
     assert (visit.person == NOBODY) == (not expected)
 
 
-@pytest.mark.parametrize("exp", [NOW - 1, NOW, None, "soon", True])
+@pytest.mark.parametrize("exp", [NOW - 1, NOW, None, "soon", True, float("nan")])
 def test_a_sign_in_ends(exp: Any) -> None:
     visit = by_claims(configuration(), claims(exp=exp), NOW)
     assert visit.person == NOBODY and visit.why == "expired"
@@ -85,6 +85,28 @@ def test_a_name_is_an_address_that_is_verified() -> None:
     unverified = by_claims(configuration(), claims(email_verified=False, groups=["raters"]), NOW).person
     assert unverified.name == "17" and "ada" not in unverified.title
     assert by_claims(configuration(), claims(email_verified=False, sub=None, groups=["raters"]), NOW).person == NOBODY
+
+
+def test_an_address_that_is_spelt_like_a_group_is_not_the_group() -> None:
+    given = configuration(grants={"operator": ("group:admins@example.org",), "rater": ("@example.org",)})
+    assert by_claims(given, claims(email="group:admins@example.org"), NOW).person.roles == {"rater"}
+    assert by_claims(given, claims(email="x@y.org", groups=["admins@example.org"]), NOW).person.roles == {"operator"}
+
+
+@pytest.mark.parametrize("sub", ["ada@example.org", "ADA@example.org", "x\ny"])
+def test_no_number_of_a_provider_is_the_name_of_somebody_else(sub: str) -> None:
+    given = claims(email_verified=False, sub=sub, groups=["raters"])
+    person = by_claims(configuration(), given, NOW).person
+    assert person.name.isprintable() and address_of(person.name) != "ada@example.org"
+
+
+def test_roles_that_were_taken_away_are_gone_and_none_is_added() -> None:
+    now = configuration(everyone=frozenset({"viewer"}), grants={"rater": ("ada@example.org",), "auditor": ("group:x",)})
+    before = Person("ada@example.org", "Ada", frozenset({"operator", "rater", "auditor"}))
+    assert still_granted(now, before) == Person("ada@example.org", "Ada", frozenset({"rater", "auditor"}))
+    assert still_granted(now, Person("eve@example.org", "", frozenset({"operator", "rater"}))).roles == frozenset()
+    alone = Person("", "", frozenset({"viewer", "operator"}))
+    assert still_granted(now, alone).roles == {"viewer"}, "a job of before the server was configured"
 
 
 def test_everyone_who_enters_has_everyones_roles_and_nobody_else() -> None:

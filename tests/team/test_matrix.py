@@ -136,6 +136,7 @@ def calls(place: Path) -> dict[str, list[Callable[[], Any]]]:
     from core.lvlm.audit import run_lvlm
     from core.lvlm.models import load_lvlm
     from core.projection import start
+    from core.prompts import PromptList
     from core.ranking import rank
     from core.report import kept
     from core.saes.checkpoint import load_foreign, load_sae
@@ -202,6 +203,8 @@ def calls(place: Path) -> dict[str, list[Callable[[], Any]]]:
             lambda: load_model("ViT-B-32-no-such:openai"),
             lambda: load_lvlm(f"local-dir:{outside}"),
             lambda: load_lvlm("anything"),
+            lambda: PromptList.load("/etc/passwd"),
+            lambda: PromptList.load("../../core/../assets/prompts/occupations"),
         ],
         "build": [
             lambda: none(build_gallery, 3),

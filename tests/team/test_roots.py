@@ -4,11 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from core.access import CONFIG_VARIABLE
+from core.access import CONFIG_VARIABLE, Person, acting_as
 from core.config import ASSETS, ROOT, InputError, own_folder
-from core.report.kept import kept_folder
+from core.report.kept import kept, kept_folder
 from core.team.roots import folder_of, name_of, names, place_for_new, without_paths
 from core.team.settings import Configuration
+from core.ui.session import cache
 
 
 @pytest.fixture
@@ -75,3 +76,30 @@ def test_audits_are_kept_where_the_configuration_says(tmp_path: Path, monkeypatc
         path.write_text(f'[access]\nmode = "open"\n{text}')
         monkeypatch.setenv(CONFIG_VARIABLE, str(path))
         assert kept_folder() == tmp_path / folder
+
+
+def test_what_lies_in_a_root_is_opened_by_whoever_may_look_only_where_it_is_listed(
+    given: Configuration, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A path into a root is no way to its parent, nor to where a link in it leads."""
+    (tmp_path / "many" / "link").symlink_to(tmp_path / "outside")
+    (tmp_path / "manifest.json").write_text("{}")
+    (tmp_path / "unskew.toml").write_text(
+        f'[access]\nmode = "open"\n[roots.galleries]\nfaces = "{tmp_path / "many"}"\n'
+    )
+    monkeypatch.setenv(CONFIG_VARIABLE, str(tmp_path / "unskew.toml"))
+    with acting_as(Person("vic@example.org", "vic", frozenset({"viewer"}))):
+        assert cache.resolve("galleries", str(tmp_path / "many" / "a")) == tmp_path / "many" / "a"
+        for hidden in ("link", "..", ".hidden", "empty"):
+            with pytest.raises(InputError, match="nothing of this name is listed"):
+                cache.resolve("galleries", f"{tmp_path / 'many'}/{hidden}")
+
+
+def test_a_stand_shows_no_audit_that_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are of any gallery and name their auditors."""
+    monkeypatch.delenv(CONFIG_VARIABLE, raising=False)
+    monkeypatch.setenv("UNSKEW_AUDITS", str(tmp_path))
+    (tmp_path / "2026-x").mkdir()
+    for role, listed in (("guest", []), ("viewer", ["2026-x"])):
+        with acting_as(Person("", "", frozenset({role}))):
+            assert [one.name for one in kept()] == listed

@@ -10,7 +10,7 @@ from core import access
 from core.team import record
 from core.team.configuration import current
 from core.ui.parts.menu import Listed
-from core.ui.session import entering, keeping
+from core.ui.session import entering, keeping, presenting
 from core.ui.session.escaping import escape
 from core.ui.session.state import KEY, get_state
 
@@ -58,7 +58,8 @@ def _one_person(name: str) -> None:
 
 
 def forget() -> None:
-    """Forget everything that this session chose and uploaded."""
+    """Forget everything that this session chose and uploaded; nobody follows it any more."""
+    presenting.end()
     state = st.session_state.get(KEY)
     if state is not None and state.uploads is not None:
         keeping.wipe(state.uploads)

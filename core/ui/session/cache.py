@@ -71,10 +71,11 @@ def resolve(kind: str, name: str) -> Path:
         return shipped
     configuration = current()
     if configuration is not None:
-        named = roots.folder_of(configuration, kind, name)
+        listed = roots.name_of(configuration, kind, Path(name)) or name
+        named = roots.folder_of(configuration, kind, listed)
         if named is not None:
             return named
-        if not access.may("choose") and roots.name_of(configuration, kind, Path(name)) is None:
+        if not access.may("choose"):
             raise InputError(f"nothing of this name is listed among the {kind} here; choose one that is")
     path = Path(name).expanduser()
     if not name or not path.is_dir():

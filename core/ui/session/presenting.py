@@ -3,6 +3,7 @@
 It is kept in this process: presenter and followers are on one replica, where a replica's cookie keeps them.
 """
 
+import re
 import secrets
 import threading
 import time
@@ -23,6 +24,10 @@ LENGTH = 10
 ENDS_SECONDS = 4 * 3600.0
 CODE = "unskew-presents"
 """Key of the session under which the code stands by which it is followed."""
+OPENED = ("gallery", "probe", "model", "image_sae", "text_sae")
+"""Parts of a link that name what is opened: an operator may have chosen it by its folder, which followers never see."""
+FOLDERS = re.compile(r"^([\w-]+:)?[~/](.*/)?")
+"""All of a path but its last part, behind the name of a family of models."""
 GONE = "nobody presents under this code; ask the presenter for the one on the screen"
 
 Params = Mapping[str, list[str]]
@@ -58,6 +63,7 @@ def begin() -> str:
     """Let this session be followed; the code, as it is read aloud."""
     access.require("present")
     context, person = get_script_run_ctx(), access.acting()
+    end()
     code = "".join(secrets.choice(LETTERS) for _ in range(LENGTH))
     with _lock:
         _sweep()
@@ -84,6 +90,9 @@ def publish(page: str, params: Params) -> None:
     code = st.session_state.get(CODE, "")
     if not code:
         return
+    params = {
+        name: [FOLDERS.sub(r"\1", v) for v in given] if name in OPENED else given for name, given in params.items()
+    }
     with _lock:
         before = _shown.get(code)
         if before is not None and (before.page, before.params) != (page, params):
