@@ -11,7 +11,7 @@ import streamlit as st
 
 from core.config import HALVES, SIDES, Edit, InputError, Side, one_of
 from core.memo import Memo
-from core.ui.session import cache, folders, presenting
+from core.ui.session import cache, entering, folders, presenting
 from core.ui.session.choices import SHOWN
 from core.ui.session.state import OWN_TARGET, TARGETS, AppState, get_state
 
@@ -355,11 +355,16 @@ def restore() -> None:
 
 
 def write() -> None:
-    """Put the choices into the address line. Called by the frame; call it again at the end of a fragment."""
+    """Put the choices into the address line. Called by the frame; call it again at the end of a fragment.
+
+    At a kiosk the address stays empty: the browser's Back would lead the next one to what somebody asked.
+    """
     state = get_state()
     params = params_of(state)
     _remember(state)
-    if params != _address():
+    if entering.at_a_kiosk():
+        st.query_params.clear()
+    elif params != _address():
         st.query_params.from_dict(params)
     if params != state.link:
         state.link, state.link_at = params, time.monotonic()
@@ -384,7 +389,7 @@ def _address() -> dict[str, list[str]]:
 def go(page: str) -> NoReturn:
     """Show another page with the choices already in its address, so that Back needs no step in between."""
     name = page.removeprefix("pages/").removesuffix(".py")
-    st.switch_page(page, query_params=params_of(get_state(), page=name))
+    st.switch_page(page, query_params={} if entering.at_a_kiosk() else params_of(get_state(), page=name))
 
 
 def query_string() -> str:

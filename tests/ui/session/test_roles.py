@@ -210,6 +210,15 @@ def test_another_person_in_the_same_session_finds_nothing_of_the_first(
     assert test.session_state[KEY].query == "" and "private" not in everything(test)
 
 
+@pytest.mark.parametrize("role", [GUEST, "viewer"])
+def test_what_was_asked_at_a_stand_is_in_no_address(role: str, served: Callable[[str], None]) -> None:
+    """The browser keeps every address, and its Back leads to them after the stand has begun anew."""
+    served(role)
+    test = opened("compare", query="a photo of a doctor")
+    assert test.session_state[KEY].query == "a photo of a doctor"
+    assert ("doctor" in str(test.query_params)) == (role != GUEST)
+
+
 def test_a_sign_in_that_ends_ends_the_page(served: Callable[[str], None], monkeypatch: pytest.MonkeyPatch) -> None:
     served("viewer")
     visits = [Visit(Person("ada@example.org", "ada", frozenset({"viewer"})))]
