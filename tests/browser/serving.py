@@ -10,7 +10,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -97,17 +97,29 @@ def _await(address: str, server: subprocess.Popen) -> None:
     raise RuntimeError(f"the app did not answer within {STARTED_SECONDS} seconds")
 
 
+_driving: list[Any] = []
+"""The driver of this process, of which there can be one at a time, while a browser is open."""
+
+
 @contextmanager
 def browser() -> Iterator["Browser"]:
-    """A headless chromium."""
+    """A headless chromium, also while another one is open in this process."""
     from playwright.sync_api import sync_playwright
 
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=find_browser(), args=FLAGS)
+    if _driving:
+        opened = _driving[0].chromium.launch(executable_path=find_browser(), args=FLAGS)
         try:
             yield opened
         finally:
             opened.close()
+        return
+    with sync_playwright() as playwright:
+        _driving.append(playwright)
+        try:
+            with browser() as opened:
+                yield opened
+        finally:
+            _driving.clear()
 
 
 def open_compare(page: "Page", address: str, query: str = "") -> None:

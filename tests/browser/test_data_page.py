@@ -44,7 +44,7 @@ def test_a_wrong_table_is_one_line_and_long_work_stops_when_asked_to(
 ) -> None:
     form(page, address, pictures)
     wrong = {"name": "t.csv", "mimeType": "text/csv", "buffer": b"file,gender\n0.jpg,Male,extra\n1.jpg,Female\n"}
-    page.locator("input[type=file]").set_input_files([wrong])  # type: ignore[list-item]
+    page.locator("input[type=file][accept*=csv]").set_input_files([wrong])  # type: ignore[list-item]
     page.get_by_role("button", name="Make the gallery").click()
     warning = page.locator("[data-testid=stAlert]").filter(has_text="t.csv")
     expect(warning).to_contain_text("row 1 (line 2) has 3 cells, the header has 2")

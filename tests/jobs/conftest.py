@@ -16,7 +16,7 @@ from tests.jobs import toy_worker
 from tests.team.conftest import database_server, own_database  # noqa: F401
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def toy_kind() -> Iterator[None]:
     """The toy kind, gone afterwards."""
     toy_worker.add_toys()

@@ -34,12 +34,14 @@ WORDS = {
         "PROTOCOLS.get(names[0]).words",
         "PROTOCOLS.get(protocol).words",
         "arm.words",
-        "e.n",
         "method.cost",
         "method.needs.words()",
         "method.paper",
         "method.plain",
         "result.settings",
+    },
+    "core/ui/benchmark/table.py": {
+        "e.n",
     },
     "core/ui/benchmark/studies.py": {
         "STUDIES.names()",
@@ -85,7 +87,7 @@ WORDS = {
         "piece.text",
         "topic.title",
     },
-    "core/ui/label/page.py": {
+    "core/ui/label/keys.py": {
         "detail",
         "n",
     },

@@ -201,7 +201,7 @@ def _draw(
     labels = question.gallery.labels(attribute)
     for column, (letter, arm), name in zip(st.columns(2, gap="medium"), arms.items(), names, strict=True):
         with column:
-            st.markdown(f"**{letter}** {escape(name)}  \n{list_line(arm.numbers.to_json())}")
+            st.markdown(f"**{letter}** {escape(name)}  \n{escape(list_line(arm.numbers.to_json()))}")
             ranked = [(rank, int(row)) for rank, row in enumerate(arm.rows[:SHOWN], 1)]
             captions = [grids.ranked_caption(rank, row, labels, None, letter) for rank, row in ranked]
             grids.grid(grids.tiles(question.gallery, [row for _, row in ranked], captions, labels), f"beside-{letter}")

@@ -186,8 +186,8 @@ def _show(question: results.Asked, ranked: "RankResult", answer: "OutsideAnswer"
     k, came = ranked.request.k, len(answer.rows)
     told = answer.numbers.to_json()
     counted = "" if came == k else f" :small[of the {came} that came]"
-    lines = [f"**{escape(answer.name)}**: {list_line(told)}{counted}"]
-    lines.append(f"**Exact ranking**: {list_line(ranked.before.numbers.to_json())}")
+    lines = [f"**{escape(answer.name)}**: {escape(list_line(told))}{counted}"]
+    lines.append(f"**Exact ranking**: {escape(list_line(ranked.before.numbers.to_json()))}")
     lines.append(_recall(ranked, answer))
     st.markdown("  \n".join(lines))
     exact = ranked.before.numbers.lean.groups

@@ -35,7 +35,7 @@ def mine_panel(desk: Desk) -> None:
     if progress.empty:
         st.caption("Nobody has labelled this SAE on this gallery yet.")
     else:
-        st.table(progress.set_index("Rater"))
+        st.table(progress.assign(Rater=progress["Rater"].map(grids.escape)).set_index("Rater"))
     if not desk.rater:
         st.info("Type your name under Label to see your own labels.")
         return
