@@ -2,6 +2,7 @@
 
 from core.neurons.answers import Answers, Association, Words, answers_to, caption_words, named_group
 from core.neurons.attribution import Attribution, attribute, mean_contributions
+from core.neurons.directions import Projected, mean_direction, probe_direction, projected
 from core.neurons.early_look import EarlyNeuron, early_look
 from core.neurons.encoding import codes_of, encode_gallery, encode_rows
 from core.neurons.examples import Examples, Histogram, Shown, active_neurons, examples_of, histogram
@@ -25,6 +26,7 @@ __all__ = [
     "Histogram",
     "Lift",
     "PredictionTest",
+    "Projected",
     "Rule",
     "Shown",
     "SimilarityGap",
@@ -47,12 +49,15 @@ __all__ = [
     "histogram",
     "lifts",
     "mean_contributions",
+    "mean_direction",
     "named_group",
     "nearest_neurons",
     "neurons_towards",
     "patch_activations",
     "prediction_score",
     "prediction_test",
+    "probe_direction",
+    "projected",
     "separation",
     "shared_neurons",
     "similarity_gap",

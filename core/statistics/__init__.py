@@ -29,7 +29,7 @@ from core.statistics.exchange import (
 from core.statistics.gaps import Picked, accuracy_gap, gap_to_smallest, smallest_accuracy
 from core.statistics.impact import Impact, ImpactRow, above_median, impact_of
 from core.statistics.inversion import metric_interval
-from core.statistics.leakage import held_out_leakage, leakage, leakage_estimate, probe_scores, telling
+from core.statistics.leakage import held_out_leakage, leakage, leakage_estimate, probe_scores, probe_weights, telling
 from core.statistics.lean import (
     ALPHA,
     GroupDistance,
@@ -128,6 +128,7 @@ __all__ = [
     "paired_rate_change",
     "paired_share_interval",
     "probe_scores",
+    "probe_weights",
     "rate_difference",
     "rate_gap",
     "rate_ratio",

@@ -56,6 +56,30 @@ def telling(x: np.ndarray, like: np.ndarray | None = None) -> np.ndarray:
     return x[:, varies] if varies.any() else x
 
 
+def probe_weights(x: np.ndarray, positive: np.ndarray) -> np.ndarray:
+    """Weights w (d,) of the probe fitted on all rows: x w rises with the log odds that a row is positive.
+
+    The logistic regression of `leakage_estimate`, whose weights v on the columns divided by their standard deviation s
+    are w = v / s on the columns as given; 0 for a column that does not vary (`telling`).
+
+    Parameters
+    ----------
+    x : embeddings (n, d).
+    positive : which rows the probe is to tell from the others (n,), bool.
+
+    InputError where all rows are of one kind.
+    """
+    x, positive = np.asarray(x, dtype=np.float64), np.asarray(positive, dtype=bool)
+    if positive.all() or not positive.any():
+        raise InputError("a probe needs rows of at least two groups")
+    spread = x.std(axis=0)
+    varies = spread > NOTHING * spread.max(initial=0.0)
+    weights = np.zeros(x.shape[1])
+    kept = x[:, varies]
+    weights[varies] = _regression((kept - kept.mean(axis=0)) / spread[varies], positive)[0] / spread[varies]
+    return weights
+
+
 def leakage_estimate(x: np.ndarray, labels: np.ndarray, seed: int = 0) -> Estimate:
     """AUC of a cross-validated linear probe for the group, over several groups the mean, with a 95 % interval.
 

@@ -16,6 +16,7 @@ MOST_EXCEPTIONS = 3
 ASKED = "q=a+photo+of+a+doctor&edit=image:3,7"
 VIEWS = (
     *("", "?view=uploads", "?demo=3", "neurons", "neurons?neuron=image:3"),
+    "neurons?view=direction&direction=text&q=a+photo+of+a+doctor",
     *("label", "label?view=agreement", "label?view=mine"),
     *(f"compare?{ASKED}", f"compare?{ASKED}&view=numbers", f"compare?{ASKED}&view=cost"),
     *(f"compare?{ASKED}&view=beside", f"compare?{ASKED}&view=engine"),

@@ -45,7 +45,12 @@ def _said(e: Estimate) -> str:
     return e.reason or NOT_COMPUTED if e.estimate is None else f"{percent(e.estimate)} {interval(e)}, n = {e.n:,}"
 
 
-def activation_histogram(edges: Sequence[float], shares: Mapping[str, Sequence[float]]) -> go.Figure:
+def activation_histogram(
+    edges: Sequence[float],
+    shares: Mapping[str, Sequence[float]],
+    what: str = "activation",
+    above: Mapping[str, str] | None = None,
+) -> go.Figure:
     """How strongly a neuron fires, one row of bars per group on common axes; from five groups on in two columns.
 
     Parameters
@@ -53,6 +58,8 @@ def activation_histogram(edges: Sequence[float], shares: Mapping[str, Sequence[f
     edges : (bins + 1,) borders of the bins of activation values above 0.
     shares : group -> (bins,) share of the group's items in each bin. Items on which the neuron is silent are in no
         bin, so that a row sums to the group's firing rate.
+    what : what is counted in the bins, for the axis.
+    above : group -> what stands above its row; None: how often the neuron fires.
     """
     columns = 1 if len(shares) <= 4 else 2
     rows = -(-len(shares) // columns)
@@ -65,10 +72,12 @@ def activation_histogram(edges: Sequence[float], shares: Mapping[str, Sequence[f
         row, column = divmod(index, columns)
         axis = "" if index == 0 else str(index + 1)
         last = index + columns >= len(shares)
-        layout[f"xaxis{axis}"] = _along(axis, column, columns, last)
+        layout[f"xaxis{axis}"] = _along(axis, column, columns, last, what)
         layout[f"yaxis{axis}"] = _upwards(axis, row, rows)
-        layout["annotations"].append(_above(axis, f"{group}, fires on {percent(sum(values))}"))
-        pointed = f"{group}: activation %{{x:.2f}}, %{{y:.1%}} of the group<extra></extra>"
+        layout["annotations"].append(
+            _above(axis, f"{group}, fires on {percent(sum(values))}" if above is None else above[group])
+        )
+        pointed = f"{group}: {what} %{{x:.2f}}, %{{y:.1%}} of the group<extra></extra>"
         place = {"xaxis": f"x{axis}", "yaxis": f"y{axis}"}
         mark = {"color": AFTER, "opacity": 0.75}
         bars.append({"type": "bar", "x": middles, "y": list(values), "width": width, "marker": mark, **place})
@@ -76,11 +85,11 @@ def activation_histogram(edges: Sequence[float], shares: Mapping[str, Sequence[f
     return go.Figure({"data": bars, "layout": layout})
 
 
-def _along(axis: str, column: int, columns: int, last: bool) -> dict[str, Any]:
+def _along(axis: str, column: int, columns: int, last: bool, what: str) -> dict[str, Any]:
     """The axis of activations of one group; its name and numbers only below the lowest of a column."""
     wide = (1 - GAP * (columns - 1)) / columns
     left = column * (wide + GAP)
-    shown = {"title": {"text": "activation", "font": {"size": 13}}} if last else {"showticklabels": False}
+    shown = {"title": {"text": what, "font": {"size": 13}}} if last else {"showticklabels": False}
     common = {"matches": "x"} if axis else {}
     return {"domain": [left, left + wide], "anchor": f"y{axis}", "fixedrange": True, **shown, **common}
 

@@ -9,6 +9,7 @@ from core import access
 from core.config import InputError, Side
 from core.neurons import Shown
 from core.ui.neurons import facts, firing_charts, lower_half, social
+from core.ui.neurons.direction import direction_panel
 from core.ui.neurons.heads import heads_panel
 from core.ui.neurons.map_view import map_panel
 from core.ui.neurons.search import search_panel
@@ -18,14 +19,13 @@ from core.ui.parts.heading import heading
 from core.ui.parts.switches import switch
 from core.ui.parts.wording import percent
 from core.ui.session import links, probing
-from core.ui.session.choices import LABEL_TEST, LABEL_VIEW, ON_DESK, SWITCH_SIDE, Choice
+from core.ui.session.choices import LABEL_TEST, LABEL_VIEW, NEURONS_VIEW, ON_DESK, SWITCH_SIDE, Choice
 from core.ui.session.escaping import escape
 from core.ui.session.state import AppState, get_state
 
-VIEW = Choice("neurons-view", "social")
 TO_LABEL = Choice("go-label", False)
 """Whether the page of Label is to be opened; callbacks run before a page can be changed."""
-VIEWS = {"social": "Social neurons", "map": "Map", "search": "Search", "heads": "Heads"}
+VIEWS = {"social": "Social neurons", "map": "Map", "search": "Search", "direction": "A direction", "heads": "Heads"}
 EACH = 12
 """Items of each of the four grids: 48 pictures, and a row of uploads, stay below 60."""
 
@@ -53,12 +53,14 @@ def neurons() -> None:
 def _several(state: AppState, probe: probing.Probe, side: Side, attribute: str | None) -> None:
     """The social neurons, all of them on a map, or what a search finds."""
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-        view = switch(state, "Show", VIEW, VIEWS)
+        view = switch(state, "Show", NEURONS_VIEW, VIEWS)
         sides.side_switch(state, side)
     if view == "map":
         map_panel(probe, side, attribute)
     elif view == "search":
         search_panel(probe, side)
+    elif view == "direction":
+        direction_panel(state, probe, side, attribute)
     elif view == "heads":
         heads_panel(state, probe, attribute)
     else:

@@ -69,6 +69,14 @@ LABEL_SET: Choice[tuple[Side, str, tuple[int, ...]] | None] = Choice("label-set"
 START_VIEW = Choice("start-view", "loaded")
 DEMO_STEP: Choice[str | None] = Choice("demo", None)
 """Step at which the demo on Start is, from "1" on; None: it does not run."""
+NEURONS_VIEW = Choice("neurons-view", "social")
+DIRECTION_KIND = Choice("direction-kind", "mean")
+"""How the direction of Neurons is made."""
+DIRECTION_GROUP: Choice[str | None] = Choice("direction-group", None)
+"""Group that it points to; None: the first."""
+DIRECTION_PLUS = Choice("direction-plus", "a photo of a man")
+DIRECTION_MINUS = Choice("direction-minus", "a photo of a woman")
+"""Prompts of a direction between two texts: from the second to the first."""
 COMPARE_VIEW = Choice("compare-view", "pictures")
 BESIDE: Choice[str | None] = Choice("beside", None)
 """What stands beside the question on Compare, as core.ui.compare.beside writes it; None: its first suggestion."""
@@ -87,6 +95,13 @@ SHOWN: Mapping[str, Mapping[str, Choice[Any]]] = {
     "start": {"view": START_VIEW, "demo": DEMO_STEP},
     "label": {"view": LABEL_VIEW},
     "compare": {"view": COMPARE_VIEW, "beside": BESIDE},
+    "neurons": {
+        "view": NEURONS_VIEW,
+        "direction": DIRECTION_KIND,
+        "group": DIRECTION_GROUP,
+        "plus": DIRECTION_PLUS,
+        "minus": DIRECTION_MINUS,
+    },
     "ask": {"view": ASK_VIEW, "question": ASK_QUESTION},
     "data_and_models": {"view": DATA_VIEW},
     "guide": {"topic": GUIDE_TOPIC},
