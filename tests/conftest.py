@@ -89,7 +89,7 @@ SLOW = (
     "report/test_known_answers",
     "report/test_report",
     "report/test_verify",
-    "report/test_taken_home",
+    "report/test_edits_taken_home",
     "saes/test_architectures",
     "saes/test_hostile_files",
     "saes/test_selection",

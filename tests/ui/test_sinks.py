@@ -47,6 +47,9 @@ WORDS = {
         "STUDIES.names()",
         "study.question",
     },
+    "core/ui/compare/beside.py": {
+        "zip('AB', map(shown, pair), strict=True)",
+    },
     "core/ui/compare/method.py": {
         "chosen.cost",
         "chosen.needs.words()",
@@ -90,6 +93,9 @@ WORDS = {
     "core/ui/label/keys.py": {
         "detail",
         "n",
+    },
+    "core/ui/label/mine.py": {
+        "progress.assign(Rater=progress['Rater'].map(grids.escape)).set_index('Rater')",
     },
     "core/ui/neurons/heads.py": {
         "pull.head",

@@ -1,6 +1,7 @@
 """Everything that is kept on this machine: galleries, SAEs, audits and maps, with size and age; exported or deleted."""
 
 import io
+import re
 import shutil
 import time
 import zipfile
@@ -118,7 +119,7 @@ def _actions(state: AppState, thing: Thing) -> None:
             st,
             "Export",
             lambda: packed(thing),
-            f"{thing.kind}-{thing.path.name}.zip",
+            re.sub(r"[^A-Za-z0-9._-]+", "-", f"{thing.kind}-{thing.path.name}") + ".zip",
             "application/zip",
             icon=":material/folder_zip:",
             on_click="ignore",

@@ -82,7 +82,7 @@ def _cell(points: Mapping[str, Any], beyond: bool) -> str:
     e = _estimate(points)
     if e.estimate is None:
         return f'<td title="{html.escape(e.reason or "")}">{NOT_COMPUTED}</td>'
-    value, _, inside = in_points(e).partition(" ")
+    value, _, inside = html.escape(in_points(e)).partition(" ")
     mark = f'<span class="beyond" title="leans beyond chance">{MARK} {value}</span>' if beyond else value
     return f'<td title="n = {e.n:,}">{mark}<small>{inside}</small></td>'
 

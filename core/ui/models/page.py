@@ -165,7 +165,7 @@ def _prompts(galleries: Sequence[Gallery]) -> tuple[str, str | None]:
 
     known = common_prompts(galleries)
     if known is not None:
-        names = listing([escape(gallery.name) for gallery in galleries if gallery.prompts])
+        names = listing([gallery.name for gallery in galleries if gallery.prompts])
         if not known:
             return (
                 "",
@@ -176,10 +176,10 @@ def _prompts(galleries: Sequence[Gallery]) -> tuple[str, str | None]:
             known,
             default=known[:FIRST_KNOWN],
             format_func=short,
-            help=f"{names} came with embeddings of prompts instead of a text encoder: these {len(known)} can be asked",
+            help=f"{escape(names)} came with embeddings of prompts instead of a text encoder: these {len(known)} can be asked",
         )
         st.caption(
-            f"No text encoder goes with {names}: only the {len(known)} prompts can be asked whose embeddings "
+            f"No text encoder goes with {escape(names)}: only the {len(known)} prompts can be asked whose embeddings "
             "came with every such gallery."
         )
         return "\n".join(chosen), None if chosen else "choose at least one prompt"
