@@ -176,7 +176,8 @@ def _prompts(galleries: Sequence[Gallery]) -> tuple[str, str | None]:
             known,
             default=known[:FIRST_KNOWN],
             format_func=short,
-            help=f"{escape(names)} came with embeddings of prompts instead of a text encoder: these {len(known)} can be asked",
+            help=f"{escape(names)} came with embeddings of prompts instead of a text encoder: "
+            f"these {len(known)} can be asked",
         )
         st.caption(
             f"No text encoder goes with {escape(names)}: only the {len(known)} prompts can be asked whose embeddings "
