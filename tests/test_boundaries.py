@@ -62,9 +62,14 @@ def test_each_boundary_has_one_place(path: Path) -> None:
 
 def test_no_cell_is_a_formula_and_every_text_comes_back() -> None:
     texts = ["=1+1", "+x", "-x", "@SUM(A1)", "\t=1", "'quoted", "plain", "-2", "+2.5e-3", "-1+1", "", "''", "'=1"]
+    texts += ["\n=1", "＝1+1", "＋x", "－x", "＠SUM(A1)"]
     for text in texts:
         assert unguarded(str(guarded(text))) == text
-        assert not guarded(text).startswith(("=", "@", "\t", "\r")) and guarded(text)[:2] not in ("+x", "-x", "-1+")
+        assert not guarded(text).startswith(("=", "@", "\t", "\r", "\n", "＝", "＠")) and guarded(text)[:2] not in (
+            "+x",
+            "-x",
+            "-1+",
+        )
     assert guarded(-2.5) == -2.5 and guarded(None) == "" and guarded("-1+1") == "'-1+1"
     assert csv_text(["=a", "b"], [{"b": "=x"}, [1, None]]) == "'=a,b\n,'=x\n1,\n"
     with pytest.raises(ValueError, match="no column 'c'"):

@@ -6,6 +6,7 @@ counts only while it holds it, so that a job is never done twice at once, and ne
 
 import logging
 import os
+import re
 import shutil
 import time
 import uuid
@@ -63,6 +64,8 @@ LEASE_SECONDS = 15.0
 """A job whose holder has not been heard of for so long is put back, where nobody can see whether the holder lives."""
 LINES, LONGEST = 200, 400
 """Lines of a job's log that are kept, the newest, and characters of each."""
+LONGEST_NAME = 80
+"""Letters of an uploaded file's name that are kept, from its end."""
 LISTED = 200
 DEATHS, KILLS = 5, 100
 """Times in a row that the process of a job may end without getting any further, by a fault or for want of memory, or
@@ -631,7 +634,8 @@ def _kept_files(job: str, files: Mapping[str, tuple[str, bytes]]) -> dict[str, s
     """Uploaded files in the job's workplace: parameter -> path."""
     kept = {}
     for parameter, (name, content) in files.items():
-        path = workplace(job) / "given" / parameter / Path(name).name
+        plain = re.sub(r"[^\w. -]", "-", Path(name).name)[-LONGEST_NAME:]
+        path = workplace(job) / "given" / parameter / (plain if plain.strip(". ") else "file")
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
         kept[parameter] = str(path)

@@ -257,6 +257,12 @@ def test_uploads_wait_with_the_job_and_go_with_it(store: JobStore, home: Path) -
     assert kept.read_bytes() == b"a,b" and kept.name == "table.csv" and kept.is_relative_to(workplace(job))
     store.cancel(job, ADA)
     assert not workplace(job).exists()
+    for name in ("..", "", "a\0b.csv", "x" * 300 + ".csv", "/"):
+        odd = store.submit("toy-count", {"to": 2}, ADA, files={"out": (name, b"a,b")})
+        kept = Path(store.get(odd).parameters["out"])
+        assert kept.read_bytes() == b"a,b" and kept.is_relative_to(workplace(odd))
+        assert kept.suffix == (".csv" if name.endswith(".csv") else "")
+        store.cancel(odd, ADA)
     with pytest.raises(InputError):
         store.submit("toy-count", {"to": 0}, ADA, files={"out": ("table.csv", b"a,b")})
     assert not any((home / "jobs").iterdir())
