@@ -18,7 +18,7 @@ ADA = Person("ada@example.org", "Ada", frozenset({"operator"}))
 def job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """A job of a team server that waits."""
     stated = tmp_path / "unskew.toml"
-    stated.write_text('[access]\nmode = "open"\n')
+    stated.write_text('[access]\nmode = "open"\neveryone = ["operator"]\n')
     monkeypatch.setenv(CONFIG_VARIABLE, str(stated))
     monkeypatch.setenv(HOME_VARIABLE, str(tmp_path / "home"))
     monkeypatch.delenv(JOBS_VARIABLE, raising=False)

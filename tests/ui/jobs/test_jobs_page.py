@@ -79,7 +79,9 @@ def worked() -> None:
     """All that waits is done, by a worker in this process that starts real ones below it."""
     store = JobStore()
     Worker(store).run(until_empty=True)
+    failed = {job.title: (job.state, job.reason, store.log(job.id)) for job in store.listed() if job.state != "done"}
     store.close()
+    assert not failed
 
 
 def test_an_import_waits_is_done_and_is_chosen(world: dict[str, str], server: Path) -> None:
