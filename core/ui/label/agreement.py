@@ -37,7 +37,7 @@ def agreement_panel(desk: Desk) -> None:
     if not desk.rater:
         st.info("Type your name under Label to see what others said and to decide.")
         return
-    judged = {j: s for j, s in standings.items() if s.disputed and desk.rater in s.labels}
+    judged = {j: s for j, s in sorted(standings.items()) if s.disputed and desk.rater in s.labels}
     hidden = sum(s.disputed for s in standings.values()) - len(judged)
     st.markdown(f"**Disputed** :small[:gray[{len(judged)} that you have labelled too]]")
     if hidden:
