@@ -18,7 +18,7 @@ from core.jobs.store import JOBS_VARIABLE, Hold, Job, JobStore
 from core.jobs.worker import Worker
 from core.team import record
 from core.ui.parts import standing
-from core.ui.session import cache, work
+from core.ui.session import cache, entering, work
 from core.ui.session.state import KEY, AppState
 from tests.jobs import toy_worker
 
@@ -54,6 +54,7 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def come_in(monkeypatch: pytest.MonkeyPatch, person: Person) -> None:
     monkeypatch.setattr(access, "_asked", [lambda: person])
+    monkeypatch.setattr(entering, "person_of", lambda session: person)  # whose files are taken, by other tests' guard
 
 
 def opened(name: str, world: dict[str, str], **filters: object) -> AppTest:
