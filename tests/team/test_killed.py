@@ -12,7 +12,8 @@ def test_no_label_job_or_audit_is_lost(database_server: Server, tmp_path: Path) 
     with house(tmp_path, database_server, seed=1) as made:
         for part in PARTS:
             made.kill(part)
-        end = time.monotonic() + 60.0  # jobs are asked for some seconds apart, and kills may all be over before the second
+        # jobs are asked for some seconds apart, and kills may all be over before the second
+        end = time.monotonic() + 60.0
         while len(made.asked) < 2 and time.monotonic() < end:
             time.sleep(0.2)
         rest(made)
