@@ -10,10 +10,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, create_engine, event
+from sqlalchemy import Connection, MetaData, create_engine, event, inspect
 from sqlalchemy.engine import Engine
 from sqlalchemy.engine.url import make_url
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, IntegrityError, NoSuchModuleError, ProgrammingError, SQLAlchemyError
 
 from core.config import InputError
 
@@ -59,6 +59,26 @@ def open_database(where: str, what: str) -> Engine:
         event.listen(engine, "connect", _tune_sqlite if reads_alone is None else _wait_for_turn)
         event.listen(engine, "begin", _begin)
     return engine
+
+
+def make_tables(engine: Engine, tables: MetaData) -> None:
+    """Make the tables that are not there; another process may be making the same at this moment."""
+    if all(inspect(engine).has_table(table.name) for table in tables.sorted_tables):
+        return
+    for last in (False, True):
+        try:
+            with engine.execution_options(writes=True).begin() as connection:
+                tables.create_all(connection)
+            return
+        except (IntegrityError, ProgrammingError):
+            if last:
+                raise
+
+
+def reason_of(error: SQLAlchemyError, where: str, lacking: str) -> str:
+    """Why a database cannot be used, in its own words without secrets; `lacking` where only the library has words."""
+    said = getattr(error, "orig", None)  # the library's words are for programmers
+    return without_secrets(str(said), where) if said else lacking
 
 
 def _read_only(path: Path) -> Callable[[], sqlite3.Connection] | None:

@@ -32,16 +32,15 @@ from sqlalchemy import (
     delete,
     func,
     insert,
-    inspect,
     select,
     text,
     update,
 )
-from sqlalchemy.exc import IntegrityError, ProgrammingError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 
 from core.access import Person, Refused, acting, acting_as, configured, require
 from core.config import InputError, digest_of, own_folder
-from core.databases import open_database, public_address, without_secrets
+from core.databases import make_tables, open_database, public_address, reason_of
 from core.jobs.bell import Bell
 from core.jobs.kind import KINDS, Made, read_order
 from core.jobs.wording import without_paths
@@ -213,8 +212,7 @@ class JobStore:
         """When the database last did not answer; who could not renew a lease then is not put out."""
         self.bell = Bell(self.where if self.address.startswith("sqlite:") else given)
         with self._speaking():
-            if not all(inspect(self._engine).has_table(table.name) for table in TABLES.sorted_tables):
-                self._make_tables()
+            make_tables(self._engine, TABLES)
 
     # -- whoever asks for work ----------------------------------------------------------------------------------------
 
@@ -575,17 +573,6 @@ class JobStore:
                 connection.execute(text(f"LOCK TABLE {JOBS.name} IN SHARE ROW EXCLUSIVE MODE"))
             yield connection
 
-    def _make_tables(self) -> None:
-        """Make what is not there; another process may be making the same at this moment."""
-        for last in (False, True):
-            try:
-                with self._writer.begin() as connection:
-                    TABLES.create_all(connection)
-                return
-            except (IntegrityError, ProgrammingError):
-                if last:
-                    raise
-
     @contextmanager
     def _speaking(self) -> Iterator[None]:
         """What the database says, as one line for people."""
@@ -593,8 +580,7 @@ class JobStore:
             yield
         except SQLAlchemyError as error:
             self._trouble = time.monotonic()
-            said = getattr(error, "orig", None)  # the database's own words; the library's are for programmers
-            reason = without_secrets(str(said), self.where) if said else "it holds no jobs of this app"
+            reason = reason_of(error, self.where, "it holds no jobs of this app")
             place = "of this server" if "://" not in self.where else public_address(self.where)
             raise StoreDown(f"the job store {place} cannot be used ({reason}); check it") from None
 

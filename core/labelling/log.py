@@ -15,16 +15,15 @@ from sqlalchemy import (
     Table,
     Text,
     insert,
-    inspect,
     select,
     text,
     type_coerce,
 )
-from sqlalchemy.exc import IntegrityError, ProgrammingError, SQLAlchemyError
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from core import access
 from core.config import InputError, own_folder
-from core.databases import open_database, public_address, without_secrets
+from core.databases import make_tables, open_database, public_address, reason_of
 from core.labelling.events import LabelEvent
 from core.labelling.sets import LabelSet
 from core.reading import parse_json
@@ -81,8 +80,7 @@ class LabelLog:
         self.damaged: dict[int, str] = {}
         """Number of an event in the log that cannot be read -> what is wrong with it; passed by all that reads."""
         with self._speaking():
-            if not all(inspect(self._engine).has_table(table.name) for table in TABLES.sorted_tables):
-                self._make_tables()
+            make_tables(self._engine, TABLES)
 
     @property
     def public(self) -> str:
@@ -181,25 +179,13 @@ class LabelLog:
                 return False  # it is there already
         return True
 
-    def _make_tables(self) -> None:
-        """Make what is not there; another process may be making the same at this moment."""
-        for last in (False, True):
-            try:
-                with self._writer.begin() as connection:
-                    TABLES.create_all(connection)
-                return
-            except (IntegrityError, ProgrammingError):
-                if last:
-                    raise
-
     @contextmanager
     def _speaking(self) -> Iterator[None]:
         """What the database says, as one line for people."""
         try:
             yield
         except SQLAlchemyError as error:
-            said = getattr(error, "orig", None)  # the database's own words; the library's are for programmers
-            reason = without_secrets(str(said), self.where) if said else "it holds no label log of this app"
+            reason = reason_of(error, self.where, "it holds no label log of this app")
             raise InputError(f"the label log {self.public} cannot be used ({reason}); check it") from None
 
     def close(self) -> None:

@@ -10,13 +10,13 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sqlalchemy import Column, Integer, MetaData, String, Table, Text, insert, inspect, select, text, update
-from sqlalchemy.exc import IntegrityError, ProgrammingError, SQLAlchemyError
+from sqlalchemy import Column, Integer, MetaData, String, Table, Text, insert, select, text, update
+from sqlalchemy.exc import SQLAlchemyError
 
 from core import access
 from core.access import Person
 from core.config import InputError, digest_of, own_folder
-from core.databases import open_database, public_address, without_secrets
+from core.databases import make_tables, open_database, public_address, reason_of
 from core.team.configuration import current
 from core.writing import csv_text
 
@@ -99,8 +99,7 @@ class Record:
         self._engine = open_database(self.where, "record")
         self._writer = self._engine.execution_options(writes=True)
         with self._speaking():
-            if not all(inspect(self._engine).has_table(table.name) for table in TABLES.sorted_tables):
-                self._make_tables()
+            make_tables(self._engine, TABLES)
 
     @property
     def public(self) -> str:
@@ -150,25 +149,13 @@ class Record:
 
     # -- private ------------------------------------------------------------------------------------------------------
 
-    def _make_tables(self) -> None:
-        """Make what is not there; another process may be making the same at this moment."""
-        for last in (False, True):
-            try:
-                with self._writer.begin() as connection:
-                    TABLES.create_all(connection)
-                return
-            except (IntegrityError, ProgrammingError):
-                if last:
-                    raise
-
     @contextmanager
     def _speaking(self) -> Iterator[None]:
         """What the database says, as one line for people."""
         try:
             yield
         except SQLAlchemyError as error:
-            said = getattr(error, "orig", None)
-            reason = without_secrets(str(said), self.where) if said else "it holds no record of this app"
+            reason = reason_of(error, self.where, "it holds no record of this app")
             raise InputError(
                 f"the record of what was done, {self.public}, cannot be used ({reason}); nothing that has to be "
                 "recorded can be done until it can"

@@ -87,9 +87,15 @@ def panel() -> None:
 
 
 def _fields(uploads: Uploads) -> None:
+    refusals: list[str] = []
     with st.form(f"uploads-{uploads.round}", border=False):
         pictures = offers.upload(
-            st, "Faces or other pictures", type="image", accept_multiple_files=True, key=f"pictures-{uploads.round}"
+            st,
+            "Faces or other pictures",
+            type="image",
+            accept_multiple_files=True,
+            key=f"pictures-{uploads.round}",
+            refusals=refusals,
         )
         written = st.text_area("Captions, one a line", height=80, key=f"captions-{uploads.round}")
         tables = offers.upload(
@@ -98,20 +104,20 @@ def _fields(uploads: Uploads) -> None:
             type=["txt", "csv", "tsv", "token", "jsonl", "parquet"],
             accept_multiple_files=True,
             key=f"tables-{uploads.round}",
+            refusals=refusals,
         )
         sent = st.form_submit_button("Look at these", type="primary", icon=":material/visibility:", width="stretch")
-    if sent and (pictures or written.strip() or tables):
+    if sent and (pictures or written.strip() or tables or refusals):
         with frame.guard():
-            _take(uploads, pictures, written, tables)
+            _take(uploads, pictures, written, tables, refusals)
             st.rerun()
 
 
-def _take(uploads: Uploads, pictures: list, written: str, tables: list) -> None:
+def _take(uploads: Uploads, pictures: list, written: str, tables: list, refusals: list[str]) -> None:
     """Read what was sent, then empty the fields so that the raw files do not stay in memory."""
     model = cache.current_backbone()
     lines: list[str] = written.splitlines()
-    broken = [f"{file.name} was not kept: {keeping.TOO_MUCH}" for file in [*pictures, *tables] if keeping.refused(file)]
-    pictures, tables = ([file for file in files if not keeping.refused(file)] for files in (pictures, tables))
+    broken = [*refusals]
     for table in tables:
         try:
             captions, said = captions_in(table.name, table.getvalue())
