@@ -148,6 +148,14 @@ def settle(page: "Page") -> None:
     )
 
 
+def unfold(page: "Page", title: str) -> None:
+    """Open the box of a title where it is closed; one that is open is left alone, whatever of it is drawn by now."""
+    settle(page)
+    box = page.locator("[data-testid=stExpander] details").filter(has=page.get_by_text(title, exact=True)).first
+    if box.get_attribute("open") is None:
+        box.locator("summary").click()
+
+
 def sentence(page: "Page") -> str:
     """The plain sentence above the shares."""
     return (

@@ -29,11 +29,8 @@ def home(tmp_path: Path) -> Iterator[tuple[str, Path]]:
 
 def begin(page: Page) -> None:
     """Click Run and wait until something of it is done."""
-    asked = page.get_by_text("What is asked", exact=True)
-    run = page.get_by_role("button", name="Run the audit")
-    if not run.is_visible():
-        asked.click()
-    run.click()
+    serving.unfold(page, "What is asked")
+    page.get_by_role("button", name="Run the audit").click()
     page.get_by_role("button", name="Stop").wait_for()
 
 
