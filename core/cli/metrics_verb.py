@@ -39,7 +39,13 @@ def metrics(
     columns = tuple(part for name in names for part in name.split(" x "))
     read = [read_table(path, need=columns) for path in (ranked, gallery_table)]
     own = target_of(target, names[0] if len(names) == 1 else None)
-    document = list_metrics(read[0].frame, read[1].frame, k, own, names, mode, _relevant(relevant), top1, seed)
+    wanted = _relevant(relevant)
+    try:
+        document = list_metrics(read[0].frame, read[1].frame, k, own, names, mode, wanted, top1, seed)
+    except InputError as error:
+        files = f"--ranked {ranked}, --gallery-table {gallery_table}"
+        files += "" if isinstance(own, str) else f", --target {target}"
+        raise InputError(f"{files}: {error}") from None
     document["notes"] = [
         f"{path.name}: {note}" for path, one in zip((ranked, gallery_table), read, strict=True) for note in one.notes
     ]

@@ -92,6 +92,7 @@ def _rows(text: str, name: str, separator: str, skipped: int) -> Iterator[_Row]:
     if not quoted:
         plain = list(_plain_rows(text, separator, skipped))
         _refuse_backslashes(plain, name, text)
+        _refuse_cells_of_several_lines(plain, name, text, separator, skipped)
         yield from plain
         return
     try:
@@ -201,6 +202,23 @@ def _refuse_backslashes(rows: Sequence[_Row], name: str, text: str) -> None:
                     f"{name}: row {number} (line {row.line}) has a backslash before a separator, a quotation mark or "
                     "the end of the line, which programs read in different ways; double quotation marks instead"
                 )
+
+
+def _refuse_cells_of_several_lines(rows: Sequence[_Row], name: str, text: str, separator: str, skipped: int) -> None:
+    """InputError where lines differ from the header's width, and do not where quotation marks hold some together."""
+    width = len(rows[0].cells)
+    other = next((row for row in rows if len(row.cells) != width), None)
+    if '"' not in text or other is None:
+        return
+    try:
+        quoted = list(_quoted_rows(text, separator, skipped))
+    except csv.Error:
+        return
+    if len(quoted) < len(rows) and all(len(row.cells) == width for row in quoted):
+        raise InputError(
+            f"{name} can be read in two ways: line {other.line} has {len(other.cells)} cells and the header {width}, or "
+            "quotation marks hold a cell of several lines together; take the line breaks out of the cells"
+        )
 
 
 def _tabs_are_quoted(text: str) -> bool:

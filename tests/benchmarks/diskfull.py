@@ -29,7 +29,8 @@ from typing import Any
 from unittest import mock
 
 from core.cli import main
-from tests.benchmarks import hostile
+from tests.benchmarks import _hostile_files as hostile
+from tests.benchmarks._warm import warm
 
 DISK = 4 << 20
 NEWNS, NEWUSER, PRIVATE = 0x00020000, 0x10000000, (1 << 18) | (1 << 14)
@@ -95,16 +96,9 @@ def run(runs: int = 50, seed: int = 0, module: str = "") -> dict[str, Any]:
     module : names of verbs with commas; all of them without it.
     """
     verbs = [verb for verb in VERBS if not module or verb.name in module.split(",")]
-    import torch
-
-    from core.backbones import base
-
-    torch.set_num_threads(1)  # threads of a parent do not live on in its children
-    model = base.load_model("default", None, "cpu")
-    model.encode_texts(["a nurse"])
     found: dict[str, Counter[str]] = {}
     faults: list[dict[str, Any]] = []
-    with tempfile.TemporaryDirectory() as work, mock.patch.object(base, "load_model", hostile._loads(model)):
+    with tempfile.TemporaryDirectory() as work, warm():
         whole, disk = Path(work) / "whole", Path(work) / "disk"
         world(whole)
         disk.mkdir()
@@ -141,12 +135,12 @@ def world(folder: Path) -> None:
         for n in range(900)
     ]
     (folder / "many.json").write_text(json.dumps({"events": events}))
-    hostile._made(["labels", "import", str(folder / "many.json"), "--log", str(folder / "many.db")])
-    hostile._made(
+    hostile.made(["labels", "import", str(folder / "many.json"), "--log", str(folder / "many.db")])
+    hostile.made(
         ["sae", "export", str(folder / "sae"), "--format", "dictionary-learning", "--out", f"{folder}/foreign"]
     )
-    hostile._made([*hostile._filled(EDIT, **places), "--out", str(folder / "edit")])
-    hostile._made(["keys", "make", "--out", str(folder / "key")])
+    hostile.made([*hostile.filled(EDIT, **places), "--out", str(folder / "edit")])
+    hostile.made(["keys", "make", "--out", str(folder / "key")])
     (folder / "lvlm.json").write_text(json.dumps(LVLM))
 
 
@@ -218,7 +212,7 @@ def _ended(command: Sequence[str], whole: Path, disk: Path, limit: int | None = 
                     code = (
                         _map(disk)
                         if command[0] == "map"
-                        else main(hostile._filled(command, w=whole, d=disk, out=disk / "made"))
+                        else main(hostile.filled(command, w=whole, d=disk, out=disk / "made"))
                     )
                 except BaseException:
                     traceback.print_exc()

@@ -19,19 +19,18 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import traceback
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from unittest import mock
-
-import torch
 
 from core.cli import main
 from core.config import InputError
 from tests.benchmarks._door_files import Door, doors, wrong_files
+from tests.benchmarks._warm import import_what, warm
 
 ROOT = Path(__file__).resolve().parents[2]
 CHILD = 250
@@ -51,6 +50,8 @@ class Found:
     """What came of some mutations."""
 
     outcomes: Counter[str] = field(default_factory=Counter)
+    by_door: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    slowest: dict[str, Any] = field(default_factory=lambda: {"seconds": 0.0})
     faults: list[dict[str, Any]] = field(default_factory=list)
     messages: Counter[str] = field(default_factory=Counter)
     peak: int = 0
@@ -121,19 +122,13 @@ def damaged(data: bytes, draw: random.Random, wrong: list[bytes]) -> bytes:
 def one(door: Door, number: int, seed: int, folder: Path, wrong: list[bytes], real: bool = False) -> dict[str, Any]:
     """What came of one mutation: its outcome, and the fault where there is one."""
     draw = random.Random(f"{seed} {number}")
-    files, out = folder / "files", folder / "out" / "made"
-    shutil.rmtree(folder, ignore_errors=True)
-    out.parent.mkdir(parents=True)
-    for name, data in door.files.items():
-        path = files / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
+    files, out = _put(door, folder)
     spoiled = draw.choice(door.spoiled or tuple(door.files))
     systematic = number < len(doors()) * len(wrong)
     data = wrong[number // len(doors())] if systematic else damaged(door.files[spoiled], draw, wrong)
     (files / spoiled).write_bytes(data)
-    verb = [part.format(f=files, out=out) for part in door.command] + ["--json"] * door.told
-    code, said, err = _read(door, files) if door.reads else _real(verb) if real else _here(verb)
+    began = time.process_time()
+    code, said, err = _through(door, files, out, real)
     fault = _fault(door, files, out, code, said, err)
     what = {0: "in", 2: "refused"}.get(code, f"code {code}")
     return {
@@ -143,7 +138,28 @@ def one(door: Door, number: int, seed: int, folder: Path, wrong: list[bytes], re
         "number": number,
         "file": spoiled,
         "message": err.strip(),
+        "seconds": round(time.process_time() - began, 3),
     }
+
+
+def _put(door: Door, folder: Path) -> tuple[Path, Path]:
+    """The door's files, whole, in a new folder; where they lie, and what is to be made."""
+    files, out = folder / "files", folder / "out" / "made"
+    shutil.rmtree(folder, ignore_errors=True)
+    out.parent.mkdir(parents=True)
+    for name, data in door.files.items():
+        path = files / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    return files, out
+
+
+def _through(door: Door, files: Path, out: Path, real: bool = False) -> tuple[int, str, str]:
+    """Exit code of a door, and what it said on both ways out."""
+    if door.reads:
+        return _read(door, files)
+    verb = [part.format(f=files, out=out) for part in door.command] + ["--json"] * door.told
+    return _real(verb) if real else _here(verb)
 
 
 def _here(verb: list[str]) -> tuple[int, str, str]:
@@ -217,21 +233,16 @@ def _child(numbers: range, seed: int, places: Sequence[Door], wrong: list[bytes]
 
 
 def run(number: int = 10000, seed: int = 1, n: int = 0) -> dict[str, Any]:
-    """Mutations in forked children of this process, whose model and libraries are loaded once.
+    """Mutations in forked children of this process, whose model, libraries and parsers are loaded once.
 
     Parameters
     ----------
     number : mutations in all.
     n : how many more go through the real command line, each in a process of its own.
     """
-    from core.backbones import base
-
-    torch.set_num_threads(1)  # threads of a parent do not live on in its children
-    model = base.load_model("default", None, "cpu")
-    model.encode_texts(["a doctor"])
     places, wrong, found = doors(), list(wrong_files().values()), Found()
-    _here(["--help"])
-    with mock.patch.object(base, "load_model", return_value=model):
+    with warm(), tempfile.TemporaryDirectory() as folder:
+        import_what(lambda: [one(door, 0, seed, Path(folder) / "m", wrong, damage=False) for door in places])
         for start in range(0, number, CHILD):
             numbers = range(start, min(start + CHILD, number))
             read, write = os.pipe()
@@ -261,6 +272,8 @@ def run(number: int = 10000, seed: int = 1, n: int = 0) -> dict[str, Any]:
         "doors": len(places),
         "seed": seed,
         "outcomes": dict(found.outcomes),
+        "by_door": {door: dict(count) for door, count in found.by_door.items()},
+        "slowest": found.slowest,
         "traces": sum(str(fault["fault"]).startswith("trace") for fault in found.faults),
         "faults": len(found.faults),
         "peak_bytes": found.peak,
@@ -272,6 +285,9 @@ def run(number: int = 10000, seed: int = 1, n: int = 0) -> dict[str, Any]:
 
 def _count(found: Found, result: dict[str, Any]) -> None:
     found.outcomes[result["outcome"]] += 1
+    found.by_door[result["door"]][result["outcome"]] += 1
+    if result["seconds"] > found.slowest["seconds"]:
+        found.slowest = {name: result[name] for name in ("seconds", "door", "number", "file")}
     if result["outcome"] == "refused":
         found.messages[re.sub(r"\S*/files/", "", result["message"])[:160]] += 1
     if result["fault"] is not None:

@@ -1,9 +1,11 @@
 """`hostile`: files that somebody made to break what reads them, through every door of the command line.
 
 The first inputs are the corpus: what ../shared/attacks/make.py writes, where it is there, and what a faulty or hostile
-writer makes of our own files. The others are seeded changes of these. Every input runs in a forked child of one warm
-process, with a limit of processor time and of memory, and has to end with 0, or with 2 and one line that names the
-file; nothing lies under the final name of what was refused, and no code of a file runs.
+writer makes of our own files. The others are seeded changes of these. The inputs run in forked children of one warm
+process, a hundred in each, every input with a limit of processor time, of time and of memory of its own; it has to end
+with 0, or with 2 and one line that names the file; nothing lies under the final name of what was refused, and no code
+of a file runs. An input that ends its child is a fault, and the next child goes on behind it; each fault is tried again
+in a child of its own.
 `python -m tests.benchmarks hostile --number 20000 --seed 1`
 """
 
@@ -11,289 +13,70 @@ import contextlib
 import io
 import json
 import os
-import pickle
 import random
 import re
 import resource
 import shutil
 import signal
-import struct
-import subprocess
 import sys
 import tempfile
 import traceback
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from unittest import mock
-
-import numpy as np
-import pandas as pd
 
 from core.cli import main
+from tests.benchmarks._hostile_files import DOORS, MAKER, Door, changed, corpus, filled, world
+from tests.benchmarks._warm import import_what, warm
 
-ROOT = Path(__file__).resolve().parents[2]
-MAKER = ROOT.parent / "shared" / "attacks" / "make.py"
 SECONDS, WALL, BYTES = 10, 300, 2 << 30
 """Most processor time, time and memory of one input; a busy machine gives a process a part of the time alone."""
-N, D, M = 48, 8, 16
+CHILD = 100
+"""Inputs of one child."""
 FOREIGN = re.compile(r"Traceback|allow_pickle|numpy|pyarrow|Pickl|sqlite3|HeaderToo|<class|object at 0x|codec can't")
 """What only a library says."""
 
 
 @dataclass(frozen=True)
-class Input:
-    """One file and the door that it goes through."""
+class Inputs:
+    """Every input by its number: the corpus through all doors of its kind, then changes of it."""
 
-    kind: str
-    path: Path
-    """The file, or the folder of several."""
-    door: str
+    folder: Path
+    """Where the corpus, the whole things and the runs lie."""
+    files: dict[str, list[Path]]
+    first: list[tuple[str, Path, Door]]
+    seed: int
 
-
-@dataclass(frozen=True)
-class Door:
-    """A verb, and how a file becomes its input."""
-
-    name: str
-    command: list[str]
-    """Arguments; {p} is the file, {out} what is made, {w} the folder of whole things."""
-    put: str | None = None
-    """Where the file goes in a copy of a whole thing: "gallery/pooled.npy"; None: it stays where it is."""
-
-
-IMPORT = ["gallery", "import", "--table", "{w}/labels.csv", "--model-name", "m", "--out", "{out}", "--embeddings"]
-RANK = ["rank", "--gallery", "{w}/gallery", "--attribute", "gender", "--k", "5", "--json"]
-INFO = ["gallery", "info", "{c}/gallery", "--check"]
-RANK_COPY = ["rank", "--gallery", "{c}/gallery", "--attribute", "gender", "--k", "5", "--query", "a nurse"]
-VERIFY = ["verify", "{c}/report", "--gallery", "{w}/gallery", "--sae", "{w}/sae"]
-METRICS = ["metrics", "--k", "4", "--attribute", "gender", "--ranked", "{w}/labels.csv", "--gallery-table"]
-DOORS: dict[str, list[Door]] = {
-    "json": [
-        Door("audit", ["audit", "{p}", "--out", "{out}"]),
-        Door("lvlm audit", ["lvlm", "audit", "{p}", "--out", "{out}"]),
-        Door("target", [*METRICS, "{w}/labels.csv", "--target", "{p}"]),
-        Door("labels", ["labels", "import", "{p}", "--log", "{o}/log.db"]),
-        Door("classes", ["zeroshot", "--gallery", "{w}/gallery", "--attribute", "gender", "--classes", "{p}"]),
-        Door("coco", ["gallery", "build", "--dataset", "coco-captions", "--root", "{p}", "--out", "{out}"]),
-        Door("gallery's manifest", INFO, "gallery/manifest.json"),
-        Door("report", VERIFY, "report/report.json"),
-        Door("report's manifest", VERIFY, "report/manifest.json"),
-        Door("sae's settings", [*RANK, "--query", "a nurse", "--sae", "{c}/sae", "--off", "1"], "sae/config.json"),
-        Door("codes' document", RANK_COPY, "gallery/codes/*/codes.json"),
-    ],
-    "npy": [
-        Door("import", [*IMPORT, "{p}"]),
-        Door("texts", [*IMPORT, "{w}/x.npy", "--texts", "{p}", "--text-table", "{w}/prompts.csv"]),
-        Door("query", [*RANK, "--query-embedding", "{p}"]),
-        Door("gallery", RANK_COPY, "gallery/pooled.npy"),
-        Door("gallery's prompts", RANK_COPY, "gallery/text_pooled.npy"),
-        Door(
-            "codes", [*RANK_COPY, "--sae", "{w}/sae", "--off", "1", "--form", "blend"], "gallery/codes/*/csr_indptr.npy"
-        ),
-        Door("encode", ["sae", "encode", "{w}/sae", "--in", "{p}", "--out", "{out}.npz"]),
-    ],
-    "npz": [
-        Door("import", [*IMPORT, "{p}"]),
-        Door("apply", ["apply", "neuron-edit", "--in", "{p}", "--out", "{out}.npz"]),
-        Door("stats", ["stats", "lean", "--in", "{p}"]),
-        Door("lvlm score", ["lvlm", "score", "--in", "{p}", "--out", "{out}.npz"]),
-        Door("evidence", VERIFY, "report/evidence.npz"),
-        Door("readout", ["gallery", "info", "{c}/gallery"], "gallery/readout.npz"),
-    ],
-    "safetensors": [
-        Door("import", [*IMPORT, "{p}"]),
-        Door("sae import", ["sae", "import", "{p}", "--out", "{out}"]),
-        Door("sae", [*RANK, "--query", "a nurse", "--sae", "{c}/sae", "--off", "1"], "sae/weights.safetensors"),
-        Door(
-            "verify",
-            ["verify", "{w}/report", "--gallery", "{w}/gallery", "--sae", "{c}/sae"],
-            "sae/weights.safetensors",
-        ),
-    ],
-    "pickle": [
-        Door("sae import", ["sae", "import", "{p}", "--out", "{out}"]),
-        Door("import", [*IMPORT, "{p}"]),
-        Door("query", [*RANK, "--query-embedding", "{p}"]),
-    ],
-    "table": [
-        Door(
-            "import",
-            ["gallery", "import", "--embeddings", "{w}/x.npy", "--model-name", "m", "--out", "{out}", "--table", "{p}"],
-        ),
-        Door("captions", ["gallery", "build", "--captions", "{p}", "--out", "{out}"]),
-        Door("pictures", ["gallery", "build", "--images", "{w}/pictures", "--table", "{p}", "--out", "{out}"]),
-        Door("metrics", [*METRICS, "{p}"]),
-        Door("ranked", ["metrics", "--k", "4", "--gallery-table", "{w}/labels.csv", "--ranked", "{p}"]),
-        Door("labels", ["labels", "import", "{p}", "--log", "{o}/log.db"]),
-        Door("target", [*METRICS, "{w}/labels.csv", "--target", "{p}"]),
-        Door("texts' table", [*IMPORT, "{w}/x.npy", "--texts", "{w}/texts.npy", "--text-table", "{p}"]),
-        Door("gallery's table", RANK_COPY, "gallery/attributes.parquet"),
-    ],
-    "picture": [
-        Door("build", ["gallery", "build", "--images", "{c}/pictures", "--out", "{out}"], "pictures/0.png"),
-        Door("ask", ["lvlm", "ask", "--question", "is it red?", "--picture", "{p}"]),
-    ],
-    "model": [
-        Door("build", ["gallery", "build", "--images", "{w}/pictures", "--model", "local-dir:{p}", "--out", "{out}"])
-    ],
-    "sae": [
-        Door("import", ["sae", "import", "{p}", "--out", "{out}"]),
-        Door("rank", [*RANK, "--query", "a nurse", "--sae", "{p}", "--off", "1"]),
-    ],
-    "label log": [
-        Door("export", ["labels", "export", "--log", "{p}"]),
-        Door("add", ["labels", "import", "{w}/labels.json", "--log", "{p}"]),
-    ],
-}
-
-
-# --- what is whole ----------------------------------------------------------------------------------------------
-
-
-def world(folder: Path) -> None:
-    """A small gallery, SAE, report, tables, pictures and labels, made by the verbs themselves."""
-    from PIL import Image
-
-    folder.mkdir(parents=True, exist_ok=True)
-    rng = np.random.default_rng(0)
-    x = rng.normal(size=(N, D)).astype(np.float32) + 0.5
-    np.save(folder / "x.npy", x)
-    groups = np.where(np.arange(N) % 2, "Male", "Female")
-    frame = pd.DataFrame({"id": [f"i{i}" for i in range(N)], "gender": groups})
-    (folder / "labels.csv").write_text(frame.to_csv(index=False))
-    np.save(folder / "texts.npy", rng.normal(size=(2, D)).astype(np.float32))
-    (folder / "prompts.csv").write_text("prompt\na nurse\na pilot\n")
-    texts = ["--texts", str(folder / "texts.npy"), "--text-table", str(folder / "prompts.csv")]
-    _made([*_filled(IMPORT, w=folder, out=folder / "gallery"), str(folder / "x.npy"), *texts])
-    train = ["sae", "train", "--gallery", str(folder / "gallery"), "--d-sae", str(M), "--k", "4", "--steps", "20"]
-    _made([*train, "--half", "probe", "--out", str(folder / "sae")])
-    spec = {"schema": 2, "gallery": str(folder / "gallery"), "sae": str(folder / "sae"), "k": 8}
-    spec |= {"attributes": ["gender"], "prompts": ["a nurse"], "edit": {"neurons": [1]}, "title": "t"}
-    (folder / "spec.json").write_text(json.dumps(spec))
-    _made(["audit", str(folder / "spec.json"), "--out", str(folder / "report")])
-    (folder / "pictures").mkdir()
-    for i in range(3):
-        Image.new("RGB", (24, 24), (80 * i, 90, 120)).save(folder / "pictures" / f"{i}.png")
-    event = {"neuron": 1, "rater": "ann", "sae": "a" * 64, "type": "social", "text": "x"}
-    (folder / "labels.json").write_text(json.dumps({"events": [event]}))
-    _made(["labels", "import", str(folder / "labels.json"), "--log", str(folder / "log.db")])
-
-
-def _filled(command: Sequence[str], **places: Path) -> list[str]:
-    return [re.sub(r"\{(\w+)\}", lambda m: str(places[m.group(1)]), part) for part in command]
-
-
-def _made(arguments: Sequence[str]) -> None:
-    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()) as err:
-        code = main(list(arguments))
-    assert code == 0, f"{' '.join(arguments)}: {err.getvalue()}"
-
-
-# --- the corpus -------------------------------------------------------------------------------------------------
-
-
-def corpus(folder: Path, whole: Path) -> dict[str, list[Path]]:
-    """Kind of file -> the files: the given ones, where they are, and our own."""
-    if MAKER.is_file():
-        subprocess.run([sys.executable, str(MAKER), str(folder / "given")], check=True, capture_output=True)
-    found: dict[str, list[Path]] = defaultdict(list)
-    for kind in ("json", "npy", "npz", "safetensors", "table", "picture"):
-        found[kind] = sorted(path for path in (folder / "given" / kind).glob("*") if path.is_file())
-    found["pickle"] = [p for p in sorted((folder / "given" / "pickle").glob("*")) if p.suffix in (".pt", ".npy")]
-    found["model"] = sorted(path for path in (folder / "given" / "model").glob("*") if path.is_dir())
-    found["sae"] = sorted(path for path in (folder / "given" / "sae").glob("*") if path.is_dir())
-    for kind, name, data in own(whole):
-        path = folder / "own" / kind / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
-        found[kind].append(path)
-    return found
-
-
-def own(whole: Path) -> Iterator[tuple[str, str, bytes]]:
-    """Our own files, whole, from which the seeded changes begin."""
-    yield "json", "spec.json", (whole / "spec.json").read_bytes()
-    yield "json", "labels.json", (whole / "labels.json").read_bytes()
-    for name in ("report/report.json", "report/manifest.json", "gallery/manifest.json", "sae/config.json"):
-        yield "json", name.replace("/", "-"), (whole / name).read_bytes()
-    yield "json", "target.json", b'{"Female": 0.5, "Male": 0.5}'
-    yield "npy", "x.npy", (whole / "x.npy").read_bytes()
-    yield "npy", "query.npy", _saved(np.save, np.ones(D, np.float32))
-    yield "npz", "x.npz", _saved(np.savez, embeddings=np.load(whole / "x.npy"))
-    yield "npz", "lean.npz", _saved(np.savez, searched=np.array([9, 9]), retrieved=np.array([3, 1]))
-    yield "npz", "evidence.npz", (whole / "report" / "evidence.npz").read_bytes()
-    yield "safetensors", "weights.safetensors", (whole / "sae" / "weights.safetensors").read_bytes()
-    yield "table", "labels.csv", (whole / "labels.csv").read_bytes()
-    yield "table", "attributes.parquet", (whole / "gallery" / "attributes.parquet").read_bytes()
-    yield "picture", "0.png", (whole / "pictures" / "0.png").read_bytes()
-    yield "pickle", "plain.pt", pickle.dumps({"a": [1, 2]})
-    yield "label log", "log.db", (whole / "log.db").read_bytes()
-    yield "label log", "no.db", b"no database at all"
-
-
-def _saved(save: Callable[..., None], *arrays: np.ndarray, **named: np.ndarray) -> bytes:
-    out = io.BytesIO()
-    save(out, *arrays, **named)
-    return out.getvalue()
-
-
-HUGE = [b"1" * 400, b"1e999", b"-1", b"4294967296", b"1000000000000000000", b"NaN", b"true", b"null", b'"x"', b"[]"]
-SPICE = [
-    b"\0",
-    b"\xff\xfe",
-    b"{",
-    b"]",
-    b'"',
-    b",",
-    b"\\u0000",
-    b"\\ud800",
-    b"../../etc/passwd",
-    b"'" * 9,
-    b"\r\n",
-    b"O8",
-]
-
-
-def changed(data: bytes, draw: random.Random) -> bytes:
-    """The bytes with one to three changes of the kind that a person makes who wants to see it break."""
-    for _ in range(draw.choice((1, 1, 2, 3))):
-        at, length = draw.randrange(len(data) + 1), draw.choice((1, 2, 4, 8, 64, 512))
-        what = draw.randrange(9)
-        if what == 0:
-            data = data[:at]
-        elif what == 1:
-            data = data[:at] + data[at + length :]
-        elif what == 2:
-            data = data[:at] + data[at : at + length] * draw.choice((2, 3, 50)) + data[at:]
-        elif what == 3:
-            data = data[:at] + draw.choice(SPICE) + data[at:]
-        elif what == 4:
-            data = data[:at] + draw.randbytes(length) + data[at + length :]
-        elif what == 5 and data:
-            place = draw.randrange(len(data))
-            data = data[:place] + bytes([data[place] ^ (1 << draw.randrange(8))]) + data[place + 1 :]
-        elif what == 6 and (numbers := list(re.finditer(rb"\d+(?:\.\d+)?", data[:20_000]))):
-            one = draw.choice(numbers)
-            data = data[: one.start()] + draw.choice(HUGE) + data[one.end() :]
-        elif what == 7:
-            size = draw.choice((struct.pack("<Q", 1 << 62), struct.pack("<I", 0xFFFFFFF0), struct.pack("<i", -5)))
-            data = data[:at] + size + data[at + len(size) :]
-        elif what == 8:
-            data = data[:at] + b"[" * draw.choice((80, 3000)) + data[at:]
-    return data
+    def put(self, number: int, here: Path) -> tuple[str, Path, Door]:
+        """Kind, file and door of an input; the file is written into a folder of its own, where it may be written to."""
+        data = None
+        if number < len(self.first):
+            kind, source, door = self.first[number]
+        else:
+            draw = random.Random(f"{self.seed} {number - len(self.first)}")
+            kind = draw.choice([kind for kind in DOORS if any(path.is_file() for path in self.files[kind])])
+            source = draw.choice([path for path in self.files[kind] if path.is_file()])
+            data = changed(source.read_bytes(), draw)
+            door = draw.choice(DOORS[kind])
+        if source.is_dir():
+            return kind, source, door
+        path = here / f"input-{number}" / source.name
+        path.parent.mkdir(parents=True)
+        path.write_bytes(source.read_bytes() if data is None else data)
+        return kind, path, door
 
 
 # --- one input --------------------------------------------------------------------------------------------------
 
 
-def one(kind: str, path: Path, door: Door, whole: Path, folder: Path) -> dict[str, Any]:
-    """What a child of this process makes of one input."""
-    shutil.rmtree(folder, ignore_errors=True)
-    out, copy = folder / "out", folder / "copy"
+def one(inputs: Inputs, number: int) -> dict[str, Any]:
+    """What this process makes of one input, in folders that no other input has."""
+    here, whole = inputs.folder / f"run-{number}", inputs.folder / "whole"
+    out, copy = here / "out", here / "copy"
     out.mkdir(parents=True)
+    kind, path, door = inputs.put(number, here)
     named = {path.name, path.parent.name} | ({"pictures"} if door.name == "pictures" else set())
     if door.put is not None:
         first = door.put.split("/")[0]
@@ -301,60 +84,56 @@ def one(kind: str, path: Path, door: Door, whole: Path, folder: Path) -> dict[st
         for place in sorted(copy.glob(door.put)) or [copy / door.put]:
             shutil.copyfile(path, place)
             named |= {place.name, first}
-    verb = _filled(door.command, p=path, out=out / "made", o=out, w=whole, c=copy)
-    said = folder / "said"
-    sys.stdout.flush()
-    child = os.fork()
-    if not child:
-        _run(verb, said)
-    _, status, used = os.wait4(child, 0)
-    code = os.waitstatus_to_exitcode(status)
-    error = said.read_text(encoding="utf-8", errors="replace") if said.is_file() else ""
-    lines = [line for line in error.splitlines() if line.strip()]
-    fault = None
-    if code in (-signal.SIGALRM, -signal.SIGXCPU):
-        fault = "hang"
-    elif code not in (0, 1, 2) or (code == 1 and door.command[0] not in ("verify", "gallery")):
-        fault = f"trace: code {code}: {error[-300:]}"
-    elif code == 1 and "Traceback" in error:
-        fault = f"trace: {error[-300:]}"
-    elif used.ru_maxrss * 1024 > BYTES:
-        fault = f"memory: {used.ru_maxrss >> 10} MB"
-    elif code == 2:
-        if len(lines) != 1:
-            fault = f"{len(lines)} lines: {error[:200]}"
-        elif FOREIGN.search(re.sub(r"'[^']*'|\"[^\"]*\"", "", lines[0])):
-            fault = f"a library's words: {lines[0][:200]}"
-        elif not any(name in lines[0] for name in named):
-            fault = f"the file is not named: {lines[0][:200]}"
-        elif left := [p.name for p in out.iterdir() if p.name != "log.db" and not p.name.startswith("log.db-")]:
-            fault = f"left: {left[0]}"
+    verb = filled(door.command, p=path, out=out / "made", o=out, w=whole, c=copy)
+    Path("/proc/self/clear_refs").write_text("5")  # the most memory held is counted anew
+    signal.setitimer(signal.ITIMER_REAL, WALL)
+    signal.setitimer(signal.ITIMER_PROF, SECONDS)
+    began = sum(os.times()[:4])
+    code, error = _ended(verb)
+    seconds = sum(os.times()[:4]) - began
+    signal.setitimer(signal.ITIMER_PROF, 0)
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    held = _most_held()
+    fault = _fault(door, code, error, named, out)
+    if not fault and held > BYTES:
+        fault = f"memory: {held >> 20} MB"
+    shutil.rmtree(here)
     outcome = {0: "in", 1: "differs", 2: "refused"}.get(code, f"code {code}")
-    return {"kind": kind, "door": door.name, "file": path.name, "outcome": outcome, "fault": fault} | {
-        "seconds": used.ru_utime + used.ru_stime,
-        "bytes": used.ru_maxrss * 1024,
-    }
+    found = {"number": number, "kind": kind, "door": door.name, "file": path.name, "outcome": outcome, "fault": fault}
+    return found | {"seconds": round(seconds, 3), "bytes": held}
 
 
-def _run(verb: list[str], said: Path) -> None:
-    """The child: the verb under limits, standard error into a file."""
-    code = 70
-    try:
-        signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        signal.setitimer(signal.ITIMER_REAL, WALL)
-        resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS + 5))
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        held = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-        resource.setrlimit(resource.RLIMIT_AS, (held + 3 * BYTES, held + 3 * BYTES))
-        nothing = contextlib.redirect_stdout(io.StringIO())
-        nothing = contextlib.redirect_stdout(io.StringIO())
-        with open(said, "w", encoding="utf-8", errors="replace") as file, contextlib.redirect_stderr(file), nothing:
-            try:
-                code = main(verb)
-            except BaseException:
-                file.write(traceback.format_exc())
-    finally:
-        os._exit(code)
+def _ended(verb: list[str]) -> tuple[int, str]:
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()) as said:
+        try:
+            code = main(verb)
+        except BaseException:
+            return 70, said.getvalue() + traceback.format_exc()
+    return code, said.getvalue()
+
+
+def _most_held() -> int:
+    """Bytes that this process held at most since that was last counted anew, or a child of it."""
+    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
+    return 1024 * max(int(line.split()[1]), resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+
+
+def _fault(door: Door, code: int, error: str, named: set[str], out: Path) -> str | None:
+    lines = [line for line in error.splitlines() if line.strip()]
+    if code not in (0, 1, 2) or (code == 1 and door.command[0] not in ("verify", "gallery")):
+        return f"trace: code {code}: {error[-300:]}"
+    if code == 1 and "Traceback" in error:
+        return f"trace: {error[-300:]}"
+    if code != 2:
+        return None
+    if len(lines) != 1:
+        return f"{len(lines)} lines: {error[:200]}"
+    if FOREIGN.search(re.sub(r"'[^']*'|\"[^\"]*\"", "", lines[0])):
+        return f"a library's words: {lines[0][:200]}"
+    if not any(name in lines[0] for name in named):
+        return f"the file is not named: {lines[0][:200]}"
+    left = [p.name for p in out.iterdir() if p.name != "log.db" and not p.name.startswith("log.db-")]
+    return f"left: {left[0]}" if left else None
 
 
 # --- many -------------------------------------------------------------------------------------------------------
@@ -367,50 +146,77 @@ def run(number: int = 1000, seed: int = 1, n: int = 99) -> dict[str, Any]:
     ----------
     n : doors that each file of the corpus goes through at most.
     """
-    import torch
-
-    from core.backbones import base
-
-    torch.set_num_threads(1)  # threads of a parent do not live on in its children
-    model = base.load_model("default", None, "cpu")
-    model.encode_texts(["a nurse"])
     memory = Path("/dev/shm") if os.access("/dev/shm", os.W_OK) else None
-    with tempfile.TemporaryDirectory(dir=memory) as work, mock.patch.object(base, "load_model", _loads(model)):
+    with tempfile.TemporaryDirectory(dir=memory) as work, warm():
         folder = Path(work)
         world(folder / "whole")
         files = corpus(folder, folder / "whole")
         first = [(kind, path, door) for kind in DOORS for path in files[kind] for door in DOORS[kind][:n]]
-        results = []
-        for count, (kind, path, door) in enumerate(_drawn(first, files, folder, number, seed)):
-            result = one(kind, path, door, folder / "whole", folder / "run")
+        inputs = Inputs(folder, files, first, seed)
+        import_what(lambda: [one(inputs, at) for at in _one_of_each_door(first)])
+        results: list[dict[str, Any]] = []
+        while len(results) < number:
+            results += in_a_child(inputs, range(len(results), min(len(results) + CHILD, number)))
+            if len(results) % 1000 < CHILD:
+                faults = sum(result["fault"] is not None for result in results)
+                print(f"{len(results):,} of {number:,}: {faults} faults", file=sys.stderr, flush=True)
+        for result in results:
             if result["fault"]:
-                result["number"] = count
-            results.append(result)
+                at = result["number"]
+                result["alone"] = in_a_child(inputs, range(at, at + 1))[0]["fault"]
         pwned = (folder / "given" / "pwned").exists()
     return _figures(results, len(first), seed) | {"code_ran": pwned}
 
 
-def _loads(model: Any) -> Callable[..., Any]:
-    """The shipped model as it is loaded already; every other name is loaded as ever."""
-    from core.backbones import base
-
-    plain = base.load_model
-    return lambda name="default", *rest, **more: model if name == "default" else plain(name, *rest, **more)
+def _one_of_each_door(first: Sequence[tuple[str, Path, Door]]) -> list[int]:
+    """Numbers of inputs that take every door once: the last file of each kind is a whole one of our own."""
+    return list({(kind, door.name): at for at, (kind, _, door) in enumerate(first)}.values())
 
 
-def _drawn(
-    first: Sequence[tuple[str, Path, Door]], files: dict[str, list[Path]], folder: Path, number: int, seed: int
-) -> Iterator[tuple[str, Path, Door]]:
-    yield from first[:number]
-    changing = [kind for kind in DOORS if any(path.is_file() for path in files[kind])]
-    for i in range(number - len(first)):
-        draw = random.Random(f"{seed} {i}")
-        kind = draw.choice(changing)
-        source = draw.choice([path for path in files[kind] if path.is_file()])
-        path = folder / "changed" / source.name
-        path.parent.mkdir(exist_ok=True)
-        path.write_bytes(changed(source.read_bytes(), draw))
-        yield kind, path, draw.choice(DOORS[kind])
+def in_a_child(inputs: Inputs, numbers: range) -> list[dict[str, Any]]:
+    """The results of inputs that one child takes one by one; those behind one that ends it are left out."""
+    read, write = os.pipe()
+    sys.stdout.flush()
+    child = os.fork()
+    if not child:
+        os.close(read)
+        _child(inputs, numbers, write)
+    os.close(write)
+    with os.fdopen(read) as answer:
+        results = [json.loads(line) for line in answer]
+    ended = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    if len(results) < len(numbers):
+        results.append(_of_the_one_that_ended_it(inputs, numbers[len(results)], ended))
+    return results
+
+
+def _child(inputs: Inputs, numbers: range, pipe: int) -> None:
+    try:
+        for ends in (signal.SIGALRM, signal.SIGPROF):
+            signal.signal(ends, signal.SIG_DFL)
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        held = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (held + 3 * BYTES, held + 3 * BYTES))
+        with os.fdopen(pipe, "w") as answer:
+            for number in numbers:
+                answer.write(json.dumps(one(inputs, number)) + "\n")
+                answer.flush()
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        os._exit(0)
+
+
+def _of_the_one_that_ended_it(inputs: Inputs, number: int, ended: int) -> dict[str, Any]:
+    """What is known of an input whose child said nothing more."""
+    here = inputs.folder / f"run-{number}"
+    shutil.rmtree(here, ignore_errors=True)
+    kind, path, door = inputs.put(number, here)
+    shutil.rmtree(here, ignore_errors=True)
+    hangs = ended in (-signal.SIGPROF, -signal.SIGALRM)
+    found = {"number": number, "kind": kind, "door": door.name, "file": path.name, "outcome": f"code {ended}"}
+    fault = "hang" if hangs else f"trace: the process ended with code {ended}"
+    return found | {"fault": fault, "seconds": SECONDS if hangs else 0.0, "bytes": 0}
 
 
 def _figures(results: Sequence[dict[str, Any]], corpus_inputs: int, seed: int) -> dict[str, Any]:
@@ -425,13 +231,15 @@ def _figures(results: Sequence[dict[str, Any]], corpus_inputs: int, seed: int) -
         count["above_2_gb"] += one_result["bytes"] > BYTES
         count["other_faults"] += bool(fault and fault != "hang" and not fault.startswith("trace"))
     faults = [one_result for one_result in results if one_result["fault"]]
+    slowest = max(results, key=lambda result: result["seconds"])
     return {
         "inputs": len(results),
         "corpus": min(corpus_inputs, len(results)),
         "given_corpus": MAKER.is_file(),
         "seed": seed,
         "faults": len(faults),
-        "slowest_s": max(one_result["seconds"] for one_result in results),
+        "slowest_s": slowest["seconds"],
+        "slowest": {name: slowest[name] for name in ("number", "kind", "door", "file", "outcome")},
         "peak_bytes": max(one_result["bytes"] for one_result in results),
         "by_kind": {kind: dict(count) for kind, count in by_kind.items()},
         "first_faults": faults[:60],

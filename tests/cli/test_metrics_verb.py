@@ -107,6 +107,15 @@ def test_what_cannot_be_used_is_one_line(tables, capsys, more, said):
     assert code == 2 and out == "" and said in err and err.strip().count("\n") == 0
 
 
+def test_what_does_not_fit_together_is_said_with_the_files(tables, capsys, tmp_path):
+    target = tmp_path / "shares.csv"
+    target.write_text("group,share\nRed,0.3\nBlue,0.7\n")
+    for more in (["--k", "121"], ["--k", "5", "--attribute", "gender", "--target", str(target)]):
+        code, _, err = run(capsys, *tables, *more)
+        assert code == 2 and err.count("\n") == 1
+        assert tables[1] in err and tables[3] in err and (str(target) in err) == ("--target" in more)
+
+
 def test_a_list_with_more_of_a_group_than_the_gallery_is_refused():
     with pytest.raises(InputError, match="more ranked rows are gender 1"):
         list_metrics(pd.DataFrame({"gender": ["1", "1"]}), pd.DataFrame({"gender": ["1", "0"]}), 2)

@@ -70,6 +70,15 @@ def test_bad_tables_are_one_line(tmp_path: Path, case: str) -> None:
     assert reason in str(error.value) and "t.csv" in str(error.value) and "\n" not in str(error.value)
 
 
+def test_a_cell_of_several_lines_between_tabs_is_never_taken_apart(tmp_path: Path) -> None:
+    two_ways = 'id\tgroup\t\np0\t"Male,\nolder"\t\n\t\t\n'
+    for suffix in ("csv", "tsv"):
+        with pytest.raises(InputError, match=f"t.{suffix} can be read in two ways: line 2 has"):
+            read_table(table(tmp_path, two_ways, f"t.{suffix}"))
+    frame = frame_of(table(tmp_path, 'id\tgroup\np0\t"Male\np1\tolder"\n', "t.tsv"))
+    assert frame["group"].tolist() == ['"Male', 'older"']
+
+
 def test_files_that_are_no_tables(tmp_path: Path) -> None:
     (tmp_path / "latin.csv").write_bytes("file,name\na,é\n".encode("latin-1"))
     (tmp_path / "fake.parquet").write_text("no parquet")
