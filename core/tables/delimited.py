@@ -216,8 +216,8 @@ def _refuse_cells_of_several_lines(rows: Sequence[_Row], name: str, text: str, s
         return
     if len(quoted) < len(rows) and all(len(row.cells) == width for row in quoted):
         raise InputError(
-            f"{name} can be read in two ways: line {other.line} has {len(other.cells)} cells and the header {width}, or "
-            "quotation marks hold a cell of several lines together; take the line breaks out of the cells"
+            f"{name} can be read in two ways: line {other.line} has {len(other.cells)} cells and the header {width}, "
+            "or quotation marks hold a cell of several lines together; take the line breaks out of the cells"
         )
 
 
