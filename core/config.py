@@ -4,7 +4,8 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -48,6 +49,17 @@ of every other prompt of the shipped world each method leaves more than 5e-3.
 
 class InputError(ValueError):
     """What a person gave cannot be used. The message is one line: what was given, what was expected, what to do."""
+
+
+@contextmanager
+def about(*files: str | Path) -> Iterator[None]:
+    """What is refused inside begins with the files that it is about, where it does not name them all already."""
+    try:
+        yield
+    except InputError as error:
+        if any(str(file) not in str(error) for file in files):
+            error.args = (f"{', '.join(map(str, files))}: {error}",)
+        raise
 
 
 def lacking_key(error: Exception) -> str:

@@ -9,7 +9,7 @@ import typer
 from core.cli.app import app
 from core.cli.output import Json, emit, progress_bar
 from core.cli.rank_verb import p_text
-from core.config import InputError, Progress
+from core.config import InputError, Progress, about
 from core.verdicts import NOT_COMPUTED, TARGET_CHANGE_WORDS, in_points, smallest
 
 if TYPE_CHECKING:
@@ -67,7 +67,8 @@ def audit(
     finished = own_report(out, asked, options) if engine is None else None
     if finished is None:
         with resumable_folder(out) as partial, progress_bar() as progress:
-            result = _run(asked, engine, partial, progress)
+            with about(spec):
+                result = _run(asked, engine, partial, progress)
             write_report(result, out, options)
         finished = read_json(out / "report.json")
     else:

@@ -9,7 +9,7 @@ import typer
 from core.cli import editing
 from core.cli.app import app
 from core.cli.output import Json, emit, estimate_text, progress_bar
-from core.config import FORMS, Edit, InputError, one_of
+from core.config import FORMS, Edit, InputError, about, one_of
 
 SCHEMA = 1
 
@@ -160,7 +160,9 @@ def audit(
     finished = own_report(out, asked, options)
     if finished is None:
         with resumable_folder(out) as partial, progress_bar() as progress:
-            write_answers(run_lvlm(asked, folder=partial, progress=progress), out, options)
+            with about(spec):
+                answered = run_lvlm(asked, folder=partial, progress=progress)
+            write_answers(answered, out, options)
         finished = read_json(out / "report.json")
     else:
         forget_workplace(out)

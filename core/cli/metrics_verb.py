@@ -9,7 +9,7 @@ import typer
 from core.cli.app import app
 from core.cli.editing import target_of
 from core.cli.output import Json, emit, estimate_text
-from core.config import InputError, one_of
+from core.config import InputError, about, one_of
 
 
 @app.command("metrics")
@@ -40,12 +40,8 @@ def metrics(
     read = [read_table(path, need=columns) for path in (ranked, gallery_table)]
     own = target_of(target, names[0] if len(names) == 1 else None)
     wanted = _relevant(relevant)
-    try:
+    with about(ranked, gallery_table, *([] if isinstance(own, str) else [target])):
         document = list_metrics(read[0].frame, read[1].frame, k, own, names, mode, wanted, top1, seed)
-    except InputError as error:
-        files = f"--ranked {ranked}, --gallery-table {gallery_table}"
-        files += "" if isinstance(own, str) else f", --target {target}"
-        raise InputError(f"{files}: {error}") from None
     document["notes"] = [
         f"{path.name}: {note}" for path, one in zip((ranked, gallery_table), read, strict=True) for note in one.notes
     ]

@@ -1,7 +1,8 @@
 """`interrupt`: audits stopped at random moments, by Ctrl-C and by a kill, and run again as if nothing had happened.
 
-Audits of rankings, and of the answers of a language model, whose numbers are forked from one process that has imported
-everything, so that most of a run's time is the audit's own. What was found so far is said after every audit.
+Audits of rankings, and of the answers of a language model, forked from one process that has imported everything and
+read the text model, so that a run's time is the audit's own and a stop falls into it. The moments of a stop are drawn
+from the time that the last whole audit took. What was found so far is said after every audit.
 `python -m tests.benchmarks interrupt --runs 200 --room audit,lvlm`
 """
 
@@ -19,7 +20,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+from core.cli import main
 from core.config import ASSETS
+from tests.benchmarks._warm import import_what, warm
 
 MOST_STOPS = 3
 """How often one audit is stopped at most."""
@@ -34,23 +37,19 @@ def run(runs: int = 200, seed: int = 0, room: str = "audit") -> dict[str, Any]:
     ----------
     room : audit, lvlm, or both with a comma.
     """
-    found = {one: stopped(one, runs, seed) for one in room.split(",")}
+    with warm():
+        found = {one: stopped(one, runs, seed) for one in room.split(",")}
     return found if len(found) > 1 else next(iter(found.values()))
 
 
 def stopped(room: str, runs: int, seed: int) -> dict[str, Any]:
     """The figures of one room."""
-    import core.audit.run
-    import core.lvlm
-    import core.neurons
-    import core.report
-    import core.saes.checkpoint
-    import core.verify  # noqa: F401
-    from core.backbones.base import load_model  # noqa: F401
-
     draw = random.Random(seed)
     with tempfile.TemporaryDirectory() as work:
         folder = Path(work)
+        world(folder / "right", room)
+        import_what(lambda: (audited(folder / "right", room), verified(folder / "right")))
+        shutil.rmtree(folder / "right")
         world(folder / "right", room)
         began = time.monotonic()
         assert waited(started(folder / "right", room)) == 0, "the audit does not end"
@@ -109,16 +108,29 @@ def started(folder: Path, room: str) -> int:
     code = 70
     try:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        from core.cli import main
-
-        os.chdir(folder)
-        said = io.StringIO()
-        with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
-            code = main([*VERB[room], "spec.json", "--out", "report", "--json"])
+        code = audited(folder, room)
     except KeyboardInterrupt:
         code = 130
     finally:
         os._exit(code)
+
+
+def audited(folder: Path, room: str) -> int:
+    """Exit code of the audit of a folder."""
+    os.chdir(folder)
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+        return main([*VERB[room], "spec.json", "--out", "report", "--json"])
+
+
+def verified(folder: Path) -> bool:
+    """Whether the report of a folder holds; what differs is written beside it."""
+    from core.verify import verify
+
+    os.chdir(folder)
+    verdict = verify(Path("report"), [Path("gallery")])
+    (folder / "verdict").write_text("\n".join(verdict.differences))
+    return verdict.equal
 
 
 def waited(child: int) -> int:
@@ -138,12 +150,7 @@ def wrong(folder: Path, right: bytes, codes: list[int], room: str) -> str | None
         return f"leaves {left[0]}"
     child = os.fork()
     if not child:
-        from core.verify import verify
-
-        os.chdir(folder)
-        verdict = verify(Path("report"), [Path("gallery")])
-        (folder / "verdict").write_text("\n".join(verdict.differences))
-        os._exit(not verdict.equal)
+        os._exit(not verified(folder))
     if waited(child) != 0:
         return "verify: " + ((folder / "verdict").read_text().split("\n")[0] if (folder / "verdict").exists() else "?")
     return None

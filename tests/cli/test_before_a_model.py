@@ -59,9 +59,11 @@ SPECS = {
     "k": SPEC | {"k": 100000},
     "target": SPEC | {"target": {"gender": {"nobody": 1.0}}},
     "method": SPEC | {"method": "nope"},
+    "SAE": SPEC | {"sae": "nope"},
     "neuron": SPEC | {"sae": "default-image", "edit": {"neurons": [99999]}},
     "answers, attribute": ANSWERS | {"attributes": ["nope"]},
     "answers, part": ANSWERS | {"where": {"age": "nobody"}},
+    "answers, gallery": ANSWERS | {"gallery": "nope"},
     "answers, no SAE": ANSWERS | {"edit": {"select": "rule"}},
     "answers, scenes": ANSWERS | {"protocol": "pairs"},
 }
@@ -100,5 +102,5 @@ def test_a_wrong_spec_is_refused_before_a_model_is_loaded(verb, tmp_path: Path, 
     (tmp_path / "s.json").write_text(json.dumps(SPECS[mistake]))
     kind = ["lvlm"] if "kind" in SPECS[mistake] else []
     code, said = verb(*kind, "audit", "{t}/s.json", "--out", "{t}/out")
-    assert code == 2 and said.count("\n") == 1, said
+    assert code == 2 and said.count("\n") == 1 and str(tmp_path / "s.json") in said, said
     assert not (tmp_path / "out").exists()
