@@ -30,7 +30,7 @@ from unittest import mock
 
 from core.cli import main
 from tests.benchmarks import _hostile_files as hostile
-from tests.benchmarks._warm import warm
+from tests.benchmarks._warm import import_what, warm
 
 DISK = 4 << 20
 NEWNS, NEWUSER, PRIVATE = 0x00020000, 0x10000000, (1 << 18) | (1 << 14)
@@ -103,6 +103,7 @@ def run(runs: int = 50, seed: int = 0, module: str = "") -> dict[str, Any]:
         world(whole)
         disk.mkdir()
         mounted = _alone(lambda: {"mounted": _mount(disk)})["mounted"]
+        import_what(lambda: _in_this_process(verbs, whole, disk))
         for verb in verbs:
             needed = _alone(lambda verb=verb: attempt(verb, whole, disk, None, mounted))
             if needed["fault"]:
@@ -147,14 +148,21 @@ def world(folder: Path) -> None:
 # --- one run ----------------------------------------------------------------------------------------------------
 
 
+def _in_this_process(verbs: Sequence[Verb], whole: Path, disk: Path) -> None:
+    """Every verb once on a disk with room, for what it imports."""
+    for verb in verbs:
+        _put(verb, whole, disk)
+        os.environ.update(UNSKEW_HOME=str(disk / "home"))
+        _said(verb.command, whole, disk)
+        for path in disk.iterdir():
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
 def attempt(verb: Verb, whole: Path, disk: Path, free: int | None, mounted: bool) -> dict[str, Any]:
     """What one command makes of a disk with so many bytes free (None: all), and what is there afterwards."""
     if mounted:
         _mount(disk)
-    (disk / "home").mkdir()
-    for name in verb.copied:
-        copy = shutil.copytree if (whole / name).is_dir() else shutil.copyfile
-        copy(whole / name, disk / name)
+    _put(verb, whole, disk)
     before = _bytes(disk)
     filler = disk / "filler"
     start = _room(disk)
@@ -177,6 +185,28 @@ def attempt(verb: Verb, whole: Path, disk: Path, free: int | None, mounted: bool
         elif (ended := _ended(verb.command, whole, disk))[0] != 0:
             fault = f"with room again: {ended[1][-300:]}"
     return {"code": code, "used": max(used, 4096), "fault": fault}
+
+
+def _put(verb: Verb, whole: Path, disk: Path) -> None:
+    """What lies on the disk before a command begins."""
+    (disk / "home").mkdir()
+    for name in verb.copied:
+        copy = shutil.copytree if (whole / name).is_dir() else shutil.copyfile
+        copy(whole / name, disk / name)
+
+
+def _said(command: Sequence[str], whole: Path, disk: Path) -> tuple[int, str]:
+    """Exit code of a command in this process, and what it said of errors."""
+    code = 70
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()) as words:
+        try:
+            if command[0] == "map":
+                code = _map(disk)
+            else:
+                code = main(hostile.filled(command, w=whole, d=disk, out=disk / "made"))
+        except BaseException:
+            traceback.print_exc()
+    return code, words.getvalue()
 
 
 def _fault(code: int, said: str, disk: Path) -> str | None:
@@ -207,19 +237,11 @@ def _ended(command: Sequence[str], whole: Path, disk: Path, limit: int | None = 
             os.dup2(file.fileno(), 2)
             if limit is not None:
                 resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-            with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()) as words:
-                try:
-                    code = (
-                        _map(disk)
-                        if command[0] == "map"
-                        else main(hostile.filled(command, w=whole, d=disk, out=disk / "made"))
-                    )
-                except BaseException:
-                    traceback.print_exc()
+            code, words = _said(command, whole, disk)
             resource.setrlimit(
                 resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.getrlimit(resource.RLIMIT_FSIZE)[1])
             )
-            file.write(words.getvalue()[-4000:])
+            file.write(words[-4000:])
             file.flush()
         finally:
             os._exit(code)
