@@ -241,8 +241,35 @@ def run(number: int = 10000, seed: int = 1, n: int = 0) -> dict[str, Any]:
     n : how many more go through the real command line, each in a process of its own.
     """
     places, wrong, found = doors(), list(wrong_files().values()), Found()
+    if number:
+        _forked(found, number, seed, places, wrong)
+    commands, behind = [door for door in places if not door.reads], number + len(places) * len(wrong)
+    with tempfile.TemporaryDirectory() as folder:
+        for one_more in range(n):
+            door = commands[one_more % len(commands)]
+            _count(found, one(door, behind + one_more, seed, Path(folder) / "m", wrong, real=True))
+            print(f"{one_more + 1} commands: {len(found.faults)} faults", file=sys.stderr, flush=True)
+    return {
+        "mutations": number,
+        "through_the_command_line": n,
+        "doors": len(places),
+        "seed": seed,
+        "outcomes": dict(found.outcomes),
+        "by_door": {door: dict(count) for door, count in found.by_door.items()},
+        "slowest": found.slowest,
+        "traces": sum(str(fault["fault"]).startswith("trace") for fault in found.faults),
+        "faults": len(found.faults),
+        "peak_bytes": found.peak,
+        "peak_below_2_gb": found.peak < MEMORY,
+        "first_faults": found.faults[:20],
+        "messages": [message for message, _ in found.messages.most_common(40)],
+    }
+
+
+def _forked(found: Found, number: int, seed: int, places: Sequence[Door], wrong: list[bytes]) -> None:
+    """Mutations in children, each of which takes some."""
     with warm(), tempfile.TemporaryDirectory() as folder:
-        import_what(lambda: [one(door, 0, seed, Path(folder) / "m", wrong, damage=False) for door in places])
+        import_what(lambda: [_through(door, *_put(door, Path(folder) / "m")) for door in places])
         for start in range(0, number, CHILD):
             numbers = range(start, min(start + CHILD, number))
             read, write = os.pipe()
@@ -261,26 +288,7 @@ def run(number: int = 10000, seed: int = 1, n: int = 0) -> dict[str, Any]:
             found.peak = max(found.peak, peak)
             for result in results:
                 _count(found, result)
-    commands = [door for door in places if not door.reads]
-    with tempfile.TemporaryDirectory() as folder:
-        for one_more in range(n):
-            door = commands[one_more % len(commands)]
-            _count(found, one(door, number + one_more, seed, Path(folder) / "m", wrong, real=True))
-    return {
-        "mutations": number,
-        "through_the_command_line": n,
-        "doors": len(places),
-        "seed": seed,
-        "outcomes": dict(found.outcomes),
-        "by_door": {door: dict(count) for door, count in found.by_door.items()},
-        "slowest": found.slowest,
-        "traces": sum(str(fault["fault"]).startswith("trace") for fault in found.faults),
-        "faults": len(found.faults),
-        "peak_bytes": found.peak,
-        "peak_below_2_gb": found.peak < MEMORY,
-        "first_faults": found.faults[:20],
-        "messages": [message for message, _ in found.messages.most_common(40)],
-    }
+            print(f"{numbers.stop:,} of {number:,}: {len(found.faults)} faults", file=sys.stderr, flush=True)
 
 
 def _count(found: Found, result: dict[str, Any]) -> None:
