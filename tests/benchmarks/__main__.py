@@ -24,9 +24,10 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=None, help="seed of what is drawn, for mutants")
     parser.add_argument("--without", default=None, help="folder of the room that is left out, for mutants")
     parser.add_argument("--again", default=None, help="output of an earlier run of mutants, for what survived there")
+    parser.add_argument("--at-once", type=int, default=None, help="processes at once, for doors, hostile and interrupt")
     parser.add_argument("--other", default=None, help="folder of another checkout, for start, audit and verify")
     chosen = parser.parse_args()
-    names = ("other", "runs", "n", "room", "module", "number", "seed", "without", "again")
+    names = ("other", "runs", "n", "room", "module", "number", "seed", "without", "again", "at_once")
     options = {name: value for name in names if (value := getattr(chosen, name)) is not None}
     found = importlib.import_module(f"tests.benchmarks.{chosen.name}").run(**options)
     if "skipped" in found and not chosen.json:

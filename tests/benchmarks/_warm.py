@@ -4,16 +4,24 @@ import functools
 import importlib
 import json
 import os
+import resource
 import sys
-from collections.abc import Callable, Iterator
+import tempfile
+import traceback
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
+from pathlib import Path
+from typing import Any, NoReturn
 from unittest import mock
 
 import torch
 
 from core.backbones import base
 from core.cli import app
+
+Found = dict[str, Any]
+"""What came of one input."""
 
 
 @contextmanager
@@ -56,3 +64,69 @@ def import_what(work: Callable[[], object]) -> None:
         if name not in sys.modules:
             with suppress(Exception):
                 importlib.import_module(name)
+
+
+def forked(
+    parts: Iterable[range],
+    work: Callable[[range], Iterator[Found]],
+    lost: Callable[[int, int], Found],
+    at_once: int = 0,
+) -> Iterator[list[Found]]:
+    """What children of this process find, each of one part of the numbers.
+
+    Parameters
+    ----------
+    work : what a child finds of its numbers, one by one, as JSON has it.
+    lost : what is known of the number at which a child ended, with its exit code; another child goes on behind it.
+    at_once : children at once at most; 0: as many as there are cores.
+    """
+    waiting = deque(parts)
+    running: dict[int, tuple[range, Path]] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        while waiting or running:
+            while waiting and len(running) < (at_once or os.cpu_count() or 1):
+                part = waiting.popleft()
+                said = Path(folder) / f"{part.start}"
+                sys.stdout.flush()
+                child = os.fork()
+                if not child:
+                    _written(said, work(part))
+                running[child] = part, said
+            child, status = os.wait()
+            part, said = running.pop(child)
+            found = [json.loads(line) for line in said.read_text().splitlines()]
+            if len(found) < len(part):
+                ended = part[len(found)]
+                found.append(lost(ended, os.waitstatus_to_exitcode(status)))
+                if ended + 1 < part.stop:
+                    waiting.append(range(ended + 1, part.stop))
+            yield found
+
+
+def _written(said: Path, results: Iterator[Found]) -> NoReturn:
+    """What a child does: every result is there before the next is begun."""
+    try:
+        with open(said, "w") as file:
+            for result in results:
+                file.write(json.dumps(result) + "\n")
+                file.flush()
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        os._exit(0)
+
+
+def parts(numbers: range, each: int) -> list[range]:
+    """Numbers in parts of so many."""
+    return [numbers[at : at + each] for at in range(0, len(numbers), each)]
+
+
+def count_memory_anew() -> None:
+    """Forget how much memory this process held at most."""
+    Path("/proc/self/clear_refs").write_text("5")
+
+
+def most_memory() -> int:
+    """Bytes that this process held at most since that was last counted anew, or a child of it ever."""
+    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
+    return 1024 * max(int(line.split()[1]), resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)

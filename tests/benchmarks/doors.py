@@ -11,7 +11,6 @@ import contextlib
 import io
 import json
 import os
-import pickle
 import random
 import re
 import resource
@@ -19,18 +18,18 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 import traceback
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from core.cli import main
 from core.config import InputError
 from tests.benchmarks._door_files import Door, doors, wrong_files
-from tests.benchmarks._warm import import_what, warm
+from tests.benchmarks._warm import Found, count_memory_anew, forked, import_what, most_memory, parts, warm
 
 ROOT = Path(__file__).resolve().parents[2]
 CHILD = 250
@@ -46,7 +45,7 @@ FOREIGN = re.compile(
 
 
 @dataclass
-class Found:
+class Tally:
     """What came of some mutations."""
 
     outcomes: Counter[str] = field(default_factory=Counter)
@@ -127,7 +126,8 @@ def one(door: Door, number: int, seed: int, folder: Path, wrong: list[bytes], re
     systematic = number < len(doors()) * len(wrong)
     data = wrong[number // len(doors())] if systematic else damaged(door.files[spoiled], draw, wrong)
     (files / spoiled).write_bytes(data)
-    began = time.process_time()
+    count_memory_anew()
+    began = sum(os.times()[:4])
     code, said, err = _through(door, files, out, real)
     fault = _fault(door, files, out, code, said, err)
     what = {0: "in", 2: "refused"}.get(code, f"code {code}")
@@ -138,7 +138,8 @@ def one(door: Door, number: int, seed: int, folder: Path, wrong: list[bytes], re
         "number": number,
         "file": spoiled,
         "message": err.strip(),
-        "seconds": round(time.process_time() - began, 3),
+        "seconds": round(sum(os.times()[:4]) - began, 3),
+        "bytes": most_memory(),
     }
 
 
@@ -221,34 +222,22 @@ def _fault(door: Door, files: Path, out: Path, code: int, said: str, err: str) -
 # --- many -------------------------------------------------------------------------------------------------------
 
 
-def _child(numbers: range, seed: int, places: Sequence[Door], wrong: list[bytes], pipe: int) -> None:
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    base = Path("/dev/shm") if os.access("/dev/shm", os.W_OK) else None
-    with tempfile.TemporaryDirectory(dir=base) as folder:
-        found = [one(places[number % len(places)], number, seed, Path(folder) / "m", wrong) for number in numbers]
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    with os.fdopen(pipe, "wb") as out:
-        pickle.dump((found, peak), out)
-    os._exit(0)
-
-
-def run(number: int = 10000, seed: int = 1, n: int = 0) -> dict[str, Any]:
+def run(number: int = 10000, seed: int = 1, n: int = 0, at_once: int = 0) -> dict[str, Any]:
     """Mutations in forked children of this process, whose model, libraries and parsers are loaded once.
 
     Parameters
     ----------
     number : mutations in all.
     n : how many more go through the real command line, each in a process of its own.
+    at_once : children at once; 0: as many as there are cores.
     """
-    places, wrong, found = doors(), list(wrong_files().values()), Found()
+    places, wrong, found = doors(), list(wrong_files().values()), Tally()
     if number:
-        _forked(found, number, seed, places, wrong)
-    commands, behind = [door for door in places if not door.reads], number + len(places) * len(wrong)
-    with tempfile.TemporaryDirectory() as folder:
-        for one_more in range(n):
-            door = commands[one_more % len(commands)]
-            _count(found, one(door, behind + one_more, seed, Path(folder) / "m", wrong, real=True))
-            print(f"{one_more + 1} commands: {len(found.faults)} faults", file=sys.stderr, flush=True)
+        _here_in_children(found, number, n, seed, at_once)
+    # behind every wrong file, which is given to the doors in turn
+    first = number + len(places) * len(wrong)
+    for results in forked(parts(range(first, first + n), 1), partial(_commands, seed), _lost, at_once):
+        _count(found, results, number + n)
     return {
         "mutations": number,
         "through_the_command_line": n,
@@ -266,37 +255,49 @@ def run(number: int = 10000, seed: int = 1, n: int = 0) -> dict[str, Any]:
     }
 
 
-def _forked(found: Found, number: int, seed: int, places: Sequence[Door], wrong: list[bytes]) -> None:
-    """Mutations in children, each of which takes some."""
+def _here_in_children(found: Tally, number: int, n: int, seed: int, at_once: int) -> None:
     with warm(), tempfile.TemporaryDirectory() as folder:
-        import_what(lambda: [_through(door, *_put(door, Path(folder) / "m")) for door in places])
-        for start in range(0, number, CHILD):
-            numbers = range(start, min(start + CHILD, number))
-            read, write = os.pipe()
-            child = os.fork()
-            if not child:
-                os.close(read)
-                _child(numbers, seed, places, wrong, write)
-            os.close(write)
-            with os.fdopen(read, "rb") as pipe:
-                data = pipe.read()
-            os.waitpid(child, 0)
-            if not data:
-                found.faults.append({"fault": "the process died", "numbers": [numbers.start, numbers.stop]})
-                continue
-            results, peak = pickle.loads(data)
-            found.peak = max(found.peak, peak)
-            for result in results:
-                _count(found, result)
-            print(f"{numbers.stop:,} of {number:,}: {len(found.faults)} faults", file=sys.stderr, flush=True)
+        import_what(lambda: [_through(door, *_put(door, Path(folder) / "m")) for door in doors()])
+        for results in forked(parts(range(number), CHILD), partial(_mutations, seed), _lost, at_once):
+            _count(found, results, number + n)
 
 
-def _count(found: Found, result: dict[str, Any]) -> None:
-    found.outcomes[result["outcome"]] += 1
-    found.by_door[result["door"]][result["outcome"]] += 1
-    if result["seconds"] > found.slowest["seconds"]:
-        found.slowest = {name: result[name] for name in ("seconds", "door", "number", "file")}
-    if result["outcome"] == "refused":
-        found.messages[re.sub(r"\S*/files/", "", result["message"])[:160]] += 1
-    if result["fault"] is not None:
-        found.faults.append(result)
+def _mutations(seed: int, numbers: range) -> Iterator[Found]:
+    """What one child finds of its mutations."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    places, wrong = doors(), list(wrong_files().values())
+    base = Path("/dev/shm") if os.access("/dev/shm", os.W_OK) else None
+    with tempfile.TemporaryDirectory(dir=base) as folder:
+        for number in numbers:
+            yield one(places[number % len(places)], number, seed, Path(folder) / "m", wrong)
+
+
+def _commands(seed: int, numbers: range) -> Iterator[Found]:
+    """What the command line itself makes of mutations."""
+    places, wrong = [door for door in doors() if not door.reads], list(wrong_files().values())
+    with tempfile.TemporaryDirectory() as folder:
+        for number in numbers:
+            yield one(places[number % len(places)], number, seed, Path(folder) / "m", wrong, real=True)
+
+
+def _lost(number: int, code: int) -> Found:
+    """A mutation whose child said nothing more."""
+    fault = f"trace: the process ended with code {code}"
+    door = doors()[number % len(doors())].name
+    found = {"outcome": f"code {code}", "fault": fault, "door": door, "number": number, "file": "", "message": ""}
+    return found | {"seconds": 0.0, "bytes": 0}
+
+
+def _count(found: Tally, results: Sequence[Found], number: int) -> None:
+    for result in results:
+        found.outcomes[result["outcome"]] += 1
+        found.by_door[result["door"]][result["outcome"]] += 1
+        found.peak = max(found.peak, result["bytes"])
+        if result["seconds"] > found.slowest["seconds"]:
+            found.slowest = {name: result[name] for name in ("seconds", "door", "number", "file")}
+        if result["outcome"] == "refused":
+            found.messages[re.sub(r"\S*/files/", "", result["message"])[:160]] += 1
+        if result["fault"] is not None:
+            found.faults.append(result)
+    done = sum(found.outcomes.values())
+    print(f"{done:,} of {number:,}: {len(found.faults)} faults", file=sys.stderr, flush=True)

@@ -11,7 +11,6 @@ in a child of its own.
 
 import contextlib
 import io
-import json
 import os
 import random
 import re
@@ -22,14 +21,15 @@ import sys
 import tempfile
 import traceback
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from core.cli import main
 from tests.benchmarks._hostile_files import DOORS, MAKER, Door, changed, corpus, filled, world
-from tests.benchmarks._warm import import_what, warm
+from tests.benchmarks._warm import Found, count_memory_anew, forked, import_what, most_memory, parts, warm
 
 SECONDS, WALL, BYTES = 10, 300, 2 << 30
 """Most processor time, time and memory of one input; a busy machine gives a process a part of the time alone."""
@@ -85,7 +85,7 @@ def one(inputs: Inputs, number: int) -> dict[str, Any]:
             shutil.copyfile(path, place)
             named |= {place.name, first}
     verb = filled(door.command, p=path, out=out / "made", o=out, w=whole, c=copy)
-    Path("/proc/self/clear_refs").write_text("5")  # the most memory held is counted anew
+    count_memory_anew()
     signal.setitimer(signal.ITIMER_REAL, WALL)
     signal.setitimer(signal.ITIMER_PROF, SECONDS)
     began = sum(os.times()[:4])
@@ -93,7 +93,7 @@ def one(inputs: Inputs, number: int) -> dict[str, Any]:
     seconds = sum(os.times()[:4]) - began
     signal.setitimer(signal.ITIMER_PROF, 0)
     signal.setitimer(signal.ITIMER_REAL, 0)
-    held = _most_held()
+    held = most_memory()
     fault = _fault(door, code, error, named, out)
     if not fault and held > BYTES:
         fault = f"memory: {held >> 20} MB"
@@ -110,12 +110,6 @@ def _ended(verb: list[str]) -> tuple[int, str]:
         except BaseException:
             return 70, said.getvalue() + traceback.format_exc()
     return code, said.getvalue()
-
-
-def _most_held() -> int:
-    """Bytes that this process held at most since that was last counted anew, or a child of it."""
-    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
-    return 1024 * max(int(line.split()[1]), resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
 
 
 def _fault(door: Door, code: int, error: str, named: set[str], out: Path) -> str | None:
@@ -139,12 +133,13 @@ def _fault(door: Door, code: int, error: str, named: set[str], out: Path) -> str
 # --- many -------------------------------------------------------------------------------------------------------
 
 
-def run(number: int = 1000, seed: int = 1, n: int = 99) -> dict[str, Any]:
+def run(number: int = 1000, seed: int = 1, n: int = 99, at_once: int = 0) -> dict[str, Any]:
     """Every file of the corpus through every door of its kind, then changes of them, `number` inputs in all.
 
     Parameters
     ----------
     n : doors that each file of the corpus goes through at most.
+    at_once : children at once; 0: as many as there are cores.
     """
     memory = Path("/dev/shm") if os.access("/dev/shm", os.W_OK) else None
     with tempfile.TemporaryDirectory(dir=memory) as work, warm():
@@ -154,16 +149,7 @@ def run(number: int = 1000, seed: int = 1, n: int = 99) -> dict[str, Any]:
         first = [(kind, path, door) for kind in DOORS for path in files[kind] for door in DOORS[kind][:n]]
         inputs = Inputs(folder, files, first, seed)
         import_what(lambda: [one(inputs, at) for at in _one_of_each_door(first)])
-        results: list[dict[str, Any]] = []
-        while len(results) < number:
-            results += in_a_child(inputs, range(len(results), min(len(results) + CHILD, number)))
-            if len(results) % 1000 < CHILD:
-                faults = sum(result["fault"] is not None for result in results)
-                print(f"{len(results):,} of {number:,}: {faults} faults", file=sys.stderr, flush=True)
-        for result in results:
-            if result["fault"]:
-                at = result["number"]
-                result["alone"] = in_a_child(inputs, range(at, at + 1))[0]["fault"]
+        results = _results(inputs, number, at_once)
         pwned = (folder / "given" / "pwned").exists()
     return _figures(results, len(first), seed) | {"code_ran": pwned}
 
@@ -173,38 +159,31 @@ def _one_of_each_door(first: Sequence[tuple[str, Path, Door]]) -> list[int]:
     return list({(kind, door.name): at for at, (kind, _, door) in enumerate(first)}.values())
 
 
-def in_a_child(inputs: Inputs, numbers: range) -> list[dict[str, Any]]:
-    """The results of inputs that one child takes one by one; those behind one that ends it are left out."""
-    read, write = os.pipe()
-    sys.stdout.flush()
-    child = os.fork()
-    if not child:
-        os.close(read)
-        _child(inputs, numbers, write)
-    os.close(write)
-    with os.fdopen(read) as answer:
-        results = [json.loads(line) for line in answer]
-    ended = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    if len(results) < len(numbers):
-        results.append(_of_the_one_that_ended_it(inputs, numbers[len(results)], ended))
-    return results
+def _results(inputs: Inputs, number: int, at_once: int) -> list[Found]:
+    """What came of so many inputs, in their order; each fault is tried again alone."""
+    results: list[Found] = []
+    lost = partial(_of_the_one_that_ended_it, inputs)
+    for found in forked(parts(range(number), CHILD), partial(_child, inputs), lost, at_once):
+        results += found
+        faults = sum(result["fault"] is not None for result in results)
+        print(f"{len(results):,} of {number:,}: {faults} faults", file=sys.stderr, flush=True)
+    for result in results:
+        if result["fault"]:
+            at = result["number"]
+            [[again]] = forked([range(at, at + 1)], partial(_child, inputs), lost)
+            result["alone"] = again["fault"]
+    return sorted(results, key=lambda result: result["number"])
 
 
-def _child(inputs: Inputs, numbers: range, pipe: int) -> None:
-    try:
-        for ends in (signal.SIGALRM, signal.SIGPROF):
-            signal.signal(ends, signal.SIG_DFL)
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        held = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-        resource.setrlimit(resource.RLIMIT_AS, (held + 3 * BYTES, held + 3 * BYTES))
-        with os.fdopen(pipe, "w") as answer:
-            for number in numbers:
-                answer.write(json.dumps(one(inputs, number)) + "\n")
-                answer.flush()
-    except BaseException:
-        traceback.print_exc()
-    finally:
-        os._exit(0)
+def _child(inputs: Inputs, numbers: range) -> Iterator[Found]:
+    """What a child makes of its inputs, under limits."""
+    for ends in (signal.SIGALRM, signal.SIGPROF):
+        signal.signal(ends, signal.SIG_DFL)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    held = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (held + 3 * BYTES, held + 3 * BYTES))
+    for number in numbers:
+        yield one(inputs, number)
 
 
 def _of_the_one_that_ended_it(inputs: Inputs, number: int, ended: int) -> dict[str, Any]:
