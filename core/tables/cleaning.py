@@ -6,8 +6,10 @@ directions, controls) go; every run of blanks, no-break ones included, is one bl
 
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
+import numpy as np
 import pandas as pd
 
 MISSING = frozenset(
@@ -30,6 +32,8 @@ FIRST_JOINED = 0x0590
 
 ABBREVIATION = 1
 """Letters of a group's name at most that may stand for a longer one ("M" for "Male")."""
+WHOLE = re.compile(r"-?(?:0|[1-9]\d*)(?:\.0+)?")
+POINT_ZERO = re.compile(r"\.0+$")
 APART = re.compile(r"\s*[;|/,]\s*|\s+\+\s+")
 """What stands between the values of a cell that holds several."""
 
@@ -59,40 +63,62 @@ def clean_labels(values: pd.Series, missing: Iterable[str] = MISSING) -> tuple[p
     Each different value is cleaned once. An empty cell is missing without being a mark.
     """
     codes, uniques = pd.factorize(values)
-    marks = frozenset(missing)
-    cleaned = [clean_text(str(value)) for value in uniques]
-    known: list[str | None] = [None if text == "" or text.lower() in marks else text for text in cleaned]
-    counts = pd.Series(codes).value_counts()
-    used: dict[str, int] = {}
-    for number, text in enumerate(cleaned):
-        if text and known[number] is None:
-            used[text] = used.get(text, 0) + int(counts.get(number, 0))
+    counts = np.bincount(codes[codes >= 0], minlength=len(uniques))
+    known, used = _known([str(value) for value in uniques], counts.tolist(), missing)
     taken = pd.Series([*known, None], dtype="str").take(codes)  # the code -1 of a missing value takes the last
     return pd.Series(taken.array, index=values.index, name=values.name, dtype="str"), used
 
 
-def without_point_zero(values: pd.Series) -> pd.Series:
+def clean_cells(
+    cells: Sequence[str | None], missing: Iterable[str] = MISSING
+) -> tuple[list[str | None], dict[str, int]]:
+    """`clean_labels` of a column as a file has it, with whole numbers and truths in one way of writing.
+
+    A table of thousands of columns costs little more than one of as many cells in one: no column is an object of
+    pandas on the way.
+    """
+    counts = Counter(cells)
+    counts.pop(None, None)
+    known, used = _known(list(counts), list(counts.values()), missing)
+    kept = dict(zip(counts, one_way_of_truth(without_point_zero(known)), strict=True))
+    return [kept.get(cell) for cell in cells], used
+
+
+def _known(
+    texts: Sequence[str], counts: Sequence[int], missing: Iterable[str]
+) -> tuple[list[str | None], dict[str, int]]:
+    """Different texts cleaned, None for what is missing, and how many rows each mark for it was read in."""
+    marks = frozenset(missing)
+    known: list[str | None] = []
+    used: dict[str, int] = {}
+    for text, n in zip(map(clean_text, texts), counts, strict=True):
+        lacks = text == "" or text.lower() in marks
+        known.append(None if lacks else text)
+        if lacks and text:
+            used[text] = used.get(text, 0) + n
+    return known, used
+
+
+def without_point_zero(values: Sequence[str | None]) -> list[str | None]:
     """Whole numbers written as floats ("23.0", of a column with gaps) as whole numbers, where all values are such.
 
     A column with a fraction, a leading zero or a word in it stays as it is.
+
+    Parameters
+    ----------
+    values : the different values of a column.
     """
-    filled = values.dropna()
-    if not len(filled) or not filled.str.endswith(".0").any():
-        return values
-    if not filled.str.fullmatch(r"-?(?:0|[1-9]\d*)(?:\.0+)?").all():
-        return values
-    return values.str.replace(r"\.0+$", "", regex=True).replace("-0", "0")
+    filled = [value for value in values if value is not None]
+    if not any(value.endswith(".0") for value in filled) or not all(map(WHOLE.fullmatch, filled)):
+        return list(values)
+    return [value if value is None else POINT_ZERO.sub("", value).replace("-0", "0") for value in values]
 
 
-def one_way_of_truth(values: pd.Series) -> pd.Series:
+def one_way_of_truth(values: Sequence[str | None]) -> list[str | None]:
     """True and False as Python writes them, where all values are one of them in any case (R, Excel: TRUE)."""
-    filled = values.dropna()
-    if not len(filled):
-        return values
-    folded = {value: value.lower() for value in filled.unique()}
-    if not set(folded.values()) <= {"true", "false"}:
-        return values
-    return values.replace({value: name.capitalize() for value, name in folded.items()})
+    if not {value.lower() for value in values if value is not None} <= {"true", "false"}:
+        return list(values)
+    return [value if value is None else value.capitalize() for value in values]
 
 
 def mark_note(column: str, used: Mapping[str, int], n: int) -> str:

@@ -16,7 +16,7 @@ import pandas as pd
 
 from core.config import InputError
 from core.reading import require_memory_for
-from core.tables.cleaning import clean_labels, clean_text, mark_note, one_way_of_truth, without_point_zero
+from core.tables.cleaning import clean_cells, clean_text, mark_note, without_point_zero
 from core.tables.columnar import read_feather, read_json_lines, read_parquet
 from core.tables.delimited import decoded, read_delimited
 from core.tables.grid import Grid
@@ -187,12 +187,12 @@ def _table(grid: Grid, name: str, need: Sequence[str]) -> Table:
 
 def _cells(column: str, cells: Sequence[str | None]) -> tuple[pd.Series, dict[str, int]]:
     """One column as it is kept, and the marks for missing that stood in it."""
-    text = pd.Series(list(cells), dtype="str", name=column)
-    if column in WORDS:
-        text = text.str.strip()
-        return text.where(text != ""), {}
-    if column == "file":
-        text = text.str.strip()
-        return without_point_zero(text.where(text != "")), {}
-    cleaned, used = clean_labels(text, ("",)) if column in NAMES else clean_labels(text)
-    return one_way_of_truth(without_point_zero(cleaned)), used
+    used: dict[str, int] = {}
+    if column in WORDS or column == "file":
+        kept = [(cell or "").strip() or None for cell in cells]
+        if column == "file":
+            different = dict.fromkeys(kept)
+            kept = [*map(dict(zip(different, without_point_zero(list(different)), strict=True)).get, kept)]
+    else:
+        kept, used = clean_cells(cells, ("",)) if column in NAMES else clean_cells(cells)
+    return pd.Series(kept, dtype="str", name=column), used

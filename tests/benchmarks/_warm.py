@@ -5,6 +5,7 @@ import importlib
 import json
 import os
 import resource
+import signal
 import sys
 import tempfile
 import traceback
@@ -72,7 +73,7 @@ def forked(
     lost: Callable[[int, int], Found],
     at_once: int = 0,
 ) -> Iterator[list[Found]]:
-    """What children of this process find, each of one part of the numbers.
+    """What children of this process find, each of one part of the numbers; Ctrl-C ends it with what was found so far.
 
     Parameters
     ----------
@@ -82,6 +83,8 @@ def forked(
     """
     waiting = deque(parts)
     running: dict[int, tuple[range, Path]] = {}
+    for asks in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(asks, signal.default_int_handler)
     with tempfile.TemporaryDirectory() as folder:
         while waiting or running:
             while waiting and len(running) < (at_once or os.cpu_count() or 1):
@@ -92,7 +95,13 @@ def forked(
                 if not child:
                     _written(said, work(part))
                 running[child] = part, said
-            child, status = os.wait()
+            try:
+                child, status = os.wait()
+            except KeyboardInterrupt:
+                for child in running:
+                    os.kill(child, signal.SIGKILL)
+                    os.waitpid(child, 0)
+                return
             part, said = running.pop(child)
             found = [json.loads(line) for line in said.read_text().splitlines()]
             if len(found) < len(part):
@@ -105,6 +114,7 @@ def forked(
 
 def _written(said: Path, results: Iterator[Found]) -> NoReturn:
     """What a child does: every result is there before the next is begun."""
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     try:
         with open(said, "w") as file:
             for result in results:

@@ -239,6 +239,7 @@ def run(number: int = 10000, seed: int = 1, n: int = 0, at_once: int = 0) -> dic
     for results in forked(parts(range(first, first + n), 1), partial(_commands, seed), _lost, at_once):
         _count(found, results, number + n)
     return {
+        "inputs": sum(found.outcomes.values()),
         "mutations": number,
         "through_the_command_line": n,
         "doors": len(places),

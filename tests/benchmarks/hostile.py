@@ -167,11 +167,14 @@ def _results(inputs: Inputs, number: int, at_once: int) -> list[Found]:
         results += found
         faults = sum(result["fault"] is not None for result in results)
         print(f"{len(results):,} of {number:,}: {faults} faults", file=sys.stderr, flush=True)
+        for result in found:
+            if result["fault"]:
+                print(json.dumps(result), file=sys.stderr, flush=True)
     for result in results:
         if result["fault"]:
             at = result["number"]
-            [[again]] = forked([range(at, at + 1)], partial(_child, inputs), lost)
-            result["alone"] = again["fault"]
+            for again in forked([range(at, at + 1)], partial(_child, inputs), lost):
+                result["alone"] = again[0]["fault"]
     return sorted(results, key=lambda result: result["number"])
 
 

@@ -61,6 +61,7 @@ def stopped(room: str, runs: int, seed: int, at_once: int) -> dict[str, Any]:
         assert code == 0, "the audit does not end"
         tried = partial(_tried, room, right, took, seed)
         found: list[Found] = []
+        failed: list[Found] = []
         for results in forked(parts(range(runs), EACH), tried, _lost, at_once):
             found += results
             failed = [one for one in found if one["why"]]
@@ -68,9 +69,9 @@ def stopped(room: str, runs: int, seed: int, at_once: int) -> dict[str, Any]:
             print(said + "".join(f"; {one['why']}" for one in failed), file=sys.stderr, flush=True)
     stops = [after for one in found for _, after, code in one["stops"] if code != 0]
     return {
-        "runs": runs,
+        "runs": len(found),
         "seed": seed,
-        "equal_and_verified": runs - len(failed),
+        "equal_and_verified": len(found) - len(failed),
         "stopped": len(stops),
         "by_signal": dict(Counter(sent for one in found for sent, _, code in one["stops"] if code != 0)),
         "median_stop_s": statistics.median(stops) if stops else None,

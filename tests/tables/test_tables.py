@@ -70,6 +70,13 @@ def test_bad_tables_are_one_line(tmp_path: Path, case: str) -> None:
     assert reason in str(error.value) and "t.csv" in str(error.value) and "\n" not in str(error.value)
 
 
+def test_names_of_files_lose_a_point_zero_alone_and_labels_have_one_way_of_truth(tmp_path: Path) -> None:
+    frame = frame_of(table(tmp_path, "file,g,h\n1.0,TRUE,1.0\n-0.0,false,\n23,,2.5\n"))
+    assert frame["file"].tolist() == ["1", "0", "23"]
+    assert frame["g"].dropna().tolist() == ["True", "False"] and frame["h"].dropna().tolist() == ["1.0", "2.5"]
+    assert frame_of(table(tmp_path, "file\nTRUE\nfalse\n"))["file"].tolist() == ["TRUE", "false"]
+
+
 def test_a_cell_of_several_lines_between_tabs_is_never_taken_apart(tmp_path: Path) -> None:
     two_ways = 'id\tgroup\t\np0\t"Male,\nolder"\t\n\t\t\n'
     for suffix in ("csv", "tsv"):
