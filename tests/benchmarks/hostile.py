@@ -11,6 +11,7 @@ in a child of its own.
 
 import contextlib
 import io
+import json
 import os
 import random
 import re
