@@ -30,7 +30,7 @@ def backup(
 def kept_by(config: Path) -> tuple[Path, "list[Kept]"]:
     """The own folder and the databases that a configuration names."""
     from core.config import own_folder
-    from core.jobs import store
+    from core.jobs import rows
     from core.labelling import log
     from core.team import record
     from core.team.backup import Kept
@@ -40,7 +40,7 @@ def kept_by(config: Path) -> tuple[Path, "list[Kept]"]:
     databases = [
         Kept("labels", read_from.labels, log.TABLES),
         Kept("record", read_from.record, record.TABLES),
-        Kept("jobs", read_from.jobs, store.TABLES),
+        Kept("jobs", read_from.jobs, rows.TABLES),
     ]
     return read_from.home or own_folder(), databases
 

@@ -241,6 +241,8 @@ class _Reader:
             "workers": jobs.whole("workers", 1, 0, 256),
             "job_memory_gb": jobs.number("memory_gb", None),
             "job_hours": float(jobs.number("hours", 12.0)),
+            "job_keep_days": float(jobs.number("keep_days", 90.0)),
+            "job_keep": jobs.whole("keep", 10_000, 0, 10_000_000),
         }
         for section in (labels, jobs, record):
             section.close()

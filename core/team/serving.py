@@ -290,7 +290,7 @@ def serve(
     require_port(configuration.metrics_address, configuration.metrics_port, "health and metrics")
     migrate(configuration)
     with private_file(secrets_text) as file:
-        app = Part("app", command("streamlit", "run", str(ROOT / "app.py"), *options(configuration, file)))
+        app = Part("app", command("core.ui.server.run", *options(configuration, file)))
         workers = [Part(f"worker {i + 1}", command("core.jobs")) for i in range(configuration.workers)]
         watch = Watch(configuration, [app, *workers], variables, jobs, say)
         for number in (signal.SIGTERM, signal.SIGINT):

@@ -11,7 +11,7 @@ from tests.team.killing import PARTS, House, house, rest
 from tests.team.postgres import Server, why_not
 
 WORKERS = 4
-"""Each worker that ends often waits half a minute until it is started again: with several there is always one to kill."""
+"""Each worker that ends often waits half a minute until it is started again: of several one is always there."""
 
 
 def run(runs: int = 50, seed: int = 0, part: str | None = None) -> dict[str, Any]:

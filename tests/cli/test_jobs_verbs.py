@@ -9,7 +9,9 @@ import pytest
 from core.access import CONFIG_VARIABLE, Person
 from core.cli import main
 from core.config import HOME_VARIABLE
-from core.jobs.store import JOBS_VARIABLE, Hold, JobStore
+from core.jobs.opening import JOBS_VARIABLE
+from core.jobs.rows import Hold
+from core.jobs.store import JobStore
 
 ADA = Person("ada@example.org", "Ada", frozenset({"operator"}))
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from core.access import CONFIG_VARIABLE, Person
-from core.jobs.store import DEATHS, JobStore, workplace
+from core.jobs.places import workplace
+from core.jobs.store import DEATHS, JobStore
 from tests.jobs.conftest import until
 
 ADA = Person("ada@example.org", "Ada", frozenset({"operator"}))

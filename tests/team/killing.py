@@ -15,7 +15,7 @@ from typing import Any
 
 from core.config import InputError
 from core.gallery import open_gallery
-from core.jobs import store as jobs
+from core.jobs import rows as jobs
 from core.jobs.store import JobStore
 from core.labelling import LabelEvent, LabelLog
 from core.team.record import Record
@@ -25,7 +25,7 @@ from tests.team.running import TeamServer
 from tests.team.visiting import Visitor
 
 PARTS = ("app", "worker", "serve", "postgresql")
-MODULES = {"app": "streamlit", "worker": "core.jobs"}
+MODULES = {"app": "core.ui.server.run", "worker": "core.jobs"}
 OVER_SECONDS = 300
 THERE_SECONDS = 60.0
 """Longest wait for a part to kill: one that ended often is started again after half a minute."""
