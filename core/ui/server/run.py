@@ -21,8 +21,10 @@ def main(options: Sequence[str]) -> None:
     cli.main(["run", SCRIPT, *options], prog_name="streamlit")
 
 
-def _run_beside(script: str, *more: Any) -> None:
-    _run(os.path.relpath(script), *more)
+def _run_beside(
+    main_script_path: str, is_hello: bool, args: list[str], flag_options: dict[str, Any], **more: Any
+) -> None:
+    _run(os.path.relpath(main_script_path), is_hello, args, flag_options, **more)
 
 
 if __name__ == "__main__":
