@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from core.config import HOME_VARIABLE
 from core.jobs.store import JobStore
 from tests.jobs import rounds
@@ -37,7 +39,7 @@ PAGES = {
     "operator": ("data_and_models", "server", "jobs"),
 }
 CLOSED_SECONDS = 240.0
-"""Longest wait for the memory of sessions that were closed: Streamlit keeps one for two minutes, as its tab may return."""
+"""Longest wait for the memory of sessions that were closed: Streamlit keeps one for two minutes, as a tab may return."""
 GIVEN_BACK = 1.10
 """Memory after closing over memory at the start."""
 CYCLE = 20_000
@@ -95,9 +97,7 @@ def run(minutes: float = 10.0, runs: int = MANY, seed: int = 0) -> dict[str, Any
             memory.now()
             if time.monotonic() - began > 30 * len(load):
                 load.append(os.getloadavg()[0])
-                _say(
-                    f"{time.monotonic() - began:.0f} s: {_told(people)}, {memory.peak / 1e6:.0f} MB, load {load[-1]:.1f}"
-                )
+                _say(f"{30 * len(load) - 30} s: {_told(people)}, {memory.peak / 1e6:.0f} MB, load {load[-1]:.1f}")
         work = beside()
         _leave(people)
         waited = memory.settle(GIVEN_BACK * start)
@@ -136,7 +136,7 @@ class Somebody:
     number: int
     seed: int
     right: dict[frozenset[str], str] = field(default_factory=dict)
-    """Switches that are on -> what the page says then."""
+    """Neurons that are off, by their switches -> what the page says then."""
     seconds: list[float] = field(default_factory=list)
     """From a click on a switch to the last message of the page."""
     wrong: list[str] = field(default_factory=list)
@@ -150,7 +150,7 @@ class Somebody:
         self.query = f"gallery={self.gallery}&target=gallery&q=a+photo+of+a+{self.word}&k={20 + self.number}"
         self.draw = random.Random(self.seed * 1000 + self.number)
         self.visitor = Visitor(self.server.address, {"X-Forwarded-Email": self.name, "X-Unskew-Proxy": SECRET})
-        self.on: frozenset[str] = frozenset()
+        self.off: frozenset[str] = frozenset()
         self.pages: list[str] = []
         self.thread: threading.Thread | None = None
 
@@ -161,8 +161,8 @@ class Somebody:
         self.right[frozenset()] = _said(first)
         for which in (0, 1, 0, 1):
             run = self._switch(self.switches[which])
-            self.right.setdefault(self.on, _said(run))
-        assert len(set(self.right.values())) == 4, f"{self.name}: every set of switches has a page of its own"
+            self.right.setdefault(self.off, _said(run))
+        assert len(set(self.right.values())) == 4, f"{self.name}: every set of neurons has a page of its own"
 
     def begin(self, until: float) -> None:
         """Be at work until a time of `time.monotonic`."""
@@ -192,21 +192,21 @@ class Somebody:
             self.failed.append(f"{self.name}: {type(error).__name__}: {error}")
 
     def _open(self) -> None:
-        self.on = frozenset()
+        self.off = frozenset()
         self._check(self.visitor.open("compare", self.query), "a new tab")
 
     def _switch(self, identity: str) -> Run:
         began = time.perf_counter()
-        run = self.visitor.switch(identity, identity not in self.on)
+        run = self.visitor.switch(identity, identity in self.off)
         self.seconds.append(time.perf_counter() - began)
-        self.on = self.on ^ {identity}
+        self.off = self.off ^ {identity}
         return run
 
     def _check(self, run: Run, what: str) -> None:
         """Whether the page says what it says to this person alone, to the letter."""
         self._look(run)
-        if (said := _said(run)) != self.right[self.on]:
-            other = sorted(set(said.splitlines()) ^ set(self.right[self.on].splitlines()), key=len)
+        if (said := _said(run)) != self.right[self.off]:
+            other = sorted(set(said.splitlines()) ^ set(self.right[self.off].splitlines()), key=len)
             self.wrong.append(f"{self.name} after {what}: {' | '.join(other)[:300] or 'in another order'}")
 
     def _look(self, run: Run) -> None:
@@ -298,19 +298,16 @@ def _leave(people: list[Somebody]) -> None:
 
 def _spread(seconds: list[float]) -> dict[str, float]:
     """Quantiles in milliseconds."""
-    ordered = sorted(seconds)
-    at = {
-        name: ordered[min(int(share * len(ordered)), len(ordered) - 1)] for name, share in (("p50", 0.5), ("p95", 0.95))
-    }
-    return {"n": len(ordered), **{name: 1e3 * value for name, value in at.items()}, "max": 1e3 * ordered[-1]}
+    p50, p95 = (1e3 * float(np.quantile(seconds, share)) for share in (0.5, 0.95))
+    return {"n": len(seconds), "p50_ms": p50, "p95_ms": p95, "max_ms": 1e3 * max(seconds)}
 
 
 def _told(people: list[Somebody]) -> str:
     seconds = [one for somebody in people for one in somebody.seconds]
     wrong = sum(len(one.wrong) + len(one.failed) for one in people)
-    spread = _spread(seconds) if seconds else {"p50": 0.0, "p95": 0.0}
+    spread = _spread(seconds or [0.0])
     runs = sum(one.runs for one in people)
-    return f"{runs:,} runs, {wrong} wrong, a switch {spread['p50']:.0f} ms, p95 {spread['p95']:.0f} ms"
+    return f"{runs:,} runs, {wrong} wrong, a switch {spread['p50_ms']:.0f} ms, p95 {spread['p95_ms']:.0f} ms"
 
 
 def _say(line: str) -> None:
