@@ -10,6 +10,8 @@ from typing import Any
 from tests.team.killing import PARTS, House, house, rest
 from tests.team.postgres import Server, why_not
 
+PAUSE = 6.0
+"""Longest time between two kills: some fall into the start of a process, some into its work."""
 WORKERS = 4
 """Each worker that ends often waits half a minute until it is started again: of several one is always there."""
 
@@ -35,6 +37,8 @@ def run(runs: int = 50, seed: int = 0, part: str | None = None) -> dict[str, Any
         stack.callback(database.kill)
         began = time.monotonic()
         made = stack.enter_context(house(work / "team", database, seed, audits=5, workers=WORKERS))
+        while not made.asked:  # from then on there is work that could be lost
+            time.sleep(0.2)
         seconds = {"start": time.monotonic() - began, "kills": dict.fromkeys(parts, 0.0)}
         for number in range(runs):
             for one in parts:
@@ -59,7 +63,7 @@ def run(runs: int = 50, seed: int = 0, part: str | None = None) -> dict[str, Any
 def _killed(made: House, part: str) -> float:
     """Seconds that a kill took, with the waiting for the part and for what is started by hand."""
     began = time.monotonic()
-    made.kill(part)
+    made.kill(part, PAUSE)
     return time.monotonic() - began
 
 

@@ -21,7 +21,7 @@ from core.labelling import LabelEvent, LabelLog
 from core.team.record import Record
 from tests.jobs import rounds
 from tests.team.postgres import Server
-from tests.team.running import TeamServer
+from tests.team.running import SHARED, TeamServer
 from tests.team.visiting import Visitor
 
 PARTS = ("app", "worker", "serve", "postgresql")
@@ -31,18 +31,6 @@ THERE_SECONDS = 60.0
 """Longest wait for a part to kill: one that ended often is started again after half a minute."""
 OPEN = 6
 """Jobs that wait or run at once: people ask for no more than a server does that is killed all the time."""
-TEXT = """
-[access]
-mode = "open"
-everyone = ["operator"]
-[labels]
-address = "{address}"
-[record]
-address = "{address}"
-[jobs]
-address = "{address}"
-workers = {workers}
-"""
 
 
 class House:
@@ -59,7 +47,7 @@ class House:
         self.address = database.database(f"kills_{uuid.uuid4().hex[:12]}")
         rounds.world(folder / "world", captions=20)
         (folder / "out").mkdir()
-        self.server = TeamServer(folder, TEXT.format(address=self.address, workers=workers))
+        self.server = TeamServer(folder, SHARED.format(address=self.address, workers=workers))
         self.labelled: list[str] = []
         self.recorded: list[str] = []
         self.asked: list[str] = []
@@ -98,9 +86,10 @@ class House:
 
     # -- accidents ----------------------------------------------------------------------------------------------------
 
-    def kill(self, part: str) -> None:
-        """End a part without warning at a moment that is drawn; start again what nothing else does."""
-        time.sleep(self.draw.uniform(0.0, 1.5))
+    def kill(self, part: str, pause: float = 1.5) -> None:
+        """End a part without warning at a moment that is drawn, at most so many seconds on; start again what nothing
+        else does."""
+        time.sleep(self.draw.uniform(0.0, pause))
         if part == "postgresql":
             self.database.kill()
             time.sleep(self.draw.uniform(0.0, 1.0))
