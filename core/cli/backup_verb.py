@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from core.access import CONFIG_VARIABLE
 from core.cli.app import app
 from core.cli.output import Json, emit
 
 if TYPE_CHECKING:
     from core.team.backup import Done, Kept
 
-Config = Annotated[Path, typer.Option("--config", help="The team server's file.")]
+Config = Annotated[Path, typer.Option("--config", envvar=CONFIG_VARIABLE, help="The team server's file.")]
 
 
 @app.command("backup")

@@ -21,6 +21,7 @@ from core.jobs.places import tidy
 from core.jobs.rows import Hold, Job
 from core.jobs.store import DEATHS, KILLS, JobStore
 from core.jobs.workers import has_gpu, me, out_of_memory
+from core.team.configuration import take_up
 
 CHILD = (sys.executable, "-m", "core.jobs.child")
 LOOK = 0.25
@@ -193,6 +194,7 @@ def _ended(child: subprocess.Popen) -> None:
 def main() -> int:
     """A worker of this machine, until SIGTERM or Ctrl-C."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    take_up()
     worker = Worker(JobStore())
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, worker.stop)
