@@ -16,8 +16,9 @@ from core.access import Person
 from core.jobs.asking import AskedJobs
 from core.jobs.kind import Made
 from core.jobs.places import size_of, tidy, workplaces
-from core.jobs.rows import JOBS, LOG, OVER, SHOWN, Hold, Job, State, held, job_of, now_of, one_line, person_by
+from core.jobs.rows import JOBS, LOG, OPEN, OVER, SHOWN, Hold, Job, State, held, job_of, now_of, one_line, person_by
 from core.jobs.workers import ended, here
+from core.store import forget_workplace
 from core.team.configuration import current
 
 DEATHS, KILLS = 5, 100
@@ -208,12 +209,17 @@ class JobStore(AskedJobs):
             return 0
         days, most = configuration.job_keep_days, configuration.job_keep
         over = select(JOBS.c.id, JOBS.c.state, JOBS.c.place, JOBS.c.finished).where(JOBS.c.state.in_(OVER))
+        making = select(JOBS.c.place).where(JOBS.c.state.in_(OPEN))
         with self._speaking(), self._engine.connect() as connection:
             rows, oldest = connection.execute(over.order_by(JOBS.c.seq.desc())).all(), now_of(connection) - days * DAY
+            wanted = set(connection.scalars(making))
         old = [row for number, row in enumerate(rows) if number >= most or (row.finished or 0.0) < oldest]
-        gone = [row.id for row in old if row.state != "done" or not (row.place and Path(row.place).exists())]
+        forgotten = [row for row in old if row.state != "done" or not (row.place and Path(row.place).exists())]
+        gone = [row.id for row in forgotten]
         for at in range(0, len(gone), MANY):
             with self._speaking(), self._writer.begin() as connection:
                 for column in (LOG.c.job, JOBS.c.id):
                     connection.execute(delete(column.table).where(column.in_(gone[at : at + MANY])))
+        for place in {row.place for row in forgotten if row.state == "failed" and row.place} - wanted:
+            forget_workplace(Path(place))  # what it had reached, which nobody goes on with any more
         return len(gone)

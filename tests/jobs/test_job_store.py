@@ -379,12 +379,17 @@ def test_jobs_that_are_over_for_long_are_forgotten_with_their_lines(
         store.finish(hold(job), Made(name, home / name))
         return job.id
 
+    asked(store, home, "failed")
+    failed, reached = hold(taken(store)), home / ".failed.partial"
+    reached.mkdir(parents=True)
+    assert store.fail(failed, "wrong")
     there, *gone = over("there", made=True), over("one"), over("two"), over("three")
     waits, now = asked(store, home, "waits"), module.now_of
     assert store.prune() == 0, "without a configuration nothing is forgotten"
     keeps = Configuration(Path("x"), "open", job_keep_days=1.0, job_keep=2)
     monkeypatch.setattr(module, "current", lambda: keeps)
-    assert store.prune() == 1 and store.log(gone[0]) == [] and store.counts()["done"] == 3
+    assert store.prune() == 2 and store.log(gone[0]) == [] and not reached.exists()
+    assert (store.counts()["done"], store.counts()["failed"]) == (3, 0)
     monkeypatch.setattr(module, "now_of", lambda connection: now(connection) + 2 * 86400)
     assert store.prune() == 2 and store.prune() == 0
     assert [store.get(job).state for job in (there, waits)] == ["done", "waiting"] and store.log(there) != []
