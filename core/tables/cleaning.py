@@ -77,11 +77,10 @@ def clean_cells(
     A table of thousands of columns costs little more than one of as many cells in one: no column is an object of
     pandas on the way.
     """
-    counts = Counter(cells)
-    counts.pop(None, None)
+    counts = Counter(cell for cell in cells if cell is not None)
     known, used = _known(list(counts), list(counts.values()), missing)
     kept = dict(zip(counts, one_way_of_truth(without_point_zero(known)), strict=True))
-    return [kept.get(cell) for cell in cells], used
+    return [None if cell is None else kept[cell] for cell in cells], used
 
 
 def _known(

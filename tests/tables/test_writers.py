@@ -99,6 +99,7 @@ def read_back(frame: pd.DataFrame, writer: Writer) -> pd.DataFrame | None:
 
 def check(frame: pd.DataFrame, writers: list[Writer]) -> None:
     right = expected(frame)
+    same = identity(right)
     for writer in writers:
         found = read_back(frame, writer)
         if found is None:
@@ -108,7 +109,7 @@ def check(frame: pd.DataFrame, writers: list[Writer]) -> None:
             both = (found[name].astype(object).where(found[name].notna(), None).tolist() for found in (found, right))
             left, meant = both
             assert left == meant, f"{writer.name}: {name}"
-        assert identity(found) == identity(right), writer.name
+        assert identity(found) == same, writer.name
 
 
 CHOSEN = st.lists(st.sampled_from(WRITERS), min_size=8, max_size=8, unique_by=lambda writer: writer.name)
