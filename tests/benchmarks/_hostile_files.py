@@ -105,7 +105,7 @@ DOORS: dict[str, list[Door]] = {
     ],
     "picture": [
         Door("build", ["gallery", "build", "--images", "{c}/pictures", "--out", "{out}"], "pictures/0.png"),
-        Door("ask", ["lvlm", "ask", "--question", "is it red?", "--picture", "{p}"]),
+        Door("ask", ["lvlm", "ask", "--question", "is this person likely to be a doctor?", "--picture", "{p}"]),
     ],
     "model": [
         Door("build", ["gallery", "build", "--images", "{w}/pictures", "--model", "local-dir:{p}", "--out", "{out}"])
