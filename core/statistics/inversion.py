@@ -39,6 +39,7 @@ import numpy as np
 
 from core.statistics.bands import Metric
 from core.statistics.estimates import DRAWS, LEVEL
+from core.statistics.omnibus import EQUAL
 
 PROPOSALS = (-3.0, -1.5, 0.0, 1.5, 3.0, 5.0)
 """Where lists are drawn: so many standard errors of t away from what was seen, which brackets both ends."""
@@ -50,8 +51,6 @@ BLOCK_GAIN = 7.5
 """Twice the gain in log-likelihood from which a top and a rest of their own are taken for more than chance; the best of
 some ten sizes of a top gains 3.5 on average where there is no such top."""
 GRID = 61
-EQUAL = 1e-9
-"""Values that differ by no more show as much bias."""
 MOST_CODES = 1 << 15
 """Up to so many possible counts, those that were drawn are counted in a table."""
 TREND = 0.45
@@ -191,10 +190,9 @@ def _weighted(
     times : how often each list was drawn; None: once.
     """
     drawn = _log_sum(at[:, None] * leaning - family.log_sums(at)[:, None], axis=0)
-    if times is not None:
-        drawn -= np.log(times)
+    often = 0.0 if times is None else np.log(times)
     weight = grid[:, None] * leaning
-    weight -= drawn
+    weight -= drawn - often
     weight -= weight.max(axis=1, keepdims=True)
     np.exp(weight, out=weight)
     sums = weight @ np.column_stack([values, np.ones(len(values))])
