@@ -173,7 +173,8 @@ def metric_change(
     target = np.asarray(target, dtype=np.float64)
     observed = float(metric.from_counts(after, target) - metric.from_counts(before, target))
     old, new = _compositions(exchange, draws, seed)
-    drawn = metric.from_counts(new * after.sum(), target) - metric.from_counts(old * before.sum(), target)
+    old, new = metric.from_counts(old * before.sum(), target), metric.from_counts(new * after.sum(), target)
+    drawn = new - old
     lo, hi = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     shift = observed - drawn.mean()
     return Estimate(
