@@ -116,7 +116,10 @@ def _attribute(
 
 
 def _numbered(attribute: str, table: pd.DataFrame, known: list[str] | None) -> tuple[list[str], np.ndarray]:
-    """Groups of an attribute or intersection, as `known` has them (None: in natural order), and each row's place; -1 unknown."""
+    """Groups of an attribute or intersection, as `known` has them (None: in natural order), and each row's place.
+
+    -1 is unknown.
+    """
     parts = [attribute] if attribute in table.columns else attribute.split(CROSS)
     missing = [part for part in parts if part not in table.columns]
     if missing:
