@@ -33,7 +33,12 @@ TAKEN = {
 LOWER = dict.fromkeys(("compare", "numbers", "why"), ".st-key-sentence")
 """What is scrolled to the upper edge, where the view begins below the first screen."""
 SIZE = {"width": 1040, "height": 660}
-BARE = "[data-testid=stSidebar], [data-testid=stExpandSidebarButton] { display: none !important; }"
+BARE = """document.addEventListener("DOMContentLoaded", () => {
+  const style = document.createElement("style");
+  style.textContent = "[data-testid=stSidebar], [data-testid=stExpandSidebarButton] { display: none !important; }";
+  document.head.append(style);
+});"""
+"""Leaves the sidebar out from the first drawing on, so that no figure is drawn for another width before."""
 QUALITY = 78
 WAIT_MS = 600_000
 """Nobody waits for a picture, and a cold server that is busy loads its models for minutes."""
@@ -42,6 +47,7 @@ WAIT_MS = 600_000
 def take(page: "Page", address: str, name: str) -> None:
     """Both pictures of a view."""
     view, last = TAKEN[name]
+    page.add_init_script(BARE)
     for theme in ("light", "dark"):
         page.emulate_media(color_scheme=theme)
         serving.open_page(page, f"{address}/{view}")
@@ -50,7 +56,6 @@ def take(page: "Page", address: str, name: str) -> None:
             page.locator(last).fill("you")
             page.keyboard.press("Enter")
             page.locator("[class*=st-key-grid-] img").first.wait_for()
-        page.add_style_tag(content=BARE)
         page.wait_for_function("!document.querySelector('[data-testid=stSkeleton]')")
         drawn.rest(page)
         if name in LOWER:
