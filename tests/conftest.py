@@ -149,7 +149,7 @@ SLOW = (
     "zeroshot/test_parity",
 )
 """Files whose tests take more than a second together on a quiet machine."""
-REAL_SERVERS = ("browser", "team")
+REAL_SERVERS = ("browser", "jobs", "team")
 """Rooms whose tests wait for other processes: a busy machine may keep one of them waiting once, and that is said."""
 
 

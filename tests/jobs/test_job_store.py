@@ -290,17 +290,20 @@ def test_workplaces_of_what_is_over_are_swept(store: JobStore, home: Path) -> No
 
 
 def test_less_urgent_work_gives_way_once_more_urgent_work_has_waited(store: JobStore, home: Path, monkeypatch) -> None:
-    monkeypatch.setattr(module, "PATIENT_SECONDS", 0.2)
+    now, later = module.now_of, [0.0]
+    monkeypatch.setattr(module, "PATIENT_SECONDS", 3600)
+    monkeypatch.setattr(module, "now_of", lambda connection: now(connection) + later[0])
     asked(store, home, "training", priority=0)
     asked(store, home, "encoding", priority=10)
     encoding, training = taken(store), taken(store)
     assert not store.should_give_way(training)
     asked(store, home, "equal", priority=0)
-    time.sleep(0.3)
+    later[0] = 4000
     assert not store.should_give_way(training)
+    later[0] = 0
     asked(store, home, "audit", priority=20)
     assert not store.should_give_way(training)
-    time.sleep(0.3)
+    later[0] = 4000
     assert store.should_give_way(training) and not store.should_give_way(encoding)
     store.put_back(hold(training), "gave way")
     assert taken(store).subject == "audit"
