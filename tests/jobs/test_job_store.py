@@ -11,7 +11,6 @@ import pytest
 from core import access
 from core.access import CONFIG_VARIABLE, Person, Refused, acting_as
 from core.config import InputError
-from core.databases import DatabaseDown
 from core.jobs import asking, opening
 from core.jobs import store as module
 from core.jobs.kind import KINDS, Made
@@ -340,12 +339,6 @@ def test_parameters_come_back_as_they_were_given(store: JobStore, home: Path) ->
     assert store.person_of(job) == ADA
 
 
-def test_a_store_that_does_not_answer_says_so_without_its_password(home: Path) -> None:
-    with pytest.raises(DatabaseDown, match=r"the job store postgresql://127\.0\.0\.1:1/jobs cannot be used") as caught:
-        JobStore("postgresql://ada:geheim@127.0.0.1:1/jobs")
-    assert "geheim" not in str(caught.value)
-
-
 def test_ids_that_are_none(store: JobStore, home: Path) -> None:
     asked(store, home)
     for wrong in ("", "%", "a", "______", "0" * 32, "x" * 500):
@@ -368,15 +361,6 @@ def test_the_bell_wakes_one_worker_for_each_job(store: JobStore, home: Path) -> 
     other = JobStore(store.address)
     assert other.bell.wait(2.0) and store.bell.wait(2.0) and not other.bell.wait(0.3)
     other.close()
-
-
-def test_where_jobs_are_kept(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert opening.default_address() == str(home / "jobs.sqlite")
-    monkeypatch.setenv(opening.JOBS_VARIABLE, "elsewhere.sqlite")
-    assert opening.default_address() == "elsewhere.sqlite"
-    stated = Configuration(Path("x"), "open", jobs="sqlite:///stated.sqlite")
-    monkeypatch.setattr(opening, "current", lambda: stated)
-    assert opening.default_address() == "sqlite:///stated.sqlite"
 
 
 def test_jobs_that_are_over_for_long_are_forgotten_with_their_lines(
