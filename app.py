@@ -24,7 +24,7 @@ frame.notices()
 stage.bar(get_state().page)
 with frame.guard():
     page.run()
-    if get_state().page not in ("ask", "compare", "guide", "jobs", "models", "report", "server"):
+    if get_state().page not in ("ask", "compare", "guide", "jobs", "models", "report", "server") and not stage.shown():
         provenance.foot()
 frame.sidebar()
 window.listen()

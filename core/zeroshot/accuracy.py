@@ -9,6 +9,7 @@ import numpy as np
 
 from core.config import UNKNOWN, InputError
 from core.statistics import DRAWS, Estimate, Picked, gap_to_smallest, share_estimate, smallest_accuracy, wilson
+from core.tables import natural
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ def evaluate(
     truth, unknown, outside = _numbers(labels, classes)
     names, cell = list(classes), truth
     if by is not None:
-        others = sorted({str(v) for v in by if _known(v)})
+        others = sorted({str(v) for v in by if _known(v)}, key=natural)
         second, _, _ = _numbers(by, others)
         unknown = int(np.sum([not (_known(a) and _known(b)) for a, b in zip(labels, by, strict=True)]))
         names = [f"{a} × {b}" for a in classes for b in others]
@@ -242,6 +243,12 @@ def _numbers(
 ) -> tuple[np.ndarray, int, dict[str, int]]:
     """Class number of every row (-1: none), rows of unknown group, and rows of groups that are no class."""
     place = {name: i for i, name in enumerate(classes)}
-    numbers = np.array([place.get(str(v), -1) if _known(v) else -1 for v in labels], dtype=np.int64)
-    outside = Counter(str(v) for v in labels if _known(v) and str(v) not in place)
-    return numbers, sum(not _known(v) for v in labels), dict(sorted(outside.items()))
+    labels = list(labels)
+    counts = Counter(labels)  # labels repeat: what is to be known of one is found once
+    number = {v: place.get(str(v), -1) if _known(v) else -1 for v in counts}
+    numbers = np.array([number[v] for v in labels], dtype=np.int64)
+    outside: Counter[str] = Counter()
+    for v, n in counts.items():
+        if _known(v) and str(v) not in place:
+            outside[str(v)] += n
+    return numbers, sum(n for v, n in counts.items() if not _known(v)), dict(sorted(outside.items()))
