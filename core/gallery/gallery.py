@@ -27,7 +27,7 @@ from core.config import (
     one_of,
 )
 from core.gallery.checking import changed_files, check_sizes
-from core.gallery.labels import Labels
+from core.gallery.labels import Labels, whole_parquet
 from core.memo import Memo
 from core.reading import map_array
 from core.readout import ReadoutArrays
@@ -376,8 +376,9 @@ class Gallery:
             import pandas as pd
 
             return pd.DataFrame({"prompt": pd.Series(dtype="str")})
-        read = self._made("prompts", lambda: pq.read_table(self.path / "prompts.parquet").to_pandas())
-        return read.copy(deep=False)
+        path = self.path / "prompts.parquet"
+        with whole_parquet(path):
+            return self._made("prompts", lambda: pq.read_table(path).to_pandas()).copy(deep=False)
 
     def prompt_embedding(self, text: str) -> np.ndarray | None:
         """The stored text embedding (d,) of a known prompt, float32; None where the prompt is not known."""
@@ -390,7 +391,8 @@ class Gallery:
     def _prompt_rows(self) -> dict[str, int]:
         if not self._has_file("prompts.parquet"):
             return {}
-        read = pq.ParquetFile(self.path / "prompts.parquet").read(columns=["prompt"])
+        with whole_parquet(self.path / "prompts.parquet"):
+            read = pq.ParquetFile(self.path / "prompts.parquet").read(columns=["prompt"])
         return {prompt: row for row, prompt in enumerate(read["prompt"].to_pylist())}
 
     # --- checks -------------------------------------------------------------------------------------------------

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from itertools import product
 from pathlib import Path
@@ -28,6 +29,15 @@ GROUPS_SHOWN = 30
 """Groups that a message lists at most."""
 
 
+@contextmanager
+def whole_parquet(path: Path) -> Iterator[None]:
+    """InputError where a table of a gallery is damaged; what a column holds is looked at only when it is read."""
+    try:
+        yield
+    except (OSError, pa.ArrowException):
+        raise InputError(f"{path} cannot be read as Parquet: it is damaged or cut; make the gallery again") from None
+
+
 class Labels:
     """A gallery's attributes.parquet: one row an item, every column text, missing values allowed."""
 
@@ -36,13 +46,9 @@ class Labels:
     ) -> None:
         self._path, self._owner, self._together, self._others = path, owner, together, dict(others or {})
         self._made = Memo()
-        try:
+        with whole_parquet(path):
             self.n = pq.read_metadata(path).num_rows
             self._names: list[str] = pq.read_schema(path).names
-        except (OSError, pa.ArrowException):
-            raise InputError(
-                f"{path} cannot be read as Parquet: it is damaged or cut; make the gallery again"
-            ) from None
         if together is not None and together not in self._names:
             raise InputError(f"{path} has no column {together!r}, which the manifest names; make the gallery again")
 
@@ -54,7 +60,8 @@ class Labels:
     @property
     def table(self) -> pd.DataFrame:
         """A copy of everything: id, file, text, half, then the attributes; NA is unknown."""
-        return self._made("table", lambda: pq.read_table(self._path).to_pandas()).copy(deep=False)
+        with whole_parquet(self._path):
+            return self._made("table", lambda: pq.read_table(self._path).to_pandas()).copy(deep=False)
 
     def column(self, name: str) -> pa.Array | None:
         """One column as it is stored; None where the gallery has none of this name."""
@@ -64,7 +71,8 @@ class Labels:
 
     def _read(self, name: str, numbered: bool = False) -> pa.ChunkedArray:
         """One column from the file; `numbered`: its different texts, and a number for each item."""
-        with pq.ParquetFile(self._path, read_dictionary=[name] if numbered else None) as file:
+        texts = [name] if numbered else None
+        with whole_parquet(self._path), pq.ParquetFile(self._path, read_dictionary=texts) as file:
             return file.read(columns=[name])[name]
 
     def _there(self, name: str) -> pa.Array:

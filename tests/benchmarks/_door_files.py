@@ -406,13 +406,15 @@ def _questions() -> Iterator[Door]:
     yield Door("rows to encode", {"x.npy": _npy(np.stack([q, -q]))}, encode)
     counts = _npz(searched=np.array([40, 60]), retrieved=np.array([8, 2]))
     yield Door("bare arrays", {"a.npz": counts}, ["stats", "lean", "--in", "{f}/a.npz"])
-    leace = _npz(x=np.random.default_rng(3).normal(size=(40, 4)), z=np.arange(40) % 2, svd_tol=np.array(0.01))
+    leace = _npz(
+        x=np.random.default_rng(3).normal(size=(40, 4)), z=np.eye(2)[np.arange(40) % 2], svd_tol=np.array(0.01)
+    )
     yield Door(
         "arrays of a method", {"a.npz": leace}, ["apply", "leace", "--in", "{f}/a.npz", "--out", "{out}"], told=False
     )
     answers = {
         "logits": np.zeros((2, 9)),
-        "prompt_options": np.zeros((2, 4), int),
+        "prompt_options": np.array([[0, 1, 2, 3]] * 2),
         "token_id_marked": np.array([1, 2, 3]),
     }
     yield Door(
