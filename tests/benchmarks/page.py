@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.benchmarks._tab import Tab
-from tests.benchmarks.sessions import processor_s
+from tests.benchmarks.crowd import processor_s
 from tests.browser import serving
 
 MEDIAN_MS, P95_MS, PAGE_MS, HELLO = 150, 250, 300, 2.0

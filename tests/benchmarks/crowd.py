@@ -1,4 +1,4 @@
-"""`sessions`: twenty people on Compare at once, by websockets: how long a switch takes, how much memory one needs.
+"""`crowd`: twenty people on Compare at once, by websockets: how long a switch takes, how much memory one needs.
 
 Websocket clients, not browsers: twenty browsers would take the cores from the server that is measured. Each session
 asks a prompt and switches a neuron of its own, all at the same moment, round after round.
@@ -58,7 +58,7 @@ def run(runs: int = 10, number: int = PEOPLE) -> dict[str, Any]:
 
 def _open(address: str, number: int) -> Tab:
     tab = Tab(address)
-    tab.compare("?" + urlencode({"q": f"a photo of a {PROMPTS[number % len(PROMPTS)]}", "k": 20 + 10 * number}))
+    tab.compare(urlencode({"q": f"a photo of a {PROMPTS[number % len(PROMPTS)]}", "k": 20 + 10 * number}))
     return tab
 
 
