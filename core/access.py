@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, ParamSpec, TypeVar
 
-from core.config import ASSETS, InputError, own_folder
+from core.config import ASSETS, InputError
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -82,11 +82,13 @@ class Person:
     name : what identifies the person for good (an e-mail address, a proxy's user name); "" for whoever works alone.
     title : how the person is called on pages.
     roles : what the configuration grants; empty: nothing at all.
+    groups : those that the sign-in named, on which roles may rest.
     """
 
     name: str
     title: str = ""
     roles: frozenset[str] = frozenset()
+    groups: frozenset[str] = frozenset()
 
     def may(self, action: str) -> bool:
         """Whether a role of this person allows the action; ValueError for an action that is not in the table."""
@@ -203,7 +205,7 @@ def require_folder(folder: Path) -> None:
     if configured() and not may("choose"):
         listed = _listed(os.environ[CONFIG_VARIABLE]).folders.values()
         here = folder.expanduser().resolve()
-        known = any(here.is_relative_to(one) for one in (ASSETS, own_folder().resolve(), *listed))
+        known = any(here.is_relative_to(one) for one in (ASSETS, *listed))
         require("look" if known else "choose")
 
 

@@ -40,6 +40,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         os.environ.setdefault("HF_HUB_VERBOSITY", "error")
         given = list(sys.argv[1:] if arguments is None else arguments)
+        if access.configured() and given[:1] != ["serve"]:  # which says by itself what is wrong in the file
+            from core.team.configuration import take_up
+
+            take_up()
         code = parser_of(given[0] if given else "").main(args=given, prog_name="core", standalone_mode=False)
         return code if isinstance(code, int) else 0
     except (KeyboardInterrupt, typer.Abort):

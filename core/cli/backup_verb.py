@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from core.access import CONFIG_VARIABLE
 from core.cli.app import app
 from core.cli.output import Json, emit
 
 if TYPE_CHECKING:
     from core.team.backup import Done, Kept
 
-Config = Annotated[Path, typer.Option("--config", help="The team server's file.")]
+Config = Annotated[Path, typer.Option("--config", envvar=CONFIG_VARIABLE, help="The team server's file.")]
 
 
 @app.command("backup")
@@ -30,7 +31,7 @@ def backup(
 def kept_by(config: Path) -> tuple[Path, "list[Kept]"]:
     """The own folder and the databases that a configuration names."""
     from core.config import own_folder
-    from core.jobs import store
+    from core.jobs import rows
     from core.labelling import log
     from core.team import record
     from core.team.backup import Kept
@@ -40,7 +41,7 @@ def kept_by(config: Path) -> tuple[Path, "list[Kept]"]:
     databases = [
         Kept("labels", read_from.labels, log.TABLES),
         Kept("record", read_from.record, record.TABLES),
-        Kept("jobs", read_from.jobs, store.TABLES),
+        Kept("jobs", read_from.jobs, rows.TABLES),
     ]
     return read_from.home or own_folder(), databases
 

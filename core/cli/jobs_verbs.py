@@ -13,7 +13,8 @@ from core.config import one_of
 
 if TYPE_CHECKING:
     from core.access import Person
-    from core.jobs.store import Job, JobStore
+    from core.jobs.rows import Job
+    from core.jobs.store import JobStore
 
 SCHEMA = 1
 SHOWN = (
@@ -55,7 +56,7 @@ def list_(
 ) -> None:
     """Jobs of everyone, the newest first, and how many there are in each state."""
     from core.access import acting_as
-    from core.jobs.store import STATES
+    from core.jobs.rows import STATES
 
     states = None if state is None else [one_of(state, STATES, "--state")]
     opened = _open(store)

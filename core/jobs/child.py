@@ -16,7 +16,8 @@ from core import heavy
 
 if TYPE_CHECKING:
     from core.jobs.kind import JobKind, Made, Work
-    from core.jobs.store import Hold, JobStore
+    from core.jobs.rows import Hold
+    from core.jobs.store import JobStore
 
 NICENESS = 19
 """The lowest priority: whoever clicks in the app comes first."""
@@ -54,8 +55,11 @@ def work(job: str, attempt: int) -> None:
     """Do the job as the person who asked for it, and write down how it ended."""
     from core.access import acting_as, require
     from core.config import InputError
+    from core.jobs.asking import written
     from core.jobs.kind import KINDS, Work, read_order
-    from core.jobs.store import Hold, JobStore, workplace, written
+    from core.jobs.places import workplace
+    from core.jobs.rows import Hold
+    from core.jobs.store import JobStore
     from core.team import record
     from core.team.configuration import current
     from core.team.entering import still_granted
@@ -120,7 +124,7 @@ class _Told:
         self._at, self._stage = 0.0, ""
 
     def __call__(self, done: int, total: int, what: str) -> None:
-        from core.jobs.store import StoreDown
+        from core.jobs.opening import StoreDown
 
         now, stage = time.monotonic(), what.split(":")[0]
         left = self._pace.left(done, total, what, now)
@@ -139,7 +143,7 @@ class _Told:
 
 
 def _say(store: "JobStore", job: str, line: str) -> None:
-    from core.jobs.store import StoreDown
+    from core.jobs.opening import StoreDown
 
     try:
         store.write(job, line)
@@ -149,7 +153,7 @@ def _say(store: "JobStore", job: str, line: str) -> None:
 
 def _surely(tell: Callable[[], object]) -> None:
     """Tell the store, again and again where it does not answer."""
-    from core.jobs.store import StoreDown
+    from core.jobs.opening import StoreDown
 
     end, wait = time.monotonic() + PATIENCE, 0.2
     while True:

@@ -16,8 +16,12 @@ from types import FrameType
 from core import heavy
 from core.config import ROOT
 from core.jobs.kind import KINDS
-from core.jobs.store import DEATHS, JOBS_VARIABLE, KILLS, Hold, Job, JobStore, StoreDown, tidy
+from core.jobs.opening import JOBS_VARIABLE, StoreDown
+from core.jobs.places import tidy
+from core.jobs.rows import Hold, Job
+from core.jobs.store import DEATHS, KILLS, JobStore
 from core.jobs.workers import has_gpu, me, out_of_memory
+from core.team.configuration import take_up
 
 CHILD = (sys.executable, "-m", "core.jobs.child")
 LOOK = 0.25
@@ -26,6 +30,8 @@ BEATS = 2.0
 """Seconds between two renewals of the lease."""
 POLL = 2.0
 """Seconds without a ring after which the table is looked at all the same."""
+PRUNES = 3600.0
+"""Seconds between two lookings for jobs that have been over for long enough to be forgotten."""
 STOPPED, CUT_OFF = (
     "its worker was stopped; another one goes on",
     "its process was ended by signal {}; it is begun again",
@@ -47,6 +53,7 @@ class Worker:
         self.command = command
         self.store, self.gpu, self.name = store, has_gpu(), me()
         self.stopping = threading.Event()
+        self._pruned = -PRUNES
 
     def stop(self, number: int = 0, frame: FrameType | None = None) -> None:
         """Ask for the end: what is being done goes back to wait. A signal's handler."""
@@ -62,6 +69,7 @@ class Worker:
         while not self.stopping.is_set():
             try:
                 self.store.reap()
+                self._prune()
                 job = self.store.claim(self.name, self.gpu)
                 if job is not None:
                     self.do(job)
@@ -74,6 +82,13 @@ class Worker:
                 self.stopping.wait(1.0)
                 continue
             self._listen()
+
+    def _prune(self) -> None:
+        if (now := time.monotonic()) - self._pruned < PRUNES:
+            return
+        if forgotten := self.store.prune():
+            log.info("%d jobs that were over for long are forgotten", forgotten)
+        self._pruned = now
 
     def _listen(self) -> None:
         """Wait for the bell, or for POLL seconds, or for the end."""
@@ -179,6 +194,7 @@ def _ended(child: subprocess.Popen) -> None:
 def main() -> int:
     """A worker of this machine, until SIGTERM or Ctrl-C."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    take_up()
     worker = Worker(JobStore())
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, worker.stop)

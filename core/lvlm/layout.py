@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
+from core import access
 from core.config import InputError
 from core.registry import Registry
 from core.tables import as_written
@@ -45,9 +46,10 @@ LAYOUTS: Registry[type[Layout]] = Registry("layout of questions", "core.lvlm.lay
 def read_layout(name: str, root: Path, most: int | None = None) -> list[Row]:
     """The questions of a set, at most `most` of them, evenly over the kinds in the order of the files.
 
-    InputError where the folder is not there, holds another layout, or no question.
+    InputError where the folder is not there, holds another layout, or no question; Refused where it is not listed.
     """
     layout = LAYOUTS.get(name)()
+    access.require_folder(Path(root))
     if not Path(root).is_dir():
         raise InputError(f"{root} is no folder; expected {layout.form}")
     found = list(layout.rows(Path(root)))

@@ -155,6 +155,12 @@ class LvlmSpec:
         }
 
     @property
+    def folders(self) -> tuple[Path, ...]:
+        """What is read beside galleries, models and SAEs: question files and a published set, where they are named."""
+        named = (self.questions.get("folder"), self.ability.get("root"))
+        return tuple(Path(one) for one in named if one is not None)
+
+    @property
     def digest(self) -> str:
         return digest_of(self.to_json())
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from core import access
 from core.config import InputError
 from core.lvlm.book import Book, read_book
 from core.tables import as_written
@@ -20,8 +21,9 @@ def read_vla(folder: Path, task: str, split: str | None = None) -> tuple[Book, t
     task : sentiment, skills, occupations...
     split : only templates of this split; None: all.
 
-    InputError naming the file that is missing, or the tasks that there are.
+    InputError naming the file that is missing, or the tasks that there are; Refused for a folder that is not listed.
     """
+    access.require_folder(folder)
     questions = _table(folder / FILES[0], ("task", "question"))
     values = _table(folder / FILES[1], ("task", "value"))
     instructions = _table(folder / FILES[2], ("instruction",))

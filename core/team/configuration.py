@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from core.access import CONFIG_VARIABLE, GUEST, ROLES
-from core.config import ASSETS, InputError
+from core.config import ASSETS, HOME_VARIABLE, InputError
 from core.team.sections import Section
 from core.team.settings import (
     COOKIE_SECRET,
@@ -30,7 +30,7 @@ from core.team.settings import (
     Limits,
 )
 
-__all__ = ["Configuration", "Limits", "checked", "current", "read"]
+__all__ = ["Configuration", "Limits", "checked", "current", "places", "read", "take_up"]
 
 DATABASES = ("sqlite:///", "postgresql://", "postgresql+psycopg://")
 QUEUES = (*DATABASES, "redis://", "rediss://")
@@ -49,6 +49,19 @@ def current() -> Configuration | None:
 @functools.cache
 def _read_once(path: str) -> Configuration:
     return read(Path(path))
+
+
+def places(configuration: Configuration) -> dict[str, str]:
+    """The variables that say where everything is kept which no address of the configuration names by itself."""
+    home = {} if configuration.home is None else {HOME_VARIABLE: str(configuration.home)}
+    return home | ({LABELS_VARIABLE: configuration.labels} if configuration.labels else {})
+
+
+def take_up() -> None:
+    """Have this process keep everything where the configuration in force says; whatever starts beside the server (a
+    worker, a verb) calls it first, or it would look into a folder of its own."""
+    if (configuration := current()) is not None:
+        os.environ.update(places(configuration))
 
 
 def read(path: Path) -> Configuration:
@@ -241,6 +254,8 @@ class _Reader:
             "workers": jobs.whole("workers", 1, 0, 256),
             "job_memory_gb": jobs.number("memory_gb", None),
             "job_hours": float(jobs.number("hours", 12.0)),
+            "job_keep_days": float(jobs.number("keep_days", 90.0)),
+            "job_keep": jobs.whole("keep", 10_000, 0, 10_000_000),
         }
         for section in (labels, jobs, record):
             section.close()

@@ -63,11 +63,10 @@ def roles_of(configuration: Configuration, address: str | None, groups: Iterable
 def still_granted(configuration: Configuration, person: Person) -> Person:
     """Somebody who signed in a while ago, with those roles alone that the configuration grants now as well.
 
-    Groups are known at the sign-in alone: a role that some group has is left to whoever had it then.
+    Who is in a group is known at the sign-in alone; what a group may do is asked again.
     """
-    granted = roles_of(configuration, address_of(person.name))
-    by_group = {role for role, who in configuration.grants.items() if any(one.startswith("group:") for one in who)}
-    return replace(person, roles=person.roles & (granted | by_group))
+    granted = roles_of(configuration, address_of(person.name), person.groups)
+    return replace(person, roles=person.roles & granted)
 
 
 def _even(grant: str) -> str:
@@ -99,7 +98,7 @@ def by_claims(configuration: Configuration, claims: Mapping[str, Any], now: floa
     named = [one for one in groups if isinstance(one, str)] if isinstance(groups, Sequence) else []
     name = address or _number_of(claims.get("sub"))
     title = claims.get("name") if isinstance(claims.get("name"), str) else ""
-    return _visit(configuration, name, title or name, roles_of(configuration, address, named))
+    return _visit(configuration, name, title or name, roles_of(configuration, address, named), named)
 
 
 def _number_of(sub: Any) -> str:
@@ -140,20 +139,22 @@ def by_headers(configuration: Configuration, headers: Mapping[str, Sequence[str]
     address = address_of(said)
     name = address or ("" if "@" in said or not said.isprintable() else unicodedata.normalize("NFC", said))
     groups_header = configuration.proxy["groups_header"]
-    groups = [group.strip() for group in one(groups_header).split(",")] if groups_header else []
-    return _visit(configuration, name, name, roles_of(configuration, address, filter(None, groups)))
+    parts = one(groups_header).split(",") if groups_header else []
+    groups = [group for part in parts if (group := part.strip())]
+    return _visit(configuration, name, name, roles_of(configuration, address, groups), groups)
 
 
 def by_nobody(configuration: Configuration) -> Visit:
     """A visit where nobody signs in: an open server's or a kiosk's."""
-    return _visit(configuration, "", "", configuration.everyone, unnamed=True)
+    roles = configuration.everyone
+    return Visit(Person("", "", roles)) if roles else Visit(NOBODY, "no-role")
 
 
-def _visit(configuration: Configuration, name: str, title: str, roles: frozenset[str], unnamed: bool = False) -> Visit:
-    """Somebody without a role, or without a name where people sign in, is nobody."""
-    if not roles or not (name or unnamed):
+def _visit(configuration: Configuration, name: str, title: str, roles: frozenset[str], groups: Iterable[str]) -> Visit:
+    """Somebody without a role or a name is nobody."""
+    if not roles or not name:
         return Visit(NOBODY, "no-role", title)
-    return Visit(Person(name, title, roles), "", title)
+    return Visit(Person(name, title, roles, frozenset(groups)), "", title)
 
 
 def _as_sent(value: str) -> str:

@@ -130,6 +130,9 @@ class Endpoint:
             timeout = SOCKET_SECONDS
             server_version, sys_version = "unskew", ""
 
+            def do_HEAD(self) -> None:
+                self.do_GET()  # `_answer` leaves the content out
+
             def do_GET(self) -> None:
                 if self.path == "/metrics":
                     self._answer(200, CONTENT_TYPE_LATEST, generate_latest(registry))
@@ -145,7 +148,8 @@ class Endpoint:
                 self.send_header("Content-Type", kind)
                 self.send_header("Content-Length", str(len(content)))
                 self.end_headers()
-                self.wfile.write(content)
+                if self.command != "HEAD":
+                    self.wfile.write(content)
 
             def log_message(self, format: str, *args: object) -> None:
                 """A monitor that asks every few seconds is no news."""

@@ -21,8 +21,8 @@ from urllib.parse import urlparse
 from core.access import CONFIG_VARIABLE
 from core.config import HOME_VARIABLE, ROOT, InputError, own_folder
 from core.labelling import LabelLog
-from core.labelling.log import LOG_VARIABLE
 from core.team import record
+from core.team.configuration import places
 from core.team.metrics import Endpoint, Standing, memory_of
 from core.team.settings import COOKIE_SECRET, LOCAL, SHORTEST_SECRET, Configuration
 from core.team.tied import command
@@ -47,11 +47,7 @@ def alone() -> None:
 
 def environment(configuration: Configuration) -> dict[str, str]:
     """The variables with which the app and the workers start."""
-    variables = {**os.environ, CONFIG_VARIABLE: str(configuration.path.absolute())}
-    if configuration.home is not None:
-        variables[HOME_VARIABLE] = str(configuration.home)
-    if configuration.labels:
-        variables[LOG_VARIABLE] = configuration.labels
+    variables = {**os.environ, CONFIG_VARIABLE: str(configuration.path.absolute()), **places(configuration)}
     if configuration.offline:
         variables |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
     # a connection is from where it comes: whom a proxy says that it speaks for must not take the proxy's place
@@ -290,7 +286,7 @@ def serve(
     require_port(configuration.metrics_address, configuration.metrics_port, "health and metrics")
     migrate(configuration)
     with private_file(secrets_text) as file:
-        app = Part("app", command("streamlit", "run", str(ROOT / "app.py"), *options(configuration, file)))
+        app = Part("app", command("core.ui.server.run", *options(configuration, file)))
         workers = [Part(f"worker {i + 1}", command("core.jobs")) for i in range(configuration.workers)]
         watch = Watch(configuration, [app, *workers], variables, jobs, say)
         for number in (signal.SIGTERM, signal.SIGINT):

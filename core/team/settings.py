@@ -78,6 +78,9 @@ class Configuration:
     workers: int = 1
     job_memory_gb: float | None = None
     job_hours: float = 12.0
+    job_keep_days: float = 90.0
+    job_keep: int = 10_000
+    """How long, and how many, jobs that are over are listed."""
     record: str = ""
     """Address of the record of what was done; "" is SQLite in the own folder."""
 

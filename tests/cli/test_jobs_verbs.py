@@ -9,7 +9,9 @@ import pytest
 from core.access import CONFIG_VARIABLE, Person
 from core.cli import main
 from core.config import HOME_VARIABLE
-from core.jobs.store import JOBS_VARIABLE, Hold, JobStore
+from core.jobs.opening import JOBS_VARIABLE
+from core.jobs.rows import Hold
+from core.jobs.store import JobStore
 
 ADA = Person("ada@example.org", "Ada", frozenset({"operator"}))
 
@@ -74,3 +76,14 @@ def test_a_worker_in_the_terminal_does_what_waits(job: str, tmp_path: Path, caps
     said(capsys, "work", "--until-empty")
     assert (tmp_path / "made" / "manifest.json").is_file()
     assert "1 done" in said(capsys, "list")
+
+
+def test_a_terminal_looks_where_the_server_keeps_its_jobs(
+    job: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The file says where the own folder is; a verb that looked into the one of whoever types it would see nothing."""
+    stated = tmp_path / "elsewhere.toml"
+    stated.write_text('[server]\nhome = "home"\n[access]\nmode = "open"\n')
+    monkeypatch.setenv(CONFIG_VARIABLE, str(stated))
+    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path / "of-whoever-types"))
+    assert "1 waiting" in said(capsys, "list")

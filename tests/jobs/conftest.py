@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,19 +9,16 @@ from pathlib import Path
 import pytest
 
 from core.config import HOME_VARIABLE
-from core.jobs.kind import KINDS
-from core.jobs.store import JOBS_VARIABLE, JobStore
+from core.jobs.opening import JOBS_VARIABLE
+from core.jobs.store import JobStore
 from tests.jobs import toy_worker
 from tests.team.conftest import database_server, own_database  # noqa: F401
 
 
 @pytest.fixture(scope="module", autouse=True)
 def toy_kind() -> Iterator[None]:
-    """The toy kind, gone afterwards."""
-    toy_worker.add_toys()
-    yield
-    del KINDS._variants["toy-count"]
-    sys.modules.pop("toy_job_count", None)
+    with toy_worker.toys():
+        yield
 
 
 @pytest.fixture

@@ -11,9 +11,13 @@ import pytest
 from core import access
 from core.access import CONFIG_VARIABLE, Person, Refused, acting_as
 from core.config import InputError
+from core.jobs import asking, opening
 from core.jobs import store as module
 from core.jobs.kind import KINDS, Made
-from core.jobs.store import OVER, Hold, Job, JobStore, StoreDown, workplace
+from core.jobs.opening import StoreDown
+from core.jobs.places import workplace
+from core.jobs.rows import OVER, Hold, Job
+from core.jobs.store import JobStore
 from core.jobs.workers import ended, me
 from core.team.configuration import Configuration, Limits
 
@@ -215,7 +219,7 @@ def test_the_same_work_is_not_done_twice_at_once(store: JobStore, home: Path) ->
 
 def test_limits_of_roles(store: JobStore, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     limits = {"auditor": Limits(jobs=2, disk_gb=1e-6)}
-    monkeypatch.setattr(module, "current", lambda: Configuration(Path("x"), "open", limits=limits))
+    monkeypatch.setattr(asking, "current", lambda: Configuration(Path("x"), "open", limits=limits))
     asked(store, home, "a", BOB)
     asked(store, home, "b", BOB)
     with pytest.raises(InputError, match="2 of your jobs wait or run, and your roles allow 2"):
@@ -243,7 +247,7 @@ def test_no_path_of_the_disk_is_said(store: JobStore, home: Path) -> None:
 
 
 def test_logs_are_bounded(store: JobStore, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "LINES", 20)
+    monkeypatch.setattr(opening, "LINES", 20)
     job = asked(store, home)
     for number in range(30):
         store.write(job, f"line {number} " + "x" * 1000)
@@ -278,17 +282,20 @@ def test_workplaces_of_what_is_over_are_swept(store: JobStore, home: Path) -> No
 
 
 def test_less_urgent_work_gives_way_once_more_urgent_work_has_waited(store: JobStore, home: Path, monkeypatch) -> None:
-    monkeypatch.setattr(module, "PATIENT_SECONDS", 0.2)
+    now, later = module.now_of, [0.0]
+    monkeypatch.setattr(module, "PATIENT_SECONDS", 3600)
+    monkeypatch.setattr(module, "now_of", lambda connection: now(connection) + later[0])
     asked(store, home, "training", priority=0)
     asked(store, home, "encoding", priority=10)
     encoding, training = taken(store), taken(store)
     assert not store.should_give_way(training)
     asked(store, home, "equal", priority=0)
-    time.sleep(0.3)
+    later[0] = 4000
     assert not store.should_give_way(training)
+    later[0] = 0
     asked(store, home, "audit", priority=20)
     assert not store.should_give_way(training)
-    time.sleep(0.3)
+    later[0] = 4000
     assert store.should_give_way(training) and not store.should_give_way(encoding)
     store.put_back(hold(training), "gave way")
     assert taken(store).subject == "audit"
@@ -356,9 +363,41 @@ def test_the_bell_wakes_one_worker_for_each_job(store: JobStore, home: Path) -> 
 
 
 def test_where_jobs_are_kept(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert module.default_address() == str(home / "jobs.sqlite")
-    monkeypatch.setenv(module.JOBS_VARIABLE, "elsewhere.sqlite")
-    assert module.default_address() == "elsewhere.sqlite"
+    assert opening.default_address() == str(home / "jobs.sqlite")
+    monkeypatch.setenv(opening.JOBS_VARIABLE, "elsewhere.sqlite")
+    assert opening.default_address() == "elsewhere.sqlite"
     stated = Configuration(Path("x"), "open", jobs="sqlite:///stated.sqlite")
-    monkeypatch.setattr(module, "current", lambda: stated)
-    assert module.default_address() == "sqlite:///stated.sqlite"
+    monkeypatch.setattr(opening, "current", lambda: stated)
+    assert opening.default_address() == "sqlite:///stated.sqlite"
+
+
+def test_jobs_that_are_over_for_long_are_forgotten_with_their_lines(
+    store: JobStore, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def over(name: str, made: bool = False) -> str:
+        asked(store, home, name)
+        job = taken(store)
+        if made:
+            (home / name).mkdir(parents=True)
+        store.finish(hold(job), Made(name, home / name))
+        return job.id
+
+    asked(store, home, "failed")
+    failed, reached = hold(taken(store)), home / ".failed.partial"
+    reached.mkdir(parents=True)
+    assert store.fail(failed, "wrong")
+    there, *gone = over("there", made=True), over("one"), over("two"), over("three")
+    waits, now = asked(store, home, "waits"), module.now_of
+    assert store.prune() == 0, "without a configuration nothing is forgotten"
+    keeps = Configuration(Path("x"), "open", job_keep_days=1.0, job_keep=2)
+    monkeypatch.setattr(module, "current", lambda: keeps)
+    assert store.prune() == 2 and store.log(gone[0]) == [] and not reached.exists()
+    assert (store.counts()["done"], store.counts()["failed"]) == (3, 0)
+    monkeypatch.setattr(module, "now_of", lambda connection: now(connection) + 2 * 86400)
+    assert store.prune() == 2 and store.prune() == 0
+    assert [store.get(job).state for job in (there, waits)] == ["done", "waiting"] and store.log(there) != []
+
+
+def test_the_groups_of_whoever_asks_are_kept_with_the_job(store: JobStore, home: Path) -> None:
+    person = Person("cy@example.org", "Cy", frozenset({"auditor"}), frozenset({"Prüfer", "a:b"}))
+    assert store.person_of(asked(store, home, owner=person)) == person

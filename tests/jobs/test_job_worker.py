@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from core.access import CONFIG_VARIABLE, Person
-from core.jobs.store import DEATHS, JobStore, workplace
+from core.jobs.places import workplace
+from core.jobs.store import DEATHS, JobStore
 from tests.jobs.conftest import until
 
 ADA = Person("ada@example.org", "Ada", frozenset({"operator"}))
@@ -163,14 +164,15 @@ def test_work_is_done_at_the_lowest_priority(store: JobStore, home: Path, worker
 def test_limits_of_the_configuration_hold(store: JobStore, home: Path, worker: Start, monkeypatch, tmp_path) -> None:
     """Time and memory of a job, as the configuration states them, read by the process that does the work."""
     stated = tmp_path / "unskew.toml"
-    stated.write_text(
-        '[access]\nmode = "open"\n[jobs]\nmemory_gb = 0.5\nhours = 0.001\n[roles]\noperator = ["ada@example.org"]\n'
-    )
     monkeypatch.setenv(CONFIG_VARIABLE, str(stated))
-    greedy, late = asked(store, home, "greedy", wrong="memory"), asked(store, home, "late", to=1000, seconds=0.1)
-    assert worker("empty").wait(90) == 0
-    assert "needs more memory than a job may have" in store.get(greedy).reason
-    assert store.get(late).state == "failed" and "longer than a job may take" in store.get(late).reason
+    for limit, order, said in (
+        ("memory_gb = 0.5", {"wrong": "memory"}, "needs more memory than a job may have"),
+        ("hours = 0.001", {"to": 1000, "seconds": 0.1}, "longer than a job may take"),
+    ):
+        stated.write_text(f'[access]\nmode = "open"\n[jobs]\n{limit}\n[roles]\noperator = ["ada@example.org"]\n')
+        job = asked(store, home, limit[:5], **order)
+        assert worker("empty").wait(90) == 0
+        assert store.get(job).state == "failed" and said in store.get(job).reason
 
 
 @SQLITE

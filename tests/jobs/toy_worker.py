@@ -5,6 +5,8 @@
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -13,6 +15,7 @@ SCRIPT = (sys.executable, str(Path(__file__).resolve()))
 
 
 def add_toys() -> None:
+    """Let this process know the toy kind."""
     import importlib.util
 
     from core.jobs.kind import KINDS
@@ -23,6 +26,19 @@ def add_toys() -> None:
     module = importlib.util.module_from_spec(spec)
     sys.modules["toy_job_count"] = module
     spec.loader.exec_module(module)
+
+
+@contextmanager
+def toys() -> Iterator[None]:
+    """The toy kind in this process, gone afterwards."""
+    from core.jobs.kind import KINDS
+
+    add_toys()
+    try:
+        yield
+    finally:
+        del KINDS._variants["toy-count"]
+        sys.modules.pop("toy_job_count", None)
 
 
 def main() -> int:

@@ -6,11 +6,14 @@ import os
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import httpx
+import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -18,6 +21,7 @@ from cryptography.x509.oid import NameOID
 
 from core.config import ROOT
 from tests.team.ports import free_port
+from tests.team.running import TeamServer
 
 EXAMPLE = ROOT / ".github" / "deploy" / "nginx.conf"
 STARTED_SECONDS = 20
@@ -104,6 +108,24 @@ class Nginx:
         if self._running is not None:
             self._running.send_signal(signal.SIGTERM)
             self._running.wait(timeout=20)
+
+
+@contextmanager
+def behind_nginx(text: str, identity: str = "") -> Iterator[tuple[TeamServer, Nginx]]:
+    """A team server of this configuration, without its [server], and the proxy before it. Skips without nginx."""
+    if why := why_not():
+        pytest.skip(why)
+    with ExitStack() as stack:
+        folder = Path(tempfile.mkdtemp(prefix="unskew-nginx"))
+        stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        (folder / "team").mkdir()
+        server = TeamServer(folder / "team", text)
+        stack.callback(server.kill)
+        proxy = Nginx(folder, [server.port], identity)
+        server.name_outside(proxy.address)
+        server.start()
+        stack.callback(proxy.stop)
+        yield server, proxy.start()
 
 
 def certificate(folder: Path) -> None:

@@ -17,6 +17,19 @@ from tests.team.ports import free_port
 STARTED_SECONDS = 120
 STOPPED_SECONDS = 60
 SECRET = "0123456789abcdef0123456789abcdef-of-the-tests"
+SHARED = """
+[access]
+mode = "open"
+everyone = ["operator"]
+[labels]
+address = "{address}"
+[record]
+address = "{address}"
+[jobs]
+address = "{address}"
+workers = {workers}
+"""
+"""An open server whose labels, record and jobs are in one PostgreSQL, for `format`."""
 
 
 class TeamServer:

@@ -1,14 +1,12 @@
 """Who comes in where a proxy says who somebody is: only what the proxy itself says counts."""
 
-import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.team import nginx
-from tests.team.nginx import Nginx
+from core.config import ROOT
+from tests.team.nginx import Nginx, behind_nginx
 from tests.team.running import SECRET, TeamServer
 from tests.team.visiting import Visitor
 
@@ -35,23 +33,8 @@ OWN_ADDRESS = "reached through its own address alone"
 
 @pytest.fixture(scope="module")
 def proxied() -> Iterator[tuple[TeamServer, Nginx]]:
-    if why := nginx.why_not():
-        pytest.skip(why)
-    folder = Path(tempfile.mkdtemp(prefix="unskew-proxy"))
-    (folder / "team").mkdir()
-    server = proxy = None
-    try:
-        server = TeamServer(folder / "team", TEXT)
-        proxy = Nginx(folder, [server.port], IDENTITY)
-        server.name_outside(proxy.address)
-        server.start()
-        yield server, proxy.start()
-    finally:
-        if proxy is not None:
-            proxy.stop()
-        if server is not None:
-            server.kill()
-        shutil.rmtree(folder, ignore_errors=True)
+    with behind_nginx(TEXT, IDENTITY) as both:
+        yield both
 
 
 @pytest.mark.parametrize(
@@ -114,3 +97,18 @@ def test_the_proxys_own_address_counts_and_not_that_of_whom_it_speaks_for(proxie
     for more in ({}, {"X-Forwarded-For": "127.0.0.1"}):
         with Visitor(server.address, {**told, **more}, origin=proxy.address, source="127.0.0.2") as visitor:
             assert OWN_ADDRESS in visitor.open().text
+
+
+@pytest.mark.parametrize("said", [{"X-Signed-In": "ben@example.org"}, {"X-Signed-In": "eve", "X-Groups": "auditors"}])
+def test_nothing_that_a_browser_is_sent_holds_a_path_of_the_servers_disk(
+    proxied: tuple[TeamServer, Nginx], said: dict[str, str]
+) -> None:
+    """What Streamlit sends beside the page counts too: it would name the script by its path."""
+    server, proxy = proxied
+    with Visitor(proxy.address, said) as visitor:
+        drawn = visitor.open()
+        pages = ["", *(page.url_pathname for m in drawn.messages for page in m.navigation.app_pages)]
+        assert len(set(pages)) > 5
+        for page in dict.fromkeys(pages):
+            everything = (visitor.move(page) if page else drawn).everything
+            assert not [path for path in (ROOT, Path.home(), server.folder) if f"{path}/" in everything], page

@@ -3,8 +3,6 @@
 import base64
 import hashlib
 import re
-import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,8 +12,7 @@ import streamlit
 from core.config import ROOT
 from tests.browser.serving import browser, settle
 from tests.browser.serving import why_not as why_no_browser
-from tests.team import nginx
-from tests.team.nginx import Nginx
+from tests.team.nginx import Nginx, behind_nginx
 from tests.team.running import TeamServer
 from tests.team.visiting import Visitor
 
@@ -31,23 +28,8 @@ OPEN = '[access]\nmode = "open"\neveryone = ["viewer"]\n[jobs]\nworkers = 1\n'
 
 @pytest.fixture(scope="module")
 def proxied() -> Iterator[tuple[TeamServer, Nginx]]:
-    if why := nginx.why_not():
-        pytest.skip(why)
-    folder = Path(tempfile.mkdtemp(prefix="unskew-nginx"))
-    (folder / "team").mkdir()
-    proxy = server = None
-    try:
-        server = TeamServer(folder / "team", OPEN)
-        proxy = Nginx(folder, [server.port])
-        server.name_outside(proxy.address)
-        server.start()
-        yield server, proxy.start()
-    finally:
-        if proxy is not None:
-            proxy.stop()
-        if server is not None:
-            server.kill()
-        shutil.rmtree(folder, ignore_errors=True)
+    with behind_nginx(OPEN) as both:
+        yield both
 
 
 def test_every_answer_has_the_headers(proxied: tuple[TeamServer, Nginx]) -> None:

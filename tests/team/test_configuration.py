@@ -254,6 +254,8 @@ def test_every_key_reaches_the_configuration(tmp_path: Path) -> None:
     workers = 3
     memory_gb = 8
     hours = 2
+    keep_days = 30
+    keep = 500
     [record]
     address = "sqlite:////var/lib/unskew/record.sqlite"
     """
@@ -292,6 +294,8 @@ def test_every_key_reaches_the_configuration(tmp_path: Path) -> None:
         workers=3,
         job_memory_gb=8,
         job_hours=2.0,
+        job_keep_days=30.0,
+        job_keep=500,
         record="sqlite:////var/lib/unskew/record.sqlite",
     )
     plain = read(written(tmp_path, OPEN))

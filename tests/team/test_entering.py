@@ -1,5 +1,6 @@
 """Who comes in and as what: default deny, verified addresses, groups, the proxy that is the proxy."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -103,7 +104,11 @@ def test_no_number_of_a_provider_is_the_name_of_somebody_else(sub: str) -> None:
 def test_roles_that_were_taken_away_are_gone_and_none_is_added() -> None:
     now = configuration(everyone=frozenset({"viewer"}), grants={"rater": ("ada@example.org",), "auditor": ("group:x",)})
     before = Person("ada@example.org", "Ada", frozenset({"operator", "rater", "auditor"}))
-    assert still_granted(now, before) == Person("ada@example.org", "Ada", frozenset({"rater", "auditor"}))
+    assert still_granted(now, before).roles == {"rater"}, "of no group"
+    grouped = replace(before, groups=frozenset({"x"}))
+    assert still_granted(now, grouped) == replace(grouped, roles=frozenset({"rater", "auditor"}))
+    moved = replace(now, grants={**now.grants, "auditor": ("group:y",)})
+    assert still_granted(moved, grouped).roles == {"rater"}, "another group has the role now"
     assert still_granted(now, Person("eve@example.org", "", frozenset({"operator", "rater"}))).roles == frozenset()
     alone = Person("", "", frozenset({"viewer", "operator"}))
     assert still_granted(now, alone).roles == {"viewer"}, "a job of before the server was configured"
@@ -142,7 +147,9 @@ def test_a_proxy_is_believed() -> None:
     assert by_headers(configuration(), headers(), "::ffff:10.0.0.2").person.name == "ada@example.org"
     assert by_headers(configuration(), headers(), "fd00::1").person.roles
     grouped = headers(x_user=["c"], X_Groups=["others, raters"])
-    assert by_headers(configuration(), grouped, "10.0.0.2").person == Person("c", "c", frozenset({"rater"}))
+    assert by_headers(configuration(), grouped, "10.0.0.2").person == Person(
+        "c", "c", frozenset({"rater"}), frozenset({"others", "raters"})
+    )
     sent = "stra\u00dfe@example.net".encode().decode("latin-1")
     assert by_headers(configuration(), headers(x_user=[sent]), "10.0.0.2").person.roles == {"auditor"}
 

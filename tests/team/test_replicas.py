@@ -15,21 +15,8 @@ from tests.jobs import rounds
 from tests.team import nginx
 from tests.team.nginx import Nginx
 from tests.team.postgres import Server
-from tests.team.running import TeamServer
+from tests.team.running import SHARED, TeamServer
 from tests.team.visiting import Visitor
-
-TEXT = """
-[access]
-mode = "open"
-everyone = ["operator"]
-[labels]
-address = "{address}"
-[record]
-address = "{address}"
-[jobs]
-address = "{address}"
-workers = {workers}
-"""
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +31,7 @@ def replicas(database_server: Server) -> Iterator[tuple[str, list[TeamServer], N
     try:
         for number in range(2):
             (folder / str(number)).mkdir()
-            servers.append(TeamServer(folder / str(number), TEXT.format(address=address, workers=number)))
+            servers.append(TeamServer(folder / str(number), SHARED.format(address=address, workers=number)))
         proxy = Nginx(folder, [server.port for server in servers])
         for server in servers:
             server.name_outside(proxy.address)

@@ -183,9 +183,10 @@ def test_a_child_whose_parent_has_gone_before_it_looked_ends_at_once() -> None:
 def test_health_and_metrics_say_what_is_down(tmp_path: Path) -> None:
     now = Standing({"app": True, "worker 1": True}, 3, {"waiting": 2, "done": 5}, {"app": 1 << 20}, {"app": 0})
 
-    def asked(path: str) -> tuple[int, str]:
+    def asked(path: str, method: str = "GET") -> tuple[int, str]:
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{endpoint.port}{path}", timeout=10) as answer:
+            address = urllib.request.Request(f"http://127.0.0.1:{endpoint.port}{path}", method=method)
+            with urllib.request.urlopen(address, timeout=10) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             with error:
@@ -194,6 +195,7 @@ def test_health_and_metrics_say_what_is_down(tmp_path: Path) -> None:
     endpoint = Endpoint("127.0.0.1", 0, lambda: now, {"own": tmp_path})
     try:
         assert asked("/health")[0] == 200 and asked("/")[0] == 404
+        assert [asked(path, "HEAD") for path in ("/health", "/metrics", "/")] == [(200, ""), (200, ""), (404, "")]
         status, text = asked("/metrics")
         assert status == 200 and 'unskew_jobs{state="waiting"} 2.0' in text and "unskew_sessions 3.0" in text
         assert 'unskew_disk_free_bytes{folder="own"}' in text and str(tmp_path) not in text
@@ -205,6 +207,7 @@ def test_health_and_metrics_say_what_is_down(tmp_path: Path) -> None:
         ):
             now = down
             assert asked("/health")[0] == 503 and asked("/metrics")[0] == 200
+            assert asked("/health", "HEAD") == (503, "")
     finally:
         endpoint.close()
 
@@ -236,7 +239,7 @@ def test_who_makes_a_browser_take_his_name_for_this_machines_is_refused(server: 
 
 
 def test_a_worker_and_the_app_that_are_killed_come_back(server: TeamServer) -> None:
-    for module in ("core.jobs", "streamlit"):
+    for module in ("core.jobs", "core.ui.server.run"):
         name, number = next((n, p) for n, p in server.parts().items() if n.startswith(module))
         os.kill(number, signal.SIGKILL)
         assert until(lambda number=number: not runs(number))

@@ -42,6 +42,20 @@ class Run:
         return {button.label: button.id for button in found if not button.disabled}
 
     @property
+    def switches(self) -> list[str]:
+        """Identities of every switch that can be turned, in order."""
+        found = [
+            delta.new_element.checkbox for delta in self.deltas if delta.new_element.WhichOneof("type") == "checkbox"
+        ]
+        return [switch.id for switch in found if not switch.disabled]
+
+    @property
+    def address(self) -> str | None:
+        """Parameters of the address that the app has written; None where it wrote none."""
+        told = [m.page_info_changed.query_string for m in self.messages if m.WhichOneof("type") == "page_info_changed"]
+        return told[-1] if told else None
+
+    @property
     def inputs(self) -> dict[str, str]:
         """Label -> identity of every line that can be typed into."""
         found = [delta.new_element for delta in self.deltas if delta.new_element.WhichOneof("type") == "text_input"]
@@ -87,7 +101,7 @@ class Visitor:
         self.host, self.source = host or urlsplit(address).netloc, source
         self.web = httpx.Client(verify=False, headers=self.headers, timeout=RUN_SECONDS)
         self.socket: ClientConnection | None = None
-        self._widgets: dict[str, str] = {}
+        self._widgets: dict[str, str | bool] = {}
         self._page, self._query = "", ""
 
     def __enter__(self) -> "Visitor":
@@ -171,6 +185,11 @@ class Visitor:
         self._widgets[run.inputs[label]] = text
         return self._run({})
 
+    def switch(self, identity: str, on: bool) -> Run:
+        """Turn a switch."""
+        self._widgets[identity] = on
+        return self._run({})
+
     def move(self, page: str, query: str = "") -> Run:
         """Go to another address in the same tab, as Back and Forward do."""
         self._page, self._query = page, query
@@ -184,16 +203,22 @@ class Visitor:
         asked = BackMsg()
         state = asked.rerun_script
         state.query_string, state.page_name, state.fragment_id = self._query, self._page, fragment
-        for identity, text in self._widgets.items():
+        for identity, given in self._widgets.items():
             widget = state.widget_states.widgets.add()
-            widget.id, widget.string_value = identity, text
+            widget.id = identity
+            if isinstance(given, bool):
+                widget.bool_value = given
+            else:
+                widget.string_value = given
         state.context_info.url, state.context_info.timezone = f"{self.address}/{self._page}", "UTC"
         for identity, value in triggered.items():
             widget = state.widget_states.widgets.add()
             widget.id, widget.trigger_value = identity, value
         assert self.socket is not None, "nobody has entered"
         self.socket.send(asked.SerializeToString())
-        return Run(list(self._messages()))
+        run = Run(list(self._messages()))
+        self._query = self._query if run.address is None else run.address  # as the browser shows it from now on
+        return run
 
     def _messages(self) -> Iterator[ForwardMsg]:
         """All that comes until the run is over; a run that only begins the next one is not over."""

@@ -29,10 +29,14 @@ class LvlmAudit(JobKind):
         return str(order.spec.get("title", ""))
 
     def check(self, order: LvlmAuditOrder) -> None:
+        from core.access import require_folder
         from core.gallery import open_gallery
         from core.lvlm.spec import LvlmSpec
 
-        open_gallery(LvlmSpec.from_json(dict(order.spec)).gallery)
+        spec = LvlmSpec.from_json(dict(order.spec))
+        for folder in spec.folders:
+            require_folder(folder)
+        open_gallery(spec.gallery)
 
     def run(self, order: LvlmAuditOrder, work: Work) -> Made:
         from core.lvlm.audit import run_lvlm

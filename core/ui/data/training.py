@@ -20,7 +20,7 @@ from core.ui.session.choices import DATA_VIEW, Choice
 from core.ui.session.state import get_state
 
 if TYPE_CHECKING:
-    from core.jobs.store import Job as Made
+    from core.jobs.rows import Job as Made
 
 POLL_SECONDS = 1.0
 POLLED = Choice("polled", False)

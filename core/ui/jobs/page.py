@@ -17,7 +17,7 @@ from core.ui.session.escaping import escape
 from core.ui.session.state import get_state
 
 if TYPE_CHECKING:
-    from core.jobs.store import Job
+    from core.jobs.rows import Job
 
 VIEW = Choice("jobs-view", "open")
 WHOSE = Choice("jobs-whose", "all")
@@ -40,7 +40,7 @@ def jobs() -> None:
 @guarded
 def _list() -> None:
     """The jobs, drawn again every two seconds."""
-    from core.jobs.store import OPEN, OVER
+    from core.jobs.rows import OPEN, OVER
 
     state, counts = get_state(), work.store().counts()
     waits, runs = counts["waiting"], counts["running"]

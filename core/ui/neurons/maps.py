@@ -12,7 +12,7 @@ from core.ui.session import cache, probing, work
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from core.jobs.store import Job
+    from core.jobs.rows import Job
     from core.ui.session.state import AppState
     from core.ui.session.uploads import Upload
 

@@ -13,7 +13,7 @@ from core.ui.session import work
 from core.ui.session.escaping import escape
 
 if TYPE_CHECKING:
-    from core.jobs.store import Job
+    from core.jobs.rows import Job
 
 POLL_SECONDS = 2.0
 ICONS = {

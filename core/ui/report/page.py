@@ -29,7 +29,7 @@ from core.ui.session.state import AppState, get_state
 if TYPE_CHECKING:
     from core.audit.spec import AuditSpec
     from core.home.exporting import ExportRequest
-    from core.jobs.store import Job
+    from core.jobs.rows import Job
     from core.portable import PortableEdit
 
 PAGE_HEIGHT = 900

@@ -16,6 +16,7 @@ from streamlit.runtime.scriptrunner_utils.script_run_context import get_script_r
 
 from core import access
 from core.config import InputError
+from core.ui.session import entering
 
 LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 """Without those that are taken for one another when they are read aloud."""
@@ -90,6 +91,9 @@ def publish(page: str, params: Params) -> None:
     code = st.session_state.get(CODE, "")
     if not code:
         return
+    if not access.may("present"):
+        end()
+        return
     params = {
         name: [FOLDERS.sub(r"\1", v) for v in given] if name in OPENED else given for name, given in params.items()
     }
@@ -123,9 +127,13 @@ def _there(code: str) -> Shown | None:
 
 
 def _is_over(one: Shown) -> bool:
-    """Whether its time is up or the presenter's window was closed."""
-    gone = Runtime.exists() and bool(one.session) and not Runtime.instance().is_active_session(one.session)
-    return gone or time.monotonic() >= one.ends
+    """Whether its time is up, the presenter's window was closed, or who is in it now may not present."""
+    if time.monotonic() >= one.ends:
+        return True
+    if not one.session or not Runtime.exists():
+        return False
+    present = Runtime.instance().is_active_session(one.session)
+    return not present or not entering.person_of(one.session).may("present")
 
 
 def _sweep() -> None:

@@ -16,7 +16,8 @@ from core.ui.session.choices import Choice
 from core.ui.session.state import AppState, get_state
 
 if TYPE_CHECKING:
-    from core.jobs.store import Job, JobStore
+    from core.jobs.rows import Job
+    from core.jobs.store import JobStore
 
 T = TypeVar("T")
 
@@ -30,7 +31,7 @@ def _store(address: str, process: int) -> "JobStore":
 
 def store() -> "JobStore":
     """The jobs of this server."""
-    from core.jobs.store import default_address
+    from core.jobs.opening import default_address
 
     return _store(default_address(), os.getpid())
 

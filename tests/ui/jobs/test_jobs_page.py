@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,8 +12,10 @@ from streamlit.testing.v1 import AppTest
 from core import access, projection
 from core.access import Person
 from core.config import HOME_VARIABLE
-from core.jobs.kind import KINDS, Made
-from core.jobs.store import JOBS_VARIABLE, Hold, Job, JobStore
+from core.jobs.kind import Made
+from core.jobs.opening import JOBS_VARIABLE
+from core.jobs.rows import Hold, Job
+from core.jobs.store import JobStore
 from core.jobs.worker import Worker
 from core.team import record
 from core.ui.parts import standing
@@ -31,10 +32,8 @@ BOB = Person("bob@example.org", "Bob [x](http://evil.example) <b>", frozenset({"
 
 @pytest.fixture(autouse=True)
 def toy_kind() -> Iterator[None]:
-    toy_worker.add_toys()
-    yield
-    del KINDS._variants["toy-count"]
-    sys.modules.pop("toy_job_count", None)
+    with toy_worker.toys():
+        yield
 
 
 @pytest.fixture
