@@ -2,6 +2,7 @@
 
 import time
 from collections import Counter
+from collections.abc import Mapping
 
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
@@ -33,7 +34,6 @@ class Tab(Visitor):
     def compare(self, query: str = "") -> Run:
         """Open Compare and learn which switches there are."""
         run = self.open("compare", query)
-        self.enter_query(run)
         for delta in run.deltas:
             if SWITCH in delta.new_element.checkbox.id:
                 self._on[delta.new_element.checkbox.id] = delta.new_element.checkbox.value
@@ -46,17 +46,9 @@ class Tab(Visitor):
         """Switch the neuron of a place in the list the other way."""
         name = sorted(self._on)[which % len(self._on)]
         self._on[name] = not self._on[name]
-        run = self.again(self._part)
-        self.enter_query(run)
-        return run
+        return self.again(self._part)
 
-    def enter_query(self, run: Run) -> None:
-        """Follow the address that the app has written."""
-        for message in run.messages:
-            if message.WhichOneof("type") == "page_info_changed":
-                self._query = message.page_info_changed.query_string
-
-    def _ask(self, fragment: str, triggered: dict[str, bool]) -> bytes:
+    def _ask(self, fragment: str, triggered: Mapping[str, bool]) -> bytes:
         asked = BackMsg()
         state = asked.rerun_script
         state.query_string, state.page_name, state.fragment_id = self._query, self._page, fragment
@@ -70,7 +62,7 @@ class Tab(Visitor):
             widget.id, widget.trigger_value = identity, value
         return asked.SerializeToString()
 
-    def _run(self, triggered, fragment=""):  # type: ignore[no-untyped-def]
+    def _run(self, triggered: Mapping[str, bool], fragment: str = "") -> Run:
         assert self.socket is not None, "nobody has entered"
         began = time.perf_counter()
         self.socket.send(self._ask(fragment, triggered))
@@ -87,7 +79,9 @@ class Tab(Visitor):
                 self._kept[message.ref_hash] = self._runs
         self._runs += 1
         self._kept = {name: run for name, run in self._kept.items() if self._runs - run <= KEPT_RUNS}
-        return Run(messages)
+        run = Run(messages)
+        self._query = self._query if run.address is None else run.address
+        return run
 
 
 def _kind(message: ForwardMsg) -> str:
