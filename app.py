@@ -25,7 +25,7 @@ stage.bar(get_state().page)
 frame.places()
 with frame.guard():
     page.run()
-    if get_state().page not in ("ask", "compare", "guide", "jobs", "models", "report", "server"):
+    if get_state().page not in ("ask", "compare", "guide", "jobs", "models", "report", "server") and not stage.shown():
         provenance.foot()
 frame.sidebar()
 window.listen()

@@ -10,14 +10,15 @@ from core.ui.session.state import AppState, get_state
 from core.ui.start import overview, stage, uploads
 
 VIEWS = {"loaded": "The gallery", "uploads": "Your own"}
-TITLES = {"loaded": "Who appears when you ask for a doctor?", "uploads": "Your own faces and captions"}
+OWN_TITLE = "Your own faces and captions"
 
 
 def start(state: AppState) -> None:
     """What can be done here and what is loaded, or what a person brings along."""
     views = {name: title for name, title in VIEWS.items() if name != "uploads" or access.may("upload")}
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-        st.title(TITLES[START_VIEW.among(state, views)], anchor=False, width="content")
+        own = START_VIEW.among(state, views) == "uploads"
+        st.title(OWN_TITLE if own else stage.question(state), anchor=False, width="content")
         view = switch(state, "Show", START_VIEW, views)
     if view == "uploads":
         uploads.panel()

@@ -22,7 +22,16 @@ TWINS = {
     r"bias score": "lean",
 }
 """What nobody reads here, and the word that says it (assets/guide/words.md)."""
-READ = ("core/ui", "core/cli", "core/report", "core/interventions", "core/metrics", "core/studies", "pages")
+READ = (
+    "core/ui",
+    "core/cli",
+    "core/benchmark",
+    "core/report",
+    "core/interventions",
+    "core/metrics",
+    "core/studies",
+    "pages",
+)
 
 
 @cache

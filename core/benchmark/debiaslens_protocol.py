@@ -1,4 +1,4 @@
-"""DeBiasLens's protocol (arXiv 2602.24014): MaxSkew@1000 against equal shares, in the words of Berg et al."""
+"""DeBiasLens's protocol (arXiv 2602.24014): MaxSkew@1000 against even shares, in the words of Berg et al."""
 
 from typing import ClassVar
 
@@ -13,17 +13,17 @@ from core.statistics import Estimate, mean_of
 
 @PROTOCOLS.register("debiaslens")
 class DebiaslensProtocol(Protocol):
-    """Skews of the top k in the gallery as it is, against equal shares, mean over prompts, times 100."""
+    """Skews of the top k in the gallery as it is, against even shares, mean over prompts, times 100."""
 
     title = "DeBiasLens"
     words = (
         "The top 1,000 of every query (500 for stereotype queries: give --k 500) in the gallery as it is, against "
-        "equal shares by the rules of Berg et al. 2022. Means over queries with Student's interval, times 100 as "
+        "even shares by the rules of Berg et al. 2022. Means over queries with Student's interval, times 100 as "
         "printed; accuracy is that of the other attributes, zero-shot."
     )
     columns: ClassVar = with_removal(
-        Column("max_skew", "MaxSkew x 100", "lower", "mean MaxSkew@k against equal shares, times 100", 1),
-        Column("min_skew", "MinSkew x 100", "higher", "mean MinSkew@k against equal shares, times 100", 1),
+        Column("max_skew", "MaxSkew x 100", "lower", "mean MaxSkew@k against even shares, times 100", 1),
+        Column("min_skew", "MinSkew x 100", "higher", "mean MinSkew@k against even shares, times 100", 1),
         Column("ndkl", "NDKL x 100", "lower", "mean normalised discounted KL divergence, times 100", 1),
         Column("accuracy", "Accuracy", "higher", "mean zero-shot accuracy of the attributes not being edited"),
         Column("cosine", "Cosine, pictures", "higher", "mean cosine of pictures before and after"),

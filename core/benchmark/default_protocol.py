@@ -34,9 +34,10 @@ class DefaultProtocol(Protocol):
 
     title = "Default world"
     words = (
-        "MaxSkew@k of each query against equal shares, averaged over the queries that the training captions lean "
-        "(planted) and over those that they do not. Intervals are Student's over queries, over pictures for accuracies "
-        "and cosine; the probe for leakage is fitted on other pictures than it is asked on."
+        "MaxSkew@k of each query against the searched shares, averaged over the queries; in the built-in world over "
+        "those that the training captions lean (planted), and over those that they do not. Intervals are Student's "
+        "over queries, over pictures for accuracies and cosine; the probe for leakage is fitted on other pictures than "
+        "it is asked on."
     )
     columns: ClassVar = with_removal(
         Column("skew", "MaxSkew, planted", "lower", "mean MaxSkew@k of the queries that lean by construction"),

@@ -70,11 +70,10 @@ def _unpacked(archive: zipfile.ZipFile, folder: Path) -> tuple[LeftOut, ...]:
     said = sum(entry.file_size for entry in taken.values())
     if said > LARGEST:
         raise InputError(f"the archive was refused: it unpacks to {said:,} bytes; at most {LARGEST:,} are taken")
-    left = LARGEST
     for path, entry in taken.items():
         target = folder.joinpath(*path.parts)
         target.parent.mkdir(parents=True, exist_ok=True)
-        left -= _write(archive, entry, target, min(entry.file_size, LARGEST_FILE, left))
+        _write(archive, entry, target)
     return tuple(left_out)
 
 
@@ -124,16 +123,17 @@ def _path(entry: zipfile.ZipInfo) -> PurePosixPath:
     return path
 
 
-def _write(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, target: Path, most: int) -> int:
-    """Write an entry, at most so many bytes; how many they were. An existing file is never written over."""
+def _write(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, target: Path) -> None:
+    """Write an entry, at most as many bytes as it says: it is not believed, and what all of them say together is
+    bounded. An existing file is never written over.
+    """
     size = 0
     with archive.open(entry) as source, target.open("xb") as file:
         while block := source.read(BLOCK):
             size += len(block)
-            if size > most:
+            if size > entry.file_size:
                 raise InputError(f"the archive was refused: {_said(entry.filename)} is larger than it says")
             file.write(block)
-    return size
 
 
 def _said(name: str) -> str:

@@ -230,7 +230,7 @@ class Gallery:
         return self._labels.labels(attribute)
 
     def groups(self, attribute: str) -> list[str]:
-        """The known groups of an attribute or an intersection, sorted."""
+        """The known groups of an attribute or an intersection, in their natural order: 0-2, 3-9, 10-19."""
         return list(self._labels.numbered(attribute)[0])
 
     def components(self, attribute: str) -> list[str]:

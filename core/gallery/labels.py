@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from core.config import UNKNOWN, InputError
 from core.memo import Memo
 from core.tables.names import RESERVED
+from core.tables.order import natural
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -86,7 +87,7 @@ class Labels:
         return self._made("clusters", lambda: clusters_of(self._there(together).to_pandas()))
 
     def numbered(self, attribute: str) -> tuple[list[str], np.ndarray]:
-        """Sorted groups of an attribute, and each item's place among them: int32 (n,), -1 unknown.
+        """Groups of an attribute in their natural order, and each item's place among them: int32 (n,), -1 unknown.
 
         "gender x race" is an attribute too: its groups are the combinations that occur, and an item whose group is
         unknown in either is unknown in their intersection.
@@ -115,13 +116,13 @@ class Labels:
         return parts
 
     def empty_cells(self, attribute: str) -> list[str]:
-        """Combinations of an intersection that no item has, sorted; none for an attribute of its own."""
+        """Combinations of an intersection that no item has, in order; none for an attribute of its own."""
         parts = self.components(attribute)
         if len(parts) == 1:
             return []
         present = set(self.numbered(attribute)[0])
         every = product(*(self.numbered(part)[0] for part in parts))
-        return sorted({CROSS.join(cell) for cell in every} - present)
+        return [name for cell in every if (name := CROSS.join(cell)) not in present]
 
     def _named(self, name: str) -> np.ndarray:
         """The texts of a column (n,), dtype object; None where there is none."""
@@ -132,7 +133,7 @@ class Labels:
         read = self._read(attribute, numbered=True)
         chunks = [chunk if pa.types.is_dictionary(chunk.type) else chunk.dictionary_encode() for chunk in read.chunks]
         named = [(chunk.dictionary.to_pylist(), _places(chunk.indices)) for chunk in chunks]
-        groups = sorted({names[place] for names, places in named for place in _used(places)})
+        groups = sorted({names[place] for names, places in named for place in _used(places)}, key=natural)
         number = {name: place for place, name in enumerate(groups)}
         # the place -1 of an unknown item is the last entry
         parts = [np.array([*(number.get(name, -1) for name in names), -1])[places] for names, places in named]
@@ -180,7 +181,9 @@ def _places(indices: pa.Array) -> np.ndarray:
 
 
 def crossed(columns: Sequence[tuple[list[str], np.ndarray]]) -> tuple[list[str], np.ndarray]:
-    """Combinations of groups that occur, sorted, and each item's place among them, int32 (n,); -1 where any is unknown.
+    """Combinations of groups that occur, in the order of their parts, and each item's place among them.
+
+    The places are int32 (n,); -1 where any part is unknown.
 
     Parameters
     ----------
@@ -190,7 +193,7 @@ def crossed(columns: Sequence[tuple[list[str], np.ndarray]]) -> tuple[list[str],
     for groups, numbers in columns:
         code = np.where((code >= 0) & (numbers >= 0), code * len(groups) + numbers, -1)
         names = [f"{name}{CROSS}{group}" if name else group for name in names for group in groups]
-    present = sorted(np.unique(code[code >= 0]).tolist(), key=names.__getitem__)
+    present = np.unique(code[code >= 0]).tolist()
     place = np.full(len(names) + 1, -1, dtype=np.int32)  # the last entry stays -1: unknown
     place[present] = np.arange(len(present))
     numbers = place[code]

@@ -8,6 +8,7 @@ import numpy as np
 from core.config import NOTHING, InputError
 from core.neurons.examples import Shown
 from core.statistics import Estimate, auc_estimate, mean_of, probe_weights
+from core.tables import natural
 from core.units import BLOCK_ROWS, unit
 
 BINS = 24
@@ -96,7 +97,7 @@ def projected(
     known = np.array([label is not None for label in labels], dtype=bool)
     edges = np.histogram_bin_edges(values, BINS)
     means, shares = {}, {}
-    for name in sorted({str(label) for label in labels[known]}):
+    for name in sorted({str(label) for label in labels[known]}, key=natural):
         of_group = values[known & (labels == name)]
         means[name] = mean_of(of_group, (-1.0, 1.0))
         shares[name] = np.histogram(of_group, edges)[0] / len(of_group)

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypeGuard, Union
 
 import numpy as np
-import pandas as pd
 import scipy.sparse as sparse
 
 from core.config import InputError
+from core.tables import numbered
 
 if TYPE_CHECKING:
     from core.gallery import Codes
@@ -50,14 +50,14 @@ def column(codes: AnyCodes, neuron: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def number_groups(labels: Sequence | np.ndarray, n: int) -> tuple[list[str], np.ndarray]:
-    """Names of the groups in sorted order, and each row's group number, -1 where the label is unknown (None, NaN).
+    """Names of the groups in their natural order, and each row's group number, -1 where it is unknown (None, NaN).
 
     InputError where there is not one label a row, or no known label at all.
     """
     labels = np.asarray(labels)
     if labels.shape != (n,):
         raise InputError(f"{labels.shape} labels were given for {n} rows; expected one label a row")
-    numbers, names = pd.factorize(labels, sort=True)
-    if not len(names):
+    names, numbers = numbered(labels)
+    if not names:
         raise InputError("no row has a known label; choose another attribute or other rows")
-    return [str(name) for name in names], numbers.astype(np.int64)
+    return names, numbers

@@ -92,7 +92,7 @@ def social_neurons(
     ----------
     acts : codes (n, F), dense or sparse.
     labels : (n,) group of each row; None or NaN is unknown: counted, and part of no group. Groups are named by the
-        labels as text, in sorted order.
+        labels as text, in their natural order.
     tau : share of a group's rows on which an effective neuron is active, in [0, 1].
     rule : how many rows tau asks for, see above.
 

@@ -14,6 +14,7 @@ from core.ranking.measures import estimate_of, list_numbers, metric_estimate
 from core.ranking.results import SCHEMA
 from core.ranking.rows import Part
 from core.statistics import Estimate, null_p
+from core.tables import numbered
 
 EVEN = np.full(2, 0.5)
 Document = dict[str, Any]
@@ -115,16 +116,15 @@ def _attribute(
 
 
 def _numbered(attribute: str, table: pd.DataFrame, known: list[str] | None) -> tuple[list[str], np.ndarray]:
-    """Groups of an attribute or intersection, as `known` has them (None: sorted), and each row's place; -1 unknown."""
+    """Groups of an attribute or intersection, as `known` has them (None: in natural order), and each row's place.
+
+    -1 is unknown.
+    """
     parts = [attribute] if attribute in table.columns else attribute.split(CROSS)
     missing = [part for part in parts if part not in table.columns]
     if missing:
         raise InputError(f"a table has no column {missing[0]!r}; its columns are {', '.join(map(str, table.columns))}")
-    columns = []
-    for part in parts:
-        codes, names = pd.factorize(table[part], sort=True)
-        columns.append((list(map(str, names)), codes.astype(np.int64)))
-    groups, numbers = crossed(columns)
+    groups, numbers = crossed([numbered(table[part]) for part in parts])
     if known is None:
         return groups, numbers
     strange = [group for group in groups if group not in known]

@@ -72,11 +72,7 @@ def _files(archive: zipfile.ZipFile) -> dict[str, bytes]:
         raise InputError(f"the archive holds no whole report: it lacks {', '.join(missing)}")
     if sum(entry.file_size for entry in named.values()) > LARGEST:
         raise InputError(f"the archive was refused: it unpacks to more than {LARGEST:,} bytes")
-    found, left = {}, LARGEST
-    for name, entry in named.items():
-        found[name] = _read(archive, entry, left)
-        left -= len(found[name])
-    return found
+    return {name: _read(archive, entry) for name, entry in named.items()}
 
 
 def _path(entry: zipfile.ZipInfo) -> PurePosixPath:
@@ -99,13 +95,13 @@ def _path(entry: zipfile.ZipInfo) -> PurePosixPath:
     return path
 
 
-def _read(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, left: int) -> bytes:
-    """The bytes of an entry, at most as many as it says and as are left: what it says is not believed."""
-    most, parts, size = min(entry.file_size, left), [], 0
+def _read(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
+    """The bytes of an entry, at most as many as it says: it is not believed, and what all of them say is bounded."""
+    parts, size = [], 0
     with archive.open(entry) as file:
         while block := file.read(BLOCK):
             size += len(block)
-            if size > most:
+            if size > entry.file_size:
                 raise InputError(f"the archive was refused: {_said(entry.filename)} is larger than it says")
             parts.append(block)
     return b"".join(parts)

@@ -16,6 +16,7 @@ from core.ranking.queries import embed_texts
 from core.ranking.rows import Part, checked, part_of
 from core.scene import Scene
 from core.studies.base import StudyRequest
+from core.tables import natural
 
 MAX_SKEW = RANKING_METRICS.get("max_skew").range
 """Smallest and largest value of what the studies average over queries."""
@@ -85,7 +86,7 @@ def crossed_skews(request: StudyRequest, attributes: Sequence[str], edits: Edits
     names = [
         " x ".join(map(str, cell)) if all(v is not None for v in cell) else None for cell in zip(*columns, strict=True)
     ]
-    groups = sorted({name for name in names if name is not None})
+    groups = sorted({name for name in names if name is not None}, key=natural)
     place = {name: i for i, name in enumerate(groups)}
     labels = np.array([-1 if name is None else place[name] for name in names])
     if not isinstance(request.target, str):

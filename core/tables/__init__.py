@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from core.tables.kinds import NO_REGROUP, Regroup, not_groups, parse_bins
     from core.tables.left_out import LeftOut, left_out_lines, left_out_of
     from core.tables.names import RESERVED
+    from core.tables.order import natural, numbered
     from core.tables.read import READABLE, Table, as_written, read_table, table_of
 else:
     __getattr__ = on_demand(__name__)
@@ -29,7 +30,9 @@ __all__ = [
     "left_out_lines",
     "left_out_of",
     "mark_note",
+    "natural",
     "not_groups",
+    "numbered",
     "parse_bins",
     "read_table",
     "require_filled",

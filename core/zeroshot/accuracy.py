@@ -9,6 +9,7 @@ import numpy as np
 
 from core.config import UNKNOWN, InputError
 from core.statistics import DRAWS, Estimate, Picked, gap_to_smallest, share_estimate, smallest_accuracy, wilson
+from core.tables import natural
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ def evaluate(
     truth, unknown, outside = _numbers(labels, classes)
     names, cell = list(classes), truth
     if by is not None:
-        others = sorted({str(v) for v in by if _known(v)})
+        others = sorted({str(v) for v in by if _known(v)}, key=natural)
         second, _, _ = _numbers(by, others)
         unknown = int(np.sum([not (_known(a) and _known(b)) for a, b in zip(labels, by, strict=True)]))
         names = [f"{a} × {b}" for a in classes for b in others]

@@ -50,9 +50,9 @@ def find_browser() -> str | None:
 
 
 @contextmanager
-def served() -> Iterator[str]:
-    """The address of the app, served from the project's root until the end of the block."""
-    server, address = start()
+def served(**variables: str) -> Iterator[str]:
+    """The address of the app, served from the project's root until the end of the block; with more variables."""
+    server, address = start(**variables)
     try:
         yield address
     finally:

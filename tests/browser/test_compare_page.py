@@ -1,6 +1,7 @@
 """Compare in a real browser: a cold link, switches, links that restore, clicks on bars, and both themes."""
 
 import re
+from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 from playwright.sync_api import Browser, Page, expect
@@ -140,3 +141,12 @@ def test_nothing_is_wider_than_a_projector(page: Page, address: str) -> None:
     switch(page)
     assert page.evaluate("document.documentElement.scrollWidth") <= serving.SIZE["width"]
     assert page.locator(".st-key-grid-before img").first.bounding_box()["y"] < serving.SIZE["height"]
+
+
+def test_every_view_stands_in_one_row_on_a_projector(page: Page, address: str, scenes: Path) -> None:
+    page.set_default_timeout(serving.WAIT_MS)
+    page.goto(f"{address}/compare?gallery={scenes}&q=a+photo+of+a+doctor&k=20")
+    views = page.locator("[class*=st-key-choice-filters-compare-view] button")
+    expect(views.filter(has_text="Scenes")).to_be_visible()
+    tops = set(views.evaluate_all("all => all.map(one => Math.round(one.getBoundingClientRect().top))"))
+    assert views.count() == 11 and len(tops) == 1

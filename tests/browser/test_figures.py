@@ -1,5 +1,7 @@
 """Figures as they are drawn: no label over another, none cut off, on a phone, a projector and a wide screen."""
 
+from pathlib import Path
+
 import pytest
 from playwright.sync_api import Browser, Page
 
@@ -11,11 +13,15 @@ FIGURES = {
     **{f"compare?{ASKED}&view={view}": count for view, count in (("prompts", 2), ("beside", 2), ("sweep", 2))},
     **{f"compare?{ASKED}&view={view}": count for view, count in (("controls", 2), ("cost", 4))},
     "compare?q=a+photo+of+a+doctor&view=why": 3,
+    **{f"compare?gallery={{scenes}}&q=a+photo+of+a+doctor&k=20&view={view}": 2 for view in ("scenes", "robustness")},
     "neurons?neuron=image:3": 3,
+    "neurons?view=direction": 1,
     "ask": 2,
     "benchmark": 1,
 }
 """View -> figures that it draws at least."""
+PRESSED = {"robustness": "Ask it otherwise"}
+"""End of a view -> the button that draws its figure."""
 WIDTHS = {1280: ("light", "dark"), 1920: ("dark", "light"), 420: ("light", "dark")}
 """Width -> themes, in an order that changes one thing at a time."""
 HEIGHT = 900
@@ -41,10 +47,12 @@ def faults(page: Page) -> list[str]:
 
 
 @pytest.mark.parametrize("view", FIGURES)
-def test_no_label_lies_over_another_and_none_is_cut_off(window: Page, address: str, view: str) -> None:
+def test_no_label_lies_over_another_and_none_is_cut_off(window: Page, address: str, scenes: Path, view: str) -> None:
     window.emulate_media(color_scheme="light")
     window.set_viewport_size({"width": 1280, "height": HEIGHT})
-    serving.open_page(window, f"{address}/{view}")
+    serving.open_page(window, f"{address}/{view.format(scenes=scenes)}")
+    for button in (name for end, name in PRESSED.items() if view.endswith(end)):
+        window.get_by_role("button", name=button).click()
     window.wait_for_function("least => document.querySelectorAll('.js-plotly-plot').length >= least", arg=FIGURES[view])
     assert faults(window) == []
 

@@ -22,6 +22,7 @@ from core.ui.session.choices import PHONE, Choice
 from core.ui.session.escaping import escape
 from core.ui.session.scene import chosen_scene, only_known_prompts
 from core.ui.session.state import AppState, get_state
+from core.verdicts import target_name
 from core.writing import frame_text
 
 if TYPE_CHECKING:
@@ -203,8 +204,8 @@ def _refused(result: "BenchmarkResult") -> None:
     titles = {column.key: column.title for column in result.columns}
     band, of = next(((e.null, titles[key]) for key, e in known.items() if e.null is not None), (None, ""))
     if known:
-        target = escape(str(settings.get("target")))
-        words = f"Measured at k = {settings.get('k')}, target {target}, {settings.get('half')} half. "
+        target = escape(target_name(settings.get("target")))
+        words = f"Measured at k = {settings.get('k')}, target: {target}, {settings.get('half')} half. "
         words += "Numbers are followed by their 95 % interval; point at one for its n."
         if band is not None:
             words += f" For orientation: blind draws of the same rows show {band.lo:.2f} to "

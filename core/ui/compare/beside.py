@@ -12,7 +12,7 @@ from core.gallery import Gallery
 from core.statistics import ALPHA, Estimate
 from core.ui.parts import charts, grids, lean_charts, provenance
 from core.ui.parts.frame import not_interpreted, unknown_words
-from core.ui.parts.wording import in_points, listing
+from core.ui.parts.wording import in_points, listing, switched_words
 from core.ui.session import results
 from core.ui.session.choices import BESIDE
 from core.ui.session.escaping import escape
@@ -184,7 +184,11 @@ def _named(question: results.Asked, terms: str | None = None) -> str:
     said = f"“{request.query}”"
     if terms is not None:
         said = "terms " + " ".join(f"{'+' if sign > 0 else '−'} {text}" for sign, text in parsed(terms))
-    off = [f"{side} neurons {listing(edit.neurons)} off" for side, edit in request.edits.items() if edit.neurons]
+    off = [
+        switched_words(edit.neurons, edit.strength, side, bool(edit.gammas))
+        for side, edit in request.edits.items()
+        if edit.neurons
+    ]
     if request.method != "neuron-edit":
         off = [INTERVENTIONS.get(request.method).title]
     return f"{said}, {' and '.join(off) or NOTHING}"

@@ -38,7 +38,7 @@ def cost(question: results.Asked) -> None:
     _dumbbells(accuracies, "cost-attributes", "Accuracy before and after")
     for name, c in result.zeroshot.items():
         if c.reason:
-            st.caption(f"{escape(name)}: {escape(c.reason)}")
+            st.caption(f"{escape(name)}: {escape(first_clause(c.reason))}")
     if not result.zeroshot:
         st.caption("No attribute of this gallery besides the edited one has class prompts.")
     st.markdown(
@@ -80,6 +80,11 @@ def _dumbbells(rows: Mapping[str, tuple[Estimate, Estimate]], key: str, what: st
         )
     for name in rows.keys() - drawn.keys():
         st.caption(f"{escape(name)}: {escape(rows[name][0].reason or rows[name][1].reason or '')}")
+
+
+def first_clause(reason: str) -> str:
+    """What is wrong, without what to type on the command line about it."""
+    return reason.partition("; ")[0]
 
 
 def _worst(before: ZeroshotResult, after: ZeroshotResult) -> str:

@@ -11,7 +11,7 @@ from core.ranking import ArmResult
 from core.ui.parts import grids
 from core.ui.parts.facts import pairs
 from core.ui.parts.frame import guard
-from core.ui.session import cache, probing, results
+from core.ui.session import cache, fit, probing, results
 from core.ui.session.choices import Choice
 from core.ui.session.state import AppState, get_state
 
@@ -109,6 +109,10 @@ def _neurons(state: AppState, gallery: Gallery, row: int) -> None:
     sae = cache.current_sae(gallery.side, state)
     if sae is None:
         st.caption("No SAE is chosen for this side.")
+        return
+    misfit = fit.own_side(sae, gallery)
+    if misfit:
+        st.caption(grids.escape(misfit))
         return
     from core.neurons import active_neurons, encode_rows
 

@@ -52,9 +52,10 @@ SIDE_PLACES: dict[Side, str] = {"image": "In the pictures", "text": "In the prom
 SHOWN_GROUP: Choice[str | None] = Choice("shown-group", None)
 """Group whose pictures alone are shown; None: everybody's."""
 NARROW_VIEWS = """<style>
-[class*="st-key-choice-filters-compare-view"] button { padding-inline: 0.45rem; }
+[class*="st-key-choice-filters-compare-view"] button { padding-inline: 0.3rem; min-width: 0; }
+[class*="st-key-choice-filters-compare-view"] button p { font-size: 0.8125rem; }
 </style>"""
-"""Every view stays in sight on a projector."""
+"""Every view stays in sight, and in one row, on a projector."""
 VIEWS: dict[str, str] = {
     "pictures": "Pictures",
     "numbers": "Numbers",

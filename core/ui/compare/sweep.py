@@ -145,7 +145,7 @@ def _words(swept: Sweep, shown: str) -> str:
     lowest = min(point.cosine for point in swept.points)
     end = _after(last, followed(swept), shown)
     inside = share_text(end).partition(" of ")[0] if shown == SHARE else interval_of(end) or "none"
-    strip = f"at {last.value:g} {inside}, n = {end.n or 0:,}"
+    strip = f"at {last.value:g} it is {inside}, n = {end.n or 0:,}"
     return (
         f"{what}, of {swept.n:,} items. Shaded: 95 % interval after the edit, {strip}. The mean cosine to the "
         f"original is {lowest:.3f}{'' if swept.over == 'k' else ' where it is lowest'}."

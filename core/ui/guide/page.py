@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from core.ui.guide.topics import Topic, holding, linked, pieces, topics
+from core.ui.guide.topics import Topic, holding, in_theme, linked, pieces, topics
 from core.ui.parts.frame import guard
 from core.ui.session import links
 from core.ui.session.choices import GUIDE_TOPIC
@@ -43,9 +43,10 @@ def _chosen(state: AppState, known: dict[str, Topic]) -> str:
 def _read(state: AppState, known: dict[str, Topic], topic: Topic) -> None:
     """One topic, and the way on to those that it names."""
     st.title(topic.title, anchor=False)
+    dark = st.context.theme.type == "dark"
     for piece in pieces(topic.text):
-        if piece.kind == "picture":
-            st.image(str(piece.file), caption=piece.text, alt=piece.text)
+        if piece.file is not None:
+            st.image(str(in_theme(piece.file, dark)), caption=piece.text, alt=piece.text)
         else:
             st.markdown(piece.text)
     further = [name for name in linked(topic.text) if name in known]

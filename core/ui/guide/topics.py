@@ -81,6 +81,12 @@ def pieces(text: str, folder: Path = FOLDER) -> list[Piece]:
     return shown
 
 
+def in_theme(file: Path, dark: bool) -> Path:
+    """The picture for the theme that is on: NAME-dark beside NAME where there is one."""
+    other = file.with_stem(f"{file.stem}-dark")
+    return other if dark and other.is_file() else file
+
+
 def linked(text: str) -> list[str]:
     """Names of the topics that a text links to, each once, in their order there."""
     return list(dict.fromkeys(found["topic"] for found in LINK.finditer(text)))

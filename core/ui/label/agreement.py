@@ -1,5 +1,7 @@
 """Agreement: how far raters agree beyond chance, where they do not, and what was decided."""
 
+from collections.abc import Sequence
+
 import streamlit as st
 
 from core import access
@@ -20,6 +22,10 @@ SHOWN = 8
 STRIP = 7
 LEVEL = Choice("agreement-level", "type")
 LEVELS = {"type": "Type", "category": "Type and attribute"}
+HELD: Choice[int | None] = Choice("agreement-held", None)
+"""Disputed neuron that the keys decide, or the number from which on the next one is looked for; None: the first."""
+NEXT, BACK = "n", "b"
+"""Keys that lead to the next disputed neuron and to the one before it."""
 CATEGORIES = [(type, detail) for type in TYPES for detail in DETAILS.get(type, (None,))]
 
 
@@ -42,12 +48,42 @@ def agreement_panel(desk: Desk) -> None:
     st.markdown(f"**Disputed** :small[:gray[{len(judged)} that you have labelled too]]")
     if hidden:
         st.caption(f"{hidden} more are disputed among others; label them first, so that you judge for yourself.")
+    at = held_at(list(judged), HELD.of(desk.state))
     if judged:
-        st.caption("The first can be decided with the keys of its buttons; the next one then takes its place.")
-        listen({letter: ("decide-", f"-type-{letter}") for letter, *_ in KEYS})
-    for place, (neuron, standing) in enumerate(list(judged.items())[:SHOWN]):
+        _turning(desk, list(judged), at)
+        decided = {letter: ("decide-", f"-type-{letter}") for letter, *_ in KEYS}
+        listen({**decided, NEXT: ("disputed-next", ""), BACK: ("disputed-back", "")})
+    for place, (neuron, standing) in enumerate(list(judged.items())[at : at + SHOWN]):
         with guard():
             _disputed(desk, neuron, standing, keys=place == 0)
+
+
+def held_at(disputed: Sequence[int], held: int | None) -> int:
+    """Place of the neuron that the keys decide: the held one or, where it was decided, the next; else the last."""
+    later = [place for place, neuron in enumerate(disputed) if held is None or neuron >= held]
+    return later[0] if later else max(len(disputed) - 1, 0)
+
+
+def _turning(desk: Desk, disputed: Sequence[int], at: int) -> None:
+    """Which one the keys decide, and the ways to its neighbours."""
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        for name, letter, key, to in (
+            ("Previous", BACK.upper(), "disputed-back", at - 1),
+            ("Next", NEXT.upper(), "disputed-next", at + 1),
+        ):
+            there = 0 <= to < len(disputed)
+            st.button(
+                with_key(name, letter),
+                key=key,
+                disabled=not there,
+                on_click=HELD.put,
+                args=(desk.state, disputed[to] if there else None),
+            )
+        st.caption(
+            f"**{at + 1} of {len(disputed)}**. The keys of its buttons decide the one on top; the next one then takes "
+            "its place.",
+            width="content",
+        )
 
 
 def _coefficients(agreed: Agreement) -> None:

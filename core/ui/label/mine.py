@@ -155,7 +155,8 @@ def _form(desk: Desk, own: Mapping[int, LabelEvent], chosen: Sequence[int]) -> N
             raise InputError("no label was chosen; choose one")
         type, attribute = CATEGORIES[names.index(picked)]
         label_them(desk, wanted, type=type, attribute=attribute, text=free, confidence=confidence, confound=flagged)
-        get_state().notice(f"{len(wanted)} neurons are labelled {picked} by {desk.rater}.")
+        many = "1 neuron is" if len(wanted) == 1 else f"{len(wanted)} neurons are"
+        get_state().notice(f"{many} labelled {picked} by {desk.rater}.")
         st.rerun()
 
 

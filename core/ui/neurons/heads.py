@@ -39,7 +39,7 @@ def heads_panel(state: AppState, probe: probing.Probe, attribute: str | None) ->
             FOUND.put(state, _read(state, attribute, " ".join(text.split()), probe))
         found = FOUND.of(state)
         if found is not None:
-            _show(found)
+            _show(found, probe)
 
 
 def _read(state: AppState, attribute: str, text: str, probe: probing.Probe) -> "HeadLeans":
@@ -50,7 +50,7 @@ def _read(state: AppState, attribute: str, text: str, probe: probing.Probe) -> "
         return which_heads(chosen_scene(state, ()), RankRequest(attribute, text, where=dict(probe.where)), report)
 
 
-def _show(found: "HeadLeans") -> None:
+def _show(found: "HeadLeans", probe: probing.Probe) -> None:
     gap, rest = found.gap.estimate, found.rest.estimate
     if gap is None or rest is None:
         st.markdown(
@@ -68,7 +68,9 @@ def _show(found: "HeadLeans") -> None:
         + "."
     )
     figure = charts.picture(found.picture())
-    provenance.chart(figure, config=charts.config("heads"), alt=found.picture().notes)
+    probed = provenance.probed(probe)
+    facts = {"prompt": found.query} | {name: probed[name] for name in ("gallery", "model")}
+    provenance.chart(figure, lines=facts, config=charts.config("heads"), alt=found.picture().notes)
     lines = [
         "| Layer | Head | adds to the gap | 95 % interval | share of the gap | silenced |",
         "|---|---|---|---|---|---|",

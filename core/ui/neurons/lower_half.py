@@ -120,14 +120,19 @@ def elsewhere(probe: probing.Probe, neuron: int, attribute: str | None) -> None:
             return
         rates = probing.rates(there, neuron, counted)
         st.markdown(f"**How often it fires there** :small[:gray[by {escape(counted)}]]")
-        rates_chart(rates, "elsewhere-rates", f"neuron-{neuron}-elsewhere", "Firing rates there")
+        rates_chart(there, rates, "elsewhere-rates", f"neuron-{neuron}-elsewhere", "Firing rates there")
 
 
-def rates_chart(rates: Mapping[str, Estimate], key: str, name: str, what: str) -> None:
+def rates_chart(probe: probing.Probe, rates: Mapping[str, Estimate], key: str, name: str, what: str) -> None:
     """How often a neuron fires on each group, drawn; `name` is that of the file that the figure is saved as."""
     words = ", ".join(f"{group} {percent(e.estimate)}" for group, e in rates.items() if e.estimate is not None)
     provenance.chart(
-        firing_charts.rates(rates), provenance.NARROW, key=key, config=charts.config(name), alt=f"{what}: {words}."
+        firing_charts.rates(rates),
+        provenance.NARROW,
+        lines=provenance.probed(probe),
+        key=key,
+        config=charts.config(name),
+        alt=f"{what}: {words}.",
     )
 
 
@@ -152,6 +157,7 @@ def heat_map(state: AppState, probe: probing.Probe, neuron: int) -> None:
         provenance.chart(
             map_charts.heat(picture, values),
             provenance.NARROW,
+            lines=provenance.probed(probe),
             key="heat",
             config=charts.config(f"neuron-{neuron}-patches"),
             alt=f"Activation of neuron {neuron} on {values.size} patches of item {chosen}: {least:.2f} to {most:.2f}.",

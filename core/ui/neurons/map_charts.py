@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
+from core.tables import natural
+
 SCALE = ((0.0, "#b35806"), (0.25, "#f1a340"), (0.5, "#c9ced6"), (0.75, "#67a9cf"), (1.0, "#0b5394"))
 """Orange against blue through grey: told apart with every common kind of colour vision, and by lightness."""
 HUES = ("#1f83c4", "#d97f00", "#7d8590", "#5b3f99", "#2a9d8f", "#b5478b", "#8a6d3b", "#9aa700")
@@ -72,7 +74,7 @@ def items(
     """
     figure, of = go.Figure(), np.asarray(groups, dtype=object)
     signs = ("circle", "diamond", "square", "cross", "x", "triangle-up", "pentagon", "hexagon")
-    for place, group in enumerate(sorted(set(groups))):
+    for place, group in enumerate(sorted(set(groups), key=natural)):
         of_group = of == group
         texts = [f"item {row}<br>{group}" for row in numbers[of_group]]
         marker = {"size": 6, "opacity": 0.7, "color": HUES[place % len(HUES)], "symbol": signs[place % len(signs)]}

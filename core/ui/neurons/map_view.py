@@ -107,6 +107,7 @@ def _drawn(probe: probing.Probe, side: Side, attribute: str | None, group: str |
         )
         chosen = provenance.chart(
             figure,
+            lines=provenance.probed(probe),
             key=f"map-{kind}-{'pca' if made is None else 'umap'}",
             on_select="rerun",
             selection_mode=("points", "lasso", "box"),

@@ -177,13 +177,14 @@ def _groups(probe: probing.Probe, neuron: int, attribute: str) -> None:
     """How often and how strongly it fires, group by group."""
     rates = probing.rates(probe, neuron, attribute)
     st.markdown(f"**How often it fires** :small[:gray[by {escape(attribute)}, with 95 % interval]]")
-    lower_half.rates_chart(rates, "rates", f"neuron-{neuron}-rates", "Firing rates")
+    lower_half.rates_chart(probe, rates, "rates", f"neuron-{neuron}-rates", "Firing rates")
     edges, shares = probing.activations(probe, neuron, attribute)
     if len(edges):
         st.markdown("**How strongly it fires** :small[:gray[share of each group, silent items left out]]")
         provenance.chart(
             firing_charts.activation_histogram(edges, shares),
             provenance.NARROW,
+            lines=provenance.probed(probe),
             key="activations",
             config=charts.config(f"neuron-{neuron}-activations"),
             alt="Histogram of the activations above 0 for each group.",

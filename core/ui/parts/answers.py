@@ -72,6 +72,7 @@ def panel(probe: probing.Probe, neuron: int) -> None:
     provenance.chart(
         answer_charts.associations(listed),
         provenance.NARROW - LONG_NAMES,
+        lines=provenance.probed(probe),
         key="answers",
         config=charts.config(f"neuron-{neuron}-answers"),
         alt=f"AUC of the strongest association of each attribute: {words}.",

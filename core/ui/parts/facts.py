@@ -2,18 +2,15 @@
 
 import re
 from html import escape
-from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from core.config import InputError
+from core.config import InputError, Side
 from core.ui.parts.grids import escape as plain
-from core.ui.session import cache
+from core.ui.session import cache, fit
 
-if TYPE_CHECKING:
-    pass
-
-
+UNUSED = "made for other embeddings: not in use here"
+"""Said of an SAE that is chosen and does not read what is loaded."""
 QUALITY = {
     "fvu": ("fvu", "fraction of variance unexplained: 0 reconstructs perfectly, 1 is no better than the mean"),
     "l0": ("l0", "neurons active per item, on average: few are easier to read"),
@@ -38,10 +35,12 @@ def _marked(value: str) -> str:
     return re.sub(r"`(.+?)`", r'<code style="font-size:.85em;opacity:.8">\1</code>', strong)
 
 
-def sae_line(name: str) -> str:
-    """Name, size and quality of an SAE in one line."""
+def sae_line(name: str, side: Side) -> str:
+    """Name, size and quality of the SAE of a side in one line; only its name where it does not fit what is loaded."""
     try:
         card = cache.sae_card(name)
+        if fit.misfit(card, side, cache.current_gallery()):
+            return f"{card.name}: {UNUSED}"
     except InputError as error:
         return str(error)
     known = [

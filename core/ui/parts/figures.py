@@ -19,8 +19,9 @@ TITLED = 48
 """Pixels below the axes of a figure whose horizontal axis has a title: ticks, title, then the small print."""
 BESIDE = "beside"
 """Name of the annotations in the column at the right."""
-PHONE_ROW, PHONE_LIFT = 1.9, 15
-"""On a phone: how much higher a row is that has its numbers above its marks, and by how many pixels they are above."""
+PHONE_ROW, PHONE_LIFT, PHONE_LANE_LIFT = 2.15, 17, 14
+"""On a phone: how much higher a row is whose numbers do not stand beside it, and by how many pixels they are above the
+row's middle; above marks in its upper half, and below those in its lower half: never on the strokes in the middle."""
 PHONE_TITLE, PHONE_NAME, PHONE_NUMBER = 40, 12, 12
 """On a phone: letters on a line of an axis's title and of a row's name, and the size of numbers in pixels."""
 ROW = {1: 32, 2: 50}
@@ -135,17 +136,27 @@ def for_a_phone(figure: go.Figure) -> go.Figure:
     layout = figure.layout
     beside_marks = [note for note in layout.annotations if note.name == BESIDE]
     for note in beside_marks:
-        note.update(xanchor="right", xshift=0, yshift=(note.yshift or 0) + PHONE_LIFT, font_size=PHONE_NUMBER)
+        off = note.y - round(note.y) if isinstance(note.y, float) else 0.0
+        lift = PHONE_LIFT if off == 0 else PHONE_LANE_LIFT if off < 0 else -PHONE_LANE_LIFT
+        note.update(xanchor="right", xshift=0, yshift=(note.yshift or 0) + lift, font_size=PHONE_NUMBER)
     if beside_marks:
         margin = layout.margin
         plot = layout.height - (margin.t or 0) - (margin.b or 0)
         layout.height += round(plot * (PHONE_ROW - 1))
         margin.r = 8
     for axis in figure.select_yaxes():
-        if beside_marks and axis.ticktext:
+        if (beside_marks or axis.automargin) and axis.ticktext:
             axis.ticktext = [_lines(name, PHONE_NAME) for name in axis.ticktext]
+        if beside_marks and axis.ticktext:
             longest = max(len(line) for name in axis.ticktext for line in name.split("<br>"))
             layout.margin.l = min(layout.margin.l or 0, 8 * longest)
+    heading = layout.title.text or ""
+    if heading:
+        layout.title.text = _lines(heading, PHONE_TITLE)
+        more = 19 * (layout.title.text or "").count("<br>")
+        layout.margin.t = (layout.margin.t or 0) + more
+        layout.title.pad.t = (layout.title.pad.t or 0) + more / 2  # plotly centres the lines where one would stand
+        layout.height = layout.height and layout.height + more
     for axis in figure.select_xaxes():
         title = axis.title.text or ""
         axis.title.text = _lines(title, PHONE_TITLE)

@@ -17,6 +17,7 @@ from core import access
 from core.config import SIDES, UNKNOWN, InputError, Side
 from core.team import record
 from core.ui.parts import door
+from core.ui.parts.facts import UNUSED
 from core.ui.session import cache, entering, fit, jobs, links
 from core.ui.session.escaping import close_page, escape
 from core.ui.session.keeping import guard_uploads
@@ -297,8 +298,8 @@ def _model_text(state: AppState) -> str:
 
 def _sae_text(name: str, side: Side) -> str:
     card, gallery = cache.sae_card(name), cache.current_gallery()
-    if fit.own_side(card, gallery) if side == gallery.side else fit.other_side(card, gallery):
-        return f":gray[{escape(card.name)}]  \n:small[:gray[made for other embeddings: not in use here]]"
+    if fit.misfit(card, side, gallery):
+        return f":gray[{escape(card.name)}]  \n:small[:gray[{UNUSED}]]"
     quality = [f"{short} {card.quality[short]:.2g}" for short in ("fvu", "l0") if card.quality.get(short) is not None]
     facts = " · ".join([f"{card.d_sae:,} neurons", *quality])
     return f"**{escape(card.name)}** :small[`{card.digest[:8]}`]  \n:small[{facts}]"

@@ -9,9 +9,10 @@ import streamlit as st
 
 from core.config import Edit, InputError, digest_of
 from core.ui.parts.figures import for_a_phone
-from core.ui.session import cache, links
+from core.ui.session import cache, fit, links
 from core.ui.session.choices import PHONE
 from core.ui.session.escaping import escape
+from core.ui.session.probing import Probe
 from core.ui.session.results import Asked
 from core.ui.session.state import OWN_TARGET, AppState, get_state
 from core.verdicts import OWN_SHARES, target_name
@@ -52,9 +53,9 @@ def of(state: AppState, question: Asked) -> dict[str, str]:
 def loaded(state: AppState) -> dict[str, str]:
     """What every page depends on, where no ranking is asked: what is loaded, what is switched, which part is looked at.
 
-    What cannot be opened stands there by its name; the page itself says why.
+    What cannot be opened stands there by its name; the page itself says why. An SAE that does not fit is left out.
     """
-    lines = {}
+    lines, gallery = {}, None
     try:
         gallery = cache.current_gallery(state)
         lines["gallery"] = f"{gallery.name}, {gallery.n:,} items, digest {gallery.digest}"
@@ -66,7 +67,8 @@ def loaded(state: AppState) -> dict[str, str]:
     for side, name in state.saes.items():
         try:
             card = cache.sae_card(name)
-            lines[f"{side} SAE"] = f"{card.name}, digest {card.digest}"
+            if gallery is None or not fit.misfit(card, side, gallery):
+                lines[f"{side} SAE"] = f"{card.name}, digest {card.digest}"
         except InputError:
             lines[f"{side} SAE"] = f"{name} (not there)"
     for side, edit in state.edits.items():
@@ -80,6 +82,18 @@ def loaded(state: AppState) -> dict[str, str]:
         lines["attribute"] = state.attribute
     lines |= {"k": str(state.k), "target": OWN_SHARES if state.target == OWN_TARGET else target_name(state.target)}
     return lines | {"part": part, "rows": state.half, "seed": "0"}
+
+
+def probed(probe: Probe) -> dict[str, str]:
+    """What the numbers of neurons depend on: where they are looked at, in which rows, and no prompt or edit."""
+    gallery = probe.gallery
+    return {
+        "gallery": f"{gallery.name}, {gallery.n:,} items, digest {gallery.digest}",
+        "model": gallery.fingerprint("pooled").describe(),
+        f"{gallery.side} SAE": f"{probe.sae.name}, digest {probe.sae.digest}",
+        "part": ", ".join(f"{column} = {value}" for column, value in probe.where.items()) or "everything",
+        "rows": f"{len(probe.rows):,}",
+    }
 
 
 def foot() -> None:

@@ -40,18 +40,17 @@ def share_text(e: Estimate) -> str:
 
 
 def number(value: float | None) -> str:
-    """A metric's value with a true minus sign; a dash where there is none."""
+    """A metric's value with a true minus sign; a dash where there is none. What is printed as 0 has no sign."""
     if value is None:
         return "–"
     text = f"{value:.2f}" if abs(value) >= 0.0995 or value == 0 else f"{value:.3f}"
-    return text.replace("-", "−")
+    return text.lstrip("-") if float(text) == 0 else text.replace("-", "−")
 
 
 def signed(value: float | None) -> str:
-    """A difference with its sign in front."""
-    if value is None:
-        return "–"
-    return f"+{number(value)}" if value > 0 else number(value)
+    """A difference with its sign in front, which one that is printed as 0 does not have."""
+    text = number(value)
+    return text if value is None or value <= 0 or float(text) == 0 else f"+{text}"
 
 
 def listing(names: Sequence[object], most: int = 6) -> str:
@@ -193,7 +192,7 @@ def gap_said(arms: Mapping[str, Mapping[str, Estimate]]) -> str:
         return f"{told}: it does not shrink."
     stays, goes = sorted(moved, key=lambda group: abs(moved[group]))
     if abs(moved[stays]) < STAYS * abs(moved[goes]) and abs(left) < abs(gap) / 2:
-        return f"{told}: off answers about {escape(goes)} nearly as for {escape(stays)}."
+        return f"{told}: after it, answers about {escape(goes)} are nearly those about {escape(stays)}."
     if moved[a] * gap > 0 > moved[b] * gap:
         return f"{told}: both groups' answers move towards each other."
     return f"{told}."

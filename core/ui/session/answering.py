@@ -43,6 +43,13 @@ def model(state: AppState) -> "Lvlm":
     return _lvlm(name, cache.stamp(folder) if name == DEFAULT else "")
 
 
+def elsewhere_said(state: AppState, of: "Gallery") -> str | None:
+    """What is to be known before the shipped model's answers about pictures of another world are read; else None."""
+    if MODEL.of(state) != DEFAULT or of.fingerprint().weights == cache.gallery("default").fingerprint().weights:
+        return None
+    return "This small model was taught on the built-in world alone: of other pictures it says what it learned there."
+
+
 def gallery(state: AppState) -> "Gallery":
     """The pictures that are asked about: the searched gallery where it has pictures, else the shipped one."""
     chosen = cache.current_gallery(state)

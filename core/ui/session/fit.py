@@ -5,7 +5,7 @@ The full comparison, field by field, is that of the fingerprints (core.config.Fi
 
 from typing import TYPE_CHECKING
 
-from core.config import UNKNOWN, Fingerprint, InputError
+from core.config import UNKNOWN, Fingerprint, InputError, Side
 from core.ui.session.state import AppState
 
 if TYPE_CHECKING:
@@ -56,6 +56,11 @@ def other_side(card: "SAECard", gallery: "Gallery") -> str | None:
     else:
         same = (made_for is not None and made_for.attach != "pooled") or card.d_in == theirs.d
     return None if same else f"The SAE {card.name} was made for another model."
+
+
+def misfit(card: "SAECard", side: Side, gallery: "Gallery") -> str | None:
+    """Why the SAE that is chosen for a side is not in use with a gallery; None where it is."""
+    return own_side(card, gallery) if side == gallery.side else other_side(card, gallery)
 
 
 def chosen_model(state: AppState, gallery: "Gallery") -> str | None:

@@ -133,4 +133,4 @@ def _model_lines() -> dict[str, str]:
         lines["Neurons found in"] = "the gallery's own probe half" if own else f"**{state.probe or probe.name}**"
     except InputError:
         pass  # the gallery's own lines say what is wrong
-    return lines | {f"SAE, {side} side": sae_line(state.saes[side]) for side in SIDES if side in state.saes}
+    return lines | {f"SAE, {side} side": sae_line(state.saes[side], side) for side in SIDES if side in state.saes}

@@ -9,6 +9,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from core import access
+from core.config import InputError
 from core.ui.parts import charts, frame, grids, lean_charts, model_charts, provenance
 from core.ui.parts.figures import AFTER, framed, interval_bars, percent_axis
 from core.ui.parts.frame import guard
@@ -57,20 +58,21 @@ class Step:
 
     title: str
     sentence: str
-    draw: Callable[[story.Story], None]
+    draw: Callable[[story.Story], Mapping[str, str]]
+    """Draws the step and returns what its numbers depend on."""
 
 
 # -- the steps --------------------------------------------------------------------------------------------------------
 
 
-def _ask(told: story.Story) -> None:
+def _ask(told: story.Story) -> Mapping[str, str]:
     found = story.before(told)
     _faces(told, {"": found.before.rows})
     st.markdown(story.lean_said(found))
-    _shares(told, {"before": found.before.numbers.lean})
+    return _shares(told, told.question, {"before": found.before.numbers.lean})
 
 
-def _see(told: story.Story) -> None:
+def _see(told: story.Story) -> Mapping[str, str]:
     shown = probing.shown_examples(told.probe, told.neuron)
     for what, items in (("fires most on", shown.top), ("does not fire on", shown.silent)):
         _strip(told.probe.gallery, [int(row) for row in items.rows], what)
@@ -89,32 +91,34 @@ def _see(told: story.Story) -> None:
     percent_axis(figure)
     figure.update_yaxes(autorange="reversed", fixedrange=True)
     words = ", ".join(f"{group} {share_alone(e)}" for group, e in rates.items())
-    _chart(told, framed(figure, min(PLOT, 60 + 40 * len(rates)), right=30, legend=False), f"Firing rates: {words}.")
+    framed(figure, min(PLOT, 60 + 40 * len(rates)), right=30, legend=False)
+    return _chart(figure, provenance.probed(told.probe), f"Firing rates: {words}.")
 
 
-def _switch(told: story.Story) -> None:
+def _switch(told: story.Story) -> Mapping[str, str]:
     found = story.after(told)
     rows = {"Before": found.before.rows} | ({"After": found.after.rows} if found.after else {})
     _faces(told, rows)
     st.markdown(story.change_said(told, found))
     arms = {"before": found.before.numbers.lean} | ({"after": found.after.numbers.lean} if found.after else {})
-    _shares(told, arms)
+    return _shares(told, told.switched, arms)
 
 
-def _cost(told: story.Story) -> None:
+def _cost(told: story.Story) -> Mapping[str, str]:
     with progress("What it costs") as report:
         found = story.cost(told, report)
     ranked = story.after(told)
     if ranked.after is not None:
         _faces(told, {"After": ranked.after.rows})
     st.markdown(story.cost_said(found))
-    rows = story.cost_rows(found)
-    if rows:
-        words = ", ".join(f"{n} {share_alone(b)} to {share_alone(a)}" for n, (b, a) in rows.items())
-        _chart(told, charts.before_after(rows), f"Before and after: {words}.")
+    rows, lines = story.cost_rows(found), provenance.of(told.state, told.switched)
+    if not rows:
+        return lines
+    words = ", ".join(f"{n} {share_alone(b)} to {share_alone(a)}" for n, (b, a) in rows.items())
+    return _chart(charts.before_after(rows), lines, f"Before and after: {words}.")
 
 
-def _say(told: story.Story) -> None:
+def _say(told: story.Story) -> Mapping[str, str]:
     with progress("Asking a model that answers", at_once=False):
         question, arms, answer, neurons, n = story.spoken(told)
     gallery, attribute = answering.gallery(told.state), str(answering.attribute(told.state))
@@ -122,12 +126,13 @@ def _say(told: story.Story) -> None:
     _strip(gallery, [int(row) for row in rows[:FACES]], "is asked about")
     off = f"{'neuron' if len(neurons) == 1 else 'neurons'} {', '.join(map(str, neurons))} off"
     st.markdown(f"“{grids.escape(question)}” {story.spoken_said(arms, answer)}")
-    st.caption(f"{n} pictures; after: {off} in what the model sees.")
+    said = [f"{n} pictures; after: {off} in what the model sees.", answering.elsewhere_said(told.state, gallery)]
+    st.caption(" ".join(filter(None, said)))
     lines = {"answers by": answering.model(told.state).name, "gallery": gallery.name, "after": off}
-    provenance.chart(model_charts.by_group(arms), lines=lines, key="stage-chart", alt=f"P({answer}) by {attribute}.")
+    return _chart(model_charts.by_group(arms), lines, f"P({answer}) by {attribute}.")
 
 
-def _planted(told: story.Story) -> None:
+def _planted(told: story.Story) -> Mapping[str, str]:
     words, found, order = story.planted(told.state)
     planted, gaps = found.planted[:, 0], found.gaps[:, 0]
     most, least = int(np.argmax(planted)), int(np.argmin(planted))
@@ -152,10 +157,10 @@ def _planted(told: story.Story) -> None:
     figure.update_yaxes(title="measured lean to Male")
     framed(figure, 300, right=20, legend=False).update_layout(margin={"b": 48})
     lines = {"gallery": "default", "words": f"{len(names)} of assets/prompts/planted.json"}
-    provenance.chart(figure, lines=lines, key="stage-chart", alt="Planted share and measured lean of every word.")
+    return _chart(figure, lines, "Planted share and measured lean of every word.")
 
 
-def _recap(told: story.Story) -> None:
+def _recap(told: story.Story) -> Mapping[str, str]:
     """Four sentences, each again from what was measured."""
     found = story.after(told)
     with progress("Telling it once more", at_once=False) as report:
@@ -171,6 +176,7 @@ def _recap(told: story.Story) -> None:
             st.rerun()
         if st.button("Go on in Compare", icon=":material/compare_arrows:"):
             _open_compare(told)
+    return provenance.of(told.state, told.switched)
 
 
 STEPS = (
@@ -179,7 +185,7 @@ STEPS = (
     Step("Switch it off", "The same prompt with this one neuron off.", _switch),
     Step("What it costs", "What the model still knows, and what it does not.", _cost),
     Step("What it says", "The same idea inside a model that answers in words.", _say),
-    Step("Is it true?", "Here the right answer is known, because it was planted.", _planted),
+    Step("Is it true?", "In the built-in world the right answer is known, because it was planted.", _planted),
     Step("What was seen", "Four sentences to take along.", _recap),
 )
 
@@ -190,6 +196,21 @@ STEPS = (
 def running(state: AppState) -> bool:
     """Whether the demo is on."""
     return DEMO_STEP.of(state) is not None
+
+
+def shown() -> bool:
+    """Whether the demo stands in the place of the page, with its own line of what the numbers depend on."""
+    return running(get_state()) and get_state().page == "start"
+
+
+def question(state: AppState) -> str:
+    """What the demo asks of the gallery that is loaded, as the title of the page from which it begins."""
+    try:
+        prompt = story.first_prompt(state)
+    except InputError:  # the page itself says what is wrong with the gallery
+        prompt = story.PROMPT
+    asked = "for a doctor" if prompt == story.PROMPT else f"for “{grids.escape(prompt)}”"
+    return f"Who appears when you ask {asked}?"
 
 
 def begin(number: int = 0) -> None:
@@ -221,6 +242,7 @@ def show() -> None:
     if PRESENTER.of(state):
         st.html(WIDE)
     listen(KEYS)
+    lines: Mapping[str, str] = {}
     with st.container(key="stage"):
         _head(state, number)
         with guard():
@@ -230,12 +252,14 @@ def show() -> None:
                 told = story.told(state, report)
             if told.question.scene.model is not None:
                 frame.unknown_words(state.query)
-            step.draw(told)
+            lines = step.draw(told)
             if number in (0, 2, 3):
                 st.button(
                     "Look closer in Compare", type="tertiary", icon=":material/compare_arrows:", key="stage-compare",
                     on_click=_ready_compare, args=(told, number),
                 )  # fmt: skip
+    if lines:
+        provenance.strip(lines)
     if st.session_state.pop("stage-to-compare", False):
         links.go("pages/compare.py")
 
@@ -311,8 +335,8 @@ def _strip(gallery: "Gallery", rows: Sequence[int], what: str) -> None:
         )
 
 
-def _shares(told: story.Story, arms: Mapping[str, "Lean"]) -> None:
-    """Who is retrieved beside who was searched."""
+def _shares(told: story.Story, asked: results.Asked, arms: Mapping[str, "Lean"]) -> Mapping[str, str]:
+    """Who is retrieved beside who was searched; what the shares depend on."""
     request = told.question.request
     part = results.ranking(told.question).part
     figure = lean_charts.demographics(part.groups, arms, part.target.tolist(), target_name(request.target))
@@ -321,20 +345,14 @@ def _shares(told: story.Story, arms: Mapping[str, "Lean"]) -> None:
         for arm, lean in arms.items()
         for group, own in zip(part.groups, lean.groups, strict=True)
     ]
-    _chart(told, figure, f"Shares of {told.attribute}: {', '.join(words)}.", lean_charts.names_width(part.groups))
+    lines, left = provenance.of(told.state, asked), lean_charts.names_width(part.groups)
+    return _chart(figure, lines, f"Shares of {told.attribute}: {', '.join(words)}.", left)
 
 
-def _chart(told: story.Story, figure: go.Figure, alt: str, left: int = 0) -> None:
-    """A figure with the facts it rests on."""
-    asked = told.question if _at(told.state) == 0 else told.switched
-    provenance.chart(
-        figure,
-        lines=provenance.of(told.state, asked),
-        left=left,
-        key="stage-chart",
-        config=charts.config("demo"),
-        alt=alt,
-    )
+def _chart(figure: go.Figure, lines: Mapping[str, str], alt: str, left: int = 0) -> Mapping[str, str]:
+    """A figure with the facts it rests on, which are returned."""
+    provenance.chart(figure, lines=lines, left=left, key="stage-chart", config=charts.config("demo"), alt=alt)
+    return lines
 
 
 def buttons() -> None:

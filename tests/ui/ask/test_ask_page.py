@@ -38,7 +38,7 @@ def test_one_question_before_and_after(page: AppTest) -> None:
     assert not page.exception and not page.warning
     text = said(page)
     assert "is this person likely to be a doctor?" in text and "P(yes) by group of gender, 48 pictures" in text
-    assert "off answers about Female nearly as for Male" in text
+    assert "after it, answers about Female are nearly those about Male" in text
     assert len(page.get("plotly_chart")) == 2
 
 

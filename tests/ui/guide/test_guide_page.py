@@ -7,11 +7,14 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.config import InputError
-from core.ui.guide.topics import FOLDER, linked, pieces, topics
+from core.ui.guide.topics import FOLDER, in_theme, linked, pieces, topics
 from core.ui.session.state import KEY, AppState
+from tests.browser import pictures
 
 ROOT = Path(__file__).resolve().parents[3]
 README_CHARACTERS = 9000
+LARGEST_PICTURE = 120_000
+"""Bytes: the guide's pictures together stay below two megabytes."""
 
 
 @pytest.mark.parametrize("name", sorted(topics()))
@@ -79,3 +82,10 @@ def test_a_link_opens_its_topic() -> None:
 
 def test_the_guide_lies_beside_the_app() -> None:
     assert FOLDER == ROOT / "assets" / "guide"
+
+
+def test_every_picture_is_there_for_both_themes_small_and_made_by_the_command() -> None:
+    shown = {piece.file for topic in topics().values() for piece in pieces(topic.text) if piece.file is not None}
+    assert {in_theme(file, dark) for file in shown for dark in (False, True)} == set(pictures.FOLDER.iterdir())
+    assert {file.stem for file in shown} == set(pictures.TAKEN)
+    assert all(file.stat().st_size < LARGEST_PICTURE for file in pictures.FOLDER.iterdir())

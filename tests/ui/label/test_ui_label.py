@@ -11,6 +11,7 @@ from core.labelling import LabelEvent, LabelLog, label_set
 from core.ui.label import desk as desks
 from core.ui.label import mine
 from core.ui.label import page as label_page
+from core.ui.label.agreement import held_at
 from core.ui.session import cache
 from core.ui.session.state import KEY
 from tests.ui.test_pages import chosen, texts
@@ -242,3 +243,26 @@ def test_the_first_disputed_neuron_is_decided_by_a_key_of_its_own(world: dict[st
     page.button(key="decide-1-type-5").click().run()
     assert (written()[-1].kind, written()[-1].neuron, written()[-1].category) == ("adjudication", 1, "context")
     assert page.button(key="decide-4-type-5"), "the next one takes its place"
+
+
+def test_keys_lead_to_the_next_disputed_neuron_and_back(world: dict[str, str]) -> None:
+    state = opened(world).session_state[KEY]
+    for rater, type in (("bea", "context"), ("ann", "unclear")):
+        state.filters["rater"] = rater
+        desk = desks.desk_of(state, "image")
+        mine.label_them(desk, [1, 4, 6], type=type, attribute=None, text="", confidence=None, confound=False)
+    page = opened(world, **{"label-view": "agreement"})
+    assert page.button(key="disputed-back").disabled
+    page.button(key="disputed-next").click().run()
+    assert page.button(key="decide-4-type-5") and "2 of 3" in texts(page)
+    page.button(key="disputed-next").click().run()
+    assert page.button(key="disputed-next").disabled
+    page.button(key="decide-6-type-5").click().run()
+    assert page.button(key="decide-4-type-5"), "the last one was decided: the one before it is held"
+    page.button(key="disputed-back").click().run()
+    assert page.button(key="decide-1-type-5") and not page.exception
+
+
+@pytest.mark.parametrize(("held", "place"), [(None, 0), (1, 0), (2, 1), (4, 1), (6, 2), (7, 2)])
+def test_a_decided_neuron_gives_way_to_the_next(held: int | None, place: int) -> None:
+    assert held_at([1, 4, 6], held) == place and held_at([], held) == 0

@@ -51,6 +51,7 @@ def test_minus_signs_are_minus_signs() -> None:
     assert wording.signed(0.5) == "+0.50"
     assert wording.number(0.0123) == "0.012"
     assert wording.number(None) == "–"
+    assert (wording.number(-0.0001), wording.signed(-0.0001), wording.signed(0.0001)) == ("0.000",) * 3
     assert wording.in_points(Estimate(-0.126, -0.2, 0.001)) == "−13 (−20 to 0)"
 
 
@@ -248,8 +249,8 @@ def gap(a: float, b: float, after_a: float, after_b: float) -> str:
     ("p", "said"),
     [
         ((0.8, 0.2, 0.79, 0.21), "60 to 58 points: hardly any answer moves"),
-        ((0.8, 0.2, 0.8, 0.75), "60 to 5 points: off answers about b nearly as for a"),
-        ((0.2, 0.8, 0.22, 0.25), "60 to 3 points: off answers about b nearly as for a"),
+        ((0.8, 0.2, 0.8, 0.75), "60 to 5 points: after it, answers about b are nearly those about a"),
+        ((0.2, 0.8, 0.22, 0.25), "60 to 3 points: after it, answers about b are nearly those about a"),
         ((0.8, 0.2, 0.6, 0.5), "60 to 10 points: both groups' answers move towards each other"),
         ((0.8, 0.2, 0.9, 0.1), "60 to 80 points: it does not shrink"),
         ((0.6, 0.4, 0.9, 0.7), "20 to 20 points: it does not shrink"),
