@@ -21,6 +21,10 @@ BUSY_SECONDS = 60
 """How long a writer waits for its turn: what is written is small, so that many at once still take milliseconds."""
 
 
+class DatabaseDown(InputError):
+    """A database does not answer, or not as it should; a moment later it may."""
+
+
 def open_database(where: str, what: str) -> Engine:
     """The database at an address, or in the SQLite file at a path, made if missing.
 

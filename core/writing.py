@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 """First letters that spreadsheets take for a formula; such a text is written behind an apostrophe."""
+GUARDED = (*FORMULA, "'")
+"""First letters of a text that gets an apostrophe: of a formula, and of one that looks guarded already."""
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
 
 
@@ -18,14 +20,14 @@ def guarded(value: Any) -> Any:
     """A cell as it is written: None is empty, and a text that would be a formula, or is guarded, gets an apostrophe."""
     if value is None:
         return ""
-    if isinstance(value, str) and value.startswith((*FORMULA, "'")) and not NUMBER.fullmatch(value):
+    if isinstance(value, str) and value.startswith(GUARDED) and not NUMBER.fullmatch(value):
         return f"'{value}"
     return value
 
 
 def unguarded(text: str) -> str:
     """The text that `guarded` wrote."""
-    return text[1:] if text.startswith("'") and text[1:].startswith((*FORMULA, "'")) else text
+    return text[1:] if text.startswith("'") and text[1:].startswith(GUARDED) else text
 
 
 def csv_text(columns: Sequence[str], rows: Iterable[Mapping[str, Any] | Sequence[Any]]) -> str:
@@ -36,9 +38,10 @@ def csv_text(columns: Sequence[str], rows: Iterable[Mapping[str, Any] | Sequence
     written = io.StringIO()
     table = csv.writer(written, lineterminator="\n")
     table.writerow([guarded(name) for name in columns])
+    known = set(columns)
     for row in rows:
         if isinstance(row, Mapping):
-            if strange := [name for name in row if name not in columns]:
+            if strange := [name for name in row if name not in known]:
                 raise ValueError(f"the table has no column {strange[0]!r}")
             row = [row.get(name) for name in columns]
         table.writerow([guarded(cell) for cell in row])

@@ -18,7 +18,7 @@ from core.edits.choosing import EditChoice, choose_edits
 from core.interventions import INTERVENTIONS
 from core.ranking.arms import EDITED, RANDOM_DRAWS, Arm, Edits, all_arms, both_arms, intervene
 from core.ranking.lists import ties_at
-from core.ranking.queries import embed_texts
+from core.ranking.queries import Queries, embed_texts
 from core.ranking.request import RankRequest
 from core.ranking.rows import part_of
 from core.reading import parse_json, read_named_arrays
@@ -113,9 +113,14 @@ def ranked(spec: AuditSpec, sources: Sources, attribute: str, prompt: str, edits
     part = part_of(scene, request)
     depth = min(depth_for(spec.k), part.n)
     names, rows, changed, cosines, ties, absent = [], [], [], [], [], []
+    embedded: dict[tuple[str, ...], Queries] = {}
     for arm in arms_of(spec, sources, request, controlled):
         asked = arm.of(request)
-        queries = embed_texts(scene, asked, [prompt])
+        # what is embedded depends on the method and on which sides are edited, not on which neurons are switched
+        kind = (arm.method, *arm.edits)
+        if kind not in embedded:
+            embedded[kind] = embed_texts(scene, asked, [prompt])
+        queries = embedded[kind].asked_by(asked)
         try:
             items, vectors = intervene(scene, part, asked, queries)
         except NothingLeft as error:

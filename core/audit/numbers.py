@@ -90,7 +90,8 @@ def prompt_numbers(
 
 def _with_target(document: dict[str, Any], target: Any) -> dict[str, Any]:
     """The metrics of a list or of a change, each with the target that it is measured against."""
-    return {key: {**item, "target": target} if key in headline_metrics() else item for key, item in document.items()}
+    metrics = headline_metrics()
+    return {key: {**item, "target": target} if key in metrics else item for key, item in document.items()}
 
 
 # ------------------------------------------------------------------------------------- means and controls

@@ -9,7 +9,7 @@ from core.config import InputError
 from core.interventions import Material
 from core.metrics import RANKING_METRICS
 from core.metrics.base import skews, top_rows
-from core.neurons.attribution import Attribution, attribute
+from core.neurons.attribution import Attribution, Rows, attribute
 from core.ranking.items import item_material
 from core.ranking.live_items import live_engine
 from core.ranking.request import RankRequest
@@ -20,6 +20,8 @@ from core.scene import Scene
 from core.statistics import Lean, depth_for, lean_of
 from core.units import unit
 
+MOST_KEPT = 1 << 22
+"""Codes of a set of rows, 12 bytes each, up to which it is kept for further queries."""
 RESAMPLES = 100
 """Resamples of the probe rows over which skew is averaged in a search."""
 
@@ -75,10 +77,25 @@ class ProbeSet:
 
     def attribution(self, query: np.ndarray, group: int, other: int | None = None) -> Attribution:
         """The query's score gap of a group, against another one or all other known rows, neuron by neuron."""
-        labels = self.part.labels
-        rest = (labels >= 0) & (labels != group) if other is None else labels == other
-        codes = self.material.require_codes()
-        return attribute(codes, self.directions @ query, self.products(query), labels == group, rest, self.scale)
+        first = self._rows(("group", group))
+        rest = self._rows(("others", group) if other is None else ("group", other))
+        return attribute(self.material.require_codes(), self.directions @ query, self.products(query), first, rest)
+
+    def _rows(self, which: tuple[str, int]) -> Rows:
+        """The rows of a group, or of all others; kept for the next query where they are few."""
+        if which not in self._sets:
+            kind, group = which
+            labels = self.part.labels
+            chosen = labels == group if kind == "group" else (labels >= 0) & (labels != group)
+            made = Rows(self.material.require_codes(), chosen, self.scale)
+            if made.codes.nnz > MOST_KEPT:
+                return made
+            self._sets[which] = made
+        return self._sets[which]
+
+    @cached_property
+    def _sets(self) -> dict[tuple[str, int], Rows]:
+        return {}
 
     @cached_property
     def engine(self) -> LiveEngine:

@@ -10,7 +10,8 @@ import sys
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from itertools import count
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from core import heavy
 
@@ -19,12 +20,14 @@ if TYPE_CHECKING:
     from core.jobs.rows import Hold
     from core.jobs.store import JobStore
 
+T = TypeVar("T")
+
 NICENESS = 19
 """The lowest priority: whoever clicks in the app comes first."""
 TOLD_EVERY = 0.5
 """Seconds between two writings of how far a job is."""
 PATIENCE = 600.0
-"""How long a result waits for a database that does not answer."""
+"""How long a job waits for a database that does not answer."""
 BUSY_SECONDS = 30.0
 MEMORY_WORDS = ("can't allocate memory", "out of memory", "cannot allocate memory")
 
@@ -65,19 +68,19 @@ def work(job: str, attempt: int) -> None:
     from core.team.entering import still_granted
 
     record.keep()
-    store, hold = JobStore(), Hold(job, attempt)
-    asked = store.get(job)
+    store, hold = _surely(JobStore), Hold(job, attempt)
+    asked, person = _surely(lambda: store.get(job)), _surely(lambda: store.person_of(job))
     folder = workplace(job)
     folder.mkdir(parents=True, exist_ok=True)
-    configuration, person = current(), store.person_of(job)
-    if configuration is not None:  # roles that were taken away while it waited do nothing any more
+    if (configuration := current()) is not None:  # roles that were taken away while it waited do nothing any more
         person = still_granted(configuration, person)
     try:
         kind = KINDS.get(asked.kind)
         with acting_as(person):
-            require(kind.action, asked.title)
-            at_hand = Work(_Told(store, hold), partial(_say, store, job), folder, attempt > 1)
-            made = _run(kind(), read_order(kind, asked.parameters), at_hand)
+            _surely(lambda: require(kind.action, asked.title))
+            order, told, say = read_order(kind, asked.parameters), _Told(store, hold), partial(_say, store, job)
+            tries = count(attempt)
+            made = _surely(lambda: _run(kind(), order, Work(told, say, folder, next(tries) > 1)))
         _surely(lambda: store.finish(hold, made))
         log.info("job %s is done", job)
         with acting_as(person):
@@ -124,7 +127,7 @@ class _Told:
         self._at, self._stage = 0.0, ""
 
     def __call__(self, done: int, total: int, what: str) -> None:
-        from core.jobs.opening import StoreDown
+        from core.databases import DatabaseDown
 
         now, stage = time.monotonic(), what.split(":")[0]
         left = self._pace.left(done, total, what, now)
@@ -138,31 +141,35 @@ class _Told:
                 self._stage = stage
                 self._store.write(self._hold.job, stage)
             self._store.progress(self._hold, done, total, what, left)
-        except StoreDown:
+        except DatabaseDown:
             log.info("the job store does not answer; the work goes on")
 
 
 def _say(store: "JobStore", job: str, line: str) -> None:
-    from core.jobs.opening import StoreDown
+    from core.databases import DatabaseDown
 
     try:
         store.write(job, line)
-    except StoreDown:
+    except DatabaseDown:
         log.info("the job store does not answer; not written: %s", line)
 
 
-def _surely(tell: Callable[[], object]) -> None:
-    """Tell the store, again and again where it does not answer."""
-    from core.jobs.opening import StoreDown
+def _surely(work: Callable[[], T]) -> T:
+    """What it gives; again and again while a database does not answer, so that no job fails over that."""
+    from core.databases import DatabaseDown
 
-    end, wait = time.monotonic() + PATIENCE, 0.2
+    end, wait = 0.0, 0.2
     while True:
+        began = time.monotonic()
         try:
-            tell()
-            return
-        except StoreDown:
-            if time.monotonic() > end:
+            return work()
+        except DatabaseDown as error:
+            now = time.monotonic()
+            if end == 0.0 or now - began > PATIENCE:  # it had answered in between
+                end, wait = now + PATIENCE, 0.2
+            if now > end:
                 raise
+            log.info("%s; it is tried again", error)
             time.sleep(wait)
             wait = min(2 * wait, 5.0)
 

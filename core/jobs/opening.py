@@ -10,8 +10,8 @@ from typing import Any
 from sqlalchemy import Connection, delete, insert, select, text, update
 from sqlalchemy.exc import SQLAlchemyError
 
-from core.config import InputError, own_folder
-from core.databases import make_tables, open_database, public_address, reason_of
+from core.config import own_folder
+from core.databases import DatabaseDown, make_tables, open_database, public_address, reason_of
 from core.jobs.bell import Bell
 from core.jobs.rows import JOBS, LOG, TABLES, State, now_of, one_line
 from core.team.configuration import current
@@ -21,10 +21,6 @@ LEASE_SECONDS = 15.0
 """A job whose holder has not been heard of for so long is put back, where nobody can see whether the holder lives."""
 LINES = 200
 """Lines of a job's log that are kept, the newest."""
-
-
-class StoreDown(InputError):
-    """The database does not answer, or not as it should."""
 
 
 def default_address() -> str:
@@ -96,7 +92,7 @@ class OpenedJobs:
             self._trouble = time.monotonic()
             reason = reason_of(error, self.where, "it holds no jobs of this app")
             place = "of this server" if "://" not in self.where else public_address(self.where)
-            raise StoreDown(f"the job store {place} cannot be used ({reason}); check it") from None
+            raise DatabaseDown(f"the job store {place} cannot be used ({reason}); check it") from None
 
 
 def _with_driver(address: str) -> str:

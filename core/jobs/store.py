@@ -171,11 +171,16 @@ class JobStore(AskedJobs):
         connection.execute(update(JOBS).where(JOBS.c.id == row["id"]).values(deaths=deaths, died_at=at))
         return deaths
 
-    def reap(self) -> list[str]:
+    def reap(self, idle: str = "") -> list[str]:
         """Put back the jobs of workers that are no more; their ids.
 
         A worker of this machine is no more when its process is gone, any other when its lease has run out. Leases do
         not count while the database did not answer for a moment: nobody could renew one.
+
+        Parameters
+        ----------
+        idle : a worker of this machine that does nothing: what stands under its name was given to it while the database
+            ceased to answer, and nobody does it.
         """
         running = select(JOBS.c.id, JOBS.c.attempt, JOBS.c.worker, JOBS.c.host, JOBS.c.lease)
         with self._speaking(), self._engine.connect() as connection:
@@ -183,7 +188,7 @@ class JobStore(AskedJobs):
         steady = time.monotonic() - self._trouble > 2 * self.lease
         lost = []
         for job, attempt, worker, host, lease in rows:
-            gone = ended(worker) if host == here() else steady and lease < now
+            gone = worker == idle or ended(worker) if host == here() else steady and lease < now
             if gone and self.put_back(Hold(job, attempt), "its worker was lost; another one goes on"):
                 lost.append(job)
                 if (now_is := self.get(job)).state == "cancelled":

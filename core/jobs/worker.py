@@ -15,8 +15,9 @@ from types import FrameType
 
 from core import heavy
 from core.config import ROOT
+from core.databases import DatabaseDown
 from core.jobs.kind import KINDS
-from core.jobs.opening import JOBS_VARIABLE, StoreDown
+from core.jobs.opening import JOBS_VARIABLE
 from core.jobs.places import tidy
 from core.jobs.rows import Hold, Job
 from core.jobs.store import DEATHS, KILLS, JobStore
@@ -68,7 +69,7 @@ class Worker:
         """
         while not self.stopping.is_set():
             try:
-                self.store.reap()
+                self.store.reap(self.name)  # it does nothing now: what still stands under its name was never begun
                 self._prune()
                 job = self.store.claim(self.name, self.gpu)
                 if job is not None:
@@ -77,7 +78,7 @@ class Worker:
                 if until_empty:
                     return
                 self.store.sweep()
-            except StoreDown as error:
+            except DatabaseDown as error:
                 log.warning("%s", error)
                 self.stopping.wait(1.0)
                 continue
@@ -130,7 +131,7 @@ class Worker:
                     self.store.reap()
                     if _resumable(job) and self.store.should_give_way(job, self.gpu):
                         return "way"
-            except StoreDown as error:
+            except DatabaseDown as error:
                 log.warning("%s; the work goes on", error)
                 self.stopping.wait(1.0)
         return "over"
@@ -141,7 +142,7 @@ class Worker:
             try:
                 self._over(job, hold, code, why, most)
                 return
-            except StoreDown as error:
+            except DatabaseDown as error:
                 log.warning("%s", error)
                 if self.stopping.is_set():
                     return  # the next worker sees that this one is gone

@@ -23,7 +23,7 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from core import access
 from core.config import InputError, own_folder
-from core.databases import make_tables, open_database, public_address, reason_of
+from core.databases import DatabaseDown, make_tables, open_database, public_address, reason_of
 from core.labelling.events import LabelEvent
 from core.labelling.sets import LabelSet
 from core.reading import parse_json
@@ -186,7 +186,7 @@ class LabelLog:
             yield
         except SQLAlchemyError as error:
             reason = reason_of(error, self.where, "it holds no label log of this app")
-            raise InputError(f"the label log {self.public} cannot be used ({reason}); check it") from None
+            raise DatabaseDown(f"the label log {self.public} cannot be used ({reason}); check it") from None
 
     def close(self) -> None:
         self._engine.dispose()

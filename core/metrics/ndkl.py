@@ -1,6 +1,7 @@
 """NDKL@k: distance from the target of every prefix of the ranking, early prefixes weighing most."""
 
 from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
 
@@ -53,30 +54,31 @@ class NDKL(RankingMetric):
 
 
 def _of_known(ranked: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """NDKL of lists whose rows all have a known group: what a count adds is looked up, group by group.
+    """NDKL of lists whose rows all have a known group: what a group's count adds is looked up.
 
-    Some lists at a time: what is made of them then stays in the processor's memory.
+    One sum along a list counts several groups: each has bits of its own in a whole number. Some lists at a time: what
+    is made of them then stays in the processor's memory.
     """
-    k = ranked.shape[-1]
-    numbers, i = np.arange(k + 1, dtype=np.float64), np.arange(1, k + 1, dtype=np.int32)
+    k, n_groups = ranked.shape[-1], len(target)
+    numbers, i = np.arange(k + 1.0), np.arange(1.0, k + 1)
     c_ln_c = numbers * np.log(np.maximum(numbers, 1.0))
     adds = [c_ln_c - numbers * np.log(q) if q > 0 else np.where(numbers > 0, np.inf, 0.0) for q in target]
-    weight, log_i = 1.0 / np.log2(i + 1.0), np.log(i)
+    weight = 1.0 / np.log2(i + 1.0)
+    weight /= weight.sum()
+    bits = k.bit_length()
     lists = ranked.reshape(-1, k)
-    found = np.empty(len(lists))
-    step = max(1, BLOCK // k)
-    for start in range(0, len(lists), step):
-        block = lists[start : start + step]
-        total, left = np.zeros(block.shape), np.broadcast_to(i, block.shape)
-        for g, own in enumerate(adds):
-            c = left if g + 1 == len(adds) else (block == g).cumsum(axis=-1, dtype=np.int32)
-            total += np.take(own, c)
-            left = left - c
-        total /= i
-        total -= log_i
-        # a sum of non-negative KL may come out as -1e-17 where p_i = q
-        found[start : start + step] = np.maximum(total, 0.0, out=total) @ weight
-    return (found / weight.sum()).reshape(ranked.shape[:-1])
+    found = np.full(len(lists), -(weight @ np.log(i)))
+    step, at_once = max(1, BLOCK // k), 63 // bits
+    for start in range(0, n_groups, at_once):
+        groups = range(start, min(start + at_once, n_groups))
+        counts_as = np.zeros(n_groups, dtype=np.int64)
+        counts_as[groups] = 1 << bits * np.arange(len(groups))
+        for first in range(0, len(lists), step):
+            counts = counts_as.take(lists[first : first + step]).cumsum(axis=-1)
+            own = (adds[g].take(counts >> bits * n & (1 << bits) - 1) for n, g in enumerate(groups))
+            found[first : first + step] += reduce(np.add, own) @ (weight / i)
+    # a sum of non-negative KL may come out as -1e-17 where the shares are the target's
+    return np.maximum(found, 0.0).reshape(ranked.shape[:-1])
 
 
 def _prefix_kl(ranked: np.ndarray, target: np.ndarray, rank: np.ndarray) -> np.ndarray:

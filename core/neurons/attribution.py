@@ -60,12 +60,38 @@ class Attribution:
         return Estimate(value, value - half, value + half, sum(self.n))
 
 
+class Rows:
+    """A set of rows as an attribution sees it: what does not depend on the query.
+
+    Parameters
+    ----------
+    codes : z (n, F).
+    chosen : row numbers or a mask; InputError where it is empty.
+    scale : factor of every row's codes (n,); None: 1.
+    """
+
+    def __init__(self, codes: AnyCodes, chosen: np.ndarray, scale: np.ndarray | None = None) -> None:
+        csc = by_neuron(codes)
+        self.rows = _rows(chosen, csc.shape[0])
+        part = csc.tocsr()[self.rows].astype(np.float64)
+        if scale is not None:
+            part.data *= np.repeat(np.asarray(scale, dtype=np.float64)[self.rows], np.diff(part.indptr))
+        self.codes: sparse.csr_matrix = part
+        """Their codes in float64, each row times its factor."""
+        n = len(self.rows)
+        self.mean = np.asarray(part.sum(axis=0)).reshape(-1) / n
+        """Mean code of every neuron (F,)."""
+        square = np.asarray(part.multiply(part).sum(axis=0)).reshape(-1) / n
+        self.variance = np.maximum(square - self.mean**2, 0.0) / max(n - 1, 1)
+        """Variance of that mean (F,)."""
+
+
 def attribute(
     codes: AnyCodes,
     along: np.ndarray,
     scores: np.ndarray,
-    first: np.ndarray,
-    second: np.ndarray,
+    first: "np.ndarray | Rows",
+    second: "np.ndarray | Rows",
     scale: np.ndarray | None = None,
 ) -> Attribution:
     """Split the gap of mean scores between two sets of rows over the neurons, exactly.
@@ -83,37 +109,29 @@ def attribute(
     codes : z (n, F).
     along : q . W_j of every neuron (F,), q of length 1.
     scores : score of every row (n,), un-normalised embeddings.
-    first, second : the two sets as row numbers or masks; both need a row.
+    first, second : the two sets as row numbers or masks; both need a row. A `Rows` of the same codes and scale is
+        looked at once for many queries.
     scale : factor of every row's codes (n,); None: 1.
 
     Returns
     -------
     Attribution : in units of the score. Sums are taken in float64.
     """
-    csc = by_neuron(codes)
-    sets = [_rows(chosen, csc.shape[0]) for chosen in (first, second)]
+    a, b = sets = [one if isinstance(one, Rows) else Rows(codes, one, scale) for one in (first, second)]
     along, scores = np.asarray(along, dtype=np.float64), np.asarray(scores, dtype=np.float64)
-    weights = np.ones(csc.shape[0]) if scale is None else np.asarray(scale, dtype=np.float64)
-    means, variances, score_means, score_errors, rest_errors = [], [], [], [], []
-    for rows in sets:
-        part = _scaled(csc, rows, weights)
-        mean = np.asarray(part.sum(axis=0)).reshape(-1) / len(rows)
-        square = np.asarray(part.multiply(part).sum(axis=0)).reshape(-1) / len(rows)
-        means.append(mean)
-        variances.append(np.maximum(square - mean**2, 0.0) / max(len(rows) - 1, 1))
-        score_means.append(float(scores[rows].mean()))
-        score_errors.append(_mean_variance(scores[rows]))
-        rest_errors.append(_mean_variance(scores[rows] - part @ along))
-    contributions = (means[0] - means[1]) * along
+    score_means = [float(scores[one.rows].mean()) for one in sets]
+    score_errors = [_mean_variance(scores[one.rows]) for one in sets]
+    rest_errors = [_mean_variance(scores[one.rows] - one.codes @ along) for one in sets]
+    contributions = (a.mean - b.mean) * along
     gap = score_means[0] - score_means[1]
     return Attribution(
         gap=gap,
         contributions=contributions,
-        errors=np.abs(along) * np.sqrt(variances[0] + variances[1]),
+        errors=np.abs(along) * np.sqrt(a.variance + b.variance),
         rest=gap - float(contributions.sum()),
         rest_error=float(np.sqrt(sum(rest_errors))),
         gap_error=float(np.sqrt(sum(score_errors))),
-        n=(len(sets[0]), len(sets[1])),
+        n=(len(a.rows), len(b.rows)),
     )
 
 
@@ -124,13 +142,6 @@ def mean_contributions(attributions: Sequence[Attribution]) -> np.ndarray:
     the group that each of them prefers.
     """
     return np.mean([attribution.contributions for attribution in attributions], axis=0)
-
-
-def _scaled(csc: sparse.csc_matrix, rows: np.ndarray, weights: np.ndarray) -> sparse.csr_matrix:
-    """Codes of some rows in float64, each row times its weight."""
-    part = csc.tocsr()[rows].astype(np.float64)
-    part.data *= np.repeat(weights[rows], np.diff(part.indptr))
-    return part
 
 
 def _mean_variance(values: np.ndarray) -> float:

@@ -25,6 +25,10 @@ class Queries:
     texts: tuple[str, ...] = ("the query",)
     """What each query is called."""
 
+    def asked_by(self, request: RankRequest) -> "Queries":
+        """The same queries under another edit of the same method and sides."""
+        return replace(self, fitter=Fitter(self.fitter.scene, request))
+
     def vectors(self, method: str, edit: Edit | None) -> np.ndarray:
         """Pooled embeddings (n, d) after the intervention; the stored ones where it leaves queries alone.
 

@@ -16,6 +16,7 @@ interval of paired shares, which keeps a width where nothing was exchanged. It i
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import scipy
@@ -171,15 +172,8 @@ def metric_change(
         return Estimate.missing("no row with a known group")
     target = np.asarray(target, dtype=np.float64)
     observed = float(metric.from_counts(after, target) - metric.from_counts(before, target))
-    rng = np.random.default_rng(seed)
-    leave, enter, stay = (
-        rng.dirichlet(np.array(part) + JEFFREYS, size=draws)
-        for part in (exchange.leaves, exchange.enters, exchange.stays)
-    )
-    moved = (sum(exchange.leaves) + sum(exchange.enters)) / 2
-    kept = rng.beta(sum(exchange.stays) + JEFFREYS, moved + JEFFREYS, size=(draws, 1))
-    old = metric.from_counts((kept * stay + (1 - kept) * leave) * before.sum(), target)
-    new = metric.from_counts((kept * stay + (1 - kept) * enter) * after.sum(), target)
+    old, new = _compositions(exchange, draws, seed)
+    old, new = metric.from_counts(old * before.sum(), target), metric.from_counts(new * after.sum(), target)
     drawn = new - old
     lo, hi = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     shift = observed - drawn.mean()
@@ -189,3 +183,19 @@ def metric_change(
         float(max(hi, hi + shift, observed)),
         int(after.sum()),
     )
+
+
+@lru_cache(maxsize=8)
+def _compositions(exchange: Exchange, draws: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Drawn shares of each group before and after, each (draws, G): every metric of an exchange looks at the same."""
+    rng = np.random.default_rng(seed)
+    leave, enter, stay = (
+        rng.dirichlet(np.array(part) + JEFFREYS, size=draws)
+        for part in (exchange.leaves, exchange.enters, exchange.stays)
+    )
+    moved = (sum(exchange.leaves) + sum(exchange.enters)) / 2
+    kept = rng.beta(sum(exchange.stays) + JEFFREYS, moved + JEFFREYS, size=(draws, 1))
+    made = kept * stay + (1 - kept) * leave, kept * stay + (1 - kept) * enter
+    for shares in made:
+        shares.setflags(write=False)
+    return made

@@ -22,6 +22,7 @@ how often the truth is inside.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -98,6 +99,13 @@ def gap_to_smallest(right: np.ndarray, n: np.ndarray, draws: int = DRAWS, seed: 
     rates, n = _groups(right, n)
     if len(n) < 2:
         return _missing("a difference needs two groups with rows")
+    return _gap_to_smallest(tuple(rates.tolist()), tuple(n.tolist()), draws, seed)
+
+
+@lru_cache(maxsize=1024)
+def _gap_to_smallest(rates_of: tuple[float, ...], n_of: tuple[float, ...], draws: int, seed: int) -> Picked:
+    """An edit changes few answers or none, so that the same counts are asked about again."""
+    rates, n = np.array(rates_of), np.array(n_of)
     contrasts = np.tile(n / n.sum(), (len(n), 1)) - np.eye(len(n))
     return _gap(_Family(rates, n, contrasts, _lifted(rates, n), _stretched(rates, n, to_mean=True)), draws, seed)
 
@@ -118,10 +126,16 @@ def smallest_accuracy(right: np.ndarray, n: np.ndarray, draws: int = DRAWS, seed
     rates, n = _groups(right, n)
     if not len(n):
         return _missing("no row with a known group")
-    worst = int(rates.argmin())
     if len(n) == 1:
         lo, hi = wilson(rates[0] * n[0], n[0])
         return Picked(float(rates[0]), float(lo), float(hi), int(n[0]), corrected=float(rates[0]))
+    return _smallest_accuracy(tuple(rates.tolist()), tuple(n.tolist()), draws, seed)
+
+
+@lru_cache(maxsize=1024)
+def _smallest_accuracy(rates_of: tuple[float, ...], n_of: tuple[float, ...], draws: int, seed: int) -> Picked:
+    rates, n = np.array(rates_of), np.array(n_of)
+    worst = int(rates.argmin())
     family = _Family(rates, n, -np.eye(len(n)), lambda d: np.maximum(rates, -d), _lowered(rates, n), least=-1.0)
     low, middle, high = family.ends(draws, seed)
     return Picked(float(rates[worst]), max(0.0, -high), min(1.0, -low), int(n[worst]), corrected=abs(middle))

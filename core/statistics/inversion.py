@@ -39,6 +39,7 @@ import numpy as np
 
 from core.statistics.bands import Metric
 from core.statistics.estimates import DRAWS, LEVEL
+from core.statistics.omnibus import EQUAL
 
 PROPOSALS = (-3.0, -1.5, 0.0, 1.5, 3.0, 5.0)
 """Where lists are drawn: so many standard errors of t away from what was seen, which brackets both ends."""
@@ -50,6 +51,8 @@ BLOCK_GAIN = 7.5
 """Twice the gain in log-likelihood from which a top and a rest of their own are taken for more than chance; the best of
 some ten sizes of a top gains 3.5 on average where there is no such top."""
 GRID = 61
+MOST_CODES = 1 << 15
+"""Up to so many possible counts, those that were drawn are counted in a table."""
 TREND = 0.45
 """Standard deviation to which the slope of a group's log-odds, per octave of rank, is held."""
 NEWTON = 6
@@ -127,16 +130,16 @@ def _ends(
     at = np.unique(np.maximum([0.0, *(1.0 + family.step * np.array(proposals))], 0.0))
     each = -(-draws // len(at))
     lists = family.draw(at, each, seed)
-    times: np.ndarray | float = 1.0
+    times: np.ndarray | None = None
     if isinstance(family, _CountFamily):
         lists, times = _different(lists, family.k)
     values = metric(lists, target) if metric.ordered else metric.from_counts(lists, target)
-    leaning = family.lean(lists)
     grid = np.linspace(0.0, at[-1], GRID)
-    weights = _weights(family, leaning, at, grid, times)
     sign = -1.0 if metric.bias_direction < 0 else 1.0
-    more = np.maximum.accumulate(weights @ _exceeds(sign * values, sign * estimate))
-    truth = family.truth(metric, grid, target) if isinstance(family, _CountFamily) else weights @ values
+    exceeds = _exceeds(sign * values, sign * estimate)
+    more, mean = _weighted(family, family.lean(lists), at, grid, times, np.stack([exceeds, values], axis=1))
+    more = np.maximum.accumulate(more)
+    truth = family.truth(metric, grid, target) if isinstance(family, _CountFamily) else mean
     tail = (1 - LEVEL) / 2
     # where no bias at all is not contradicted, the interval begins at none; where nothing more can be, it ends there
     near = 0.0 if more[0] > tail else float(np.interp(tail, more, truth))
@@ -146,31 +149,54 @@ def _ends(
 
 def _exceeds(values: np.ndarray, observed: float) -> np.ndarray:
     """1 where a drawn value shows more bias than the observed one, 1/2 where it shows as much."""
-    near = np.isclose(values, observed, rtol=0, atol=1e-9)
-    return np.where(near, 0.5, values > observed)
+    return np.where(np.abs(values - observed) <= EQUAL, 0.5, values > observed)
 
 
-def _different(counts: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """The different rows of counts (draws, G), each of which sums to k, and how often each stands there."""
-    if counts.shape[1] * math.log2(k + 1) > 62:
-        return counts, np.ones(len(counts))
-    code = counts @ (k + 1) ** np.arange(counts.shape[1], dtype=np.int64)
-    _, first, times = np.unique(code, return_index=True, return_counts=True)
-    return counts[first], times.astype(np.float64)
+def _different(counts: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray | None]:
+    """The different rows of counts (draws, G), each of which sums to k, and how often each stands there; None: once."""
+    free, base = counts.shape[1] - 1, k + 1
+    if free * math.log2(base) > 62:
+        return counts, None
+    code = counts[:, :free] @ base ** np.arange(free, dtype=np.int64)
+    if base**free <= MOST_CODES:
+        often = np.bincount(code, minlength=base**free)
+        codes = np.flatnonzero(often)
+        times = often[codes]
+    else:
+        codes, times = np.unique(code, return_counts=True)
+    different = np.empty((len(codes), free + 1), dtype=np.int64)
+    for g in range(free):
+        different[:, g], codes = codes % base, codes // base
+    different[:, free] = k - different[:, :free].sum(axis=1)
+    return different, times
 
 
-def _weights(
-    family: "_Family", leaning: np.ndarray, at: np.ndarray, grid: np.ndarray, times: np.ndarray | float = 1.0
+def _weighted(
+    family: "_Family",
+    leaning: np.ndarray,
+    at: np.ndarray,
+    grid: np.ndarray,
+    times: np.ndarray | None,
+    values: np.ndarray,
 ) -> np.ndarray:
-    """Weight (grid, lists) with which each drawn list stands for lists of each t; rows sum to 1.
+    """Weighted means (M, grid) of values (lists, M), each drawn list standing for lists of each t.
 
-    All lists count for every t, as draws of the mixture of the proposals (importance sampling, balance heuristic);
-    `times`: how often each list was drawn.
+    All lists count for every t, as draws of the mixture of the proposals (importance sampling, balance heuristic).
+
+    Many parameters: lists of a family by how they lean, where they were drawn and how often, and what is averaged.
+
+    Parameters
+    ----------
+    times : how often each list was drawn; None: once.
     """
     drawn = _log_sum(at[:, None] * leaning - family.log_sums(at)[:, None], axis=0)
-    log_weight = grid[:, None] * leaning - family.log_sums(grid)[:, None] - drawn
-    weight = np.exp(log_weight - log_weight.max(axis=1, keepdims=True)) * times
-    return weight / weight.sum(axis=1, keepdims=True)
+    often = 0.0 if times is None else np.log(times)
+    weight = grid[:, None] * leaning
+    weight -= drawn - often
+    weight -= weight.max(axis=1, keepdims=True)
+    np.exp(weight, out=weight)
+    sums = weight @ np.column_stack([values, np.ones(len(values))])
+    return sums[:, :-1].T / sums[:, -1]
 
 
 def _log_sum(logs: np.ndarray, axis: int) -> np.ndarray:
@@ -184,7 +210,7 @@ class _Family:
     """Lists of k rows by t: at every rank (or at all alike) the groups' chances are q exp(t u), up to their sum."""
 
     u: np.ndarray
-    """ln of observed share over target share (ranks, G); one row where the order does not matter."""
+    """ln of observed share over target share (ranks, G); one row where it is the same at every rank."""
     q: np.ndarray
     k: int
 
@@ -251,13 +277,14 @@ class _OrderedFamily(_Family):
 
     def lean(self, lists: np.ndarray) -> np.ndarray:
         """Sum of u over the rows of each list."""
-        total = np.full(len(lists), self.u[:, 0].sum())
+        of_ranks = np.broadcast_to(self.u, (self.k, len(self.q)))
+        total = np.full(len(lists), of_ranks[:, 0].sum())
         for g in range(1, len(self.q)):
-            total += (lists == g).astype(np.float64) @ (self.u[:, g] - self.u[:, 0])
+            total += (lists == g).astype(np.float64) @ (of_ranks[:, g] - of_ranks[:, 0])
         return total
 
     def pure(self, metric: Metric, target: np.ndarray) -> float:
-        return float(metric(self.u.argmax(axis=1), target))
+        return float(metric(np.broadcast_to(self.u.argmax(axis=1), self.k), target))
 
 
 @lru_cache(maxsize=8)
@@ -272,21 +299,18 @@ def _count_family(ranked: np.ndarray, q: np.ndarray) -> _CountFamily:
     """The family of counts through what was seen."""
     counts = np.bincount(ranked, minlength=len(q))
     p = (counts[None] + 0.5) / (counts.sum() + 0.5 * len(q))
-    return _CountFamily(np.stack([_apart(row) for row in np.log(p / q)]), q, len(ranked))
+    return _CountFamily(_apart(np.log(p / q)), q, len(ranked))
 
 
 def _ordered_family(ranked: np.ndarray, q: np.ndarray) -> _OrderedFamily:
     """The family of lists through what was seen."""
-    u = np.stack([_apart(row) for row in np.log(_along(ranked, q) / q)])
-    return _OrderedFamily(u, q, len(ranked))
+    return _OrderedFamily(_apart(np.log(_along(ranked, q) / q)), q, len(ranked))
 
 
 def _level(family: _OrderedFamily, ranked: np.ndarray) -> _OrderedFamily:
     """The family of lists with the same chances at every rank."""
     counts = np.bincount(ranked, minlength=len(family.q)) + 0.5
-    return _OrderedFamily(
-        _apart(np.log(counts / counts.sum() / family.q))[None].repeat(family.k, axis=0), family.q, family.k
-    )
+    return _OrderedFamily(_apart(np.log(counts / counts.sum() / family.q)[None]), family.q, family.k)
 
 
 def _block(ranked: np.ndarray, q: np.ndarray) -> _OrderedFamily | None:
@@ -320,8 +344,9 @@ def _likelihood(counts: np.ndarray) -> np.ndarray:
 
 
 def _apart(u: np.ndarray) -> np.ndarray:
-    """Log-ratios that lead somewhere: where exactly the target was seen, to the first group."""
-    return u + 1e-3 * (np.arange(len(u)) == 0) if np.ptp(u) < 1e-6 else u
+    """Log-ratios (ranks, G) that lead somewhere: where exactly the target was seen, to the first group."""
+    close = np.ptp(u, axis=1, keepdims=True) < 1e-6
+    return np.where(close & (np.arange(u.shape[1]) == 0), u + 1e-3, u)
 
 
 def _alone(family: _CountFamily, metric: Metric) -> _CountFamily:

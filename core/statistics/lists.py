@@ -5,13 +5,14 @@ many prompts at once is then part of the interval of their mean, which an interv
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
 from core.statistics.bands import Metric
 from core.statistics.estimates import DRAWS, LEVEL, Band, Estimate, widening
 from core.statistics.means import UNBOUNDED, kept_within
-from core.statistics.paired import resampled_counts, weighted_lists
+from core.statistics.paired import resampled_counts, row_weights, weighted_lists
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +64,7 @@ def list_draws(
     rows, places = np.unique(rankings, return_inverse=True)
     places = places.reshape(rankings.shape)
     of_rows = np.asarray(groups)[rows]
-    weights = np.random.default_rng(seed).poisson(1.0, size=(draws, len(rows))).astype(np.uint8)
+    weights = row_weights(draws, len(rows), seed)
     by_image = np.ascontiguousarray(weights.T, dtype=np.float32)
     counts = np.empty((*rankings.shape[:2], draws, n_groups), dtype=np.float32)
     for arm in np.ndindex(rankings.shape[:2]):
@@ -111,11 +112,16 @@ def over_prompts(
 
 def _resampled_mean(observed: np.ndarray, draws: int, seed: int) -> np.ndarray:
     """Mean of resampled prompts less the observed mean (draws, ...)."""
-    n = len(observed)
+    return np.tensordot(_resampled(len(observed), draws, seed), observed - observed.mean(axis=0), axes=1)
+
+
+@lru_cache(maxsize=8)
+def _resampled(n: int, draws: int, seed: int) -> np.ndarray:
+    """How often each of n prompts stands in a resample of n, over n (draws, n)."""
     # a stream of its own: the images' weights come from the same seed
-    rng = np.random.default_rng([seed, 1])
-    times = rng.multinomial(n, np.full(n, 1 / n), size=draws) / n
-    return np.tensordot(times, observed - observed.mean(axis=0), axes=1)
+    times = np.random.default_rng([seed, 1]).multinomial(n, np.full(n, 1 / n), size=draws) / n
+    times.setflags(write=False)
+    return times
 
 
 def mean_estimate(

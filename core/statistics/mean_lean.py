@@ -11,6 +11,7 @@ is small, because a mean of few prompts says little about other prompts.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 from scipy.special import ndtr
@@ -242,21 +243,35 @@ def permuted_means(weights: np.ndarray, sizes: np.ndarray, n_groups: int, draws:
     weights : of the rows that get a label (rows,).
     sizes : labels of each group that there are to give (G,), at least as many as rows.
     """
-    rng = np.random.default_rng(seed)
     n = int(np.sum(sizes))
     if n > MOST_SHIFTED:
-        return _by_classes(weights, sizes, draws, rng)
+        return _by_classes(weights, sizes, draws, np.random.default_rng(seed))
+    places, shuffled = _shuffled(tuple(np.asarray(sizes).tolist()), -(-draws // n), seed)
     placed = np.zeros(n)
-    placed[rng.permutation(n)[: len(weights)]] = weights
-    times = -(-draws // n)
-    labels = np.repeat(np.arange(n_groups, dtype=np.int8 if n_groups < 128 else np.int64), sizes)
-    shuffled = rng.permuted(np.tile(labels, (times, 1)), axis=1)
+    placed[places[: len(weights)]] = weights
     spectrum = np.conj(np.fft.rfft(placed))
-    total = np.empty((n_groups, times, n))
+    total = np.empty((n_groups, shuffled.shape[1], n))
     for g in range(n_groups - 1):
-        total[g] = np.fft.irfft(np.fft.rfft(shuffled == g) * spectrum, n)
+        total[g] = np.fft.irfft(shuffled[g] * spectrum, n)
     total[-1] = np.sum(weights) - total[:-1].sum(axis=0)
     return total.reshape(n_groups, -1).T
+
+
+@lru_cache(maxsize=4)
+def _shuffled(sizes: tuple[int, ...], times: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Places of the rows round the circle (N,), and the spectrum of who has the label of each group but the last, in
+    every shuffle (G - 1, times, N // 2 + 1): the same for all arms of an audit.
+    """
+    rng, n, n_groups = np.random.default_rng(seed), sum(sizes), len(sizes)
+    places = rng.permutation(n)
+    labels = np.repeat(np.arange(n_groups, dtype=np.int8 if n_groups < 128 else np.int64), sizes)
+    shuffled = rng.permuted(np.tile(labels, (times, 1)), axis=1)
+    spectra = np.empty((n_groups - 1, times, n // 2 + 1), dtype=np.complex128)
+    for g in range(n_groups - 1):
+        spectra[g] = np.fft.rfft(shuffled == g)
+    for made in (places, spectra):
+        made.setflags(write=False)
+    return places, spectra
 
 
 def _by_classes(weights: np.ndarray, sizes: np.ndarray, draws: int, rng: np.random.Generator) -> np.ndarray:

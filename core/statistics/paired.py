@@ -1,6 +1,7 @@
 """Differences of ordered metrics before and after an edit: the same gallery rows are resampled for both rankings."""
 
 import math
+import threading
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -11,8 +12,8 @@ from core.statistics.estimates import DRAWS, LEVEL, Estimate, widening
 
 FEWEST = 5
 """Exchanged rows below which an interval is not widened further: with two rows it would be nine times as wide."""
-KEPT = 1 << 20
-"""Weights (draws times rows) above which they are drawn anew: 128 MB are kept at most."""
+KEPT = 1 << 21
+"""Weights (draws times rows) above which they are drawn anew; so many bytes are kept of a seed at most."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +53,7 @@ def paired_draws(
     """
     before, after = np.asarray(before), np.asarray(after)
     union, place = np.unique(np.concatenate([before, after]), return_inverse=True)
-    weights = (_kept_weights if draws * len(union) <= KEPT else _row_weights)(draws, len(union), seed)
+    weights = row_weights(draws, len(union), seed)
     first, second = (
         weighted_lists(groups[rows], weights[:, columns], k)
         for rows, columns in ((before, place[: len(before)]), (after, place[len(before) :]))
@@ -60,14 +61,28 @@ def paired_draws(
     return PairedDraws(first, second, len(np.setxor1d(before[:k], after[:k])), seed)
 
 
-def _row_weights(draws: int, rows: int, seed: int) -> np.ndarray:
-    """Weights of so many rows (draws, rows), uint8: the same for every pair of lists that holds as many rows."""
-    weights = np.random.default_rng(seed).poisson(1.0, size=(draws, rows)).astype(np.uint8)
-    weights.setflags(write=False)
-    return weights
+def row_weights(draws: int, rows: int, seed: int) -> np.ndarray:
+    """Weights of so many rows (draws, rows), uint8, read-only: default_rng(seed).poisson(1.0) draw by draw."""
+    return (_stream(seed) if draws * rows <= KEPT else _Stream(seed)).first(draws * rows).reshape(draws, rows)
 
 
-_kept_weights = lru_cache(maxsize=128)(_row_weights)
+class _Stream:
+    """The weights of a seed in the order in which they are drawn, made as far as somebody asked for them."""
+
+    def __init__(self, seed: int) -> None:
+        self._rng, self._lock = np.random.default_rng(seed), threading.Lock()
+        self._drawn = np.zeros(0, dtype=np.uint8)
+
+    def first(self, n: int) -> np.ndarray:
+        with self._lock:
+            if len(self._drawn) < n:
+                more = self._rng.poisson(1.0, size=n - len(self._drawn)).astype(np.uint8)
+                self._drawn = np.concatenate([self._drawn, more])
+                self._drawn.setflags(write=False)
+            return self._drawn[:n]
+
+
+_stream = lru_cache(maxsize=16)(_Stream)
 
 
 def resampled_counts(weights: np.ndarray, groups: np.ndarray, k: int, n_groups: int) -> np.ndarray:
@@ -96,13 +111,13 @@ def depth_for(k: int) -> int:
 
 def weighted_lists(groups: np.ndarray, weights: np.ndarray, k: int) -> np.ndarray:
     """First k entries (draws, k) of the lists in which entry j of `groups` stands weights[:, j] times; rest -1."""
-    draws, depth = weights.shape
-    repeated = np.append(np.repeat(np.broadcast_to(groups, (draws, depth)).ravel(), weights.ravel()), -1)
-    length = weights.sum(axis=1, dtype=np.int64)
-    start = np.cumsum(length) - length
-    rank = np.arange(k)
-    index = np.where(rank < length[:, None], start[:, None] + rank, len(repeated) - 1)
-    return repeated[index]
+    draws = len(weights)
+    own = np.append(groups, -1)
+    # the entry that stands at a rank is the first one that does not end before it: the ends up to each rank are counted
+    ends = np.minimum(weights.cumsum(axis=1, dtype=np.int64), k)
+    ends += np.arange(0, draws * (k + 1), k + 1)[:, None]
+    counted = np.bincount(ends.ravel(), minlength=draws * (k + 1)).reshape(draws, k + 1)[:, :k]
+    return own.astype(np.int8 if own.max() < 128 else np.int64).take(counted.cumsum(axis=1))
 
 
 def metric_difference(

@@ -15,8 +15,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from core import access
 from core.access import Person
-from core.config import InputError, digest_of, own_folder
-from core.databases import make_tables, open_database, public_address, reason_of
+from core.config import digest_of, own_folder
+from core.databases import DatabaseDown, make_tables, open_database, public_address, reason_of
 from core.team.configuration import current
 from core.writing import csv_text
 
@@ -156,7 +156,7 @@ class Record:
             yield
         except SQLAlchemyError as error:
             reason = reason_of(error, self.where, "it holds no record of this app")
-            raise InputError(
+            raise DatabaseDown(
                 f"the record of what was done, {self.public}, cannot be used ({reason}); nothing that has to be "
                 "recorded can be done until it can"
             ) from None

@@ -1,8 +1,8 @@
 """Two documents beside each other: a line for every value that differs by more than sums in another order explain."""
 
 import math
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 EQUAL = 1e-9
 """Numbers that differ by less, relative to 1 or their size, are equal: sums in another order."""
@@ -19,34 +19,54 @@ def checked(document: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in document.items() if key not in UNCHECKED}
 
 
-def compared(said: Any, own: Any, path: tuple[str, ...] = ()) -> Iterator[str | None]:
+def compared(said: Any, own: Any, path: tuple[str, ...] = ()) -> list[str | None]:
     """For every value of two documents a line where they differ, None where they are equal."""
-    where = " | ".join(path)
-    if isinstance(said, Mapping) and isinstance(own, Mapping):
-        for key in dict.fromkeys([*said, *own]):
+    found: list[str | None] = []
+    allowed = Allowed()
+    for part in path:
+        allowed = allowed.below(part)
+    _compare(said, own, path, allowed, found)
+    return found
+
+
+class Allowed(NamedTuple):
+    """Largest difference of two numbers that sums in another order explain."""
+
+    relative: float = EQUAL
+    least: float = 1.0
+    """Size that a smaller number is taken for."""
+
+    def below(self, key: str) -> "Allowed":
+        """What is allowed of the values under a key. A p stays one, whatever it belongs to."""
+        if _is_p(key):
+            return Allowed(P_RELATIVE, 0.0)
+        if key in ROUNDED and self.least:
+            return Allowed(max(ROUNDED[key], self.relative))
+        return self
+
+
+def _compare(said: Any, own: Any, path: tuple[str, ...], allowed: Allowed, found: list[str | None]) -> None:
+    if isinstance(said, dict) and isinstance(own, dict):
+        for key in said if said.keys() == own.keys() else dict.fromkeys([*said, *own]):
             if key not in said or key not in own:
                 why = "is not in the report" if key not in said else "does not follow from the data"
-                yield f"{where} | {key}: {why}"
+                found.append(f"{' | '.join(path)} | {key}: {why}")
             else:
-                yield from compared(said[key], own[key], (*path, str(key)))
+                name = str(key)
+                _compare(said[key], own[key], (*path, name), allowed.below(name), found)
     elif isinstance(said, list) and isinstance(own, list):
         if len(said) != len(own):
-            yield f"{where}: has {len(said)} entries, recomputed {len(own)}"
+            found.append(f"{' | '.join(path)}: has {len(said)} entries, recomputed {len(own)}")
         for i, (a, b) in enumerate(zip(said, own, strict=False)):
-            yield from compared(a, b, (*path, _name(b, i)))
+            _compare(a, b, (*path, _name(b, i)), allowed, found)
+    elif said == own and type(said) is type(own):
+        found.append(None)
     elif _is_number(said) and _is_number(own):
         off = abs(said - own)
-        same = off <= _allowed(path, own) or (said == own)
-        yield None if same else f"{where}: says {said!r}, recomputed {own!r}, differs by {off:.3g}"
+        same = off <= allowed.relative * max(allowed.least, abs(own)) or said == own
+        found.append(None if same else f"{' | '.join(path)}: says {said!r}, recomputed {own!r}, differs by {off:.3g}")
     else:
-        yield None if said == own and type(said) is type(own) else f"{where}: says {said!r}, recomputed {own!r}"
-
-
-def _allowed(path: tuple[str, ...], own: float) -> float:
-    """Largest difference that sums in another order explain."""
-    if any(_is_p(part) for part in path):
-        return P_RELATIVE * abs(own)
-    return max((ROUNDED[part] for part in path if part in ROUNDED), default=EQUAL) * max(1.0, abs(own))
+        found.append(f"{' | '.join(path)}: says {said!r}, recomputed {own!r}")
 
 
 def _is_p(key: str) -> bool:

@@ -73,11 +73,16 @@ class Rankings:
                 f"{where}: the arms are {', '.join(recorded.arms)}; expected {', '.join(arm.name for arm in arms)}"
             )
             return
+        queries: dict[tuple[str, ...], np.ndarray] = {}
         for at, arm in enumerate(arms):
             facts = {name: getattr(recorded, name)[at] for name in ("rows", "cosine", "spread", "ties", "rows_changed")}
             asked, method = arm.of(request), arm.method
-            one = Recorded(f"{where} | {arm.name}", part, asked, self._query(asked), **facts)
             edit = arm.edits.get(self.sources.gallery.side)
+            # a query does not depend on the items' edit
+            of_query = (method, *(f"{side} {own.digest}" for side, own in arm.edits.items() if own is not edit))
+            if of_query not in queries:
+                queries[of_query] = self._query(asked)
+            one = Recorded(f"{where} | {arm.name}", part, asked, queries[of_query], **facts)
             same: tuple[str, ...] = (part.digest,)
             if edit is not None and method in EXACT:
                 same = (part.digest, method, edit.digest)

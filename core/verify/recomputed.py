@@ -92,8 +92,9 @@ def recompute(
     options = document["options"]
     whole, kept = report_document(found, ReportOptions.from_json(options))
     whole = through_json(whole) | {"unknown_words": words}
-    lines += other_arrays(arrays, {name: kept[name] for name in kept if name in belonging(kept, document)})
-    pairs = list(compared(checked(document), checked(whole)))
+    asked_for = belonging(kept, document)
+    lines += other_arrays(arrays, {name: kept[name] for name in kept if name in asked_for})
+    pairs = compared(checked(document), checked(whole))
     lines += [line for line in pairs if line]
     lines += _rendered(folder, document, sources.gallery)
     return lines, len(pairs), carried, prompts

@@ -162,5 +162,5 @@ def verify(
 def _answers(folder: Path, manifest: Mapping[str, Any], places: Places) -> tuple[list[str], int]:
     """Lines for everything of a report of answers that comes out otherwise, and how many numbers were compared."""
     said, own, gallery = recompute_answers(folder, manifest, places)
-    pairs = list(compared(said, own))
+    pairs = compared(said, own)
     return [*(line for line in pairs if line), *wrong_files(folder, gallery)], len(pairs)

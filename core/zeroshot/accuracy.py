@@ -243,6 +243,12 @@ def _numbers(
 ) -> tuple[np.ndarray, int, dict[str, int]]:
     """Class number of every row (-1: none), rows of unknown group, and rows of groups that are no class."""
     place = {name: i for i, name in enumerate(classes)}
-    numbers = np.array([place.get(str(v), -1) if _known(v) else -1 for v in labels], dtype=np.int64)
-    outside = Counter(str(v) for v in labels if _known(v) and str(v) not in place)
-    return numbers, sum(not _known(v) for v in labels), dict(sorted(outside.items()))
+    labels = list(labels)
+    counts = Counter(labels)  # labels repeat: what is to be known of one is found once
+    number = {v: place.get(str(v), -1) if _known(v) else -1 for v in counts}
+    numbers = np.array([number[v] for v in labels], dtype=np.int64)
+    outside: Counter[str] = Counter()
+    for v, n in counts.items():
+        if _known(v) and str(v) not in place:
+            outside[str(v)] += n
+    return numbers, sum(n for v, n in counts.items() if not _known(v)), dict(sorted(outside.items()))

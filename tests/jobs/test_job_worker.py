@@ -10,7 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from core import access
 from core.access import CONFIG_VARIABLE, Person
+from core.databases import DatabaseDown
+from core.jobs import child
+from core.jobs.kind import KINDS
 from core.jobs.places import workplace
 from core.jobs.store import DEATHS, JobStore
 from tests.jobs.conftest import until
@@ -209,3 +213,29 @@ def test_a_database_that_is_killed_loses_no_job(store: JobStore, home: Path, wor
         time.sleep(0.5)
     assert until(lambda: store.get(job).state == "done")
     assert counted(home) == list(range(1, 41)) and store.get(job).attempt == 1
+
+
+@SQLITE
+def test_a_job_outlasts_a_database_that_ceases_to_answer(
+    store: JobStore, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before it begins and on the way: whoever has to be asked or told again a moment later is."""
+    job, down = asked(store, home), iter(["the record", "the record", "the label log"])
+
+    def ceasing(owner: object, name: str) -> None:
+        whole = getattr(owner, name)
+
+        def call(*given: object) -> object:
+            if (what := next(down, None)) is not None:
+                raise DatabaseDown(f"{what} cannot be used")
+            return whole(*given)
+
+        monkeypatch.setattr(owner, name, call)
+
+    monkeypatch.setattr(access, "_told", [])  # a job has its process listen
+    ceasing(access, "require")
+    ceasing(KINDS.get("toy-count"), "run")
+    taken = store.claim("1-1")
+    assert taken is not None
+    child.work(job, taken.attempt)
+    assert store.get(job).state == "done" and next(down, None) is None

@@ -5,6 +5,7 @@ import pytest
 from scipy import stats
 
 from core.metrics import RANKING_METRICS, top_rows
+from core.verify.own.metrics import ndkl_of
 from tests.recorded import oracle
 
 TOLERANCE = 1e-10
@@ -119,3 +120,15 @@ def test_visogender_bias_count():
         ranked = place[top_rows(scores, len(scores))]
         for k in range(1, 21):
             assert float(metric(ranked[:k], half)) == pytest.approx(recorded[k - 1], abs=TOLERANCE)
+
+
+@pytest.mark.parametrize(("groups", "k"), [(2, 1), (3, 7), (20, 40), (130, 30)])
+def test_ndkl_of_known_rows_is_that_of_lists_with_an_unknown_one(groups, k):
+    """Groups that one whole number can count together, and more than it can."""
+    rng = np.random.default_rng(k)
+    target = rng.dirichlet(np.full(groups, 3.0))
+    lists = rng.integers(0, groups, size=(70, k))
+    longer = np.concatenate([lists, np.full((70, 1), -1)], axis=1)
+    np.testing.assert_allclose(METRIC["ndkl"](lists, target), METRIC["ndkl"](longer, target), atol=1e-12)
+    np.testing.assert_allclose(METRIC["ndkl"](lists, target), ndkl_of(longer, target), atol=1e-12)
+    np.testing.assert_allclose(ndkl_of(lists, target), ndkl_of(longer, target), atol=1e-12)

@@ -7,6 +7,7 @@ import scipy.sparse as sparse
 from core.config import InputError
 from core.edits import probe_set
 from core.neurons import attribute, mean_contributions
+from core.neurons.attribution import Rows
 from core.ranking import RankRequest
 from core.scene import Scene
 from tests.tiny import TinyBackbone, TinyGallery, dense_codes, sae_file
@@ -93,3 +94,16 @@ def test_contributions_are_averaged_over_queries_and_order_does_not_matter():
 def test_an_empty_group_is_refused():
     with pytest.raises(InputError, match="a group of 0 rows"):
         attribute(sparse.csc_matrix((3, 2)), [1.0, 1.0], np.zeros(3), np.zeros(3, dtype=bool), [0])
+
+
+def test_a_set_that_is_kept_gives_what_its_rows_give():
+    rng = np.random.default_rng(2)
+    codes = sparse.csc_matrix(rng.exponential(size=(30, 6)) * (rng.random((30, 6)) < 0.4))
+    first, second, scale = np.arange(30) < 12, np.arange(12, 30), rng.uniform(0.5, 2.0, 30)
+    sets = Rows(codes, first, scale), Rows(codes, second, scale)
+    for _ in range(2):
+        along, scores = rng.normal(size=6), rng.normal(size=30)
+        one, other = attribute(codes, along, scores, first, second, scale), attribute(codes, along, scores, *sets)
+        assert vars(one).keys() == vars(other).keys()
+        for name, value in vars(one).items():
+            np.testing.assert_array_equal(value, getattr(other, name))

@@ -2,18 +2,21 @@
 
 import csv
 import json
+import math
 import re
 from html import unescape
 from pathlib import Path
 from typing import Any
 
 import jsonschema
+import numpy as np
 import pytest
 import yaml
 
 from core.audit.stated import BLOCKS
 from core.cli import main
 from core.config import ASSETS
+from core.report import canonical
 from core.report.crosswalk import PARTS, TABLE, crosswalk
 from core.report.render import html
 from core.report.sections import SECTIONS
@@ -307,3 +310,19 @@ def test_empty_words_are_as_good_as_none() -> None:
     empty = AuditSpec.from_json(spec | {"purpose": {"provider": " "}, "data_sheet": {}, "methods": []})
     assert empty.digest == AuditSpec.from_json(spec).digest
     assert not {"purpose", "data_sheet", "methods"} & set(empty.to_json())
+
+
+def test_a_document_is_written_as_json_writes_it_with_indents() -> None:
+    document = {
+        "text": 'a "b" \\ ü \u2028 \n',
+        "numbers": [0, -3, 10**18, 0.1, 1e-300, 1e22, -0.0, True, False, None],
+        "NumPy's": [np.float64(0.25)],
+        "empty": [{}, [], "", ()],
+        "deep": {"a": [[{"b": (1, {"c": []})}]]},
+        7: "seven",
+        None: 0.5,
+    }
+    assert canonical(document) == json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    for wrong, error in ((math.nan, ValueError), (math.inf, ValueError), (object(), TypeError)):
+        with pytest.raises(error):
+            canonical({"a": [wrong]})

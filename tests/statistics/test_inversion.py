@@ -7,6 +7,7 @@ import pytest
 
 from core.metrics import RANKING_METRICS
 from core.statistics import metric_interval
+from core.statistics.inversion import _different
 
 NDKL = RANKING_METRICS.get("ndkl")()
 HALF = np.array([0.5, 0.5])
@@ -82,3 +83,17 @@ def test_a_list_that_leans_at_its_top_has_an_end_below_the_largest_possible_valu
         lo, hi = metric_interval(metric, ranked, [0.5, 0.5])
         estimate = float(metric(ranked, np.array([0.5, 0.5])))
         assert lo < estimate < hi < min(3.5 * estimate, 0.9 * math.log(2))
+
+
+@pytest.mark.parametrize(("groups", "k"), [(2, 100), (3, 40), (9, 200), (12, 60)])
+def test_lists_of_the_same_counts_are_one(groups, k):
+    """Counted in a table, sorted, and where their number fits no whole number left as they are."""
+    rng = np.random.default_rng(groups)
+    drawn = rng.multinomial(k, rng.dirichlet(np.full(groups, 0.3)), size=50)
+    different, times = _different(drawn, k)
+    times = np.ones(len(drawn), dtype=int) if times is None else times
+    expected, often = np.unique(drawn, axis=0, return_counts=True)
+    if len(different) == len(drawn):
+        different, times = np.unique(different, axis=0, return_counts=True)
+    order = np.lexsort(different.T[::-1])
+    assert (different[order] == expected).all() and (times[order] == often).all()

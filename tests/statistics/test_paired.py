@@ -8,7 +8,7 @@ from scipy.stats import poisson
 
 from core.metrics import RANKING_METRICS
 from core.statistics import PairedDraws, depth_for, metric_difference, paired_draws
-from core.statistics.paired import resampled_counts, weighted_lists
+from core.statistics.paired import resampled_counts, row_weights, weighted_lists
 
 SKEW, MIN_SKEW, NDKL = (RANKING_METRICS.get(name)() for name in ("max_skew", "min_skew", "ndkl"))
 
@@ -123,3 +123,11 @@ def test_a_list_of_the_first_group_alone_is_known() -> None:
     pairs = PairedDraws(np.array([first] * 4), np.array([first] * 4), 0, 0)
     found = metric_difference(SKEW, pairs, first, first, np.array([0.5, 0.5]))
     assert (found.estimate, found.n) == (0.0, 3)
+
+
+def test_weights_do_not_depend_on_what_was_asked_before() -> None:
+    """However many rows are asked for, and in whatever order: the draws of a seed from the first one on."""
+    for draws, rows in ((3, 5), (40, 7), (2, 3), (10, 30)):
+        own = np.random.default_rng(77).poisson(1.0, size=(draws, rows))
+        found = row_weights(draws, rows, 77)
+        assert found.shape == (draws, rows) and (found == own).all() and not found.flags.writeable

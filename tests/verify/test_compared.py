@@ -117,3 +117,11 @@ def test_an_edit_by_its_formula() -> None:
 
 def test_unit_rows_have_length_one() -> None:
     np.testing.assert_allclose(unit(np.array([[3.0, 4.0], [0.0, 2.0]])), [[0.6, 0.8], [0.0, 1.0]])
+
+
+def test_the_name_of_an_entry_allows_nothing() -> None:
+    """A prompt may be called as a block is whose numbers have more room, or as a p."""
+    for name in ("cost", "leakage", "p", "p_x"):
+        (line,) = lines([{"prompt": name, "v": 50.0}], [{"prompt": name, "v": 50.0 + 1e-5}])
+        assert "differs by" in line
+        assert lines([{"prompt": name, "v": 1e-6}], [{"prompt": name, "v": 1e-6 + 1e-11}]) == []

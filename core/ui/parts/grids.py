@@ -97,7 +97,7 @@ def _texts(items: Sequence[Tile]) -> None:
     for item in items:
         first, _, rest = item.caption.partition("  \n")
         after = f"\u2002:small[:gray[{rest}]]" if rest else ""
-        st.markdown(f":small[:gray[{escape(first)}]]\u2002{escape(item.text)}{after}")
+        st.markdown(f":small[:gray[{first}]]\u2002{escape(item.text)}{after}")
 
 
 def _blank(text: str) -> str:

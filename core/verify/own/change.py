@@ -18,7 +18,7 @@ ADDED = 0.5
 """Rows that are added to every count before a composition is drawn."""
 FEWEST_EXCHANGED = 5
 FEW = 1_000
-"""Rows up to which their weights are kept: a megabyte each."""
+"""Rows up to which their weights are kept: a megabyte for each seed."""
 LISTLESS = "a list holds no row with a known group"
 
 
@@ -164,17 +164,23 @@ def counted_change(name: str, moved: Exchanged, target: Sequence[float], seed: i
     """Change of a metric of counts; its interval from drawn compositions, as they are and around what was seen."""
     before, after = (np.array(counts, dtype=np.float64) for counts in moved.lists)
     seen = float(of_counts(name, after, target)) - float(of_counts(name, before, target))
+    old_shares, new_shares = composed(moved, seed)
+    old, new = of_counts(name, before.sum() * old_shares, target), of_counts(name, after.sum() * new_shares, target)
+    lo, hi = middle(new - old)
+    shift = seen - float((new - old).mean())
+    return value(seen, min(lo, lo + shift, seen), max(hi, hi + shift, seen), int(after.sum()))
+
+
+@lru_cache(maxsize=4)
+def composed(moved: Exchanged, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Drawn shares (draws, G) before and after, which every metric of counts is measured on."""
     out, into, stay = moved.sizes
     rng = np.random.default_rng(seed)
     leaves, enters, stays = (
         rng.dirichlet([n + ADDED for n in counts], size=DRAWS) for counts in (moved.leave, moved.enter, moved.stay)
     )
     kept = rng.beta(stay + ADDED, (out + into) / 2 + ADDED, size=(DRAWS, 1))
-    old = of_counts(name, before.sum() * (stays * kept + leaves * (1 - kept)), target)
-    new = of_counts(name, after.sum() * (stays * kept + enters * (1 - kept)), target)
-    lo, hi = middle(new - old)
-    shift = seen - float((new - old).mean())
-    return value(seen, min(lo, lo + shift, seen), max(hi, hi + shift, seen), int(after.sum()))
+    return stays * kept + leaves * (1 - kept), stays * kept + enters * (1 - kept)
 
 
 def ordered_change(rankings: tuple[np.ndarray, np.ndarray], searched: Searched, k: int, seed: int) -> Value:
@@ -182,7 +188,7 @@ def ordered_change(rankings: tuple[np.ndarray, np.ndarray], searched: Searched, 
     tops = [searched.labels[ranking[:k]] for ranking in rankings]
     seen = float(of_lists("ndkl", tops[1], searched.target)) - float(of_lists("ndkl", tops[0], searched.target))
     rows = np.unique(np.concatenate(rankings))
-    weights = (weights_kept if len(rows) <= FEW else weights_of)(seed, len(rows))
+    weights = weights_of(seed, len(rows))
     old, new = (
         of_lists(
             "ndkl", resampled(searched.labels[ranking], weights[:, np.searchsorted(rows, ranking)], k), searched.target
@@ -198,11 +204,18 @@ def ordered_change(rankings: tuple[np.ndarray, np.ndarray], searched: Searched, 
 
 
 def weights_of(seed: int, rows: int) -> np.ndarray:
-    """Poisson weights (draws, rows) of so many rows."""
-    return np.random.default_rng(seed).poisson(1.0, size=(DRAWS, rows)).astype(np.int8)
+    """Poisson weights (draws, rows) of so many rows: the first ones of a seed, whatever the number of rows."""
+    drawn = first_weights(seed) if rows <= FEW else poisson(seed, rows)
+    return drawn[: DRAWS * rows].reshape(DRAWS, rows)
 
 
-weights_kept = lru_cache(maxsize=128)(weights_of)
+def poisson(seed: int, rows: int) -> np.ndarray:
+    return np.random.default_rng(seed).poisson(1.0, size=DRAWS * rows).astype(np.int8)
+
+
+@lru_cache(maxsize=8)
+def first_weights(seed: int) -> np.ndarray:
+    return poisson(seed, FEW)
 
 
 def resampled(labels: np.ndarray, weights: np.ndarray, k: int) -> np.ndarray:

@@ -41,6 +41,7 @@ def ndkl_of(lists: np.ndarray, target: Sequence[float] | np.ndarray) -> np.ndarr
     """
     lists = np.atleast_2d(lists)
     shape, k, lists = lists.shape[:-1], lists.shape[-1], lists.reshape(-1, lists.shape[-1])
+    bits = k.bit_length()
     whole = np.arange(k + 2, dtype=np.float64)
     c_ln_c = whole * np.log(np.maximum(whole, 1.0))
     # what the term of a group grows by when one more row of it comes in (G, rows of it so far)
@@ -50,13 +51,21 @@ def ndkl_of(lists: np.ndarray, target: Sequence[float] | np.ndarray) -> np.ndarr
     some = np.flatnonzero(complete)
     ranks = np.arange(1, k + 1)
     weight = math.log(2) / np.log(ranks + 1.0)
+    # what grows at a rank is part of the divergence of that rank and of all later ones
+    onwards = np.cumsum((weight / ranks)[::-1])[::-1]
+    together = len(growth) * bits < 64
     for few in (some[start : start + 128] for start in range(0, len(some), 128)):
         own = lists[few].astype(np.int64)
-        so_far = np.zeros(own.shape, dtype=np.int32)
-        for g in range(len(growth)):
-            so_far += (own == g) * (np.cumsum(own == g, axis=1, dtype=np.int32) - 1)
-        terms = np.cumsum(growth.take(own * k + so_far), axis=1)
-        found[few] = (np.maximum(terms / ranks - np.log(ranks), 0.0) * weight).sum(axis=1) / weight.sum()
+        if together:
+            # the running counts of all groups in one whole number, of which each row reads its own group's bits
+            place = own * bits
+            so_far = (np.cumsum(np.left_shift(1, place), axis=1) >> place & (1 << bits) - 1) - 1
+        else:
+            so_far = np.zeros(own.shape, dtype=np.int64)
+            for g in range(len(growth)):
+                so_far += (own == g) * (np.cumsum(own == g, axis=1) - 1)
+        grown = growth.take(own * k + so_far) @ onwards - float(weight @ np.log(ranks))
+        found[few] = np.maximum(grown, 0.0) / weight.sum()
     for i in np.flatnonzero(~complete):
         found[i] = ndkl_of(lists[i][lists[i] >= 0], target)[0] if (lists[i] >= 0).any() else math.nan
     return found.reshape(shape)

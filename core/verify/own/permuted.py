@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -171,18 +172,27 @@ def row_weights(lists: Sequence[tuple[np.ndarray, float]], labels: np.ndarray) -
 def permuted(weights: Sequence[float], sizes_of: Sequence[int], tests: int, seed: int) -> np.ndarray:
     """Sum of the weights that each group gets when labels are given out blindly (draws, G); "mean over prompts"."""
     least = max(MOST_DRAWN, 2 * math.ceil(tests / WANTED_P) - 1)
-    rng, n = np.random.default_rng(seed), sum(sizes_of)
+    n = sum(sizes_of)
     if n > MANY:
-        return _class_by_class(weights, sizes_of, least, rng)
+        return _class_by_class(weights, sizes_of, least, np.random.default_rng(seed))
+    places, labelled = shuffles(tuple(int(one) for one in sizes_of), math.ceil(least / n), seed)
     of_places = np.zeros(n)
-    for place, weight in zip(rng.permutation(n).tolist(), weights, strict=False):
-        of_places[place] = weight
-    kinds = np.repeat(np.arange(len(sizes_of)), sizes_of)
-    shuffles = rng.permuted(np.broadcast_to(kinds, (math.ceil(least / n), n)), axis=1)
+    of_places[places[: len(weights)]] = list(weights)
     turned = np.fft.rfft(of_places).conj()
-    # sum over places i of w_i where the label at i + turn is g
-    sums = [np.fft.irfft(np.fft.rfft(shuffles == g, axis=1) * turned, n, axis=1) for g in range(len(sizes_of))]
-    return np.stack([one.ravel() for one in sums], axis=1)
+    # sum over places i of w_i where the label at i + turn is g; the first group has what the others leave
+    sums = [np.fft.irfft(spectrum * turned, n, axis=1).ravel() for spectrum in labelled]
+    whole = np.full(math.ceil(least / n) * n, math.fsum(weights))
+    return np.stack([whole - sum(sums), *sums], axis=1)
+
+
+@lru_cache(maxsize=2)
+def shuffles(sizes_of: tuple[int, ...], times: int, seed: int) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Where the rows stand on the circle, and the spectra of the shuffled labels, of every group but the first."""
+    rng, n = np.random.default_rng(seed), sum(sizes_of)
+    places = rng.permutation(n)
+    kinds = np.repeat(np.arange(len(sizes_of)), sizes_of)
+    shuffled = rng.permuted(np.broadcast_to(kinds, (times, n)), axis=1)
+    return places, [np.fft.rfft(shuffled == g, axis=1) for g in range(1, len(sizes_of))]
 
 
 def _class_by_class(

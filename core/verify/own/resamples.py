@@ -1,6 +1,7 @@
 """Resampled rows and prompts: the interval of a mean over prompts."""
 
 import math
+from functools import lru_cache
 
 import numpy as np
 
@@ -52,11 +53,16 @@ def over_prompts(
         whole, own = float(common.var()), float(np.nanvar(noise, axis=0).sum()) / n**2
         # rounded: the root makes much of the last digit where nothing is shared
         kept = math.sqrt(min(max(round(1 - own / (whole if whole > 0 else 1.0), 12), 0.0), 1.0))
-        times = np.random.default_rng([seed, 1]).multinomial(n, np.full(n, 1 / n), size=len(drawn))
-        prompts = times @ (seen - mean) / n
+        prompts = chosen(n, len(drawn), seed) @ (seen - mean) / n
         off = student(n) / Z * math.sqrt(n / (n - 1)) * prompts + kept * common
     lo, hi = (mean + end for end in middle(off))
     return value(mean, *inside(mean, lo, hi, least, most), n)
+
+
+@lru_cache(maxsize=4)
+def chosen(n: int, draws: int, seed: int) -> np.ndarray:
+    """How often each of n prompts stands in a resample of them (draws, n)."""
+    return np.random.default_rng([seed, 1]).multinomial(n, np.full(n, 1 / n), size=draws)
 
 
 def rows_alone(seen: np.ndarray, drawn: np.ndarray) -> Value:

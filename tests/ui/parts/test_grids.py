@@ -1,5 +1,7 @@
 """Grids tell the rank, how it changed, and the group, in signs and words."""
 
+import pytest
+
 from core.ui.parts import grids
 
 
@@ -35,3 +37,10 @@ def test_an_upload_is_marked_and_has_no_group() -> None:
 
 def test_pages_are_never_none() -> None:
     assert [grids.pages(n, 16) for n in (0, 1, 16, 17)] == [1, 1, 1, 2]
+
+
+def test_a_list_of_captions_keeps_the_marks_of_rank_and_move(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(grids.st, "markdown", said.append)
+    grids._texts([grids.Tile(b"", "a *doctor*", grids.ranked_caption(3, 0, ["Male"], {}, "before"), "")])
+    assert said == [":small[:gray[**3** :gray-badge[left]]]\u2002a \\*doctor\\*\u2002:small[:gray[Male]]"]
