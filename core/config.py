@@ -1,5 +1,6 @@
 """Choices as frozen dataclasses with a digest, and the one error type whose message is meant for people."""
 
+import errno
 import hashlib
 import json
 import math
@@ -60,6 +61,12 @@ def about(*files: str | Path) -> Iterator[None]:
         if any(str(file) not in str(error) for file in files):
             error.args = (f"{', '.join(map(str, files))}: {error}",)
         raise
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        raise InputError(
+            f"{', '.join(map(str, files))}: {str(error.filename)[:60]}... is too long for a name"
+        ) from None
 
 
 def lacking_key(error: Exception) -> str:

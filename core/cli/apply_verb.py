@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from core.cli.app import app
-from core.config import InputError
+from core.config import InputError, about
 
 
 @app.command("apply")
@@ -21,11 +21,10 @@ def apply(
     from core.store import atomic_file, read_named_arrays, write_arrays
 
     chosen = None if method == CLAMP else INTERVENTIONS.get(method)()
-    arrays = read_named_arrays(source) if chosen is None or chosen.array_names else {}
-    try:
+    reads = chosen is None or bool(chosen.array_names)
+    arrays = read_named_arrays(source) if reads else {}
+    with about(*([source] if reads else [])):
         found = sae_clamp(arrays) if chosen is None else chosen.on_arrays(arrays)
-    except InputError as error:
-        raise InputError(f"{source}: {error}" if arrays else str(error)) from None
     try:
         with atomic_file(out) as partial, open(partial, "wb") as file:
             write_arrays(file, found)

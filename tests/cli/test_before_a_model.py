@@ -60,6 +60,7 @@ SPECS = {
     "target": SPEC | {"target": {"gender": {"nobody": 1.0}}},
     "method": SPEC | {"method": "nope"},
     "SAE": SPEC | {"sae": "nope"},
+    "long name": SPEC | {"gallery": "n" * 3000},
     "neuron": SPEC | {"sae": "default-image", "edit": {"neurons": [99999]}},
     "answers, attribute": ANSWERS | {"attributes": ["nope"]},
     "answers, part": ANSWERS | {"where": {"age": "nobody"}},

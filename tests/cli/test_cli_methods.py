@@ -145,6 +145,12 @@ def test_a_file_that_is_no_npz_is_named(content, capsys, tmp_path):
     assert "in.npz" in line and "expected an .npz file" in line
 
 
+def test_a_file_without_arrays_is_named(capsys, tmp_path):
+    np.savez(tmp_path / "in.npz")
+    line = refused(capsys, "apply", "sem-b", "--in", str(tmp_path / "in.npz"), "--out", str(tmp_path / "out.npz"))
+    assert "in.npz" in line and "arrays given: none" in line
+
+
 def test_rank_takes_the_shipped_sae_where_a_method_needs_one(capsys):
     question = ["rank", "--gallery", "default", "--query", "a photo of a doctor", "--attribute", "gender", "--k", "50"]
     found = document(capsys, *question, "--method", "sem-bi")
