@@ -22,6 +22,7 @@ links.restore()
 links.write()
 frame.notices()
 stage.bar(get_state().page)
+frame.places()
 with frame.guard():
     page.run()
     if get_state().page not in ("ask", "compare", "guide", "jobs", "models", "report", "server") and not stage.shown():

@@ -344,6 +344,18 @@ class Intervention(ABC):
     stays: ClassVar[str] = ""
     """Why it cannot leave the app as a map of rows, in words; empty: `pieces` gives the map."""
 
+    @classmethod
+    def plain_for(cls, kind: str) -> str:
+        """`plain`, of the items of a gallery: its texts name pictures, and captions stand for them in one of captions.
+
+        Parameters
+        ----------
+        kind : what the gallery holds, "images" or "captions".
+        """
+        return (
+            cls.plain.replace("picture", "caption").replace("Picture", "Caption") if kind == "captions" else cls.plain
+        )
+
     def fit(self, evidence: Evidence) -> Any:
         """What the call needs of the evidence; InputError naming what is missing. None where it needs nothing."""
         return None

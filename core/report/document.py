@@ -100,9 +100,9 @@ def report_document(result: AuditResult, options: ReportOptions) -> tuple[dict[s
             "seed": result.spec.seed,
         },
         "formulas": formulas(),
-        "treatment": treatment(result.spec.method) if result.spec.intervenes else None,
+        "treatment": treatment(result.spec.method, gallery.kind) if result.spec.intervenes else None,
         "attributes": result.attributes,
-        "methods": [{**treatment(one.method), "attributes": one.attributes} for one in result.others],
+        "methods": [{**treatment(one.method, gallery.kind), "attributes": one.attributes} for one in result.others],
         "findings": result.findings,
         "unknown_words": words_of(result.spec, result.sources),
         "crosswalk": crosswalk({block: getattr(result.spec, block) for block in BLOCKS}, _held(result, options)),
@@ -126,10 +126,10 @@ def evidence_keys(spec: AuditSpec, method: int = 0) -> list[tuple[str, str, str]
     ]
 
 
-def treatment(method: str) -> dict[str, str]:
-    """A method in words."""
+def treatment(method: str, items: str) -> dict[str, str]:
+    """A method in words, of what the gallery holds."""
     kind = INTERVENTIONS.get(method)
-    return {"method": method, "title": kind.title, "plain": kind.plain}
+    return {"method": method, "title": kind.title, "plain": kind.plain_for(items)}
 
 
 def _check(result: AuditResult, options: ReportOptions, gallery: Gallery) -> None:

@@ -195,3 +195,10 @@ def test_the_default_device_and_threads_are_left_alone():
     for name in INTERVENTIONS:
         applied(name, material())
     assert torch.is_grad_enabled() == grad and torch.get_num_threads() == threads
+
+
+@EVERY
+def test_what_it_does_is_said_of_what_the_gallery_holds(name):
+    """No text tells whoever looks at captions of pictures."""
+    kind = INTERVENTIONS.get(name)
+    assert kind.plain_for("images") == kind.plain and "picture" not in kind.plain_for("captions").lower()

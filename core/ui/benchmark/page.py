@@ -93,7 +93,7 @@ def _methods(state: AppState, gallery: Gallery) -> None:
     _refused(result)
     if numbered(result):
         _trade_off(result)
-    _explained([cell.arm for cell in result.cells])
+    _explained([cell.arm for cell in result.cells], gallery)
     _published(result, gallery)
     _downloads(result, protocol)
 
@@ -249,7 +249,7 @@ def _trade_off(result: "BenchmarkResult") -> None:
     provenance.chart(figure, key="trade-off", config=charts.config("trade-off"))
 
 
-def _explained(arms: Sequence[str]) -> None:
+def _explained(arms: Sequence[str], gallery: Gallery) -> None:
     """Each method in two sentences and one formula."""
     from core.benchmark import find_arm
     from core.interventions import INTERVENTIONS
@@ -259,7 +259,7 @@ def _explained(arms: Sequence[str]) -> None:
     arm = find_arm(name)
     method = INTERVENTIONS.get(arm.method)
     words, formula = st.columns([1.2, 1])
-    words.markdown(method.plain)
+    words.markdown(method.plain_for(gallery.kind))
     if arm.choice is not None:
         words.markdown(f"This arm {arm.words}. Neurons are found on the probe half alone.")
     needs = ", ".join(method.needs.words()) or "nothing"

@@ -37,7 +37,7 @@ def choice(state: AppState, question: results.Asked) -> str | None:
         state.choose_method(FIRST)
     st.selectbox("Method", names, format_func=label, help="What is changed · how", **bind("method"))
     chosen = named[state.method]
-    st.caption(chosen.plain)
+    st.caption(chosen.plain_for(question.gallery.kind))
     with st.popover("Formula, needs, cost", icon=":material/function:", width="stretch"):
         st.latex(rf"\begin{{gathered}}{chosen.formula.replace(LINE, LINES)}\end{{gathered}}")
         st.markdown(

@@ -26,7 +26,7 @@ from core.ui.compare import (
     why,
 )
 from core.ui.parts import charts, grids, lean_charts, provenance
-from core.ui.parts.frame import guard, not_interpreted, unknown_words
+from core.ui.parts.frame import follow, guard, guarded, not_interpreted, unknown_words
 from core.ui.parts.heading import heading
 from core.ui.parts.switches import switch
 from core.ui.parts.wording import ITEM_NAMES, after_said, counted, effect_said, lean_p, percent, switched_words
@@ -79,6 +79,7 @@ def compare() -> None:
         st.info("This gallery has no attribute, so there are no groups to count. Choose another in Data & models.")
         return
     st.html(grids.STYLE)
+    st.html(NARROW_VIEWS)
     heading("Compare", "Who a prompt retrieves, before and after neurons are switched off, and what that costs")
     ask.bar(gallery, attribute)
     if not state.query:
@@ -88,13 +89,42 @@ def compare() -> None:
         st.info(f"Nothing is shown before the target of {escape(attribute)} is there: give its table above.")
         return
     why.keep_to_its_prompt(state)
-    question = results.asked(state, attribute)
-    if question.scene.model is not None:
+    if results.asked(state, attribute).scene.model is not None:
         unknown_words(state.query)
         reason = not_interpreted(state.query)
         if reason is not None:
             st.info(f"Nothing is ranked for “{grids.escape(state.query)}”: {escape(reason)}.", icon=":material/info:")
             return
+    _answer(attribute, state.around())
+
+
+@st.fragment
+@guarded
+def _answer(attribute: str, around: str) -> None:
+    """The switches, what is found, and where it comes from: a switch runs this part of the page alone.
+
+    Parameters
+    ----------
+    around : the choices that the rest of the page was drawn for; where others are made here, all of it is drawn again.
+    """
+    state = get_state()
+    try:
+        _around(state, around)
+        _drawn(state, attribute)
+        _around(state, around)
+    finally:
+        follow()
+
+
+def _around(state: AppState, around: str) -> None:
+    """Draw the whole page where its other parts have become old, or have something to say."""
+    if state.around() != around or state.notices:
+        st.rerun()
+
+
+def _drawn(state: AppState, attribute: str) -> None:
+    """Switches beside what they do, and where the numbers come from."""
+    question = results.asked(state, attribute)
     if PHONE.of(state):  # one below the other: the answer first
         outcome, switches = st.columns(2)
     else:
@@ -149,7 +179,6 @@ def _outcome(state: AppState, question: results.Asked, attribute: str) -> tuple[
         _shares(ranked, attribute)
     views = {name: title for name, title in VIEWS.items() if name != "scenes" or ranked.scenes is not None}
     views["pictures"] = "Captions" if question.gallery.kind == "captions" else VIEWS["pictures"]
-    st.html(NARROW_VIEWS)
     view = switch(state, "Show", COMPARE_VIEW, views)
     if view == "numbers":
         numbers.view(state, question, ranked)

@@ -1,5 +1,7 @@
 """Search: neurons along a prompt, on a picture or caption, by label, or for two attributes at once."""
 
+from collections.abc import Sequence
+
 import streamlit as st
 
 from core import access
@@ -12,6 +14,7 @@ from core.ui.parts.wording import number
 from core.ui.session import links, probing
 from core.ui.session.choices import START_VIEW, TAU, Choice
 from core.ui.session.escaping import escape
+from core.ui.session.scene import only_known_prompts
 from core.ui.session.state import AppState, get_state
 
 WAY = Choice("search-way", "text")
@@ -33,7 +36,8 @@ def search_panel(probe: probing.Probe, side: Side) -> None:
 
 
 def _by_text(state: AppState, probe: probing.Probe, side: Side) -> None:
-    text = _asked(state, TEXT, "Prompt", "for example: a photo of a man with a beard")
+    known = probe.gallery.prompts if only_known_prompts(state, probe.gallery) else []
+    text = _asked(state, TEXT, "Prompt", "for example: a photo of a man with a beard", known)
     if not text:
         return
     if probe.gallery.prompt_embedding(text) is None:
@@ -109,10 +113,15 @@ def _by_overlap(state: AppState, probe: probing.Probe, side: Side) -> None:
         _row(state, probe, side, neuron, f"{escape(of_first)} · {escape(of_second)}")
 
 
-def _asked(state: AppState, asked: Choice[str], label: str, example: str) -> str:
-    """A text in a form, kept in the session; Enter searches."""
+def _asked(state: AppState, asked: Choice[str], label: str, example: str, known: Sequence[str] = ()) -> str:
+    """A text in a form, kept in the session; Enter searches. Where only some can be read, one of these is chosen."""
+    before = asked.of(state)
     with st.form(asked.name, border=False), st.container(horizontal=True, vertical_alignment="bottom"):
-        text = st.text_input(label, value=asked.of(state), placeholder=example, max_chars=300)
+        if known:
+            place = list(known).index(before) if before in known else None
+            text = st.selectbox(label, known, place, placeholder="one that came with the gallery") or ""
+        else:
+            text = st.text_input(label, value=before, placeholder=example, max_chars=300)
         if st.form_submit_button("Search", type="primary"):
             asked.put(state, " ".join(text.split()))
     return asked.of(state)

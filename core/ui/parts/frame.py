@@ -18,7 +18,7 @@ from core.config import SIDES, UNKNOWN, InputError, Side
 from core.team import record
 from core.ui.parts import door
 from core.ui.parts.facts import UNUSED
-from core.ui.session import cache, entering, fit, links
+from core.ui.session import cache, entering, fit, jobs, links
 from core.ui.session.escaping import close_page, escape
 from core.ui.session.keeping import guard_uploads
 from core.ui.session.state import AppState, get_state
@@ -56,6 +56,8 @@ button[data-testid="stBaseButton-primary"], button[data-testid="stBaseButton-pri
 """Small print at 4.5 : 1 or more in both themes, which Streamlit's faded text misses; white words on a blue that bears
 them, since the accent of the dark theme is light enough to be read; a row of choices goes on in the next line instead
 of out of sight; nothing moves for those who asked for that."""
+PLACES, FOLLOWED = "unskew-sidebar", "unskew-sidebar-written"
+"""Keys of the session: the places of the sidebar, and whether a part of the page writes what is switched to them."""
 NEW_MODULES = 50
 """Modules that must have been loaded since for another round of `spare_collections`."""
 GROUPS_SHOWN = 4
@@ -200,33 +202,65 @@ def not_interpreted(text: str) -> str | None:
 # -- what is loaded ---------------------------------------------------------------------------------------------------
 
 
+def places() -> None:
+    """The places of the sidebar, before the page runs: a part of a page that runs by itself can write to those alone
+    that were there before it."""
+    with st.sidebar:
+        made = {name: st.container() for name in ("loaded", "switched", "way back")}
+        if not entering.at_a_kiosk():
+            popover = st.popover("Link to this view", icon=":material/link:", width="stretch")
+            made["link"] = popover.container()
+            popover.caption(
+                "Restores gallery, model, SAE, prompt, groups, neuron and what is switched. Uploads are not in it."
+            )
+    st.session_state[PLACES], st.session_state[FOLLOWED] = made, False
+
+
 def sidebar() -> None:
     """One glance: gallery with group sizes, model, SAEs, what is switched, and the link to this view."""
-    state = get_state()
-    with st.sidebar:
+    state, made = get_state(), st.session_state[PLACES]
+    with made["loaded"]:
         _line("Gallery", _gallery_text)
         _line("Model", lambda: _model_text(state))
         for side in SIDES:
             if side in state.saes:
                 _line(f"SAE, {side} side", functools.partial(_sae_text, state.saes[side], side))
-        if state.method != "neuron-edit":
-            st.markdown(f":small[Method]  \n**{escape(state.method)}**")
-        for side, edit in sorted(state.edits.items() if state.method == "neuron-edit" else []):
-            named = ", ".join(map(str, edit.neurons[:8])) + (" …" if len(edit.neurons) > 8 else "")
-            st.markdown(
-                f":small[Switched, {side} side]  \n**{named or 'reconstruction only'}**, strength {edit.strength:g}"
-                + (" of each neuron's own" if edit.strengths else "")
-            )
-        if state.edits:
+    with made["way back"]:
+        # on Compare it is there before anything is switched, as a switch does not draw it again
+        if state.edits or state.page == "compare":
             st.button("Back to the original", icon=":material/undo:", on_click=state.clear_edits, width="stretch")
         door.who()
-        if entering.at_a_kiosk():
-            return
-        with st.popover("Link to this view", icon=":material/link:", width="stretch"):
-            st.code(f"{(st.context.url or '').split('?')[0]}?{links.query_string()}", language=None, wrap_lines=True)
-            st.caption(
-                "Restores gallery, model, SAE, prompt, groups, neuron and what is switched. Uploads are not in it."
-            )
+    if not st.session_state[FOLLOWED]:
+        _follow(state)
+
+
+def follow() -> None:
+    """Have the address and the sidebar say what a part of a page has switched that runs by itself; it ends with this,
+    whatever happened in it. A page that is run without app.py has no sidebar."""
+    if PLACES not in st.session_state:
+        return
+    st.session_state[FOLLOWED] = True
+    links.write()
+    jobs.settle()
+    _follow(get_state())
+
+
+def _follow(state: AppState) -> None:
+    """What is switched, and the link. Each place is written to on every run, or Streamlit refuses it to a later one."""
+    made = st.session_state[PLACES]
+    lines = [] if state.method == "neuron-edit" else [f":small[Method]  \n**{escape(state.method)}**"]
+    for side, edit in sorted(state.edits.items() if state.method == "neuron-edit" else []):
+        named = ", ".join(map(str, edit.neurons[:8])) + (" …" if len(edit.neurons) > 8 else "")
+        lines.append(
+            f":small[Switched, {side} side]  \n**{named or 'reconstruction only'}**, strength {edit.strength:g}"
+            + (" of each neuron's own" if edit.strengths else "")
+        )
+    switched = made["switched"].empty()
+    if lines:
+        switched.markdown("\n\n".join(lines))
+    if "link" in made:
+        address = f"{(st.context.url or '').split('?')[0]}?{links.query_string()}"
+        made["link"].code(address, language=None, wrap_lines=True)
 
 
 def _line(label: str, text: Callable[[], str]) -> None:

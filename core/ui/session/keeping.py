@@ -10,6 +10,8 @@ import gc
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from streamlit.runtime import Runtime
@@ -144,7 +146,30 @@ def _watch() -> None:
     while True:
         time.sleep(LOOK_SECONDS)
         if Runtime.exists():
-            look(Runtime.instance(), time.monotonic())
+            runtime = Runtime.instance()
+            look(runtime, time.monotonic())
+            with suppress(RuntimeError, TimeoutError):  # the server ends
+                if _on_its_loop(runtime):
+                    give_back()
+
+
+def _on_its_loop(runtime: Any) -> bool:
+    """`forget_closed` where nothing else reads or writes sessions meanwhile."""
+    done: Future[bool] = Future()
+    runtime._get_async_objs().eventloop.call_soon_threadsafe(lambda: done.set_result(forget_closed(runtime)))
+    return done.result(timeout=LOOK_SECONDS)
+
+
+def forget_closed(runtime: Any) -> bool:
+    """Drop the sessions whose tab was closed longer ago than Streamlit keeps them; whether there were any.
+
+    It keeps them for two minutes, but looks at the clock only when another tab opens or closes: those of the last
+    visitors of a day would lie in memory until the next one.
+    """
+    closed = runtime._session_mgr._session_storage._cache
+    held = len(closed._data)
+    closed.expire()
+    return len(closed._data) < held
 
 
 def look(runtime: Any, now: float) -> int:

@@ -79,6 +79,11 @@ class AppState:
     """The address as it was last written, and when (seconds of a monotonic clock)."""
     link_at: float = 0.0
 
+    def around(self) -> str:
+        """What is drawn around a part of a page that runs by itself: every choice but edits and small ones."""
+        own = ("edits", "filters", "notices", "uploads", "link", "link_at")
+        return repr({item.name: getattr(self, item.name) for item in dataclass_fields(self) if item.name not in own})
+
     # -- what is loaded -------------------------------------------------------------------------------------------
 
     def choose_gallery(self, name: str, probe: str | None = None) -> None:

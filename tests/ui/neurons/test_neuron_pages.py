@@ -8,9 +8,10 @@ from streamlit.testing.v1 import AppTest
 
 from core import projection
 from core.config import InputError
+from core.gallery import Gallery
 from core.labelling import LabelEvent
 from core.neurons import neurons_towards
-from core.ui.neurons import facts, map_hover, maps, searching
+from core.ui.neurons import facts, map_hover, maps, search, searching
 from core.ui.parts import grids
 from core.ui.session import label_log, probing
 from core.ui.session.choices import TAU
@@ -81,6 +82,17 @@ def test_search_by_text_is_the_nearest_direction(world: dict[str, str], gallery:
     alive = probing.living(probe)
     assert best[0][0] == alive[np.argmax(cosines[alive])]
     assert best[0][1] == pytest.approx(cosines[alive].max(), abs=1e-6)
+
+
+def test_where_only_known_prompts_can_be_read_one_of_them_is_chosen(world: dict[str, str], monkeypatch) -> None:
+    monkeypatch.setattr(Gallery, "prompts", property(lambda self: ["red", "blue"]))
+    monkeypatch.setattr(search, "only_known_prompts", lambda state, gallery: True)
+    page = opened(world, "searched", **{"neurons-view": "search", "search-way": "text"})
+    (asked,) = [box for box in page.selectbox if box.label == "Prompt"]
+    assert asked.options == ["red", "blue"] and not [box for box in page.text_input if box.label == "Prompt"]
+    asked.select("blue")
+    next(button for button in page.button if button.label == "Search").click()
+    assert "cosine" in fine(page.run())
 
 
 @pytest.mark.parametrize("gallery", SIDES)

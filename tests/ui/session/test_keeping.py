@@ -1,14 +1,18 @@
 """Files that browsers send stay in memory, within limits, and are zeros when they go."""
 
+import weakref
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from starlette.formparsers import MultiPartParser
+from streamlit.runtime.caching.ttl_cache import TTLCache
+from streamlit.runtime.memory_session_storage import MemorySessionStorage
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.runtime.uploaded_file_manager import UploadedFileRec
 
 from core.ui.session import keeping
+from core.ui.session.state import AppState
 from core.ui.session.uploads import Upload, Uploads
 
 
@@ -69,3 +73,23 @@ def test_a_closed_tab_is_forgotten_and_a_reload_is_not(manager: MemoryUploadedFi
     assert not uploads.items and picture == bytes(len(picture)) and not row.any()
     assert "s" not in manager.file_storage
     assert keeping.look(runtime, 1000.0) == 0
+
+
+def test_sessions_of_closed_tabs_go_after_their_time_though_no_other_tab_comes() -> None:
+    now = [0.0]
+    closed = TTLCache(maxsize=8, ttl=120, timer=lambda: now[0])
+    runtime = SimpleNamespace(_session_mgr=SimpleNamespace(_session_storage=SimpleNamespace(_cache=closed)))
+    session = AppState()
+    gone = weakref.ref(session)
+    closed["s"] = session
+    del session
+    now[0] = 119.0
+    assert not keeping.forget_closed(runtime) and gone() is not None
+    now[0] = 121.0
+    assert keeping.forget_closed(runtime) and gone() is None
+    assert not keeping.forget_closed(runtime)
+
+
+def test_where_sessions_of_closed_tabs_are_looked_for() -> None:
+    storage = MemorySessionStorage()
+    assert isinstance(storage._cache, TTLCache) and len(storage._cache._data) == 0

@@ -214,3 +214,18 @@ def test_a_switch_that_is_told_twice_stays_where_it_is() -> None:
         state.switch_neuron(3, "image", off)
         assert state.is_switched(3, "image") is off
     assert not state.edits
+
+
+def test_what_is_drawn_around_a_switch_depends_on_every_choice_but_switches_and_small_ones() -> None:
+    state = AppState(query="a photo of a doctor")
+    drawn = state.around()
+    state.toggle_neuron(3)
+    state.set_filter("compare-view", "numbers")
+    assert state.around() == drawn
+    for change in (lambda: state.ask("a nurse"), lambda: state.set_k(20), lambda: state.choose_method("leace")):
+        drawn = state.around()
+        change()
+        assert state.around() != drawn
+    drawn = state.around()
+    state.saes.pop("text")
+    assert state.around() != drawn, "a choice that is changed in place counts too"
