@@ -21,6 +21,8 @@ MOST_CELL = 10_000_000
 """Characters of one cell at most; a file without a closing quotation mark is one cell."""
 SHOWN = 60
 """Characters of a cell that a message shows."""
+PRIVATE = range(0xE000, 0xF900)
+"""Characters that mean nothing by themselves."""
 BOMS = ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"), (b"\xef\xbb\xbf", "utf-8-sig"))
 
 
@@ -138,11 +140,14 @@ class _Unclosed(InputError):
 
 def _escaped_rows(text: str, name: str, separator: str, skipped: int, error: csv.Error) -> list[_Row]:
     r"""Rows of a file whose quotation marks stand behind backslashes (R's write.table): \" is one."""
-    if '\\"' in text and "\\\\" not in text:
-        try:
-            return list(_quoted_rows(text.replace('\\"', '""'), separator, skipped))
+    mark = next((chr(code) for code in PRIVATE if chr(code) not in text), None)
+    if mark and '\\"' in text and "\\\\" not in text:
+        try:  # in cells without quotation marks as well
+            rows = list(_quoted_rows(text.replace('\\"', mark), separator, skipped))
         except csv.Error:
             pass
+        else:
+            return [_Row(row.line, [cell.replace(mark, '"') for cell in row.cells]) for row in rows]
     line, cell = _first_strange(text, separator, skipped)
     if "field larger" in str(error) or "unexpected end" in str(error):
         raise _Unclosed(

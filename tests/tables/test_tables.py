@@ -77,6 +77,11 @@ def test_names_of_files_lose_a_point_zero_alone_and_labels_have_one_way_of_truth
     assert frame_of(table(tmp_path, "file\nTRUE\nfalse\n"))["file"].tolist() == ["TRUE", "false"]
 
 
+def test_a_backslash_before_a_quotation_mark_is_none_of_the_text_in_any_cell(tmp_path: Path) -> None:
+    text = 'id,group\r\np0,B;\\"\r\np1,"\\"0\n;\\""\r\np2,"C:\\x"\r\n'
+    assert frame_of(table(tmp_path, text))["group"].tolist() == ['B;"', '"0 ;"', "C:\\x"]
+
+
 def test_a_cell_of_several_lines_between_tabs_is_never_taken_apart(tmp_path: Path) -> None:
     two_ways = 'id\tgroup\t\np0\t"Male,\nolder"\t\n\t\t\n'
     for suffix in ("csv", "tsv"):
