@@ -187,7 +187,7 @@ def test_verify_says_what_was_changed_of_a_toy_number(made: Path, tmp_path: Path
 
 
 def page(name: str, state: AppState) -> AppTest:
-    test = AppTest.from_file(str(ROOT / "pages" / f"{name}.py"), default_timeout=60)
+    test = AppTest.from_file(str(ROOT / "pages" / f"{name}.py"), default_timeout=180)
     test.session_state[KEY] = state
     return test.run()
 

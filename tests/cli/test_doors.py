@@ -216,7 +216,7 @@ def test_free_text_and_numbers_are_no_groups(door: Door) -> None:
     assert info["attributes"] == {"gender": {"Female": 720, "Male": 780, "unknown": 0}}
     assert list(info["not_groups"]) == ["url", "caption", "similarity", "age"]
     info = door.opens(*source, "--model-name", "ViT-B/32", "--bins", "age=18,60")
-    assert list(info["attributes"]["age"]) == ["18-59", "60 and more", "below 18", "unknown"]
+    assert list(info["attributes"]["age"]) == ["below 18", "18-59", "60 and more", "unknown"]
     door.capsys.readouterr()
     assert main(["rank", "--gallery", f"{door.folder}/gallery-1", "--attribute", "url", "--k", "3"]) == 2
 

@@ -34,7 +34,7 @@ def chosen(world: dict[str, str]) -> AppState:
 
 
 def page(name: str, world: dict[str, str] | None = None, **filters: object) -> AppTest:
-    test = AppTest.from_file(str(ROOT / name), default_timeout=60)
+    test = AppTest.from_file(str(ROOT / name), default_timeout=180)
     if world is not None:
         test.session_state[KEY] = chosen(world)
         test.session_state[KEY].filters.update(filters)

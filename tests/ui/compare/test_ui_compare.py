@@ -31,7 +31,7 @@ def chosen(world: dict[str, str], **choices: object) -> AppState:
 
 
 def page(name: str, state: AppState) -> AppTest:
-    test = AppTest.from_file(str(ROOT / "pages" / f"{name}.py"), default_timeout=60)
+    test = AppTest.from_file(str(ROOT / "pages" / f"{name}.py"), default_timeout=180)
     test.session_state[KEY] = state
     return test.run()
 
@@ -305,7 +305,7 @@ def test_going_on_and_back_returns_to_the_same_living_neuron(world: dict[str, st
 def test_a_neuron_that_the_sae_does_not_have_is_one_calm_line(world: dict[str, str]) -> None:
     state = chosen(world)
     state.open_neuron(D_SAE)
-    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=180)
     app.session_state[KEY] = state
     app.run()
     app.switch_page("pages/neurons.py").run()

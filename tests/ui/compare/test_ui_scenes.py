@@ -42,7 +42,7 @@ def page(path: Path, attribute: str = "gender") -> AppTest:
     state = AppState(gallery=str(path), model="small", linked=True, query="a photo of a doctor", k=20)
     state.attribute = attribute
     state.filters["compare-view"] = "scenes"
-    test = AppTest.from_file(str(ROOT / "pages" / "compare.py"), default_timeout=60)
+    test = AppTest.from_file(str(ROOT / "pages" / "compare.py"), default_timeout=180)
     test.session_state[KEY] = state
     return test.run()
 

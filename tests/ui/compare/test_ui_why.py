@@ -23,7 +23,7 @@ def state_of(world: dict[str, str]) -> AppState:
 
 
 def page(state: AppState) -> AppTest:
-    test = AppTest.from_file(str(ROOT / "pages" / "compare.py"), default_timeout=60)
+    test = AppTest.from_file(str(ROOT / "pages" / "compare.py"), default_timeout=180)
     test.session_state[KEY] = state
     return test.run()
 

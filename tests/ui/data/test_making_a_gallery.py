@@ -27,7 +27,7 @@ class Form:
         self.world, self.own = world, own
 
     def page(self, name: str = "data_and_models", state: AppState | None = None) -> AppTest:
-        test = AppTest.from_file(str(ROOT / "pages" / f"{name}.py"), default_timeout=60)
+        test = AppTest.from_file(str(ROOT / "pages" / f"{name}.py"), default_timeout=180)
         if state is None:
             state = AppState(gallery=self.world["searched"], model="small", linked=True, saes={})
             state.filters["data-view"] = "gallery"

@@ -57,7 +57,7 @@ def come_in(monkeypatch: pytest.MonkeyPatch, person: Person) -> None:
 
 
 def opened(name: str, world: dict[str, str], **filters: object) -> AppTest:
-    app = AppTest.from_file(str(ROOT / "pages" / f"{name}.py"), default_timeout=60)
+    app = AppTest.from_file(str(ROOT / "pages" / f"{name}.py"), default_timeout=180)
     state = AppState(gallery=world["searched"], model="small", linked=True)
     state.saes = {"image": world["image"], "text": world["text"]}
     state.filters.update(filters)
@@ -209,11 +209,11 @@ def test_without_a_configuration_everything_stays_as_it_is(monkeypatch: pytest.M
     monkeypatch.delenv(access.CONFIG_VARIABLE, raising=False)
     done = []
     assert work.work_or_job("audit", lambda: done.append("asked") or {}, lambda: "here") == "here" and done == []
-    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=180)
     app.session_state[KEY] = AppState(gallery=world["searched"], model="small", linked=True)
     app.run()
     assert not app.exception
-    page = AppTest.from_file(str(ROOT / "pages" / "jobs.py"), default_timeout=60).run()
+    page = AppTest.from_file(str(ROOT / "pages" / "jobs.py"), default_timeout=180).run()
     assert "On one person's machine" in texts(page)
 
 

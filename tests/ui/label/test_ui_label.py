@@ -25,7 +25,7 @@ def own_log(small_model: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
 
 
 def opened(world: dict[str, str], rater: str = "ann", **filters: object) -> AppTest:
-    page = AppTest.from_file(str(ROOT / "pages/label.py"), default_timeout=60)
+    page = AppTest.from_file(str(ROOT / "pages/label.py"), default_timeout=180)
     page.session_state[KEY] = chosen(world)
     page.session_state[KEY].filters |= {"rater": rater, "label-testing": False} | filters
     return page.run()
@@ -162,7 +162,7 @@ def test_agreed_labels_become_a_set_and_an_edit(world: dict[str, str]) -> None:
 
 
 def test_the_text_side_is_labelled_by_its_captions(world: dict[str, str]) -> None:
-    page = AppTest.from_file(str(ROOT / "pages/label.py"), default_timeout=60)
+    page = AppTest.from_file(str(ROOT / "pages/label.py"), default_timeout=180)
     page.session_state[KEY] = chosen(world)
     page.session_state[KEY].choose_gallery(world["captions"])
     page.session_state[KEY].filters |= {"rater": "ann", "label-testing": False, "label-order": "random"}

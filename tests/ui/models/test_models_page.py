@@ -23,7 +23,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 def opened(*names: str, **filters: object) -> AppTest:
-    test = AppTest.from_file(str(ROOT / "pages" / "models.py"), default_timeout=60)
+    test = AppTest.from_file(str(ROOT / "pages" / "models.py"), default_timeout=180)
     test.session_state[KEY] = AppState(gallery=names[0] if names else "default", linked=True)
     test.session_state[KEY].filters.update({"models-galleries": list(names), **filters})
     return test.run()

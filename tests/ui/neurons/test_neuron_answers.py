@@ -90,7 +90,7 @@ def best(world: dict[str, str]) -> tuple[probing.Probe, int]:
 
 
 def opened(world: dict[str, str], page: str, neuron: int | None = None, **filters: object) -> AppTest:
-    shown = AppTest.from_file(str(ROOT / page), default_timeout=60)
+    shown = AppTest.from_file(str(ROOT / page), default_timeout=180)
     state = chosen(world)
     state.filters |= filters
     if neuron is not None:

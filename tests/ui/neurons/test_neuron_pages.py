@@ -24,7 +24,7 @@ SIDES = ["searched", "captions"]
 
 
 def opened(world: dict[str, str], gallery: str, neuron: int | None = None, **filters: object) -> AppTest:
-    page = AppTest.from_file(str(ROOT / "pages/neurons.py"), default_timeout=60)
+    page = AppTest.from_file(str(ROOT / "pages/neurons.py"), default_timeout=180)
     state = chosen(world)
     state.choose_gallery(world[gallery])
     state.filters |= filters

@@ -87,7 +87,7 @@ def test_the_page_asks_first_and_then_shows_the_files(world: dict[str, str]) -> 
 
 
 def test_a_repeated_prompt_is_one_calm_line(world: dict[str, str]) -> None:
-    test = AppTest.from_file(str(ROOT / "pages" / "report.py"), default_timeout=60)
+    test = AppTest.from_file(str(ROOT / "pages" / "report.py"), default_timeout=180)
     test.session_state[KEY] = chosen(world)
     test.run()
     next(area for area in test.text_area if area.label.startswith("Pre-registered")).set_value("red\nred")

@@ -83,7 +83,7 @@ def served(world: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def opened(page: str = "start", **changed: Any) -> AppTest:
-    test = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+    test = AppTest.from_file(str(ROOT / "app.py"), default_timeout=180)
     state = AppState(gallery="w/searched", model="small", linked=True)
     state.saes = {"image": "w/image", "text": "w/text"}
     for name, value in changed.items():
