@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
+from streamlit.runtime.scriptrunner_utils.script_run_context import get_script_run_ctx
 
 from core.config import Side, digest_of
 from core.gallery import Gallery
@@ -117,8 +118,13 @@ def _answer(attribute: str, around: str) -> None:
 
 
 def _around(state: AppState, around: str) -> None:
-    """Draw the whole page where its other parts have become old, or have something to say."""
-    if state.around() != around or state.notices:
+    """Draw the whole page where its other parts have become old, or have something to say.
+
+    Asked where this part runs by itself alone: as a part of the whole page it would ask again for ever.
+    """
+    context = get_script_run_ctx(suppress_warning=True)
+    alone = context is not None and bool(context.fragment_ids_this_run)
+    if alone and (state.around() != around or state.notices):
         st.rerun()
 
 
