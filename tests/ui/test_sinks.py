@@ -37,7 +37,7 @@ WORDS = {
         "method.cost",
         "method.needs.words()",
         "method.paper",
-        "method.plain",
+        "method.plain_for(gallery.kind)",
         "result.settings",
     },
     "core/ui/benchmark/table.py": {
@@ -54,7 +54,7 @@ WORDS = {
         "chosen.cost",
         "chosen.needs.words()",
         "chosen.paper",
-        "chosen.plain",
+        "chosen.plain_for(question.gallery.kind)",
     },
     "core/ui/compare/numbers.py": {
         "kind.title",
