@@ -18,6 +18,7 @@ from core.team.configuration import current
 
 KEPT_VARIABLE = "UNSKEW_AUDITS"
 ABOUT, REPORT = "about.json", "report"
+RANKINGS, ANSWERS = "rankings", "answers"
 LISTED = 200
 """Audits that are listed; older ones stay where they are."""
 
@@ -28,6 +29,8 @@ class Kept:
 
     name: str
     """Of its folder; later audits have later names."""
+    kind: str = RANKINGS
+    """What was audited: RANKINGS, or ANSWERS of a model that talks."""
     title: str = ""
     created_at: str = ""
     auditor: str = ""
@@ -54,6 +57,7 @@ def keep(files: Mapping[str, bytes]) -> str:
     if target.is_dir():
         return name
     about = {
+        "kind": kind_of(document),
         "title": document["spec"]["title"],
         "created_at": document["created_at"],
         "auditor": document["options"]["auditor"],
@@ -66,6 +70,13 @@ def keep(files: Mapping[str, bytes]) -> str:
         for file, content in files.items():
             (partial / REPORT / file).write_bytes(content)
     return name
+
+
+def kind_of(document: Mapping[str, Any]) -> str:
+    """Which kind of audit a report is of."""
+    from core.report.answers_document import KIND
+
+    return ANSWERS if document["kind"] == KIND else RANKINGS
 
 
 def keep_folder(report: Path) -> str:
@@ -89,7 +100,7 @@ def _about(path: Path) -> Kept:
     try:
         about: Any = read_json(path / ABOUT)
         said = {key: str(about[key]) for key in ("title", "created_at", "auditor", "gallery")}
-        return Kept(path.name, **said, findings=int(about["findings"]))
+        return Kept(path.name, str(about.get("kind", RANKINGS)), **said, findings=int(about["findings"]))
     except (InputError, OSError, KeyError, TypeError, ValueError) as error:
         return Kept(path.name, reason=" ".join(str(error).split()) or type(error).__name__)
 

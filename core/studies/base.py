@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -11,7 +11,7 @@ import pandas as pd
 
 from core import access
 from core.config import HALVES, Edit, Half, InputError, Progress, Side, one_of
-from core.figures import Picture, draw_svg
+from core.figures import Picture, Series, draw_svg
 from core.gallery import Gallery
 from core.gallery.labels import CROSS
 from core.metrics.targets import Target
@@ -19,14 +19,14 @@ from core.registry import Registry
 from core.saes.frozen import FrozenFile
 from core.scene import Scene
 from core.statistics import DRAWS
-from core.store import atomic_folder, plain, write_json
+from core.store import atomic_folder, plain, read_json, write_json
 from core.writing import frame_text
 from core.zeroshot import PromptSet
 
 if TYPE_CHECKING:
     from core.saes.checkpoint import SAEFile
 
-SCHEMA = 1
+SCHEMA, KEPT = 1, "study.json"
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,9 +117,40 @@ class StudyResult:
     """The rows that a person reads first, where the table has hundreds; None: all of it."""
 
     def to_json(self) -> dict[str, Any]:
-        rows = self.table.astype(object).where(self.table.notna(), None).to_dict("records")
-        document = {"schema": SCHEMA, **self.settings, "rows": rows, "notes": list(self.notes)}
+        document = {"schema": SCHEMA, **self.settings, "rows": _records(self.table), "notes": list(self.notes)}
         return document | {"findings": dict(self.findings)}
+
+    def keep(self, out: Path) -> None:
+        """Write all of it to a folder that appears whole, from which `load` reads it again."""
+        kept = {
+            "schema": SCHEMA,
+            "table": _written(self.table),
+            "picture": asdict(self.picture),
+            "settings": dict(self.settings),
+            "notes": list(self.notes),
+            "findings": dict(self.findings),
+            "brief": None if self.brief is None else _written(self.brief),
+        }
+        with atomic_folder(out) as folder:
+            write_json(folder / KEPT, plain(kept))
+
+    @classmethod
+    def load(cls, folder: Path) -> "StudyResult":
+        """What `keep` has written; InputError where it is not there whole."""
+        kept = read_json(folder / KEPT)
+        try:
+            series = tuple(Series(**one) for one in kept["picture"].pop("series"))
+            picture, brief = Picture(series=series, **kept["picture"]), kept["brief"]
+            return cls(
+                pd.DataFrame(**kept["table"]),
+                picture,
+                kept["settings"],
+                tuple(kept["notes"]),
+                kept["findings"],
+                None if brief is None else pd.DataFrame(**brief),
+            )
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise InputError(f"{folder / KEPT} holds no result of a study ({error}); run the study again") from None
 
     def write(self, name: str, out: Path, replace: bool = False) -> None:
         """`NAME.csv`, `NAME.svg` and `NAME.json` in a folder that appears whole."""
@@ -127,6 +158,19 @@ class StudyResult:
             (folder / f"{name}.csv").write_text(frame_text(self.table), encoding="utf-8")
             draw_svg(self.picture, folder / f"{name}.svg")
             write_json(folder / f"{name}.json", plain(self.to_json()))
+
+
+def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows of a table, None for what is missing."""
+    return [
+        {str(name): value for name, value in row.items()}
+        for row in table.astype(object).where(table.notna(), None).to_dict("records")
+    ]
+
+
+def _written(table: pd.DataFrame) -> dict[str, Any]:
+    """What `pd.DataFrame` takes to make the table again."""
+    return {"data": _records(table), "columns": list(table.columns)}
 
 
 class Study(ABC):

@@ -24,6 +24,7 @@ NAMES = (
     "map",
     "sae-import",
     "sae-train",
+    "study",
 )
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -72,6 +73,7 @@ def examples(home: Path) -> dict[str, dict]:
         "map": {"map": "0" * 24},
         "sae-import": {"source": "x"} | out,
         "sae-train": {"gallery": "default", "config": {}, "training": {"steps": 3}} | out,
+        "study": {"gallery": "default", "study": "specificity", "attributes": ["gender"], "saes": {}},
         "toy-count": out,
     }
 
@@ -105,6 +107,9 @@ def test_what_a_job_is_about_has_no_path(name: str, home: Path) -> None:
         ("lvlm-audit", {"spec": {"schema": 1, "kind": "lvlm"}}, "spec"),
         ("benchmark", {"gallery": "default", "protocol": "x", "methods": ["identity"], "saes": {}}, "unknown .* 'x'"),
         ("benchmark", {"gallery": "default", "protocol": "default", "methods": [], "saes": {}}, "at least one method"),
+        ("study", {"gallery": "default", "study": "x", "saes": {}}, "unknown study 'x'"),
+        ("study", {"gallery": "default", "study": "leakage", "saes": {}, "attributes": ["a"]}, "no attribute 'a'"),
+        ("study", {"gallery": "default", "study": "leakage", "saes": {}, "target": 3}, "target was 3"),
         ("map", {"map": "../../etc"}, "expected 24 hexadecimal digits"),
         ("map", {"map": "0" * 24}, "the points of this map are not there"),
     ],

@@ -14,7 +14,7 @@ from core.gallery import Gallery
 from core.scene import Scene
 from core.statistics import held_out_leakage
 from core.store import plain
-from core.studies import STUDIES, StudyRequest
+from core.studies import STUDIES, StudyRequest, StudyResult
 from core.studies.asking import crossed_skews, max_skews
 from core.studies.disentanglement import disentanglement, score
 from core.studies.preservation import gendered
@@ -59,10 +59,22 @@ def test_every_study_writes_a_table_a_figure_and_a_document(gallery: Gallery, tm
     document = json.loads((tmp_path / "out" / f"{name}.json").read_text())
     assert document["schema"] == 1 and document["study"] == name and len(document["rows"]) == len(table)
     assert "<svg" in (tmp_path / "out" / f"{name}.svg").read_text()
+    result.keep(tmp_path / "kept")
+    read = StudyResult.load(tmp_path / "kept")
+    assert plain(read.to_json()) == document and (read.brief is None) == (result.brief is None)
+    read.write(name, tmp_path / "read")
+    for path in (tmp_path / "out").iterdir():
+        assert (tmp_path / "read" / path.name).read_bytes() == path.read_bytes(), "kept and read, it is the same"
     again = study()(replace(asked, prompts=PROMPTS[::-1]))
     assert plain(again.to_json())["rows"] == plain(result.to_json())["rows"], "the order of queries plays no part"
     with pytest.raises(InputError, match="exists already"):
         result.write(name, tmp_path / "out")
+
+
+def test_a_kept_study_that_is_damaged_is_named(tmp_path: Path) -> None:
+    (tmp_path / "study.json").write_text('{"schema": 1, "picture": {"series": [{}]}, "brief": null}')
+    with pytest.raises(InputError, match=r"study\.json holds no result of a study"):
+        StudyResult.load(tmp_path)
 
 
 @pytest.mark.parametrize("name", [name for name in STUDIES.names() if name not in (*SHIPPED_ONLY, "inlp-path")])

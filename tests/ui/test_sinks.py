@@ -21,9 +21,6 @@ WORDS = {
         "metric.meaning",
         "metric.zero_means",
     },
-    "core/ui/ask/many.py": {
-        "RESULT.of(state)",
-    },
     "core/ui/ask/one.py": {
         "zip(('before', 'after'), found, strict=False)",
     },

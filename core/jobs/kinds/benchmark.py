@@ -7,25 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 from core.config import HALVES, InputError, digest_of, one_of, own_folder
 from core.jobs.kind import KINDS, JobKind, Made, Work
+from core.jobs.scenes import SceneOrder
 
 if TYPE_CHECKING:
     from core.benchmark import World
 
 
-@dataclass(frozen=True)
-class BenchmarkOrder:
-    """What is measured on what; galleries and SAEs by their folders or shipped names."""
+@dataclass(frozen=True, kw_only=True)
+class BenchmarkOrder(SceneOrder):
+    """What is measured on what."""
 
-    gallery: str
     protocol: str
     methods: tuple[str, ...]
-    saes: Mapping[str, str]
-    """Side -> SAE."""
-    probe: str | None = None
-    model: str | None = None
-    """Text encoder; None: the gallery's own, or its known prompts alone."""
-    pretrained: str | None = None
-    device: str | None = None
     attribute: str | None = None
     prompts: tuple[str, ...] = ()
     k: int | None = None
@@ -72,20 +65,11 @@ class Benchmark(JobKind):
         return Made(f"{len(order.methods)} methods", out)
 
     def _world(self, order: BenchmarkOrder) -> "World":
-        from core.backbones.base import load_model
         from core.benchmark.worlds import usual_world
-        from core.gallery import open_gallery
-        from core.saes.checkpoint import load_sae
-        from core.scene import Scene
 
-        model = load_model(order.model, order.pretrained, device=order.device) if order.model else None
-        saes: Any = {side: load_sae(name) for side, name in order.saes.items()}
-        scene = Scene(
-            open_gallery(order.gallery), saes, model, None if order.probe is None else open_gallery(order.probe)
-        )
         chosen: dict[str, Any] = {"prompts": order.prompts or None, "k": order.k, "half": order.half}
         chosen |= {"where": dict(order.where or {}), "seed": order.seed}
-        return usual_world(scene, order.protocol, order.attribute, **chosen)
+        return usual_world(order.scene(), order.protocol, order.attribute, **chosen)
 
 
 _FIELDS = tuple(BenchmarkOrder.__dataclass_fields__)

@@ -1,30 +1,35 @@
-"""Many pictures and words: the audit with its arms, what flipped, the sweep, and the report to download."""
+"""Many pictures and words: what is asked of all of them, done here or by a job, and the sweep."""
 
-import io
+import shutil
 import tempfile
-import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
 from core.gallery import Gallery
-from core.statistics import Estimate
-from core.ui.parts import grids, model_charts, offers, provenance
+from core.ui.ask import answered
+from core.ui.parts import model_charts, provenance, standing
 from core.ui.parts.frame import guard
-from core.ui.session import answering, folders, jobs
+from core.ui.session import answering, entering, folders, jobs, work
 from core.ui.session.choices import Choice
-from core.ui.session.state import AppState
+from core.ui.session.state import AppState, get_state
 
 if TYPE_CHECKING:
+    from core.jobs.rows import Job
+    from core.lvlm.spec import LvlmSpec
     from core.lvlm.token_method import TokenEdit
     from core.saes.checkpoint import SAEFile
 
-RESULT: Choice[dict[str, Any] | None] = Choice("ask-audit", None)
-"""The last batch of answers."""
+KIND = "lvlm-audit"
+"""Of job, where workers do it."""
+ANSWERED: Choice[Mapping[str, bytes] | None] = Choice("ask-audit", None)
+"""The last batch of answers: the files of its report."""
 SWEPT: Choice[dict[str, Any] | None] = Choice("ask-sweep", None)
 SIZES = (24, 48, 96, 192)
-SWEPT_PICTURES, SWEPT_WORDS, SEEN = 32, 10, 24
+SWEPT_PICTURES, SWEPT_WORDS, SWEPT_ABILITY = 32, 10, 24
+"""Pictures, words and pictures of the ability set of a sweep."""
 ALONG = {"strength": "strength, error-preserving", "alpha": "alpha, blended with the reconstruction"}
 
 
@@ -44,11 +49,12 @@ def many(state: AppState, gallery: Gallery, attribute: str, file: "SAEFile | Non
     if sent:
         with guard():
             asked = tuple(dict.fromkeys(one.strip() for one in words.split(",") if one.strip()))
-            _run(state, gallery, attribute, file, own, str(protocol), int(n), asked)
-    made = RESULT.of(state)
-    if made is not None:
+            _ask(state, gallery, attribute, file, own, str(protocol), int(n), asked)
+    standing.standing(KIND, "Show the answers", _take)
+    files = ANSWERED.of(state)
+    if files is not None:
         with guard():
-            _show(gallery, made)
+            answered.show(gallery, files)
     with guard():
         _sweep(state, gallery, attribute, file, own)
 
@@ -66,7 +72,7 @@ def _book_words() -> tuple[str, ...]:
     return read_book().words[:10]
 
 
-def _run(
+def _ask(
     state: AppState,
     gallery: Gallery,
     attribute: str,
@@ -76,14 +82,11 @@ def _run(
     n: int,
     words: tuple[str, ...],
 ) -> None:
-    """The audit; its report is written to a folder of its own, read back for the download, and removed.
+    """The audit of what the form says, done here or by a job; shown where it was done here.
 
     Many parameters: the fields of the form.
     """
-    from core.lvlm.audit import run_lvlm
     from core.lvlm.spec import LvlmSpec
-    from core.lvlm.token_method import METHODS
-    from core.report.answers_folder import write_answers
 
     shipped = gallery.name.startswith("default")
     edit = {"neurons": list(own.edit.neurons), "strength": own.edit.strength, "hold": own.hold}
@@ -102,103 +105,35 @@ def _run(
             "n": n,
         }
     )
-    with jobs.progress("Asking") as report:
-        result = run_lvlm(spec, answering.model(state), progress=report)
-    with tempfile.TemporaryDirectory() as folder:
-        out = write_answers(result, Path(folder) / "report")
-        packed = io.BytesIO()
-        with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
-            for path in sorted(out.iterdir()):
-                archive.write(path, path.name)
-    made = {
-        "numbers": result.numbers,
-        "rows": result.rows,
-        "absent": dict(result.evidence.absent),
-        "notes": result.notes,
-    }
-    made |= {"zip": packed.getvalue(), "words": result.evidence.words, "groups": result.evidence.groups[attribute]}
-    made["titles"] = {name: METHODS.get(name).title for name in METHODS}
-    made |= {"lines": answering.facts(state, gallery, file, own), "attribute": attribute}
-    RESULT.put(state, made)
+    auditor = entering.identity() or "not stated"
+    order = {"spec": spec.to_json(), "auditor": auditor}
+    made = work.work_or_job(KIND, lambda: order, lambda: _run(state, spec, auditor))
+    if made is None:
+        st.rerun()
+    ANSWERED.put(state, made)
 
 
-def _show(gallery: Gallery, made: dict[str, Any]) -> None:
-    from core.report.answers_render import TITLES, towards
+def _run(state: AppState, spec: "LvlmSpec", auditor: str) -> dict[str, bytes]:
+    """Ask everything and keep the report; one that was stopped goes on at the arm where it was."""
+    from core.lvlm.audit import run_lvlm
+    from core.report.answers_folder import write_answers
+    from core.report.document import ReportOptions
+    from core.report.kept import keep_folder, open_kept
+    from core.store import partial_folder
 
-    titles = made["titles"] | TITLES
-    numbers, attribute = made["numbers"], made["attribute"]
-    one = numbers["attributes"][attribute]
-    left, right = st.columns([1.2, 1], gap="medium")
-    edited = [arm for arm in ("edit", "held") if arm in one["arms"]]
-    with left:
-        st.markdown("**Mean gap by arm**")
-        arms = {titles.get(arm, arm): _estimate(value) for arm, value in numbers["summary"]["gap"].items()}
-        blind = one["arms"]["original"]["gap"]["blind"]
-        provenance.chart(
-            model_charts.gaps(arms, [TITLES[arm] for arm in edited], blind), lines=made["lines"], key="ask-gaps"
-        )
-        st.caption("Grey band: what labels dealt at random show.")
-    with right:
-        ability = numbers["summary"]["ability"]
-        for arm in edited:
-            st.markdown(
-                f"**{TITLES[arm].capitalize()}**: right answers {100 * ability['original']['estimate']:.1f} % before, "
-                f"{100 * ability[arm]['estimate']:.1f} % after. {towards(one, arm)}"
-            )
-        for note in made["notes"]:
-            st.caption(grids.escape(f"{note}."))
-        for arm, reason in made["absent"].items():
-            st.caption(grids.escape(f"{titles.get(arm, arm)} was not measured: {reason}"))
-        offers.download(
-            st,
-            "Report, to verify",
-            made["zip"],
-            "answers-report.zip",
-            "application/zip",
-            icon=":material/download:",
-            on_click="ignore",
-        )
-    _table(made, one, edited)
-    if edited:
-        _flips(gallery, made, edited[0])
+    workplace = partial_folder(Path(tempfile.gettempdir()) / f"unskew-answers-{spec.digest[:24]}")
+    with jobs.progress("Asking") as report, tempfile.TemporaryDirectory() as folder:
+        result = run_lvlm(spec, answering.model(state), workplace, report)
+        name = keep_folder(write_answers(result, Path(folder) / "report", ReportOptions(auditor)))
+    shutil.rmtree(workplace, ignore_errors=True)
+    return open_kept(name)
 
 
-def _table(made: dict[str, Any], one: dict[str, Any], edited: list[str]) -> None:
-    """P of the first answer by word and group, before and after, with the tested difference."""
-    from core.report.words import p_text
+def _take(job: "Job") -> None:
+    """Show what a job has asked."""
+    from core.report.kept import open_kept
 
-    rows = []
-    for word in made["words"]:
-        row: dict[str, Any] = {"word": word}
-        for arm in ("original", *edited[:1]):
-            for group in made["groups"]:
-                value = one["arms"][arm]["words"][word]["groups"][group]["estimate"]
-                row[f"{group} {'before' if arm == 'original' else 'after'}"] = None if value is None else 100 * value
-        own = one["arms"]["original"]["words"][word]
-        if "difference" in own and own["difference"]["estimate"] is not None:
-            d = own["difference"]
-            ends = "" if d.get("lo") is None else f" ({100 * d['lo']:+.0f} to {100 * d['hi']:+.0f})"
-            row["difference before, points"] = f"{100 * d['estimate']:+.0f}{ends}"
-            row["adjusted p"] = p_text(own["p_adjusted"])
-        rows.append(row)
-    shown = {
-        key: st.column_config.NumberColumn(grids.escape(key), format="%.0f %%")
-        for key in rows[0]
-        if key.endswith(("before", "after"))
-    }
-    st.dataframe(rows, hide_index=True, column_config=shown, height=min(420, 40 + 35 * len(rows)))
-
-
-def _flips(gallery: Gallery, made: dict[str, Any], arm: str) -> None:
-    """Pictures whose likeliest answer is another one."""
-    found = made["numbers"]["flips"][arm]
-    st.markdown(f"**Answers that flipped**: {found['n']:,} of {found['of']:,}")
-    shown = found["shown"][:SEEN]
-    captions = [
-        f"{grids.escape(one['word'])}  \n{grids.escape(one['before'])} → {grids.escape(one['after'])}" for one in shown
-    ]
-    rows = [int(made["rows"][one["picture"]]) for one in shown]
-    grids.grid(grids.tiles(gallery, rows, captions), "ask-flips", width=92, empty="No answer flipped.")
+    ANSWERED.put(get_state(), open_kept(job.result))
 
 
 def _sweep(state: AppState, gallery: Gallery, attribute: str, file: "SAEFile | None", own: "TokenEdit") -> None:
@@ -242,14 +177,8 @@ def _swept(
     labels = gallery.group_numbers(attribute)[rows].astype(int)
     with jobs.progress("Sweeping") as report:
         asked = ask_protocol(model, prepare(model, pictures_of(gallery, rows)), "direct", words, 0)
-        seen = shipped_set(model, SEEN)
+        seen = shipped_set(model, SWEPT_ABILITY)
         points = sweeps.sweep(
             asked, seen, labels, len(gallery.groups(attribute)), evidence, own, along, values, progress=report
         )
     return {"along": along, "points": points, "lines": answering.facts(state, gallery, file, own)}
-
-
-def _estimate(value: dict[str, Any]) -> Estimate:
-    if value["estimate"] is None:
-        return Estimate.missing(value.get("reason", "not computed"))
-    return Estimate(value["estimate"], value.get("lo"), value.get("hi"), value.get("n"))

@@ -147,16 +147,11 @@ def _measure(state: AppState, gallery: Gallery, protocol: str, k: int, methods: 
 
 def _order(state: AppState, gallery: Gallery, protocol: str, k: int, methods: Sequence[str]) -> dict[str, Any]:
     """What the job takes that measures the same."""
-    known = only_known_prompts(state, gallery)
-    probe, prompts = cache.current_probe(state), tuple(gallery.prompts) if known else _queries(gallery)
-    saes = {side: cache.current_sae(side, state) for side in state.saes}
+    prompts = tuple(gallery.prompts) if only_known_prompts(state, gallery) else _queries(gallery)
     return {
-        "gallery": str(gallery.path),
+        **work.scene_order(state, gallery),
         "protocol": protocol,
         "methods": list(methods),
-        "saes": {side: str(sae.path) for side, sae in saes.items() if sae is not None},
-        "probe": None if probe is gallery else str(probe.path),
-        **({"model": None} if known else work.model_order(state)),
         "attribute": state.attribute_in(gallery.attributes),
         "prompts": list(prompts or ()),
         "k": k,

@@ -2,16 +2,18 @@
 
 import json
 import tempfile
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
 from core.config import ASSETS
 from core.gallery import Gallery
 from core.store import plain, read_json
-from core.ui.parts import charts, offers, provenance
-from core.ui.session import jobs
+from core.ui.parts import charts, offers, provenance, standing
+from core.ui.session import jobs, work
 from core.ui.session.choices import Choice
 from core.ui.session.escaping import escape
 from core.ui.session.scene import chosen_scene, only_known_prompts
@@ -43,9 +45,11 @@ def studies(state: AppState, gallery: Gallery) -> None:
     go = right.button("Run", key="study-run", type="primary", icon=":material/science:", width="stretch")
     st.caption(f"{study.question} Neurons are found on the probe half, everything is measured on the evaluation half.")
     done: Choice[StudyResult | None] = Choice(f"study {name}", None)
+    order = partial(_order, state, gallery, name, tuple(chosen))
     if go:
-        done.put(state, _run(state, gallery, name, tuple(chosen)))
-    result = done.of(state)
+        done.put(state, work.work_or_job("study", order, lambda: _run(state, gallery, name, tuple(chosen))))
+    standing.standing("study")
+    result = done.of(state) or _by_a_job(order)
     if result is not None:
         _show(name, result)
 
@@ -61,19 +65,49 @@ def _request(state: AppState, gallery: Gallery, name: str, attributes: tuple[str
     from core.studies import STUDIES, StudyRequest
 
     only_known = only_known_prompts(state, gallery)
-    prompts = gallery.prompts if only_known else read_json(ASSETS / "prompts" / "occupations.json")["prompts"]
     needs = STUDIES.get(name).needs_model and not only_known
     scene = chosen_scene(state, texts=needs)
     return StudyRequest(
         scene,
         attributes,
-        tuple(prompts[:MOST_PROMPTS]),
+        _prompts(state, gallery),
         dict(state.edits),
         class_prompts=None if only_known else scene.class_prompts,
         k=state.k,
         target=state.target_for(attributes[0]) if attributes else "gallery",
         where=dict(state.where),
     )
+
+
+def _prompts(state: AppState, gallery: Gallery) -> tuple[str, ...]:
+    """Queries that a study averages over."""
+    if only_known_prompts(state, gallery):
+        return tuple(gallery.prompts[:MOST_PROMPTS])
+    return tuple(read_json(ASSETS / "prompts" / "occupations.json")["prompts"][:MOST_PROMPTS])
+
+
+def _order(state: AppState, gallery: Gallery, name: str, attributes: tuple[str, ...]) -> dict[str, Any]:
+    """What the job takes that answers the same."""
+    from core.studies import STUDIES
+
+    return {
+        **work.scene_order(state, gallery, STUDIES.get(name).needs_model),
+        "study": name,
+        "attributes": list(attributes),
+        "prompts": list(_prompts(state, gallery)),
+        "edits": {side: edit.to_json() for side, edit in state.edits.items()},
+        "k": state.k,
+        "target": state.target_for(attributes[0]) if attributes else "gallery",
+        "where": dict(state.where),
+    }
+
+
+def _by_a_job(order: Callable[[], dict[str, Any]]) -> "StudyResult | None":
+    """What a job has answered of exactly what is chosen, whoever asked for it."""
+    from core.studies import StudyResult
+
+    job = work.latest("study", order()) if work.as_jobs() else None
+    return StudyResult.load(Path(job.place)) if job is not None and job.state == "done" else None
 
 
 def _run(state: AppState, gallery: Gallery, name: str, attributes: tuple[str, ...]) -> "StudyResult":

@@ -24,13 +24,13 @@ FOUND: Choice[Mapping[str, Any] | None] = Choice("audit-difference", None)
 
 def two_audits(state: AppState) -> None:
     """Choose two audits and compare them."""
-    from core.report.kept import kept
+    from core.report.kept import RANKINGS, kept
 
     # two audits of one title may end in the same second: the name tells them apart
     listed = {
         one.name: f"{one.title}, {one.created_at[:16].replace('T', ' ')} ({one.name[-6:]})"
         for one in kept()
-        if one.reason is None
+        if one.reason is None and one.kind == RANKINGS
     }
     # an archive comes in by the same door as one that is to be verified
     names = [*listed, *([UPLOADED] if access.may("verify") else [])]

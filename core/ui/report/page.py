@@ -1,12 +1,11 @@
 """Report: what is asked is written down first, then measured; findings in sentences, and everything to download."""
 
 import functools
-import io
+import html
 import json
 import re
 import tempfile
-import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,11 +21,13 @@ from core.ui.parts.heading import heading
 from core.ui.report import beside, form, shelf
 from core.ui.session import cache, entering, jobs, work
 from core.ui.session.choices import Choice
-from core.ui.session.packing import packed
+from core.ui.session.packing import packed, zipped
 from core.ui.session.scene import only_known_prompts
 from core.ui.session.state import AppState, get_state
 
 if TYPE_CHECKING:
+    from markupsafe import Markup
+
     from core.audit.spec import AuditSpec
     from core.home.exporting import ExportRequest
     from core.jobs.rows import Job
@@ -114,32 +115,36 @@ def _open(state: AppState, name: str) -> None:
 
 
 def _show_kept(state: AppState, name: str) -> None:
-    """Show a kept audit from now on, and let its spec fill in the form."""
+    """Show a kept audit from now on, and let the spec of one of rankings fill in the form."""
     from core.audit.spec import AuditSpec
-    from core.report.kept import open_kept
+    from core.report.kept import RANKINGS, kind_of, open_kept
 
     files = open_kept(name)
-    spec = AuditSpec.from_json(parse_json(files["report.json"], "report.json")["spec"])
-    MADE.put(state, {"spec": spec.to_json(), "files": files})
-    form.fill_in(state, spec.to_json())
+    document = parse_json(files["report.json"], "report.json")
+    spec = document["spec"]
+    if kind_of(document) == RANKINGS:
+        spec = AuditSpec.from_json(spec).to_json()
+        form.fill_in(state, spec)
+    MADE.put(state, {"spec": spec, "files": files})
 
 
 def _show(state: AppState, made: Mapping[str, Any]) -> None:
     """The findings of the finished audit, and its files."""
+    from core.report.kept import RANKINGS, kind_of
     from core.report.pdf import DIALOG, browser, page_to_pdf
-    from core.report.sentences import summary
     from core.report.words import heading as titled
 
     files = made["files"]
     document = parse_json(files["report.json"], "report.json")
+    ranked = kind_of(document) == RANKINGS
     st.header(grids.escape(titled(document)), anchor=False)
-    st.html("".join(f"<p>{sentence}</p>" for sentence in summary(document)))
+    st.html("".join(f"<p>{sentence}</p>" for sentence in _summary(document, ranked)))
     name = re.sub(r"[^A-Za-z0-9]+", "-", document["spec"]["title"]).strip("-").lower() or "audit"
     with st.container(horizontal=True, vertical_alignment="center"):
         offers.download(
             st,
             "Everything",
-            _zipped(name, files),
+            zipped(name, files),
             f"{name}.zip",
             "application/zip",
             type="primary",
@@ -162,18 +167,32 @@ def _show(state: AppState, made: Mapping[str, Any]) -> None:
                 on_click="ignore",
                 help="A4 with page numbers, printed on this machine; takes some seconds",
             )
-        _take_home(state, name, files)
+        if ranked:
+            _take_home(state, name, files)
         spec = json.dumps(made["spec"], indent=1, ensure_ascii=False)
         offers.download(st, "Spec", spec, "spec.json", MIME["json"], icon=":material/edit_note:", on_click="ignore")
         checked = access.may("verify") and st.button(
             "Verify", icon=":material/fact_check:", help="Compare all digests, compute every number again"
         )
-    _stays(files)
+    if ranked:
+        _stays(files)
     if browser() is None:
         st.caption(f"For a PDF, {DIALOG}.")
     if checked:
         shelf.verdict_of(files)
     st.iframe(files["report.html"].decode(), height=PAGE_HEIGHT, alt="The report")
+
+
+def _summary(document: Mapping[str, Any], ranked: bool) -> "Iterator[Markup]":
+    """What was found, in sentences that are escaped."""
+    from markupsafe import Markup
+
+    from core.report import answers_render, sentences
+
+    if ranked:
+        yield from sentences.summary(document)
+    else:
+        yield from (Markup(html.escape(sentence)) for sentence in answers_render.summary(document))
 
 
 def _take_home(state: AppState, name: str, files: Mapping[str, bytes]) -> None:
@@ -218,11 +237,3 @@ def _stays(files: Mapping[str, bytes]) -> None:
 
     for method, reason in taken_home(files).refused.items():
         st.caption(f"{grids.escape(method)} cannot be taken along: {grids.escape(reason)}.")
-
-
-def _zipped(name: str, files: Mapping[str, bytes]) -> bytes:
-    written = io.BytesIO()
-    with zipfile.ZipFile(written, "w", zipfile.ZIP_DEFLATED) as archive:
-        for file, content in files.items():
-            archive.writestr(f"{name}/{file}", content)
-    return written.getvalue()

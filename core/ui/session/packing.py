@@ -1,4 +1,4 @@
-"""Edits to take along, as one file: each a folder that runs without the app, a refusal as a text in its place."""
+"""What is taken along as one file: the files of a report; edits, each a folder that runs without the app."""
 
 import io
 import tempfile
@@ -13,8 +13,17 @@ if TYPE_CHECKING:
     from core.portable import PortableEdit
 
 
+def zipped(name: str, files: Mapping[str, bytes]) -> bytes:
+    """Files in a folder `name` of a zip archive."""
+    written = io.BytesIO()
+    with zipfile.ZipFile(written, "w", zipfile.ZIP_DEFLATED) as archive:
+        for file, content in files.items():
+            archive.writestr(f"{name}/{file}", content)
+    return written.getvalue()
+
+
 def packed(edits: Mapping[str, "Callable[[], PortableEdit]"]) -> bytes:
-    """The folders of edits in a zip archive, each made when its turn comes."""
+    """The folders of edits in a zip archive, each made when its turn comes; a refusal is a text in its place."""
     from core.portable import write_edit
 
     file = io.BytesIO()

@@ -12,10 +12,13 @@ import streamlit as st
 from core import access
 from core.team import roots
 from core.team.configuration import current
+from core.ui.session import cache
 from core.ui.session.choices import Choice
+from core.ui.session.scene import only_known_prompts
 from core.ui.session.state import AppState, get_state
 
 if TYPE_CHECKING:
+    from core.gallery import Gallery
     from core.jobs.rows import Job
     from core.jobs.store import JobStore
 
@@ -72,6 +75,23 @@ def model_order(state: AppState) -> dict[str, str | None]:
     named = None if configuration is None else roots.folder_of(configuration, "models", state.model)
     model = state.model if named is None else f"local-dir:{named}"
     return {"model": model, "pretrained": state.pretrained, "device": state.device}
+
+
+def scene_order(state: AppState, gallery: "Gallery", texts: bool = True) -> dict[str, Any]:
+    """What is looked at, as a job takes it; see `core.jobs.scenes.SceneOrder`.
+
+    Parameters
+    ----------
+    texts : whether texts beyond the gallery's known prompts are embedded.
+    """
+    probe = cache.current_probe(state)
+    saes = {side: cache.current_sae(side, state) for side in state.saes}
+    return {
+        "gallery": str(gallery.path),
+        "saes": {side: str(sae.path) for side, sae in saes.items() if sae is not None},
+        "probe": None if probe is gallery else str(probe.path),
+        **(model_order(state) if texts and not only_known_prompts(state, gallery) else {"model": None}),
+    }
 
 
 def latest(kind: str, order: Mapping[str, Any]) -> "Job | None":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-import zipfile
+import json
 from pathlib import Path
 
 import pytest
@@ -11,9 +11,16 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from core.lvlm.refusals import require_askable
+from core.report.kept import ANSWERS, KEPT_VARIABLE, kept
 from core.ui.session.state import KEY, AppState
 
 ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.fixture(autouse=True)
+def own_shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Audits are kept in a folder of the test's own."""
+    monkeypatch.setenv(KEPT_VARIABLE, str(tmp_path / "audits"))
 
 
 @pytest.fixture(scope="module")
@@ -85,9 +92,33 @@ def test_many_questions_and_their_report(page: AppTest) -> None:
     next(button for button in test.button if button.label == "Ask them all").click()
     test = test.run()
     assert not test.exception, test.exception
-    made = test.session_state[KEY].filters["ask-audit"]
-    assert made["numbers"]["summary"]["gap"]["original"]["estimate"] > 0.3
-    assert made["numbers"]["summary"]["gap"]["edit"]["estimate"] < 0.2
-    with zipfile.ZipFile(io.BytesIO(made["zip"])) as archive:
-        assert {"report.html", "report.json", "manifest.json", "evidence.npz"} <= set(archive.namelist())
+    files = test.session_state[KEY].filters["ask-audit"]
+    document = json.loads(files["report.json"])
+    gaps = {arm: value["estimate"] for arm, value in document["summary"]["gap"].items()}
+    assert gaps["original"] > 0.3 and gaps["edit"] < 0.2
+    assert {"report.html", "report.json", "manifest.json", "evidence.npz"} <= set(files)
     assert "Answers that flipped" in said(test) and "Mean gap by arm" in said(test)
+    [one] = kept()
+    assert (one.kind, one.title) == (ANSWERS, document["spec"]["title"])
+    _opened_among_the_reports(one.name, document)
+    of_another = files | {
+        "report.json": json.dumps(document | {"gallery": {**document["gallery"], "digest": "0" * 64}})
+    }
+    test.session_state[KEY].set_filter("ask-audit", of_another)
+    test = test.run()
+    assert not test.exception and "These answers are about gallery default" in said(test)
+
+
+def _opened_among_the_reports(name: str, document: dict) -> None:
+    """What was kept is shown on the page Report too, verified there, and is no audit of rankings to compare."""
+    report = AppTest.from_file(str(ROOT / "pages" / "report.py"), default_timeout=180)
+    report.session_state[KEY] = AppState(linked=True)
+    report.run()
+    report.button(key=f"open-{name}").click().run()
+    assert not report.exception and not report.warning, [one.value for one in report.warning]
+    shown = said(report) + "".join(str(one.value) for one in report.get("html"))
+    assert document["spec"]["title"] in "".join(one.value for one in report.header)
+    assert "on average; labels dealt at random would show" in shown
+    assert not [box for box in report.selectbox if name in box.options]
+    next(one for one in report.button if one.label == "Verify").click().run()
+    assert not report.exception and any(one.value for one in report.info if "equal" in one.value), said(report)

@@ -239,3 +239,33 @@ def test_a_benchmark_of_a_job_is_shown_to_whoever_chooses_the_same(world: dict[s
     job = work.store().claim("1-1")
     assert job is not None and job.kind == "benchmark" and job.parameters["gallery"] == world["searched"]
     assert "running" in texts(page.run())
+
+
+def test_a_study_of_a_job_is_shown_to_whoever_chooses_the_same(world: dict[str, str], server: Path) -> None:
+    page = opened("benchmark", world)
+    box = next(box for box in page.selectbox if box.label == "Study")
+    box.set_value("uniqueness").run()
+    page.button(key="study-run").click().run()
+    assert not page.exception and not page.warning, [one.value for one in page.warning]
+    assert "Study: " in texts(page) and not page.dataframe
+    worked()
+    another = opened("benchmark", world)
+    next(box for box in another.selectbox if box.label == "Study").set_value("uniqueness").run()
+    assert not another.exception and len(another.dataframe) == 1
+    assert another.get("plotly_chart")
+
+
+def test_answers_of_a_job_are_taken_up(server: Path) -> None:
+    page = AppTest.from_file(str(ROOT / "pages" / "ask.py"), default_timeout=180)
+    page.session_state[KEY] = state = AppState(linked=True)
+    state.filters["ask-view"] = "many"
+    page.run()
+    next(field for field in page.text_input if field.label == "Words, with commas").set_value("doctor")
+    next(one for one in page.select_slider if one.label == "Pictures").set_value(24)
+    button(page, "Ask them all").click().run()
+    assert not page.exception and not page.warning, [one.value for one in page.warning]
+    assert "Audit of answers" in texts(page) and "Mean gap by arm" not in texts(page)
+    worked()
+    button(page.run(), "Show the answers").click().run()
+    assert not page.exception and "Mean gap by arm" in texts(page)
+    assert json.loads(state.filters["ask-audit"]["report.json"])["options"]["auditor"] == ADA.name
