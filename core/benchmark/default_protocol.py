@@ -32,7 +32,7 @@ ROLE = "word"
 class DefaultProtocol(Protocol):
     """Mean MaxSkew@k of the queries and of control queries, with the price beside it."""
 
-    title = "Default world"
+    title = "Unskew's own"
     words = (
         "MaxSkew@k of each query against the searched shares, averaged over the queries; in the built-in world over "
         "those that the training captions lean (planted), and over those that they do not. Intervals are Student's "
@@ -40,9 +40,9 @@ class DefaultProtocol(Protocol):
         "it is asked on."
     )
     columns: ClassVar = with_removal(
-        Column("skew", "MaxSkew, planted", "lower", "mean MaxSkew@k of the queries that lean by construction"),
-        Column("reference", "MaxSkew, ten words", "lower", "the same over the ten reference words"),
-        Column("control", "MaxSkew, unplanted", "lower", "mean MaxSkew@k of the queries that should not lean"),
+        Column("skew", "MaxSkew, queries", "lower", "mean MaxSkew@k; in the built-in world of the queries that lean"),
+        Column("reference", "MaxSkew, ten words", "lower", "the same over ten words of the built-in world"),
+        Column("control", "MaxSkew, controls", "lower", "mean MaxSkew@k of control queries, which should not lean"),
         Column("attire", "Occupation accuracy", "higher", "share of dressed figures whose occupation is recognised"),
         Column("others", "Other attributes", "higher", "mean zero-shot accuracy of the attributes not being edited"),
         Column("loss", "Largest loss", "higher", "accuracy after minus before of the attribute that loses most"),
