@@ -19,7 +19,7 @@ from core.training.config import TrainingConfig
 from core.training.rows import Batches
 from core.training.steps import CurvePoint, new_trainer, take_step
 
-SHORT = TrainingConfig(steps=200, batch=65, dead_after=300, threshold_start=5)
+SHORT = TrainingConfig(steps=80, batch=65, dead_after=300, threshold_start=5)
 """65 rows cannot be shared evenly."""
 HASTY = replace(SHORT, steps=40, dead_after=65)
 """Neurons that were silent over one batch count as dead and are revived: many are, in any architecture."""

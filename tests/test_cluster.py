@@ -213,12 +213,12 @@ def test_two_processes_draw_the_curve_of_one(shared, arch):
 
 def test_killed_and_stopped_and_resumed_here_it_is_the_same_training(cluster, shared, tmp_path):
     arch, told = "batch-topk", []
-    train = partial(train_sae, work.embeddings(), work.config(arch), work.SHORT, out=tmp_path / "s", save_every=40)
-    fragile = partial(work.fragile_rows, tmp_path / "killed", 16 + 90)  # 16 batches are read for the norm
-    with pytest.raises(TrainingStopped, match="after step 150 of 200"):
-        train(team=Team(cluster, fragile), on_step=told.append, stop=lambda: len(told) == 150)
+    train = partial(train_sae, work.embeddings(), work.config(arch), work.SHORT, out=tmp_path / "s", save_every=20)
+    fragile = partial(work.fragile_rows, tmp_path / "killed", 16 + 35)  # 16 batches are read for the norm
+    with pytest.raises(TrainingStopped, match="after step 60 of 80"):
+        train(team=Team(cluster, fragile), on_step=told.append, stop=lambda: len(told) == 60)
     assert (tmp_path / "killed").exists()
-    assert told == shared[False][arch][:150], "the points of a training in which nobody was killed, none of them twice"
+    assert told == shared[False][arch][:60], "the points of a training in which nobody was killed, none of them twice"
     sae, curve = train(resume=True)
     alone, whole = train_sae(work.embeddings(), work.config(arch), work.SHORT)
     np.testing.assert_allclose(np.array(curve), np.array(whole), rtol=1e-4)

@@ -44,24 +44,37 @@ def warm() -> Iterator[None]:
         yield
 
 
-def import_what(work: Callable[[], object]) -> None:
-    """Import here what some work imports, which is done in a child: nothing else of it stays, its threads neither."""
+def alone(work: Callable[[], Found]) -> Found:
+    """What a work gives in a child of this process, as JSON has it; a fault of its own as "fault"."""
     read, write = os.pipe()
     child = os.fork()
     if not child:
         try:
             os.close(read)
-            with suppress(BaseException):
-                work()
+            try:
+                found = work()
+            except BaseException:
+                found = {"code": 70, "used": 0, "mounted": False, "fault": traceback.format_exc()[-600:]}
             with os.fdopen(write, "w") as answer:
-                json.dump(list(sys.modules), answer)
+                json.dump(found, answer)
         finally:
             os._exit(0)
     os.close(write)
     with os.fdopen(read) as answer:
-        names = json.load(answer)
+        found = json.load(answer)
     os.waitpid(child, 0)
-    for name in names:
+    return found
+
+
+def import_what(work: Callable[[], object]) -> None:
+    """Import here what some work imports, which is done in a child: nothing else of it stays, its threads neither."""
+
+    def names() -> Found:
+        with suppress(BaseException):
+            work()
+        return {"names": list(sys.modules)}
+
+    for name in alone(names)["names"]:
         if name not in sys.modules:
             with suppress(Exception):
                 importlib.import_module(name)

@@ -30,7 +30,7 @@ from unittest import mock
 
 from core.cli import main
 from tests.benchmarks import _hostile_files as hostile
-from tests.benchmarks._warm import import_what, warm
+from tests.benchmarks._warm import alone, import_what, warm
 
 DISK = 4 << 20
 NEWNS, NEWUSER, PRIVATE = 0x00020000, 0x10000000, (1 << 18) | (1 << 14)
@@ -102,17 +102,17 @@ def run(runs: int = 50, seed: int = 0, module: str = "") -> dict[str, Any]:
         whole, disk = Path(work) / "whole", Path(work) / "disk"
         world(whole)
         disk.mkdir()
-        mounted = _alone(lambda: {"mounted": _mount(disk)})["mounted"]
+        mounted = alone(lambda: {"mounted": mount(disk)})["mounted"]
         import_what(lambda: _in_this_process(verbs, whole, disk))
         for verb in verbs:
-            needed = _alone(lambda verb=verb: attempt(verb, whole, disk, None, mounted))
+            needed = alone(lambda verb=verb: attempt(verb, whole, disk, None, mounted))
             if needed["fault"]:
                 faults.append({"verb": verb.name, "free": None, **needed})
                 continue
             count = found[verb.name] = Counter(runs=0, refused=0, needs=needed["used"])
             for number in range(runs):
                 free = random.Random(f"{seed} {verb.name} {number}").randrange(needed["used"])
-                result = _alone(lambda verb=verb, free=free: attempt(verb, whole, disk, free, mounted))
+                result = alone(lambda verb=verb, free=free: attempt(verb, whole, disk, free, mounted))
                 count["runs"] += 1
                 count["refused"] += result["code"] == 2
                 if result["fault"]:
@@ -161,17 +161,17 @@ def _in_this_process(verbs: Sequence[Verb], whole: Path, disk: Path) -> None:
 def attempt(verb: Verb, whole: Path, disk: Path, free: int | None, mounted: bool) -> dict[str, Any]:
     """What one command makes of a disk with so many bytes free (None: all), and what is there afterwards."""
     if mounted:
-        _mount(disk)
+        mount(disk)
     _put(verb, whole, disk)
     before = _bytes(disk)
     filler = disk / "filler"
-    start = _room(disk)
+    start = room(disk)
     if free is not None and mounted:
         with open(filler, "wb") as file:
             os.posix_fallocate(file.fileno(), 0, max(start - free, 1))
     limit = None if mounted or free is None else free
     code, said = _ended(verb.command, whole, disk, limit)
-    used = max(start - _room(disk), _largest(disk, before)) if mounted else _largest(disk, before)
+    used = max(start - room(disk), _largest(disk, before)) if mounted else _largest(disk, before)
     filler.unlink(missing_ok=True)
     fault = _fault(code, said, disk)
     if not fault and code == 2:
@@ -268,29 +268,7 @@ def _map(disk: Path) -> int:
     return 0
 
 
-def _alone(work: Any) -> dict[str, Any]:
-    """What a work gives in a child with mounts of its own."""
-    read, write = os.pipe()
-    child = os.fork()
-    if not child:
-        try:
-            os.close(read)
-            try:
-                found = work()
-            except BaseException:
-                found = {"code": 70, "used": 0, "mounted": False, "fault": traceback.format_exc()[-600:]}
-            with os.fdopen(write, "w") as answer:
-                json.dump(found, answer)
-        finally:
-            os._exit(0)
-    os.close(write)
-    with os.fdopen(read) as answer:
-        found = json.load(answer)
-    os.waitpid(child, 0)
-    return found
-
-
-def _mount(disk: Path) -> bool:
+def mount(disk: Path) -> bool:
     """Mount a file system of DISK bytes for this process and its children alone; False where that is not allowed."""
     libc = ctypes.CDLL(None, use_errno=True)
     users, groups = os.getuid(), os.getgid()
@@ -305,7 +283,7 @@ def _mount(disk: Path) -> bool:
     return not libc.mount(b"tmpfs", str(disk).encode(), b"tmpfs", 0, f"size={DISK}".encode())
 
 
-def _room(disk: Path) -> int:
+def room(disk: Path) -> int:
     at = os.statvfs(disk)
     return at.f_bavail * at.f_frsize
 

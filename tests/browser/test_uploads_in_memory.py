@@ -48,9 +48,9 @@ def count(pid: int, marker: bytes) -> int:
     found = 0
     with open(f"/proc/{pid}/mem", "rb", buffering=0) as memory:
         for line in Path(f"/proc/{pid}/maps").read_text().splitlines():
-            begin, end, rights = re.match(r"(\w+)-(\w+) (\S+)", line).groups()  # type: ignore[union-attr]
-            if "r" not in rights or "[v" in line:
-                continue
+            begin, end, rights, of = re.match(r"(\w+)-(\w+) (\S+) \S+ \S+ \d+ *(.*)", line).groups()  # type: ignore[union-attr]
+            if "r" not in rights or of.startswith("[v") or (of.startswith("/") and rights[1] == "-"):
+                continue  # what is mapped of a file and cannot be written is the file
             start, stop = int(begin, 16), int(end, 16)
             while start < stop:
                 size = min(stop - start, 64 << 20)

@@ -73,7 +73,7 @@ def test_attribution_is_the_derivative_along_switching_off(where: tuple[int, ...
 
 
 def test_every_way_of_choosing() -> None:
-    asked_words = [question(word) for word in ("doctor", "nurse", "engineer")]
+    asked_words = [question("doctor")]
     tokens = own_tokens(model(), load_sae("default-image-residual"))
 
     def chosen(**choice) -> tuple[TokenEdit, list[str]]:

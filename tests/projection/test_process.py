@@ -11,6 +11,7 @@ import pytest
 from core import projection
 from core.config import InputError
 from core.projection import N_NEIGHBORS, pca_places, read_map, trustworthiness, umap_places
+from core.projection.process import compute, prepare
 from tests.projection.points import clusters
 
 STARTED_SECONDS = 240
@@ -88,9 +89,8 @@ def test_too_many_points_are_one_line(tmp_path: Path, monkeypatch: pytest.Monkey
 
 def test_a_map_of_few_points_has_no_trustworthiness(tmp_path: Path) -> None:
     """Fewer than two neighbourhoods of points: not computed, which is not 0."""
-    projection.start(tmp_path / "few", np.random.default_rng(0).normal(size=(17, 8)))
-    until = time.monotonic() + STARTED_SECONDS
-    while (few := read_map(tmp_path / "few")) is None and time.monotonic() < until:
-        time.sleep(0.2)
+    assert prepare(tmp_path / "few", np.random.default_rng(0).normal(size=(17, 8)))
+    compute(tmp_path / "few")
+    few = read_map(tmp_path / "few")
     assert few is not None and few.trustworthiness is None
     assert '"trustworthiness": null' in (tmp_path / "few" / "map.json").read_text()

@@ -62,6 +62,12 @@ class Run:
         return {element.text_input.label: element.text_input.id for element in found}
 
     @property
+    def numbers(self) -> dict[str, str]:
+        """Label -> identity of every field of a whole number."""
+        found = [delta.new_element for delta in self.deltas if delta.new_element.WhichOneof("type") == "number_input"]
+        return {element.number_input.label: element.number_input.id for element in found}
+
+    @property
     def fragments(self) -> list[str]:
         """Parts of the page that ask to be drawn again by themselves."""
         return [m.auto_rerun.fragment_id for m in self.messages if m.WhichOneof("type") == "auto_rerun"]
@@ -101,7 +107,7 @@ class Visitor:
         self.host, self.source = host or urlsplit(address).netloc, source
         self.web = httpx.Client(verify=False, headers=self.headers, timeout=RUN_SECONDS)
         self.socket: ClientConnection | None = None
-        self._widgets: dict[str, str | bool] = {}
+        self._widgets: dict[str, str | bool | int] = {}
         self._page, self._query = "", ""
 
     def __enter__(self) -> "Visitor":
@@ -180,9 +186,9 @@ class Visitor:
             raise AssertionError(f"no button {label!r}; there are {sorted(run.buttons)}")
         return self._run({run.buttons[label]: True})
 
-    def type(self, run: Run, label: str, text: str) -> Run:
-        """Type into a line and leave it."""
-        self._widgets[run.inputs[label]] = text
+    def type(self, run: Run, label: str, text: str | int) -> Run:
+        """Type into a line, or a number into its field, and leave it."""
+        self._widgets[(run.inputs if isinstance(text, str) else run.numbers)[label]] = text
         return self._run({})
 
     def switch(self, identity: str, on: bool) -> Run:
@@ -208,6 +214,8 @@ class Visitor:
             widget.id = identity
             if isinstance(given, bool):
                 widget.bool_value = given
+            elif isinstance(given, int):
+                widget.int_value = given
             else:
                 widget.string_value = given
         state.context_info.url, state.context_info.timezone = f"{self.address}/{self._page}", "UTC"

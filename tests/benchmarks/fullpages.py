@@ -1,0 +1,220 @@
+"""`fullpages`: what pages write, on a disk of 4 MB that is full at random places; somebody else is at work beside.
+
+A real server whose own folder and temporary folder lie on that disk, and two visitors by websocket. One of them asks
+for what is written: a gallery, an audit, answers about many pictures, an SAE, codes, a map, a label. It is there in
+the end, or a line says that the disk is full and nothing lies under its name; the server lives, the other one's next
+question is answered, and with room again the same clicks end well. Where mounting is not allowed nothing is measured.
+`python -m tests.benchmarks fullpages --runs 50`
+"""
+
+import os
+import random
+import shutil
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.benchmarks import _hostile_files as hostile
+from tests.benchmarks._warm import alone
+from tests.benchmarks.diskfull import DISK, mount, room
+from tests.browser import serving
+from tests.team.visiting import Run, Visitor
+
+SECONDS = 90.0
+"""The longest that something may take which a page asks after again and again."""
+FULL = "cannot be written: the disk is full"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Something that a page writes."""
+
+    name: str
+    clicks: Callable[[Visitor, Path], Run]
+    """Asks for it; {the visitor, the folder of whole things}."""
+    done: Callable[[Run], bool]
+    made: str = ""
+    """What it makes in the own folder, as a pattern; empty: it changes a file that is there."""
+
+
+def run(runs: int = 50, seed: int = 0, module: str = "") -> dict[str, Any]:
+    """Everything at so many random places of a disk that is full there; faults are listed with their draw.
+
+    Parameters
+    ----------
+    module : names of what is asked for, with commas; all without it.
+    """
+    chosen = [asked for asked in ASKED if not module or asked.name in module.split(",")]
+    with tempfile.TemporaryDirectory() as folder:
+        whole, disk = Path(folder) / "whole", Path(folder) / "disk"
+        hostile.world(whole)
+        disk.mkdir()
+        found: dict[str, Any] = alone(lambda: _measured(chosen, whole, disk, runs, seed))
+    return found
+
+
+def _measured(chosen: list[Asked], whole: Path, disk: Path, runs: int, seed: int) -> dict[str, Any]:
+    if not mount(disk):
+        return {"skipped": "no file system may be mounted here"}
+    home = disk / "home"
+    home.mkdir()
+    places = {"UNSKEW_HOME": str(home), "TMPDIR": str(home), "UNSKEW_FOLDERS": str(disk)}
+    server, address = serving.start(**places)
+    found, faults = {}, []
+    try:
+        with Visitor(address) as other:
+            _answered(other)
+            for asked in chosen:
+                _clear(disk, whole)
+                start = room(disk)
+                result = _attempt(address, asked, whole, disk, None)
+                needed = max(start - room(disk), 4096)
+                count = found[asked.name] = Counter(runs=0, refused=0, needs=needed)
+                if result != "done":
+                    faults.append({"asked": asked.name, "free": None, "fault": result})
+                    continue
+                for number in range(runs):
+                    free = random.Random(f"{seed} {asked.name} {number}").randrange(needed)
+                    fault = _one(address, other, asked, whole, disk, free, count)
+                    if fault is None and server.poll() is not None:
+                        fault = f"the server ended with {server.returncode}"
+                    if fault is not None:
+                        faults.append({"asked": asked.name, "free": free, "fault": fault})
+                    if server.poll() is not None:
+                        break
+                print(f"{asked.name}: {dict(count)}, {len(faults)} faults", file=sys.stderr, flush=True)
+    finally:
+        server.terminate()
+        server.wait(timeout=20)
+    return {
+        "disk": f"{DISK:,} bytes in memory",
+        "runs": sum(count["runs"] for count in found.values()),
+        "faults": len(faults),
+        "by_name": {name: dict(count) for name, count in found.items()},
+        "first_faults": faults[:20],
+    }
+
+
+def _one(
+    address: str, other: Visitor, asked: Asked, whole: Path, disk: Path, free: int, count: Counter[str]
+) -> str | None:
+    """The fault of one run at a full disk, of the other's question after it, and of the same clicks with room again.
+
+    Many parameters: the two sides, what is asked and where.
+    """
+    _clear(disk, whole)
+    count["runs"] += 1
+    result = _attempt(address, asked, whole, disk, free)
+    if result == "full":
+        count["refused"] += 1
+        left = list((disk / "home").glob(asked.made)) if asked.made else []
+        if left:
+            return f"{left[0].relative_to(disk)} is there, unfinished"
+    elif result != "done":
+        return result
+    if fault := _answered(other):
+        return fault
+    (disk / "filler").unlink(missing_ok=True)
+    if result == "full" and (again := _attempt(address, asked, whole, disk, None)) != "done":
+        return f"with room again: {again}"
+    return None
+
+
+def _attempt(address: str, asked: Asked, whole: Path, disk: Path, free: int | None) -> str:
+    """ "done", "full", or what is wrong."""
+    if free is not None:
+        with open(disk / "filler", "wb") as file:
+            os.posix_fallocate(file.fileno(), 0, max(room(disk) - free, 1))
+    with Visitor(address) as visitor:
+        run = asked.clicks(visitor, whole)
+        end = time.monotonic() + SECONDS
+        while True:
+            if any(delta.new_element.WhichOneof("type") == "exception" for delta in run.deltas):
+                return f"an exception on the page: {run.text[-400:]}"
+            if asked.done(run):
+                return "done"
+            if FULL in run.everything:
+                return "full"
+            if time.monotonic() > end or not run.fragments:
+                return f"neither made nor refused: {run.text[-600:]}"
+            time.sleep(0.5)
+            run = visitor.again(run.fragments[-1])
+            run = run if run.fragments or asked.done(run) or FULL in run.everything else visitor.again()
+
+
+def _answered(other: Visitor) -> str | None:
+    """What is wrong with the answer that somebody else gets; None where nothing is."""
+    word = random.choice(("doctor", "nurse", "judge", "chef", "teacher"))
+    run = other.open("compare", f"q=a+photo+of+a+{word}&edit=image:3")
+    return None if "nearest to" in run.text and word in run.text else f"the other's answer is missing: {run.text[:300]}"
+
+
+def _clear(disk: Path, whole: Path) -> None:
+    """The disk as it is before somebody asks: an own folder with a log of labels, a gallery without codes."""
+    for path in (*(disk / "home").iterdir(), *(path for path in disk.iterdir() if path.name != "home")):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    shutil.copytree(whole / "gallery", disk / "gallery")
+    shutil.rmtree(disk / "gallery" / "codes", ignore_errors=True)
+    shutil.copytree(whole / "sae", disk / "sae")
+
+
+# -- what pages write -------------------------------------------------------------------------------------------------
+
+
+def _gallery(visitor: Visitor, whole: Path) -> Run:
+    run = visitor.open("data_and_models", "view=gallery")
+    visitor.type(run, "Path on this server", str(whole / "pictures"))
+    visitor.type(run, "Name", "made")
+    return visitor.click(run, "Make the gallery")
+
+
+def _audit(visitor: Visitor, whole: Path) -> Run:
+    run = visitor.click(visitor.open("report"), "First audit: occupations x gender")
+    return visitor.click(run, "Run the audit")
+
+
+def _answers(visitor: Visitor, whole: Path) -> Run:
+    run = visitor.open("ask", "view=many")
+    visitor.type(run, "Words, with commas", "doctor")
+    return visitor.click(run, "Ask them all")
+
+
+def _training(visitor: Visitor, whole: Path) -> Run:
+    run = visitor.open("data_and_models", f"view=sae&gallery={_disk(whole)}/gallery")
+    for label, number in (("Steps", 20), ("Neurons", 2048), ("Active neurons per item (k)", 4)):
+        visitor.type(run, label, number)
+    visitor.type(run, "Name", "made")
+    return visitor.click(run, "Train")
+
+
+def _codes(visitor: Visitor, whole: Path) -> Run:
+    return visitor.open("neurons", f"gallery={_disk(whole)}/gallery&image_sae={_disk(whole)}/sae")
+
+
+def _disk(whole: Path) -> Path:
+    return whole.parent / "disk"
+
+
+def _map(visitor: Visitor, whole: Path) -> Run:
+    return visitor.open("neurons", "view=map")
+
+
+def _label(visitor: Visitor, whole: Path) -> Run:
+    run = visitor.type(visitor.open("label"), "Your name", "Ada")
+    return visitor.click(run, next(label for label in run.buttons if label.startswith("Social")))
+
+
+ASKED = [
+    Asked("gallery", _gallery, lambda run: "made" in run.text and FULL not in run.text, "galleries/made"),
+    Asked("audit", _audit, lambda run: "Everything" in run.everything, "audits/*"),
+    Asked("answers", _answers, lambda run: "Mean gap by arm" in run.text, "audits/*"),
+    Asked("training", _training, lambda run: "is trained" in run.text, "saes/made"),
+    Asked("codes", _codes, lambda run: bool(run.numbers)),
+    Asked("map", _map, lambda run: "UMAP" in run.text, "maps/*/map.json"),
+    Asked("label", _label, lambda run: "just now" in run.text),
+]
