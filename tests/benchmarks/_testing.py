@@ -280,7 +280,10 @@ def imported_with(fault: Fault, reached: Reached) -> int:
     """pytest's exit code where the module is imported with the fault."""
     sys.meta_path.insert(0, Planter(fault))
     limit(60 + PATIENCE)
-    files = sorted(choose(fault, reached).items(), key=lambda pair: not own_file(fault, pair[0]))
+    files = sorted(
+        choose(fault, reached).items(),
+        key=lambda pair: (not own_file(fault, pair[0]), sum(reached.seconds[test] for test in pair[1])),
+    )
     tests = [test for _, of_file in files for test in of_file]
     until = dict(zip(tests, accumulate(reached.seconds[test] for test in tests), strict=True))
     tests = [test for test in tests if test == tests[0] or until[test] <= BUDGET]

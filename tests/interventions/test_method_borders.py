@@ -9,7 +9,7 @@ from core.config import Edit, InputError
 from core.interventions import INTERVENTIONS, Material, matched_random_edits, zsdebias_network
 from core.interventions.clip_clip import Clip
 from core.interventions.closed_form import losses
-from core.interventions.inlp import _accuracy
+from core.interventions.inlp import _accuracy, nullspaces
 from core.interventions.leace import eraser
 from core.interventions.roboshot import _directions, _paired
 from core.interventions.sfid import MOST_COLUMNS, OF_COLUMNS
@@ -24,6 +24,26 @@ def test_the_length_of_what_is_cut_stands_where_the_other_side_has_none(side: st
     expected = np.array([[1.0, 2.0, 0.0, 0.0, 0.0]])
     expected[0, holds] = 11.0
     np.testing.assert_allclose(cut, expected, rtol=1e-6)
+
+
+def test_two_columns_are_enough_to_keep_lengths_and_one_is_not() -> None:
+    rows, method = np.array([[1.0, 2.0, 3.0, 4.0]], dtype=np.float32), INTERVENTIONS.get("clip-clip")()
+    for kept, expected in ((2, [1.0, 2.0, 5.0, 0.0]), (3, [1.0, 2.0, 3.0, 0.0])):
+        fitted = Clip(np.arange(4), kept, paired=True)
+        (piece,) = method.pieces(fitted, "image")
+        assert method(Material("image", rows), fitted=fitted).tolist() == [expected]
+        np.testing.assert_allclose(piece(rows), [expected], rtol=1e-6)
+
+
+def test_what_bendsem_lacks_is_what_sem_lacks() -> None:
+    with pytest.raises(InputError, match="this method needs an SAE"):
+        INTERVENTIONS.get("bendsem")()(Material("text", np.ones((1, 3), dtype=np.float32)))
+
+
+def test_a_reader_that_names_the_largest_group_alone_deletes_nothing() -> None:
+    """Weak differences and 3 of 4 rows in one group: the reader is right on 3 / 4, as whoever does not look."""
+    x = 0.01 * np.random.default_rng(0).normal(size=(40, 3))
+    assert list(nullspaces(x, (np.arange(40) % 4 == 0).astype(int), 3)) == []
 
 
 def test_as_many_free_neurons_as_were_chosen_are_enough() -> None:
