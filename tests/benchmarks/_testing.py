@@ -247,7 +247,8 @@ def choose(fault: Fault, reached: Reached) -> dict[str, list[str]]:
     lines = {test: hit.get(fault.module, ()) for test, hit in reached.lines.items()}
     first, last = fault.around
     near = [test for test, hit in lines.items() if not last or any(first < line <= last for line in hit)]
-    tests = [test for test in near if fault.line in lines[test]] or near
+    # a module's own lines are run by whoever happens to import it first, and what they make is used by all
+    tests = [test for test in near if last and fault.line in lines[test]] or near
     files: dict[str, list[str]] = {}
     for test in sorted(tests, key=lambda test: reached.seconds[test]):
         files.setdefault(test.partition("::")[0], []).append(test)
