@@ -255,6 +255,8 @@ def sign_in(visitor: Visitor, button: str = "Sign in") -> list[str]:
 def _strings(message: Any) -> Iterator[str]:
     """Every text in a message, at any depth."""
     for field, value in message.ListFields():
+        if field.name == "fragment_id":  # of the part of the page that drew it: no text
+            continue
         many = value if field.is_repeated else [value]
         if field.message_type is not None and field.message_type.GetOptions().map_entry:
             for key in value:
