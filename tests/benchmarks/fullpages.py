@@ -19,6 +19,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from core.gallery import import_gallery
 from tests.benchmarks import _hostile_files as hostile
 from tests.benchmarks._warm import alone
 from tests.benchmarks.diskfull import DISK, bind, mount, room
@@ -29,7 +32,7 @@ SECONDS = 400.0
 """The longest that anything may take on a busy machine."""
 OWN = ("galleries", "saes")
 """Where pages put what is made on one's own machine, beside the app: on the disk for as long as this runs."""
-FULL = "cannot be written: the disk is full"
+FULL = ("cannot be written: the disk is full", "(database or disk is full)")
 
 
 @dataclass(frozen=True)
@@ -81,7 +84,7 @@ def _measured(chosen: list[Asked], whole: Path, disk: Path, runs: int, seed: int
         with Visitor(address, seconds=SECONDS) as other:
             _answered(other)
             for asked in chosen:
-                _clear(disk, whole)
+                _clear(disk, whole, -1)
                 start = room(disk)
                 result = _attempt(address, asked, whole, disk, None)
                 needed = max(start - room(disk), 4096)
@@ -91,6 +94,7 @@ def _measured(chosen: list[Asked], whole: Path, disk: Path, runs: int, seed: int
                     continue
                 for number in range(runs):
                     free = random.Random(f"{seed} {asked.name} {number}").randrange(needed)
+                    _clear(disk, whole, number)
                     fault = _one(address, other, asked, whole, disk, free, count)
                     if fault is None and server.poll() is not None:
                         fault = f"the server ended with {server.returncode}"
@@ -118,7 +122,6 @@ def _one(
 
     Many parameters: the two sides, what is asked and where.
     """
-    _clear(disk, whole)
     count["runs"] += 1
     result = _attempt(address, asked, whole, disk, free)
     if result == "full":
@@ -147,15 +150,26 @@ def _attempt(address: str, asked: Asked, whole: Path, disk: Path, free: int | No
         while True:
             if any(delta.new_element.WhichOneof("type") == "exception" for delta in run.deltas):
                 return f"an exception on the page: {run.text[-400:]}"
-            if FULL in run.everything:
+            if _full(run):
                 return "full"
             if asked.done(run):
                 return "done"
             if time.monotonic() > end or not run.fragments:
-                return f"neither made nor refused: {run.text[-600:]}"
+                return f"neither made nor refused: {_told(run) or run.text[-600:]}"
             time.sleep(0.5)
             run = visitor.again(run.fragments[-1])
-            run = run if run.fragments or asked.done(run) or FULL in run.everything else visitor.again()
+            run = run if run.fragments or asked.done(run) or _full(run) else visitor.again()
+
+
+def _told(run: Run) -> list[str]:
+    """What boxes of the page say."""
+    kinds = [(delta.new_element.WhichOneof("type"), delta.new_element) for delta in run.deltas]
+    return [element.alert.body for kind, element in kinds if kind == "alert"]
+
+
+def _full(run: Run) -> bool:
+    """Whether somebody is told that the disk is full."""
+    return any(words in run.everything for words in FULL)
 
 
 def _answered(other: Visitor) -> str | None:
@@ -165,13 +179,15 @@ def _answered(other: Visitor) -> str | None:
     return None if "nearest to" in run.text and word in run.text else f"the other's answer is missing: {run.text[:300]}"
 
 
-def _clear(disk: Path, whole: Path) -> None:
-    """The disk as it is before somebody asks: an own folder with a log of labels, a gallery without codes."""
-    kept = [disk / "home", *(disk / "home" / name for name in OWN)]
-    for path in [path for folder in (disk, *kept) for path in folder.iterdir() if path not in kept]:
+def _clear(disk: Path, whole: Path, number: int) -> None:
+    """The disk as it is before somebody asks: a gallery that nobody has looked at, an SAE, the log of labels."""
+    kept = [disk / "home", *(disk / "home" / name for name in OWN), *(disk / "home").glob("labels.sqlite*")]
+    for path in [path for folder in kept[: 1 + len(OWN)] for path in folder.iterdir() if path not in kept]:
         shutil.rmtree(path) if path.is_dir() else path.unlink()
-    shutil.copytree(whole / "gallery", disk / "gallery")
-    shutil.rmtree(disk / "gallery" / "codes", ignore_errors=True)
+    for path in [path for path in disk.iterdir() if path not in kept]:
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    x = np.random.default_rng(number + 1).normal(size=np.load(whole / "x.npy").shape).astype(np.float32)
+    import_gallery(x, whole / "labels.csv", model_name="m", out=disk / "gallery")
     shutil.copytree(whole / "sae", disk / "sae")
 
 
