@@ -50,39 +50,51 @@ def shown_pictures(document: Document) -> list[str]:
     return [document["items"][one["picture"]] for arm in _changed(document) for one in document["flips"][arm]["shown"]]
 
 
-def summary(document: Document) -> Iterator[str]:
-    """What was found, in plain sentences with numbers, whatever it is."""
+def summary(document: Document) -> Iterator[Markup]:
+    """What was found, in plain sentences with numbers, whatever it is; names are escaped."""
     spec, gaps, ability = document["spec"], document["summary"]["gap"], document["summary"]["ability"]
     attribute = spec["attributes"][0]
     one = document["attributes"][attribute]
     n_words, original = len(document["evidence"]["words"]), gaps["original"]
     if original["estimate"] is None:
-        yield f"The gap could not be computed: {original['reason']}."
+        yield Markup("The gap could not be computed: {}.").format(original["reason"])
         return
-    yield (
-        f"Asked about {len(document['items'])} pictures with {n_words} words each, the model's answer "
-        f"“{document['evidence']['answers'][0]}” differs between the groups of {attribute} by "
-        f"{words.estimate(original, 'points', n=False)} on average; labels dealt at random would show "
-        f"{words.points(original['blind'])}."
+    yield Markup(
+        "Asked about {} pictures with {} words each, the model's answer “{}” differs between the groups of {} by {} "
+        "on average; labels dealt at random would show {}."
+    ).format(
+        len(document["items"]),
+        n_words,
+        document["evidence"]["answers"][0],
+        attribute,
+        words.estimate(original, "points", n=False),
+        words.points(original["blind"]),
     )
     beyond = [f for f in document["findings"] if f["attribute"] == attribute and f["verdict"] == "beyond chance"]
     asked = [f for f in document["findings"] if f["attribute"] == attribute]
     if asked:
-        yield f"{len(beyond)} of {len(asked)} words differ beyond chance (Welch's test over pictures, Holm over words)."
+        yield Markup("{} of {} words differ beyond chance (Welch's test over pictures, Holm over words).").format(
+            len(beyond), len(asked)
+        )
     for arm in _changed(document):
         if arm not in gaps or gaps[arm]["estimate"] is None:
             continue
         before, after = original["estimate"], gaps[arm]["estimate"]
         less = f", {100 * (1 - after / before):.0f} % less" if before else ""  # of no gap nothing can be less
-        yield (
-            f"{TITLES[arm].capitalize()}: {words.estimate(gaps[arm], 'points', n=False)} are left{less}; "
-            f"right answers of the ability set {words.percent(ability['original']['estimate'])} before, "
-            f"{words.percent(ability[arm]['estimate'])} after. " + towards(one, arm)
+        yield Markup("{}: {} are left{}; right answers of the ability set {} before, {} after. {}").format(
+            TITLES[arm].capitalize(),
+            words.estimate(gaps[arm], "points", n=False),
+            less,
+            words.percent(ability["original"]["estimate"]),
+            words.percent(ability[arm]["estimate"]),
+            towards(one, arm),
         )
     if "random" in gaps:
-        yield f"Random neurons of the same firing rate leave {words.estimate(gaps['random'], 'points', n=False)}."
+        left = words.estimate(gaps["random"], "points", n=False)
+        yield Markup("Random neurons of the same firing rate leave {}.").format(left)
     for arm, reason in document["evidence"]["absent"].items():
-        yield f"{titled(document, arm)[0].upper()}{titled(document, arm)[1:]} was not measured: {reason}."
+        title = titled(document, arm)
+        yield Markup("{} was not measured: {}.").format(f"{title[0].upper()}{title[1:]}", reason)
 
 
 def titled(document: Document, arm: str) -> str:
