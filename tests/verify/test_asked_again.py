@@ -1,5 +1,7 @@
 """A report of answers: what was asked about, what is true of it, and where a model asked again says otherwise."""
 
+from dataclasses import dataclass
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,6 +12,7 @@ from core.config import InputError
 from core.verify import asked_again
 from core.verify.answers import _labels, _true_labels, asked_rows
 from core.verify.asked_again import _differences, _model, _unlike
+from core.verify.digests import Places
 from tests.tiny import IMAGES
 
 ITEMS = ["i0", "i1", "i2"]
@@ -130,3 +133,38 @@ def test_true_labels_are_places_among_the_reports_groups() -> None:
     assert {-1, 0, 1} == set(expected["gender"])
     arrays = {f"labels_{i}": np.array(values) for i, values in enumerate(expected.values())}
     assert _labels(document, arrays) == {"labels": expected}
+
+
+# ------------------------------------------------------------------------------------------ where things lie here
+
+
+@dataclass(frozen=True)
+class Spec:
+    gallery: str = "elsewhere"
+    sae: str | None = "elsewhere"
+
+    @classmethod
+    def from_json(cls, value: dict) -> "Spec":
+        return cls(**value)
+
+
+@pytest.mark.parametrize(("digest", "sae"), [("s", "here/sae"), (None, "named")])
+def test_the_model_is_asked_with_the_gallery_and_the_sae_that_lie_here(
+    digest: str | None, sae: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Any] = []
+
+    def run(spec: Spec, model: str, progress: None) -> None:
+        asked.append((spec.gallery, spec.sae, model))
+        raise InputError("enough")
+
+    monkeypatch.setattr("core.lvlm.spec.LvlmSpec", Spec)
+    monkeypatch.setattr("core.lvlm.audit.run_lvlm", run)
+    monkeypatch.setattr(asked_again, "_model", lambda said, given: SimpleNamespace())
+    document = {"model": {}, "spec": {"sae": "named"}, "gallery": {"digest": "g"}}
+    document |= {"sae": None if digest is None else {"digest": digest}}
+    monkeypatch.setattr(asked_again, "read_report", lambda folder: (document, {}))
+    places = Places({"g": Path("here/gallery")}, {"s": Path("here/sae")})
+    found = asked_again.ask_again(Path("report"), places, None, True, None)
+    assert found.why == "it cannot be asked here (enough)" and found.rest == asked_again.REPORTED
+    assert [one[:2] for one in asked] == [("here/gallery", sae)]
