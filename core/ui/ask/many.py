@@ -153,7 +153,7 @@ def _sweep(state: AppState, gallery: Gallery, attribute: str, file: "SAEFile | N
             [p.value for p in points], [p.gap for p in points], [p.ability for p in points], found["along"]
         )
         provenance.chart(figure, lines=found["lines"], key="ask-sweep-chart")
-        st.caption(f"{SWEPT_PICTURES} pictures, {SWEPT_WORDS} words, neurons {', '.join(map(str, own.edit.neurons))}.")
+        st.caption(f"{found['pictures']} pictures, {found['words']} words.")
 
 
 def _swept(
@@ -181,4 +181,5 @@ def _swept(
         points = sweeps.sweep(
             asked, seen, labels, len(gallery.groups(attribute)), evidence, own, along, values, progress=report
         )
-    return {"along": along, "points": points, "lines": answering.facts(state, gallery, file, own)}
+    asked_of = {"pictures": len(rows), "words": len(words)}
+    return {"along": along, "points": points, "lines": answering.facts(state, gallery, file, own)} | asked_of

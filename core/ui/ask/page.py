@@ -25,8 +25,8 @@ NEURONS: Choice[str | None] = Choice("ask-neurons", None)
 """Switched neurons as they were typed; None: those that the rule finds."""
 HOLDS = {answering.OFF: "Off", answering.HELD: "Held at its middle"}
 HOLD_HELP = (
-    "Off removes what the neuron carries: everybody then gets the answers that one group had. Held sets it to its mean "
-    "over the probe half, so that both groups' answers come nearer to the middle."
+    "Off removes what the neuron carries, after which everybody may get the answers that one group had. Held sets it "
+    "to its mean over the probe half, which may bring the groups' answers nearer to the middle."
 )
 
 

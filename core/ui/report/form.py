@@ -31,14 +31,14 @@ EDITS = {
 }
 EDIT_HELP = (
     "Neurons are found on the probe half, everything is measured on the evaluation half. The specific neurons fire on "
-    "at least half of a group's items and of no other group's; the neurons behind a lean are chosen for each prompt."
+    "at least half of a group's items (unless a loaded spec says another share) and of no other group's; the neurons "
+    "behind a lean are chosen for each prompt."
 )
 NEURONS = "neuron-edit"
 CONTROLS = ("identity", "reconstruction-only", NEURONS)
 """Methods that are not offered: the baseline and a control stand beside every method, neurons have their own choice."""
 MOST_PROMPTS = 10
 FIRST_K = 100
-TEMPLATE = "occupations x gender"
 SPEC: Choice[Mapping[str, Any]] = Choice("spec", {})
 """The spec that fills in the form: loaded, of the template, of a kept audit, or asked last; {}: there was none yet."""
 AUDITOR = Choice("auditor", "")
@@ -50,8 +50,10 @@ def filled(state: AppState, gallery: Gallery) -> dict[str, Any] | None:
     """The form; what it holds where it was sent, else None."""
     given = {**SPEC.of(state), **DRAFT.of(state)}
     with st.container(horizontal=True, vertical_alignment="center"):
-        if st.button(f"First audit: {TEMPLATE}", icon=":material/auto_awesome:", help="Fills in the form; then run it"):
-            fill_in(state, template(state, gallery))
+        first = template(state, gallery)
+        name = f"First audit: {_asks(state, gallery)} x {escape(first['attributes'][0])}"
+        if st.button(name, key="first-audit", icon=":material/auto_awesome:", help="Fills in the form; then run it"):
+            fill_in(state, first)
             st.rerun()
         _load(state)
     # a new key for every spec that fills it in: fields then take its values, and keep what is typed until the next
@@ -78,11 +80,12 @@ def fill_in(state: AppState, spec: Mapping[str, Any]) -> None:
 
 
 def template(state: AppState, gallery: Gallery) -> dict[str, Any]:
-    """The spec of a first audit: occupations, the gallery's gender or first attribute, and specific neurons."""
+    """The spec of a first audit: occupations or known prompts, the gallery's gender or first attribute, and specific
+    neurons."""
     gender = next((a for a in gallery.attributes if a.lower() in ("gender", "sex")), gallery.attributes[0])
     edit = {"select": RULE} if gallery.side in state.saes else None
     return {
-        "title": f"Occupations by {gender}: who is retrieved from {gallery.name}",
+        "title": f"{_asks(state, gallery).capitalize()} by {gender}: who is retrieved from {gallery.name}",
         "attributes": [gender],
         "prompts": _suggested(state, gallery, own=False),
         "k": min(FIRST_K, max(gallery.n // 10, 1)),
@@ -91,6 +94,11 @@ def template(state: AppState, gallery: Gallery) -> dict[str, Any]:
         "sae": state.saes.get(gallery.side) if edit else None,
         "where": {},
     }
+
+
+def _asks(state: AppState, gallery: Gallery) -> str:
+    """What the prompts of a first audit are."""
+    return "known prompts" if only_known_prompts(state, gallery) else "occupations"
 
 
 def _questions(state: AppState, gallery: Gallery, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """Report: what is asked is written down first, then measured; findings in sentences, and everything to download."""
 
 import functools
-import html
 import json
 import re
 import tempfile
@@ -185,14 +184,12 @@ def _show(state: AppState, made: Mapping[str, Any]) -> None:
 
 def _summary(document: Mapping[str, Any], ranked: bool) -> "Iterator[Markup]":
     """What was found, in sentences that are escaped."""
-    from markupsafe import Markup
-
     from core.report import answers_render, sentences
 
     if ranked:
         yield from sentences.summary(document)
     else:
-        yield from (Markup(html.escape(sentence)) for sentence in answers_render.summary(document))
+        yield from answers_render.summary(document)
 
 
 def _take_home(state: AppState, name: str, files: Mapping[str, bytes]) -> None:

@@ -5,6 +5,7 @@ import io
 import json
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import plotly.graph_objects as go
@@ -17,6 +18,7 @@ from core.report.difference_words import asked_lines, list_row
 from core.report.pdf import browser
 from core.ui.parts import provenance
 from core.ui.parts.grids import escape
+from core.ui.report import form
 from core.ui.report.page import taken_edits
 from core.ui.session import cache
 from core.ui.session.state import KEY, AppState
@@ -286,3 +288,13 @@ def test_what_is_not_there_is_named(world: dict[str, str]) -> None:
     state = AppState(gallery="/no/such/folder", linked=True, saes={"image": "/no/sae"})
     lines = provenance.loaded(state)
     assert "not there" in lines["gallery"] and "not there" in lines["image SAE"]
+
+
+def test_a_first_audit_is_named_for_what_it_asks() -> None:
+    model = SimpleNamespace(model="another")
+    mine = {"attributes": ["race"], "name": "mine", "n": 50, "side": "image", "fingerprint": lambda _: model}
+    known, free = SimpleNamespace(**mine, prompts=["red", "blue"]), SimpleNamespace(**mine, prompts=[])
+    state = AppState()
+    first = form.template(state, known)
+    assert first["title"] == "Known prompts by race: who is retrieved from mine" and first["prompts"] == ["red", "blue"]
+    assert form.template(state, free)["title"].startswith("Occupations by race")
