@@ -59,7 +59,8 @@ def view(state: AppState, question: results.Asked, ranked: RankResult) -> None:
         "Intervals are 95 %: of a biased draw from these rows for shares, ratios and points, score intervals of the "
         f"exchanged rows for changes of share, test inversion for metrics ({ranked.request.null_draws:,} draws, seed "
         f"{ranked.request.seed}). p is exact, or drawn by whole scenes or people where rows belong together; of more "
-        f"than two groups it is adjusted by Holm. Groups with fewer than {MINIMUM_N} searched rows are marked * and not interpreted."
+        f"than two groups it is adjusted by Holm. Groups with fewer than {MINIMUM_N} searched rows are marked * "
+        "and not interpreted."
     )
     offers.download(
         st, "Download as CSV", tidy(ranked), "compare.csv", "text/csv", icon=":material/download:", on_click="ignore"
