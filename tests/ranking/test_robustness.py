@@ -72,7 +72,7 @@ def same(a: Variant, b: Variant) -> bool:
 
 def test_where_rows_belong_together_the_finding_is_the_rankings_own(gallery: Gallery, monkeypatch: Any) -> None:
     monkeypatch.setattr(Gallery, "clusters", lambda self: np.arange(self.n) // 3)
-    monkeypatch.setattr(Gallery, "together", "person")
+    monkeypatch.setattr(Gallery, "together", "age")
     found = ask(gallery).prompts[0].original.lean
     request = RankRequest("gender", "a photo of a pilot", k=20)
     assert found == ranking.rank(Scene(gallery, {}, Model()), request).before.numbers.lean

@@ -153,7 +153,7 @@ def _sweep(state: AppState, gallery: Gallery, attribute: str, file: "SAEFile | N
             [p.value for p in points], [p.gap for p in points], [p.ability for p in points], found["along"]
         )
         provenance.chart(figure, lines=found["lines"], key="ask-sweep-chart")
-        st.caption(f"{found['pictures']} pictures, {found['words']} words.")
+        st.caption(f"{int(found['pictures']):,} pictures, {int(found['words']):,} words.")
 
 
 def _swept(
