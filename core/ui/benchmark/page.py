@@ -204,7 +204,7 @@ def _refused(result: "BenchmarkResult") -> None:
     if known:
         target = escape(target_name(settings.get("target")))
         part = "".join(f", {column} = {value}" for column, value in settings.get("where", {}).items())
-        words = f"Groups of {escape(settings.get('attribute'))}{escape(part)}. "
+        words = f"Groups of {escape(str(settings.get('attribute')))}{escape(part)}. "
         words += f"Measured at k = {settings.get('k')}, target: {target}, {settings.get('half')} half. "
         words += "Numbers are followed by their 95 % interval; point at one for its n."
         if band is not None:
