@@ -49,6 +49,10 @@ class Run:
         ]
         return [switch.id for switch in found if not switch.disabled]
 
+    def part_of(self, identity: str) -> str:
+        """The part of the page that runs by itself in which a switch stands; "" where it stands in none."""
+        return next(delta.fragment_id for delta in self.deltas if delta.new_element.checkbox.id == identity)
+
     @property
     def address(self) -> str | None:
         """Parameters of the address that the app has written; None where it wrote none."""
@@ -191,10 +195,10 @@ class Visitor:
         self._widgets[(run.inputs if isinstance(text, str) else run.numbers)[label]] = text
         return self._run({})
 
-    def switch(self, identity: str, on: bool) -> Run:
-        """Turn a switch."""
+    def switch(self, identity: str, on: bool, fragment: str = "") -> Run:
+        """Turn a switch; where it stands in a part of the page that runs by itself, that part runs alone."""
         self._widgets[identity] = on
-        return self._run({})
+        return self._run({}, fragment)
 
     def move(self, page: str, query: str = "") -> Run:
         """Go to another address in the same tab, as Back and Forward do."""
@@ -255,6 +259,8 @@ def sign_in(visitor: Visitor, button: str = "Sign in") -> list[str]:
 def _strings(message: Any) -> Iterator[str]:
     """Every text in a message, at any depth."""
     for field, value in message.ListFields():
+        if field.name == "fragment_id":  # of the part of the page that drew it: no text
+            continue
         many = value if field.is_repeated else [value]
         if field.message_type is not None and field.message_type.GetOptions().map_entry:
             for key in value:
