@@ -56,7 +56,7 @@ def view(state: AppState, question: results.Asked) -> None:
     st.caption(
         f"Lean towards {escape(group)} in points: its share of the nearest {question.request.k} minus its share of "
         f"what was searched. p: does the list lean at all, corrected over {tested} prompts (Holm). "
-        "A click on a row shows its pictures."
+        "A click on a row shows its list."
     )
     chosen = st.dataframe(
         table,
