@@ -41,9 +41,9 @@ def ask() -> None:
         return
     with guard():
         _model_choice(state)
-        elsewhere = answering.elsewhere_said(state, gallery)
-        if elsewhere:
-            st.caption(f":material/info: {elsewhere}")
+        for said in (answering.instead_said(state, gallery), answering.elsewhere_said(state, gallery)):
+            if said:
+                st.caption(f":material/info: {escape(said)}")
         file = answering.sae(state)
         neurons = _switched(state, gallery, attribute, file)
         own = answering.edit(state, gallery, attribute, file, neurons)

@@ -163,12 +163,8 @@ def _manner(state: AppState, gallery: Gallery, given: Mapping[str, Any]) -> dict
         "Auditor", named or AUDITOR.of(state), placeholder="stands in the report", disabled=bool(named)
     )
     asked["seed"] = seed.number_input("Seed", 0, 1 << 31, given.get("seed", 0))
-    allowed = _pictures_allowed(gallery)
-    asked["thumbnails"] = st.checkbox(
-        "Embed pictures in the report",
-        disabled=not allowed,
-        help=None if allowed else "The licence note does not allow it",
-    )
+    why_not = _no_pictures(gallery)
+    asked["thumbnails"] = st.checkbox("Embed pictures in the report", disabled=why_not is not None, help=why_not)
     return asked
 
 
@@ -218,10 +214,13 @@ def _way(given: Mapping[str, Any]) -> str:
     return NOTHING if not edit else str(edit.get("select", CHOSEN))
 
 
-def _pictures_allowed(gallery: Gallery) -> bool:
+def _no_pictures(gallery: Gallery) -> str | None:
+    """Why no picture can stand in the report; None where they can."""
     from core.report import licence_allows
 
-    return gallery.has_thumbs and licence_allows(gallery.manifest.get("licence"))
+    if not gallery.has_thumbs:
+        return "The gallery keeps no pictures"
+    return None if licence_allows(gallery.manifest.get("licence")) else "The licence note does not allow it"
 
 
 def _stated(given: Mapping[str, Any]) -> dict[str, Any]:

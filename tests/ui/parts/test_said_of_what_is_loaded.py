@@ -55,6 +55,12 @@ def test_the_shipped_model_that_answers_is_no_stranger_at_home_alone(world: dict
     assert answering.elsewhere_said(state, cache.gallery(world["searched"])) is None
 
 
+def test_it_is_said_where_another_gallerys_pictures_are_asked_about(world: dict[str, str]) -> None:
+    state = chosen(world)
+    assert answering.instead_said(state, cache.gallery(world["searched"])) is None
+    assert "keeps no pictures: those of default" in (answering.instead_said(state, cache.gallery("default")) or "")
+
+
 def test_a_reason_on_a_page_leaves_the_command_line_out() -> None:
     assert cost.first_clause("no text encoder is here; choose that model (--model NAME)") == "no text encoder is here"
 
