@@ -49,7 +49,7 @@ class _Lists:
     part: Part
     rows: dict[tuple[int, str], np.ndarray]
     edited: bool
-    seed: int
+    seed: int = 0
 
     def variant(self, kind: Any, name: str, text: str, k: int, tests: int) -> Variant:
         tops = [self.rows[arm, text][:k] for arm in range(1 + self.edited)]
