@@ -36,6 +36,7 @@ class Inference:
     """Array -> number of its axes."""
     compute: Callable[[Arrays], Document]
     optional: tuple[str, ...] = ()
+    """Those of the arrays that may be missing."""
 
 
 def infer(name: str, arrays: Arrays) -> Document:
@@ -51,10 +52,10 @@ def infer(name: str, arrays: Arrays) -> Document:
         raise InputError(f"there is no inference {name!r}; known: {', '.join(INFERENCES)}")
     kind = INFERENCES[name]
     given = {}
-    for array in (*kind.axes, *kind.optional):
+    for array, axes in kind.axes.items():
         if array in arrays:
-            given[array] = _checked(name, array, np.asarray(arrays[array]), kind.axes.get(array, 0))
-        elif array in kind.axes and array not in kind.optional:
+            given[array] = _checked(name, array, np.asarray(arrays[array]), axes)
+        elif array not in kind.optional:
             raise InputError(f"{name} needs the array {array!r}; arrays given: {', '.join(sorted(arrays)) or 'none'}")
     if strange := [array for array in arrays if array not in given]:
         raise InputError(f"{name} knows no array {strange[0]!r}; it takes {', '.join(kind.axes)}")

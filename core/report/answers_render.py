@@ -54,7 +54,7 @@ def shown_pictures(document: Document) -> list[str]:
 
 
 def summary(document: Document) -> Iterator[Markup]:
-    """What was found, in plain sentences with numbers, whatever it is."""
+    """What was found, in plain sentences with numbers, whatever it is; names are escaped."""
     spec, gaps, ability = document["spec"], document["summary"]["gap"], document["summary"]["ability"]
     attribute = spec["attributes"][0]
     one = document["attributes"][attribute]

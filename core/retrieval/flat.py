@@ -73,13 +73,7 @@ class FlatIndex:
     def scores(self, query: np.ndarray) -> np.ndarray:
         """Inner product of every row with the unit query, float32 (n,), read-only; remembered."""
         unit = unit_query(query, self.d)
-
-        def make() -> np.ndarray:
-            scores = self.unit @ unit
-            scores.flags.writeable = False
-            return scores
-
-        return self._scores(unit.tobytes(), make)
+        return self._scores(unit.tobytes(), lambda: self.unit @ unit)
 
     def search(self, query: np.ndarray, k: int) -> Ranking:
         """The k rows most similar to the query (d,), which is normalised here.

@@ -53,9 +53,7 @@ class StoredIndex:
     def _scored(self, unit: np.ndarray) -> np.ndarray:
         scores = times(self._x, unit[None])[0]
         scores /= self.lengths
-        scores = scores.astype(np.float32, copy=False)
-        scores.flags.writeable = False
-        return scores
+        return scores.astype(np.float32, copy=False)
 
     def search(self, query: np.ndarray, k: int) -> Ranking:
         """The k rows most similar to the query (d,); see `FlatIndex.search`."""

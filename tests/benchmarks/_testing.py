@@ -247,7 +247,8 @@ def choose(fault: Fault, reached: Reached) -> dict[str, list[str]]:
     lines = {test: hit.get(fault.module, ()) for test, hit in reached.lines.items()}
     first, last = fault.around
     near = [test for test, hit in lines.items() if not last or any(first < line <= last for line in hit)]
-    tests = [test for test in near if fault.line in lines[test]] or near
+    # a module's own lines are run by whoever happens to import it first, and what they make is used by all
+    tests = [test for test in near if last and fault.line in lines[test]] or near
     files: dict[str, list[str]] = {}
     for test in sorted(tests, key=lambda test: reached.seconds[test]):
         files.setdefault(test.partition("::")[0], []).append(test)
@@ -280,7 +281,10 @@ def imported_with(fault: Fault, reached: Reached) -> int:
     """pytest's exit code where the module is imported with the fault."""
     sys.meta_path.insert(0, Planter(fault))
     limit(60 + PATIENCE)
-    files = sorted(choose(fault, reached).items(), key=lambda pair: not own_file(fault, pair[0]))
+    files = sorted(
+        choose(fault, reached).items(),
+        key=lambda pair: (not own_file(fault, pair[0]), sum(reached.seconds[test] for test in pair[1])),
+    )
     tests = [test for _, of_file in files for test in of_file]
     until = dict(zip(tests, accumulate(reached.seconds[test] for test in tests), strict=True))
     tests = [test for test in tests if test == tests[0] or until[test] <= BUDGET]

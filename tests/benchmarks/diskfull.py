@@ -33,7 +33,7 @@ from tests.benchmarks import _hostile_files as hostile
 from tests.benchmarks._warm import alone, import_what, warm
 
 DISK = 4 << 20
-NEWNS, NEWUSER, PRIVATE = 0x00020000, 0x10000000, (1 << 18) | (1 << 14)
+NEWNS, NEWUSER, PRIVATE, BIND = 0x00020000, 0x10000000, (1 << 18) | (1 << 14), 1 << 12
 """Flags of unshare and of mount: file systems of one's own, users of one's own, seen by nobody else."""
 SECONDS = 300
 LVLM = {"schema": 1, "kind": "lvlm", "gallery": "default", "attributes": ["gender"], "words": ["doctor", "nurse"]}
@@ -281,6 +281,12 @@ def mount(disk: Path) -> bool:
     if libc.mount(b"none", b"/", None, PRIVATE, None):
         return False
     return not libc.mount(b"tmpfs", str(disk).encode(), b"tmpfs", 0, f"size={DISK}".encode())
+
+
+def bind(folder: Path, place: Path) -> None:
+    """Let a folder also be found at another place, for this process and its children alone."""
+    if ctypes.CDLL(None).mount(str(folder).encode(), str(place).encode(), None, BIND, None):
+        raise OSError(f"{folder} cannot be found at {place}")
 
 
 def room(disk: Path) -> int:

@@ -72,6 +72,23 @@ def test_refused_in_one_line(value, message):
         EditChoice.from_json(value)
 
 
+MANNER = {"strength": 1.0, "gamma": 0.0, "form": "error-preserving", "alpha": 0.6}
+
+
+@pytest.mark.parametrize(
+    ("select", "own"),
+    [
+        ("neurons", {"neurons": []}),
+        ("rule", {"tau": 0.5, "top": 1, "rule": "at-least"}),
+        ("attribution", {"size": 16, "per_query": True}),
+        ("smallest", {"target_skew": 0.15, "size": 16, "per_query": True, "explicit": {}}),
+    ],
+)
+def test_what_is_chosen_where_nobody_says_more(select, own):
+    """A specification that names the way alone; its report writes all of this out."""
+    assert EditChoice(select).to_json() == {"select": select, **own, **MANNER}
+
+
 @found
 def test_one_edit_a_query_in_the_order_of_the_queries(value):
     edits = chosen(value)

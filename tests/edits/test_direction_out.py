@@ -32,8 +32,16 @@ def test_before_is_the_ranking_and_after_is_that_of_the_mean_difference(scene: S
     assert out.before.lean == method.before.numbers.lean
     assert out.after.lean == method.after.numbers.lean
     assert method.difference is not None and out.change.effect == method.difference.effect
+    assert out.change.to_json() == method.difference.change.to_json(), "as deep as a resample reaches, and no deeper"
     assert out.after.lean != out.before.lean, "else nothing was taken out"
     assert out.part.n == len(scene.gallery.rows("evaluation"))
+
+
+def test_a_list_of_nearly_all_rows_is_no_deeper_than_there_are_rows(scene: Scene) -> None:
+    n = len(scene.gallery.rows("evaluation"))
+    request = RankRequest("gender", query_embedding=scene.gallery.unit()[5], k=n - 1, half="evaluation", null_draws=2)
+    out = direction_out(scene, request, scene.gallery.unit()[7])
+    assert sum(group.retrieved for group in out.after.lean.groups) + out.after.unknown == n - 1
 
 
 def test_any_direction_is_taken_out_of_items_alone(scene: Scene) -> None:

@@ -95,6 +95,17 @@ def test_of_too_many_neurons_those_with_the_largest_contributions_are_looked_at(
     assert score_gap._worth_a_look(p, QUERIES, groups).tolist() == sorted(best)
 
 
+def test_candidates_are_among_those_that_are_worth_a_look(monkeypatch):
+    p = probe()
+    groups = [p.leading_group(query) for query in QUERIES]
+    monkeypatch.setattr(score_gap, "MOST_NEURONS", 7)
+    looked_at = score_gap._worth_a_look(p, QUERIES, groups).tolist()
+    found = score_gap_of(p, QUERIES, groups).neurons.tolist()
+    assert found and set(found) <= set(looked_at)
+    own = literal(p, QUERIES, groups, [], list(range(p.part.n)))
+    assert sorted(found) == [j for j in looked_at if own[j][1] > 0]
+
+
 def test_neurons_that_fire_on_too_few_rows_are_no_candidates():
     p = probe()
     z = np.zeros((p.part.n, 3), dtype=np.float32)
@@ -197,6 +208,16 @@ def test_the_search_begins_where_it_is_told_and_leaves_that_alone():
     found = least_drift(gap, 0.8, 6, 0.0, start)
     np.testing.assert_array_equal(start, kept)
     np.testing.assert_allclose(found, least_drift(gap, 0.8, 6), atol=5e-3)
+
+
+def test_strengths_to_begin_with_are_settled_before_anything_joins():
+    """Neurons that do not disturb each other, and no room for another: e_j = gain_j / drift_jj, cut at 1."""
+    gap = ScoreGap(
+        neurons=np.arange(3), means=np.zeros(3), drift=np.diag([1.0, 4.0, 0.5]), gains=np.array([0.5, 1.0, 2.0]),
+        harm=np.zeros(3),
+    )  # fmt: skip
+    found = least_drift(gap, 1.0, 3, start=np.array([0.2, 0.9, 0.1]))
+    np.testing.assert_allclose(found, [0.5, 0.25, 1.0], atol=1e-9)
 
 
 @pytest.mark.parametrize("seed", range(40))

@@ -93,6 +93,7 @@ def test_the_path_says_what_its_edits_do(attach):
         lengths = np.linalg.norm(x, axis=1)
         scores = x @ QUERIES[0] / lengths
         ranked = p.part.labels[top_rows(scores, p.k)]
+        assert point.expected == pytest.approx(p.skews(p.engine.scores(QUERIES[0], point.edit))[1])
         assert point.skew == pytest.approx(float(RANKING_METRICS.get("max_skew")()(ranked, p.part.target)), abs=1e-9)
         assert point.cosine == pytest.approx(
             np.mean(np.einsum("ij,ij->i", x, p.material.pooled) / lengths / p.lengths), abs=1e-6

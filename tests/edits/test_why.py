@@ -101,6 +101,7 @@ def test_an_edit_is_confirmed_on_the_evaluation_half():
         "published rule, tau 0.5",
         "mean-difference projection",
     }
+    assert found.cost.explicit == {}, "a query that nobody asked about has no price"
     moved = said["rivals"]["mean-difference projection"]
     assert moved["max_skew"]["estimate"] >= 0 and moved["cosine"] < 1
 
@@ -191,7 +192,8 @@ def test_the_probe_gallery_and_the_size_are_handed_on(monkeypatch):
     (probe_rows, _, target, size, explicit, _) = asked[0]
     assert (probe_rows.part.n, target, size, explicit) == (60, 0.2, 16, [])
     monkeypatch.setattr(module, "by_rule", lambda rows, choice: asked.append((rows, choice)) or ((3, 5), ()))
-    found = confirm(scene, replace(REQUEST, half="probe"), Edit((3,)), draws=2)
+    found = confirm(scene, replace(REQUEST, half="probe"), Edit((3,)), {"a photo of a man": "Male"}, draws=2)
+    assert {query: cost.group for query, cost in found.cost.explicit.items()} == {"a photo of a man": "Male"}
     rows, choice = asked[1]
     assert rows.part.n == 60 and choice.rule == "published" and choice.tau == 0.5
     rule = found.rivals["published rule, tau 0.5"]

@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from core.gallery import Gallery, build_ivf, open_gallery, open_ivf, synth_galle
 from core.gallery.ivf import QUERIES, k_means
 from core.ranking import RankRequest
 from core.scene import Scene
+from core.statistics import wilson
 
 N, D, LISTS = 2000, 24, 16
 
@@ -50,6 +52,16 @@ def test_some_lists_say_what_they_miss(gallery):
     assert chosen["recall"]["estimate"] >= 0.95 and chosen["recall"]["lo"] <= chosen["recall"]["hi"] <= 1.0
     fewer = ranking.recall_of(ivf, chosen["probes"] - 1, 40) if chosen["probes"] > 1 else None
     assert fewer is None or fewer.estimate < 0.95
+
+
+def test_a_mean_recall_has_an_interval_between_none_and_all():
+    def measured(*values: float):
+        return SimpleNamespace(recall=SimpleNamespace(at=lambda inverted, probes, k: np.array(values)), inverted=None)
+
+    every = ranking.recall_of(measured(1.0, 1.0, 1.0, 1.0), 3, 10)
+    assert (every.estimate, every.hi, every.n) == (1.0, 1.0, 4) and every.lo == pytest.approx(wilson(4, 4)[0])
+    some = ranking.recall_of(measured(0.75, 1.0, 1.0, 0.85), 3, 10)
+    assert some.estimate == pytest.approx(0.9) and 0.5 < some.lo < 0.9 < some.hi <= 1.0
 
 
 def test_an_interrupted_build_goes_on_and_gives_the_same(gallery, monkeypatch):

@@ -113,6 +113,7 @@ def test_what_each_method_changes_and_needs(name):
     method = INTERVENTIONS.get(name)
     changes, needs = NEEDS[name]
     assert method.changes == changes and sorted(method.needs.words()) == sorted(WORDS.get(one, one) for one in needs)
+    assert method.random is (name == "zsdebias"), "one alone draws when it is asked"
 
 
 # ------------------------------------------------------------------------------------------ material

@@ -190,6 +190,21 @@ def test_arrays_are_declared_where_there_is_a_form_on_arrays(name):
         method.on_arrays({})
 
 
+@pytest.mark.parametrize("side", ["image", "text"])
+@EVERY
+def test_its_map_without_the_app_is_the_same_map_on_either_side(name, side):
+    method, m = INTERVENTIONS.get(name)(), replace(material(30), side=side)
+    if method.stays:
+        with pytest.raises(InputError, match="cannot be taken along"):
+            method.pieces(fitted(name), side, CHOSEN, small_sae())
+        return
+    moved = m.pooled
+    for piece in method.pieces(fitted(name), side, CHOSEN, small_sae()):
+        moved = piece(moved)
+    before, after = (x / np.linalg.norm(x, axis=1, keepdims=True) for x in (applied(name, m), moved))
+    np.testing.assert_allclose(after, before, rtol=0, atol=2e-6)
+
+
 def test_the_default_device_and_threads_are_left_alone():
     grad, threads = torch.is_grad_enabled(), torch.get_num_threads()
     for name in INTERVENTIONS:

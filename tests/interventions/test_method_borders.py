@@ -8,10 +8,12 @@ import torch
 from core.config import Edit, InputError
 from core.interventions import INTERVENTIONS, Material, matched_random_edits, zsdebias_network
 from core.interventions.clip_clip import Clip
-from core.interventions.inlp import _accuracy
+from core.interventions.closed_form import losses
+from core.interventions.inlp import _accuracy, nullspaces
 from core.interventions.leace import eraser
 from core.interventions.roboshot import _directions, _paired
 from core.interventions.sfid import MOST_COLUMNS, OF_COLUMNS
+from core.interventions.subspaces import row_space
 from core.interventions.zsdebias_network import PARTS, _fresh, train
 
 
@@ -22,6 +24,26 @@ def test_the_length_of_what_is_cut_stands_where_the_other_side_has_none(side: st
     expected = np.array([[1.0, 2.0, 0.0, 0.0, 0.0]])
     expected[0, holds] = 11.0
     np.testing.assert_allclose(cut, expected, rtol=1e-6)
+
+
+def test_two_columns_are_enough_to_keep_lengths_and_one_is_not() -> None:
+    rows, method = np.array([[1.0, 2.0, 3.0, 4.0]], dtype=np.float32), INTERVENTIONS.get("clip-clip")()
+    for kept, expected in ((2, [1.0, 2.0, 5.0, 0.0]), (3, [1.0, 2.0, 3.0, 0.0])):
+        fitted = Clip(np.arange(4), kept, paired=True)
+        (piece,) = method.pieces(fitted, "image")
+        assert method(Material("image", rows), fitted=fitted).tolist() == [expected]
+        np.testing.assert_allclose(piece(rows), [expected], rtol=1e-6)
+
+
+def test_what_bendsem_lacks_is_what_sem_lacks() -> None:
+    with pytest.raises(InputError, match="this method needs an SAE"):
+        INTERVENTIONS.get("bendsem")()(Material("text", np.ones((1, 3), dtype=np.float32)))
+
+
+def test_a_reader_that_names_the_largest_group_alone_deletes_nothing() -> None:
+    """Weak differences and 3 of 4 rows in one group: the reader is right on 3 / 4, as whoever does not look."""
+    x = 0.01 * np.random.default_rng(0).normal(size=(40, 3))
+    assert list(nullspaces(x, (np.arange(40) % 4 == 0).astype(int), 3)) == []
 
 
 def test_as_many_free_neurons_as_were_chosen_are_enough() -> None:
@@ -104,3 +126,69 @@ def test_only_what_is_learned_from_is_dropped_out(monkeypatch: pytest.MonkeyPatc
     batches = [shape for shape in drawn if shape in ((18, 6), (2, 6))]
     assert (18, 6) in batches and (2, 6) not in batches
     assert zsdebias_network.HELD_OUT == 0.1
+
+
+@pytest.mark.parametrize(("correlation", "erased"), [(0.012, True), (0.008, False)])
+def test_a_correlation_of_a_hundredth_is_none(correlation: float, erased: bool) -> None:
+    """One column, half of the rows in the group, by the plain covariance: the whitened value is r sd(z)."""
+    z = np.repeat([0.0, 1.0], 200)
+    noise = np.tile([-1.0, 1.0], 200)
+    lean = 2 * correlation / np.sqrt(1 - 4 * correlation**2)  # r sd(z) = correlation, sd(z) = 1/2 but for n - 1
+    x = (noise + lean * (2 * z - 1))[:, None]
+    assert abs(np.corrcoef(x[:, 0], z)[0, 1]) / 2 == pytest.approx(correlation)
+    found = eraser(x, z[:, None], covariance="plain")
+    assert len(found.read) == int(erased)
+    np.testing.assert_allclose(found.P, [[0.0 if erased else 1.0]], atol=1e-9)
+
+
+def test_two_rows_are_enough_to_be_told_apart_and_one_is_not() -> None:
+    two, y = np.array([[0.0, 1.0], [2.0, 1.0]]), np.array([0, 1])
+    arrays = {"Xtrain": two, "ytrain": y, "Xdev": two, "ydev": y, "n_iterations": np.array(1)}
+    arrays |= {"autoregressive": np.array(1), "min_accuracy": np.array(0.5)}
+    arrays |= {"settings_C_tol_maxiter": np.array([1.0, 1e-6, 100])}
+    np.testing.assert_allclose(INTERVENTIONS.get("inlp")().on_arrays(arrays)["P"], np.diag([0.0, 1.0]), atol=1e-6)
+    given = {"x": two, "z": y[:, None], "svd_tol": np.array(0.01)}
+    assert INTERVENTIONS.get("leace")().on_arrays(given)["P"].shape == (2, 2)
+    for method, lone in (("inlp", arrays | {"Xtrain": two[:1], "ytrain": y[:1]}), ("leace", given | {"x": two[:1]})):
+        with pytest.raises(InputError, match="at least 2 rows"):
+            INTERVENTIONS.get(method)().on_arrays(lone)
+
+
+@pytest.mark.parametrize("length", [0.01, 1.0, 100.0])
+def test_one_row_of_any_length_spans_its_direction(length: float) -> None:
+    np.testing.assert_allclose(row_space(length * np.array([[0.6, 0.8]])), [[0.6], [0.8]])
+
+
+def test_rows_that_stay_lose_nothing_and_may_lose_nothing() -> None:
+    """In the span of the groups' differences, outside it, and between: p = .6, o = .8, half of 1 - o is .1."""
+    A = np.eye(3)[:, :1]
+    measured, bound = losses(np.array([[1.0, 0.0, 0.0], [0.0, 0.6, 0.8], [0.6, 0.8, 0.0]]), A)
+    np.testing.assert_allclose(bound, [0.0, 0.0, 0.1])
+    assert measured[:2].tolist() == [0.0, 0.0] and 0 < measured[2] <= 0.1
+
+
+def test_what_a_training_draws_stands_in_the_code_of_a_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """z = mean + eps e^(logvar / 2), halves of one encoder; every batch with its own rows and their nearest prompts."""
+    rows, texts = pictures()
+    drawn, seen, plain, real = [], [], torch.randn, zsdebias_network.terms
+
+    def randn(*shape, **options):
+        drawn.append(plain(*shape, **options))
+        return drawn[-1]
+
+    def terms(x, code, ensemble, *more):
+        seen.append((x, code, ensemble))
+        return real(x, code, ensemble, *more)
+
+    monkeypatch.setattr(torch, "randn", randn)
+    monkeypatch.setattr(zsdebias_network, "terms", terms)
+    train(rows, texts, epochs=1)
+    assert [len(x) for x, _, _ in seen] == [18, 2], "a batch of all that is kept, then what is held out"
+    unit_rows, unit_texts = zsdebias_network.unit(rows), zsdebias_network.unit(texts)
+    for eps, (x, code, ensemble) in zip(drawn, seen, strict=True):
+        assert code.mean.shape == code.logvar.shape == x.shape == (len(x), 6)
+        torch.testing.assert_close(code.z, code.mean + eps * torch.exp(code.logvar / 2))
+        expected = zsdebias_network.ensembles(x.double().numpy(), unit_texts)
+        np.testing.assert_allclose(ensemble.numpy(), expected, atol=1e-6)
+    together = np.concatenate([x.numpy() for x, _, _ in seen])
+    np.testing.assert_allclose(np.sort(together, axis=0), np.sort(unit_rows, axis=0), atol=1e-6)

@@ -27,7 +27,7 @@ from core.ranking.scenes import pair_of
 from core.ranking.steps import notes_of
 from core.retrieval import FlatIndex
 from core.scene import Scene
-from core.statistics import Estimate, wilson
+from core.statistics import Estimate, null_p, wilson
 from core.verdicts import ALL_RETRIEVED, most_retrieved
 from tests.tiny import IMAGES, QUERY, D, N, TinyBackbone
 
@@ -221,6 +221,16 @@ def test_a_list_of_relevant_people_has_the_rates_of_a_literal_count() -> None:
     for name, share, n in (("precision_at_k", 1.0, 3), ("recall_at_k", 3 / 5, 5)):
         assert (said[name]["estimate"], said[name]["n"]) == (pytest.approx(2 / 3 * share), n)
         assert (said[name]["lo"], said[name]["hi"]) == pytest.approx((lo * share, hi * share))
+
+
+def test_the_p_of_a_list_is_that_of_as_many_known_rows() -> None:
+    """Of four ranked rows three have a group, those of the first group counted too."""
+    gallery = pd.DataFrame({"gender": ["a"] * 5 + ["b"] * 5 + [None]})
+    ranked = pd.DataFrame({"gender": ["a", "a", None, "b"]})
+    said = list_metrics(ranked, gallery, 4)["attributes"]["gender"]
+    metric = RANKING_METRICS.get("max_skew")()
+    assert said["max_skew"]["p"] == null_p(metric, said["max_skew"]["estimate"], (5, 5), 3, [0.5, 0.5], 0)
+    assert said["max_skew"]["n"] == 3
 
 
 def test_a_papers_definition_is_of_the_list_against_the_target() -> None:

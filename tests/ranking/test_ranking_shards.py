@@ -45,6 +45,8 @@ def test_shards_rank_as_one_engine_whatever_is_switched(gallery, sae_file, monke
     asked = ranking.RankRequest("gender", query_embedding=np.ones(8), half=half)
     part = part_of(scene, asked)
     with spread(Here(3), scene, part) as shards:
+        plain = arm_items(scene, part, asked, shards=shards)
+        assert not len(plain.changed) and plain.mean_cosine == 1.0, "without an edit nothing moves anywhere"
         for number in range(12):
             edit = Edit(
                 tuple(rng.choice(24, size=int(rng.integers(1, 6)), replace=False).tolist()),

@@ -92,6 +92,7 @@ def test_edits_that_do_the_same_or_the_opposite() -> None:
     for share in (Estimate(0.0), Estimate.missing("a list holds no known group")):
         still = replace(towards, effect=replace(towards.effect, shares=(share,) * 3))
         assert not one.change_flips(still), "what does not move, or cannot be told, turns nothing round"
+        assert not prompt(towards).change_flips(still), "whichever way the prompt's own edit moves it"
     words = " ".join(one.sentences())
     assert "does the same in 1 of 3 variants; in the others: " in words and "(1)" in words
     assert "It moves Male the other way with: x." in words

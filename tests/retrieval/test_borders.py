@@ -165,7 +165,37 @@ def test_progress_is_counted():
     products.each(parts, lambda at: None, lambda done, of, what: said.append(done), "rows", 1)
     assert said == [2, 4, 6, 8, 10]
     assert products.blocks(3, 10**9) == [slice(0, 1), slice(1, 2), slice(2, 3)]
+    assert products.blocks(3, 0, 8, 16) == [slice(0, 2), slice(2, 3)], "rows without columns take no memory"
     assert products.blocks(5, 4, 8, 64) == [slice(0, 2), slice(2, 4), slice(4, 5)]
+
+
+def test_long_passes_tell_whoever_follows():
+    """From sixteen parts on, and nobody else where the pass is told whom to tell."""
+    said: list[tuple[int, int, str]] = []
+
+    def follow(done: int, of: int, what: str) -> None:
+        said.append((done, of, what))
+
+    with products.followed(follow):
+        products.each([slice(i, i + 1) for i in range(15)], lambda at: None, at_once=1)
+        assert said == [], "a short pass is not worth it"
+        products.each([slice(i, i + 1) for i in range(16)], lambda at: None, at_once=1)
+        assert said == [(done, 16, "reading the gallery") for done in range(1, 17)]
+        said.clear()
+        products.each([slice(i, i + 1) for i in range(16)], lambda at: None, lambda *told: None, "own", at_once=1)
+        assert said == []
+    products.each([slice(i, i + 1) for i in range(16)], lambda at: None, at_once=1)
+    assert said == []
+
+
+def test_centres_are_the_means_of_what_lies_around_them():
+    """Two heaps of three rows each, far apart: wherever it begins, k-means ends at their means."""
+    heaps = np.array([[0.0, 0.0], [1.0, 0.0], [2.0, 3.0], [90.0, 90.0], [91.0, 90.0], [92.0, 93.0]], dtype=np.float32)
+    for seed in range(5):
+        centres = nearest.k_means(heaps, 2, seed)
+        np.testing.assert_allclose(centres[np.argsort(centres[:, 0])], [[1.0, 1.0], [91.0, 91.0]], atol=1e-5)
+        near = nearest.Centres(centres).nearest(heaps)
+        assert len(set(near[:3])) == len(set(near[3:])) == 1 and near[0] != near[3]
 
 
 def test_short_rows_have_a_direction():

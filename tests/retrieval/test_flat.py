@@ -59,6 +59,9 @@ def test_same_ranking_allows_ties_only():
     tied = Ranking(np.array([3, 1, 2]), np.array([0.5, 0.5, 0.5], dtype=np.float32))
     assert same_ranking(tied, Ranking(np.array([1, 3, 7]), tied.scores))  # 7 is tied with the last
     assert not same_ranking(a, Ranking(np.array([3, 7, 2]), a.scores))
+    # every row of the first list ties with the last, but the second one has a better row, which the first lacks
+    two = Ranking(np.array([1, 2]), np.array([0.5, 0.5], dtype=np.float32))
+    assert not same_ranking(two, Ranking(np.array([3, 2]), np.array([0.9, 0.5], dtype=np.float32)))
 
 
 @pytest.mark.parametrize(

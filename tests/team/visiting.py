@@ -102,13 +102,20 @@ class Visitor:
     headers : sent with everything, as by a proxy or by somebody who pretends to be one.
     origin, host : what the browser says in the websocket's request that it talks to; the address where left out.
     source : address of this machine from which the websocket comes: 127.0.0.2; any where left out.
+    seconds : how long a run may take.
     """
 
     def __init__(
-        self, address: str, headers: Mapping[str, str] | None = None, origin: str = "", host: str = "", source: str = ""
+        self,
+        address: str,
+        headers: Mapping[str, str] | None = None,
+        origin: str = "",
+        host: str = "",
+        source: str = "",
+        seconds: float = RUN_SECONDS,
     ) -> None:
         self.address, self.headers, self.origin = address, dict(headers or {}), origin or address
-        self.host, self.source = host or urlsplit(address).netloc, source
+        self.host, self.source, self.seconds = host or urlsplit(address).netloc, source, seconds
         self.web = httpx.Client(verify=False, headers=self.headers, timeout=RUN_SECONDS)
         self.socket: ClientConnection | None = None
         self._widgets: dict[str, str | bool | int] = {}
@@ -234,7 +241,7 @@ class Visitor:
 
     def _messages(self) -> Iterator[ForwardMsg]:
         """All that comes until the run is over; a run that only begins the next one is not over."""
-        end = time.monotonic() + RUN_SECONDS
+        end = time.monotonic() + self.seconds
         while True:
             assert self.socket is not None
             message = ForwardMsg()

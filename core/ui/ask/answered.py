@@ -37,21 +37,22 @@ def show(gallery: Gallery, files: Mapping[str, bytes]) -> None:
     left, right = st.columns([1.2, 1], gap="medium")
     with left:
         st.markdown("**Mean gap by arm**")
-        arms = {titled(document, arm): _estimate(value) for arm, value in summary["gap"].items()}
-        figure = model_charts.gaps(arms, [TITLES[arm] for arm in edited], one["arms"]["original"]["gap"]["blind"])
-        provenance.chart(figure, lines=_facts(document), key="ask-gaps")
+        names = {arm: _begun(titled(document, arm)) for arm in summary["gap"]}
+        arms = {names[arm]: _estimate(value) for arm, value in summary["gap"].items()}
+        figure = model_charts.gaps(arms, [names[arm] for arm in edited], one["arms"]["original"]["gap"]["blind"])
+        provenance.chart(figure, provenance.NARROW, lines=_facts(document), key="ask-gaps")
         st.caption("The grey band ends where labels dealt at random lie on average.")
     with right:
         ability = summary["ability"]
         for arm in edited:
             st.markdown(
-                f"**{TITLES[arm].capitalize()}**: right answers {100 * ability['original']['estimate']:.1f} % before, "
+                f"**{_begun(TITLES[arm])}**: right answers {100 * ability['original']['estimate']:.1f} % before, "
                 f"{100 * ability[arm]['estimate']:.1f} % after. {grids.escape(towards(one, arm))}"
             )
         for note in document["notes"]:
-            st.caption(grids.escape(f"{note}."))
+            st.caption(grids.escape(f"{_begun(note)}."))
         for arm, reason in document["evidence"]["absent"].items():
-            st.caption(grids.escape(f"{titled(document, arm)} was not measured: {reason}"))
+            st.caption(grids.escape(f"{_begun(titled(document, arm))} was not measured: {reason}"))
         offers.download(
             st,
             "Report, to verify",
@@ -80,7 +81,12 @@ def _facts(document: Mapping[str, Any]) -> dict[str, str]:
     lines["edit"] = "none"
     if edit is not None:
         lines["edit"] = f"neurons {', '.join(map(str, edit['neurons']))}, strength {edit['strength']:g}"
-    return lines | {"spec": document["spec_digest"], "seed": str(document["spec"]["seed"])}
+    return lines | {"spec": f"digest {document['spec_digest']}", "seed": str(document["spec"]["seed"])}
+
+
+def _begun(words: str) -> str:
+    """The words as a sentence or a line of a table begins with them."""
+    return words[:1].upper() + words[1:]
 
 
 def _table(document: Mapping[str, Any], one: Mapping[str, Any], edited: list[str]) -> None:

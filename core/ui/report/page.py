@@ -4,7 +4,7 @@ import functools
 import json
 import re
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,8 +25,6 @@ from core.ui.session.scene import only_known_prompts
 from core.ui.session.state import AppState, get_state
 
 if TYPE_CHECKING:
-    from markupsafe import Markup
-
     from core.audit.spec import AuditSpec
     from core.home.exporting import ExportRequest
     from core.jobs.rows import Job
@@ -129,6 +127,7 @@ def _show_kept(state: AppState, name: str) -> None:
 
 def _show(state: AppState, made: Mapping[str, Any]) -> None:
     """The findings of the finished audit, and its files."""
+    from core.report import answers_render, sentences
     from core.report.kept import RANKINGS, kind_of
     from core.report.pdf import DIALOG, browser, page_to_pdf
     from core.report.words import heading as titled
@@ -136,8 +135,9 @@ def _show(state: AppState, made: Mapping[str, Any]) -> None:
     files = made["files"]
     document = parse_json(files["report.json"], "report.json")
     ranked = kind_of(document) == RANKINGS
+    found = sentences.summary(document) if ranked else answers_render.summary(document)
     st.header(grids.escape(titled(document)), anchor=False)
-    st.html("".join(f"<p>{sentence}</p>" for sentence in _summary(document, ranked)))
+    st.html("".join(f"<p>{sentence}</p>" for sentence in found))
     name = re.sub(r"[^A-Za-z0-9]+", "-", document["spec"]["title"]).strip("-").lower() or "audit"
     with st.container(horizontal=True, vertical_alignment="center"):
         offers.download(
@@ -180,16 +180,6 @@ def _show(state: AppState, made: Mapping[str, Any]) -> None:
     if checked:
         shelf.verdict_of(files)
     st.iframe(files["report.html"].decode(), height=PAGE_HEIGHT, alt="The report")
-
-
-def _summary(document: Mapping[str, Any], ranked: bool) -> "Iterator[Markup]":
-    """What was found, in sentences that are escaped."""
-    from core.report import answers_render, sentences
-
-    if ranked:
-        yield from sentences.summary(document)
-    else:
-        yield from answers_render.summary(document)
 
 
 def _take_home(state: AppState, name: str, files: Mapping[str, bytes]) -> None:

@@ -1,0 +1,77 @@
+"""From a request to a result: what there is without an edit, with one, and where nothing is left of the query."""
+
+import numpy as np
+import pytest
+import scipy.sparse as sparse
+
+from core.config import Edit
+from core.interventions import Material
+from core.prompts import OPEN, shipped_book
+from core.ranking import RankRequest, rank
+from core.ranking.arms import arm_items
+from core.ranking.fitting import Fitter
+from core.ranking.items import Items, edited_items
+from core.ranking.live_items import LiveIndex
+from core.ranking.queries import embed_texts
+from core.ranking.rows import part_of
+from core.retrieval import FlatIndex
+from core.scene import Scene
+from tests.tiny import IMAGES, QUERY, READOUT, TinyBackbone, busy_neurons, dense_codes, sae_file
+
+FILE = sae_file("image", "pooled")
+SCENE = Scene(IMAGES, {"image": FILE}, TinyBackbone())
+EDIT = Edit(busy_neurons(IMAGES, FILE, 2))
+
+
+def test_a_ranking_with_an_edit_has_both_lists_and_what_changed() -> None:
+    asked = {"attribute": "gender", "query": QUERY, "k": 10, "null_draws": 2}
+    plain = rank(SCENE, RankRequest(**asked))
+    assert plain.after is None and plain.difference is None and plain.reason is None
+    found = rank(SCENE, RankRequest(**asked, edits={"image": EDIT}))
+    assert found.after is not None and found.difference is not None
+    assert found.before.rows.tolist() == plain.before.rows.tolist()
+    fires = (dense_codes(IMAGES.embeddings(), FILE)[:, list(EDIT.neurons)] > 0).any(axis=1)
+    assert found.difference.rows_changed == fires.sum()
+
+
+@pytest.mark.parametrize("copied", [True, False])
+def test_edited_unit_rows_are_kept_where_those_before_are(copied: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A gallery that is searched as it is stored has no copy of its rows in memory, edited or not."""
+    if not copied:
+        monkeypatch.setattr("core.ranking.items.INDEX_BYTES", 0)
+    scene, request = Scene(IMAGES, {"image": FILE}), RankRequest("gender", QUERY, edits={"image": EDIT})
+    index = arm_items(scene, part_of(scene, request), request).index
+    assert isinstance(index, LiveIndex)
+    assert (index.unit is index.unit) is copied
+    np.testing.assert_allclose(np.linalg.norm(index.unit, axis=1), 1.0, atol=1e-5)
+
+
+def test_rows_after_a_method_by_hand() -> None:
+    """The second column is deleted: (3, 4) keeps a cosine of .6, nothing is left of (0, 1), (1, 0) stays."""
+    rows = np.array([[3.0, 4.0], [0.0, 1.0], [1.0, 0.0]], dtype=np.float32)
+    unit = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    baseline = Items(FlatIndex(unit), np.zeros(0, np.int64), np.zeros(0), "before")
+    found = edited_items(Material("image", rows), baseline, "difference-projection", Edit(), "after", np.eye(2)[:, 1:])
+    assert (found.changed.tolist(), found.lost.tolist(), found.digest) == ([0, 1], [1], "after")
+    np.testing.assert_allclose(found.cosines, [0.6, 0.0], atol=1e-6)
+    np.testing.assert_allclose(found.index.scores(np.array([1.0, 0.0])), [1.0, -np.inf, 1.0])
+    still = edited_items(Material("image", rows), baseline, "difference-projection", Edit(), "after", np.eye(2)[:, 2:])
+    assert still.index is baseline.index and still.digest == "before" and not len(still.changed)
+
+
+def test_queries_come_with_what_their_method_reads() -> None:
+    book = shipped_book(OPEN)
+    bend = RankRequest("gender", QUERY, method="bendvlm", prompts=book)
+    found = embed_texts(SCENE, bend, [QUERY])
+    said = Fitter(SCENE, bend).companions("augmented", QUERY)
+    assert len(said) == 2 and found.material.augmented is not None
+    np.testing.assert_allclose(found.material.augmented[0], TinyBackbone().encode_texts(said)["pooled"], rtol=1e-6)
+    sem = RankRequest("gender", QUERY, method="sem-i", prompts=book)
+    for attach in ("pooled", "residual"):
+        scene = Scene(IMAGES, {"text": sae_file("text", attach)}, TinyBackbone())
+        material = embed_texts(scene, sem, [QUERY]).material
+        wordings = Fitter(scene, sem).companions("paraphrases", QUERY)
+        own = TinyBackbone().encode_texts(wordings, (attach,))[attach]
+        np.testing.assert_allclose(material.paraphrases[0], own, rtol=1e-6)
+        assert sparse.issparse(material.codes)
+        assert material.readout is (READOUT if attach == "residual" else None), "at the pooled one nothing follows"
