@@ -22,17 +22,18 @@ from core.ui.session.state import OWN_TARGET, TARGETS, AppState
 if TYPE_CHECKING:
     from core.audit.spec import AuditSpec
 
-NOTHING, CHOSEN, RULE, ATTRIBUTION = "nothing", "now", "rule", "attribution"
+NOTHING, CHOSEN, RULE, ATTRIBUTION, GIVEN = "nothing", "now", "rule", "attribution", "spec"
 EDITS = {
     CHOSEN: "What is switched on Compare",
-    RULE: "The specific neurons of each group",
+    RULE: "The first specific neuron of each group",
     ATTRIBUTION: "The neurons behind each prompt's lean",
+    GIVEN: "What the spec switches",
     NOTHING: "No neurons",
 }
 EDIT_HELP = (
-    "Neurons are found on the probe half, everything is measured on the evaluation half. The specific neurons fire on "
-    "at least half of a group's items (unless a loaded spec says another share) and of no other group's; the neurons "
-    "behind a lean are chosen for each prompt."
+    "Neurons are found on the probe half, everything is measured on the evaluation half. A specific neuron fires on at "
+    "least half of a group's items and of no other group's; the neurons behind a lean are chosen for each prompt. A "
+    "loaded spec may say another share, or another number of neurons."
 )
 NEURONS = "neuron-edit"
 CONTROLS = ("identity", "reconstruction-only", NEURONS)
@@ -154,7 +155,8 @@ def _manner(state: AppState, gallery: Gallery, given: Mapping[str, Any]) -> dict
     asked["k"] = k.number_input("k, how many are retrieved", 1, gallery.n, min(given.get("k", state.k), gallery.n))
     asked |= _target(state, kind, given)
     ways = [way for way in EDITS if way in (NOTHING, *_possible(state, gallery))]
-    at = ways.index(_way(given)) if _way(given) in ways else 0
+    way = _way(state, given)
+    at = ways.index(way) if way in ways else 0
     asked["edit"] = st.selectbox("Switched", ways, at, format_func=EDITS.__getitem__, help=EDIT_HELP)
     asked["methods"] = _methods(state, given)
     who, seed = st.columns([2, 1])
@@ -203,15 +205,24 @@ def _methods(state: AppState, given: Mapping[str, Any]) -> list[str]:
 def _possible(state: AppState, gallery: Gallery) -> list[str]:
     """Ways of switching that the chosen SAEs allow."""
     ways = [CHOSEN] if state.edits else []
-    return [*ways, RULE, ATTRIBUTION] if gallery.side in state.saes else ways
+    ways += [RULE, ATTRIBUTION] if gallery.side in state.saes else []
+    return [*ways, GIVEN] if _of_spec(SPEC.of(state)) == GIVEN else ways
 
 
-def _way(given: Mapping[str, Any]) -> str:
-    """The way of choosing of a given spec."""
+def _of_spec(given: Mapping[str, Any]) -> str:
+    """The way of choosing of a spec; GIVEN where it names neurons or chooses them as no entry of the form does."""
     edit = given.get("edit")
+    if not edit:
+        return NOTHING
+    return edit["select"] if edit.get("select") in (RULE, ATTRIBUTION) else GIVEN
+
+
+def _way(state: AppState, given: Mapping[str, Any]) -> str:
+    """The way that the form begins with: what it held, else the spec's; "" where there is neither."""
     if not given or "way" in given:
         return str(given.get("way", ""))
-    return NOTHING if not edit else str(edit.get("select", CHOSEN))
+    same = len(state.edits) == 1 and _switched(state)["edit"] == given.get("edit")
+    return CHOSEN if same else _of_spec(given)
 
 
 def _no_pictures(gallery: Gallery) -> str | None:
@@ -279,10 +290,15 @@ def _edit(state: AppState, gallery: Gallery, way: str, given: Mapping[str, Any])
     """The edit of a spec, with the side whose SAE it needs as `sae`."""
     if way == NOTHING:
         return {"edit": None, "sae": None}
-    if way == _way(given) and given.get("edit"):
+    if way == _of_spec(given):
         return {"edit": given["edit"], "sae": given.get("sae") or state.saes.get(gallery.side)}
     if way != CHOSEN:
         return {"edit": {"select": way}, "sae": state.saes.get(gallery.side)}
+    return _switched(state)
+
+
+def _switched(state: AppState) -> dict[str, Any]:
+    """What is switched on Compare, and the SAE of its side."""
     if len(state.edits) > 1:
         raise InputError("neurons of both sides are switched on Compare; a spec holds those of one side: undo one")
     side, edit = next(iter(state.edits.items()))

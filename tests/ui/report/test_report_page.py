@@ -298,3 +298,25 @@ def test_a_first_audit_is_named_for_what_it_asks() -> None:
     first = form.template(state, known)
     assert first["title"] == "Known prompts by race: who is retrieved from mine" and first["prompts"] == ["red", "blue"]
     assert form.template(state, free)["title"].startswith("Occupations by race")
+
+
+def test_what_is_switched_on_compare_is_what_is_switched_now(world: dict[str, str]) -> None:
+    """A spec that was loaded or audited before keeps its own edit, under its own name."""
+    state, gallery = chosen(world), cache.gallery(world["searched"])
+    audited = form._edit(state, gallery, form.CHOSEN, {})
+    form.fill_in(state, audited)
+    assert form._way(state, audited) == form.CHOSEN
+    state.set_edit("image", Edit((5,)))
+    assert form._edit(state, gallery, form.CHOSEN, audited)["edit"]["neurons"] == [5]
+    assert form._way(state, audited) == form.GIVEN and form.GIVEN in form._possible(state, gallery)
+    assert form._edit(state, gallery, form.GIVEN, audited) == audited
+
+
+@pytest.mark.parametrize("edit", [{"select": "smallest", "size": 3}, {"neurons": [7]}, {"label_set": "a" * 64}])
+def test_no_edit_of_a_loaded_spec_becomes_another_one(world: dict[str, str], edit: dict[str, Any]) -> None:
+    state, gallery = chosen(world), cache.gallery(world["searched"])
+    state.clear_edits()
+    spec = {"edit": edit, "sae": world["image"]}
+    form.fill_in(state, spec)
+    way = form._way(state, spec)
+    assert way in form._possible(state, gallery) and form._edit(state, gallery, way, spec) == spec
