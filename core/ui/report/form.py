@@ -43,6 +43,8 @@ FIRST_K = 100
 SPEC: Choice[Mapping[str, Any]] = Choice("spec", {})
 """The spec that fills in the form: loaded, of the template, of a kept audit, or asked last; {}: there was none yet."""
 AUDITOR = Choice("auditor", "")
+PART_THEN: Choice[Mapping[str, str] | None] = Choice("spec-part", None)
+"""The part that Compare looked at when the spec was filled in; None: there was no spec yet."""
 DRAFT: Choice[Mapping[str, Any]] = Choice("audit-draft", {})
 """What the form held when it was last sent, whether or not a spec came of it."""
 
@@ -77,6 +79,7 @@ def filled(state: AppState, gallery: Gallery) -> dict[str, Any] | None:
 def fill_in(state: AppState, spec: Mapping[str, Any]) -> None:
     """Let a spec fill in the form, instead of what was typed."""
     SPEC.put(state, spec)
+    PART_THEN.put(state, dict(state.where))
     DRAFT.put(state, None)
 
 
@@ -107,6 +110,10 @@ def _questions(state: AppState, gallery: Gallery, given: Mapping[str, Any]) -> d
     where = searched_part(state, given)
     if where:
         st.caption(f":material/filter_alt: Only {escape(where_words(where))} is searched; the report's title says so.")
+    elif state.where:
+        st.caption(
+            ":material/filter_alt: All items are searched, as the spec in the form says; Compare looks at a part."
+        )
     prompts = given.get("prompts") or _suggested(state, gallery)
     return {
         "title": title,
@@ -126,8 +133,9 @@ def _questions(state: AppState, gallery: Gallery, given: Mapping[str, Any]) -> d
 
 
 def searched_part(state: AppState, given: Mapping[str, Any]) -> dict[str, str]:
-    """The part of the gallery that the form asks about."""
-    return dict(given["where"] or {}) if "where" in given else dict(state.where)
+    """The part of the gallery that the form asks about: the spec's, until another one is chosen on Compare."""
+    kept = "where" in given and PART_THEN.of(state) in (None, state.where)
+    return dict(given["where"] or {}) if kept else dict(state.where)
 
 
 def where_words(where: Mapping[str, str]) -> str:

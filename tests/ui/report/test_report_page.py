@@ -320,3 +320,11 @@ def test_no_edit_of_a_loaded_spec_becomes_another_one(world: dict[str, str], edi
     form.fill_in(state, spec)
     way = form._way(state, spec)
     assert way in form._possible(state, gallery) and form._edit(state, gallery, way, spec) == spec
+
+
+def test_a_part_that_is_chosen_on_compare_later_is_the_part_that_is_audited(world: dict[str, str]) -> None:
+    state = chosen(world)
+    form.fill_in(state, {"where": {"gender": "Male"}})
+    assert form.searched_part(state, form.SPEC.of(state)) == {"gender": "Male"}
+    state.set_where({"gender": "Female"})
+    assert form.searched_part(state, form.SPEC.of(state)) == {"gender": "Female"}
