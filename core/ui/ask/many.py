@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from core.config import ASSETS
 from core.gallery import Gallery
 from core.ui.ask import answered
 from core.ui.parts import model_charts, provenance, standing
@@ -61,7 +62,7 @@ def many(state: AppState, gallery: Gallery, attribute: str, file: "SAEFile | Non
 
 def _named(file: "SAEFile") -> str:
     """What a spec calls an SAE."""
-    if file.path is None or file.name.startswith("default"):
+    if file.path is None or Path(file.path).parent == ASSETS / "saes":
         return file.name
     return folders.name_of("saes", file.path)
 
@@ -88,7 +89,7 @@ def _ask(
     """
     from core.lvlm.spec import LvlmSpec
 
-    shipped = gallery.name.startswith("default")
+    shipped = Path(gallery.path).parent == ASSETS / "galleries"
     edit = {"neurons": list(own.edit.neurons), "strength": own.edit.strength, "hold": own.hold}
     spec = LvlmSpec.from_json(
         {
