@@ -63,7 +63,8 @@ NEW_MODULES = 50
 GROUPS_SHOWN = 4
 """Groups of an attribute that the sidebar lists by name; the rest are counted."""
 ABOUT = """**Unskew** finds the neurons of a CLIP model that carry gender, race or age, switches them off, and shows
-with honest uncertainty what that changes. Everything is computed on this machine; nothing is sent anywhere.
+with honest uncertainty what that changes. Everything is computed where the app runs; nothing is sent anywhere that
+nobody asked it to.
 Groups come only from a gallery's own table; no group is ever predicted for a picture."""
 
 
@@ -183,12 +184,12 @@ def unknown_words(text: str) -> bool:
     known = sorted(model.known_words or [])
     line, listed = st.columns([3.2, 1], vertical_alignment="center")
     line.info(
-        f"The demo model does not know {words} and reads the prompt without: the numbers below are not about that.",
+        f"The model does not know {words} and reads the prompt without: the numbers below are not about that.",
         icon=":material/info:",
     )
     with listed.popover(f"The {len(known)} words it knows", icon=":material/list:", width="stretch"):
         st.caption(escape(", ".join(known)))
-        st.caption("Any open_clip model knows more words: choose one in Data & models.")
+        st.caption("A model with an open vocabulary reads any word; a gallery of such a model is searched with it.")
     return True
 
 
