@@ -1,6 +1,7 @@
 """A report computed again from the embeddings up: rankings, edits, numbers, findings, and the files made from them."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -209,7 +210,6 @@ def _rendered(folder: Path, document: Mapping[str, Any], gallery: Gallery) -> It
         bytes_kept = path.read_bytes()
         if bytes_kept != text.encode():
             kept = bytes_kept.decode("utf-8", "replace")
-            at = next(
-                (i for i, (a, b) in enumerate(zip(kept.split("\n"), text.split("\n"), strict=False), 1) if a != b), 1
-            )
+            pairs = zip_longest(kept.split("\n"), text.split("\n"))
+            at = next((i for i, (a, b) in enumerate(pairs, 1) if a != b), 1)
             yield f"{name}: line {at} is not what report.json gives{other}"

@@ -106,6 +106,27 @@ def test_candidates_are_among_those_that_are_worth_a_look(monkeypatch):
     assert sorted(found) == [j for j in looked_at if own[j][1] > 0]
 
 
+def test_where_there_is_no_gap_nobody_is_a_candidate():
+    p = probe()
+    alike = replace(p, material=replace(p.material, pooled=np.tile(p.material.pooled[:1], (p.part.n, 1))))
+    assert score_gap_of(alike, QUERIES[:1], [0]).neurons.tolist() == []
+
+
+@pytest.mark.parametrize("explicit", [0, 1])
+def test_a_search_is_for_sixteen_neurons_and_weighs_explicit_queries_where_there_are_some(explicit, monkeypatch):
+    asked = []
+
+    def nothing(gap, price, size, keep, start):
+        asked.append((size, keep))
+        return np.zeros(len(gap.neurons))
+
+    monkeypatch.setattr(smallest_module, "least_drift", nothing)
+    found = smallest_edit(probe(), QUERIES[:1], 0.1, explicit=[(QUERIES[1], 1)][:explicit])
+    keeps = (0.0, 0.5, 1.0, 2.0, 4.0) if explicit else (0.0,)
+    assert asked == [(16, keep) for keep in keeps for _ in range(20)]
+    assert found.trials == 1 and [point.edit for point in found.points] == [Edit()]
+
+
 def test_neurons_that_fire_on_too_few_rows_are_no_candidates():
     p = probe()
     z = np.zeros((p.part.n, 3), dtype=np.float32)

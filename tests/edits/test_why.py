@@ -102,6 +102,8 @@ def test_an_edit_is_confirmed_on_the_evaluation_half():
         "mean-difference projection",
     }
     assert found.cost.explicit == {}, "a query that nobody asked about has no price"
+    refused = replace(found, rivals={"a rule": "no group has a neuron"}).to_json()["rivals"]
+    assert refused == {"a rule": {"estimate": None, "reason": "no group has a neuron"}}
     moved = said["rivals"]["mean-difference projection"]
     assert moved["max_skew"]["estimate"] >= 0 and moved["cosine"] < 1
 

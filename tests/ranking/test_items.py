@@ -1,5 +1,6 @@
 """Searched items by hand: which are copied, how far they moved, which are lost, and what is said of them."""
 
+import math
 import re
 from types import SimpleNamespace
 
@@ -27,7 +28,7 @@ from core.ranking.scenes import pair_of
 from core.ranking.steps import notes_of
 from core.retrieval import FlatIndex
 from core.scene import Scene
-from core.statistics import Estimate, null_p, wilson
+from core.statistics import Estimate, wilson
 from core.verdicts import ALL_RETRIEVED, most_retrieved
 from tests.tiny import IMAGES, QUERY, D, N, TinyBackbone
 
@@ -224,13 +225,12 @@ def test_a_list_of_relevant_people_has_the_rates_of_a_literal_count() -> None:
 
 
 def test_the_p_of_a_list_is_that_of_as_many_known_rows() -> None:
-    """Of four ranked rows three have a group, those of the first group counted too."""
-    gallery = pd.DataFrame({"gender": ["a"] * 5 + ["b"] * 5 + [None]})
-    ranked = pd.DataFrame({"gender": ["a", "a", None, "b"]})
-    said = list_metrics(ranked, gallery, 4)["attributes"]["gender"]
-    metric = RANKING_METRICS.get("max_skew")()
-    assert said["max_skew"]["p"] == null_p(metric, said["max_skew"]["estimate"], (5, 5), 3, [0.5, 0.5], 0)
-    assert said["max_skew"]["n"] == 3
+    """Of seven ranked rows six have a group, those of the first group counted too: five or all of one are as skewed."""
+    gallery = pd.DataFrame({"gender": ["a"] * 10 + ["b"] * 10 + [None]})
+    ranked = pd.DataFrame({"gender": ["a"] * 5 + [None, "b"]})
+    said = list_metrics(ranked, gallery, 7)["attributes"]["gender"]["max_skew"]
+    assert said["n"] == 6 and said["estimate"] == pytest.approx(np.log(5 / 3))
+    assert said["p"] == pytest.approx(2 * (math.comb(10, 5) * 10 + math.comb(10, 6)) / math.comb(20, 6))
 
 
 def test_a_papers_definition_is_of_the_list_against_the_target() -> None:

@@ -34,6 +34,14 @@ def test_a_ranking_with_an_edit_has_both_lists_and_what_changed() -> None:
     assert found.difference.rows_changed == fires.sum()
 
 
+def test_what_a_method_has_to_say_stands_among_the_notes() -> None:
+    """Of the query and of the items, where it changes both; nothing where it is not asked."""
+    asked = RankRequest("gender", QUERY, k=10, null_draws=2, method="closed-form", prompts=shipped_book(OPEN))
+    said = [note for note in rank(SCENE, asked).notes if note.startswith("Closed form: ")]
+    assert len(said) == 2 and "of a search text" in said[0] and "of a picture" in said[1]
+    assert not any("Closed form" in note for note in rank(SCENE, RankRequest("gender", QUERY, k=10)).notes)
+
+
 @pytest.mark.parametrize("copied", [True, False])
 def test_edited_unit_rows_are_kept_where_those_before_are(copied: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """A gallery that is searched as it is stored has no copy of its rows in memory, edited or not."""

@@ -49,8 +49,8 @@ def test_a_neuron_of_no_strength_changes_no_row():
 
 @pytest.mark.parametrize("blend", [False, True])
 @pytest.mark.parametrize("size", [1.0, 100.0])
-@pytest.mark.parametrize(("strength", "left"), [(1.0, 0.0), (0.95, 0.05)])
-def test_a_row_of_which_little_is_left_is_measured_anew(blend, size, strength, left):
+@pytest.mark.parametrize(("strength", "gamma", "left"), [(1.0, 0.0, 0.0), (0.95, 0.0, 0.05), (0.98, 0.01, 0.0298)])
+def test_a_row_of_which_little_is_left_is_measured_anew(blend, size, strength, gamma, left):
     """float32: the difference of squared lengths near each other would be noise."""
     rng, W = np.random.default_rng(0), np.eye(6, dtype=np.float32)
     x = np.abs(rng.normal(size=(8, 6))).astype(np.float32)
@@ -59,7 +59,7 @@ def test_a_row_of_which_little_is_left_is_measured_anew(blend, size, strength, l
     codes = sparse.csc_matrix(x * (np.arange(6) < (6 if blend else 5)))
     live = LiveEngine(LiveGallery(x, codes, W, np.zeros(6, dtype=np.float32)))
     form = {"form": "blend", "alpha": 1.0} if blend else {}
-    found = live.edited(Edit((0,), strength, **form))
+    found = live.edited(Edit((0,), strength, gamma * size, **form))
     expected = np.hypot(left, 1e-3) * size
     assert found.lengths[list(found.rows).index(0)] == pytest.approx(expected, rel=3e-4)
 
