@@ -15,6 +15,7 @@ from streamlit.runtime.pages_manager import PagesManager
 
 from core import access
 from core.config import SIDES, UNKNOWN, InputError, Side
+from core.store import disk_full, is_full, place_of
 from core.team import record
 from core.ui.parts import door
 from core.ui.parts.facts import UNUSED
@@ -122,8 +123,8 @@ def spare_collections() -> None:
 def guard() -> Iterator[None]:
     """Whatever fails inside becomes one calm line.
 
-    An InputError speaks for itself. Anything else is a mistake of ours: the page names a reference, and the server's
-    log has the details under it. Streamlit's own signals (stop, rerun) pass.
+    An InputError speaks for itself, and a full disk is one line with its path. Anything else is a mistake of ours: the
+    page names a reference, and the server's log has the details under it. Streamlit's own signals (stop, rerun) pass.
     """
     try:
         yield
@@ -132,7 +133,10 @@ def guard() -> Iterator[None]:
     except MemoryError:
         log.exception("out of memory")
         st.warning("This needs more memory than the machine has: choose a smaller gallery or a smaller part of it.")
-    except Exception:
+    except Exception as error:
+        if is_full(error):
+            st.warning(escape(str(disk_full(place_of(error)))), icon=":material/info:")
+            return
         reference = secrets.token_hex(3)
         log.exception("unexpected error, reference %s", reference)
         st.warning(
