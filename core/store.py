@@ -142,6 +142,11 @@ def disk_full(target: Path, needed: int | None = None) -> DiskFull:
     )
 
 
+def place_of(error: BaseException) -> Path:
+    """What could not be written; the temporary folder where an error does not say."""
+    return Path(getattr(error, "filename", None) or tempfile.gettempdir())
+
+
 def require_space(target: Path, needed: int) -> None:
     """DiskFull, before anything is written, where the disk of `target` has not this much room."""
     place = next(p for p in (Path(os.path.abspath(target)), *Path(os.path.abspath(target)).parents) if p.exists())

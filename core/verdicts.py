@@ -4,7 +4,7 @@
 joins it with chance.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 BEYOND, NO_LEAN, NOT_COMPUTED = "beyond chance", "no lean beyond chance", "not computed"
@@ -43,6 +43,7 @@ TARGET_NAMES = {
     "not applicable": "no target",
 }
 OWN_SHARES = "own shares"
+Pair = tuple[float, float]
 ALPHA = 0.05
 """As `core.statistics.ALPHA`; this room imports nothing."""
 SHOWN_P = 1e-4
@@ -55,6 +56,11 @@ DISTANCE = "{difference} {side} {target}{interval}: the gallery brings {composit
 """A distance and its exact split; numbers in percentage points."""
 MOVED = "{group} goes from {before} to {after}: {said}."
 TURNED = "From {before} {group} to {follower} {other}: {said}."
+
+
+def of_items(text: str, kind: str) -> str:
+    """A text that names pictures, as it is said of what a gallery holds: "captions" or "images"."""
+    return text.replace("picture", "caption").replace("Picture", "Caption") if kind == "captions" else text
 
 
 def lean_verdict(beyond: bool | None) -> str:
@@ -236,6 +242,39 @@ def unknowable_lean(least: float | None, k: int) -> str:
     return f" (a list of {k} {'row' if k == 1 else 'rows'} of known group cannot show one here, whoever they are)"
 
 
+STILL, STAYS = 0.02, 0.34
+"""Mean change of P below which an edit moves nobody; part of the other group's change below which a group stays."""
+
+
+def answers_moved(names: tuple[str, str], before: Sequence[Pair], after: Sequence[Pair]) -> str:
+    """What an edit did to the gap between two groups' answers, as the part of a sentence; "" where it only shrinks.
+
+    Parameters
+    ----------
+    names : of the two groups.
+    before, after : both groups' mean P of the answer, a pair for every question, at least one; 0 to 1.
+    """
+    n, moved, approach, gap, left, turned = len(before), [0.0, 0.0], [0.0, 0.0], 0.0, 0.0, 0.0
+    for pair, then in zip(before, after, strict=True):
+        apart = pair[1] - pair[0]
+        sign = (apart > 0) - (apart < 0)
+        gap, left, turned = gap + abs(apart), left + abs(then[1] - then[0]), turned + sign * (then[1] - then[0])
+        for g in (0, 1):
+            change = then[g] - pair[g]
+            moved[g] += abs(change) / n
+            approach[g] += sign * change * (1 - 2 * g)
+    if max(moved) < STILL:
+        return "hardly any answer moves"
+    if turned < 0:
+        return "its sign turns"
+    if left >= gap:
+        return "it does not shrink"
+    stays, goes = sorted((0, 1), key=lambda g: moved[g])
+    if moved[stays] < STAYS * moved[goes] and left < gap / 2:
+        return f"after it, answers about {names[goes]} are nearly those about {names[stays]}"
+    return "both groups' answers move towards each other" if min(approach) > 0 else ""
+
+
 def smallest(p: float | None, least: float | None) -> str:
     """A word for a p that could not have come out smaller; none where no p could have shown anything."""
     if least is not None and least > ALPHA:
@@ -247,7 +286,7 @@ def smallest(p: float | None, least: float | None) -> str:
 
 ONLY_TOGETHER = (
     "No single prompt is beyond chance, but their mean is: each prompt leans too little to be told from chance by "
-    "itself, and all lean the same way."
+    "itself, and together they lean one way."
 )
 ONLY_APART = "Single prompts are beyond chance, but their mean is not: they lean in different ways and cancel out."
 ONLY_SOME = (
@@ -273,8 +312,8 @@ DIFFERENT_PEOPLE = (
 def clustered(column: str) -> str:
     """How rows that belong together enter a lean, and where they do not."""
     return (
-        f"rows with the same {column} are retrieved together: leans are tested by whole {column}s and their intervals "
-        "widened; changes take rows as different people"
+        f"rows with the same {column} may be retrieved together: leans are tested by whole {column}s and their "
+        "intervals widened; changes take rows as different people"
     )
 
 

@@ -17,9 +17,9 @@ class DebiaslensProtocol(Protocol):
 
     title = "DeBiasLens"
     words = (
-        "The top 1,000 of every query (500 for stereotype queries: give --k 500) in the gallery as it is, against "
-        "even shares by the rules of Berg et al. 2022. Means over queries with Student's interval, times 100 as "
-        "printed; accuracy is that of the other attributes, zero-shot."
+        "The top k of every query (as published 1,000, and 500 for stereotype queries) in the gallery as it is, "
+        "against even shares by the rules of Berg et al. 2022. Means over queries with Student's interval, times 100 "
+        "as printed; accuracy is that of the other attributes, zero-shot."
     )
     columns: ClassVar = with_removal(
         Column("max_skew", "MaxSkew x 100", "lower", "mean MaxSkew@k against even shares, times 100", 1),

@@ -30,6 +30,7 @@ from core.statistics import (
     mean_lean,
 )
 from core.store import plain
+from core.verdicts import clustered
 from core.zeroshot import class_embeddings, classify_items, evaluate
 
 SAME_ITEMS = "the models are compared on the same items and prompts: differences are paired over both"
@@ -212,7 +213,7 @@ def _document(asked: Sequence[Asked], part: Part, request: ModelsRequest) -> dic
             for i, one in enumerate(asked)
         ],
         "differences": _differences(asked, part, request, rankings, shares, leans, numbers),
-        "notes": [SAME_ITEMS, *([AS_PEOPLE] if part.clusters is None else [])],
+        "notes": [SAME_ITEMS, AS_PEOPLE if part.clusters is None else clustered(str(asked[0].gallery.together))],
     }
 
 

@@ -12,6 +12,7 @@ from core.cli.editing import target_of
 from core.cli.output import Json, emit, estimate_text, progress_bar
 from core.config import HALVES, InputError, one_of
 from core.gallery import parse_where
+from core.verdicts import list_line
 
 
 @app.command("attribute")
@@ -78,9 +79,9 @@ def attribute(
 
 
 def _lines(document: dict[str, Any]) -> Iterator[str]:
-    yield f"{document['query']!r} leans to {document['group']}, {document['half']} half, n = {document['n']:,}"
+    yield f"{document['query']!r}, {document['half']} half, n = {document['n']:,}: {list_line(document)}"
     yield f"MaxSkew@{document['k']} {document['max_skew']:.3f}, target {document['target']}"
-    yield f"gap of mean scores: {estimate_text(document['gap'], 5)}"
+    yield f"score gap of {document['group']} against all others: {estimate_text(document['gap'], 5)}"
     for one in document["neurons"]:
         closed = "leaves nothing of some item" if (c := one["closed_when_off"]) is None else f"closes {c:.1%}"
         shared = f"{share:.1%} of the gap; off alone it {closed}" if (share := one["share_of_gap"]) is not None else ""

@@ -14,6 +14,7 @@ from core.portable.pieces import Piece
 from core.readout import ReadoutArrays
 from core.registry import Registry
 from core.saes.folder import Numbers
+from core.verdicts import of_items
 
 Arrays = Mapping[str, np.ndarray]
 NO_EDIT = Edit()
@@ -352,9 +353,7 @@ class Intervention(ABC):
         ----------
         kind : what the gallery holds, "images" or "captions".
         """
-        return (
-            cls.plain.replace("picture", "caption").replace("Picture", "Caption") if kind == "captions" else cls.plain
-        )
+        return of_items(cls.plain, kind)
 
     def fit(self, evidence: Evidence) -> Any:
         """What the call needs of the evidence; InputError naming what is missing. None where it needs nothing."""

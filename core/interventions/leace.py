@@ -63,9 +63,9 @@ class LEACE(Intervention):
 
     title = "LEACE"
     plain = (
-        "It learns, from pictures with known groups, the smallest change after which no straight rule can tell the "
-        "groups apart, and applies it to every picture's description. The search text stays as it is, and rules that "
-        "are not straight may still find the group."
+        "It learns, from pictures with known groups, the smallest change after which no straight rule tells the "
+        "groups apart on these, and applies it to every picture's description. The search text stays as it is, and "
+        "rules that are not straight may still find the group."
     )
     formula = (
         r"u' = u - W^{+} Q Q^\top W (u - \mu), "

@@ -24,8 +24,8 @@ class LEACEText(Intervention):
 
     title = "LEACE on the text"
     plain = (
-        "It learns, from sentences about each group, the smallest change after which no straight rule can tell the "
-        "groups apart, and applies it to the search text. Every picture's description stays as it is."
+        "It learns, from sentences about each group, the smallest change after which no straight rule tells the "
+        "groups apart on these, and applies it to the search text. Every picture's description stays as it is."
     )
     formula = (
         r"u' = u - W^{+} Q Q^\top W (u - \mu), "

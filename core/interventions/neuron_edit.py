@@ -36,8 +36,9 @@ class NeuronEdit(Intervention):
 
     title = "Chosen neurons"
     plain = (
-        "It switches off, or turns down, the few neurons that you choose and leaves everything else in the picture's "
-        "description as it was. No neuron chosen means nothing changes at all."
+        "It switches off, turns down or sets to a level the few neurons that you choose, and leaves everything else in "
+        "the description as it was unless the SAE's reconstruction is blended in. Without a chosen neuron and without "
+        "blending nothing changes at all."
     )
     formula = r"x' = x - \sum_{j \in S} (z_j - z'_j)\, W^{dec}_j, \qquad z'_j = (1 - s)\, z_j + s\, \gamma"
     paper = "DeBiasLens, arXiv 2602.24014"

@@ -55,7 +55,7 @@ class ZSDebias(Intervention):
         r"\qquad z = \mu(x) + \varepsilon\, e^{\frac12 \log \sigma^2(x)} = [z_i, z_s]"
     )
     paper = "ZSDebias, ICCV 2025"
-    cost = "a training of some fifteen seconds once, then some d x d products for the gallery"
+    cost = "a training of 10 to 15 seconds once, then some d x d products for the gallery"
     changes = "items"
     needs = Needs(prompts=("bias",), references=True, training=True)
     random = True

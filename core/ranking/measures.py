@@ -215,9 +215,7 @@ def list_numbers(
     ranked = np.asarray(ranked)
     retrieved = np.bincount(ranked[ranked >= 0], minlength=len(part.groups))
     known, unknown = int(retrieved.sum()), int((ranked < 0).sum())
-    lean = lean_of(part.counts, retrieved.tolist(), tests)
-    if part.clusters is not None and top is not None and lean.p is not None:
-        lean = _clustered(lean, part, part.clusters, top, tests, seed)
+    lean = lean_of(part.counts, retrieved.tolist(), tests) if top is None else lean_of_top(part, top, tests, seed)
     metrics = {
         name: metric_estimate(name, ranked, part.target, part.counts, seed, draws) for name in headline_metrics()
     }
@@ -246,8 +244,18 @@ def list_numbers(
     )
 
 
-def _clustered(lean: Lean, part: "Part", clusters: np.ndarray, top: np.ndarray, tests: int, seed: int) -> Lean:
-    """The lean tested by whole clusters (n,): rows of one person or scene are not independent."""
+def lean_of_top(part: "Part", top: np.ndarray, tests: int = 1, seed: int = 0) -> Lean:
+    """The lean of a list, by whole clusters where the part has some: rows of one person or scene are not independent.
+
+    Parameters
+    ----------
+    top : places of the k rows among the searched ones.
+    tests : as of `list_numbers`.
+    """
+    own, clusters = part.labels[top], part.clusters
+    lean = lean_of(part.counts, np.bincount(own[own >= 0], minlength=len(part.groups)).tolist(), tests)
+    if clusters is None or lean.p is None:
+        return lean
     draws = max(OMNIBUS_DRAWS, math.ceil(2 * tests / FAMILY_P) - 1)
     p, each = cluster_p(part.labels, clusters, top, len(part.groups), draws, seed)
     effect = design_effect(clusters[top], part.labels[top], clusters, part.labels)

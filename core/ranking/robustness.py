@@ -25,13 +25,14 @@ from core.interventions import INTERVENTIONS
 from core.ranking.arms import both_arms, intervene
 from core.ranking.fitting import Fitter
 from core.ranking.items import Items
+from core.ranking.measures import lean_of_top
 from core.ranking.queries import embed_texts
 from core.ranking.request import RankRequest
 from core.ranking.rows import Part, part_of
 from core.ranking.variants import PromptRobustness, Robustness, Variant
 from core.scene import Scene
 from core.scene.texts import same_model, why_not_embedded
-from core.statistics import effect_of, exchange_of, lean_of
+from core.statistics import effect_of, exchange_of
 
 FACTORS = ((1, 4), (1, 2), (2, 1), (4, 1))
 """Multiples of k, as numerator and denominator."""
@@ -48,20 +49,16 @@ class _Lists:
     part: Part
     rows: dict[tuple[int, str], np.ndarray]
     edited: bool
+    seed: int = 0
 
     def variant(self, kind: Any, name: str, text: str, k: int, tests: int) -> Variant:
         tops = [self.rows[arm, text][:k] for arm in range(1 + self.edited)]
-        before, *edited = (lean_of(self.part.counts, _counts(self.part, top), tests) for top in tops)
+        before, *edited = (lean_of_top(self.part, top, tests, self.seed) for top in tops)
         if not edited:
             return Variant(kind, name, k, before)
         exchange, after = exchange_of(tops[0], tops[1], self.part.labels, len(self.part.groups)), edited[0]
         effect = effect_of(before, after, exchange, self.part.target.tolist(), tests)
         return Variant(kind, name, k, before, after, effect)
-
-
-def _counts(part: Part, top: np.ndarray) -> list[int]:
-    own = part.labels[top]
-    return np.bincount(own[own >= 0], minlength=len(part.groups)).tolist()
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,7 +84,7 @@ class _Question:
         for number, arm in enumerate(arms):
             items, vectors = intervene(scene, part, arm.of(self.request), queries)
             rows |= {(number, text): _searched(items, v, depth) for text, v in zip(texts, vectors, strict=True)}
-        return _Lists(part, rows, len(arms) > 1)
+        return _Lists(part, rows, len(arms) > 1, self.request.seed)
 
 
 def _searched(items: Items, vector: np.ndarray, depth: int) -> np.ndarray:

@@ -10,13 +10,13 @@ from core.config import Edit, InputError, Progress, Side, one_of
 from core.metrics import RANKING_METRICS
 from core.ranking.items import Items, baseline_items
 from core.ranking.live_items import engine_for, live_items
-from core.ranking.measures import lean_json, metric_estimate
+from core.ranking.measures import lean_json, lean_of_top, metric_estimate
 from core.ranking.queries import Queries, embed_query
 from core.ranking.request import RankRequest
 from core.ranking.rows import Part, part_of
 from core.retrieval import require_k
 from core.scene import Scene
-from core.statistics import Estimate, Lean, lean_of
+from core.statistics import Estimate, Lean
 
 Over = Literal["strength", "alpha", "k"]
 OVERS: tuple[Over, ...] = ("strength", "alpha", "k")
@@ -175,6 +175,7 @@ class _Reader:
     def __init__(self, part: Part, request: RankRequest, metric: str) -> None:
         self._part, self._request, self._metric = part, request, metric
         self._known: dict[tuple[int, ...], Estimate] = {}
+        self._leans: dict[bytes, Lean] = {}
 
     def _counts(self, rows: np.ndarray) -> tuple[int, ...]:
         """Rows of each group, then of unknown group."""
@@ -196,4 +197,8 @@ class _Reader:
         return self._known[counts]
 
     def lean(self, rows: np.ndarray) -> Lean:
-        return lean_of(self._part.counts, self._counts(rows)[:-1])
+        """As `rank` gives it; equal lists are tested once."""
+        key = np.sort(rows).tobytes()
+        if key not in self._leans:
+            self._leans[key] = lean_of_top(self._part, rows, seed=self._request.seed)
+        return self._leans[key]

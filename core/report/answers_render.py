@@ -11,6 +11,7 @@ from markupsafe import Markup
 from core.report import words
 from core.report.charts import answers as charts
 from core.report.render import _environment, _markdown
+from core.verdicts import answers_moved
 from core.writing import csv_text
 
 Document = Mapping[str, Any]
@@ -23,6 +24,8 @@ TITLES = {
     "edit": "neurons as chosen",
     "held": "held at their middle",
 }
+LEAST_TOLD = 0.5
+"""Per cent of the gap from which on a change of it is told: what is printed as 0 is none."""
 WELCH, MEAN, BOOTSTRAP = "Welch, over pictures", "Student, over pictures", "basic bootstrap over pictures"
 
 
@@ -60,8 +63,8 @@ def summary(document: Document) -> Iterator[Markup]:
         yield Markup("The gap could not be computed: {}.").format(original["reason"])
         return
     yield Markup(
-        "Asked about {} pictures with {} words each, the model's answer “{}” differs between the groups of {} by {} "
-        "on average; labels dealt at random would show {}."
+        "Asked about {} pictures with {} words each, the model's answer “{}” differs between the groups of {} by {} on "
+        "average; labels dealt at random would show {}."
     ).format(
         len(document["items"]),
         n_words,
@@ -80,21 +83,22 @@ def summary(document: Document) -> Iterator[Markup]:
         if arm not in gaps or gaps[arm]["estimate"] is None:
             continue
         before, after = original["estimate"], gaps[arm]["estimate"]
-        less = f", {100 * (1 - after / before):.0f} % less" if before else ""  # of no gap nothing can be less
-        yield Markup("{}: {} are left{}; right answers of the ability set {} before, {} after. {}").format(
+        less = 100 * (1 - after / before) if before else 0.0  # of no gap nothing can be less
+        change = f", {abs(less):.0f} % {'less' if less > 0 else 'more'}" if abs(less) >= LEAST_TOLD else ""
+        yield Markup("{}: {} are left{}; right answers of the ability set {} before, {} after.{}").format(
             TITLES[arm].capitalize(),
             words.estimate(gaps[arm], "points", n=False),
-            less,
+            change,
             words.percent(ability["original"]["estimate"]),
             words.percent(ability[arm]["estimate"]),
-            towards(one, arm),
+            f" {said}" if (said := towards(one, arm)) else "",
         )
     if "random" in gaps:
         left = words.estimate(gaps["random"], "points", n=False)
         yield Markup("Random neurons of the same firing rate leave {}.").format(left)
     for arm, reason in document["evidence"]["absent"].items():
-        title = titled(document, arm)
-        yield Markup("{} was not measured: {}.").format(f"{title[0].upper()}{title[1:]}", reason)
+        name = titled(document, arm)
+        yield Markup("{} was not measured: {}.").format(name[0].upper() + name[1:], reason)
 
 
 def titled(document: Document, arm: str) -> str:
@@ -103,30 +107,23 @@ def titled(document: Document, arm: str) -> str:
 
 
 def towards(one: Mapping[str, Any], arm: str) -> str:
-    """Whose answers the edit gives to everybody: a group's, the middle, or neither; two groups only."""
+    """What the edit does to the gap of two groups' answers, in a sentence; "" of more groups and where it only shrinks.
+
+    Words of which a group has no answer are left out.
+    """
     groups = list(one["groups"])
     if len(groups) != 2:
         return ""
-    before, after = one["arms"]["original"]["words"], one["arms"][arm]["words"]
-    moved: dict[str, list[float]] = {group: [] for group in groups}
-    for word, own in before.items():
-        for group in groups:
-            a, b = own["groups"][group]["estimate"], after[word]["groups"][group]["estimate"]
-            if a is not None and b is not None:
-                moved[group].append(abs(b - a))
-    means = {group: sum(values) / len(values) for group, values in moved.items() if values}
-    if len(means) < 2 or max(means.values()) < MOVED:
-        return "Hardly any answer moves."
-    stay, go = sorted(groups, key=lambda group: means[group])
-    if means[stay] < STAYS * means[go]:
-        return f"It answers about {go} as it did about {stay}: the gap is gone, the middle is not reached."
-    return "Both groups' answers move towards each other."
-
-
-MOVED = 0.02
-"""Mean change of P below which an edit moves nobody."""
-STAYS = 0.34
-"""A group whose answers move by less than this share of the other's stays where it was."""
+    pairs: dict[str, list[tuple[float, float]]] = {"original": [], arm: []}
+    for word in one["arms"]["original"]["words"]:
+        found = {name: [one["arms"][name]["words"][word]["groups"][g]["estimate"] for g in groups] for name in pairs}
+        if not any(p is None for both in found.values() for p in both):
+            for name, both in found.items():
+                pairs[name].append((both[0], both[1]))
+    if not pairs["original"]:
+        return ""
+    said = answers_moved((groups[0], groups[1]), pairs["original"], pairs[arm])
+    return f"The gap: {said}." if said else ""
 
 
 def _view(document: Document) -> dict[str, Any]:

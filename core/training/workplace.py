@@ -13,7 +13,7 @@ from torch import Tensor
 
 from core import access
 from core.config import InputError
-from core.store import atomic_file, locked, partial_folder, read_json, refuse_existing, write_json
+from core.store import atomic_file, locked, partial_folder, read_json, refuse_existing, room_for, write_json
 
 STATE, PLAN = "training.safetensors", "plan.json"
 
@@ -41,7 +41,8 @@ def training_place(out: Path | None, replace: bool = False) -> Iterator[Path | N
     finished = False
     with locked(place, out):
         try:
-            yield place
+            with room_for(out):
+                yield place
             finished = True
         finally:
             if finished or not (place / STATE).exists():

@@ -43,6 +43,7 @@ class Asked:
     clicks: Callable[[Visitor, Path], Run]
     """Asks for it; {the visitor, the folder of whole things}."""
     done: Callable[[Run], bool]
+    """Whether the page says that it is there, whatever it says besides."""
     made: str = ""
     """What it makes in the own folder, as a pattern; empty: it changes a file that is there."""
 
@@ -100,6 +101,7 @@ def _measured(chosen: list[Asked], whole: Path, disk: Path, runs: int, seed: int
                         fault = f"the server ended with {server.returncode}"
                     if fault is not None:
                         faults.append({"asked": asked.name, "free": free, "fault": fault})
+                        print(f"{asked.name} with {free:,} bytes free: {fault}", file=sys.stderr, flush=True)
                     if server.poll() is not None:
                         break
                 print(f"{asked.name}: {dict(count)}, {len(faults)} faults", file=sys.stderr, flush=True)
@@ -150,10 +152,10 @@ def _attempt(address: str, asked: Asked, whole: Path, disk: Path, free: int | No
         while True:
             if any(delta.new_element.WhichOneof("type") == "exception" for delta in run.deltas):
                 return f"an exception on the page: {run.text[-400:]}"
-            if _full(run):
-                return "full"
             if asked.done(run):
                 return "done"
+            if _full(run):
+                return "full"
             if time.monotonic() > end or not run.fragments:
                 return f"neither made nor refused: {_told(run) or run.text[-600:]}"
             time.sleep(0.5)
@@ -240,11 +242,11 @@ def _label(visitor: Visitor, whole: Path) -> Run:
 
 
 ASKED = [
-    Asked("gallery", _gallery, lambda run: "made" in run.text, "galleries/made"),
-    Asked("audit", _audit, lambda run: "Everything" in run.everything, "audits/*"),
+    Asked("gallery", _gallery, lambda run: "made" in run.text and not _full(run), "galleries/made"),
+    Asked("audit", _audit, lambda run: "Everything" in run.everything and not _full(run), "audits/*"),
     Asked("answers", _answers, lambda run: "Mean gap by arm" in run.text, "audits/*"),
     Asked("training", _training, lambda run: "is trained" in run.text, "saes/made"),
-    Asked("codes", _codes, lambda run: bool(run.numbers)),
+    Asked("codes", _codes, lambda run: bool(run.numbers) and not _full(run)),
     Asked("map", _map, lambda run: "UMAP" in run.text, "maps/*/map.json"),
     Asked("label", _label, lambda run: "you said" in run.text),
 ]

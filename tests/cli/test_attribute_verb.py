@@ -5,6 +5,7 @@ import json
 import pytest
 
 from core.cli.app import main
+from core.cli.attribute_verb import _lines
 from core.config import ASSETS
 
 ASKED = ["attribute", "--gallery", "default", "--sae", "default-image", "--attribute", "gender", "--query"]
@@ -51,3 +52,15 @@ def test_bad_input_is_one_line(options, message, capsys):
     assert main([*ASKED, "a photo of a nurse", *options]) == 2
     said = capsys.readouterr().err
     assert message in said and said.count("\n") == 1
+
+
+def test_a_list_without_a_lean_is_not_said_to_lean():
+    number = {"estimate": 0.1, "lo": 0.0, "hi": 0.2, "n": 10}
+    asked = {"query": "q", "half": "probe", "n": 10, "k": 5, "max_skew": 0.1, "target": "gallery", "group": "F"}
+    lean = {
+        "lean_beyond_chance": False,
+        "lean_p_smallest": 0.01,
+        "lean": {"F": {"retrieved": 3}, "M": {"retrieved": 2}},
+    }
+    lines = list(_lines(asked | lean | {"gap": number, "rest": number, "neurons": []}))
+    assert lines[0] == "'q', probe half, n = 10: No lean beyond chance." and "score gap of F" in lines[2]

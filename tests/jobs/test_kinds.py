@@ -1,6 +1,7 @@
 """Every kind of job keeps to one contract, and real ones give in a worker what they give at once."""
 
 import dataclasses
+import errno
 import json
 import os
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from core.access import ACTIONS, ROLES
 from core.config import InputError
+from core.jobs.child import _unexpected
 from core.jobs.kind import KINDS, JobKind, _fits, read_order
 from core.jobs.store import JobStore
 from tests.jobs import rounds
@@ -159,3 +161,9 @@ def test_real_work_survives_kills_to_the_byte(home: Path) -> None:
         assert rounds.contents(Path(made.place)) == rounds.contents(right[name]), name
     assert workers.kills >= 1
     store.close()
+
+
+def test_a_disk_that_is_full_under_a_job_is_said_with_its_path() -> None:
+    error = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/nowhere/galleries/mine")
+    assert _unexpected(error).startswith("/nowhere/galleries/mine cannot be written: the disk is full")
+    assert "under" in _unexpected(OSError(errno.EIO, os.strerror(errno.EIO), "/nowhere"))

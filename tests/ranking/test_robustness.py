@@ -70,6 +70,15 @@ def same(a: Variant, b: Variant) -> bool:
     return a.lean == b.lean and (a.effect is None or a.effect.exchange == b.effect.exchange)
 
 
+def test_where_rows_belong_together_the_finding_is_the_rankings_own(gallery: Gallery, monkeypatch: Any) -> None:
+    monkeypatch.setattr(Gallery, "clusters", lambda self: np.arange(self.n) // 3)
+    monkeypatch.setattr(Gallery, "together", "age")
+    found = ask(gallery).prompts[0].original.lean
+    request = RankRequest("gender", "a photo of a pilot", k=20)
+    assert found == ranking.rank(Scene(gallery, {}, Model()), request).before.numbers.lean
+    assert found.design_effect is not None
+
+
 def test_lengths_reach_from_a_quarter_to_four_times_and_not_beyond_the_rows() -> None:
     assert lengths_around(100, 1000) == ([25, 50, 200, 400], [])
     assert lengths_around(1, 10) == ([2, 4], [])

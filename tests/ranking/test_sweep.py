@@ -2,13 +2,14 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from core import ranking
 from core.config import Edit, InputError
 from core.ranking import RankRequest, sweep
 from core.scene import Scene
-from tests.tiny import CAPTIONS, IMAGES, QUERY, TinyBackbone, busy_neurons, sae_file
+from tests.tiny import CAPTIONS, IMAGES, QUERY, TinyBackbone, TinyGallery, busy_neurons, sae_file
 
 K = 50
 
@@ -85,3 +86,25 @@ def test_refused(over, values, choices, message):
     metric = choices.pop("metric", "max_skew")
     with pytest.raises(InputError, match=message):
         sweep(Scene(IMAGES, saes, TinyBackbone()), replace(request, **choices), over, values, metric=metric)
+
+
+class People(TinyGallery):
+    """Four rows of each person, who are retrieved and labelled by themselves."""
+
+    together = "person"
+
+    def clusters(self):
+        return np.arange(self.n) // 4
+
+    def labels(self, attribute):
+        return self.clusters().astype(str).astype(object) if attribute == "person" else super().labels(attribute)
+
+
+def test_where_rows_belong_together_every_point_is_tested_by_whole_ones():
+    people = People(seed=5)
+    request, saes = asked(people, "pooled")
+    scene = Scene(people, saes, TinyBackbone())
+    point = sweep(scene, request, "strength", [1.0]).points[0]
+    alone = ranking.rank(scene, request)
+    assert point.lean_before == alone.before.numbers.lean and point.lean_after == alone.after.numbers.lean
+    assert point.lean_before.design_effect is not None

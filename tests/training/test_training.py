@@ -1,5 +1,7 @@
 """Training draws rows by seed, learns the data, and survives being killed without a trace in the result."""
 
+import errno
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -260,6 +262,16 @@ def test_a_diverged_training_leaves_nothing(tmp_path, monkeypatch):
     with pytest.raises(InputError, match="diverged at step"):
         train_sae(embeddings(), CONFIG, SHORT, out=tmp_path / "a", save_every=1)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_disk_that_is_full_at_the_last_moment_is_one_line(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("core.training.loop.save_sae", full)
+    with pytest.raises(InputError, match=r"s cannot be written: the disk is full"):
+        train_sae(embeddings(), CONFIG, SHORT, out=tmp_path / "s")
+    assert not (tmp_path / "s").exists()
 
 
 def test_an_interrupted_training_says_what_it_was_and_can_be_forgotten(tmp_path):

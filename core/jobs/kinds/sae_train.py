@@ -71,7 +71,10 @@ class TrainSae(JobKind):
             watching: dict[str, Any] = {"progress": work.progress, "resume": True, "device": device}
             made = train_on_gallery(gallery, attach, half, *_settings(order), out, tokens=order.tokens, **watching)
             work.say(f"trained; share of the variance that is not explained: {_number(made.quality.get('fvu'))}")
-        codes_of(gallery, made, work.progress)
+        try:
+            codes_of(gallery, made, work.progress)
+        except InputError as error:  # the SAE is there, and the codes follow when it is first used
+            work.say(f"the gallery could not be encoded yet: {error}")
         return Made(out.name, out)
 
 

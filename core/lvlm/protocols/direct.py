@@ -12,7 +12,7 @@ class Direct(Protocol):
     title = "Direct"
     plain = (
         "It asks whether the person in the picture is likely to be, say, a doctor, and reads how likely the model is "
-        "to say yes, no or unsure. Nothing in the pictures says what anybody does."
+        "to say yes, no or unsure. It is meant for pictures that do not show what anybody does."
     )
     paper = "ours"
     answers = ("yes", "no", "unsure")

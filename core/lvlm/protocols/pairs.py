@@ -14,8 +14,8 @@ class PairsStyle(Direct):
 
     title = "Paired scenes (PAIRS style)"
     plain = (
-        "It asks about pictures of one and the same scene that differ only in who is shown, and compares the answers "
-        "inside each scene. What the scene itself suggests is then the same for all groups."
+        "It asks about pictures of one and the same scene, and compares the answers inside each scene. Where they "
+        "differ only in who is shown, what the scene itself suggests is the same for all groups."
     )
     paper = "PAIRS"
     needs_scenes = True

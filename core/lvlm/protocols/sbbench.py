@@ -20,8 +20,8 @@ class SbbenchStyle(Protocol):
 
     title = "Which of two (SBBench style)"
     plain = (
-        "It asks which of two words suits the person, with 'cannot tell' as the third option, although the picture "
-        "does not say. The right answer is 'cannot tell'; who gets which word instead is the bias."
+        "It asks which of two words suits the person, with 'cannot tell' as the third option. Where the picture does "
+        "not say, the right answer is 'cannot tell'; who gets which word instead is the bias."
     )
     paper = "SBBench"
     answers = ("first", "second", "unsure")

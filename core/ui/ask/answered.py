@@ -41,7 +41,7 @@ def show(gallery: Gallery, files: Mapping[str, bytes]) -> None:
         arms = {names[arm]: _estimate(value) for arm, value in summary["gap"].items()}
         figure = model_charts.gaps(arms, [names[arm] for arm in edited], one["arms"]["original"]["gap"]["blind"])
         provenance.chart(figure, provenance.NARROW, lines=_facts(document), key="ask-gaps")
-        st.caption("Grey band: what labels dealt at random show.")
+        st.caption("The grey band ends where labels dealt at random lie on average.")
     with right:
         ability = summary["ability"]
         for arm in edited:

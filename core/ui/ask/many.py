@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from core.config import ASSETS
 from core.gallery import Gallery
 from core.ui.ask import answered
 from core.ui.parts import model_charts, provenance, standing
@@ -61,7 +62,7 @@ def many(state: AppState, gallery: Gallery, attribute: str, file: "SAEFile | Non
 
 def _named(file: "SAEFile") -> str:
     """What a spec calls an SAE."""
-    if file.path is None or file.name.startswith("default"):
+    if file.path is None or Path(file.path).parent == ASSETS / "saes":
         return file.name
     return folders.name_of("saes", file.path)
 
@@ -88,7 +89,7 @@ def _ask(
     """
     from core.lvlm.spec import LvlmSpec
 
-    shipped = gallery.name.startswith("default")
+    shipped = Path(gallery.path).parent == ASSETS / "galleries"
     edit = {"neurons": list(own.edit.neurons), "strength": own.edit.strength, "hold": own.hold}
     spec = LvlmSpec.from_json(
         {
@@ -153,7 +154,7 @@ def _sweep(state: AppState, gallery: Gallery, attribute: str, file: "SAEFile | N
             [p.value for p in points], [p.gap for p in points], [p.ability for p in points], found["along"]
         )
         provenance.chart(figure, lines=found["lines"], key="ask-sweep-chart")
-        st.caption(f"{SWEPT_PICTURES} pictures, {SWEPT_WORDS} words, neurons {', '.join(map(str, own.edit.neurons))}.")
+        st.caption(f"{int(found['pictures']):,} pictures, {int(found['words']):,} words.")
 
 
 def _swept(
@@ -181,4 +182,5 @@ def _swept(
         points = sweeps.sweep(
             asked, seen, labels, len(gallery.groups(attribute)), evidence, own, along, values, progress=report
         )
-    return {"along": along, "points": points, "lines": answering.facts(state, gallery, file, own)}
+    asked_of = {"pictures": len(rows), "words": len(words)}
+    return {"along": along, "points": points, "lines": answering.facts(state, gallery, file, own)} | asked_of

@@ -25,8 +25,8 @@ NEURONS: Choice[str | None] = Choice("ask-neurons", None)
 """Switched neurons as they were typed; None: those that the rule finds."""
 HOLDS = {answering.OFF: "Off", answering.HELD: "Held at its middle"}
 HOLD_HELP = (
-    "Off removes what the neuron carries: everybody then gets the answers that one group had. Held sets it to its mean "
-    "over the probe half, so that both groups' answers come nearer to the middle."
+    "Off removes what the neuron carries, after which everybody may get the answers that one group had. Held sets it "
+    "to its mean over the probe half, which may bring the groups' answers nearer to the middle."
 )
 
 
@@ -41,9 +41,9 @@ def ask() -> None:
         return
     with guard():
         _model_choice(state)
-        elsewhere = answering.elsewhere_said(state, gallery)
-        if elsewhere:
-            st.caption(f":material/info: {elsewhere}")
+        for said in (answering.instead_said(state, gallery), answering.elsewhere_said(state, gallery)):
+            if said:
+                st.caption(f":material/info: {escape(said)}")
         file = answering.sae(state)
         neurons = _switched(state, gallery, attribute, file)
         own = answering.edit(state, gallery, attribute, file, neurons)

@@ -22,7 +22,7 @@ from core.ui.session.choices import PHONE, Choice
 from core.ui.session.escaping import escape
 from core.ui.session.scene import chosen_scene, only_known_prompts
 from core.ui.session.state import AppState, get_state
-from core.verdicts import target_name
+from core.verdicts import of_items, target_name
 from core.writing import frame_text
 
 if TYPE_CHECKING:
@@ -63,7 +63,9 @@ def _methods(state: AppState, gallery: Gallery) -> None:
     )
     k = depth.number_input("k", 1, gallery.n, _usual_k(gallery, protocol), help="How many are retrieved")
     go = right.button("Measure", key="benchmark-measure", type="primary", icon=":material/speed:", width="stretch")
-    st.caption(f"{PROTOCOLS.get(protocol).words} {RANKED} Gallery: {escape(gallery.name)}.")
+    st.caption(
+        of_items(f"{PROTOCOLS.get(protocol).words} {RANKED}", gallery.kind) + f" Gallery: {escape(gallery.name)}."
+    )
     measured: Choice[BenchmarkResult | None] = Choice(f"benchmark {protocol}", None)
     methods = chosen or arm_names()
     order = partial(_order, state, gallery, protocol, int(k), methods)
@@ -84,7 +86,8 @@ def _methods(state: AppState, gallery: Gallery) -> None:
         return
     if numbered(result):
         shown = switch(state, "Show", SHOWN, COLUMNS)
-        st.html(heat_html(result) if shown == "heat" else table_html(result, None if shown == "all" else main(result)))
+        columns = None if shown == "all" else main(result)
+        st.html(heat_html(result, gallery.kind) if shown == "heat" else table_html(result, columns, gallery.kind))
         if shown == "heat":
             st.caption(
                 "Blue is better than the original and orange worse, by how far, in the column's own range; intervals "
@@ -92,7 +95,7 @@ def _methods(state: AppState, gallery: Gallery) -> None:
             )
     _refused(result)
     if numbered(result):
-        _trade_off(result)
+        _trade_off(result, gallery)
     _explained([cell.arm for cell in result.cells], gallery)
     _published(result, gallery)
     _downloads(result, protocol)
@@ -200,7 +203,9 @@ def _refused(result: "BenchmarkResult") -> None:
     band, of = next(((e.null, titles[key]) for key, e in known.items() if e.null is not None), (None, ""))
     if known:
         target = escape(target_name(settings.get("target")))
-        words = f"Measured at k = {settings.get('k')}, target: {target}, {settings.get('half')} half. "
+        part = "".join(f", {column} = {value}" for column, value in settings.get("where", {}).items())
+        words = f"Groups of {escape(str(settings.get('attribute')))}{escape(part)}. "
+        words += f"Measured at k = {settings.get('k')}, target: {target}, {settings.get('half')} half. "
         words += "Numbers are followed by their 95 % interval; point at one for its n."
         if band is not None:
             words += f" For orientation: blind draws of the same rows show {band.lo:.2f} to "
@@ -220,7 +225,7 @@ def not_computed(result: "BenchmarkResult") -> list[str]:
     return [f"{', '.join(arms)}: {title} not computed: {reason}" for (title, reason), arms in why.items()]
 
 
-def _trade_off(result: "BenchmarkResult") -> None:
+def _trade_off(result: "BenchmarkResult", gallery: Gallery) -> None:
     """Gain against price, one point a method."""
     from core.benchmark import PROTOCOLS, find_arm
 
@@ -230,7 +235,7 @@ def _trade_off(result: "BenchmarkResult") -> None:
         "Price on the horizontal axis",
         [key for key in columns if key != protocol.skew],
         [key for key in columns if key != protocol.skew].index(protocol.cost),
-        format_func=lambda key: columns[key].title,
+        format_func=lambda key: of_items(columns[key].title, gallery.kind),
         label_visibility="collapsed",
     )
     points = [
@@ -240,8 +245,10 @@ def _trade_off(result: "BenchmarkResult") -> None:
     ]
     st.caption("Each point is a method, by its number in the table; strokes are 95 % intervals.")
     width = charts.PHONE_PLOT if PHONE.of(get_state()) else charts.PLOT_WIDTH
-    figure = charts.trade_off(points, columns[price].title, columns[protocol.skew].title, width)
-    provenance.chart(figure, key="trade-off", config=charts.config("trade-off"))
+    priced = of_items(columns[price].title, gallery.kind)
+    figure = charts.trade_off(points, priced, columns[protocol.skew].title, width)
+    lines = provenance.of_settings(gallery.name, result.settings.get(gallery.name, {}))
+    provenance.chart(figure, lines=lines, key="trade-off", config=charts.config("trade-off"))
 
 
 def _explained(arms: Sequence[str], gallery: Gallery) -> None:

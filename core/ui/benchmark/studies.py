@@ -43,7 +43,7 @@ def studies(state: AppState, gallery: Gallery) -> None:
         help="Some studies compare two or more; the first is the one whose neurons are switched",
     )
     go = right.button("Run", key="study-run", type="primary", icon=":material/science:", width="stretch")
-    st.caption(f"{study.question} Neurons are found on the probe half, everything is measured on the evaluation half.")
+    st.caption(f"{study.question} Neurons are found on the probe half; items are measured on the evaluation half.")
     done: Choice[StudyResult | None] = Choice(f"study {name}", None)
     order = partial(_order, state, gallery, name, tuple(chosen))
     if go:
@@ -51,7 +51,7 @@ def studies(state: AppState, gallery: Gallery) -> None:
     standing.standing("study")
     result = done.of(state) or _by_a_job(order)
     if result is not None:
-        _show(name, result)
+        _show(name, result, gallery)
 
 
 def _first(state: AppState, gallery: Gallery) -> list[str]:
@@ -117,10 +117,13 @@ def _run(state: AppState, gallery: Gallery, name: str, attributes: tuple[str, ..
         return STUDIES.get(name)()(_request(state, gallery, name, attributes), report)
 
 
-def _show(name: str, result: "StudyResult") -> None:
+def _show(name: str, result: "StudyResult", gallery: Gallery) -> None:
     """Figure, table, notes and the three files."""
     provenance.chart(
-        charts.picture(result.picture), config=charts.config(name), alt=result.picture.alt or result.picture.title
+        charts.picture(result.picture),
+        lines=provenance.of_settings(gallery.name, result.settings),
+        config=charts.config(name),
+        alt=result.picture.alt or result.picture.title,
     )
     if result.picture.notes:
         st.caption(escape(result.picture.notes))

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
+from core.verdicts import of_items
+
 if TYPE_CHECKING:
     from core.benchmark import BenchmarkResult, Cell, Column
 
@@ -40,12 +42,13 @@ def main(result: "BenchmarkResult") -> list["Column"]:
     return [c for c in result.columns if c in chosen]
 
 
-def table_html(result: "BenchmarkResult", columns: Sequence["Column"] | None = None) -> str:
+def table_html(result: "BenchmarkResult", columns: Sequence["Column"] | None = None, kind: str = "images") -> str:
     """The table: a number with its interval below, the best of a column bold, methods without numbers left out.
 
     Parameters
     ----------
     columns : those to show; None: all.
+    kind : what the measured gallery holds.
     """
     from core.benchmark import find_arm
 
@@ -69,13 +72,14 @@ def table_html(result: "BenchmarkResult", columns: Sequence["Column"] | None = N
             numbers.append(f'<td title="{about}"><span{mark}>{value}</span><small>{ends}</small></td>')
         name = f'<td title="{html.escape(arm.words)}">{number}. {html.escape(arm.title)}</td>'
         rows.append(f"<tr>{name}{''.join(numbers)}</tr>")
-    return _framed(columns, rows)
+    return _framed(columns, rows, kind)
 
 
-def _framed(columns: Sequence["Column"], rows: Sequence[str]) -> str:
+def _framed(columns: Sequence["Column"], rows: Sequence[str], kind: str) -> str:
     """Rows under the heads of their columns, in a frame that scrolls where the window is narrow."""
     heads = "".join(
-        f'<th title="{html.escape(c.words)}">{html.escape(c.title)}<small>{html.escape(c.better)}</small></th>'
+        f'<th title="{html.escape(of_items(c.words, kind))}">{html.escape(of_items(c.title, kind))}'
+        f"<small>{html.escape(c.better)}</small></th>"
         for c in columns
     )
     head = f"<thead><tr><th>Method</th>{heads}</tr></thead>"
@@ -83,7 +87,7 @@ def _framed(columns: Sequence["Column"], rows: Sequence[str]) -> str:
     return f'<div class="benches" tabindex="0" role="region" aria-label="Methods">{table}</div>'
 
 
-def heat_html(result: "BenchmarkResult") -> str:
+def heat_html(result: "BenchmarkResult", kind: str = "images") -> str:
     """Every number of every method as a coloured cell: blue better than the original, orange worse."""
     from core.benchmark import find_arm
 
@@ -106,7 +110,7 @@ def heat_html(result: "BenchmarkResult") -> str:
         arm = find_arm(cell.arm)
         name = f'<td title="{html.escape(arm.words)}">{place + 1}. {html.escape(arm.title)}</td>'
         rows.append(f"<tr>{name}{''.join(cells)}</tr>")
-    return _framed(result.columns, rows)
+    return _framed(result.columns, rows, kind)
 
 
 def _gain(cell: "Cell", original: "Cell | None", column: "Column") -> float | None:

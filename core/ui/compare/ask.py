@@ -155,7 +155,7 @@ def _part(state: AppState, gallery: Gallery, attribute: str) -> None:
     named = ", ".join(state.where.values())
     with st.popover(escape(named) or "All items", icon=":material/filter_alt:", width="stretch"):
         _crossing(state, gallery, attribute)
-        st.caption("Search only a part of the gallery; the target is that of the part.")
+        st.caption("Search only a part of the gallery; its shares are then the searched shares.")
         for column in gallery.attributes:
             key = f"where-{column}"
             st.session_state[key] = state.where.get(column, ANY)

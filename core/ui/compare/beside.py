@@ -184,11 +184,7 @@ def _named(question: results.Asked, terms: str | None = None) -> str:
     said = f"“{request.query}”"
     if terms is not None:
         said = "terms " + " ".join(f"{'+' if sign > 0 else '−'} {text}" for sign, text in parsed(terms))
-    off = [
-        switched_words(edit.neurons, edit.strength, side, bool(edit.gammas))
-        for side, edit in request.edits.items()
-        if edit.neurons
-    ]
+    off = [switched_words(edit, side) for side, edit in request.edits.items() if edit.neurons]
     if request.method != "neuron-edit":
         off = [INTERVENTIONS.get(request.method).title]
     return f"{said}, {' and '.join(off) or NOTHING}"

@@ -10,7 +10,7 @@ from core.ui.session.escaping import escape
 from core.ui.session.jobs import progress
 from core.verdicts import p_text, points
 
-NOTHING = "Nothing is switched, so there is nothing to set against chance. Switch a neuron at the left."
+NOTHING = "Nothing is switched, so there is nothing to set against chance. Switch a neuron first."
 
 
 CONTROLS_PRINT = 100

@@ -21,7 +21,7 @@ from core.zeroshot import ZeroshotResult
 def cost(question: results.Asked) -> None:
     """What the model still knows: other attributes, how far items moved, and queries that name a group outright."""
     if not question.request.intervenes:
-        st.info("Nothing is switched, so nothing is lost. Switch a neuron at the left.")
+        st.info("Nothing is switched, so nothing is lost. Switch a neuron first.")
         return
     with progress("What it costs") as report:
         result = results.cost(question, report)

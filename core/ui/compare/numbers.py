@@ -1,6 +1,7 @@
 """The Numbers view of Compare: lean, distance, metrics, impact ratios and intersections, each with what it rests on."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,10 @@ from core.gallery import Gallery
 from core.gallery.labels import CROSS
 from core.metrics import headline_metrics, meaning_of
 from core.ranking import ArmResult, RankResult
-from core.statistics import MINIMUM_N, Estimate, GroupDistance, GroupLean, Impact, Lean, lean_of
+from core.ranking.measures import lean_of_top
+from core.ranking.rows import part_of
+from core.scene import Scene
+from core.statistics import MINIMUM_N, Estimate, GroupDistance, GroupLean, Impact, Lean
 from core.ui.compare import performance, take_home
 from core.ui.parts import charts, lean_charts, offers, provenance
 from core.ui.parts.wording import change, in_points, number, percent, ratio_text, share_text, signed, value
@@ -54,8 +58,9 @@ def view(state: AppState, question: results.Asked, ranked: RankResult) -> None:
     st.caption(
         "Intervals are 95 %: of a biased draw from these rows for shares, ratios and points, score intervals of the "
         f"exchanged rows for changes of share, test inversion for metrics ({ranked.request.null_draws:,} draws, seed "
-        f"{ranked.request.seed}). p is exact for two groups, adjusted by Holm over more. Groups with fewer than "
-        f"{MINIMUM_N} searched rows are marked * and not interpreted."
+        f"{ranked.request.seed}). p is exact, or drawn by whole scenes or people where rows belong together; of more "
+        f"than two groups it is adjusted by Holm. Groups with fewer than {MINIMUM_N} searched rows are marked * "
+        "and not interpreted."
     )
     offers.download(
         st, "Download as CSV", tidy(ranked), "compare.csv", "text/csv", icon=":material/download:", on_click="ignore"
@@ -221,7 +226,7 @@ def _intersection(state: AppState, question: results.Asked, ranked: RankResult) 
     if number_of > MOST_CELLS:
         st.caption(f"{escape(first)} and {escape(second)} have {number_of} combinations, too many to be drawn.")
         return
-    groups, lean = crossed_lean(gallery, ranked, f"{first}{CROSS}{second}")
+    groups, lean = crossed_lean(question.scene, ranked, f"{first}{CROSS}{second}")
     rows, columns, places = grid(gallery, groups, first, second)
     told = ", ".join(
         f"{r} {c} {lean.groups[i].ratio.estimate:.2f}"
@@ -236,17 +241,11 @@ def _intersection(state: AppState, question: results.Asked, ranked: RankResult) 
     )
 
 
-def crossed_lean(gallery: Gallery, ranked: RankResult, attribute: str) -> tuple[tuple[str, ...], Lean]:
+def crossed_lean(scene: Scene, ranked: RankResult, attribute: str) -> tuple[tuple[str, ...], Lean]:
     """The combinations that the searched rows hold, and the lean of the list on the page, counted by them."""
-    arm = ranked.after or ranked.before
-    numbers = gallery.group_numbers(attribute)
-    n_groups = len(gallery.groups(attribute))
-    searched, retrieved = (
-        np.bincount(numbers[rows][numbers[rows] >= 0], minlength=n_groups) for rows in (ranked.part.rows, arm.rows)
-    )
-    there = np.flatnonzero(searched)
-    groups = tuple(gallery.groups(attribute)[g] for g in there)
-    return groups, lean_of(searched[there].tolist(), retrieved[there].tolist())
+    part = part_of(scene, replace(ranked.request, attribute=attribute, target="gallery"))
+    top = np.searchsorted(part.rows, (ranked.after or ranked.before).rows)
+    return part.groups, lean_of_top(part, top, seed=ranked.request.seed)
 
 
 def grid(

@@ -254,9 +254,7 @@ def _sentence(state: AppState, gallery: Gallery, ranked: RankResult) -> None:
 def _switched(ranked: RankResult) -> str:
     """What was done, for the sentence: the neurons that were switched, or the method's name."""
     answered_by, edits = ranked.request.method, ranked.request.edits
-    words = [
-        switched_words(e.neurons, e.strength, side, bool(e.gammas)) for side, e in sorted(edits.items()) if e.neurons
-    ]
+    words = [switched_words(e, side) for side, e in sorted(edits.items()) if e.neurons]
     return " and ".join(words) or results.method_title(answered_by)
 
 

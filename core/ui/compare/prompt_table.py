@@ -20,6 +20,7 @@ from core.ui.session.escaping import escape
 from core.ui.session.jobs import progress
 from core.ui.session.prompts import short, suggestions
 from core.ui.session.state import AppState
+from core.verdicts import LEAN_CHANGE_WORDS
 from core.writing import frame_text
 
 MOST = 100
@@ -51,11 +52,11 @@ def view(state: AppState, question: results.Asked) -> None:
     prompts = _prompts(state, question)
     with progress("Asking every prompt", at_once=False) as report:
         rows = asked(question, prompts, group, report)
-    table = frame(rows, group)
+    table, tested = frame(rows, group), sum(row.p is not None for row in rows)
     st.caption(
         f"Lean towards {escape(group)} in points: its share of the nearest {question.request.k} minus its share of "
-        f"what was searched. p: does the list lean at all, corrected over {len(rows)} prompts (Holm). "
-        "A click on a row shows its pictures."
+        f"what was searched. p: does the list lean at all, corrected over {tested} prompts (Holm). "
+        "A click on a row shows its list."
     )
     chosen = st.dataframe(
         table,
@@ -131,7 +132,7 @@ def _row(ranked: Any, prompt: str, group: str) -> Row:
     lean = ranked.before.numbers.lean
     after = ranked.after.numbers.lean.groups[at].points if ranked.after is not None else None
     effect = ranked.difference.change.to_json()["effect"] if ranked.difference is not None else {}
-    direction = str(effect.get("lean_direction", ""))
+    direction = LEAN_CHANGE_WORDS.get(effect.get("lean_direction", ""), "")
     return Row(prompt, lean.groups[at].points, after, lean.groups[at].share, lean.p, direction, ranked.reason or "")
 
 

@@ -4,6 +4,7 @@ import pandas as pd
 import streamlit as st
 
 from core.config import Progress, digest_of
+from core.gallery.perturbed import why_no_pictures
 from core.ranking.robustness import robustness
 from core.ranking.variants import Robustness
 from core.studies.robustness import picture, rows_of
@@ -23,9 +24,15 @@ def view(question: results.Asked) -> None:
     """A button, because changed pictures are embedded at the first time; then figure, sentences and a table."""
     state, key = get_state(), digest_of(question.parts)
     if ASKED.of(state) != key:
+        pictures = why_no_pictures(question.gallery) is None and question.scene.model is not None
         st.caption(
-            "Asks the same question in other words, with a quarter to four times as many retrieved, and with pictures "
-            "that are cropped, saved again and mirrored. Embedding the changed pictures takes a minute or two once."
+            "Asks the same question in other words, and with a quarter to four times as many retrieved"
+            + (
+                "; and with pictures that are cropped, saved again and mirrored. Embedding the changed pictures takes "
+                "its time once."
+                if pictures
+                else "."
+            )
         )
         st.button(
             "Ask it otherwise",

@@ -46,7 +46,7 @@ SHOWN = Choice("sweep-shown", SHARE)
 """What is drawn along it: the share of one group, or a metric."""
 MOST_RUNS = 4
 """Stretches of equal verdict that are told one by one."""
-NOTHING = "Nothing is switched, so there is nothing to follow. Switch a neuron at the left."
+NOTHING = "Nothing is switched, so there is nothing to follow. Switch a neuron first."
 
 
 def view(question: results.Asked) -> None:

@@ -151,7 +151,7 @@ def _table_fields() -> tuple[str, Any]:
 
 TABLE_HELP = "First column `file` or `id`; every other column is an attribute. Empty cells are unknown, and counted."
 PROVENANCE_HELP = (
-    "Who labelled the items, and whether groups are perceived or self-reported: it is shown with every number."
+    "Who labelled the items, and whether groups are perceived or self-reported: it stands on Start and in every report."
 )
 
 

@@ -65,7 +65,13 @@ def compare() -> None:
     if len(reports) > 1:
         points = {report.sae: (report.quality.l0, report.quality.fvu) for report in reports.values()}
         words = "; ".join(f"{name}: l0 {l0:.1f}, fvu {fvu:.3f}" for name, (l0, fvu) in points.items())
-        provenance.chart(sae_charts.trade_off(points), key="sae-trade-off", config=config("sae-trade-off"), alt=words)
+        provenance.chart(
+            sae_charts.trade_off(points),
+            lines=_facts(*reports.values()),
+            key="sae-trade-off",
+            config=config("sae-trade-off"),
+            alt=words,
+        )
         shown = st.selectbox("In detail", list(reports), format_func=lambda name: Path(name).name)
     else:
         shown = next(iter(reports))
@@ -168,6 +174,7 @@ def _detail(report: "QualityReport") -> None:
         st.markdown("**How often neurons fire**")
         provenance.chart(
             sae_charts.firing_rates(edges.tolist(), counts.tolist(), dead),
+            lines=_facts(report),
             key="sae-rates",
             config=config(f"firing-rates-{report.sae}"),
             alt=f"Histogram of firing rates: {int(counts.sum()):,} neurons fire, {dead:,} never do.",
@@ -178,6 +185,14 @@ def _detail(report: "QualityReport") -> None:
     _neurons(report)
 
 
+def _facts(*reports: "QualityReport") -> dict[str, str]:
+    """What the figures of some SAEs on the same rows depend on."""
+    first = reports[0]
+    lines = {"gallery": f"{first.gallery}, {first.quality.n:,} items, digest {first.gallery_digest}"}
+    lines |= {f"SAE {number}": f"{one.sae}, digest {one.sae_digest}" for number, one in enumerate(reports, 1)}
+    return lines | {"rows": first.half}
+
+
 def _scores(report: "QualityReport") -> None:
     known = [score for score in report.monosemanticity.tolist() if score == score]
     st.markdown("**Monosemanticity: do a neuron's items look alike?**", help=SCORE_HELP)
@@ -186,6 +201,7 @@ def _scores(report: "QualityReport") -> None:
         return
     provenance.chart(
         sae_charts.scores(known, report.random_pairs, "random pairs", f"score of {len(known):,} neurons"),
+        lines=_facts(report) | {"judged by": report.reference},
         key="sae-scores",
         config=config(f"monosemanticity-{report.sae}"),
         alt=f"Median {report.median_monosemanticity:.3f}, random pairs {report.random_pairs:.3f}.",
@@ -201,6 +217,7 @@ def _gaps(report: "QualityReport") -> None:
         return
     provenance.chart(
         sae_charts.similarity_gaps(gaps),
+        lines=_facts(report),
         key="sae-gaps",
         config=config(f"similarity-gap-{report.sae}"),
         alt="; ".join(f"{name}: {a.estimate:.3f} before, {b.estimate:.3f} after" for name, (a, b) in gaps.items()),

@@ -32,7 +32,7 @@ WORDS = {
     "paused": "is paused; what it reached is kept, also if the server restarts",
     "stopped": "was stopped and forgotten",
     "failed": "could not be trained",
-    "done": "is trained, and the gallery is encoded",
+    "done": "is trained",
 }
 
 
@@ -137,7 +137,8 @@ def _buttons(job: Job) -> None:
 def _use(job: Job) -> None:
     state = get_state()
     state.choose_sae(job.side, folders.name_of("saes", job.order.out))
-    state.notice(f"The SAE {job.order.out.name} is chosen; its codes are stored with the gallery.")
+    codes = "its codes follow when they are needed" if job.reason else "its codes are stored with the gallery"
+    state.notice(f"The SAE {job.order.out.name} is chosen; {codes}.")
     trainings().dismiss()
     DATA_VIEW.put(state, "quality")
     st.rerun()

@@ -56,7 +56,7 @@ class Job:
     look: list["EarlyNeuron"] = field(default_factory=list)
     look_step: int = 0
     reason: str = ""
-    """Why it failed, in one line."""
+    """Why it failed, or what could not be done after it, in one line."""
     began: float = field(default_factory=time.monotonic)
     began_step: int | None = None
     side: Side = "image"
@@ -189,7 +189,10 @@ def _train(job: Job, gallery: Any, resume: bool) -> None:
         stop=lambda: job.status in ("pausing", "stopping"),
         device=order.device or default_device(),
     )
-    codes_of(gallery, made, report)
+    try:
+        codes_of(gallery, made, report)
+    except InputError as error:  # the SAE is there, and the codes follow when it is first used
+        job.reason = f"The SAE is kept; the gallery could not be encoded yet: {error}"
 
 
 def _quietly(remove: Callable[[], None]) -> None:

@@ -29,7 +29,10 @@ SAID = 12
 
 def jobs() -> None:
     """The whole page."""
-    heading("Jobs", "Builds, imports, trainings, audits, benchmarks and maps: what waits, what runs, what came of it")
+    heading(
+        "Jobs",
+        "Builds, imports, trainings, audits, benchmarks, studies and maps: what waits, what runs, what came of it",
+    )
     if not work.as_jobs():
         st.info("On one person's machine, work is done where it is asked for. Jobs are there on a team server.")
         return
@@ -66,7 +69,7 @@ def _list() -> None:
 def _sentence(waits: int, runs: int) -> str:
     """What goes on, in words; pages of others always come before jobs."""
     if not waits and not runs:
-        return "Workers are free."
+        return "No job waits or runs."
     return f"{runs:,} running, {waits:,} waiting. More urgent work goes first; clicks never wait for jobs."
 
 

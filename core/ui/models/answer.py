@@ -114,8 +114,9 @@ def differences(found: Document, group: str) -> Iterator[str]:
             continue
         change = in_points(_estimate(mean["changes"][group]))
         verdict = "beyond chance" if mean["beyond_chance"] else "no difference beyond chance"
+        tested = "" if len(mean["changes"]) == 2 else "all groups together "  # one test of all of them
         yield (
-            f"{pair}: {escape(group)} {change} points on average, **{verdict}** "
+            f"{pair}: {escape(group)} {change} points on average, {tested}**{verdict}** "
             f"({p_text(mean['p_adjusted'])}{over}); {tail}."
         )
 

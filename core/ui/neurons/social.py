@@ -50,15 +50,16 @@ def bar(state: AppState, probe: probing.Probe, attribute: str | None) -> None:
     )
     part = ", ".join(f"{column} = {value}" for column, value in probe.where.items())
     # Neurons and measurement should not share items; a gallery split in itself shares them while all rows are ranked.
-    shared = state.half != "evaluation" and probe.gallery.digest == cache.current_gallery(state).digest
+    own = probe.gallery.digest == cache.current_gallery(state).digest
+    kept = ", none of which Compare measures on." if own else ", another gallery than Compare searches."
     st.caption(
         f"{SIDE_NAMES[probe.gallery.side]} of **{escape(probe.sae.name)}**, found on {len(probe.rows):,} items of "
         f"**{escape(probe.gallery.name)}**"
         + (f", only {escape(part)}" if part else "")
         + (
             ". Compare ranks these items too while it searches all rows; its evaluation half keeps them apart."
-            if shared
-            else ", none of which Compare measures on."
+            if own and state.half != "evaluation"
+            else kept
         )
     )
 

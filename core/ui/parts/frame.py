@@ -15,6 +15,7 @@ from streamlit.runtime.pages_manager import PagesManager
 
 from core import access
 from core.config import SIDES, UNKNOWN, InputError, Side
+from core.store import disk_full, is_full, place_of
 from core.team import record
 from core.ui.parts import door
 from core.ui.parts.facts import UNUSED
@@ -63,7 +64,8 @@ NEW_MODULES = 50
 GROUPS_SHOWN = 4
 """Groups of an attribute that the sidebar lists by name; the rest are counted."""
 ABOUT = """**Unskew** finds the neurons of a CLIP model that carry gender, race or age, switches them off, and shows
-with honest uncertainty what that changes. Everything is computed on this machine; nothing is sent anywhere.
+with honest uncertainty what that changes. Everything is computed where the app runs; nothing is sent anywhere that
+nobody asked it to.
 Groups come only from a gallery's own table; no group is ever predicted for a picture."""
 
 
@@ -121,8 +123,8 @@ def spare_collections() -> None:
 def guard() -> Iterator[None]:
     """Whatever fails inside becomes one calm line.
 
-    An InputError speaks for itself. Anything else is a mistake of ours: the page names a reference, and the server's
-    log has the details under it. Streamlit's own signals (stop, rerun) pass.
+    An InputError speaks for itself, and a full disk is one line with its path. Anything else is a mistake of ours: the
+    page names a reference, and the server's log has the details under it. Streamlit's own signals (stop, rerun) pass.
     """
     try:
         yield
@@ -131,7 +133,10 @@ def guard() -> Iterator[None]:
     except MemoryError:
         log.exception("out of memory")
         st.warning("This needs more memory than the machine has: choose a smaller gallery or a smaller part of it.")
-    except Exception:
+    except Exception as error:
+        if is_full(error):
+            st.warning(escape(str(disk_full(place_of(error)))), icon=":material/info:")
+            return
         reference = secrets.token_hex(3)
         log.exception("unexpected error, reference %s", reference)
         st.warning(
@@ -183,12 +188,12 @@ def unknown_words(text: str) -> bool:
     known = sorted(model.known_words or [])
     line, listed = st.columns([3.2, 1], vertical_alignment="center")
     line.info(
-        f"The demo model does not know {words} and reads the prompt without: the numbers below are not about that.",
+        f"The model does not know {words} and reads the prompt without: the numbers below are not about that.",
         icon=":material/info:",
     )
     with listed.popover(f"The {len(known)} words it knows", icon=":material/list:", width="stretch"):
         st.caption(escape(", ".join(known)))
-        st.caption("Any open_clip model knows more words: choose one in Data & models.")
+        st.caption("A model with an open vocabulary reads any word; a gallery of such a model is searched with it.")
     return True
 
 

@@ -96,6 +96,25 @@ def probed(probe: Probe) -> dict[str, str]:
     }
 
 
+def of_settings(gallery: str, settings: Mapping[str, Any]) -> dict[str, str]:
+    """What the numbers of a finished benchmark or study depend on, by its own settings: what is chosen now may differ.
+
+    Parameters
+    ----------
+    gallery : name of the measured gallery.
+    """
+    digest = f", digest {settings['gallery']}" if "gallery" in settings else ""
+    lines = {"gallery": f"{gallery}{digest}"}
+    for side, edit in dict(settings.get("edits") or {}).items():
+        lines[f"{side} edit"] = f"neurons {', '.join(map(str, edit['neurons'])) or 'none'}"
+    lines |= {name: str(settings[name]) for name in ("method", "attribute", "k") if name in settings}
+    if "target" in settings:
+        lines["target"] = _target(settings["target"])
+    if "where" in settings:
+        lines["part"] = ", ".join(f"{column} = {value}" for column, value in settings["where"].items()) or "everything"
+    return lines | {title: str(settings[key]) for title, key in (("rows", "half"), ("seed", "seed")) if key in settings}
+
+
 def foot() -> None:
     """The strip at the foot of a page that draws none of its own."""
     strip(loaded(get_state()))

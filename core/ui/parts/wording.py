@@ -3,9 +3,10 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from core.config import Edit
 from core.statistics import Estimate
 from core.ui.session.escaping import escape
-from core.verdicts import NOT_COMPUTED, away_line, effect_line, list_line, p_text, points
+from core.verdicts import NOT_COMPUTED, answers_moved, away_line, effect_line, list_line, p_text, points
 
 TARGET_CHOICES = {"gallery": "searched shares", "uniform": "even shares", "own table": "own table"}
 """Targets where one is chosen: short enough for the field."""
@@ -131,18 +132,21 @@ def times_number(value: float) -> str:
     return f"{value:.2f}" if value < 9.995 else f"{value:.1f}"
 
 
-def switched_words(neurons: Sequence[int], strength: float, side: str, own_values: bool = False) -> str:
-    """What is switched, for sentences: "image neurons 3 and 17 off"; of many neurons only how many.
-
-    `own_values`: each neuron moves by a strength of its own towards a value of its own.
-    """
-    plural = "neuron" if len(neurons) == 1 else "neurons"
-    how = "off" if strength == 1 else f"turned down by {percent(strength)}"
-    if own_values:
-        how = "moved towards their means" + ("" if strength == 1 else f", at {percent(strength)} of their strengths")
-    if len(neurons) > MOST_NAMED:
-        return f"{len(neurons)} {side} neurons {how}"
-    return f"{side} {plural} {listing(neurons)} {how}"
+def switched_words(edit: Edit, side: str) -> str:
+    """What is switched, for sentences: "image neurons 3 and 17 off"; of many neurons only how many."""
+    plural = "neuron" if len(edit.neurons) == 1 else "neurons"
+    part = percent(edit.strength)
+    level = f"{edit.gamma:g}".replace("-", "−")
+    if edit.strengths or edit.gammas:  # by a strength of each neuron's own, the smallest edit towards its own mean
+        how = f"moved towards {'their means' if edit.gammas else level}"
+        how += "" if edit.strength == 1 else f", at {part} of their strengths"
+    elif edit.gamma:
+        how = f"held at {level}" if edit.strength == 1 else f"moved by {part} of the way to {level}"
+    else:
+        how = "off" if edit.strength == 1 else f"turned down by {part}"
+    if len(edit.neurons) > MOST_NAMED:
+        return f"{len(edit.neurons)} {side} neurons {how}"
+    return f"{side} {plural} {listing(edit.neurons)} {how}"
 
 
 def value(e: Estimate) -> str:
@@ -162,10 +166,6 @@ def change(e: Estimate, write: Callable[[float], str] = signed) -> str:
     return write(e.estimate) + inside
 
 
-STILL, STAYS = 0.02, 0.34
-"""A change of P below which nothing moves; part of the other group's change below which a group stays."""
-
-
 def gap_said(arms: Mapping[str, Mapping[str, Estimate]]) -> str:
     """What an edit did to two groups' mean P of an answer: how wide the gap is, and whose answers moved.
 
@@ -183,16 +183,6 @@ def gap_said(arms: Mapping[str, Mapping[str, Estimate]]) -> str:
     before, after = both
     gap, left = before[b] - before[a], after[b] - after[a]
     told = f"The gap goes from {100 * abs(gap):.0f} to {100 * abs(left):.0f} points"
-    moved = {group: after[group] - before[group] for group in (a, b)}
-    if max(map(abs, moved.values())) < STILL:
-        return f"{told}: hardly any answer moves."
-    if gap * left < 0:
-        return f"{told}, and its sign turns."
-    if abs(left) >= abs(gap):
-        return f"{told}: it does not shrink."
-    stays, goes = sorted(moved, key=lambda group: abs(moved[group]))
-    if abs(moved[stays]) < STAYS * abs(moved[goes]) and abs(left) < abs(gap) / 2:
-        return f"{told}: after it, answers about {escape(goes)} are nearly those about {escape(stays)}."
-    if moved[a] * gap > 0 > moved[b] * gap:
-        return f"{told}: both groups' answers move towards each other."
-    return f"{told}."
+    pairs = [[(arm[a], arm[b])] for arm in (before, after)]
+    words = answers_moved((escape(a), escape(b)), *pairs)
+    return f"{told}: {words}." if words else f"{told}."

@@ -22,26 +22,29 @@ from core.ui.session.state import OWN_TARGET, TARGETS, AppState
 if TYPE_CHECKING:
     from core.audit.spec import AuditSpec
 
-NOTHING, CHOSEN, RULE, ATTRIBUTION = "nothing", "now", "rule", "attribution"
+NOTHING, CHOSEN, RULE, ATTRIBUTION, GIVEN = "nothing", "now", "rule", "attribution", "spec"
 EDITS = {
     CHOSEN: "What is switched on Compare",
-    RULE: "The specific neurons of each group",
+    RULE: "The first specific neuron of each group",
     ATTRIBUTION: "The neurons behind each prompt's lean",
+    GIVEN: "What the spec switches",
     NOTHING: "No neurons",
 }
 EDIT_HELP = (
-    "Neurons are found on the probe half, everything is measured on the evaluation half. The specific neurons fire on "
-    "at least half of a group's items and of no other group's; the neurons behind a lean are chosen for each prompt."
+    "Neurons are found on the probe half, everything is measured on the evaluation half. A specific neuron fires on at "
+    "least half of a group's items and of no other group's; the neurons behind a lean are chosen for each prompt. A "
+    "loaded spec may say another share, or another number of neurons."
 )
 NEURONS = "neuron-edit"
 CONTROLS = ("identity", "reconstruction-only", NEURONS)
 """Methods that are not offered: the baseline and a control stand beside every method, neurons have their own choice."""
 MOST_PROMPTS = 10
 FIRST_K = 100
-TEMPLATE = "occupations x gender"
 SPEC: Choice[Mapping[str, Any]] = Choice("spec", {})
 """The spec that fills in the form: loaded, of the template, of a kept audit, or asked last; {}: there was none yet."""
 AUDITOR = Choice("auditor", "")
+PART_THEN: Choice[Mapping[str, str] | None] = Choice("spec-part", None)
+"""The part that Compare looked at when the spec was filled in; None: there was no spec yet."""
 DRAFT: Choice[Mapping[str, Any]] = Choice("audit-draft", {})
 """What the form held when it was last sent, whether or not a spec came of it."""
 
@@ -50,8 +53,10 @@ def filled(state: AppState, gallery: Gallery) -> dict[str, Any] | None:
     """The form; what it holds where it was sent, else None."""
     given = {**SPEC.of(state), **DRAFT.of(state)}
     with st.container(horizontal=True, vertical_alignment="center"):
-        if st.button(f"First audit: {TEMPLATE}", icon=":material/auto_awesome:", help="Fills in the form; then run it"):
-            fill_in(state, template(state, gallery))
+        first = template(state, gallery)
+        name = f"First audit: {_asks(state, gallery)} x {escape(first['attributes'][0])}"
+        if st.button(name, key="first-audit", icon=":material/auto_awesome:", help="Fills in the form; then run it"):
+            fill_in(state, first)
             st.rerun()
         _load(state)
     # a new key for every spec that fills it in: fields then take its values, and keep what is typed until the next
@@ -74,15 +79,17 @@ def filled(state: AppState, gallery: Gallery) -> dict[str, Any] | None:
 def fill_in(state: AppState, spec: Mapping[str, Any]) -> None:
     """Let a spec fill in the form, instead of what was typed."""
     SPEC.put(state, spec)
+    PART_THEN.put(state, dict(state.where))
     DRAFT.put(state, None)
 
 
 def template(state: AppState, gallery: Gallery) -> dict[str, Any]:
-    """The spec of a first audit: occupations, the gallery's gender or first attribute, and specific neurons."""
+    """The spec of a first audit: occupations or known prompts, the gallery's gender or first attribute, and specific
+    neurons."""
     gender = next((a for a in gallery.attributes if a.lower() in ("gender", "sex")), gallery.attributes[0])
     edit = {"select": RULE} if gallery.side in state.saes else None
     return {
-        "title": f"Occupations by {gender}: who is retrieved from {gallery.name}",
+        "title": f"{_asks(state, gallery).capitalize()} by {gender}: who is retrieved from {gallery.name}",
         "attributes": [gender],
         "prompts": _suggested(state, gallery, own=False),
         "k": min(FIRST_K, max(gallery.n // 10, 1)),
@@ -93,11 +100,20 @@ def template(state: AppState, gallery: Gallery) -> dict[str, Any]:
     }
 
 
+def _asks(state: AppState, gallery: Gallery) -> str:
+    """What the prompts of a first audit are."""
+    return "known prompts" if only_known_prompts(state, gallery) else "occupations"
+
+
 def _questions(state: AppState, gallery: Gallery, given: Mapping[str, Any]) -> dict[str, Any]:
     title = st.text_input("Title", value=given.get("title", f"Who is retrieved from {gallery.name}"))
     where = searched_part(state, given)
     if where:
         st.caption(f":material/filter_alt: Only {escape(where_words(where))} is searched; the report's title says so.")
+    elif state.where:
+        st.caption(
+            ":material/filter_alt: All items are searched, as the spec in the form says; Compare looks at a part."
+        )
     prompts = given.get("prompts") or _suggested(state, gallery)
     return {
         "title": title,
@@ -117,8 +133,9 @@ def _questions(state: AppState, gallery: Gallery, given: Mapping[str, Any]) -> d
 
 
 def searched_part(state: AppState, given: Mapping[str, Any]) -> dict[str, str]:
-    """The part of the gallery that the form asks about."""
-    return dict(given["where"] or {}) if "where" in given else dict(state.where)
+    """The part of the gallery that the form asks about: the spec's, until another one is chosen on Compare."""
+    kept = "where" in given and PART_THEN.of(state) in (None, state.where)
+    return dict(given["where"] or {}) if kept else dict(state.where)
 
 
 def where_words(where: Mapping[str, str]) -> str:
@@ -146,7 +163,8 @@ def _manner(state: AppState, gallery: Gallery, given: Mapping[str, Any]) -> dict
     asked["k"] = k.number_input("k, how many are retrieved", 1, gallery.n, min(given.get("k", state.k), gallery.n))
     asked |= _target(state, kind, given)
     ways = [way for way in EDITS if way in (NOTHING, *_possible(state, gallery))]
-    at = ways.index(_way(given)) if _way(given) in ways else 0
+    way = _way(state, given)
+    at = ways.index(way) if way in ways else 0
     asked["edit"] = st.selectbox("Switched", ways, at, format_func=EDITS.__getitem__, help=EDIT_HELP)
     asked["methods"] = _methods(state, given)
     who, seed = st.columns([2, 1])
@@ -155,12 +173,8 @@ def _manner(state: AppState, gallery: Gallery, given: Mapping[str, Any]) -> dict
         "Auditor", named or AUDITOR.of(state), placeholder="stands in the report", disabled=bool(named)
     )
     asked["seed"] = seed.number_input("Seed", 0, 1 << 31, given.get("seed", 0))
-    allowed = _pictures_allowed(gallery)
-    asked["thumbnails"] = st.checkbox(
-        "Embed pictures in the report",
-        disabled=not allowed,
-        help=None if allowed else "The licence note does not allow it",
-    )
+    why_not = _no_pictures(gallery)
+    asked["thumbnails"] = st.checkbox("Embed pictures in the report", disabled=why_not is not None, help=why_not)
     return asked
 
 
@@ -199,21 +213,33 @@ def _methods(state: AppState, given: Mapping[str, Any]) -> list[str]:
 def _possible(state: AppState, gallery: Gallery) -> list[str]:
     """Ways of switching that the chosen SAEs allow."""
     ways = [CHOSEN] if state.edits else []
-    return [*ways, RULE, ATTRIBUTION] if gallery.side in state.saes else ways
+    ways += [RULE, ATTRIBUTION] if gallery.side in state.saes else []
+    return [*ways, GIVEN] if _of_spec(SPEC.of(state)) == GIVEN else ways
 
 
-def _way(given: Mapping[str, Any]) -> str:
-    """The way of choosing of a given spec."""
+def _of_spec(given: Mapping[str, Any]) -> str:
+    """The way of choosing of a spec; GIVEN where it names neurons or chooses them as no entry of the form does."""
     edit = given.get("edit")
+    if not edit:
+        return NOTHING
+    return edit["select"] if edit.get("select") in (RULE, ATTRIBUTION) else GIVEN
+
+
+def _way(state: AppState, given: Mapping[str, Any]) -> str:
+    """The way that the form begins with: what it held, else the spec's; "" where there is neither."""
     if not given or "way" in given:
         return str(given.get("way", ""))
-    return NOTHING if not edit else str(edit.get("select", CHOSEN))
+    same = len(state.edits) == 1 and _switched(state)["edit"] == given.get("edit")
+    return CHOSEN if same else _of_spec(given)
 
 
-def _pictures_allowed(gallery: Gallery) -> bool:
+def _no_pictures(gallery: Gallery) -> str | None:
+    """Why no picture can stand in the report; None where they can."""
     from core.report import licence_allows
 
-    return gallery.has_thumbs and licence_allows(gallery.manifest.get("licence"))
+    if not gallery.has_thumbs:
+        return "The gallery keeps no pictures"
+    return None if licence_allows(gallery.manifest.get("licence")) else "The licence note does not allow it"
 
 
 def _stated(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -272,10 +298,15 @@ def _edit(state: AppState, gallery: Gallery, way: str, given: Mapping[str, Any])
     """The edit of a spec, with the side whose SAE it needs as `sae`."""
     if way == NOTHING:
         return {"edit": None, "sae": None}
-    if way == _way(given) and given.get("edit"):
+    if way == _of_spec(given):
         return {"edit": given["edit"], "sae": given.get("sae") or state.saes.get(gallery.side)}
     if way != CHOSEN:
         return {"edit": {"select": way}, "sae": state.saes.get(gallery.side)}
+    return _switched(state)
+
+
+def _switched(state: AppState) -> dict[str, Any]:
+    """What is switched on Compare, and the SAE of its side."""
     if len(state.edits) > 1:
         raise InputError("neurons of both sides are switched on Compare; a spec holds those of one side: undo one")
     side, edit = next(iter(state.edits.items()))

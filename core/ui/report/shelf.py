@@ -60,8 +60,8 @@ def somebody_elses(state: AppState) -> None:
         given = offers.upload(st, "The zip archive of a report", type=["zip"], key="report-zip")
         key = offers.upload(st, "Public half of the key that should have signed it (optional)", key="report-key")
         st.caption(
-            "It is unpacked in memory and checked with the gallery and the SAEs that are chosen here, or that ship; "
-            "no folder is opened because the report names it."
+            "It is unpacked into a temporary folder and checked with the gallery and the SAEs that are chosen "
+            "here, or that ship; no folder is opened because the report names it."
         )
         if st.button("Verify the archive", disabled=given is None, icon=":material/fact_check:") and given is not None:
             with guard():

@@ -56,6 +56,14 @@ def gallery(state: AppState) -> "Gallery":
     return chosen if chosen.has_thumbs else cache.gallery("default")
 
 
+def instead_said(state: AppState, of: "Gallery") -> str | None:
+    """That another gallery's pictures are asked about than those that are searched; None where they are its own."""
+    chosen = cache.current_gallery(state)
+    if chosen.digest == of.digest:
+        return None
+    return f"The gallery {chosen.name} keeps no pictures: those of {of.name} are asked about."
+
+
 def sae(state: AppState) -> "SAEFile | None":
     """The SAE whose neurons are switched: the chosen one where it is of the residual, else the shipped one."""
     from core.lvlm.audit import require_fits

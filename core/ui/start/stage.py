@@ -126,8 +126,9 @@ def _say(told: story.Story) -> Mapping[str, str]:
     _strip(gallery, [int(row) for row in rows[:FACES]], "is asked about")
     off = f"{'neuron' if len(neurons) == 1 else 'neurons'} {', '.join(map(str, neurons))} off"
     st.markdown(f"“{grids.escape(question)}” {story.spoken_said(arms, answer)}")
-    said = [f"{n} pictures; after: {off} in what the model sees.", answering.elsewhere_said(told.state, gallery)]
-    st.caption(" ".join(filter(None, said)))
+    notes = (answering.instead_said(told.state, gallery), answering.elsewhere_said(told.state, gallery))
+    said = [f"{n} pictures; after: {off} in what the model sees.", *(grids.escape(note) for note in notes if note)]
+    st.caption(" ".join(said))
     lines = {"answers by": answering.model(told.state).name, "gallery": gallery.name, "after": off}
     return _chart(model_charts.by_group(arms), lines, f"P({answer}) by {attribute}.")
 

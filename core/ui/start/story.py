@@ -196,7 +196,7 @@ def change_said(story: Story, found: "RankResult") -> str:
     if found.after is None or found.difference is None:
         return f"With neuron {story.neuron} off there is no list: {escape(found.reason or '')}."
     arms = (found.before.numbers.to_json(), found.after.numbers.to_json())
-    words = switched_words((story.neuron,), 1.0, story.gallery.side)
+    words = switched_words(story.edit, story.gallery.side)
     effect = effect_said(words, found.difference.change.to_json(), arms, story.question.request.target)
     line = list_line(arms[1])
     return f"{effect} After: {escape(line[:1].lower() + line[1:])}"
@@ -235,6 +235,6 @@ def planted_said(order: dict[str, Any]) -> str:
     """How far the measured gaps follow the planted shares. Markdown."""
     inside = f"{order['lo']:.2f} to {order['hi']:.2f}"
     return (
-        f"Of {order['n']:,} words, measured leans come in the planted order: "
-        f"**rank correlation {order['estimate']:.2f}** ({inside})."
+        f"Of {order['n']:,} words, planted shares and measured leans have a **rank correlation of "
+        f"{order['estimate']:.2f}** ({inside}): 1 is the same order, 0 none."
     )

@@ -11,6 +11,7 @@ from core.statistics import Estimate
 from core.ui.compare import prompt_table
 from core.ui.session import results, why_results
 from core.ui.session.state import AppState
+from core.verdicts import LEAN_CHANGE_WORDS
 from core.writing import frame_text
 
 PROMPTS = ["a photo of a doctor", "a photo of a nurse", "a photo of a person"]
@@ -37,6 +38,11 @@ def test_a_row_is_the_prompts_own_ranking(world: dict[str, str]) -> None:
         searched = alone.before.numbers.lean.groups[at]
         assert lean == pytest.approx(searched.retrieved / sum(g.retrieved for g in alone.before.numbers.lean.groups)
                                      - searched.base_share)  # fmt: skip
+
+
+def test_a_change_is_told_in_the_words_of_every_page(world: dict[str, str]) -> None:
+    rows = prompt_table.asked(question(world, Edit((0, 1, 2))), PROMPTS, "Male")
+    assert {row.direction for row in rows} <= set(LEAN_CHANGE_WORDS.values())
 
 
 def test_p_is_corrected_over_the_list(world: dict[str, str]) -> None:

@@ -126,7 +126,7 @@ def test_combinations_count_the_list_on_the_page(world: dict[str, str]) -> None:
     """Whatever method made the list: it is the same people, counted by two attributes."""
     question = results.asked(chosen(world), "gender")
     gallery, found = question.gallery, results.ranking(question)
-    groups, lean = numbers.crossed_lean(gallery, found, "gender x age")
+    groups, lean = numbers.crossed_lean(question.scene, found, "gender x age")
     assert sum(one.retrieved for one in lean.groups) == sum(
         n is not None for n in gallery.labels("gender x age")[found.before.rows]
     )

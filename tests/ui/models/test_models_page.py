@@ -108,3 +108,14 @@ def test_a_broken_comparison_is_a_line_and_not_a_page(models: dict[str, str], mo
     page.number_input[0].set_value(39).run()
     button(page).click().run()
     assert "300 rows are searched" in page.warning[0].value
+
+
+def test_one_test_of_several_groups_is_not_said_of_the_one_that_is_shown() -> None:
+    def told(*groups: str) -> str:
+        points = {"estimate": 0.1, "lo": 0.0, "hi": 0.2, "n": 10}
+        mean = {"changes": dict.fromkeys(groups, points), "p": 0.01, "p_adjusted": 0.01, "beyond_chance": True}
+        document = {"differences": [{"first": "one", "second": "two", "mean": mean, "prompts": {}}]}
+        return next(answer.differences(document, groups[0]))
+
+    assert "points on average, **beyond chance**" in told("Female", "Male")
+    assert "points on average, all groups together **beyond chance**" in told("a", "b", "c")

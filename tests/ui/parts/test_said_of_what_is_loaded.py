@@ -55,5 +55,28 @@ def test_the_shipped_model_that_answers_is_no_stranger_at_home_alone(world: dict
     assert answering.elsewhere_said(state, cache.gallery(world["searched"])) is None
 
 
+def test_it_is_said_where_another_gallerys_pictures_are_asked_about(world: dict[str, str]) -> None:
+    state = chosen(world)
+    assert answering.instead_said(state, cache.gallery(world["searched"])) is None
+    assert "keeps no pictures: those of default" in (answering.instead_said(state, cache.gallery("default")) or "")
+
+
 def test_a_reason_on_a_page_leaves_the_command_line_out() -> None:
     assert cost.first_clause("no text encoder is here; choose that model (--model NAME)") == "no text encoder is here"
+
+
+def test_a_finished_study_is_told_by_its_own_settings() -> None:
+    settings = {
+        "gallery": "d" * 64,
+        "edits": {"image": {"neurons": [3, 17]}},
+        "attribute": "age",
+        "k": 20,
+        "target": {"old": 0.4, "young": 0.6},
+        "where": {"race": "White"},
+        "half": "evaluation",
+    }
+    lines = provenance.of_settings("mine", settings)
+    assert lines["gallery"] == f"mine, digest {'d' * 64}" and lines["image edit"] == "neurons 3, 17"
+    assert (lines["attribute"], lines["k"], lines["part"], lines["rows"]) == ("age", "20", "race = White", "evaluation")
+    assert lines["target"].startswith("own shares, digest ")
+    assert provenance.of_settings("mine", {}) == {"gallery": "mine"}

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from core import verdicts
+from core.config import Edit
 from core.ranking.changes import list_change
 from core.ranking.measures import list_numbers
 from core.ranking.results import Part
@@ -41,9 +42,18 @@ def test_names_are_listed_and_many_neurons_are_counted() -> None:
     assert wording.listing([3]) == "3"
     assert wording.listing([3, 17]) == "3 and 17"
     assert wording.listing([1, 2, 3, 4], 2) == "1, 2 and 2 more"
-    assert wording.switched_words([3, 17], 0.5, "image") == "image neurons 3 and 17 turned down by 50 %"
-    assert wording.switched_words(range(12), 1.0, "image") == "12 image neurons off"
-    assert wording.switched_words([3], 1.0, "image", True) == "image neuron 3 moved towards their means"
+    assert wording.switched_words(Edit((3, 17), strength=0.5), "image") == "image neurons 3 and 17 turned down by 50 %"
+    assert wording.switched_words(Edit(tuple(range(12))), "image") == "12 image neurons off"
+    own = Edit((3,), strengths=(0.5,), gammas=(0.1,))
+    assert wording.switched_words(own, "image") == "image neuron 3 moved towards their means"
+
+
+def test_a_neuron_that_is_set_to_a_level_is_not_called_off() -> None:
+    assert wording.switched_words(Edit((3,), gamma=-0.5), "text") == "text neuron 3 held at −0.5"
+    assert wording.switched_words(Edit((3,), 0.25, 2.0), "text") == "text neuron 3 moved by 25 % of the way to 2"
+    assert wording.switched_words(Edit((3,), 0.5, 2.0, strengths=(0.5,)), "text").endswith(
+        "moved towards 2, at 50 % of their strengths"
+    )
 
 
 def test_minus_signs_are_minus_signs() -> None:
@@ -254,7 +264,7 @@ def gap(a: float, b: float, after_a: float, after_b: float) -> str:
         ((0.8, 0.2, 0.6, 0.5), "60 to 10 points: both groups' answers move towards each other"),
         ((0.8, 0.2, 0.9, 0.1), "60 to 80 points: it does not shrink"),
         ((0.6, 0.4, 0.9, 0.7), "20 to 20 points: it does not shrink"),
-        ((0.8, 0.2, 0.3, 0.7), "60 to 40 points, and its sign turns"),
+        ((0.8, 0.2, 0.3, 0.7), "60 to 40 points: its sign turns"),
         ((0.8, 0.2, 0.8, 0.4), "60 to 40 points."),
         ((0.8, 0.2, 0.9, 0.5), "60 to 40 points."),
     ],

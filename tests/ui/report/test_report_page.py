@@ -5,6 +5,7 @@ import io
 import json
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import plotly.graph_objects as go
@@ -17,6 +18,7 @@ from core.report.difference_words import asked_lines, list_row
 from core.report.pdf import browser
 from core.ui.parts import provenance
 from core.ui.parts.grids import escape
+from core.ui.report import form
 from core.ui.report.page import taken_edits
 from core.ui.session import cache
 from core.ui.session.state import KEY, AppState
@@ -286,3 +288,43 @@ def test_what_is_not_there_is_named(world: dict[str, str]) -> None:
     state = AppState(gallery="/no/such/folder", linked=True, saes={"image": "/no/sae"})
     lines = provenance.loaded(state)
     assert "not there" in lines["gallery"] and "not there" in lines["image SAE"]
+
+
+def test_a_first_audit_is_named_for_what_it_asks() -> None:
+    model = SimpleNamespace(model="another")
+    mine = {"attributes": ["race"], "name": "mine", "n": 50, "side": "image", "fingerprint": lambda _: model}
+    known, free = SimpleNamespace(**mine, prompts=["red", "blue"]), SimpleNamespace(**mine, prompts=[])
+    state = AppState()
+    first = form.template(state, known)
+    assert first["title"] == "Known prompts by race: who is retrieved from mine" and first["prompts"] == ["red", "blue"]
+    assert form.template(state, free)["title"].startswith("Occupations by race")
+
+
+def test_what_is_switched_on_compare_is_what_is_switched_now(world: dict[str, str]) -> None:
+    """A spec that was loaded or audited before keeps its own edit, under its own name."""
+    state, gallery = chosen(world), cache.gallery(world["searched"])
+    audited = form._edit(state, gallery, form.CHOSEN, {})
+    form.fill_in(state, audited)
+    assert form._way(state, audited) == form.CHOSEN
+    state.set_edit("image", Edit((5,)))
+    assert form._edit(state, gallery, form.CHOSEN, audited)["edit"]["neurons"] == [5]
+    assert form._way(state, audited) == form.GIVEN and form.GIVEN in form._possible(state, gallery)
+    assert form._edit(state, gallery, form.GIVEN, audited) == audited
+
+
+@pytest.mark.parametrize("edit", [{"select": "smallest", "size": 3}, {"neurons": [7]}, {"label_set": "a" * 64}])
+def test_no_edit_of_a_loaded_spec_becomes_another_one(world: dict[str, str], edit: dict[str, Any]) -> None:
+    state, gallery = chosen(world), cache.gallery(world["searched"])
+    state.clear_edits()
+    spec = {"edit": edit, "sae": world["image"]}
+    form.fill_in(state, spec)
+    way = form._way(state, spec)
+    assert way in form._possible(state, gallery) and form._edit(state, gallery, way, spec) == spec
+
+
+def test_a_part_that_is_chosen_on_compare_later_is_the_part_that_is_audited(world: dict[str, str]) -> None:
+    state = chosen(world)
+    form.fill_in(state, {"where": {"gender": "Male"}})
+    assert form.searched_part(state, form.SPEC.of(state)) == {"gender": "Male"}
+    state.set_where({"gender": "Female"})
+    assert form.searched_part(state, form.SPEC.of(state)) == {"gender": "Female"}

@@ -1,0 +1,30 @@
+"""Whatever fails on a page is one calm line: what was wrong, a full disk with its path, or a reference."""
+
+import errno
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+
+def page(number: int, path: str) -> None:
+    import os
+
+    from core.ui.parts.frame import guard
+
+    with guard():
+        raise OSError(number, os.strerror(number), path)
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_is_said_with_its_path(number: int) -> None:
+    test = AppTest.from_function(page, args=(number, "/nowhere/saes/mine")).run()
+    (box,) = test.warning
+    said = box.value.replace("\\", "")
+    assert not test.exception and said.startswith("/nowhere/saes/mine cannot be written: the disk is full")
+    assert "\n" not in said and "reference" not in said
+
+
+def test_another_fault_is_a_reference() -> None:
+    test = AppTest.from_function(page, args=(errno.EIO, "/nowhere")).run()
+    (box,) = test.warning
+    assert not test.exception and "under the reference" in box.value and "nowhere" not in box.value
