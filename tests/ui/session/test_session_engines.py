@@ -1,15 +1,21 @@
 """An address out of a visitor's file is asked only where the visitor is alone with the machine."""
 
 import json
+import tomllib
 from pathlib import Path
 
 import pytest
 
-from core.config import InputError
+from core.config import ROOT, InputError
 from core.ui.session import engines
 
 HERE = {"Host": "localhost:8501", "Origin": "http://localhost:8501"}
 ENGINE = {"name": "inside", "address": "http://127.0.0.1:9/s", "body": {"text": "{query}", "size": "{k}"}, "ids": "ids"}
+
+
+def test_the_app_listens_on_its_own_machine_unless_somebody_says_otherwise() -> None:
+    own = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text(encoding="utf-8"))["server"]["address"]
+    assert engines.local(own) and engines.reason(own, False, HERE, None) is None
 
 
 @pytest.mark.parametrize("bound", ["127.0.0.1", "localhost", "::1"])
