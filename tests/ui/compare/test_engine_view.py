@@ -118,7 +118,10 @@ def test_recorded_lists_answer_at_once(world: dict[str, str]) -> None:
     assert "has no list for it" in said(test)
 
 
-def test_an_address_of_a_visitor_is_not_asked_on_a_shared_server(world: dict[str, str]) -> None:
+def test_an_address_of_a_visitor_is_not_asked_on_a_shared_server(
+    world: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engines, "why_no_addresses", lambda: engines.reason("0.0.0.0", False, {}, None))
     faults = Faults()
     with serving(search(world), faults) as address:
         test = opened(world, engine.FILE)
