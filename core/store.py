@@ -142,9 +142,12 @@ def disk_full(target: Path, needed: int | None = None) -> DiskFull:
     )
 
 
-def place_of(error: BaseException) -> Path:
-    """What could not be written; the temporary folder where an error does not say."""
-    return Path(getattr(error, "filename", None) or tempfile.gettempdir())
+def said_full(error: BaseException) -> str:
+    """An error of `is_full` in one line, with the path where it names one."""
+    path = getattr(error, "filename", None)
+    if path:
+        return str(disk_full(Path(path)))
+    return "nothing more can be written: a disk is full or a limit is reached; free some space and try again"
 
 
 def require_space(target: Path, needed: int) -> None:

@@ -109,10 +109,10 @@ def _run(kind: "JobKind", order: Any, work: "Work") -> "Made":
 
 def _unexpected(error: Exception) -> str:
     """What people read of an error that speaks to programmers."""
-    from core.store import disk_full, is_full, place_of
+    from core.store import is_full, said_full
 
     if is_full(error):
-        return str(disk_full(place_of(error)))
+        return said_full(error)
     if isinstance(error, MemoryError) or any(words in str(error).lower() for words in MEMORY_WORDS):
         log.warning("a job wanted more memory than it may have: %s", str(error)[:200])
         return "it needs more memory than a job may have here: choose something smaller"

@@ -1,7 +1,7 @@
 """What a job looks at, as plain values: a gallery, its probe half, the SAEs, the model; opened where the job runs."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -20,6 +20,8 @@ class SceneOrder:
     """Text encoder; None: the gallery's known prompts alone."""
     pretrained: str | None = None
     device: str | None = None
+    digests: Mapping[str, str] = field(default_factory=dict)
+    """Of gallery and SAEs when it was asked: the same question about what has changed since is another one."""
 
     def scene(self) -> "Scene":
         """The scene that is named; InputError for what is not there."""

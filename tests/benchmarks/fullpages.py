@@ -32,7 +32,7 @@ SECONDS = 400.0
 """The longest that anything may take on a busy machine."""
 OWN = ("galleries", "saes")
 """Where pages put what is made on one's own machine, beside the app: on the disk for as long as this runs."""
-FULL = ("cannot be written: the disk is full", "(database or disk is full)")
+FULL = ("the disk is full or a limit", "a disk is full or a limit", "(database or disk is full)")
 
 
 @dataclass(frozen=True)

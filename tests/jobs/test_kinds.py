@@ -167,3 +167,10 @@ def test_a_disk_that_is_full_under_a_job_is_said_with_its_path() -> None:
     error = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/nowhere/galleries/mine")
     assert _unexpected(error).startswith("/nowhere/galleries/mine cannot be written: the disk is full")
     assert "under" in _unexpected(OSError(errno.EIO, os.strerror(errno.EIO), "/nowhere"))
+
+
+def test_the_same_question_about_a_gallery_that_has_changed_is_another_one(home: Path) -> None:
+    for name in ("study", "benchmark"):
+        kind, order = KINDS.get(name), examples(home)[name]
+        then, now = (read_order(kind, order | {"digests": {"gallery": digest}}) for digest in ("a", "b"))
+        assert kind().place(then) != kind().place(now)

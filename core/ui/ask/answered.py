@@ -56,7 +56,7 @@ def show(gallery: Gallery, files: Mapping[str, bytes]) -> None:
         offers.download(
             st,
             "Report, to verify",
-            zipped("answers-report", files),
+            lambda: zipped("answers-report", files),
             "answers-report.zip",
             "application/zip",
             icon=":material/download:",

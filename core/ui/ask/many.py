@@ -1,6 +1,5 @@
 """Many pictures and words: what is asked of all of them, done here or by a job, and the sweep."""
 
-import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -120,13 +119,16 @@ def _run(state: AppState, spec: "LvlmSpec", auditor: str) -> dict[str, bytes]:
     from core.report.answers_folder import write_answers
     from core.report.document import ReportOptions
     from core.report.kept import keep_folder, open_kept
-    from core.store import partial_folder
+    from core.store import resumable_folder
 
-    workplace = partial_folder(Path(tempfile.gettempdir()) / f"unskew-answers-{spec.digest[:24]}")
-    with jobs.progress("Asking") as report, tempfile.TemporaryDirectory() as folder:
+    place = Path(tempfile.gettempdir()) / f"unskew-answers-{spec.digest[:24]}"
+    with (
+        jobs.progress("Asking") as report,
+        resumable_folder(place) as workplace,
+        tempfile.TemporaryDirectory() as folder,
+    ):
         result = run_lvlm(spec, answering.model(state), workplace, report)
         name = keep_folder(write_answers(result, Path(folder) / "report", ReportOptions(auditor)))
-    shutil.rmtree(workplace, ignore_errors=True)
     return open_kept(name)
 
 

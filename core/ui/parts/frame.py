@@ -15,7 +15,7 @@ from streamlit.runtime.pages_manager import PagesManager
 
 from core import access
 from core.config import SIDES, UNKNOWN, InputError, Side
-from core.store import disk_full, is_full, place_of
+from core.store import is_full, said_full
 from core.team import record
 from core.ui.parts import door
 from core.ui.parts.facts import UNUSED
@@ -135,7 +135,7 @@ def guard() -> Iterator[None]:
         st.warning("This needs more memory than the machine has: choose a smaller gallery or a smaller part of it.")
     except Exception as error:
         if is_full(error):
-            st.warning(escape(str(disk_full(place_of(error)))), icon=":material/info:")
+            st.warning(escape(said_full(error)), icon=":material/info:")
             return
         reference = secrets.token_hex(3)
         log.exception("unexpected error, reference %s", reference)

@@ -90,6 +90,11 @@ def scene_order(state: AppState, gallery: "Gallery", texts: bool = True) -> dict
         "gallery": str(gallery.path),
         "saes": {side: str(sae.path) for side, sae in saes.items() if sae is not None},
         "probe": None if probe is gallery else str(probe.path),
+        "digests": {
+            "gallery": gallery.digest,
+            "probe": probe.digest,
+            **{side: sae.digest for side, sae in saes.items() if sae is not None},
+        },
         **(model_order(state) if texts and not only_known_prompts(state, gallery) else {"model": None}),
     }
 

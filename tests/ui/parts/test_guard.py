@@ -6,7 +6,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 
-def page(number: int, path: str) -> None:
+def page(number: int, path: str | None) -> None:
     import os
 
     from core.ui.parts.frame import guard
@@ -22,6 +22,11 @@ def test_a_full_disk_is_said_with_its_path(number: int) -> None:
     said = box.value.replace("\\", "")
     assert not test.exception and said.startswith("/nowhere/saes/mine cannot be written: the disk is full")
     assert "\n" not in said and "reference" not in said
+
+
+def test_a_full_disk_that_names_no_path_claims_none() -> None:
+    test = AppTest.from_function(page, args=(errno.ENOSPC, None)).run()
+    assert test.warning[0].value.startswith("nothing more can be written: a disk is full")
 
 
 def test_another_fault_is_a_reference() -> None:
