@@ -139,7 +139,8 @@ class Cluster:
         ray = self._ray
         sent = [ray.put(recipe)]  # in a list, so that it is fetched once a worker and not once a part
         most = AHEAD * self.at_once(gpu)
-        work = ray.remote(_work).options(max_retries=RETRIES, **self._needs(gpu))
+        broken = [ray.exceptions.RaySystemError]  # a worker that cannot even load what it is given
+        work = ray.remote(_work).options(max_retries=RETRIES, retry_exceptions=broken, **self._needs(gpu))
         waiting: deque[Any] = deque()
         try:
             for part in parts:
@@ -180,7 +181,7 @@ class Cluster:
         try:
             return self._ray.get(reference)
         except self._ray.exceptions.RayTaskError as error:
-            raise (error.cause or error) from None
+            raise _raised(error) from None
         except self._ray.exceptions.RayError as error:
             raise WorkerLost(_given_up(error)) from None
 
@@ -221,12 +222,20 @@ class Held:
             except ray.exceptions.RayActorError as error:
                 raise WorkerLost(_given_up(error)) from None
             except ray.exceptions.RayTaskError as error:
-                failed = failed or error.cause or error
+                failed = failed or _raised(error)
             if failed is not None and (not done or isinstance(failed, InputError)):
                 break
         if failed is not None:
             raise failed from None
         return ray.get(asked)
+
+
+def _raised(error: Any) -> Exception:
+    """What was raised in a worker; `WorkerLost` where Ray itself failed there, as in loading what it had to do."""
+    import ray
+
+    cause: Exception = error.cause or error
+    return WorkerLost(_given_up(cause)) if isinstance(cause, ray.exceptions.RaySystemError) else cause
 
 
 def _given_up(error: Exception) -> str:

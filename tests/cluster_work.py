@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch.distributed as distributed
@@ -56,6 +57,20 @@ def squares(mark: Path | None = None) -> Callable[[int], tuple[int, int]]:
         return number**2, os.getpid()
 
     return work
+
+
+class Unreadable:
+    """A recipe that no worker can load."""
+
+    def __reduce__(self) -> tuple[Any, tuple]:
+        return _not_loaded, ()
+
+    def __call__(self) -> Callable[[int], int]:
+        raise AssertionError("it was loaded")
+
+
+def _not_loaded() -> None:
+    raise SystemError("bad call flags")
 
 
 def refusing() -> Callable[[int], int]:

@@ -149,8 +149,8 @@ SLOW = (
     "zeroshot/test_parity",
 )
 """Files whose tests take more than a second together on a quiet machine."""
-REAL_SERVERS = ("browser", "jobs", "team")
-"""Rooms whose tests wait for other processes: a busy machine may keep one of them waiting once, and that is said."""
+REAL_SERVERS = ("browser", "jobs", "team", "test_cluster.py", "test_disk_full.py")
+"""Where tests wait for other processes: a busy machine may hinder one of them once, and that is said."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

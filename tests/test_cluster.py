@@ -15,7 +15,7 @@ from PIL import Image
 
 from core.backbones.open_clip_models import load_backbone
 from core.cli import main
-from core.cluster import AHEAD, Cluster, cluster_at
+from core.cluster import AHEAD, Cluster, WorkerLost, cluster_at
 from core.config import InputError
 from core.datasets import DATASETS
 from core.gallery import Gallery, build_gallery, building, import_gallery
@@ -90,6 +90,13 @@ def test_what_a_worker_refuses_is_refused_here_in_the_same_words(cluster):
     with pytest.raises(InputError, match=r"^3 was given"):
         list(cluster.map(work.refusing, range(9)))
     assert [square for square, _ in cluster.map(work.squares, [2])] == [4], "the cluster works on"
+
+
+def test_what_no_worker_can_load_is_one_line(cluster):
+    with pytest.raises(WorkerLost, match="bad call flags"):
+        list(cluster.map(work.Unreadable(), [1]))
+    with cluster.holding([work.Unreadable()]) as held, pytest.raises(WorkerLost, match="bad call flags"):
+        held.ask("anything")
 
 
 @pytest.mark.parametrize("address", ["nonsense", "127.0.0.1:1", "ray://127.0.0.1:1", "host:99999999"])

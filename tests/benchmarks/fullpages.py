@@ -1,9 +1,10 @@
 """`fullpages`: what pages write, on a disk of 4 MB that is full at random places; somebody else is at work beside.
 
-A real server whose own folder and temporary folder lie on that disk, and two visitors by websocket. One of them asks
-for what is written: a gallery, an audit, answers about many pictures, an SAE, codes, a map, a label. It is there in
-the end, or a line says that the disk is full and nothing lies under its name; the server lives, the other one's next
-question is answered, and with room again the same clicks end well. Where mounting is not allowed nothing is measured.
+A real server, of a copy of the app, whose own folder and temporary folder lie on that disk, and two visitors by
+websocket. One of them asks for what is written: a gallery, an audit, answers about many pictures, an SAE, codes, a map,
+a label. It is there in the end, or a line says that the disk is full and nothing lies under its name; the server lives,
+the other one's next question is answered, and with room again the same clicks end well. Where mounting is not allowed
+nothing is measured.
 `python -m tests.benchmarks fullpages --runs 50`
 """
 
@@ -60,26 +61,21 @@ def run(runs: int = 50, seed: int = 0, module: str = "") -> dict[str, Any]:
         whole, disk = Path(folder) / "whole", Path(folder) / "disk"
         hostile.world(whole)
         disk.mkdir()
-        made = [place for place in (serving.ROOT / name for name in OWN) if not place.exists()]
-        for place in made:
-            place.mkdir()
-        try:
-            found: dict[str, Any] = alone(lambda: _measured(chosen, whole, disk, runs, seed))
-        finally:
-            for place in made:
-                place.rmdir()
-    return found
+        app = serving.copied(Path(folder) / "app")
+        return alone(lambda: _measured(chosen, app, whole, disk, runs, seed))
 
 
-def _measured(chosen: list[Asked], whole: Path, disk: Path, runs: int, seed: int) -> dict[str, Any]:
+def _measured(chosen: list[Asked], app: Path, whole: Path, disk: Path, runs: int, seed: int) -> dict[str, Any]:
+    """Many parameters: three folders, and what is drawn."""
     if not mount(disk):
         return {"skipped": "no file system may be mounted here"}
     home = disk / "home"
     for name in OWN:
         (home / name).mkdir(parents=True)
-        bind(home / name, serving.ROOT / name)
+        (app / name).mkdir()
+        bind(home / name, app / name)
     places = {"UNSKEW_HOME": str(home), "TMPDIR": str(home), "UNSKEW_FOLDERS": str(disk), "OMP_NUM_THREADS": "1"}
-    server, address = serving.start(**places)
+    server, address = serving.start(root=app, **places)
     found, faults = {}, []
     try:
         with Visitor(address, seconds=SECONDS) as other:

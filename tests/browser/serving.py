@@ -60,7 +60,15 @@ def served(**variables: str) -> Iterator[str]:
         server.wait(timeout=20)
 
 
-def start(script: str = "app.py", **variables: str) -> tuple[subprocess.Popen, str]:
+def copied(folder: Path) -> Path:
+    """The app in a folder of its own, for what is made beside it: no other process sees or writes there."""
+    for name in ("core", "pages", "assets", ".streamlit"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "app.py", folder)
+    return folder
+
+
+def start(script: str = "app.py", root: Path = ROOT, **variables: str) -> tuple[subprocess.Popen, str]:
     """The process of the app, or of another script, answering, and its address; with more environment variables."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -69,7 +77,7 @@ def start(script: str = "app.py", **variables: str) -> tuple[subprocess.Popen, s
     command += ["--server.port", str(port), "--server.address", "127.0.0.1", "--server.fileWatcherType", "none"]
     server = subprocess.Popen(
         command,
-        cwd=ROOT,
+        cwd=root,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         env={**os.environ, "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "2"), **variables},
