@@ -107,6 +107,7 @@ SLOW = (
     "statistics/test_lists",
     "statistics/test_mean_lean",
     "statistics/test_recorded",
+    "statistics/test_recorded_tests",
     "stores/test_stores",
     "studies/test_planted_study",
     "studies/test_studies",
