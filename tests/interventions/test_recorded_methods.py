@@ -20,6 +20,7 @@ from core.interventions.zsdebias import Drawn
 from core.interventions.zsdebias_network import train
 from tests.as_recorded import Recording, told
 from tests.interventions.test_contract import evidence, fitted, material, rows, small_sae
+from tests.recorded import case_of, oracle
 
 RECORDED = Recording(Path(__file__).with_name("recorded.json"), near=2e-5)
 EDITS = {
@@ -187,6 +188,73 @@ def noisy(seed: int) -> Any:
 
 
 RECORDED.case(noisy, [(0,), (7,)])
+
+
+# -- bare arrays that just fit, and that do not ------------------------------------------------------------------------
+
+BARE = {
+    "bendsem": lambda: oracle("bendsem_2class"),
+    "bendvlm": lambda: oracle("bendvlm_2class"),
+    "clip-clip": lambda: {**oracle("clip_clip"), "n": np.array(5)},
+    "closed-form": lambda: case_of(oracle("closed_form_vlm"), "few"),
+    "inlp": lambda: {**oracle("inlp"), **case_of(oracle("inlp"), "two"), "n_iterations": np.array(1)},
+    "leace": lambda: case_of(oracle("leace"), "two"),
+    "neuron-edit": lambda: {**oracle("debiaslens_attach"), "alpha": np.array(0.6), "gamma": np.array(0.0)},
+    "orth-cali": lambda: oracle("orth_proj_cali"),
+    "orth-proj": lambda: oracle("orth_proj_cali"),
+    "prism-mini": lambda: oracle("prism_mini"),
+    "roboshot": lambda: oracle("roboshot"),
+    "sem-b": lambda: oracle("sem_2class_even"),
+    "sem-bi": lambda: oracle("sem_2class_even"),
+    "sem-i": lambda: oracle("sem_2class_even"),
+    "zsdebias": lambda: {
+        **(given := case_of(oracle("zsdebias"), "raw")),
+        **{"eps": given["eps_seed33"], "noise": given["noise_seed33"], "normalise": np.array(1)},
+    },
+}
+
+
+def spoilt(array: np.ndarray) -> Iterator[np.ndarray]:
+    """The array with something left out, added or changed."""
+    array = np.asarray(array)
+    yield array
+    if array.ndim == 0:
+        yield from (np.array(value) for value in (-1, 0, 0.5, 1, 1.5, 2, np.nan))
+        yield np.stack([array, array])
+        return
+    yield from (
+        array[:0],
+        array[:1],
+        array[:2],
+        array[:-1],
+        np.concatenate([array, array[:1]]),
+        array[None],
+        array + 0.5,
+    )
+    if array.ndim > 1:
+        yield from (array[..., :-1], array[..., :1], array[0])
+    if array.dtype.kind == "f":
+        yield np.where(np.arange(array.size).reshape(array.shape) == 0, np.nan, array)
+    else:
+        yield from (-array - 1, 0 * array, array + 10_000)
+
+
+def bare(name: str) -> Any:
+    method, given, found = INTERVENTIONS.get(name)(), BARE[name](), []
+    settings = ("lam", "image_emb", "text_emb", "prototypes", "settings_C_tol_maxiter", "unseen_x")
+    for array in (*method.array_names, *(one for one in settings if one in given)):
+        for value in (None, *spoilt(given[array])):
+            arrays = {one: own for one, own in given.items() if one != array} | (
+                {} if value is None else {array: value}
+            )
+            try:
+                found.append([[key, np.shape(out)] for key, out in method.on_arrays(arrays).items()])
+            except InputError as error:
+                found.append(f"refused: {error}")
+    return found
+
+
+RECORDED.case(bare, [(name,) for name in BARE])
 
 
 @pytest.mark.parametrize("name", RECORDED.made)
