@@ -16,7 +16,6 @@ from streamlit.runtime.pages_manager import PagesManager
 from core import access
 from core.config import SIDES, UNKNOWN, InputError, Side
 from core.store import is_full, said_full
-from core.team import record
 from core.ui.parts import door
 from core.ui.parts.facts import UNUSED
 from core.ui.session import cache, entering, fit, jobs, links
@@ -74,7 +73,10 @@ def configure() -> None:
     close_page()
     guard_uploads()
     entering.watch()
-    record.keep()
+    if access.configured():
+        from core.team import record  # with its database, which one person's machine never opens
+
+        record.keep()
     st.set_page_config(
         page_title="Unskew",
         page_icon=ICON,

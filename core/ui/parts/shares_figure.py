@@ -8,11 +8,11 @@ finished lines in a tenth of the time. Marks stand at percentages of a plot whos
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from markupsafe import escape
 
-from core.statistics import Estimate, GroupLean, Lean
 from core.ui.parts.figures import (
     AFTER,
     BEFORE,
@@ -26,6 +26,9 @@ from core.ui.parts.figures import (
 )
 from core.ui.parts.wording import in_points, percent, ratio_text, share_text
 from core.verdicts import p_text
+
+if TYPE_CHECKING:
+    from core.statistics import Estimate, GroupLean, Lean
 
 ROWS = {1: 32, 2: 40}
 """Height of a group's row in pixels, by the number of lists."""
@@ -55,7 +58,7 @@ class Shares:
     """What is drawn."""
 
     groups: Sequence[str]
-    arms: Mapping[str, Lean]
+    arms: Mapping[str, "Lean"]
     """Name of the list ("before" or "A", hollow; "after" or "B", filled) -> its lean, groups as in `groups`."""
     target: Sequence[float]
     """Target share of each group; the same as the searched shares where these are the target."""
@@ -144,7 +147,7 @@ def words(shares: Shares, at: int) -> str:
     return "\n".join(lines)
 
 
-def beside(lean: GroupLean) -> str:
+def beside(lean: "GroupLean") -> str:
     """Share and ratio of a group, as short as a column beside the figure."""
     if lean.share.estimate is None or lean.ratio.estimate is None:
         return share_text(lean.share)
@@ -195,7 +198,7 @@ def _stroke(along: float, middle: float, height: float, colour: str) -> str:
     return f'<line class="stroke" x1="{at}" x2="{at}" y1="{lo:.1f}" y2="{hi:.1f}" stroke="{colour}" stroke-width="3"/>'
 
 
-def _mark(share: Estimate, name: str, y: float, end: float, faint: bool) -> str:
+def _mark(share: "Estimate", name: str, y: float, end: float, faint: bool) -> str:
     """A share with its interval: hollow or filled; nothing where nobody was counted."""
     if share.estimate is None:
         return ""
@@ -211,7 +214,7 @@ def _mark(share: Estimate, name: str, y: float, end: float, faint: bool) -> str:
     return f'<g class="mark" stroke="{colour}" stroke-width="2.5" opacity="{opacity}">{"".join(parts)}</g>'
 
 
-def _number(shares: Shares, lean: GroupLean, lane: float, middle: float) -> str:
+def _number(shares: Shares, lean: "GroupLean", lane: float, middle: float) -> str:
     """Share and ratio at the right of the plot; on a phone over the upper marks and under the lower ones."""
     if not shares.phone:
         return _text("100%", middle + lane * shares.row + 5, beside(lean), 14, "currentColor", dx=12, kind="number")
