@@ -52,7 +52,7 @@ CONSTANTS = {
         "TREND": 0.45,
         "NEWTON": 6,
     },
-    "leakage": {"FOLDS": 5},
+    "leakages": {"FOLDS": 5},
     "lean": {"ALPHA": 0.05},
     "means": {"UNBOUNDED": (-math.inf, math.inf)},
     "omnibus": {"EXACT_CELLS": 200_000, "OMNIBUS_DRAWS": 19_999, "FAMILY_P": 1e-3, "EQUAL": 1e-9},
