@@ -89,6 +89,16 @@ _tiles = st.components.v2.component("unskew_tiles", css=CSS, js=JS, isolate_styl
 Groups = np.ndarray | Sequence[str | None]
 """(n,) group of every item of a gallery; None: not known."""
 Look = Literal["", "strong", "gray", "blue", "orange", "gray-badge", "violet-badge"]
+MARKS: dict[Look, tuple[str, str]] = {
+    "": ("", ""),
+    "strong": ("**", "**"),
+    "gray": (":gray[", "]"),
+    "blue": (":blue[", "]"),
+    "orange": (":orange[", "]"),
+    "gray-badge": (":gray-badge[", "]"),
+    "violet-badge": (":violet-badge[", "]"),
+}
+"""What stands before and after a piece in Markdown, for captions of items without pictures."""
 Line = tuple[tuple[str, Look], ...]
 """Pieces of a line of a caption with their looks; text is shown as it is, whatever stands in it."""
 Caption = tuple[Line, ...]
@@ -176,7 +186,7 @@ def _source(picture: bytes) -> str:
 def _texts(items: Sequence[Tile]) -> None:
     """A caption gallery as a list, one line each: rank or value, what is said, then the group."""
     for item in items:
-        first, rest = item.caption[:1], " ".join(map(_markdown, item.caption[1:]))
+        first, rest = item.caption[:1], " ".join(_markdown(line) for line in item.caption[1:])
         before = f":small[:gray[{_markdown(first[0])}]]\u2002" if first else ""
         after = f"\u2002:small[:gray[{rest}]]" if rest else ""
         st.markdown(f"{before}{escape(item.text)}{after}")
@@ -184,8 +194,7 @@ def _texts(items: Sequence[Tile]) -> None:
 
 def _markdown(line: Line) -> str:
     """A line of a caption as Markdown."""
-    looks = {"": "{}", "strong": "**{}**"}
-    return " ".join(looks.get(look, f":{look}[{{}}]").format(escape(text)) for text, look in line)
+    return " ".join(f"{MARKS[look][0]}{escape(text)}{MARKS[look][1]}" for text, look in line)
 
 
 def _blank(text: str) -> str:
