@@ -27,6 +27,8 @@ FIELDS = frozenset({"body", "label", "help", "caption", "captions", "text", "tit
 """Names of the parts of an element that a browser reads as Markdown."""
 LITERAL = frozenset({"html", "code", "json", "text", "doc_string", "exception", "component_instance"})
 """Kinds of element that show their text as it is, or are written by this app with an escape of their own."""
+CHOICES = ("radio", "slider")
+"""Kinds of element whose choices are read as Markdown; those of all others are shown as they are."""
 HELP = re.compile(r'("help": ")((?:[^"\\]|\\.)*)')
 """The help of a column in the settings of a table, JSON."""
 CHART_LINK = re.compile(r"(<|\\u003c)(?=\s*a[\s/>\\])", re.IGNORECASE)
@@ -66,8 +68,9 @@ def close_message(msg: ForwardMsg) -> None:
         element.plotly_chart.spec = CHART_LINK.sub(rf"\1{JOINER}", element.plotly_chart.spec)
     elif kind is not None and kind not in LITERAL:
         _close(getattr(element, kind))
-    if kind == "radio":  # the only list of choices that is read as Markdown
-        element.radio.options[:] = [closed(one) for one in element.radio.options]
+    if kind in CHOICES:
+        choices = getattr(element, kind).options
+        choices[:] = [closed(one) for one in choices]
 
 
 def changed_table(data: bytes, change: Callable[[str], str]) -> bytes:

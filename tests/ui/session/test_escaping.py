@@ -1,7 +1,6 @@
 """What other people typed leads nowhere: escaped where it is shown, and caught by the net where it was not."""
 
 import json
-from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
@@ -11,35 +10,9 @@ from streamlit.dataframe_util import convert_anything_to_arrow_bytes
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 from core.ui.session.escaping import JOINER, close_message, closed, escape
+from tests.payloads import PAYLOADS
 
-ATTACKS = Path(__file__).parents[4] / "shared" / "attacks" / "payloads.txt"
-OWN = [
-    "![x](http://127.0.0.1:9/pixel.png)",
-    "[Sign in](http://127.0.0.1:9/login)",
-    "<http://127.0.0.1:9/a>",
-    "http://127.0.0.1:9/bare",
-    "www.127.0.0.1.example",
-    "a.person@example.org",
-    "[a]: http://127.0.0.1:9/x",
-    "[a][b]",
-    "<img src=x onerror=alert(1)>",
-    "</title><script>alert(1)</script>",
-    "# Heading",
-    "> quote",
-    "- item",
-    "1. item",
-    "| a | b |",
-    "---",
-    "$x$ `code` **bold** _it_ :red[x]",
-    "&lt;b&gt;",
-    "a\nb",
-    "",
-]
-
-
-def payloads() -> list[str]:
-    given = ATTACKS.read_text(encoding="utf-8").split("\n") if ATTACKS.is_file() else []
-    return [*OWN, *(line for line in given if line and not line.startswith("# One payload"))]
+TEXTS = (*PAYLOADS, "a\nb", "")
 
 
 def kinds(markdown: str) -> set[str]:
@@ -52,7 +25,7 @@ def kinds(markdown: str) -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("text", payloads())
+@pytest.mark.parametrize("text", TEXTS)
 def test_an_escaped_text_is_text_alone(text: str) -> None:
     found = kinds(escape(text)) | kinds(f"**{escape(text)}** and")
     assert found <= {
@@ -69,7 +42,7 @@ def test_an_escaped_text_is_text_alone(text: str) -> None:
         assert lead not in shown.lower()
 
 
-@pytest.mark.parametrize("text", payloads())
+@pytest.mark.parametrize("text", TEXTS)
 def test_the_net_leaves_no_link_no_picture_and_no_html(text: str) -> None:
     for markdown in (closed(text), closed(f"see {text}.\n\n{text}")):
         assert not kinds(markdown) & {"link_open", "image", "html_inline", "html_block"}
@@ -98,11 +71,12 @@ def test_every_text_of_an_element_is_closed() -> None:
             setattr(element, name, value)
         close_message(message)
         assert all(getattr(element, name) == closed(link) != link for name in fields), kind
-    message = ForwardMsg()
-    message.delta.new_element.radio.options.extend([link, "b"])
-    message.delta.new_element.radio.label = link
-    close_message(message)
-    assert list(message.delta.new_element.radio.options) == [closed(link), "b"]
+    for kind in ("radio", "slider"):
+        message = ForwardMsg()
+        element = getattr(message.delta.new_element, kind)
+        element.options.extend([link, "b"])
+        close_message(message)
+        assert list(element.options) == [closed(link), "b"]
     message = ForwardMsg()
     message.delta.add_block.expandable.label = link
     close_message(message)
