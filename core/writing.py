@@ -16,6 +16,11 @@ GUARDED = (*FORMULA, "'")
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
 
 
+def is_formula(text: str) -> bool:
+    """Whether a spreadsheet would take a text for a formula; a number is none."""
+    return text.startswith(FORMULA) and not NUMBER.fullmatch(text)
+
+
 def guarded(value: Any) -> Any:
     """A cell as it is written: None is empty, and a text that would be a formula, or is guarded, gets an apostrophe."""
     if value is None:

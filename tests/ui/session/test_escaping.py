@@ -104,6 +104,23 @@ def test_cells_and_columns_of_a_table_are_closed() -> None:
     assert read["n"].tolist() == [5, 6] and read["b"].iloc[0] == "=" and pd.isna(read["b"].iloc[1])
 
 
+def test_no_cell_of_a_table_that_a_browser_saves_is_a_formula() -> None:
+    shown = pd.DataFrame({"=1+1": ["=2", "@SUM(A1)", "-1 and", "plain"], "n": [-5, 6, 7, 8]})
+    shown = shown.assign(m=["-2", "+3.5", None, "'a"], c=pd.Categorical(["=3", "=3", "b", None]))
+    message = ForwardMsg()
+    message.delta.new_element.dataframe.arrow_data.data = convert_anything_to_arrow_bytes(shown)
+    close_message(message)
+    read = pa.ipc.open_stream(message.delta.new_element.dataframe.arrow_data.data).read_pandas()
+    cells = [*read.columns, *read.iloc[:, 0]]
+    assert cells == [f"{JOINER}=1+1", "n", "m", "c", f"{JOINER}=2", f"{JOINER}@SUM(A1)", f"{JOINER}-1 and", "plain"]
+    assert read["n"].tolist() == [-5, 6, 7, 8] and read["m"].tolist()[:2] == ["-2", "+3.5"]
+    assert read["m"].iloc[3] == "'a" and read["c"].tolist()[:3] == [f"{JOINER}=3", f"{JOINER}=3", "b"]
+    plain = convert_anything_to_arrow_bytes(shown[["n"]])
+    message.delta.new_element.dataframe.arrow_data.data = plain
+    close_message(message)
+    assert message.delta.new_element.dataframe.arrow_data.data == plain
+
+
 def test_the_help_of_a_column_is_closed() -> None:
     link = 'said "so" [x](http://a.b)'
     message = ForwardMsg()
