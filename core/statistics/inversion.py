@@ -135,8 +135,7 @@ def _ends(
         lists, times = _different(lists, family.k)
     values = metric(lists, target) if metric.ordered else metric.from_counts(lists, target)
     grid = np.linspace(0.0, at[-1], GRID)
-    sign = -1.0 if metric.bias_direction < 0 else 1.0
-    exceeds = _exceeds(sign * values, sign * estimate)
+    exceeds = _exceeds(metric.bias_direction * values, metric.bias_direction * estimate)
     more, mean = _weighted(family, family.lean(lists), at, grid, times, np.stack([exceeds, values], axis=1))
     more = np.maximum.accumulate(more)
     truth = family.truth(metric, grid, target) if isinstance(family, _CountFamily) else mean
@@ -352,7 +351,7 @@ def _apart(u: np.ndarray) -> np.ndarray:
 def _alone(family: _CountFamily, metric: Metric) -> _CountFamily:
     """The family in which only the most extreme group departs from its target, and the others share the rest alike."""
     u, p = family.u[0], np.exp(family.u[0]) * family.q
-    top = u.argmax() if metric.bias_direction > 0 else u.argmin()
+    top = (metric.bias_direction * u).argmax()
     rest = np.full(len(u), np.log((1.0 - p[top]) / (1.0 - family.q[top])))
     rest[top] = u[top]
     return _CountFamily(rest[None], family.q, family.k)
@@ -365,7 +364,7 @@ def _tied(family: _CountFamily, metric: Metric) -> _CountFamily:
     """
     u = family.u[0]
     rows = family.k * np.exp(u) * family.q
-    top = u.argmax() if metric.bias_direction > 0 else u.argmin()
+    top = (metric.bias_direction * u).argmax()
     near = np.abs(u - u[top]) < 2.0 * np.sqrt(1 / rows + 1 / rows[top])
     tied = np.where(near, np.log(rows[near].sum() / (family.k * family.q[near].sum())), u)
     return _CountFamily(tied[None], family.q, family.k)

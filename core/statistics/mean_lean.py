@@ -195,10 +195,9 @@ def _these_prompts(observed: np.ndarray, drawn: np.ndarray) -> Estimate:
 
 
 def _own_ends(tops: np.ndarray, labels: np.ndarray, counts: Sequence[int]) -> np.ndarray:
-    """Mean over prompts of the ends of each group's own share interval (G, 2)."""
+    """Mean over prompts of the ends of each group's own share interval (G, 2); NaN where a list has no known row."""
     retrieved = [np.bincount(labels[top][labels[top] >= 0], minlength=len(counts)).tolist() for top in tops]
-    leans = [lean_of(counts, each).groups for each in retrieved]
-    ends = [[(g.share.lo, g.share.hi) if g.share.lo is not None else (0.0, 1.0) for g in each] for each in leans]
+    ends = [[(group.share.lo, group.share.hi) for group in lean_of(counts, each).groups] for each in retrieved]
     return np.array(ends, dtype=np.float64).mean(axis=0)
 
 

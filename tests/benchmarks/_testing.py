@@ -281,14 +281,11 @@ def imported_with(fault: Fault, reached: Reached) -> int:
     """pytest's exit code where the module is imported with the fault."""
     sys.meta_path.insert(0, Planter(fault))
     limit(60 + PATIENCE)
-    files = sorted(
-        choose(fault, reached).items(),
-        key=lambda pair: (not own_file(fault, pair[0]), sum(reached.seconds[test] for test in pair[1])),
-    )
-    tests = [test for _, of_file in files for test in of_file]
+    files = choose(fault, reached)
+    tests = sorted((test for of_file in files.values() for test in of_file), key=lambda test: reached.seconds[test])
     until = dict(zip(tests, accumulate(reached.seconds[test] for test in tests), strict=True))
     tests = [test for test in tests if test == tests[0] or until[test] <= BUDGET]
-    return tested([file for file, _ in files], Chosen(tests, reached.seconds)) if tests else 0
+    return tested(list(files), Chosen(tests, reached.seconds)) if tests else 0
 
 
 def in_processes(faults: list[Fault], work: Callable[[Fault], int]) -> list[tuple[Fault, int, float]]:

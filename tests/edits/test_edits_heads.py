@@ -40,8 +40,9 @@ def found(
     patch.setattr(heads, "head_sample", lambda *given: HeadSample(PARTS[at], LABELS[at], places))
     patch.setattr(heads, "query_embedding", lambda scene, text: {"wanted": 5 * Q}[text])
     fitter = SimpleNamespace(labelled=Labelled(probe, ROWS, LABELS), groups=GROUPS)
-    patch.setattr(heads, "Fitter", lambda scene, request: fitter)
-    return which_heads(SimpleNamespace(probe=probe), asked)
+    scene = SimpleNamespace(probe=probe)
+    patch.setattr(heads, "Fitter", lambda *given: fitter if given == (scene, asked) else None)
+    return which_heads(scene, asked)
 
 
 def gap(values: np.ndarray, inside: np.ndarray) -> float:

@@ -1,5 +1,6 @@
 """The rows that find neurons: who leads, by how much, and that lengths of rows say nothing of either."""
 
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -44,3 +45,12 @@ def test_one_over_the_deviation_of_a_residual_row_is_its_scale() -> None:
     x = np.asarray(p.material.x, np.float64)
     np.testing.assert_allclose(p.scale, 1 / np.sqrt(x.var(axis=1) + 1e-5), rtol=1e-9)
     assert probe().scale is None
+
+
+def test_rows_of_a_group_are_kept_where_they_are_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    p = probe()
+    most = max(p._rows(("group", g)).codes.nnz for g in range(2))
+    for kept, limit in ((True, most), (False, 0)):
+        monkeypatch.setattr(sys.modules["core.edits.probe_set"], "MOST_KEPT", limit)
+        again = probe()
+        assert (again._rows(("group", 0)) is again._rows(("group", 0))) is kept

@@ -5,7 +5,11 @@ import pytest
 
 from core.statistics import Exchange, accuracy_gap, exchange_p, lean_of, lean_of_clusters, metric_change
 from core.statistics.effect import _most_changed
+from core.statistics.exchange import _compositions
 from core.statistics.gaps import _drawn, _Family, _squeezed, _stretched
+from core.statistics.inversion import _chances
+from core.statistics.lists import _resampled
+from core.statistics.mean_lean import _shuffled
 from core.statistics.omnibus import omnibus_p
 
 
@@ -79,3 +83,10 @@ def test_a_departure_of_clusters_is_in_their_own_standard_errors() -> None:
         found = lean_of_clusters(lean, 0.2, [0.2, 0.2], 0.001, 4.0)
         for rows, clusters in zip(lean.groups, found.groups, strict=True):
             assert clusters.departure == pytest.approx(rows.departure / 2)
+
+
+def test_what_is_remembered_cannot_be_written_to() -> None:
+    """Equal questions get the same arrays: whoever wrote to them would change other people's numbers."""
+    exchange = Exchange((1, 2), (2, 1), (5, 5))
+    made = [_resampled(3, 4, 0), _chances(2, 3, 4, 0), *_shuffled((3, 2), 2, 0), *_compositions(exchange, 4, 0)]
+    assert not any(array.flags.writeable for array in made)

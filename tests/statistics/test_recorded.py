@@ -1,12 +1,9 @@
 """Numbers that are defined by how they are simulated or searched, as recorded: that no digit moves by a slip.
 
 That they are right is what the other tests here say, by coverage and defining properties; those have room for noise, in
-which a small slip hides. `python -m tests.statistics.test_recorded` writes the numbers anew after a change that is mean
+which a small slip hides.
 """
 
-import json
-import math
-from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +13,11 @@ import pytest
 from core import statistics
 from core.metrics import RANKING_METRICS
 from core.statistics import Estimate, Exchange, depth_for
+from tests.as_recorded import Recording
 
-RECORDED = Path(__file__).with_name("recorded.json")
+RECORDED = Recording(Path(__file__).with_name("recorded.json"))
 METRIC = {name: RANKING_METRICS.get(name)() for name in ("max_skew", "min_skew", "kl", "ndkl")}
-CASES: dict[str, Callable[[], Any]] = {}
-
-
-def case(function: Callable[..., Any], arguments: Iterable[tuple] = ((),)) -> None:
-    """A function and what it is recorded for."""
-    for i, given in enumerate(arguments):
-        CASES[f"{function.__name__} {i}"] = lambda given=given: function(*given)
+case = RECORDED.case
 
 
 # -- gaps: few rows, many groups, large groups, a rare one, all alike, all right, two alike ----------------------------
@@ -266,27 +258,10 @@ def banded(name: str, counts: list[int], k: int) -> list[Any]:
 case(banded, [(name, counts, 20) for name in METRIC for counts in ([60, 40], [50, 30, 15, 5], [20] * 7)])
 
 
-def flat(value: Any) -> list[Any]:
-    """Numbers and words one after another; what is no number is named."""
-    if isinstance(value, np.ndarray):
-        value = value.tolist()
-    if isinstance(value, list | tuple):
-        return [one for part in value for one in flat(part)]
-    if isinstance(value, str) or value is None:
-        return [str(value)]
-    value = float(value)
-    return [value if math.isfinite(value) else str(value)]
-
-
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", RECORDED.made)
 def test_as_recorded(name: str) -> None:
-    found, expected = flat(CASES[name]()), json.loads(RECORDED.read_text())[name]
-    assert len(found) == len(expected)
-    for i, (one, other) in enumerate(zip(found, expected, strict=True)):
-        same = one == other if isinstance(other, str) else one == pytest.approx(other, rel=1e-5, abs=1e-8)
-        assert same, f"number {i} is {one}, recorded was {other}"
+    RECORDED.check(name)
 
 
 if __name__ == "__main__":
-    texts = (f" {json.dumps(name)}: {json.dumps(flat(made()))}" for name, made in CASES.items())
-    RECORDED.write_text("{\n" + ",\n".join(texts) + "\n}\n")
+    RECORDED.write()
