@@ -67,8 +67,15 @@ def draw_svg(picture: Picture, path: Path) -> None:
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    looks = {"svg.hashsalt": "unskew", "svg.fonttype": "none", "font.family": "sans-serif", "font.size": 10}
-    with mpl.rc_context({**looks, "text.parse_math": False}):  # a $ in a name is a $
+    with mpl.rc_context(
+        {
+            "svg.hashsalt": "unskew",
+            "svg.fonttype": "none",
+            "font.family": "sans-serif",
+            "font.size": 10,
+            "text.parse_math": False,  # a $ in a name is a $
+        }
+    ):
         figure = Figure(figsize=(WIDTH, _height(picture)), layout="constrained")
         axes = figure.add_subplot()
         {"bars": _bars, "lines": _curves, "points": _points, "cells": _cells, "rows": _rows}[picture.kind](
