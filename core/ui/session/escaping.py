@@ -9,10 +9,8 @@ import json
 import re
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
-import pyarrow.compute as pc
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.runtime.scriptrunner_utils.script_run_context import ScriptRunContext
 
@@ -23,6 +21,9 @@ from core.team import roots
 from core.team.configuration import current
 from core.writing import FORMULA, JOINER, closed, is_formula
 from core.writing import escape as escape
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 FIELDS = frozenset({"body", "label", "help", "caption", "captions", "text", "title", "content", "delta", "placeholder"})
 """Names of the parts of an element that a browser reads as Markdown."""
@@ -79,6 +80,8 @@ def close_message(msg: ForwardMsg) -> None:
 
 def changed_table(data: bytes, change: Callable[[str], str]) -> bytes:
     """A table as it goes to a browser, an Arrow stream, with every text of its cells and names of columns changed."""
+    import pyarrow as pa  # where there is a table: the first screen has none
+
     with pa.ipc.open_stream(data) as stream:
         table = stream.read_all()
     columns = [
@@ -104,6 +107,9 @@ def without_formulas(data: bytes) -> bytes:
     """
     if not data:
         return data
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
     with pa.ipc.open_stream(data) as stream:
         table = stream.read_all()
     texts = [column for column in table.columns if _holds_texts(column.type)]
@@ -114,14 +120,18 @@ def without_formulas(data: bytes) -> bytes:
     return changed_table(data, lambda text: f"{JOINER}{text}" if is_formula(text) else text)
 
 
-def _holds_texts(kind: pa.DataType) -> bool:
+def _holds_texts(kind: "pa.DataType") -> bool:
     """Whether a column of a type holds texts, perhaps each of them once and its place in every row."""
+    import pyarrow as pa
+
     of = kind.value_type if pa.types.is_dictionary(kind) else kind
     return pa.types.is_string(of) or pa.types.is_large_string(of)
 
 
-def _plain(kind: pa.DataType) -> pa.DataType:
+def _plain(kind: "pa.DataType") -> "pa.DataType":
     """The type of texts that are written out in every row."""
+    import pyarrow as pa
+
     return pa.large_string() if pa.types.is_dictionary(kind) else kind
 
 
@@ -197,7 +207,7 @@ def _rewrite(message: Any, change: Callable[[str], str]) -> None:
             else:
                 setattr(message, field.name, change(value))
         elif field.type == field.TYPE_BYTES and not many:
-            with suppress(pa.ArrowInvalid):  # a picture, say
+            with suppress(ValueError):  # what is no table: a picture, say
                 setattr(message, field.name, changed_table(value, change))
         elif field.type == field.TYPE_MESSAGE:
             for one in value if many else [value]:
