@@ -19,7 +19,7 @@ from core.statistics import (
     with_null,
 )
 from core.statistics.estimates import Estimate
-from core.statistics.mean_lean import permuted_means
+from core.statistics.mean_leans import permuted_means
 from core.verify.own import bands, permuted
 from core.verify.own.means import _most_ahead, mean_cosine, sizes
 from core.verify.own.resamples import over_prompts, resampled_counts, rows_alone
@@ -189,7 +189,7 @@ def test_row_weights() -> None:
 
 
 @pytest.mark.parametrize("name", METRICS)
-@pytest.mark.parametrize(("sizes_of", "k"), [((30, 50), 10), ((30, 20, 9), 40), ((6, 3, 1), 10)])
+@pytest.mark.parametrize(("sizes_of", "k"), [((30, 50), 10), ((30, 20, 9), 40), ((6, 3, 1), 10), ((1, 2) * 70, 9)])
 def test_null_bands(name: str, sizes_of: tuple[int, ...], k: int) -> None:
     metric, target = RANKING_METRICS.get(name)(), np.array(sizes_of) / sum(sizes_of)
     band = null_band(metric, sizes_of, k, target, seed=3)
