@@ -32,6 +32,8 @@ DEATH_SIGNAL = 1
 """PR_SET_PDEATHSIG of Linux' prctl."""
 KILLED, TOO_LONG = 75, 76
 """Exit codes of work whose owner has gone, and of work that took too long."""
+MEMORY_WORDS = ("can't allocate memory", "out of memory", "cannot allocate memory")
+"""What torch says of the machine's memory and of a GPU's, in errors of several kinds."""
 
 
 @contextmanager
@@ -57,6 +59,11 @@ def turn(at_once: int = AT_ONCE, folder: Path | None = None) -> Iterator[None]:
 def memory_limit() -> int:
     """Bytes that one work may take beyond what the process has mapped when it begins."""
     return int(SHARE * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+
+
+def wants_memory(error: BaseException) -> bool:
+    """Whether an error says that there is not enough memory, of the machine or of a GPU."""
+    return isinstance(error, MemoryError) or any(words in str(error).lower() for words in MEMORY_WORDS)
 
 
 def supervised(work: Callable[[], None], seconds: float = SECONDS, memory: int | None = None) -> int:

@@ -14,6 +14,7 @@ import typer
 from core import access
 from core.cli.light import without_pydantic
 from core.config import InputError
+from core.heavy import wants_memory
 
 BAD_INPUT, INTERRUPTED = 2, 130
 LONGEST = 4000
@@ -60,6 +61,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _say(f"{error}; check disk and paths", BAD_INPUT)
         return _say(f"{error.filename}: {error.strerror}; check the path", BAD_INPUT)
     except Exception as error:
+        if wants_memory(error):
+            return _say("this needs more memory than the machine has; choose something smaller", BAD_INPUT)
         # Usage errors of the parser carry a message made for people; everything else is a defect and must be seen.
         if not hasattr(error, "format_message"):
             raise

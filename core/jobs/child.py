@@ -29,7 +29,6 @@ TOLD_EVERY = 0.5
 PATIENCE = 600.0
 """How long a job waits for a database that does not answer."""
 BUSY_SECONDS = 30.0
-MEMORY_WORDS = ("can't allocate memory", "out of memory", "cannot allocate memory")
 
 log = logging.getLogger("unskew")
 
@@ -113,7 +112,7 @@ def _unexpected(error: Exception) -> str:
 
     if is_full(error):
         return said_full(error)
-    if isinstance(error, MemoryError) or any(words in str(error).lower() for words in MEMORY_WORDS):
+    if heavy.wants_memory(error):
         log.warning("a job wanted more memory than it may have: %s", str(error)[:200])
         return "it needs more memory than a job may have here: choose something smaller"
     reference = secrets.token_hex(3)

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 from core import access
 from core.config import InputError
+from core.reading import parse_json
 from core.registry import Registry
 from core.tables import as_written
 from core.tables.columnar import open_arrow
@@ -67,7 +68,8 @@ def read_layout(name: str, root: Path, most: int | None = None) -> list[Row]:
 def records(path: Path, need: Sequence[str]) -> list[dict[str, Any]]:
     """Rows of a text table, JSON lines or a Parquet file with at least these columns; InputError naming what lacks.
 
-    Cells of Parquet files keep their kind (pictures, lists); of others they are text, None where there is none.
+    Cells of Parquet files keep their kind (pictures, lists), but for numbered classes, which become their names; of
+    others they are text, None where there is none.
     """
     if path.suffix.lower() != ".parquet":
         frame = as_written(path, need)
@@ -76,7 +78,21 @@ def records(path: Path, need: Sequence[str]) -> list[dict[str, Any]]:
     table = open_arrow(path)
     if missing := [name for name in need if name not in table.column_names]:
         raise InputError(f"{path} lacks the columns {', '.join(missing)}; it has {', '.join(table.column_names)}")
-    return table.to_pylist()
+    rows = table.to_pylist()
+    for name, names in _class_names(table.schema.metadata).items():
+        for row in rows:
+            if isinstance(row.get(name), int) and 0 <= row[name] < len(names):
+                row[name] = names[row[name]]
+    return rows
+
+
+def _class_names(metadata: Mapping[bytes, bytes] | None) -> dict[str, list[str]]:
+    """Names of numbered classes by column, as the library `datasets` notes them in a Parquet file."""
+    try:
+        features = parse_json((metadata or {})[b"huggingface"], "its notes")["info"]["features"]
+        return {name: [str(one) for one in kind["names"]] for name, kind in features.items() if "names" in kind}
+    except (InputError, KeyError, TypeError, AttributeError):
+        return {}  # no note, or somebody else's
 
 
 def picture_bytes(value: Any, path: Path) -> bytes:

@@ -11,6 +11,7 @@ import torch
 
 from core import access
 from core.config import ASSETS, UNKNOWN, InputError
+from core.heavy import wants_memory
 from core.lvlm.attachment import Attachment, attach
 from core.lvlm.family import family_of
 from core.lvlm.library import transformers
@@ -97,9 +98,9 @@ def _opened(name: str, where: str, dtype: torch.dtype, device: torch.device) -> 
         processor = lib.AutoProcessor.from_pretrained(where)
     except InputError:
         raise
-    except (torch.OutOfMemoryError, MemoryError):
-        raise InputError(f"model {name} does not fit into the memory of {device}; take a smaller one") from None
     except Exception as error:  # transformers, its hub, safetensors and torch each raise their own kinds
+        if wants_memory(error):
+            raise InputError(f"model {name} does not fit into the memory of {device}; take a smaller one") from None
         first = (str(error).strip() or type(error).__name__).splitlines()[0][:240]
         put = (
             "; without a network, put its files into a folder and load local-dir:FOLDER" if name.startswith(HUB) else ""

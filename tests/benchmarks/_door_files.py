@@ -440,7 +440,7 @@ def _questions() -> Iterator[Door]:
         data = (
             told.to_csv(index=False).encode()
             if how == "csv"
-            else _saved(told.assign(image=_jpeg(1)) if how == "parquet" else told, how)
+            else _saved(told.assign(file_name=_jpeg(1)) if how == "parquet" else told, how)
         )
         yield Door(
             f"sbbench {how}",

@@ -11,6 +11,7 @@ from core.avatars.drawing import draw
 from core.avatars.galleries import PICTURE_SIZE
 from core.config import InputError
 from core.lvlm.answering import free_answer, logits, plain_logits, prepare
+from core.lvlm.asking import ask
 from core.lvlm.audit import require_fits
 from core.lvlm.default import questions as asked
 from core.lvlm.models import load_lvlm
@@ -98,6 +99,25 @@ def test_words_that_it_does_not_know_are_named() -> None:
         "young",
         "old",
     ]
+
+
+NONSENSE = (
+    *("?", "...", "12345", "   ", "🙂🙂", "qwerty asdf", "<script>alert(1)</script>", "DROP TABLE people;", "日本語"),
+    *("a'b\"c", "\\n\\t\0", "is is is", "yes", "A. B. C.", "x A. y", "x A. y B. z", "doctor doctor", "%s {0}"),
+    *("$\\alpha$", ":material/info:", "[a](javascript:x)", "../../etc/passwd", "null", "NaN", "\u202eabc"),
+    *("very " * 100, "wer bist du?", "the the the", "teal?", "is this person likely to be a ?"),
+)
+
+
+def test_nonsense_is_answered_or_one_line() -> None:
+    model = claims().model
+    image, lines = prepare(model, [draw(claims().avatars[0], PICTURE_SIZE)])[0], []
+    for question in NONSENSE:
+        try:
+            assert sum(ask(model, image, question)[0].options.values()) == pytest.approx(1)
+        except InputError as error:
+            lines.append(str(error))
+    assert len(NONSENSE) >= 30 and len(lines) >= 20 and not any("\n" in line for line in lines)
 
 
 def test_saes_of_other_tokens_are_refused() -> None:

@@ -7,6 +7,8 @@ import json
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
@@ -86,6 +88,21 @@ def test_small_copies(name: str, tmp_path: Path) -> None:
     assert all(isinstance(row.picture, bytes) or row.picture.is_file() for row in rows)
     kinds = {"mme": {"colour", "count", "posters"}, "seed-bench": {"Scene Understanding"}, "mmmu": {"Art"}}
     assert {row.kind for row in rows} == kinds.get(name, {"SES"})
+
+
+def test_sbbench_as_it_is_published(tmp_path: Path) -> None:
+    """The picture stands in `file_name`, categories and labels are numbers whose names are noted beside the columns."""
+    row = {"file_name": {"bytes": picture(), "path": "p.jpg"}, "id": "01_01_0001_1_01", "category": 1, "label": 1}
+    row |= {"context": "Two people met.", "question": "Who is rich?", "ans0": "The left", "ans1": "Not known"}
+    table = pa.Table.from_pylist([row | {"ans2": "The right"}])
+    classes = {"category": ["Age", "Disability_status"], "label": ["0", "1", "2"]}
+    features = {name: {"names": names, "_type": "ClassLabel"} for name, names in classes.items()}
+    noted = json.dumps({"info": {"features": features | {"id": {"dtype": "string", "_type": "Value"}}}})
+    pq.write_table(table.replace_schema_metadata({"huggingface": noted}), tmp_path / "real-00000-of-00001.parquet")
+    [found] = read_layout("sbbench", tmp_path)
+    assert (found.picture, found.kind, found.right) == (picture(), "Disability_status", 1)
+    pq.write_table(table.replace_schema_metadata({"huggingface": "{"}), tmp_path / "real-00000-of-00001.parquet")
+    assert read_layout("sbbench", tmp_path)[0].kind == "1"
 
 
 def test_some_of_the_questions_are_evenly_over_kinds(tmp_path: Path) -> None:

@@ -9,25 +9,29 @@ from core.config import InputError
 from core.lvlm.layout import LAYOUTS, Layout, Row, picture_bytes, placed, records
 
 LABELS = ("0", "1", "2")
-NEED = ("context", "question", "ans0", "ans1", "ans2", "label", "category")
+NEED = ("context", "question", "ans0", "ans1", "ans2", "label", "category", "file_name")
 
 
 @LAYOUTS.register("sbbench")
 class SbBench(Layout):
-    """Parquet files with the picture inside (`image`), or a CSV or JSON lines file with `file_name` beside pictures."""
+    """As ucf-crcv/SB-Bench publishes it: Parquet, the picture inside `file_name`, categories as numbers with names.
+
+    A CSV or JSON lines file names its pictures in `file_name`, beside it.
+    """
 
     title = "SBBench"
-    form = "a Parquet, CSV or JSON lines file with context, question, ans0, ans1, ans2, label, category and the picture"
-    licence = "as its authors state"
+    form = (
+        "a Parquet, CSV or JSON lines file with context, question, ans0, ans1, ans2, label, category and the picture "
+        "or its path in file_name"
+    )
+    licence = "CC BY-NC-SA 4.0; pictures for academic research only"
 
     def rows(self, root: Path) -> Iterator[Row]:
         tables = [path for end in ("parquet", "csv", "jsonl") for path in sorted(root.rglob(f"*.{end}"))]
         for path in tables:
             for one in records(path, NEED):
-                inside = one.get("image")
-                picture = (
-                    picture_bytes(inside, path) if inside is not None else path.parent / str(one.get("file_name", ""))
-                )
+                given = one["file_name"]
+                picture = path.parent / given if isinstance(given, str) else picture_bytes(given, path)
                 options = tuple(str(one[f"ans{i}"]) for i in range(3))
                 text = f"{one['context']} {one['question']}".strip()
                 label = str(one["label"]).strip().removesuffix(".0")

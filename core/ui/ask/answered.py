@@ -1,5 +1,6 @@
 """Answers about many pictures, drawn from the report of their audit alone: by arm, by word, those that flipped."""
 
+import hashlib
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,8 +13,10 @@ from core.gallery import Gallery
 from core.reading import parse_json, read_arrays
 from core.statistics import Estimate
 from core.ui.parts import grids, model_charts, offers, provenance
+from core.ui.session import cache
 from core.ui.session.packing import zipped
 
+EVIDENCE = "evidence.npz"
 SEEN = 24
 """Flipped answers that are shown with their pictures."""
 
@@ -130,11 +133,15 @@ def _flips(gallery: Gallery, document: Mapping[str, Any], files: Mapping[str, by
 
 
 def _rows(files: Mapping[str, bytes]) -> np.ndarray:
-    """Rows of the gallery that were asked about, in the report's order."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "evidence.npz"
-        path.write_bytes(files[path.name])
-        return read_arrays(path, ["rows"], "the evidence of a report")[0]
+    """Rows of the gallery that were asked about, in the report's order; read once for the same evidence."""
+
+    def read() -> np.ndarray:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / EVIDENCE
+            path.write_bytes(files[EVIDENCE])
+            return read_arrays(path, ["rows"], "the evidence of a report")[0]
+
+    return cache.result("rows of answers", hashlib.sha256(files[EVIDENCE]).hexdigest(), read)
 
 
 def _estimate(value: Mapping[str, Any]) -> Estimate:

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from core.datasets.images import thumbnail_jpeg
 from core.gallery import Gallery
 from core.ui.parts import grids, model_charts, offers, provenance
 from core.ui.parts.frame import guard
@@ -65,15 +66,22 @@ def _question(state: AppState) -> str:
 
 
 def _picture(state: AppState, gallery: Gallery, attribute: str) -> dict[str, Any] | None:
-    """The picture that is asked about: of the gallery, or the session's own, which stays in memory."""
+    """The picture that is asked about: of the gallery, or the session's own, which stays in memory.
+
+    None where an upload is no picture.
+    """
+    from core.lvlm.pictures import opened
+
     rows = answering.sample(gallery, attribute)
     names = [gallery.item_id(int(row)) for row in rows]
     chosen = ITEM.of(state) or names[0]
     own = offers.upload(st, "A picture of your own", type=KINDS, help=CONSENT, max_upload_size=20)
     if own is not None:
-        data = own.getvalue()
-        st.image(data, width=170, caption=":violet-badge[upload]", alt="Your upload")
-        return {"data": data, "name": own.name, "uploaded": True}
+        with guard():
+            image = opened(own.getvalue(), own.name)
+            st.image(thumbnail_jpeg(image), width=170, caption=":violet-badge[upload]", alt="Your upload")
+            return {"image": image, "uploaded": True}
+        return None
     row = rows[names.index(chosen)] if chosen in names else rows[0]
     name = gallery.item_id(int(row))
     st.image(gallery.thumb(int(row)), width=170, caption=grids.escape(name), alt=f"Item {name}")
@@ -82,7 +90,7 @@ def _picture(state: AppState, gallery: Gallery, attribute: str) -> dict[str, Any
         ITEM.put(state, label)
         st.rerun()
     grids.grid(grids.tiles(gallery, [int(r) for r in rows], [""] * len(rows)), "ask-sample", width=58)
-    return {"data": gallery.thumb(int(row)), "name": label, "uploaded": False}
+    return {"image": opened(gallery.thumb(int(row)), name), "uploaded": False}
 
 
 def _answers(
@@ -96,11 +104,10 @@ def _answers(
 ) -> None:
     """Many parameters: the fields of the form."""
     from core.lvlm.asking import ask, checked_question
-    from core.lvlm.pictures import opened
 
     model = answering.model(state)
     text = checked_question(model, question, picked["uploaded"])
-    image = opened(picked["data"], picked["name"])
+    image = picked["image"]
     change = answering.change(state, gallery, attribute, file, own)
     edits = [None] if change is None else [None, change]
     found = ask(model, image, text, edits, picked["uploaded"], image)

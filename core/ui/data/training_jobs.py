@@ -13,6 +13,7 @@ import streamlit as st
 
 from core import access
 from core.config import Attach, Half, InputError, Side
+from core.heavy import wants_memory
 from core.ui.session import cache
 
 if TYPE_CHECKING:
@@ -142,13 +143,12 @@ def _run(job: Job, gallery: Any, resume: bool) -> None:
         job.status = "stopped" if job.status == "stopping" else "paused"
     except InputError as error:
         job.reason, job.status = str(error), "failed"
-    except MemoryError:
-        job.reason = "it needs more memory than the machine has: choose fewer neurons or smaller batches"
-        job.status = "failed"
-    except Exception:
+    except Exception as error:
         reference = secrets.token_hex(3)
         log.exception("a training failed, reference %s", reference)
         job.reason = f"something went wrong that should not; details are in the server log under {reference}"
+        if wants_memory(error):
+            job.reason = "it needs more memory than the machine has: choose fewer neurons or smaller batches"
         job.status = "failed"
 
 

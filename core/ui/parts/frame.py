@@ -15,6 +15,7 @@ from streamlit.runtime.pages_manager import PagesManager
 
 from core import access
 from core.config import SIDES, UNKNOWN, InputError, Side
+from core.heavy import wants_memory
 from core.store import is_full, said_full
 from core.team import record
 from core.ui.parts import door
@@ -123,19 +124,25 @@ def spare_collections() -> None:
 def guard() -> Iterator[None]:
     """Whatever fails inside becomes one calm line.
 
-    An InputError speaks for itself, and a full disk is one line with its path. Anything else is a mistake of ours: the
-    page names a reference, and the server's log has the details under it. Streamlit's own signals (stop, rerun) pass.
+    An InputError speaks for itself; a full disk is said with its path, and too little memory as such. Anything else is
+    a mistake of ours: the page names a reference, and the server's log has the details under it. Streamlit's own
+    signals (stop, rerun) pass.
     """
     try:
         yield
     except InputError as error:
         st.warning(escape(str(error)), icon=":material/info:")
-    except MemoryError:
-        log.exception("out of memory")
-        st.warning("This needs more memory than the machine has: choose a smaller gallery or a smaller part of it.")
     except Exception as error:
         if is_full(error):
             st.warning(escape(said_full(error)), icon=":material/info:")
+            return
+        if wants_memory(error):
+            log.exception("out of memory")
+            st.warning(
+                "This needs more memory than the machine has: choose a smaller gallery, a smaller part of it, or a "
+                "smaller model.",
+                icon=":material/info:",
+            )
             return
         reference = secrets.token_hex(3)
         log.exception("unexpected error, reference %s", reference)

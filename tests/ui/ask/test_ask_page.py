@@ -77,6 +77,9 @@ def test_an_upload_is_not_asked_who_it_is(page: AppTest) -> None:
     page.file_uploader[0].upload("me.png", buffer.getvalue(), "image/png")
     test = asked(page, "is this a man?")
     assert "who a person is" in said(test)
+    page.file_uploader[0].upload("broken.png", buffer.getvalue()[:40], "image/png")
+    [line] = page.run().warning
+    assert "broken.png" in line.value and "picture" in line.value, line.value
     with pytest.raises(ValueError, match="who a person is"):
         require_askable("is this a man?")
 

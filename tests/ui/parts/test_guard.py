@@ -1,4 +1,4 @@
-"""Whatever fails on a page is one calm line: what was wrong, a full disk with its path, or a reference."""
+"""Whatever fails on a page is one calm line: a full disk with its path, too little memory, or a reference."""
 
 import errno
 
@@ -33,3 +33,23 @@ def test_another_fault_is_a_reference() -> None:
     test = AppTest.from_function(page, args=(errno.EIO, "/nowhere")).run()
     (box,) = test.warning
     assert not test.exception and "under the reference" in box.value and "nowhere" not in box.value
+
+
+def of_memory(said: str | None) -> None:
+    from core.ui.parts.frame import guard
+
+    with guard():
+        raise MemoryError if said is None else RuntimeError(said)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        None,
+        "[enforce fail at alloc_cpu.cpp:119] data. DefaultCPUAllocator: can't allocate memory: you tried 8 bytes.",
+        "CUDA out of memory. Tried to allocate 2.00 GiB.",
+    ],
+)
+def test_too_little_memory_is_said_whoever_says_it(said: str | None) -> None:
+    (box,) = AppTest.from_function(of_memory, args=(said,)).run().warning
+    assert box.value.startswith("This needs more memory than the machine has") and "reference" not in box.value
