@@ -5,11 +5,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from scipy.special import ndtri, stdtrit
 
 LEVEL = 0.95
-NORMAL = float(ndtri((1 + LEVEL) / 2))
-"""Standard errors to either side of which an interval at LEVEL reaches, where they are known: 1.96."""
+NORMAL = 1.959963984540054
+"""Standard errors to either side of which an interval at LEVEL reaches, where they are known: the normal quantile."""
 DRAWS = 1000
 MINIMUM_N = 30
 """A group with fewer searched rows is shown with its n and not interpreted."""
@@ -70,6 +69,8 @@ class Estimate:
 
 def student(n: int) -> float:
     """The same where they are estimated from n values: the quantile of Student's t with n - 1 degrees of freedom."""
+    from scipy.special import stdtrit  # scipy is imported where it counts something: every page needs an Estimate
+
     return float(stdtrit(n - 1, (1 + LEVEL) / 2))
 
 
@@ -87,6 +88,8 @@ def wilson(successes: np.ndarray | float, n: np.ndarray | float, level: float = 
     [p + z^2/2n -+ z sqrt(p(1-p)/n + z^2/4n^2)] / (1 + z^2/n), inside [0, 1]; it covers near 0 and 1, where the
     textbook interval does not. n = 0 says nothing: (0, 1). Source: Wilson 1927; Brown, Cai and DasGupta 2001.
     """
+    from scipy.special import ndtri
+
     successes, n = np.asarray(successes, dtype=np.float64), np.asarray(n, dtype=np.float64)
     z2 = float(ndtri(0.5 + level / 2)) ** 2
     count = np.maximum(n, 1.0)

@@ -24,8 +24,8 @@ ARMED = """
   // Waits, inside the page, for what a person sees: another sentence, its bars, and every picture of the new grids.
   const sentence = () => [...document.querySelectorAll('[data-testid=stMarkdownContainer]')]
     .map(e => e.textContent).find(t => t.includes('nearest to'));
-  const bars = () => [...document.querySelectorAll('.st-key-shares .bars path, .st-key-shares .annotation-text')]
-    .map(e => (e.getAttribute('d') || '') + e.textContent).join();
+  // the marks and numbers alone: small print names the switched neurons, whatever is drawn
+  const bars = () => [...document.querySelectorAll('.st-key-shares .row')].map(e => e.innerHTML).join();
   const grids = '[class*=st-key-grid-before] img, [class*=st-key-grid-after] img';
   const pictures = () => [...document.querySelectorAll(grids)];
   const shown = () => pictures().map(i => i.src).join();

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 FOLDER = serving.ROOT / "assets" / "guide" / "pictures"
 ASKED = "compare?q=a+photo+of+a+doctor&edit=image:7"
 TAKEN = {
-    "demo": ("?demo=3", ".st-key-stage .js-plotly-plot"),
+    "demo": ("?demo=3", ".st-key-stage .shares"),
     "compare": (ASKED, ".st-key-grid-before img"),
-    "why": ("compare?q=a+photo+of+a+doctor&view=why", ".js-plotly-plot >> nth=1"),
+    "why": ("compare?q=a+photo+of+a+doctor&view=why", ".js-plotly-plot"),
     "numbers": (f"{ASKED}&view=numbers", "text=Distance to the target"),
     "neuron": ("neurons?neuron=image:7", ".js-plotly-plot"),
     "label": ("label", "[class*=filters-rater] input"),

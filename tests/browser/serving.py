@@ -135,7 +135,7 @@ def open_compare(page: "Page", address: str, query: str = "") -> None:
     page.set_default_timeout(WAIT_MS)
     page.goto(f"{address}/compare{query}")
     page.wait_for_selector(".st-key-provenance")
-    page.wait_for_selector(".st-key-shares .bars")
+    page.wait_for_selector(".st-key-shares .row")
     page.wait_for_selector(".st-key-grid-before img")
     settle(page)
 

@@ -9,6 +9,9 @@ import streamlit as st
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from core.statistics import lean_of
+from core.ui.parts import shares
+from core.ui.parts.shares import Shares
 from core.ui.session.escaping import close_page, escape
 
 PIXEL = "data:image/gif;base64,R0lGODlhAQABAAAAACwAAAAAAQABAAA="
@@ -52,6 +55,9 @@ def shown(text: str, key: str) -> None:
     figure = go.Figure(go.Bar(x=[text, "b"], y=[1, 2], name=text, text=[text, "b"]))
     figure.update_layout(title=text, height=120)
     st.plotly_chart(figure, key=f"q{key}")
+    lean = lean_of((5, 5), (3, 2))
+    of_groups = Shares((text, "b"), {"before": lean}, [0.5, 0.5], text)
+    shares.chart(of_groups, f"z{key}", text, text, 40, {"prompt": text})
 
 
 first, last = map(int, st.query_params["lines"].split("-"))

@@ -14,8 +14,9 @@ if TYPE_CHECKING:
 STEPS = 7
 AHA = 3
 """The step at which the neuron is off: what the demo is there for."""
-FACES, CHART = ".st-key-stage [class*=st-key-grid-strip]", ".st-key-stage .js-plotly-plot"
+FACES = ".st-key-stage [class*=st-key-grid-strip]"
 """Rows of pictures, or of captions."""
+CHART = ".st-key-stage .js-plotly-plot, .st-key-stage .shares"
 SENTENCE = ".st-key-stage p, .st-key-stage li"
 WITH_CHART = range(1, STEPS)
 

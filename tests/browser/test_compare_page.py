@@ -1,8 +1,9 @@
-"""Compare in a real browser: a cold link, switches, links that restore, clicks on bars, and both themes."""
+"""Compare in a real browser: a cold link, switches, links that restore, clicks on rows, and both themes."""
 
 import re
 from pathlib import Path
 from urllib.parse import urlsplit
+from xml.etree import ElementTree
 
 from playwright.sync_api import Browser, Page, expect
 
@@ -55,19 +56,19 @@ def test_a_switch_sends_neither_the_rest_of_the_page_nor_what_the_browser_has(ad
         opened = tab.compare("q=a+photo+of+a+cleaner")
         for _ in range(2):
             again = tab.again()
-        assert tab.came < 28_000 and not tab.kinds["imgs"]
+        assert tab.came < 28_000 and not tab.kinds["bidi_component"]
         tab.toggle()
-        assert tab.kinds["imgs"], "the pictures of another answer"
+        assert tab.kinds["bidi_component"], "the pictures of another answer"
         for _ in range(2):
             switched = tab.toggle()
-        assert tab.came < 16_000 and not tab.kinds["imgs"]
+        assert tab.came < 16_000 and not tab.kinds["bidi_component"]
     assert len(switched.deltas) < 0.7 * len(again.deltas) and opened.deltas
 
 
 def test_every_picture_has_an_alternative_text_and_there_are_at_most_60(page: Page, address: str) -> None:
     open_compare(page, address)
     switch(page)
-    texts = page.locator("[data-testid=stImage] img").evaluate_all("all => all.map(i => i.alt)")
+    texts = page.locator("[class*=st-key-grid] img").evaluate_all("all => all.map(i => i.alt)")
     assert 0 < len(texts) <= 60
     assert all(text.startswith(("Item ", "neuron ")) for text in texts)
 
@@ -92,10 +93,10 @@ def test_a_link_to_what_is_not_there_says_so_and_shows_the_rest(page: Page, addr
     assert "chef" in sentence(page)
 
 
-def test_a_click_on_a_bar_shows_only_that_group(page: Page, address: str) -> None:
+def test_a_click_on_a_row_shows_only_that_group(page: Page, address: str) -> None:
     open_compare(page, address)
-    bar = page.locator(".st-key-shares .bars .point path").last.bounding_box()
-    page.mouse.click(bar["x"] + bar["width"] / 2, bar["y"] + bar["height"] / 2)
+    row = page.locator(".st-key-shares .row").last
+    row.click()
     only = page.get_by_text(re.compile(r"^only \w+"))
     expect(only.first).to_be_visible()
     group = only.first.inner_text().removeprefix("only ")
@@ -104,6 +105,23 @@ def test_a_click_on_a_bar_shows_only_that_group(page: Page, address: str) -> Non
     assert texts and all(text.endswith(f", {group}") for text in texts)
     page.get_by_role("button", name="Show every group").click()
     expect(only).to_have_count(0)
+    row.focus()
+    page.keyboard.press("Enter")
+    expect(row).to_have_attribute("aria-pressed", "true")
+    assert page.evaluate("document.activeElement.dataset.group") == group, "the keyboard stays where it was"
+    page.keyboard.press("Enter")
+    expect(row).to_have_attribute("aria-pressed", "false")
+
+
+def test_the_shares_are_saved_as_a_drawing_of_their_own(page: Page, address: str) -> None:
+    open_compare(page, address)
+    page.locator(".st-key-shares .row").first.hover()
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="Save the figure as SVG").click()
+    assert saved.value.suggested_filename == "shares-gender.svg"
+    figure = ElementTree.parse(saved.value.path()).getroot()
+    text = " ".join(figure.itertext())
+    assert figure.tag.endswith("svg") and "Male" in text and "prompt: " in text and int(figure.get("width")) > 500
 
 
 def test_words_that_the_demo_model_does_not_know_are_named(page: Page, address: str) -> None:
@@ -130,7 +148,7 @@ def test_numbers_beside_bars_are_strong_on_light_and_on_dark(page: Page, address
         context = chromium.new_context(viewport=serving.SIZE, color_scheme=scheme)
         shown = context.new_page()
         open_compare(shown, address)
-        fill = shown.locator(".st-key-shares .annotation-text").first.evaluate("e => getComputedStyle(e).fill")
+        fill = shown.locator(".st-key-shares .number").first.evaluate("e => getComputedStyle(e).fill")
         shades[scheme] = sum(map(int, re.findall(r"\d+", fill)[:3])) / 3
         context.close()
     assert shades["light"] < 110 and shades["dark"] > 160

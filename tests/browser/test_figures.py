@@ -53,7 +53,9 @@ def test_no_label_lies_over_another_and_none_is_cut_off(window: Page, address: s
     serving.open_page(window, f"{address}/{view.format(scenes=scenes)}")
     for button in (name for end, name in PRESSED.items() if view.endswith(end)):
         window.get_by_role("button", name=button).click()
-    window.wait_for_function("least => document.querySelectorAll('.js-plotly-plot').length >= least", arg=FIGURES[view])
+    window.wait_for_function(
+        "least => document.querySelectorAll('.js-plotly-plot, .shares').length >= least", arg=FIGURES[view]
+    )
     assert faults(window) == []
 
 

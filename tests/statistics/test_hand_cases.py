@@ -9,7 +9,7 @@ from core.statistics.exchange import _compositions
 from core.statistics.gaps import _drawn, _Family, _squeezed, _stretched
 from core.statistics.inversion import _chances
 from core.statistics.lists import _resampled
-from core.statistics.mean_lean import _shuffled
+from core.statistics.mean_leans import _shuffled
 from core.statistics.omnibus import omnibus_p
 
 

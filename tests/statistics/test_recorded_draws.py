@@ -15,8 +15,8 @@ from core.statistics.clusters import _without_replacement
 from core.statistics.estimates import Estimate
 from core.statistics.gaps import _drawn
 from core.statistics.inversion import _different
-from core.statistics.leakage import _splits
-from core.statistics.mean_lean import _by_classes, _opened, _widened, permuted_means
+from core.statistics.leakages import _splits
+from core.statistics.mean_leans import _by_classes, _opened, _widened, permuted_means
 from core.statistics.mid_ranks import mid_ranks
 from core.statistics.paired import resampled_counts, row_weights, weighted_lists
 from tests.as_recorded import Recording, told

@@ -111,7 +111,7 @@ def test_a_browser_draws_pages_under_the_policy(proxied: tuple[TeamServer, Nginx
         page.set_default_timeout(90_000)
         page.on("console", lambda message: said.append(message.text))
         page.goto(f"{proxy.address}/compare")
-        page.wait_for_selector(".st-key-shares .bars")
+        page.wait_for_selector(".st-key-shares .row")
         page.wait_for_selector(".st-key-grid-before img")
         settle(page)
         assert page.evaluate("[...document.images].every(image => image.naturalWidth > 0)")

@@ -42,8 +42,6 @@ MARKDOWN = {
 """Call -> places of the arguments that a browser reads as Markdown."""
 OPTIONS = frozenset({"radio", "pills", "segmented_control"})
 """Calls whose choices are read as Markdown too, written by `format_func` where it is given."""
-OURS = {"core.ui.parts.grids.tiles": 2, "core.ui.parts.grids.uploaded": 2}
-"""Functions of ours that are given Markdown to draw, and its place."""
 OFFERS = {"core.ui.parts.offers.upload": "file_uploader", "core.ui.parts.offers.download": "download_button"}
 """Functions of ours that hand on what they are given to a call of the place that they are given first."""
 NAMED = {"help": "markdown", "caption": "markdown", "captions": "markdown", "delta": "markdown", "text": "markdown"}
@@ -225,9 +223,6 @@ class Program:
         if origin in OFFERS and call.args:
             field = ast.Attribute(call.args[0], OFFERS[origin], ast.Load())
             yield from drawn(ast.Call(field, call.args[1:], call.keywords), module)
-        place = OURS.get(origin)
-        if place is not None and place < len(call.args):
-            yield "markdown", call.args[place]
 
     def file(self, module: str) -> str:
         return self.modules[module].path.relative_to(self.root).as_posix()

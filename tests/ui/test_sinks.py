@@ -104,10 +104,6 @@ WORDS = {
         "state.edits",
         "text()",
     },
-    "core/ui/parts/grids.py": {
-        "i.caption",
-        "item.caption",
-    },
     "core/ui/parts/wording.py": {
         "write(e.estimate)",
         "write(e.hi)",

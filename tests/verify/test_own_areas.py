@@ -10,7 +10,7 @@ from core.config import InputError
 from core.statistics import auc_difference
 from core.statistics import leakage as first_leakage
 from core.statistics.areas import Area, bounded_limits, mean_area
-from core.statistics.leakage import _inflation, _within_folds
+from core.statistics.leakages import _inflation, _within_folds
 from core.verify.own import cost
 from core.verify.own.accuracy import Answers, _picked_change, _related, accuracy_document, answers_of, paired_shares
 from core.verify.own.areas import (

@@ -19,7 +19,7 @@ from core.statistics import (
     with_null,
 )
 from core.statistics.estimates import Estimate
-from core.statistics.mean_lean import permuted_means
+from core.statistics.mean_leans import permuted_means
 from core.verify.own import bands, permuted
 from core.verify.own.means import _most_ahead, mean_cosine, sizes
 from core.verify.own.resamples import over_prompts, resampled_counts, rows_alone

@@ -181,11 +181,11 @@ def worst_group_not_picked(patch: Patch) -> None:
 
 
 def leakage_without_inflation(patch: Patch) -> None:
-    patch.setattr(import_module("core.statistics.leakage"), "_inflation", lambda *_: 1.0)
+    patch.setattr(import_module("core.statistics.leakages"), "_inflation", lambda *_: 1.0)
 
 
 def permuted_prompt_by_prompt(patch: Patch) -> None:
-    module = import_module("core.statistics.mean_lean")
+    module = import_module("core.statistics.mean_leans")
     right = module.permuted_means
 
     def wrong(weights, sizes, n_groups, draws, seed):

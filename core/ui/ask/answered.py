@@ -123,9 +123,7 @@ def _flips(gallery: Gallery, document: Mapping[str, Any], files: Mapping[str, by
     found = document["flips"][arm]
     st.markdown(f"**Answers that flipped**: {int(found['n']):,} of {int(found['of']):,}")
     shown = found["shown"][:SEEN]
-    captions = [
-        f"{grids.escape(one['word'])}  \n{grids.escape(one['before'])} → {grids.escape(one['after'])}" for one in shown
-    ]
+    captions = [grids.said(one["word"], f"{one['before']} → {one['after']}") for one in shown]
     if document["gallery"]["digest"] != gallery.digest:
         return
     rows = _rows(files)[[one["picture"] for one in shown]].tolist()

@@ -89,7 +89,7 @@ def _picture(state: AppState, gallery: Gallery, attribute: str) -> dict[str, Any
     if label != chosen:
         ITEM.put(state, label)
         st.rerun()
-    grids.grid(grids.tiles(gallery, [int(r) for r in rows], [""] * len(rows)), "ask-sample", width=58)
+    grids.grid(grids.tiles(gallery, [int(r) for r in rows], [()] * len(rows)), "ask-sample", width=58)
     return {"image": opened(gallery.thumb(int(row)), name), "uploaded": False}
 
 

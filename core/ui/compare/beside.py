@@ -10,8 +10,9 @@ import streamlit as st
 from core.config import Edit, InputError
 from core.gallery import Gallery
 from core.statistics import ALPHA, Estimate
-from core.ui.parts import charts, grids, lean_charts, provenance
+from core.ui.parts import grids, provenance, shares
 from core.ui.parts.frame import not_interpreted, unknown_words
+from core.ui.parts.shares import Shares
 from core.ui.parts.wording import in_points, listing, switched_words
 from core.ui.session import results
 from core.ui.session.choices import BESIDE
@@ -218,19 +219,18 @@ def _draw(
             else f"**A and B retrieve the same groups** :small[:gray[({shared} of {k} items are in both)]]"
         )
     lines = provenance.of(state, question) | {"A": names[0], "B": names[1]}
-    provenance.chart(
-        lean_charts.demographics(
+    shares.chart(
+        Shares(
             part.groups,
             {letter: arm.numbers.lean for letter, arm in arms.items()},
             part.target.tolist(),
             target_name(pair[0].request.target),
         ),
-        print_width=FULL_PRINT,
-        left=lean_charts.names_width(part.groups),
-        lines={name: text for name, text in lines.items() if name not in ("prompt", "method", "edit")},
         key="beside-shares",
-        config=charts.config("side-by-side"),
+        name="side-by-side",
         alt=f"Shares of {attribute} in the top {k} of A, {names[0]}, and of B, {names[1]}.",
+        print_width=FULL_PRINT,
+        lines={name: text for name, text in lines.items() if name not in ("prompt", "method", "edit")},
     )
     st.markdown(table(part.groups, arms, change.shares))
 

@@ -227,8 +227,9 @@ def _faces(question: results.Asked, ranked: "RankResult", answer: "OutsideAnswer
             alone = sum(row not in other for row in rows)
             st.markdown(f"**{titles[name]}** :small[:gray[{alone} only here]]")
             shown = rows[: grids.PAGE]
+            marks = [() if row in other else (("only here", "gray-badge"),) for row in shown]
             captions = [
-                f"**{rank}**{'' if row in other else ' :gray-badge[only here]'}  \n{grids.readable(labels[row])}"
-                for rank, row in enumerate(shown, 1)
+                (((str(rank), "strong"), *mark), grids.of_group(labels[row]))
+                for rank, (row, mark) in enumerate(zip(shown, marks, strict=True), 1)
             ]
             grids.grid(grids.tiles(gallery, shown, captions, labels), f"engine-{name}")

@@ -133,7 +133,7 @@ def _near(gallery: Gallery, row: int) -> None:
     """The items most like it, by cosine."""
     st.header("Nearest items", anchor=False)
     found = neighbours(gallery, row)
-    items = grids.tiles(gallery, [other for other, _ in found], [f"{score:.3f}" for _, score in found])
+    items = grids.tiles(gallery, [other for other, _ in found], [grids.said(f"{score:.3f}") for _, score in found])
     grids.grid(items, "item-near", width=64)
 
 

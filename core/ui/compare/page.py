@@ -26,9 +26,10 @@ from core.ui.compare import (
     upload_ranks,
     why,
 )
-from core.ui.parts import charts, grids, lean_charts, provenance
+from core.ui.parts import grids, provenance, shares
 from core.ui.parts.frame import follow, guard, guarded, not_interpreted, unknown_words
 from core.ui.parts.heading import heading
+from core.ui.parts.shares import Shares
 from core.ui.parts.switches import switch
 from core.ui.parts.wording import ITEM_NAMES, after_said, counted, effect_said, lean_p, percent, switched_words
 from core.ui.session import cache, probing, results
@@ -269,28 +270,25 @@ def _shares(ranked: RankResult, attribute: str) -> None:
         for group, group_lean in zip(part.groups, lean.groups, strict=True)
         if group_lean.share.estimate is not None
     ]
-    provenance.chart(
-        lean_charts.demographics(
+    shares.chart(
+        Shares(
             part.groups,
             arms,
             part.target.tolist(),
             target_name(ranked.request.target),
             shown if shown in part.groups else None,
         ),
-        print_width=FULL_PRINT,
-        left=lean_charts.names_width(part.groups),
         key="shares",
-        config=charts.config(f"shares-{attribute}"),
-        on_select=_take_bar,
-        selection_mode="points",
+        name=f"shares-{attribute}",
         alt=f"Shares of {attribute} in the top {ranked.request.k}: {', '.join(words)}.",
+        print_width=FULL_PRINT,
+        take=_take_row,
     )
 
 
-def _take_bar() -> None:
+def _take_row(group: str) -> None:
     """A click on a row shows that group; a click on it again shows everybody."""
-    state, points = get_state(), st.session_state["shares"]["selection"]["points"]
-    group = points[0]["customdata"][0] if points else None
+    state = get_state()
     SHOWN_GROUP.put(state, None if group == SHOWN_GROUP.of(state) else group)
 
 

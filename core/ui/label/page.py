@@ -197,7 +197,7 @@ def _known(desk: Desk, neuron: int) -> None:
 
 def _items(probe: probing.Probe, title: str, shown: Shown, key: str) -> None:
     st.markdown(f":small[**{title}**]")
-    captions = [f"{value:.2f}" for value in shown.values]
+    captions = [grids.said(f"{value:.2f}") for value in shown.values]
     grids.grid(grids.tiles(probe.gallery, map(int, shown.rows), captions), f"label-{key}", SIZE, "No such item.")
 
 
@@ -293,7 +293,7 @@ def _test(desk: Desk) -> None:
     about = f"you said {grids.escape(words)}; {len(test.rows)} items that you have not seen"
     _head(desk, f"Does neuron {test.neuron} fire?", about)
     st.caption("Keys: 1 surely not · 2 rather not · 3 rather yes · 4 surely · Backspace one back · Esc without a test.")
-    tiles = grids.tiles(desk.probe.gallery, test.rows, [""] * len(test.rows))
+    tiles = grids.tiles(desk.probe.gallery, test.rows, [()] * len(test.rows))
     grades = prediction_board(f"{test.neuron}-{desk.last.id if desk.last else ''}", tiles)
     if grades is not None:
         guarded_key(desk.finish_test, grades) if grades else LABEL_TEST.put(desk.state, None)

@@ -165,7 +165,7 @@ def _measured(
 
 def _items(scene: "Scene", title: str, how: str, part: "Shown", key: str) -> None:
     st.markdown(f"**{title}** :small[:gray[{how}]]")
-    captions = [number(float(cosine)) for cosine in part.values]
+    captions = [grids.said(number(float(cosine))) for cosine in part.values]
     grids.grid(grids.tiles(scene.gallery, map(int, part.rows), captions), f"along-{key}")
 
 

@@ -110,7 +110,7 @@ def elsewhere(probe: probing.Probe, neuron: int, attribute: str | None) -> None:
     with left:
         for title, part, key in (("Fires most on", shown.top, "top"), ("Does not fire on", shown.silent, "silent")):
             st.markdown(f"**{title}**")
-            captions = [f"{v:.2f}" for v in part.values]
+            captions = [grids.said(f"{v:.2f}") for v in part.values]
             tiles = grids.tiles(there.gallery, map(int, part.rows), captions)
             grids.grid(tiles, f"elsewhere-{key}", 69, "No such item there.")
     with right:

@@ -113,7 +113,7 @@ def card(probe: probing.Probe, kind: str) -> None:
 def tiles(probe: probing.Probe, kind: str, number: int) -> list[Tile]:
     """The item itself, or the items on which the neuron fires most."""
     rows = [number] if kind == "items" else [int(row) for row in probing.shown_examples(probe, number).top.rows[:MOST]]
-    made = grids.tiles(probe.gallery, rows, [""] * len(rows))
+    made = grids.tiles(probe.gallery, rows, [()] * len(rows))
     return made if any(tile.picture for tile in made) else made[: MOST // 2]
 
 

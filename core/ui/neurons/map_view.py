@@ -222,4 +222,4 @@ def _items(probe: probing.Probe, selected: list[int]) -> None:
         return
     shown = selected[:ITEMS]
     st.markdown(f"**{len(selected):,} selected**")
-    grids.grid(grids.tiles(probe.gallery, shown, [""] * len(shown)), "map-items", 56)
+    grids.grid(grids.tiles(probe.gallery, shown, [()] * len(shown)), "map-items", 56)

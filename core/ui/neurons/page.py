@@ -170,7 +170,7 @@ def _items(probe: probing.Probe, title: str, how: str, shown: Shown, key: str) -
 
 def _tiles(probe: probing.Probe, shown: Shown) -> list[grids.Tile]:
     """Items with the neuron's value under each; groups stay out of sight, so that the eye judges the pictures."""
-    return grids.tiles(probe.gallery, map(int, shown.rows), [f"{value:.2f}" for value in shown.values])
+    return grids.tiles(probe.gallery, map(int, shown.rows), [grids.said(f"{value:.2f}") for value in shown.values])
 
 
 def _groups(probe: probing.Probe, neuron: int, attribute: str) -> None:

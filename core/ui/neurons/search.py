@@ -68,7 +68,7 @@ def _by_item(state: AppState, probe: probing.Probe, side: Side) -> None:
     item = _asked(state, ITEM, "Item of the probe gallery, by its id", probe.gallery.item_id(0))
     if item:
         row, active = searching.on_item(probe, item)
-        grids.grid(grids.tiles(probe.gallery, [row], [grids.escape(item)]), "search-item", 96)
+        grids.grid(grids.tiles(probe.gallery, [row], [grids.said(item)]), "search-item", 96)
         _listed(state, probe, side, active, "activation")
 
 

@@ -7,7 +7,6 @@ import streamlit as st
 from streamlit.errors import StreamlitAuthError
 
 from core import access
-from core.team import record
 from core.team.configuration import current
 from core.ui.parts.menu import Listed
 from core.ui.session import entering, keeping, presenting
@@ -34,6 +33,8 @@ def admitted(pages: Sequence[Listed]) -> bool:
     if visit.person.roles:
         _one_person(visit.person.name)
         if visit.person.name:
+            from core.team import record
+
             record.came(visit.person, str(st.user.get("iat") or ""))
         _at_a_kiosk()
         return True
@@ -107,6 +108,8 @@ def who() -> None:
 
 def _sign_out() -> None:
     if st.button("Sign out", icon=":material/logout:", width="stretch", key="sign-out"):
+        from core.team import record
+
         record.wrote(record.SIGNED_OUT)
         forget()
         st.logout()

@@ -19,9 +19,9 @@ TITLED = 48
 """Pixels below the axes of a figure whose horizontal axis has a title: ticks, title, then the small print."""
 BESIDE = "beside"
 """Name of the annotations in the column at the right."""
-PHONE_ROW, PHONE_LIFT, PHONE_LANE_LIFT = 2.15, 17, 14
+PHONE_ROW, PHONE_LIFT = 2.15, 17
 """On a phone: how much higher a row is whose numbers do not stand beside it, and by how many pixels they are above the
-row's middle; above marks in its upper half, and below those in its lower half: never on the strokes in the middle."""
+row's middle."""
 PHONE_TITLE, PHONE_NAME, PHONE_NUMBER = 40, 12, 12
 """On a phone: letters on a line of an axis's title and of a row's name, and the size of numbers in pixels."""
 ROW = {1: 32, 2: 50}
@@ -136,9 +136,7 @@ def for_a_phone(figure: go.Figure) -> go.Figure:
     layout = figure.layout
     beside_marks = [note for note in layout.annotations if note.name == BESIDE]
     for note in beside_marks:
-        off = note.y - round(note.y) if isinstance(note.y, float) else 0.0
-        lift = PHONE_LIFT if off == 0 else PHONE_LANE_LIFT if off < 0 else -PHONE_LANE_LIFT
-        note.update(xanchor="right", xshift=0, yshift=(note.yshift or 0) + lift, font_size=PHONE_NUMBER)
+        note.update(xanchor="right", xshift=0, yshift=(note.yshift or 0) + PHONE_LIFT, font_size=PHONE_NUMBER)
     if beside_marks:
         margin = layout.margin
         plot = layout.height - (margin.t or 0) - (margin.b or 0)

@@ -17,7 +17,6 @@ from core import access
 from core.config import SIDES, UNKNOWN, InputError, Side
 from core.heavy import wants_memory
 from core.store import is_full, said_full
-from core.team import record
 from core.ui.parts import door
 from core.ui.parts.facts import UNUSED
 from core.ui.session import cache, entering, fit, jobs, links
@@ -75,7 +74,10 @@ def configure() -> None:
     close_page()
     guard_uploads()
     entering.watch()
-    record.keep()
+    if access.configured():
+        from core.team import record  # with its database, which one person's machine never opens
+
+        record.keep()
     st.set_page_config(
         page_title="Unskew",
         page_icon=ICON,

@@ -149,19 +149,23 @@ def carrying(
     left : how far the small print begins left of the plot, in pixels, where the figure's own left margin is known;
         None: it ends where the plot ends.
     """
-    kept = {name: _cut(value) for name, value in lines.items()}
-    if "model" in kept:
-        kept["model"] = kept["model"].partition(",")[0]
-    text = textwrap.fill(" · ".join(f"{name}: {value}" for name, value in kept.items()), print_width)
-    rows = text.count("\n") + 1
+    text = small_print(lines, print_width)
     bottom = figure.layout.margin.b if figure.layout.margin.b is not None else 40
-    more, layout = rows * (PRINT + 4), figure.layout
+    more, layout = len(text) * (PRINT + 4), figure.layout
     # set one by one: `update_layout` merges the whole layout, which took five times as long as making the figure
-    layout.annotations = (*layout.annotations, _small_print(text, bottom, left))
+    layout.annotations = (*layout.annotations, _small_print("<br>".join(text), bottom, left))
     layout.margin.b = bottom + more
     if layout.height is not None:
         layout.height += more
     return figure
+
+
+def small_print(lines: Mapping[str, str], width: int) -> list[str]:
+    """The facts in lines of at most so many letters, digests cut to their beginning."""
+    kept = {name: _cut(value) for name, value in lines.items()}
+    if "model" in kept:
+        kept["model"] = kept["model"].partition(",")[0]
+    return textwrap.wrap(" · ".join(f"{name}: {value}" for name, value in kept.items()), width)
 
 
 def _small_print(text: str, bottom: float, left: float | None) -> dict[str, Any]:
@@ -175,7 +179,7 @@ def _small_print(text: str, bottom: float, left: float | None) -> dict[str, Any]
         "yanchor": "top",
         "xshift": -(left or 0),
         "yshift": -bottom,
-        "text": text.replace("\n", "<br>"),
+        "text": text,
         "align": "left",
         "showarrow": False,
         "font": {"size": PRINT, "color": "#7d8590"},

@@ -175,7 +175,8 @@ def gallery(name: str) -> "Gallery":
     path = resolve("galleries", name)
     if not (path / "manifest.json").is_file():
         raise InputError(f"{path} is a folder but no gallery (it has no manifest.json): build or import one first")
-    return _gallery(str(path), stamp(path))
+    # by name: for an argument without one streamlit inspects the function anew at every call
+    return _gallery(path=str(path), stamped=stamp(path))
 
 
 def sae(name: str) -> "SAEFile":
@@ -183,9 +184,9 @@ def sae(name: str) -> "SAEFile":
     single = Path(name).expanduser()
     if access.may("choose") and single.is_file():
         status = single.stat()
-        return _sae(str(single.resolve()), f"{status.st_size}-{status.st_mtime_ns}")
+        return _sae(path=str(single.resolve()), stamped=f"{status.st_size}-{status.st_mtime_ns}")
     path = resolve("saes", name)
-    return _sae(str(path), stamp(path))
+    return _sae(path=str(path), stamped=stamp(path))
 
 
 @st.cache_resource(max_entries=4 * SAE_FILES, show_spinner=False)
@@ -208,7 +209,7 @@ def sae_card(name: str) -> SAECard:
     """What the SAE of a shipped name or folder is. Does not load torch, so that the frame stays quick."""
     single = access.may("choose") and Path(name).expanduser().is_file()
     folder = Path(name).expanduser() if single else resolve("saes", name)
-    card = _card(str(folder), stamp(folder)) if folder.is_dir() else None
+    card = _card(path=str(folder), stamped=stamp(folder)) if folder.is_dir() else None
     if card is not None:
         return card
     file = sae(name)

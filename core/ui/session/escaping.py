@@ -11,7 +11,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-import pyarrow as pa
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.runtime.scriptrunner_utils.script_run_context import ScriptRunContext
 
@@ -72,6 +71,8 @@ def close_message(msg: ForwardMsg) -> None:
 
 def changed_table(data: bytes, change: Callable[[str], str]) -> bytes:
     """A table as it goes to a browser, an Arrow stream, with every text of its cells and names of columns changed."""
+    import pyarrow as pa  # where there is a table: the first screen has none
+
     with pa.ipc.open_stream(data) as stream:
         table = stream.read_all()
     columns = [
@@ -162,7 +163,7 @@ def _rewrite(message: Any, change: Callable[[str], str]) -> None:
             else:
                 setattr(message, field.name, change(value))
         elif field.type == field.TYPE_BYTES and not many:
-            with suppress(pa.ArrowInvalid):  # a picture, say
+            with suppress(ValueError):  # what is no table: a picture, say
                 setattr(message, field.name, changed_table(value, change))
         elif field.type == field.TYPE_MESSAGE:
             for one in value if many else [value]:

@@ -13,7 +13,6 @@ import numpy as np
 
 from core import access
 from core.config import ATTACHES, UNKNOWN, Attach, InputError, Progress, Side
-from core.datasets.captions import captions_of
 from core.datasets.images import read_image, thumbnail_jpeg
 
 if TYPE_CHECKING:
@@ -175,6 +174,8 @@ def captions_in(name: str, content: bytes) -> tuple[list[str], list[str]]:
 
     Read as the captions of a gallery are (core.datasets.captions).
     """
+    from core.datasets.captions import captions_of  # with all that reads tables, which no first screen needs
+
     frame, notes, left_out = captions_of(content, name)
     return frame["text"].tolist(), [*map(str, left_out), *notes]
 

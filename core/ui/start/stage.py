@@ -10,10 +10,11 @@ import streamlit as st
 
 from core import access
 from core.config import InputError
-from core.ui.parts import charts, frame, grids, lean_charts, model_charts, provenance
+from core.ui.parts import charts, frame, grids, model_charts, provenance, shares
 from core.ui.parts.figures import AFTER, framed, interval_bars, percent_axis
 from core.ui.parts.frame import guard
 from core.ui.parts.keys import listen
+from core.ui.parts.shares import Shares
 from core.ui.parts.wording import share_alone
 from core.ui.session import answering, cache, links, probing, results
 from core.ui.session.choices import COMPARE_VIEW, DEMO_STEP, START_VIEW, Choice
@@ -340,19 +341,20 @@ def _shares(told: story.Story, asked: results.Asked, arms: Mapping[str, "Lean"])
     """Who is retrieved beside who was searched; what the shares depend on."""
     request = told.question.request
     part = results.ranking(told.question).part
-    figure = lean_charts.demographics(part.groups, arms, part.target.tolist(), target_name(request.target))
+    figure = Shares(part.groups, arms, part.target.tolist(), target_name(request.target))
     words = [
         f"{group} {share_alone(own.share)} {arm}"
         for arm, lean in arms.items()
         for group, own in zip(part.groups, lean.groups, strict=True)
     ]
-    lines, left = provenance.of(told.state, asked), lean_charts.names_width(part.groups)
-    return _chart(figure, lines, f"Shares of {told.attribute}: {', '.join(words)}.", left)
+    lines, alt = provenance.of(told.state, asked), f"Shares of {told.attribute}: {', '.join(words)}."
+    shares.chart(figure, "stage-shares", "demo", alt, provenance.PRINT_WIDTH, lines)
+    return lines
 
 
-def _chart(figure: go.Figure, lines: Mapping[str, str], alt: str, left: int = 0) -> Mapping[str, str]:
+def _chart(figure: go.Figure, lines: Mapping[str, str], alt: str) -> Mapping[str, str]:
     """A figure with the facts it rests on, which are returned."""
-    provenance.chart(figure, lines=lines, left=left, key="stage-chart", config=charts.config("demo"), alt=alt)
+    provenance.chart(figure, lines=lines, key="stage-chart", config=charts.config("demo"), alt=alt)
     return lines
 
 

@@ -191,7 +191,9 @@ def _one(upload: Upload, gallery: "Gallery", place: int) -> None:
             st.markdown(f":small[Nearest in the gallery {grids.escape(gallery.name)}]")
             with frame.guard():
                 nearest = nearest_items(upload, cache.index(gallery))
-                shown = grids.tiles(gallery, [row for row, _ in nearest], [f"{score:.2f}" for _, score in nearest])
+                shown = grids.tiles(
+                    gallery, [row for row, _ in nearest], [grids.said(f"{score:.2f}") for _, score in nearest]
+                )
                 grids.grid(shown, f"upload-near-{place}", width=58)
 
 

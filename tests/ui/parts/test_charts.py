@@ -19,53 +19,6 @@ def words(figure: go.Figure) -> str:
     return " | ".join(annotation.text for annotation in figure.layout.annotations)
 
 
-def drawn(figure: go.Figure, name: str) -> go.Scatter:
-    return next(trace for trace in figure.data if trace.name == name)
-
-
-def test_a_mark_is_at_its_share_and_its_interval_ends_at_the_limits() -> None:
-    figure = lean_charts.demographics(GROUPS, ARMS, EVEN, "even shares")
-    for name, lean in ARMS.items():
-        trace = drawn(figure, name)
-        for i, one in enumerate(lean.groups):
-            assert trace.x[i] == one.share.estimate
-            assert trace.x[i] + trace.error_x.array[i] == pytest.approx(one.share.hi)
-            assert trace.x[i] - trace.error_x.arrayminus[i] == pytest.approx(one.share.lo)
-    assert drawn(figure, "before").marker.symbol == "circle-open" and drawn(figure, "after").marker.symbol == "circle"
-
-
-def test_every_share_stands_beside_its_mark_with_its_ratio() -> None:
-    text = words(lean_charts.demographics(GROUPS, ARMS, EVEN, "even shares"))
-    for lean in ARMS.values():
-        for one in lean.groups:
-            assert f"{100 * one.share.estimate:.0f} % (" in text and f"× {one.ratio.estimate:.2f} (" in text
-
-
-def test_searched_share_and_target_are_drawn_for_every_group_and_named() -> None:
-    lean = {"before": lean_of((300, 700), (8, 92))}
-    figure = lean_charts.demographics(GROUPS, lean, EVEN, "even shares")
-    assert list(drawn(figure, "searched").x) == [0.3, 0.7] and list(drawn(figure, "even shares").x) == EVEN
-    same = lean_charts.demographics(GROUPS, lean, [0.3, 0.7], "the shares of the searched rows")
-    assert list(drawn(same, "searched = target").x) == [0.3, 0.7]
-    assert "the shares of the searched rows" not in [trace.name for trace in same.data]
-
-
-def test_a_click_anywhere_in_a_row_tells_the_group() -> None:
-    figure = lean_charts.demographics(GROUPS, ARMS, EVEN, "even shares", "Male")
-    rows = next(trace for trace in figure.data if trace.type == "bar")
-    assert [row[0] for row in rows.customdata] == list(GROUPS) and set(rows.x) == {1.0}
-    assert rows.marker.color[0] != rows.marker.color[1]
-    for trace in figure.data:
-        assert [row[0] for row in trace.customdata] == list(GROUPS)
-    assert "adjusted p" in rows.hovertext[0] and "8 retrieved of 500 searched" in rows.hovertext[0]
-
-
-def test_a_list_that_cannot_be_counted_has_its_reason_and_no_mark() -> None:
-    figure = lean_charts.demographics(GROUPS, {"before": lean_of((5, 5), (0, 0))}, EVEN, "even shares")
-    assert not drawn(figure, "before").x
-    assert "no retrieved row has a known group" in words(figure)
-
-
 def test_combinations_are_pale_where_their_lean_is_not_beyond_chance() -> None:
     lean = lean_of((500, 300, 190, 10), (60, 25, 13, 2))
     places = {("Female", "old"): 0, ("Female", "young"): 1, ("Male", "old"): 2, ("Male", "young"): 3}
@@ -142,14 +95,12 @@ def test_the_toolbar_saves_a_vector_image() -> None:
 
 
 def test_on_a_phone_numbers_stand_above_their_marks_and_nothing_else_changes() -> None:
-    wide, phone = (lean_charts.demographics(GROUPS, ARMS, EVEN, "even shares") for _ in range(2))
+    rows = {"glasses": (share_estimate(198, 200), share_estimate(190, 200))}
+    wide, phone = (charts.before_after(rows) for _ in range(2))
     figures.for_a_phone(phone)
     assert words(phone) == words(wide) and phone.layout.margin.r < wide.layout.margin.r
-    assert phone.layout.height > 1.5 * wide.layout.height
-    assert all(note.xanchor == "right" for note in phone.layout.annotations)
-    # of two lists the first stands above the strokes in the middle of a row, and the second below them
-    shifts = {round(note.y % 1, 1): note.yshift for note in phone.layout.annotations}
-    assert shifts == {0.8: figures.PHONE_LANE_LIFT, 0.2: -figures.PHONE_LANE_LIFT}
+    assert phone.layout.height > 1.3 * wide.layout.height
+    assert all(note.xanchor == "right" and note.yshift == figures.PHONE_LIFT for note in phone.layout.annotations)
     assert [trace.to_plotly_json() for trace in phone.data] == [trace.to_plotly_json() for trace in wide.data]
 
 

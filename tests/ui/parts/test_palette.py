@@ -68,10 +68,6 @@ def test_the_first_series_of_a_study_are_told_apart_and_every_series_has_its_own
 
 HALF = lean_of((500, 500), (8, 92))
 FIGURES = {
-    "demographics": (
-        lean_charts.demographics(("Female", "Male"), {"before": HALF, "after": HALF}, [0.5, 0.5], "even"),
-        ["8 %", "92 %", "× 1.84"],
-    ),
     "controls": (
         charts.controls({"original": Estimate(0.46), "this edit": Estimate(0.21)}, [0.44, 0.49], "points"),
         ["+46", "+21", "+44 to +49"],

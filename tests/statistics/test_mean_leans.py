@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from core.statistics import blind_p, exchange_of, exchange_p, lean_of, list_draws, mean_effect, mean_lean
-from core.statistics.mean_lean import permuted_means
+from core.statistics.mean_leans import permuted_means
 
 SIZES = np.array([60, 90])
 LABELS = np.repeat([0, 1], SIZES)

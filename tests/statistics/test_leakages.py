@@ -11,7 +11,7 @@ from core import statistics
 from core.statistics.areas import area
 
 # the package's `leakage` is the function of that name
-module = import_module("core.statistics.leakage")
+module = import_module("core.statistics.leakages")
 
 
 def balanced(rng: np.random.Generator, n: int, d: int, shift: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
