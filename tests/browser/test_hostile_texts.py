@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Page
 
 from tests.browser import serving
 from tests.payloads import PAYLOADS
@@ -34,17 +34,12 @@ def sinks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         server.wait(timeout=20)
 
 
-def test_no_text_leads_anywhere(sinks: str, chromium: Browser) -> None:
+def test_no_text_leads_anywhere(sinks: str, page: Page) -> None:
     address = sinks
-    context = chromium.new_context(viewport=serving.SIZE)
-    page = context.new_page()
-    asked, dialogs = [], []
-    page.on("request", lambda request: asked.append(request.url))
-    page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
-    page.set_default_timeout(serving.WAIT_MS)
-    page.goto(address)
-    page.get_by_text("all shown").wait_for()
-    serving.settle(page)
+    with serving.overheard(page) as (asked, dialogs):
+        page.goto(address)
+        page.get_by_text("all shown").wait_for()
+        serving.settle(page)
     elsewhere = [url for url in asked if not url.startswith((address, "data:", "blob:", address.replace("http", "ws")))]
     assert elsewhere == [] and dialogs == []
     found = page.evaluate(
@@ -62,7 +57,6 @@ def test_no_text_leads_anywhere(sinks: str, chromium: Browser) -> None:
           };
         }"""
     )
-    context.close()
     assert (found["links"], found["pictures"], found["scripts"], found["handlers"]) == ([], [], 0, 0), json.dumps(found)
     assert len(found["escaped"]) == LINES
     assert [tags for tags in found["escaped"] if tags] == []
