@@ -1,6 +1,7 @@
 """Tests never touch what people keep on this machine, and two processes of them share its cores."""
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,14 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # before numpy and torch count the core
 import pytest
 
 from core.config import HOME_VARIABLE
+from tests.slow import SECONDS
+
+HERE = Path(__file__).parent
+
+# Rewriting and compiling 450 files of tests takes longer than importing them, and whatever a test starts would compile
+# the app anew: what is compiled is kept, also where the environment says otherwise.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -34,137 +43,26 @@ def short_trainings() -> Iterator[None]:
     patch.undo()
 
 
-SLOW = (
-    "avatars/test_build",
-    "avatars/test_captions",
-    "avatars/test_drawing",
-    "backbones/test_open_clip_models",
-    "benchmark/test_benchmark",
-    "browser/test_compare_page",
-    "browser/test_label_page",
-    "browser/test_neurons_page",
-    "cli/test_attribute_verb",
-    "cli/test_cli",
-    "cli/test_cli_benchmarks",
-    "cli/test_cli_default",
-    "cli/test_cli_methods",
-    "cli/test_doors",
-    "cli/test_doors_damaged",
-    "cli/test_sae_train",
-    "edits/test_choosing",
-    "edits/test_default_smallest",
-    "edits/test_recorded_edits",
-    "engines/test_engine_audit",
-    "gallery/test_building",
-    "gallery/test_embedding",
-    "gallery/test_full_disk",
-    "gallery/test_gallery",
-    "home/test_guide",
-    "home/test_wrapped_models",
-    "home/test_taken_home",
-    "interventions/test_contract",
-    "interventions/test_recorded_methods",
-    "interventions/test_trained",
-    "jobs/test_job_store",
-    "jobs/test_job_worker",
-    "jobs/test_kinds",
-    "labelling/test_agreement",
-    "labelling/test_log",
-    "lvlm/test_answering",
-    "lvlm/test_attaching",
-    "lvlm/test_default_model",
-    "lvlm/test_default_training",
-    "lvlm/test_lvlm_choosing",
-    "lvlm/test_lvlm_verbs",
-    "lvlm/test_numbers",
-    "metrics/test_ranking_metrics",
-    "portable/test_onnx",
-    "portable/test_portable",
-    "projection/test_process",
-    "ranking/test_controls",
-    "ranking/test_costs",
-    "ranking/test_large_galleries",
-    "ranking/test_rank",
-    "ranking/test_rank_methods",
-    "ranking/test_recorded_lists",
-    "ranking/test_recorded_rankings",
-    "ranking/test_rounding",
-    "report/test_interrupted",
-    "report/test_known_answers",
-    "report/test_report",
-    "report/test_verify",
-    "report/test_edits_taken_home",
-    "saes/test_architectures",
-    "saes/test_hostile_files",
-    "saes/test_selection",
-    "statistics/test_areas",
-    "statistics/test_bands",
-    "statistics/test_biased_draw",
-    "statistics/test_clusters",
-    "statistics/test_exchange",
-    "statistics/test_gaps",
-    "statistics/test_inversion",
-    "statistics/test_leakages",
-    "statistics/test_lists",
-    "statistics/test_mean_leans",
-    "statistics/test_recorded",
-    "statistics/test_recorded_draws",
-    "statistics/test_recorded_tests",
-    "stores/test_stores",
-    "studies/test_planted_study",
-    "studies/test_studies",
-    "tables/test_writers",
-    "team/test_backup",
-    "team/test_behind_a_proxy",
-    "team/test_behind_nginx",
-    "team/test_co_viewing",
-    "team/test_killed",
-    "team/test_matrix",
-    "team/test_record",
-    "team/test_replicas",
-    "team/test_serving",
-    "team/test_signing_in",
-    "test_boundaries",
-    "test_cluster",
-    "test_fairface",
-    "test_toys",
-    "training/test_training",
-    "ui/ask/test_ask_page",
-    "ui/compare/test_engine_view",
-    "ui/compare/test_own_targets",
-    "ui/compare/test_ui_compare",
-    "ui/compare/test_ui_methods",
-    "ui/compare/test_ui_sweep",
-    "ui/compare/test_ui_why",
-    "ui/jobs/test_jobs_page",
-    "ui/label/test_ui_label",
-    "ui/models/test_models_page",
-    "ui/neurons/test_neuron_pages",
-    "ui/parts/test_wording",
-    "ui/report/test_report_page",
-    "ui/session/test_roles",
-    "ui/start/test_first_screen",
-    "ui/test_pages",
-    "verify/test_forgeries",
-    "verify/test_own_lists",
-    "verify/test_own_means",
-    "verify/test_own_parity",
-    "verify/test_own_picked",
-    "verify/test_own_together",
-    "verify/test_second_author",
-    "zeroshot/test_accuracy",
-    "zeroshot/test_parity",
-)
-"""Files whose tests take more than a second together on a quiet machine."""
 REAL_SERVERS = ("browser", "jobs", "team", "test_cluster.py", "test_disk_full.py")
 """Where tests wait for other processes: a busy machine may hinder one of them once, and that is said."""
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """The fast part does not even import what it leaves out."""
+    return True if config.option.markexpr == "not slow" and named(collection_path) in SECONDS else None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    here = Path(__file__).parent
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        # files go whole to one process or the other; a long one at the end would leave one of them without work
+        items.sort(key=lambda item: -SECONDS.get(named(item.path), 0))
     for item in items:
-        path = item.path.relative_to(here)
-        if path.with_suffix("").as_posix() in SLOW:
+        if named(item.path) in SECONDS:
             item.add_marker(pytest.mark.slow)
-        if path.parts[0] in REAL_SERVERS:
+        if item.path.relative_to(HERE).parts[0] in REAL_SERVERS:
             item.add_marker(pytest.mark.flaky(reruns=1))
+
+
+def named(path: Path) -> str:
+    """A file of tests as `tests/slow.py` calls it."""
+    return path.relative_to(HERE).as_posix().removesuffix(".py")

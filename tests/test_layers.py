@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -70,16 +71,25 @@ def sources() -> list[Path]:
     return [ROOT / "app.py", *sorted((ROOT / "pages").rglob("*.py")), *sorted((ROOT / "core").rglob("*.py"))]
 
 
-def imports(path: Path, rooms: bool = True) -> set[str]:
-    """Dotted names that a file imports, at any depth; with `rooms` also what each is imported from."""
-    found: set[str] = set()
+@cache
+def imported(path: Path) -> tuple[frozenset[str], frozenset[str]]:
+    """Dotted names that a file imports, at any depth, and what they are imported from."""
+    names: set[str] = set()
+    rooms: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text(), str(path))):
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
+            names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: relative import; name the room"
-            found |= {f"{node.module}.{alias.name}" for alias in node.names} | ({str(node.module)} if rooms else set())
-    return found
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+            rooms.add(str(node.module))
+    return frozenset(names), frozenset(rooms)
+
+
+def imports(path: Path) -> frozenset[str]:
+    """Every dotted name of a file's imports."""
+    names, rooms = imported(path)
+    return names | rooms
 
 
 def room(path: Path) -> str | None:
@@ -146,7 +156,7 @@ def module_graph() -> dict[str, set[str]]:
     modules = {dotted(path): path for path in sources() if path.is_relative_to(ROOT / "core")}
     graph = {}
     for module, path in modules.items():
-        names = {name if name in modules else name.rpartition(".")[0] for name in imports(path, rooms=False)}
+        names = {name if name in modules else name.rpartition(".")[0] for name in imported(path)[0]}
         graph[module] = (names & modules.keys()) - {module}
     return graph
 

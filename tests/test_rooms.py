@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.slow import SECONDS
+
 ROOT = Path(__file__).resolve().parent.parent
 ROOMS = sorted(
     ".".join(path.relative_to(ROOT).parent.parts)
@@ -55,3 +57,7 @@ def test_what_is_not_there_is_said_as_of_any_module() -> None:
         exec("from core.gallery import nothing")
     with pytest.raises(AttributeError, match=r"module 'core.gallery' has no attribute 'nothing'"):
         importlib.import_module("core.gallery").nothing  # noqa: B018
+
+
+def test_every_file_that_is_called_slow_is_there() -> None:
+    assert [name for name in SECONDS if not (Path(__file__).parent / f"{name}.py").is_file()] == []

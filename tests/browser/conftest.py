@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.browser import serving
 
@@ -57,12 +57,24 @@ def chromium() -> Iterator[Browser]:
         yield opened
 
 
+@pytest.fixture(scope="session")
+def profile(chromium: Browser) -> Iterator[BrowserContext]:
+    """One person's browser: it has read and compiled the app's scripts once, which takes longer than any page."""
+    context = chromium.new_context(viewport=serving.SIZE, color_scheme="light")
+    yield context
+    context.close()
+
+
 @pytest.fixture
-def page(chromium: Browser) -> Iterator[Page]:
+def page(profile: BrowserContext) -> Iterator[Page]:
     """A page of its own session at the size of a projector; errors that people would see fail the test."""
-    context = chromium.new_context(viewport=serving.SIZE)
-    shown = context.new_page()
+    shown = profile.pages[0] if profile.pages else profile.new_page()
+    shown.set_default_timeout(serving.WAIT_MS)
+    shown.set_viewport_size(serving.SIZE)
+    shown.emulate_media(color_scheme="light")
+    shown.mouse.move(0, 0)
     yield shown
     # A traceback, or the redacted box that stands for one, is never a way to answer a person.
-    assert shown.locator("[data-testid=stException]").count() == 0
-    context.close()
+    traces = shown.locator("[data-testid=stException]").count()
+    serving.leave(shown)
+    assert traces == 0

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Dialog, Page, Request
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -130,6 +130,28 @@ def browser() -> Iterator["Browser"]:
             _driving.clear()
 
 
+@contextmanager
+def overheard(page: "Page") -> Iterator[tuple[list[str], list[str]]]:
+    """Addresses that a page asks for, and dialogs that it opens (and nobody sees), until the end of the block."""
+    asked: list[str] = []
+    dialogs: list[str] = []
+
+    def note(request: "Request") -> None:
+        asked.append(request.url)
+
+    def dismiss(dialog: "Dialog") -> None:
+        dialogs.append(dialog.message)
+        dialog.dismiss()
+
+    page.on("request", note)
+    page.on("dialog", dismiss)
+    try:
+        yield asked, dialogs
+    finally:
+        page.remove_listener("request", note)
+        page.remove_listener("dialog", dismiss)
+
+
 def open_compare(page: "Page", address: str, query: str = "") -> None:
     """Open Compare and wait until sentence, shares and pictures are drawn."""
     page.set_default_timeout(WAIT_MS)
@@ -147,6 +169,14 @@ def open_page(page: "Page", address: str) -> None:
     page.wait_for_selector("h1")
     page.wait_for_selector("[data-testid=stStatusWidget]", state="detached")
     settle(page)
+
+
+def leave(page: "Page") -> None:
+    """End a page's session; nothing of it is left for whoever comes next but what every visitor loads."""
+    if page.url.startswith("http"):
+        page.evaluate("[localStorage, sessionStorage].forEach(one => one.clear())")
+    page.goto("about:blank")
+    page.context.clear_cookies()
 
 
 def settle(page: "Page") -> None:

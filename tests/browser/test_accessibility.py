@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Page
 
 from tests.browser import serving
 
@@ -24,12 +24,6 @@ VIEWS = (
     *("data_and_models?view=machine", "guide?topic=words"),
 )
 PHONE = {"width": 420, "height": 800}
-
-
-@pytest.fixture(scope="module")
-def window(chromium: Browser) -> Page:
-    context = chromium.new_context(viewport=serving.SIZE, color_scheme="light")
-    return context.new_page()
 
 
 def excepted(rule: str, page: Page, selector: str) -> bool:
@@ -62,18 +56,16 @@ def lasting(page: Page) -> list[str]:
 
 
 @pytest.mark.parametrize("view", VIEWS)
-def test_a_page_is_for_everybody(window: Page, address: str, view: str) -> None:
-    window.emulate_media(color_scheme="light")
-    window.set_viewport_size(serving.SIZE)
-    serving.open_page(window, f"{address}/{view}")
-    assert window.locator("h1").count() == 1
-    assert lasting(window) == []
-    window.emulate_media(color_scheme="dark")
-    window.wait_for_function("getComputedStyle(document.querySelector('.stApp')).colorScheme === 'dark'")
-    assert lasting(window) == []
-    window.set_viewport_size(PHONE)
+def test_a_page_is_for_everybody(page: Page, address: str, view: str) -> None:
+    serving.open_page(page, f"{address}/{view}")
+    assert page.locator("h1").count() == 1
+    assert lasting(page) == []
+    page.emulate_media(color_scheme="dark")
+    page.wait_for_function("getComputedStyle(document.querySelector('.stApp')).colorScheme === 'dark'")
+    assert lasting(page) == []
+    page.set_viewport_size(PHONE)
     wide = "Math.max(document.scrollingElement.scrollWidth, document.querySelector('[data-testid=stMain]').scrollWidth)"
-    window.wait_for_function(f"{wide} <= {PHONE['width']}", timeout=10_000)
+    page.wait_for_function(f"{wide} <= {PHONE['width']}", timeout=10_000)
 
 
 def test_the_exceptions_are_few_and_say_why() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from xml.etree import ElementTree
 
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from tests.benchmarks._tab import Tab
 from tests.browser import serving
@@ -73,18 +73,16 @@ def test_every_picture_has_an_alternative_text_and_there_are_at_most_60(page: Pa
     assert all(text.startswith(("Item ", "neuron ")) for text in texts)
 
 
-def test_the_link_of_a_view_restores_it_for_somebody_else(page: Page, address: str, chromium: Browser) -> None:
+def test_the_link_of_a_view_restores_it_for_somebody_else(page: Page, address: str) -> None:
     open_compare(page, address, "?q=a+photo+of+a+pilot")
     switch(page)
     wanted = sentence(page)
     page.wait_for_url("**edit=image*")
     link = page.url
-    context = chromium.new_context(viewport=serving.SIZE)
-    other = context.new_page()
-    open_compare(other, address, "?" + urlsplit(link).query)
-    assert sentence(other) == wanted
-    assert not other.locator(f"{SWITCHES} input").first.is_checked(), "a switch shows what holds: the neuron is off"
-    context.close()
+    serving.leave(page)
+    open_compare(page, address, "?" + urlsplit(link).query)
+    assert sentence(page) == wanted
+    assert not page.locator(f"{SWITCHES} input").first.is_checked(), "a switch shows what holds: the neuron is off"
 
 
 def test_a_link_to_what_is_not_there_says_so_and_shows_the_rest(page: Page, address: str) -> None:
@@ -141,16 +139,14 @@ def test_controls_and_cost_come_with_their_figures(page: Page, address: str) -> 
     page.wait_for_selector(".st-key-cost-explicit .js-plotly-plot")
 
 
-def test_numbers_beside_bars_are_strong_on_light_and_on_dark(page: Page, address: str, chromium: Browser) -> None:
+def test_numbers_beside_bars_are_strong_on_light_and_on_dark(page: Page, address: str) -> None:
     """The colour that stands for strong text is replaced by the theme's own; were it not, it would be near-black."""
     shades = {}
     for scheme in ("light", "dark"):
-        context = chromium.new_context(viewport=serving.SIZE, color_scheme=scheme)
-        shown = context.new_page()
-        open_compare(shown, address)
-        fill = shown.locator(".st-key-shares .number").first.evaluate("e => getComputedStyle(e).fill")
+        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        open_compare(page, address)
+        fill = page.locator(".st-key-shares .number").first.evaluate("e => getComputedStyle(e).fill")
         shades[scheme] = sum(map(int, re.findall(r"\d+", fill)[:3])) / 3
-        context.close()
     assert shades["light"] < 110 and shades["dark"] > 160
 
 

@@ -11,10 +11,10 @@ from urllib.parse import urlencode
 
 import pandas as pd
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Page
 
 from tests.browser import serving
-from tests.browser.test_hostile_texts import lines
+from tests.payloads import PAYLOADS
 
 N = 96
 """Items; a payload names at least one of them each."""
@@ -41,7 +41,7 @@ FOUND = """() => {
 
 def payloads(longest: int = 1000) -> list[str]:
     """Every payload that is a text at all, on one line, and of at most so many signs."""
-    return [text for line in lines() if (text := " ".join(line.split())) and len(text) <= longest]
+    return [text for line in PAYLOADS if (text := " ".join(line.split())) and len(text) <= longest]
 
 
 @pytest.fixture(scope="module")
@@ -126,14 +126,10 @@ def server(world: dict[str, Path]) -> Iterator[str]:
 class Watched:
     """A page whose requests and dialogs are watched, and what it shows is looked through."""
 
-    def __init__(self, page: Page, address: str) -> None:
+    def __init__(self, page: Page, address: str, asked: list[str], dialogs: list[str]) -> None:
         self.page, self.address = page, address
-        self.asked: list[str] = []
-        self.dialogs: list[str] = []
+        self.asked, self.dialogs = asked, dialogs
         self.seen: list[str] = []
-        page.on("request", lambda request: self.asked.append(request.url))
-        page.on("dialog", lambda dialog: (self.dialogs.append(dialog.message), dialog.dismiss()))
-        page.set_default_timeout(serving.WAIT_MS)
 
     def opens(self, where: str, **query: str) -> None:
         self.page.goto(f"{self.address}/{where}?{urlencode(query)}")
@@ -155,10 +151,9 @@ class Watched:
 
 
 @pytest.fixture
-def watched(server: str, chromium: Browser) -> Iterator[Watched]:
-    context = chromium.new_context(viewport=serving.SIZE)
-    yield Watched(context.new_page(), server)
-    context.close()
+def watched(server: str, page: Page) -> Iterator[Watched]:
+    with serving.overheard(page) as (asked, dialogs):
+        yield Watched(page, server, asked, dialogs)
 
 
 def query(world: dict[str, Path], number: int = 0, **more: str) -> dict[str, str]:

@@ -3,7 +3,7 @@
 import re
 from contextlib import suppress
 
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from core.labelling import LabelLog
 from tests.browser import serving
@@ -80,17 +80,14 @@ def test_a_prediction_test_with_keys(page: Page, address: str) -> None:
     assert prediction.score["grades"] == [4, 2, *[1] * 10]
 
 
-def test_a_killed_server_loses_no_label_and_doubles_none(chromium: Browser) -> None:
+def test_a_killed_server_loses_no_label_and_doubles_none(page: Page) -> None:
     server, address = serving.start()
-    context = chromium.new_context(viewport=serving.SIZE)
     try:
-        page = context.new_page()
         open_label(page, address, "killed")
         shown = [neuron(page)] + [press(page, key) for key in "159"]
         page.keyboard.press("9")
     finally:
         server.kill()
         server.wait()
-        context.close()
     labelled = [entry.neuron for entry in LabelLog().events(rater="killed")]
     assert labelled in (shown[:3], shown), "what was shown as labelled is there once, and at most the last key more"

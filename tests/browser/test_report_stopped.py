@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from tests.browser import serving
 
@@ -34,10 +34,8 @@ def begin(page: Page) -> None:
     page.get_by_role("button", name="Stop").wait_for()
 
 
-def test_an_audit_that_was_stopped_is_run_again_and_verified(home: tuple[str, Path], chromium: Browser) -> None:
+def test_an_audit_that_was_stopped_is_run_again_and_verified(home: tuple[str, Path], page: Page) -> None:
     address, folder = home
-    context = chromium.new_context(viewport=serving.SIZE)
-    page = context.new_page()
     serving.open_page(page, f"{address}/report")
     page.get_by_role("button", name="First audit").click()
     page.get_by_role("button", name="Run the audit").wait_for()
@@ -61,7 +59,6 @@ def test_an_audit_that_was_stopped_is_run_again_and_verified(home: tuple[str, Pa
     serving.settle(page)
     verify.click()
     expect(page.get_by_text("All equal", exact=True)).to_be_visible(timeout=serving.WAIT_MS)
-    context.close()
     (kept,) = [path for path in (folder / "home" / "audits").iterdir() if path.is_dir()]
     assert json.loads((kept / "about.json").read_text())["findings"] > 0
     assert not list((folder / "home" / "audits").glob(".*partial*"))

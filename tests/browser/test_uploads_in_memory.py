@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Page
 
 from tests.browser import serving
 
-SECONDS, BUSY_SECONDS = 10.0, 60.0
-"""How long after Forget memory is looked at, and how long a machine that does other things as well may take."""
+SECONDS = 70.0
+"""How long after Forget a machine that does other things as well may take."""
 WRITTEN, TORN = 400, 8
 """Markers in one picture, and how many may outlast it: a network library's freed buffers hold a few kilobytes until
 they are used again, as the guide's Safety says."""
@@ -79,7 +79,6 @@ def files_with(pid: int, marker: bytes) -> list[str]:
 
 
 def sent(page: Page, address: str, data: bytes) -> None:
-    page.set_default_timeout(serving.WAIT_MS)
     page.goto(f"{address}/?view=uploads")
     page.get_by_role("button", name="Look at these").wait_for()
     page.locator("input[type=file]").first.set_input_files(
@@ -88,11 +87,9 @@ def sent(page: Page, address: str, data: bytes) -> None:
     page.locator("[data-testid=stFileUploaderFile], [data-testid=stFileChip]").first.wait_for()
 
 
-def test_a_forgotten_upload_is_gone(server: tuple[int, str], chromium: Browser) -> None:
+def test_a_forgotten_upload_is_gone(server: tuple[int, str], page: Page) -> None:
     pid, address = server
     marker = b"unskew-" + secrets.token_hex(12).encode()
-    context = chromium.new_context(viewport=serving.SIZE)
-    page = context.new_page()
     sent(page, address, picture(marker))
     end = time.monotonic() + serving.WAIT_MS / 1000
     while count(pid, marker) < WRITTEN:
@@ -106,9 +103,7 @@ def test_a_forgotten_upload_is_gone(server: tuple[int, str], chromium: Browser) 
     page.wait_for_timeout(3000)  # what was found is drawn from above to below; a click in between would hit nothing
     page.get_by_role("button", name="Forget my uploads").click()
     page.get_by_role("button", name="Forget my uploads").wait_for(state="detached")
-    time.sleep(SECONDS)
-    end = time.monotonic() + BUSY_SECONDS
+    end = time.monotonic() + SECONDS
     while (left := count(pid, marker)) > TORN and time.monotonic() < end:
-        time.sleep(5)
+        time.sleep(2)
     assert left <= TORN, f"{left} of {WRITTEN} markers are left"
-    context.close()

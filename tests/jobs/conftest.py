@@ -41,11 +41,16 @@ def store(request: pytest.FixtureRequest, home: Path, monkeypatch: pytest.Monkey
 
 @pytest.fixture
 def worker(store: JobStore) -> Iterator[Callable[..., subprocess.Popen]]:
-    """Starts workers in processes of their own; what still runs at the end is ended."""
+    """Starts workers in processes of their own; what still runs at the end is ended.
+
+    Their jobs have the priority of everybody else, so that other tests do not make the wait long; `lowest` leaves them
+    the one that they have in life.
+    """
     started: list[subprocess.Popen] = []
 
-    def start(*arguments: str) -> subprocess.Popen:
-        started.append(subprocess.Popen([*toy_worker.SCRIPT, *arguments], env=dict(os.environ)))
+    def start(*arguments: str, lowest: bool = False) -> subprocess.Popen:
+        told = dict(os.environ) if lowest else {**os.environ, "TOY_NICENESS": "0"}
+        started.append(subprocess.Popen([*toy_worker.SCRIPT, *arguments], env=told))
         return started[-1]
 
     yield start

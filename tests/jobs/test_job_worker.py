@@ -157,7 +157,7 @@ def test_urgent_work_does_not_wait_for_long_work(store: JobStore, home: Path, wo
 @SQLITE
 def test_work_is_done_at_the_lowest_priority(store: JobStore, home: Path, worker: Start) -> None:
     job = asked(store, home, to=100, seconds=0.05)
-    first = worker()
+    first = worker(lowest=True)
     assert until(lambda: store.get(job).done >= 1)
     niceness = [os.getpriority(os.PRIO_PROCESS, one) for one in children(first.pid)]
     assert niceness == [19, 19] and os.getpriority(os.PRIO_PROCESS, first.pid) < 19

@@ -12,6 +12,7 @@ from core.avatars.drawing import draw
 from core.avatars.galleries import PICTURE_SIZE
 from core.avatars.world import plain_avatars
 from core.config import Edit, InputError
+from core.lvlm import choosing
 from core.lvlm.ability import shipped_set
 from core.lvlm.answering import logits, tokens_of
 from core.lvlm.audit import ask_protocol, own_tokens
@@ -72,7 +73,8 @@ def test_attribution_is_the_derivative_along_switching_off(where: tuple[int, ...
     assert np.argmax(pulls) == 1, "the neuron that the rule finds"
 
 
-def test_every_way_of_choosing() -> None:
+def test_every_way_of_choosing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(choosing, "CANDIDATES", 4)
     asked_words = [question("doctor")]
     tokens = own_tokens(model(), load_sae("default-image-residual"))
 

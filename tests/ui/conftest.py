@@ -1,11 +1,22 @@
 """What tests of pages share: a small world, and its model in the place of a real one."""
 
 from collections.abc import Iterator
+from functools import cache as remembered
 
 import pytest
+from streamlit.components.v2 import manifest_scanner
 
 from core.ui.session import cache
 from tests.ui.world import SmallModel, make_world
+
+
+@pytest.fixture(scope="session", autouse=True)
+def packages_are_read_once() -> Iterator[None]:
+    """Every AppTest would look through all installed packages for components, most of the time that it takes."""
+    patch = pytest.MonkeyPatch()
+    patch.setattr(manifest_scanner, "scan_component_manifests", remembered(manifest_scanner.scan_component_manifests))
+    yield
+    patch.undo()
 
 
 @pytest.fixture(scope="module")

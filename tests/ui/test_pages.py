@@ -63,9 +63,9 @@ def test_the_frame_shows_what_is_loaded_and_its_link(world: dict[str, str]) -> N
 
 @pytest.mark.parametrize("name", ["start", "neurons", "compare", "report", "benchmark", "models", "data_and_models"])
 def test_every_page_opens(name: str, world: dict[str, str]) -> None:
-    app = page("app.py", world).run()
+    app = page("app.py", world)
     app.switch_page(f"pages/{name}.py").run()
-    assert not app.exception
+    assert not app.exception and app.session_state[KEY].page == name
     assert "should not" not in texts(app)
 
 
@@ -73,9 +73,8 @@ def test_every_page_opens(name: str, world: dict[str, str]) -> None:
 def test_a_missing_gallery_is_one_calm_line(name: str) -> None:
     app = page("app.py")
     app.session_state[KEY] = AppState(gallery="/no/such/folder", linked=True)
-    app.run()
     app.switch_page(f"pages/{name}.py").run()
-    assert not app.exception
+    assert not app.exception and app.session_state[KEY].page == name
     assert "/no/such/folder" in texts(app)
     assert "should not" not in texts(app)
 

@@ -152,6 +152,7 @@ WRITERS = [f"core.ui.parts.frame.{name}" for name in ("_gallery_text", "_model_t
 """Functions that are handed on to the place that draws what they return."""
 
 
+@pytest.mark.slow
 def test_every_text_that_is_drawn_is_ours_or_escaped() -> None:
     found, unused = faults(ROOT, OURS, WRITERS)
     assert [f"{f.file}:{f.line} {f.call} ({f.kind}) shows {f.part} of {f.source}" for f in found] == []

@@ -47,6 +47,7 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv(access.CONFIG_VARIABLE, str(path))
     monkeypatch.setenv(HOME_VARIABLE, str(tmp_path / "home"))
     monkeypatch.delenv(JOBS_VARIABLE, raising=False)
+    monkeypatch.setenv("TOY_NICENESS", "0")  # other tests do not make the wait for a worker long
     come_in(monkeypatch, ADA)
     return tmp_path
 
@@ -78,7 +79,7 @@ def button(app: AppTest, label: str):
 def worked() -> None:
     """All that waits is done, by a worker in this process that starts real ones below it."""
     store = JobStore()
-    Worker(store).run(until_empty=True)
+    Worker(store, toy_worker.SCRIPT).run(until_empty=True)
     failed = {job.title: (job.state, job.reason, store.log(job.id)) for job in store.listed() if job.state != "done"}
     store.close()
     assert not failed

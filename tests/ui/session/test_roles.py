@@ -89,8 +89,9 @@ def opened(page: str = "start", **changed: Any) -> AppTest:
     for name, value in changed.items():
         setattr(state, name, value)
     test.session_state[KEY] = state
-    test.run()
-    return test if page == "start" else test.switch_page(f"pages/{page}.py").run()
+    (test if page == "start" else test.switch_page(f"pages/{page}.py")).run()
+    assert test.session_state[KEY].page == page
+    return test
 
 
 def everything(test: AppTest) -> str:
