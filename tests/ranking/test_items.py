@@ -256,3 +256,10 @@ def test_embeddings_that_are_not_finite_are_refused() -> None:
     for value in (np.inf, np.nan):
         with pytest.raises(InputError, match=r"the edit \(gamma 2\) gives embeddings that are not finite"):
             refuse_infinite(np.array([[1.0, value], [1.0, 1.0]]), Edit((1,), gamma=2.0))
+
+
+def test_memory_is_that_of_every_array() -> None:
+    moved = Items(FlatIndex(np.eye(3)), np.array([1]), np.ones(1, np.float32), "d", np.array([2]))
+    assert moved.nbytes == 3 * 3 * 4 + 8 + 4 + 8
+    part = Part(np.arange(4), "d", ("a",), np.zeros(4, np.int16), (4,), np.ones(1))
+    assert part.nbytes == 4 * 8 + 4 * 2
