@@ -68,7 +68,13 @@ def draw_svg(picture: Picture, path: Path) -> None:
     from matplotlib.figure import Figure
 
     with mpl.rc_context(
-        {"svg.hashsalt": "unskew", "svg.fonttype": "none", "font.family": "sans-serif", "font.size": 10}
+        {
+            "svg.hashsalt": "unskew",
+            "svg.fonttype": "none",
+            "font.family": "sans-serif",
+            "font.size": 10,
+            "text.parse_math": False,  # a $ in a name is a $
+        }
     ):
         figure = Figure(figsize=(WIDTH, _height(picture)), layout="constrained")
         axes = figure.add_subplot()
@@ -105,7 +111,7 @@ def _bars(axes: Any, picture: Picture) -> None:
     for place, series in enumerate(picture.series):
         at = [words.index(word) + (place - (len(picture.series) - 1) / 2) * height for word in series.x]
         values = [math.nan if y is None else y for y in series.y]
-        axes.barh(at, values, height, color=_colour(place), alpha=0.55, label=series.name)
+        axes.barh(at, values, height, color=_colour(place), alpha=0.55, label=_label(series.name))
         if series.lo:
             axes.errorbar(values, at, xerr=_whiskers(series), fmt="none", ecolor=_colour(place), capsize=2)
         for y, value in zip(at, values, strict=True):
@@ -123,7 +129,7 @@ def _bars(axes: Any, picture: Picture) -> None:
 def _curves(axes: Any, picture: Picture) -> None:
     for place, series in enumerate(picture.series):
         values = [math.nan if y is None else y for y in series.y]
-        axes.plot(series.x, values, marker=MARKS[place % len(MARKS)], color=_colour(place), label=series.name)
+        axes.plot(series.x, values, marker=MARKS[place % len(MARKS)], color=_colour(place), label=_label(series.name))
         if series.lo:
             axes.fill_between(series.x, _numbers(series.lo), _numbers(series.hi), color=_colour(place), alpha=0.15)
     _frame(axes, picture)
@@ -140,7 +146,7 @@ def _points(axes: Any, picture: Picture) -> None:
             fmt=mark,
             color=_colour(place),
             capsize=2,
-            label=series.name,
+            label=_label(series.name),
         )
     _names(axes, picture)
     _frame(axes, picture)
@@ -207,7 +213,7 @@ def _rows(axes: Any, picture: Picture) -> None:
         values = [math.nan if y is None else max(float(y), least) for y in series.y]
         looks = {"color": _colour(place), "linestyle": "none", "markersize": 8 if place == 0 else 5.5}
         filled = "full" if place == 0 else "none"
-        axes.plot(values, at, MARKS[place % len(MARKS)], fillstyle=filled, label=series.name, zorder=3, **looks)
+        axes.plot(values, at, MARKS[place % len(MARKS)], fillstyle=filled, label=_label(series.name), zorder=3, **looks)
         none = [(v, y) for v, y in zip(values, at, strict=True) if v <= least]
         if none:
             axes.plot(*zip(*none, strict=True), "<", zorder=4, **looks)
@@ -265,6 +271,11 @@ def _frame(axes: Any, picture: Picture) -> None:
 def _legend(axes: Any, picture: Picture) -> None:
     if len(picture.series) + len(picture.marks) > 1:
         axes.legend(loc="best", fontsize=8, frameon=False)
+
+
+def _label(name: str) -> str:
+    """A name for a legend, which leaves out what begins with an underscore."""
+    return f" {name}" if name.startswith("_") else name
 
 
 def _numbers(values: Sequence[float | None]) -> list[float]:

@@ -16,6 +16,11 @@ GUARDED = (*FORMULA, "'")
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
 
 
+def is_formula(text: str) -> bool:
+    """Whether a spreadsheet would take a text for a formula; a number is none."""
+    return text.startswith(FORMULA) and not NUMBER.fullmatch(text)
+
+
 def guarded(value: Any) -> Any:
     """A cell as it is written: None is empty, and a text that would be a formula, or is guarded, gets an apostrophe."""
     if value is None:
@@ -77,7 +82,7 @@ ORDER = re.compile("[\u202a-\u202e\u2066-\u2069]")
 NAMED = re.compile(r":(?=[a-z+-][\w/+-]*:)", re.IGNORECASE)
 """Where the name of an icon, an emoji or a logo would begin, which are looked for after escapes are gone."""
 NUMBERED = re.compile(r"^(\d{1,9})([.)])(?=\s|$)")
-ACTIVE = re.compile(r"[\\`*\[\]|~$]|(?<!\w)_|_(?!\w)|<(?=[a-z/!?])|!(?=\[)", re.IGNORECASE)
+ACTIVE = re.compile(r"[\\`*\[\]|~$]|(?<![^\W_])_|_(?![^\W_])|<(?=[a-z/!?])|!(?=\[)", re.IGNORECASE)
 """What is layout within a line of a file, where a page's own signs (icons, colours) mean nothing."""
 
 
@@ -94,6 +99,15 @@ def closed(markdown: str) -> str:
     return LEADS.sub(JOINER, markdown)
 
 
+OPENS = re.compile(r"^[-+#=>]")
+"""What is layout where a line of a file or an item of a list begins."""
+
+
 def literal(text: str) -> str:
     """A text as Markdown of a file that people read as well: only what would be layout or lead somewhere is changed."""
     return closed(ACTIVE.sub(r"\\\g<0>", " ".join(text.split(chr(10)))))
+
+
+def begun(text: str) -> str:
+    """`literal` for a text with which a line or an item of a list begins."""
+    return NUMBERED.sub(r"\1\\\2", OPENS.sub(r"\\\g<0>", literal(text.strip())))

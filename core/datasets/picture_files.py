@@ -66,15 +66,19 @@ def locate(root: Path, file: str) -> Path:
     A file given from the root's parent ("images/1.jpg" with the root .../images) is found as well. Links that lie
     under the root are followed: whoever put them there meant it.
     """
-    base = os.path.abspath(root)
+    return Path(_below(os.path.abspath(root), file, root))
+
+
+def _below(base: str, file: str, root: Path) -> str:
+    """`locate` in texts, for tables of many rows: `base` is the whole path of the root."""
     if "\0" in file:
         raise InputError(f"file {file!r} holds a zero byte; expected the name of a picture")
-    path = os.path.normpath(os.path.join(base, file))
-    if not os.path.exists(path) and Path(file).parts[:1] == (os.path.basename(base),):
+    path, own = os.path.normpath(os.path.join(base, file)), os.path.basename(base)
+    if own in file and Path(file).parts[:1] == (own,) and not os.path.exists(path):
         path = os.path.normpath(os.path.join(os.path.dirname(base), file))
     if not path.startswith(base.rstrip(os.sep) + os.sep):
         raise InputError(f"file {file!r} leads out of {root}; expected a path below it")
-    return Path(path)
+    return path
 
 
 def plain_name(file: str) -> str:
@@ -95,13 +99,13 @@ class PictureFiles:
 
         InputError where the name leads out of the root.
         """
-        path = locate(self.root, file)
-        if path.is_file():
+        path = _below(self._base, file, self.root)
+        if os.path.isfile(path):
             return os.path.relpath(path, self._base).replace(os.sep, "/")
-        name = self._below(plain_name(file))
+        name = self._inside(plain_name(file))
         if not name:
             return None
-        locate(self.root, name)
+        _below(self._base, name, self.root)
         for key, index in ((name, self._by_name), (_ending_lower(name), self._by_ending)):
             there = index.get(key, [])
             if len(there) == 1:
@@ -110,7 +114,7 @@ class PictureFiles:
 
     def near(self, file: str) -> str:
         """What else may have been meant by a picture that is not there, to be put behind a reason; "" for nothing."""
-        name = self._below(plain_name(file))
+        name = self._inside(plain_name(file))
         alike = self._by_ending.get(_ending_lower(name), [])
         if len(alike) > 1:
             return f"; {' and '.join(alike[:2])} are there: write which one is meant"
@@ -124,9 +128,15 @@ class PictureFiles:
         close = [one for one in inside if PurePosixPath(one).with_suffix("").as_posix() == stem] or close
         return f"; {close[0]} is there: is it meant?" if close else ""
 
-    def _below(self, name: str) -> str:
+    def _inside(self, name: str) -> str:
+        """A plain name without the folder's own in front, where none inside is called so."""
+        return name.removeprefix(self._from_above)
+
+    @cached_property
+    def _from_above(self) -> str:
+        """How names begin that are given from the root's parent; "" where they may as well be meant inside of it."""
         own = os.path.basename(self._base)
-        return name.removeprefix(f"{own}/") if own and not (self.root / own).exists() else name
+        return f"{own}/" if own and not (self.root / own).exists() else ""
 
     @cached_property
     def _names(self) -> list[str]:

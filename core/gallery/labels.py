@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from itertools import product
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 CROSS = " x "
 """Between the attributes of an intersection and between its groups: "gender x race", "Female x White"."""
+MOST_CELLS = 100_000
+"""Combinations of groups of an intersection at most, those that nobody has included: they are named as well."""
 GROUPS_SHOWN = 30
 """Groups that a message lists at most."""
 
@@ -103,7 +106,11 @@ class Labels:
         parts = self.components(attribute)
         if len(parts) == 1:
             return self._made(("groups", attribute), lambda: self._number(attribute))
-        return self._made(("groups", attribute), lambda: crossed([self.numbered(part) for part in parts]))
+        columns = [self.numbered(part) for part in parts]
+        if (cells := prod(len(groups) for groups, _ in columns)) > MOST_CELLS:
+            said = f"{attribute} has {cells:,} combinations of groups, too many to list"
+            raise InputError(f"{said}; cross fewer attributes, or some with fewer groups")
+        return self._made(("groups", attribute), lambda: crossed(columns))
 
     def components(self, attribute: str) -> list[str]:
         """The attribute itself, or those that an intersection crosses; InputError where there is no such column."""
@@ -197,13 +204,13 @@ def crossed(columns: Sequence[tuple[list[str], np.ndarray]]) -> tuple[list[str],
     ----------
     columns : groups and group numbers (n,) of each attribute.
     """
-    code, names = np.zeros(len(columns[0][1]), dtype=np.int64), [""]
-    for groups, numbers in columns:
-        code = np.where((code >= 0) & (numbers >= 0), code * len(groups) + numbers, -1)
-        names = [f"{name}{CROSS}{group}" if name else group for name in names for group in groups]
-    present = np.unique(code[code >= 0]).tolist()
-    place = np.full(len(names) + 1, -1, dtype=np.int32)  # the last entry stays -1: unknown
-    place[present] = np.arange(len(present))
-    numbers = place[code]
-    numbers.setflags(write=False)
-    return [names[cell] for cell in present], numbers
+    names, numbers = [""], np.zeros(len(columns[0][1]), dtype=np.int64)
+    for groups, more in columns:
+        code = np.where((numbers >= 0) & (more >= 0), numbers * len(groups) + more, -1)
+        present = np.unique(code[code >= 0])  # of the combinations only these are written out: there may be millions
+        pairs = [(names[c // len(groups)], groups[c % len(groups)]) for c in present.tolist()]
+        names = [f"{before}{CROSS}{group}" if before else group for before, group in pairs]
+        numbers = np.where(code >= 0, np.searchsorted(present, code), -1)
+    places = numbers.astype(np.int32)
+    places.setflags(write=False)
+    return names, places

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from core.portable.edit import PortableEdit
+from core.writing import begun, literal
 
 MOST_LINES = 40
 HEAD = """\
@@ -62,25 +63,25 @@ def card_text(document: Mapping[str, Any], edit: PortableEdit) -> str:
 
 def _lines(document: Mapping[str, Any], edit: PortableEdit) -> Iterator[str]:
     method = document.get("method", {})
-    yield from (f"# Edit: {edit.name}", "")
+    yield from (f"# Edit: {literal(edit.name)}", "")
     if method:
         yield from (f"Method: {method['title']} (`{method['name']}`), {method['paper']}.", "")
     for side, one in edit.sides.items():
-        yield from (f"## {side.capitalize()}", "", f"For embeddings of {one.fingerprint.describe()}.", "")
+        yield from (f"## {side.capitalize()}", "", f"For embeddings of {literal(one.fingerprint.describe())}.", "")
         if not one.pieces:
             yield "Nothing is changed."
         yield from (f"{place + 1}. `{piece.formula}`" for place, piece in enumerate(one.pieces))
         yield from ("", "Then every row is divided by its length; a row of which nothing is left is zero.", "")
     if document.get("query"):
         yield from ("## For which searches", "")
-        yield from (f"- {query}" for query in document["query"])
+        yield from (f"- {begun(query)}" for query in document["query"])
         yield ""
     yield from ("## Where it comes from", "")
     yield from _origin(document)
     yield from ("", "## What it did there", "")
     yield from _measured(document.get("measured", []))
     yield from ("", "## Limits", "")
-    yield from (f"- {limit}" for limit in document.get("limits", []))
+    yield from (f"- {begun(limit)}" for limit in document.get("limits", []))
     code = numpy_code(edit)
     if code:
         yield from ("", "## In NumPy", "", "Rows (n, d) in, unit rows out. Run it beside `edit.safetensors`.", "")
@@ -92,9 +93,9 @@ def _lines(document: Mapping[str, Any], edit: PortableEdit) -> Iterator[str]:
 def _origin(document: Mapping[str, Any]) -> Iterator[str]:
     for what, key in (("Gallery", "gallery"), ("Audit", "audit")):
         if document.get(key):
-            yield f"- {what}: {document[key]['name']}, digest {document[key]['digest']}"
+            yield f"- {what}: {literal(document[key]['name'])}, digest {document[key]['digest']}"
     for side, sae in document.get("saes", {}).items():
-        yield f"- SAE of the {side} side: {sae['name']}, digest {sae['digest']}"
+        yield f"- SAE of the {side} side: {literal(sae['name'])}, digest {sae['digest']}"
     for side, said in document.get("edits", {}).items():
         neurons = ", ".join(map(str, said["neurons"])) or "none"
         yield f"- Neurons of the {side} side: {neurons}; form {said['form']}"
@@ -104,15 +105,16 @@ def _measured(measured: list[Mapping[str, Any]]) -> Iterator[str]:
     if not measured:
         yield "Nothing was measured: no attribute and search was given. Audit before you rely on it."
     for one in measured:
-        yield f"“{one['query']}”, {one['attribute']}, k = {one['k']}, {one['n']:,} rows searched ({one['half']} half):"
+        asked = f"“{literal(one['query'])}”, {literal(one['attribute'])}, k = {one['k']}"
+        yield f"{asked}, {one['n']:,} rows searched ({one['half']} half):"
         yield ""
         for group, said in one["groups"].items():
-            yield f"- {group}: {said['searched']:,} of the searched rows; {_arms(said)}"
+            yield f"- {begun(group)}: {said['searched']:,} of the searched rows; {_arms(said)}"
         if one.get("effect"):
-            yield f"- {one['effect']}"
+            yield f"- {begun(one['effect'])}"
         yield f"- cost: cosine before and after {one['cosine']:.4f} on average, {one['rows_changed']:,} rows changed"
         for name, cost in one.get("cost", {}).items():
-            yield f"- {name}: {cost}"
+            yield f"- {begun(name)}: {literal(cost)}"
         yield ""
 
 

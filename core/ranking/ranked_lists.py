@@ -15,6 +15,7 @@ from core.ranking.results import SCHEMA
 from core.ranking.rows import Part
 from core.statistics import Estimate, null_p
 from core.tables import numbered
+from core.tables.order import require_few_groups
 
 EVEN = np.full(2, 0.5)
 Document = dict[str, Any]
@@ -126,15 +127,16 @@ def _numbered(attribute: str, table: pd.DataFrame, known: list[str] | None) -> t
         raise InputError(f"a table has no column {missing[0]!r}; its columns are {', '.join(map(str, table.columns))}")
     groups, numbers = crossed([numbered(table[part]) for part in parts])
     if known is None:
+        require_few_groups(attribute, len(groups))
         return groups, numbers
-    strange = [group for group in groups if group not in known]
-    if strange:
+    places = {group: place for place, group in enumerate(known)}
+    strange = next((group for group in groups if group not in places), None)
+    if strange is not None:
         raise InputError(
-            f"the ranked table has {attribute} {strange[0]}, but the gallery table only {', '.join(known)}; give the "
+            f"the ranked table has {attribute} {strange}, but the gallery table only {', '.join(known)}; give the "
             "table of all searched items"
         )
-    place = np.array([known.index(group) for group in groups] + [-1])
-    return known, place[numbers]
+    return known, np.array([*(places[group] for group in groups), -1])[numbers]
 
 
 def _relevance(

@@ -11,6 +11,7 @@ from core.metrics import target_distribution
 from core.ranking.request import RankRequest
 from core.scene import Scene
 from core.store import array_digest
+from core.tables.order import require_few_groups
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,11 +81,12 @@ def _part(gallery: Gallery, request: RankRequest) -> Part:
     every, numbers = gallery.groups(request.attribute), gallery.group_numbers(request.attribute)[rows]
     counts = np.bincount(numbers[numbers >= 0], minlength=len(every))
     present = np.flatnonzero(counts)
+    require_few_groups(request.attribute, len(present))
     place = np.full(len(every) + 1, -1, dtype=np.int16)
     place[present] = np.arange(len(present))  # the last entry stays -1: that is where unknown (-1) points
     groups = tuple(every[g] for g in present)
     target = target_distribution(request.target, groups, counts[present].tolist())
-    absent = (*(g for g in every if g not in groups), *gallery.empty_cells(request.attribute))
+    absent = (*(every[g] for g in np.flatnonzero(counts == 0)), *gallery.empty_cells(request.attribute))
     digest = digest_of([gallery.digest, array_digest(rows)])
     together = gallery.clusters()
     clusters = None if together is None else together[rows]

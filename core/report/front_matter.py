@@ -1,6 +1,7 @@
 """The front matter of a model card in Hugging Face's layout: tags, and every finding as a metric of `model-index`."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -8,6 +9,8 @@ Document = Mapping[str, Any]
 TASK = {"image": ("zero-shot-image-classification", "Text-to-image retrieval"),
         "text": ("sentence-similarity", "Text-to-text retrieval")}  # fmt: skip
 METRICS = {"lean": "lean in points", "effect": "change of share with the edit"}
+NOT_IN_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff\ud800-\udfff]")
+"""Characters that a string of JSON holds as they are, and that end a line of YAML or may not stand in it."""
 ARGS = ("attribute", "prompt", "kind", "group", "method", "verdict", "p", "p_adjusted", "m", "correction")
 
 
@@ -40,4 +43,5 @@ def _metric(document: Document, finding: Document) -> Iterator[str]:
 
 
 def _said(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+    said = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    return NOT_IN_YAML.sub(lambda found: f"\\u{ord(found[0]):04x}", said)

@@ -19,7 +19,7 @@ from core.report.crosswalk import PARTS
 from core.report.front_matter import front_matter
 from core.report.sections import SECTIONS, contents
 from core.verdicts import DIFFERENT_PEOPLE, clustered, in_points, smallest, target_name
-from core.writing import literal
+from core.writing import begun, literal
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 NOT_IN_CSS = re.compile(r"[^A-Za-z0-9 ,.:-]")
@@ -49,6 +49,7 @@ def _environment() -> Environment:
         "ratio": words.ratio,
         "signed": in_points,
         "css": lambda text: NOT_IN_CSS.sub("", text),
+        "begun": lambda text: Markup(begun(text)),
         "title_first": lambda pair: (pair[0]["title"], pair[1]),
         "runs": lambda groups: [(group, len(list(run))) for group, run in groupby(groups)],
     }

@@ -131,5 +131,6 @@ def _values(metric: Metric, counts: np.ndarray, target: np.ndarray, rng: np.rand
     if not metric.ordered:
         return metric.from_counts(counts, target)
     draws, n_groups = counts.shape
-    ranked = np.repeat(np.tile(np.arange(n_groups, dtype=np.int8), draws), counts.ravel()).reshape(draws, -1)
+    groups = np.arange(n_groups, dtype=np.int8 if n_groups < 128 else np.int64)
+    ranked = np.repeat(np.tile(groups, draws), counts.ravel()).reshape(draws, -1)
     return metric(rng.permuted(ranked, axis=1), target)

@@ -86,13 +86,13 @@ def effect_of(before: Lean, after: Lean, exchange: Exchange, target: Sequence[fl
 def _most_changed(exchange: Exchange) -> int:
     """The group with the largest change in standard errors of a blind exchange."""
     leaves, enters = np.array(exchange.leaves, dtype=np.float64), np.array(exchange.enters, dtype=np.float64)
-    out, into = leaves.sum(), enters.sum()
-    together, total = leaves + enters, out + into
-    if total == 0:
+    together = leaves + enters
+    if not together.any():
         return first_largest(np.abs(exchange.changes))
-    share = together / total
-    spread = np.sqrt(np.maximum(share * (1 - share) * out * into / max(total - 1, 1), 0.0))
-    departure = np.divide(enters - into * share, spread, out=np.zeros_like(spread), where=spread > 0)
+    share = together / together.sum()
+    # the variance of a blind exchange is this times what is the same for every group
+    spread = np.sqrt(share * (1 - share))
+    departure = np.divide(enters - enters.sum() * share, spread, out=np.zeros_like(spread), where=spread > 0)
     return first_largest(np.abs(departure))
 
 

@@ -11,13 +11,12 @@ from core.config import InputError
 from core.tables.cleaning import joined
 from core.tables.columns import attribute_columns
 from core.tables.names import RESERVED
+from core.tables.order import MOST_GROUPS
 
 FEW = 20
 """Different values that any column may have and be groups."""
 ALONE = 0.5
 """Share of the filled rows beyond which different values are about one a row."""
-MOST_GROUPS = 1000
-"""Different values beyond which no column is groups that anybody could look at."""
 ADDRESS = r"https?://.*|.*\.(?:jpe?g|png|webp|gif|bmp|tiff?)"
 """What names a picture, which several rows may share."""
 

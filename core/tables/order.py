@@ -1,10 +1,14 @@
-"""The order in which people read groups: numbers inside names as numbers, so that 3-9 stands before 10-19."""
+"""The order in which people read groups, numbers inside names as numbers (3-9 before 10-19), and how many they read."""
 
 import re
 from typing import Any
 
 import numpy as np
 
+from core.config import InputError
+
+MOST_GROUPS = 1000
+"""Different values beyond which no column is groups that anybody could look at."""
 NUMBER = re.compile(r"(^-?[0-9]+(?:\.[0-9]+)?|[0-9]+(?:\.[0-9]+)?)")
 LOWEST = re.compile(r"(below|under|less than|up to|younger than|<=?|≤)\s*[0-9]", re.IGNORECASE)
 """How a name begins that means everything before a number."""
@@ -19,6 +23,15 @@ def natural(name: str) -> tuple[bool, list[str | float], str]:
         [float(piece) if place % 2 else piece for place, piece in enumerate(pieces)],
         name,
     )
+
+
+def require_few_groups(attribute: str, n: int) -> None:
+    """InputError where an attribute or intersection has more than MOST_GROUPS groups."""
+    if n > MOST_GROUPS:
+        raise InputError(
+            f"{attribute} has {n:,} different groups, more than the {MOST_GROUPS:,} that anybody could look at; choose "
+            "another attribute, or make fewer groups of it"
+        )
 
 
 def numbered(values: Any) -> tuple[list[str], np.ndarray]:

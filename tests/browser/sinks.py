@@ -1,4 +1,4 @@
-"""A page that shows the lines of $PAYLOADS that its address asks for in every place of Streamlit, plain and escaped."""
+"""A page that shows the lines of $PAYLOADS in every place of Streamlit, plain and escaped."""
 
 import os
 import sys
@@ -24,8 +24,8 @@ def shown(text: str, key: str) -> None:
     st.markdown(f"**{text}** and :small[:gray[{text}]]")
     st.caption(text)
     st.write(text)
-    for place in (st.error, st.warning, st.info, st.success):
-        place(text)
+    st.error(text)
+    st.info(text, title=text)
     st.metric(text, "5", help=text)
     st.progress(0.5, text=text)
     st.button(text, key=f"b{key}", help=text)
@@ -37,7 +37,14 @@ def shown(text: str, key: str) -> None:
     st.pills(text, [text], key=f"p{key}")
     st.segmented_control(text, [text], key=f"g{key}")
     st.text_input(text, text, key=f"i{key}", placeholder=text)
+    st.text_area(text, text, key=f"a{key}", help=text)
+    st.number_input(text, 0, 5, key=f"n{key}")
     st.slider(text, 0, 5, key=f"l{key}")
+    st.select_slider(text, [text, "b"], key=f"h{key}")
+    with st.form(f"o{key}"):
+        st.form_submit_button(text, help=text)
+    st.status(text)
+    st.toast(text)
     st.file_uploader(text, key=f"f{key}")
     st.download_button(text, b"x", file_name=text, key=f"d{key}")
     with st.expander(text):
@@ -60,9 +67,8 @@ def shown(text: str, key: str) -> None:
     shares.chart(of_groups, f"z{key}", text, text, 40, {"prompt": text})
 
 
-first, last = map(int, st.query_params["lines"].split("-"))
-for number, line in enumerate(Path(os.environ["PAYLOADS"]).read_text(encoding="utf-8").split("\n")[first:last]):
-    shown(line or "(empty)", f"{number}")
+for number, line in enumerate(Path(os.environ["PAYLOADS"]).read_text(encoding="utf-8").split("\n")):
+    shown(line, f"{number}")
     with st.container(key=f"escaped-{number}"):
         st.markdown(f"x {escape(line)}")
 st.markdown("all shown")

@@ -14,7 +14,7 @@ import pytest
 from playwright.sync_api import Page
 
 from tests.browser import serving
-from tests.browser.test_hostile_texts import lines
+from tests.payloads import PAYLOADS
 
 N = 96
 """Items; a payload names at least one of them each."""
@@ -41,7 +41,7 @@ FOUND = """() => {
 
 def payloads(longest: int = 1000) -> list[str]:
     """Every payload that is a text at all, on one line, and of at most so many signs."""
-    return [text for line in lines() if (text := " ".join(line.split())) and len(text) <= longest]
+    return [text for line in PAYLOADS if (text := " ".join(line.split())) and len(text) <= longest]
 
 
 @pytest.fixture(scope="module")

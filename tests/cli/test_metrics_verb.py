@@ -119,3 +119,15 @@ def test_what_does_not_fit_together_is_said_with_the_files(tables, capsys, tmp_p
 def test_a_list_with_more_of_a_group_than_the_gallery_is_refused():
     with pytest.raises(InputError, match="more ranked rows are gender 1"):
         list_metrics(pd.DataFrame({"gender": ["1", "1"]}), pd.DataFrame({"gender": ["1", "0"]}), 2)
+
+
+def test_a_column_of_names_is_no_groups():
+    names = pd.DataFrame({"gender": [f"g{i}" for i in range(1001)]})
+    with pytest.raises(InputError, match=r"^gender has 1,001 different groups, more than the 1,000 that"):
+        list_metrics(names, names, 4)
+
+
+def test_many_groups_are_found_again_one_by_one():
+    names = pd.DataFrame({"gender": [f"g{i}" for i in range(60)]})
+    found = list_metrics(names[::-1].reset_index(drop=True), names, 2)["attributes"]["gender"]
+    assert [group for group, one in found["shares"].items() if one["estimate"]] == ["g58", "g59"]

@@ -1,17 +1,22 @@
 """Intersections of attributes are attributes: numbering, empty cells, unknowns, refusals."""
 
+import tracemalloc
 from itertools import product
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.config import InputError
 from core.gallery import open_gallery
-from core.gallery.labels import crossed
+from core.gallery.labels import Labels, crossed
 from core.ranking import RankRequest, rank
+from core.ranking.rows import part_of
 from core.scene import Scene
+from core.tables import order
 
 columns = st.integers(1, 40).flatmap(
     lambda n: st.tuples(
@@ -30,6 +35,32 @@ def test_every_item_is_in_the_combination_of_its_groups(case):
     for i, j, place in zip(first, second, numbers, strict=True):
         expected = f"{names[0][i]} x {names[1][j]}" if min(i, j) >= 0 else None
         assert (groups[place] if place >= 0 else None) == expected
+
+
+def test_only_combinations_that_occur_are_written_out():
+    each = np.arange(1000)
+    columns = [([f"{letter}{i}" for i in range(1000)], each) for letter in "ab"]
+    tracemalloc.start()
+    groups, numbers = crossed(columns)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (groups[999], len(groups)) == ("a999 x b999", 1000) and numbers.tolist() == each.tolist()
+    assert most < 10e6, "a million names would be 70 MB"
+
+
+def test_more_combinations_than_anybody_could_list_are_refused(tmp_path):
+    codes = {name: [f"{name}{i}" for i in range(400)] for name in ("street", "shop")}
+    pq.write_table(pa.table(codes), tmp_path / "attributes.parquet")
+    labels = Labels(tmp_path / "attributes.parquet", "the gallery")
+    for read in (labels.numbered, labels.empty_cells):
+        with pytest.raises(InputError, match=r"^street x shop has 160,000 combinations of groups, too many to list"):
+            read("street x shop")
+
+
+def test_more_groups_than_anybody_could_look_at_are_refused(monkeypatch, gallery):
+    monkeypatch.setattr(order, "MOST_GROUPS", 5)
+    with pytest.raises(InputError, match=r"^gender x age has 6 different groups, more than the 5 that"):
+        part_of(Scene(gallery), RankRequest("gender x age", query="a nurse"))
 
 
 @pytest.fixture(scope="module")

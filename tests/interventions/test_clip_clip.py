@@ -72,3 +72,13 @@ def test_the_telling_columns_go():
     x[:, [3, 8, 11]] += 3.0 * labels[:, None]
     fitted = METHOD.fit(Evidence(references=References(x, labels)))
     assert {3, 8, 11} <= set(fitted.order[fitted.kept :]) and set(fitted.order[-3:]) == {3, 8, 11}
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_value_at_an_edge_is_in_the_bin_that_begins_there(seed: int) -> None:
+    """Every edge as a value: the quotient alone would put some of them one bin too low, and some too high."""
+    low, high = np.sort(np.random.default_rng(seed).normal(size=2))
+    edges = np.linspace(low, high, BINS + 1)
+    beside = np.nextafter(edges, -np.inf)[1:]
+    expected = [np.minimum(np.searchsorted(edges, v, side="right") - 1, BINS - 1) for v in (edges, beside)]
+    np.testing.assert_array_equal(_bins(np.concatenate([edges, beside])[:, None])[:, 0], np.concatenate(expected))

@@ -31,15 +31,15 @@ AT = [NAMES.index(word) for word in asked.GENDERED]
 
 
 class Claims:
-    """A model of the shipped kind, with the shipped SAE of its tower's residual."""
+    """A model of the shipped kind, with the shipped SAE of its tower's residual, on `n` avatars."""
 
-    def __init__(self, model: Lvlm) -> None:
-        self.model, self.sae = model, load_sae("default-image-residual")
+    def __init__(self, model: Lvlm, n: int = N) -> None:
+        self.model, self.sae, self.n = model, load_sae("default-image-residual"), n
 
     @cached_property
     def avatars(self) -> list[Avatar]:
         """The shipped evaluation gallery's first."""
-        return plain_avatars(1001, Plan().plain)[:N]
+        return plain_avatars(1001, Plan().plain)[: self.n]
 
     @cached_property
     def male(self) -> np.ndarray:
@@ -55,7 +55,7 @@ class Claims:
         return Probe.of(self.model, [draw(one, PICTURE_SIZE) for one in people], [one.gender for one in people])
 
     def p_yes(self, words: list[str], edit: Any = None) -> np.ndarray:
-        """P(yes) of every picture and word (N, words)."""
+        """P(yes) of every picture and word (n, words)."""
         rows = [
             Question(word, asked.PERSON_TEMPLATES[0].format(asked.phrase(word)), asked.ANSWERS, asked.ANSWERS)
             for word in words
@@ -89,7 +89,7 @@ class Claims:
 
     @cached_property
     def planted(self) -> np.ndarray:
-        """P(yes) as it was planted (N, all words)."""
+        """P(yes) as it was planted (n, all words)."""
         return np.array([[asked.planted(WORD_OF[word], one)["yes"] for word in NAMES] for one in self.avatars])
 
     @cached_property

@@ -16,7 +16,7 @@ import yaml
 from core.audit.stated import BLOCKS
 from core.cli import main
 from core.config import ASSETS
-from core.report import canonical
+from core.report import canonical, front_matter
 from core.report.crosswalk import PARTS, TABLE, crosswalk
 from core.report.render import html
 from core.report.sections import SECTIONS
@@ -239,6 +239,11 @@ def test_a_method_without_neurons_is_not_said_to_switch_any(several: Path) -> No
     said = html({**found, "attributes": bare, "methods": methods})
     assert "No neuron is switched. What the methods learn" in said and "Switched:" not in said
     assert "No neuron is switched" not in html({**found, "attributes": bare, "methods": [projected]})
+
+
+def test_no_character_of_a_name_ends_a_line_of_the_front_matter() -> None:
+    for sign in "\u2028\u2029\x7f\x80\x85\ufeff\U0001f600\u05d0\n":
+        assert yaml.safe_load(f"name: {front_matter._said(f'a{sign}--- b')}") == {"name": f"a{sign}--- b"}
 
 
 def metrics(folder: Path) -> list[dict[str, Any]]:

@@ -1,23 +1,25 @@
 """A report of answers whose every name is a payload: page and card show it literally, and nothing leads anywhere."""
 
-import html
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 from markdown_it import MarkdownIt
+from markupsafe import escape
 
 from core.cli import main
 from core.report import answers_render
+from tests.payloads import PAYLOADS
 from tests.report.test_hostile_report import BAR, LINK, PICTURE, SCRIPT, Tags
 
+EVERY = " ".join(PAYLOADS)
 NAMES = {
     "gender": f"{SCRIPT} {BAR}",
-    "Female": PICTURE,
+    "Female": f"1 {EVERY}",
     "Male": SCRIPT,
     "doctor": LINK,
-    "yes": f"{SCRIPT} yes",
+    "yes": f"yes {EVERY}",
     "default": SCRIPT,
     "default-lvlm": f"{PICTURE} {SCRIPT}",
 }
@@ -51,8 +53,8 @@ def test_the_page_shows_payloads_as_text(document: dict[str, Any]) -> None:
     assert {tag for tag, _ in tags} & {"script", "img", "iframe", "link", "object", "form"} == set()
     assert [a["href"] for _, a in tags if "href" in a and not str(a["href"]).startswith("#")] == []
     assert [name for _, a in tags for name in a if name.startswith("on") or name == "src"] == []
-    for payload in (SCRIPT, PICTURE, LINK):
-        assert html.escape(payload)[:40] in page
+    for payload in (SCRIPT, PICTURE, LINK, EVERY):
+        assert escape(payload) in page
 
 
 def test_the_card_shows_payloads_as_text(document: dict[str, Any]) -> None:

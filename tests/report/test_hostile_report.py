@@ -3,6 +3,7 @@
 import html
 import json
 import re
+from collections import Counter
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -10,8 +11,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from markdown_it import MarkdownIt
+from markupsafe import escape
 
 from core.cli import main
+from core.report import render
+from tests.browser import serving
+from tests.payloads import PAYLOADS
 
 PICTURE, LINK = "![x](http://127.0.0.1:9/p.png)", "[in](http://127.0.0.1:9/l) http://127.0.0.1:9/b www.x.example"
 SCRIPT, BAR = "</title><script>alert(1)</script><img src=x onerror=alert(1)>", "a | b `c` **d** $e$ ~~f~~ <b>g</b>"
@@ -49,6 +54,18 @@ def test_the_card_holds_no_link_no_picture_and_no_html(report: Path) -> None:
     assert PICTURE in shown and LINK in shown and BAR in shown
 
 
+def test_no_name_begins_a_heading_a_quote_or_a_list(report: Path) -> None:
+    said = (report / "report.json").read_text(encoding="utf-8")
+
+    def layout(name: str) -> Counter[str]:
+        named = said.replace(json.dumps(BAR)[1:-1], name)
+        return Counter(token.type for token in MarkdownIt("commonmark").parse(render.card(json.loads(named))))
+
+    plain = layout("Ada")
+    for payload in ("# Heading", "> quote", "- item", "1. item", "+ item", "=== x"):
+        assert layout(payload) == plain, payload
+
+
 class Tags(HTMLParser):
     """What a browser makes of a page: every element with its attributes."""
 
@@ -61,10 +78,37 @@ class Tags(HTMLParser):
         self.found.append((tag, dict(attributes)))
 
 
-def test_the_page_shows_payloads_as_text(report: Path) -> None:
-    page = (report / "report.html").read_text(encoding="utf-8")
+@pytest.fixture(scope="module")
+def page(report: Path) -> str:
+    """The page of the report if every name were all payloads, one behind the other."""
+    said = (report / "report.json").read_text(encoding="utf-8")
+    for number, name in enumerate((PICTURE, LINK, SCRIPT, BAR)):
+        every = json.dumps(f"{number} {' '.join(PAYLOADS)}", ensure_ascii=False)
+        said = said.replace(json.dumps(name)[1:-1], every[1:-1])
+    return render.html(json.loads(said))
+
+
+def test_the_page_shows_payloads_as_text(page: str) -> None:
     tags = Tags(page).found
     assert {tag for tag, _ in tags} & {"script", "img", "iframe", "link", "object", "form"} == set()
     assert [a["href"] for _, a in tags if "href" in a and not str(a["href"]).startswith("#")] == []
     assert [name for _, a in tags for name in a if name.startswith("on") or name == "src"] == []
-    assert html.escape(SCRIPT)[:40] in page
+    assert page.count(escape(" ".join(PAYLOADS))) > 100
+
+
+def test_the_page_leads_nowhere_in_a_browser(page: str, tmp_path: Path) -> None:
+    if reason := serving.why_not():
+        pytest.skip(reason)
+    (tmp_path / "report.html").write_text(page, encoding="utf-8")
+    address, asked, dialogs = (tmp_path / "report.html").as_uri(), [], []
+    with serving.browser() as chromium:
+        shown = chromium.new_page()
+        shown.on("request", lambda request: asked.append(request.url))
+        shown.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
+        shown.goto(address)
+        leads = (
+            "a:not([href^='#']), img, script, iframe, object, embed, form, base, link, [onerror], [ontoggle], [onload]"
+        )
+        assert shown.locator(leads).count() == 0
+        assert " ".join(PAYLOADS[0].split()) in shown.inner_text("h1")
+    assert asked == [address] and dialogs == []

@@ -216,3 +216,10 @@ def test_estimates_as_json():
     assert with_band["null"] == [0.1, 0.2] and with_band["distinguishable"] is True
     assert statistics.share_estimate(0, 0).estimate is None
     assert statistics.share_estimate(3, 4).estimate == 0.75
+
+
+def test_every_group_of_a_blind_list_counts_however_many_there_are():
+    even = np.full(140, 1 / 140)
+    band = null_band(METRIC["ndkl"], [1] * 140, 140, even)
+    expected = float(METRIC["ndkl"](np.arange(140), even))
+    assert (band.lo, band.hi) == pytest.approx((expected, expected)), "a list of everybody once is alike in any order"

@@ -233,13 +233,14 @@ def test_figures_repeat_byte_by_byte_and_leave_gaps(tmp_path: Path, kind: str) -
     x = [0.1, 0.2, 0.3] if kind in ("lines", "points") else ["a", "b", "c"]
     series = (
         Series("one", x, [0.5, None, 0.25], [0.4, None, 0.2], [0.6, None, 0.3], ["p", "q", "r"]),
-        Series("two", x, [0.1, 0.2, 0.3]),
+        Series("_two", x, [0.1, 0.2, 0.3]),
     )
-    picture = Picture("A & B < C", kind, "x", "y", series, "small print", {"reference": 0.3})
+    picture = Picture(r"A & B < C $\href{b}{x}$", kind, "x", "y", series, "small print", {"reference": 0.3})
     draw_svg(picture, tmp_path / "a.svg")
     draw_svg(picture, tmp_path / "b.svg")
     text = (tmp_path / "a.svg").read_text()
-    assert text == (tmp_path / "b.svg").read_text() and "A &amp; B &lt; C" in text
+    assert text == (tmp_path / "b.svg").read_text() and "A &amp; B &lt; C $\\href{b}{x}$" in text
+    assert kind == "cells" or "> _two<" in text
     with pytest.raises(ValueError, match="parts of lengths"):
         Series("bad", [1, 2], [1])
 

@@ -189,7 +189,7 @@ def test_row_weights() -> None:
 
 
 @pytest.mark.parametrize("name", METRICS)
-@pytest.mark.parametrize(("sizes_of", "k"), [((30, 50), 10), ((30, 20, 9), 40), ((6, 3, 1), 10)])
+@pytest.mark.parametrize(("sizes_of", "k"), [((30, 50), 10), ((30, 20, 9), 40), ((6, 3, 1), 10), ((1, 2) * 70, 9)])
 def test_null_bands(name: str, sizes_of: tuple[int, ...], k: int) -> None:
     metric, target = RANKING_METRICS.get(name)(), np.array(sizes_of) / sum(sizes_of)
     band = null_band(metric, sizes_of, k, target, seed=3)

@@ -76,6 +76,8 @@ function save(svg, name) {
   const look = { width: "100%", height: "100%", fill: "#ffffff" };
   for (const [key, value] of Object.entries(look)) ground.setAttribute(key, value);
   copy.prepend(ground);
+  // numbers at the right need more room in the wider letters of a program that has not this font
+  copy.setAttribute("width", Number(svg.getAttribute("width")) + 80);
   copy.setAttribute("color", "#262730");  // dark on white, whatever theme it was looked at in
   copy.setAttribute("font-family", getComputedStyle(svg).fontFamily);
   const link = document.createElement("a");

@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.runtime.scriptrunner_utils.script_run_context import ScriptRunContext
@@ -19,15 +19,22 @@ from core.config import InputError
 from core.reading import parse_json
 from core.team import roots
 from core.team.configuration import current
-from core.writing import JOINER, closed
+from core.writing import FORMULA, JOINER, closed, is_formula
 from core.writing import escape as escape
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 FIELDS = frozenset({"body", "label", "help", "caption", "captions", "text", "title", "content", "delta", "placeholder"})
 """Names of the parts of an element that a browser reads as Markdown."""
 LITERAL = frozenset({"html", "code", "json", "text", "doc_string", "exception", "component_instance"})
 """Kinds of element that show their text as it is, or are written by this app with an escape of their own."""
+CHOICES = ("radio", "slider")
+"""Kinds of element whose choices are read as Markdown; those of all others are shown as they are."""
 HELP = re.compile(r'("help": ")((?:[^"\\]|\\.)*)')
 """The help of a column in the settings of a table, JSON."""
+FIRST = f"^[{re.escape(''.join(FORMULA))}]"
+"""How a cell begins that a spreadsheet may take for a formula, for Arrow."""
 CHART_LINK = re.compile(r"(<|\\u003c)(?=\s*a[\s/>\\])", re.IGNORECASE)
 """Where a text of a chart would begin a link."""
 
@@ -60,13 +67,15 @@ def close_message(msg: ForwardMsg) -> None:
         _close(element.table)
         element.table.arrow_data.data = changed_table(element.table.arrow_data.data, closed)
     elif kind == "dataframe":
+        element.dataframe.arrow_data.data = without_formulas(element.dataframe.arrow_data.data)
         element.dataframe.columns = HELP.sub(lambda m: m[1] + closed(m[2]), element.dataframe.columns)
     elif kind == "plotly_chart":
         element.plotly_chart.spec = CHART_LINK.sub(rf"\1{JOINER}", element.plotly_chart.spec)
     elif kind is not None and kind not in LITERAL:
         _close(getattr(element, kind))
-    if kind == "radio":  # the only list of choices that is read as Markdown
-        element.radio.options[:] = [closed(one) for one in element.radio.options]
+    if kind in CHOICES:
+        choices = getattr(element, kind).options
+        choices[:] = [closed(one) for one in choices]
 
 
 def changed_table(data: bytes, change: Callable[[str], str]) -> bytes:
@@ -76,8 +85,8 @@ def changed_table(data: bytes, change: Callable[[str], str]) -> bytes:
     with pa.ipc.open_stream(data) as stream:
         table = stream.read_all()
     columns = [
-        pa.array([None if cell is None else change(cell) for cell in column.to_pylist()], column.type)
-        if pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
+        pa.array([None if cell is None else change(cell) for cell in column.to_pylist()], _plain(column.type))
+        if _holds_texts(column.type)
         else column
         for column in table.columns
     ]
@@ -89,6 +98,41 @@ def changed_table(data: bytes, change: Callable[[str], str]) -> bytes:
     with pa.ipc.new_stream(written, schema) as stream:
         stream.write_table(pa.table(columns, schema=schema))
     return written.getvalue().to_pybytes()
+
+
+def without_formulas(data: bytes) -> bytes:
+    """A table as it goes to a browser, whose own button saves it as CSV: no cell and no name of a column is a formula.
+
+    A character without width stands before what would be one; all else, and every table without, is as it was.
+    """
+    if not data:
+        return data
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    with pa.ipc.open_stream(data) as stream:
+        table = stream.read_all()
+    texts = [column for column in table.columns if _holds_texts(column.type)]
+    names = pa.chunked_array([pa.array(table.column_names, pa.string())])
+    found = (pc.match_substring_regex(column.cast(pa.large_string()), FIRST) for column in (names, *texts))
+    if not any(pc.any(column).as_py() for column in found):
+        return data
+    return changed_table(data, lambda text: f"{JOINER}{text}" if is_formula(text) else text)
+
+
+def _holds_texts(kind: "pa.DataType") -> bool:
+    """Whether a column of a type holds texts, perhaps each of them once and its place in every row."""
+    import pyarrow as pa
+
+    of = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return pa.types.is_string(of) or pa.types.is_large_string(of)
+
+
+def _plain(kind: "pa.DataType") -> "pa.DataType":
+    """The type of texts that are written out in every row."""
+    import pyarrow as pa
+
+    return pa.large_string() if pa.types.is_dictionary(kind) else kind
 
 
 def _renamed(described: bytes, change: Callable[[str], str]) -> bytes:

@@ -24,7 +24,8 @@ def _null_band(
     counts = rng.multivariate_hypergeometric(np.array(sizes), k, size=DRAWS, method="marginals")
     if name == "ndkl":
         # each draw's labels in the order of the groups, then shuffled row by row
-        lists = np.stack([np.repeat(np.arange(len(sizes), dtype=np.int8), row) for row in counts])
+        groups = np.arange(len(sizes), dtype=np.int8 if len(sizes) < 128 else np.int64)
+        lists = np.stack([np.repeat(groups, row) for row in counts])
         drawn = of_lists(name, rng.permuted(lists, axis=1), target)
     else:
         drawn = of_counts(name, counts, target)

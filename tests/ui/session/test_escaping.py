@@ -1,7 +1,6 @@
 """What other people typed leads nowhere: escaped where it is shown, and caught by the net where it was not."""
 
 import json
-from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
@@ -11,35 +10,9 @@ from streamlit.dataframe_util import convert_anything_to_arrow_bytes
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 from core.ui.session.escaping import JOINER, close_message, closed, escape
+from tests.payloads import PAYLOADS
 
-ATTACKS = Path(__file__).parents[4] / "shared" / "attacks" / "payloads.txt"
-OWN = [
-    "![x](http://127.0.0.1:9/pixel.png)",
-    "[Sign in](http://127.0.0.1:9/login)",
-    "<http://127.0.0.1:9/a>",
-    "http://127.0.0.1:9/bare",
-    "www.127.0.0.1.example",
-    "a.person@example.org",
-    "[a]: http://127.0.0.1:9/x",
-    "[a][b]",
-    "<img src=x onerror=alert(1)>",
-    "</title><script>alert(1)</script>",
-    "# Heading",
-    "> quote",
-    "- item",
-    "1. item",
-    "| a | b |",
-    "---",
-    "$x$ `code` **bold** _it_ :red[x]",
-    "&lt;b&gt;",
-    "a\nb",
-    "",
-]
-
-
-def payloads() -> list[str]:
-    given = ATTACKS.read_text(encoding="utf-8").split("\n") if ATTACKS.is_file() else []
-    return [*OWN, *(line for line in given if line and not line.startswith("# One payload"))]
+TEXTS = (*PAYLOADS, "a\nb", "")
 
 
 def kinds(markdown: str) -> set[str]:
@@ -52,7 +25,7 @@ def kinds(markdown: str) -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("text", payloads())
+@pytest.mark.parametrize("text", TEXTS)
 def test_an_escaped_text_is_text_alone(text: str) -> None:
     found = kinds(escape(text)) | kinds(f"**{escape(text)}** and")
     assert found <= {
@@ -69,7 +42,7 @@ def test_an_escaped_text_is_text_alone(text: str) -> None:
         assert lead not in shown.lower()
 
 
-@pytest.mark.parametrize("text", payloads())
+@pytest.mark.parametrize("text", TEXTS)
 def test_the_net_leaves_no_link_no_picture_and_no_html(text: str) -> None:
     for markdown in (closed(text), closed(f"see {text}.\n\n{text}")):
         assert not kinds(markdown) & {"link_open", "image", "html_inline", "html_block"}
@@ -98,11 +71,12 @@ def test_every_text_of_an_element_is_closed() -> None:
             setattr(element, name, value)
         close_message(message)
         assert all(getattr(element, name) == closed(link) != link for name in fields), kind
-    message = ForwardMsg()
-    message.delta.new_element.radio.options.extend([link, "b"])
-    message.delta.new_element.radio.label = link
-    close_message(message)
-    assert list(message.delta.new_element.radio.options) == [closed(link), "b"]
+    for kind in ("radio", "slider"):
+        message = ForwardMsg()
+        element = getattr(message.delta.new_element, kind)
+        element.options.extend([link, "b"])
+        close_message(message)
+        assert list(element.options) == [closed(link), "b"]
     message = ForwardMsg()
     message.delta.add_block.expandable.label = link
     close_message(message)
@@ -128,6 +102,23 @@ def test_cells_and_columns_of_a_table_are_closed() -> None:
     assert list(read.columns) == [closed(link), "n", "b"] and list(read.index) == ["row", closed(link)]
     assert read[closed(link)].tolist() == [closed(link), "**bold**"] and closed(link) != link
     assert read["n"].tolist() == [5, 6] and read["b"].iloc[0] == "=" and pd.isna(read["b"].iloc[1])
+
+
+def test_no_cell_of_a_table_that_a_browser_saves_is_a_formula() -> None:
+    shown = pd.DataFrame({"=1+1": ["=2", "@SUM(A1)", "-1 and", "plain"], "n": [-5, 6, 7, 8]})
+    shown = shown.assign(m=["-2", "+3.5", None, "'a"], c=pd.Categorical(["=3", "=3", "b", None]))
+    message = ForwardMsg()
+    message.delta.new_element.dataframe.arrow_data.data = convert_anything_to_arrow_bytes(shown)
+    close_message(message)
+    read = pa.ipc.open_stream(message.delta.new_element.dataframe.arrow_data.data).read_pandas()
+    cells = [*read.columns, *read.iloc[:, 0]]
+    assert cells == [f"{JOINER}=1+1", "n", "m", "c", f"{JOINER}=2", f"{JOINER}@SUM(A1)", f"{JOINER}-1 and", "plain"]
+    assert read["n"].tolist() == [-5, 6, 7, 8] and read["m"].tolist()[:2] == ["-2", "+3.5"]
+    assert read["m"].iloc[3] == "'a" and read["c"].tolist()[:3] == [f"{JOINER}=3", f"{JOINER}=3", "b"]
+    plain = convert_anything_to_arrow_bytes(shown[["n"]])
+    message.delta.new_element.dataframe.arrow_data.data = plain
+    close_message(message)
+    assert message.delta.new_element.dataframe.arrow_data.data == plain
 
 
 def test_the_help_of_a_column_is_closed() -> None:
