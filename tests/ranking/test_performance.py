@@ -125,6 +125,12 @@ def test_groups_without_relevant_people_are_told() -> None:
     assert any("Male (0)" in note for note in shown.notes)
 
 
+def test_thirty_relevant_people_are_enough_and_29_are_told() -> None:
+    shown = performance_of([np.arange(10)], np.repeat([0, 1], (30, 29)), np.ones(59, dtype=np.int8), GROUPS[:2])
+    few = [note for note in shown.notes if "not interpreted" in note]
+    assert few == ["fewer than 30 relevant rows, shown and not interpreted: Male (29)"]
+
+
 def test_captions_are_relevant_by_a_whole_word(captions: Gallery) -> None:
     assert relevant_rows(captions, {"text": "doctor"}).tolist() == [1, 0, 1, 0, 1, 0]
     both = relevant_rows(captions, {"text": "doctor", "gender": "Male"})

@@ -162,6 +162,11 @@ def test_what_the_model_does_not_know_is_left_out_and_said(gallery: Gallery) -> 
     assert any(said in note for note in found.notes)
 
 
+def test_the_cosine_of_pictures_is_that_of_the_unchanged_ones(gallery: Gallery) -> None:
+    found = ask(gallery, pictures={"black": lambda image: Image.eval(image, lambda _: 0)})
+    assert found.picture_cosine is not None and found.picture_cosine > 0.99
+
+
 def test_pictures_are_embedded_once_and_a_damaged_copy_is_told(gallery: Gallery) -> None:
     model = Model()
     pictures = {"brighter": lambda image: Image.eval(image, lambda v: min(255, v + 8))}

@@ -1,5 +1,7 @@
 """From a request to a result: what there is without an edit, with one, and where nothing is left of the query."""
 
+from contextlib import nullcontext
+
 import numpy as np
 import pytest
 import scipy.sparse as sparse
@@ -7,13 +9,13 @@ import scipy.sparse as sparse
 from core.config import Edit
 from core.interventions import Material
 from core.prompts import OPEN, shipped_book
-from core.ranking import RankRequest, rank
+from core.ranking import RankRequest, rank, steps
 from core.ranking.arms import arm_items
 from core.ranking.fitting import Fitter
 from core.ranking.items import Items, edited_items
 from core.ranking.live_items import LiveIndex
 from core.ranking.queries import embed_texts
-from core.ranking.rows import part_of
+from core.ranking.rows import Part, part_of
 from core.retrieval import FlatIndex
 from core.scene import Scene
 from tests.tiny import IMAGES, QUERY, READOUT, TinyBackbone, busy_neurons, dense_codes, sae_file
@@ -32,6 +34,19 @@ def test_a_ranking_with_an_edit_has_both_lists_and_what_changed() -> None:
     assert found.before.rows.tolist() == plain.before.rows.tolist()
     fires = (dense_codes(IMAGES.embeddings(), FILE)[:, list(EDIT.neurons)] > 0).any(axis=1)
     assert found.difference.rows_changed == fires.sum()
+
+
+def test_a_cluster_is_given_the_scene_and_the_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[tuple[object, ...]] = []
+
+    def spread(*what: object) -> nullcontext[None]:
+        given.append(what)
+        return nullcontext()
+
+    monkeypatch.setattr(steps, "spread", spread)
+    rank(SCENE, RankRequest("gender", QUERY, k=10, null_draws=2), cluster="workers")  # type: ignore[arg-type]
+    ((cluster, scene, part),) = given
+    assert cluster == "workers" and scene is SCENE and isinstance(part, Part)
 
 
 def test_what_a_method_has_to_say_stands_among_the_notes() -> None:

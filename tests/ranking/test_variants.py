@@ -149,6 +149,15 @@ def test_what_an_edit_does_to_the_unchanged_pictures_is_told_only_where_it_is_so
     assert prompt(variant(MEN, moved=0.0), away).change_flips(away) is False
 
 
+def test_unchanged_pictures_that_find_something_else_are_told() -> None:
+    def said(plain: Variant) -> bool:
+        return "the finding is another one already" in " ".join(prompt(variant(MEN), plain, plain=plain).sentences())
+
+    women, none = variant(WOMEN, "picture"), variant(EVEN, "picture")
+    assert women.verdict == variant(MEN).verdict != none.verdict
+    assert said(women) and said(none) and not said(variant(MEN, "picture"))
+
+
 def test_a_variant_of_lists() -> None:
     labels = np.array([0, 1, 2, -1, 0, 1, 0, 0])
     part = Part(np.arange(8), "x", ("a", "b", "c"), labels, (4, 2, 1), np.full(3, 1 / 3))
