@@ -7,7 +7,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core import projection
-from core.config import InputError
+from core.config import HOME_VARIABLE, InputError
 from core.gallery import Gallery
 from core.labelling import LabelEvent
 from core.neurons import neurons_towards
@@ -108,6 +108,13 @@ def test_search_by_item_shows_its_strongest_neurons(world: dict[str, str], galle
         searching.on_item(probe, "nothing of this name")
 
 
+@pytest.fixture
+def own_labels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A log of labels that no other test writes."""
+    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
+
+
+@pytest.mark.usefixtures("own_labels")
 def test_search_by_label_and_by_two_attributes(world: dict[str, str]) -> None:
     probe = found(world, "searched")
     common = {"sae": probe.sae.digest, "gallery": probe.gallery.digest}
@@ -134,6 +141,7 @@ def test_a_neurons_page_is_never_the_top_alone(world: dict[str, str], gallery: s
     assert -1 <= score <= 1 and -1 <= nothing <= 1
 
 
+@pytest.mark.usefixtures("own_labels")
 def test_labels_stay_hidden_from_a_rater_who_has_not_labelled(world: dict[str, str]) -> None:
     probe = found(world, "searched")
     neuron = int(probing.living(probe)[1])
