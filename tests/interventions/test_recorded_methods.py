@@ -15,6 +15,7 @@ from core.interventions.closed_form import kept_share, losses
 from core.interventions.leace import eraser
 from core.interventions.neuron_edit import edit_tokens
 from core.interventions.prism import train_prism
+from core.interventions.spd import Neutral
 from core.interventions.subspaces import at_length, mean_differences, remainder, row_space, unit_means, without
 from core.interventions.zsdebias import Drawn
 from core.interventions.zsdebias_network import train
@@ -36,6 +37,8 @@ def inside(value: Any) -> Iterator[Any]:
     """Numbers of what was fitted, and its rows of numbers: bases may be turned."""
     if isinstance(value, np.ndarray):
         yield told(value) if value.ndim < 2 else value.shape
+    elif isinstance(value, Neutral):  # its constant is written in a basis that other processors turn
+        yield from (value.V.shape, told(value.V @ value.constant))
     elif isinstance(value, Mapping):
         yield from inside(tuple(value.values()))
     elif is_dataclass(value):
