@@ -96,7 +96,7 @@ def run(runs: int = 20) -> dict[str, Any]:
 
 
 def _switch(page: Any) -> float:
-    return _measured(page, ARMED, page.locator("[class*=st-key-switch-image-] label").first.click)
+    return _measured(page, ARMED, page.locator(".switches label").first.click)
 
 
 def _turn(page: Any, title: str) -> float:

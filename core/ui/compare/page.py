@@ -26,7 +26,7 @@ from core.ui.compare import (
     upload_ranks,
     why,
 )
-from core.ui.parts import grids, provenance, shares
+from core.ui.parts import grids, neuron_switches, provenance, shares
 from core.ui.parts.frame import follow, guard, guarded, not_interpreted, unknown_words
 from core.ui.parts.heading import heading
 from core.ui.parts.shares import Shares
@@ -131,22 +131,40 @@ def _around(state: AppState, around: str) -> None:
 
 def _drawn(state: AppState, attribute: str) -> None:
     """Switches beside what they do, and where the numbers come from."""
-    question = results.asked(state, attribute)
+    question = _question(state, attribute)
     if PHONE.of(state):  # one below the other: the answer first
         outcome, switches = st.columns(2)
     else:
         switches, outcome = st.columns([1, 2.8], gap="medium")
     with switches, guard():
-        reason = method.choice(state, question)
+        reason = method.choice(state, results.asked(state, attribute))
         if reason is not None:
             method.refusal(reason)
-            question = results.without_method(question)
         elif results.needs_edit(question):
             _switches(state, question, attribute)
+    with outcome:
+        _found(attribute)
     notes: tuple[str, ...] = ()
-    with outcome, guard():
-        notes = _outcome(state, question, attribute)
+    with guard():
+        notes = _last_notes(question)
     provenance.strip(provenance.of(state, question), notes)
+
+
+def _question(state: AppState, attribute: str) -> results.Asked:
+    """What is asked; with the model's own answer alone where the chosen method cannot run here."""
+    question = results.asked(state, attribute)
+    return results.without_method(question) if state.method in results.unavailable(question) else question
+
+
+@st.fragment
+@guarded
+def _found(attribute: str) -> None:
+    """The answer: a switch runs this part alone, and the part around it once the answer is there."""
+    state = get_state()
+    try:
+        _outcome(state, _question(state, attribute), attribute)
+    finally:
+        neuron_switches.ear(toggles.take)
 
 
 # -- switches ---------------------------------------------------------------------------------------------------------
@@ -175,8 +193,8 @@ def _switches(state: AppState, question: results.Asked, attribute: str) -> None:
 # -- what is found ----------------------------------------------------------------------------------------------------
 
 
-def _outcome(state: AppState, question: results.Asked, attribute: str) -> tuple[str, ...]:
-    """Sentence and shares, always; below them the pictures, or one of the other views. Returns what to note."""
+def _outcome(state: AppState, question: results.Asked, attribute: str) -> None:
+    """Sentence and shares, always; below them the pictures, or one of the other views."""
     with progress("Ranking", at_once=False) as report:
         ranked = results.ranking(question, report)
     with st.container(gap="xsmall", key="sentence"):
@@ -213,6 +231,11 @@ def _outcome(state: AppState, question: results.Asked, attribute: str) -> tuple[
     else:
         _pictures(state, question, attribute, ranked)
         _uploads(state, question, ranked)
+
+
+def _last_notes(question: results.Asked) -> tuple[str, ...]:
+    """What there is to note of a ranking and does not stand first."""
+    ranked = results.ranking(question)
     first = _first_notes(ranked)
     return tuple(note for note in ranked.notes if note not in first)
 
