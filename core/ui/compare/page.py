@@ -26,13 +26,13 @@ from core.ui.compare import (
     upload_ranks,
     why,
 )
-from core.ui.parts import grids, neuron_switches, provenance, shares
+from core.ui.parts import answer_first, grids, provenance, shares
 from core.ui.parts.frame import follow, guard, guarded, not_interpreted, unknown_words
 from core.ui.parts.heading import heading
 from core.ui.parts.shares import Shares
 from core.ui.parts.switches import switch
 from core.ui.parts.wording import ITEM_NAMES, after_said, counted, effect_said, lean_p, percent, switched_words
-from core.ui.session import cache, probing, results
+from core.ui.session import cache, links, probing, results
 from core.ui.session.choices import COMPARE_VIEW, PHONE, SWITCH_SIDE, TAU, Choice
 from core.ui.session.escaping import escape
 from core.ui.session.jobs import progress
@@ -100,7 +100,7 @@ def compare() -> None:
     _answer(attribute, state.around())
 
 
-@st.fragment
+@st.fragment(key=answer_first.AROUND)
 @guarded
 def _answer(attribute: str, around: str) -> None:
     """The switches, what is found, and where it comes from: a switch runs this part of the page alone.
@@ -143,7 +143,7 @@ def _drawn(state: AppState, attribute: str) -> None:
         elif results.needs_edit(question):
             _switches(state, question, attribute)
     with outcome:
-        _found(attribute)
+        _found(attribute, _shown(state))
     notes: tuple[str, ...] = ()
     with guard():
         notes = _last_notes(question)
@@ -156,15 +156,25 @@ def _question(state: AppState, attribute: str) -> results.Asked:
     return results.without_method(question) if state.method in results.unavailable(question) else question
 
 
-@st.fragment
+def _shown(state: AppState) -> tuple[str, ...]:
+    """All that the part around the answer shows of the choices, and what is still to be said."""
+    return state.around(), repr(state.edits), repr(links.params_of(state)), repr(state.notices)
+
+
+@st.fragment(key=answer_first.ANSWER)
 @guarded
-def _found(attribute: str) -> None:
-    """The answer: a switch runs this part alone, and the part around it once the answer is there."""
+def _found(attribute: str, drawn_for: tuple[str, ...]) -> None:
+    """The answer: a switch draws this part alone, and the part around it after that.
+
+    Parameters
+    ----------
+    drawn_for : what the part around was drawn for.
+    """
     state = get_state()
     try:
         _outcome(state, _question(state, attribute), attribute)
     finally:
-        neuron_switches.ear(toggles.take)
+        answer_first.rest_follows(drawn_for, _shown(state))
 
 
 # -- switches ---------------------------------------------------------------------------------------------------------

@@ -1,6 +1,5 @@
 """Neurons on switches, on or off: the suggested ones with what they answer to, any other by its number, and how."""
 
-from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 
@@ -8,15 +7,15 @@ import streamlit as st
 
 from core.config import FORMS, SIDES, Edit, Side
 from core.gallery import Gallery
-from core.ui.parts import grids, neuron_switches
-from core.ui.parts.neuron_switches import NeuronSwitch
+from core.ui.parts import answer_first, grids
 from core.ui.parts.wording import listing
 from core.ui.session.choices import Choice
+from core.ui.session.escaping import escape
 from core.ui.session.probing import Suggestion
 from core.ui.session.state import AppState, get_state
 
-STRIP_ITEMS, STRIPS, CAPTIONS = 5, 24, 3
-"""Pictures beside one neuron, and beside all of them together: with the two grids they stay below 60; and captions."""
+STRIP_ITEMS, STRIPS = 5, 24
+"""Pictures beside one neuron, and beside all of them together: with the two grids they stay below 60."""
 WHY = (
     "“Specific”: fires on at least the share τ of that group and of no other, in the probe set. “Unsure”: so it is, "
     "but the difference to the next group may be nothing. “AUC”: no neuron is specific for the group; this one tells "
@@ -58,49 +57,52 @@ def panel(side: Side, suggestions: list[Suggestion], probe: Gallery | None, size
             help="Back to the model as it is",
         )
     beside = min(STRIP_ITEMS, STRIPS // max(len(suggestions), 1))
-    rows = [
-        _row(state, side, one.neuron, one.why, probe, one.top[:beside] if probe is not None else ())
-        for one in suggestions
-    ]
-    rows += [_row(state, side, n, "added by number", None, ()) for n in chosen if n not in everything]
-    neuron_switches.switches(side, rows, WHY, partial(take, side))
+    for suggestion in suggestions:
+        with st.container(gap="xsmall"):
+            _row(state, side, suggestion.neuron, suggestion.why)
+            if probe is not None and suggestion.top:
+                key, what = f"{side}-{suggestion.neuron}", f"neuron {suggestion.neuron}"
+                grids.strip(probe, suggestion.top[:beside], key, what)
+    for neuron in chosen:
+        if neuron not in everything:
+            _row(state, side, neuron, "added by number")
     _any_neuron(side, size)
     _manner(state, side)
 
 
-def _row(
-    state: AppState, side: Side, neuron: int, why: str, probe: Gallery | None, top: Iterable[int]
-) -> NeuronSwitch:
-    """A neuron with the items that fire it most, or the first captions."""
-    on, rows = not state.is_switched(neuron, side), list(top)
-    if probe is None or not rows:
-        return NeuronSwitch(neuron, on, why)
-    pictures = [probe.thumb(row) for row in rows]
-    if not any(pictures):
-        return NeuronSwitch(neuron, on, why, texts=[probe.text(row) or probe.item_id(row) for row in rows[:CAPTIONS]])
-    named = [f"neuron {neuron}: item {probe.item_id(row)}" for row in rows]
-    return NeuronSwitch(neuron, on, why, list(zip(map(grids.source_of, pictures), named, strict=True)))
+def _row(state: AppState, side: Side, neuron: int, why: str) -> None:
+    key = f"switch-{side}-{neuron}"
+    # The stored edit is the truth; the widget mirrors it, so that "Original" and links move the switches too.
+    on = not state.is_switched(neuron, side)
+    st.session_state[key] = on
+    # without markup: the label is also the name by which a screen reader calls the switch
+    st.toggle(
+        f"{neuron} {'on' if on else 'off'}: {escape(why)}", key=key, on_change=_flip, args=(side, neuron), help=WHY
+    )
 
 
-def take(side: Side, switched: Mapping[int, bool]) -> None:
-    """Bring the edit to what switches show, with the strength and form last chosen.
+def _flip(side: Side, neuron: int) -> None:
+    """Bring the edit to what a neuron's switch shows, with the strength and form last chosen.
 
-    What they show, not the other way round: the browser tells of a switch more than once.
+    What it shows, not the other way round: the browser may tell of a switch again that nobody touched, when another
+    attribute took it from the page and brought it back.
     """
     state = get_state()
-    for neuron, on in switched.items():
-        if on != state.is_switched(neuron, side):
-            continue
-        now = state.edits.get(side)
-        if now is not None and (now.strengths or now.gammas):
-            state.set_edit(side, now.toggled(neuron))  # the other neurons keep strengths and values of their own
-        else:
-            _set(state, side, tuple(set(now.neurons if now else ()) ^ {neuron}))
+    off = not st.session_state[f"switch-{side}-{neuron}"]
+    if off == state.is_switched(neuron, side):
+        return
+    now = state.edits.get(side)
+    if now is not None and (now.strengths or now.gammas):
+        state.set_edit(side, now.toggled(neuron))  # the other neurons keep strengths and values of their own
+    else:
+        _set(state, side, tuple(set(now.neurons if now else ()) ^ {neuron}))
+    answer_first.ask()
 
 
 def _switch(side: Side, neurons: tuple[int, ...]) -> None:
     state = get_state()
     _set(state, side, tuple({*state.edits.get(side, Edit()).neurons, *neurons}))
+    answer_first.ask()
 
 
 def _any_neuron(side: Side, size: int) -> None:

@@ -171,16 +171,14 @@ def _draw(items: Sequence[Tile], key: str, width: int, close: bool = False) -> N
     close : pictures of a strip stand closer.
     """
     shown = [
-        {"source": source_of(item.picture) if item.picture else _blank(item.text), "alt": item.alt, "lines": item.caption}
+        {"source": _source(item.picture) if item.picture else _blank(item.text), "alt": item.alt, "lines": item.caption}
         for item in items
     ]
     _tiles(key=f"tiles-{key}", data={"tiles": shown, "width": width, "strip": close}, height="content")
 
 
-def source_of(picture: bytes) -> str:
-    """A small picture as its own address: no request of its own in the browser; a grey square where there is none."""
-    if not picture:
-        return _blank("")
+def _source(picture: bytes) -> str:
+    """A small picture as its own address: no request of its own in the browser."""
     kind = "png" if picture.startswith(b"\x89PNG") else "jpeg"
     return f"data:image/{kind};base64,{base64.b64encode(picture).decode()}"
 
