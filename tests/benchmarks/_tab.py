@@ -7,16 +7,16 @@ from collections.abc import Mapping
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
-from tests.team.visiting import Run, Visitor
+from tests.team.visiting import Run, Visitor, say
 
-KEPT_RUNS = 2
-"""Runs after which a browser forgets a message that was not used again (Streamlit's global.maxCachedMessageAge)."""
+KEPT_RUNS = 6
+"""Runs after which a browser forgets a message that was not used again (global.maxCachedMessageAge)."""
 SWITCH = "-switch-image-"
 """Part of the identity of a neuron's switch."""
 
 
 class Tab(Visitor):
-    """Compare in one tab. A toggle runs what a browser would run again: the part of the page that the switch is in."""
+    """Compare in one tab, which asks for what a browser asks for and forgets what a browser forgets."""
 
     def __init__(self, address: str) -> None:
         super().__init__(address)
@@ -28,7 +28,8 @@ class Tab(Visitor):
         """Seconds from the click to the last of them."""
         self._on: dict[str, bool] = {}
         self._part = ""
-        self._kept: dict[str, int] = {}
+        self._kept: dict[str, tuple[int, ForwardMsg]] = {}
+        """What the browser has, with the run that used it last."""
         self._runs = 0
 
     def compare(self, query: str = "") -> Run:
@@ -43,12 +44,12 @@ class Tab(Visitor):
         return run
 
     def toggle(self, which: int = 0) -> Run:
-        """Switch the neuron of a place in the list the other way."""
+        """Switch the neuron of a place in the list the other way: the answer alone; `rest` is what follows it."""
         name = sorted(self._on)[which % len(self._on)]
         self._on[name] = not self._on[name]
         return self.again(self._part)
 
-    def _ask(self, fragment: str, triggered: Mapping[str, bool]) -> bytes:
+    def _ask(self, fragment: str, triggered: Mapping[str, bool], told: Mapping[str, tuple[str, str]]) -> bytes:
         asked = BackMsg()
         state = asked.rerun_script
         state.query_string, state.page_name, state.fragment_id = self._query, self._page, fragment
@@ -60,12 +61,15 @@ class Tab(Visitor):
         for identity, value in triggered.items():
             widget = state.widget_states.widgets.add()
             widget.id, widget.trigger_value = identity, value
+        say(state, told)
         return asked.SerializeToString()
 
-    def _run(self, triggered: Mapping[str, bool], fragment: str = "") -> Run:
+    def _run(
+        self, triggered: Mapping[str, bool], fragment: str = "", told: Mapping[str, tuple[str, str]] | None = None
+    ) -> Run:
         assert self.socket is not None, "nobody has entered"
         began = time.perf_counter()
-        self.socket.send(self._ask(fragment, triggered))
+        self.socket.send(self._ask(fragment, triggered, told or {}))
         messages = list(self._messages())
         self.took = time.perf_counter() - began
         self.came, self.kinds = 0, Counter()
@@ -74,12 +78,18 @@ class Tab(Visitor):
             self.came += size
             self.kinds[_kind(message)] += size
             if message.metadata.cacheable:
-                self._kept[message.hash] = self._runs
+                self._kept[message.hash] = (self._runs, message)
             elif message.WhichOneof("type") == "ref_hash":
-                self._kept[message.ref_hash] = self._runs
+                self._kept[message.ref_hash] = (self._runs, self._kept[message.ref_hash][1])
+        run = Run(messages, {name: message for name, (_, message) in self._kept.items()})
         self._runs += 1
-        self._kept = {name: run for name, run in self._kept.items() if self._runs - run <= KEPT_RUNS}
-        run = Run(messages)
+        ran = _parts(messages)
+        self._kept = {
+            name: (used, message)
+            for name, (used, message) in self._kept.items()
+            # parts that ran alone forget their own
+            if self._runs - used <= KEPT_RUNS or (ran and message.delta.fragment_id not in ran)
+        }
         self._query = self._query if run.address is None else run.address
         return run
 
@@ -90,3 +100,9 @@ def _kind(message: ForwardMsg) -> str:
         return kind
     kind = message.delta.WhichOneof("type") or ""
     return message.delta.new_element.WhichOneof("type") or kind if kind == "new_element" else kind
+
+
+def _parts(messages: list[ForwardMsg]) -> list[str]:
+    """The parts of a page that ran by themselves; none where the page ran."""
+    begun = [message for message in messages if message.WhichOneof("type") == "new_session"]
+    return list(begun[-1].metadata.run.fragment_ids) if begun else []

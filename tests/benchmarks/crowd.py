@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+from core.ui.parts import answer_first
 from tests.benchmarks._tab import Tab
 from tests.browser import serving
 
@@ -63,8 +64,11 @@ def _open(address: str, number: int) -> Tab:
 
 
 def _timed(tab: Tab, which: int) -> float:
-    tab.toggle(which)
-    return tab.took
+    run = tab.toggle(which)
+    took = tab.took
+    time.sleep(answer_first.PAUSE_MS / 1000)
+    tab.rest(run)
+    return took
 
 
 def _together(work: list[Callable[[], Any]]) -> list[Any]:

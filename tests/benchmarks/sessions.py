@@ -141,7 +141,9 @@ class Somebody:
     right: dict[frozenset[str], str] = field(default_factory=dict)
     """Neurons that are off, by their switches -> what the page says then."""
     parts: dict[frozenset[str], str] = field(default_factory=dict)
-    """The same -> what the part of the page says that a switch runs again."""
+    """The same -> what the answer says, which a switch draws again at once."""
+    rests: dict[frozenset[str], str] = field(default_factory=dict)
+    """The same -> what the part around it says, which follows."""
     seconds: list[float] = field(default_factory=list)
     """From a click on a switch to the last message of the page."""
     wrong: list[str] = field(default_factory=list)
@@ -168,6 +170,7 @@ class Somebody:
         for which in (0, 1, 0, 1):
             run = self._switch(self.switches[which])
             self.parts[self.off] = _said(run)
+            self.rests[self.off] = _said(self.visitor.rest(run))
             self.right.setdefault(self.off, _said(self.visitor.again()))
         assert len(set(self.right.values())) == 4, f"{self.name}: every set of neurons has a page of its own"
 
@@ -188,7 +191,10 @@ class Somebody:
                 time.sleep(self.draw.uniform(*THINKS))
                 drawn = self.draw.random()
                 if drawn < TOGGLES:
-                    self._check(self._switch(self.draw.choice(self.switches)), "a switch", self.parts)
+                    run = self._switch(self.draw.choice(self.switches))
+                    self._check(run, "a switch", self.parts)
+                    if run.owed:
+                        self._check(self.visitor.rest(run), "what follows a switch", self.rests)
                 elif drawn < MOVES:
                     self._look(self.visitor.move(self.draw.choice(PAGES[self.role])))
                     time.sleep(self.draw.uniform(*THINKS))

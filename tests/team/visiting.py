@@ -1,5 +1,6 @@
 """A visitor without a browser: the cookies, the redirects and the websocket of one, quick enough for many at once."""
 
+import json
 import socket
 import ssl
 import time
@@ -10,19 +11,25 @@ from urllib.parse import urljoin, urlsplit
 
 import httpx
 from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.ClientState_pb2 import ClientState
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
+from core.ui.parts import answer_first
+
+REST = f"-{answer_first.KEY}"
+"""How the identity of the component ends that asks for what follows an answer."""
 RUN_SECONDS = 120.0
 """The first run of a cold server loads the models; two cores with other work take their time."""
 
 
 class Run:
-    """What one run of the app sent."""
+    """What one run of the app sent; `known` are messages that a browser kept and that are named by their hash alone."""
 
-    def __init__(self, messages: list[ForwardMsg]) -> None:
+    def __init__(self, messages: list[ForwardMsg], known: Mapping[str, ForwardMsg] | None = None) -> None:
         self.messages = messages
+        self._named = [(known or {})[m.ref_hash].delta for m in messages if m.WhichOneof("type") == "ref_hash"]
         self.deltas = [message.delta for message in messages if message.WhichOneof("type") == "delta"]
 
     @property
@@ -52,6 +59,16 @@ class Run:
     def part_of(self, identity: str) -> str:
         """The part of the page that runs by itself in which a switch stands; "" where it stands in none."""
         return next(delta.fragment_id for delta in self.deltas if delta.new_element.checkbox.id == identity)
+
+    @property
+    def owed(self) -> dict[str, tuple[str, str]]:
+        """What a browser asks for once it has drawn this answer: who tells it -> the event and its value."""
+        for delta in [*self.deltas, *self._named]:
+            component = delta.new_element.bidi_component
+            if component.id.endswith(REST):
+                owed = json.loads(component.mixed.json or component.json)["owed"]
+                return {component.id: ("owed", owed)} if owed else {}
+        return {}
 
     @property
     def address(self) -> str | None:
@@ -91,6 +108,15 @@ class Run:
             if message.WhichOneof("type") == "auth_redirect":
                 return message.auth_redirect.url
         return ""
+
+
+def say(state: ClientState, told: Mapping[str, tuple[str, str]]) -> None:
+    """Put what components tell of (identity -> event and its value) into what a browser sends."""
+    for identity, (event, value) in told.items():
+        own, widget = state.widget_states.widgets.add(), state.widget_states.widgets.add()
+        own.id, own.json_value = identity, "{}"
+        widget.id = f"$$STREAMLIT_INTERNAL_KEY_{identity}__events"
+        widget.json_trigger_value = json.dumps([{"event": event, "value": value}])
 
 
 class Visitor:
@@ -207,6 +233,10 @@ class Visitor:
         self._widgets[identity] = on
         return self._run({}, fragment)
 
+    def rest(self, run: Run) -> Run:
+        """What follows an answer: the part around it."""
+        return self._run({}, told=run.owed)
+
     def move(self, page: str, query: str = "") -> Run:
         """Go to another address in the same tab, as Back and Forward do."""
         self._page, self._query = page, query
@@ -216,7 +246,9 @@ class Visitor:
         """Let the page, or a part of it that does so by itself, run once more."""
         return self._run({}, fragment)
 
-    def _run(self, triggered: Mapping[str, bool], fragment: str = "") -> Run:
+    def _run(
+        self, triggered: Mapping[str, bool], fragment: str = "", told: Mapping[str, tuple[str, str]] | None = None
+    ) -> Run:
         asked = BackMsg()
         state = asked.rerun_script
         state.query_string, state.page_name, state.fragment_id = self._query, self._page, fragment
@@ -233,6 +265,7 @@ class Visitor:
         for identity, value in triggered.items():
             widget = state.widget_states.widgets.add()
             widget.id, widget.trigger_value = identity, value
+        say(state, told or {})
         assert self.socket is not None, "nobody has entered"
         self.socket.send(asked.SerializeToString())
         run = Run(list(self._messages()))

@@ -26,13 +26,13 @@ from core.ui.compare import (
     upload_ranks,
     why,
 )
-from core.ui.parts import grids, provenance, shares
+from core.ui.parts import answer_first, grids, provenance, shares
 from core.ui.parts.frame import follow, guard, guarded, not_interpreted, unknown_words
 from core.ui.parts.heading import heading
 from core.ui.parts.shares import Shares
 from core.ui.parts.switches import switch
 from core.ui.parts.wording import ITEM_NAMES, after_said, counted, effect_said, lean_p, percent, switched_words
-from core.ui.session import cache, probing, results
+from core.ui.session import cache, links, probing, results
 from core.ui.session.choices import COMPARE_VIEW, PHONE, SWITCH_SIDE, TAU, Choice
 from core.ui.session.escaping import escape
 from core.ui.session.jobs import progress
@@ -100,7 +100,7 @@ def compare() -> None:
     _answer(attribute, state.around())
 
 
-@st.fragment
+@st.fragment(key=answer_first.AROUND)
 @guarded
 def _answer(attribute: str, around: str) -> None:
     """The switches, what is found, and where it comes from: a switch runs this part of the page alone.
@@ -131,22 +131,50 @@ def _around(state: AppState, around: str) -> None:
 
 def _drawn(state: AppState, attribute: str) -> None:
     """Switches beside what they do, and where the numbers come from."""
-    question = results.asked(state, attribute)
+    question = _question(state, attribute)
     if PHONE.of(state):  # one below the other: the answer first
         outcome, switches = st.columns(2)
     else:
         switches, outcome = st.columns([1, 2.8], gap="medium")
     with switches, guard():
-        reason = method.choice(state, question)
+        reason = method.choice(state, results.asked(state, attribute))
         if reason is not None:
             method.refusal(reason)
-            question = results.without_method(question)
         elif results.needs_edit(question):
             _switches(state, question, attribute)
+    with outcome:
+        _found(attribute, _shown(state))
     notes: tuple[str, ...] = ()
-    with outcome, guard():
-        notes = _outcome(state, question, attribute)
+    with guard():
+        notes = _last_notes(question)
     provenance.strip(provenance.of(state, question), notes)
+
+
+def _question(state: AppState, attribute: str) -> results.Asked:
+    """What is asked; with the model's own answer alone where the chosen method cannot run here."""
+    question = results.asked(state, attribute)
+    return results.without_method(question) if state.method in results.unavailable(question) else question
+
+
+def _shown(state: AppState) -> tuple[str, ...]:
+    """All that the part around the answer shows of the choices, and what is still to be said."""
+    return state.around(), repr(state.edits), repr(links.params_of(state)), repr(state.notices)
+
+
+@st.fragment(key=answer_first.ANSWER)
+@guarded
+def _found(attribute: str, drawn_for: tuple[str, ...]) -> None:
+    """The answer: a switch draws this part alone, and the part around it after that.
+
+    Parameters
+    ----------
+    drawn_for : what the part around was drawn for.
+    """
+    state = get_state()
+    try:
+        _outcome(state, _question(state, attribute), attribute)
+    finally:
+        answer_first.rest_follows(drawn_for, _shown(state))
 
 
 # -- switches ---------------------------------------------------------------------------------------------------------
@@ -175,8 +203,8 @@ def _switches(state: AppState, question: results.Asked, attribute: str) -> None:
 # -- what is found ----------------------------------------------------------------------------------------------------
 
 
-def _outcome(state: AppState, question: results.Asked, attribute: str) -> tuple[str, ...]:
-    """Sentence and shares, always; below them the pictures, or one of the other views. Returns what to note."""
+def _outcome(state: AppState, question: results.Asked, attribute: str) -> None:
+    """Sentence and shares, always; below them the pictures, or one of the other views."""
     with progress("Ranking", at_once=False) as report:
         ranked = results.ranking(question, report)
     with st.container(gap="xsmall", key="sentence"):
@@ -213,6 +241,11 @@ def _outcome(state: AppState, question: results.Asked, attribute: str) -> tuple[
     else:
         _pictures(state, question, attribute, ranked)
         _uploads(state, question, ranked)
+
+
+def _last_notes(question: results.Asked) -> tuple[str, ...]:
+    """What there is to note of a ranking and does not stand first."""
+    ranked = results.ranking(question)
     first = _first_notes(ranked)
     return tuple(note for note in ranked.notes if note not in first)
 

@@ -7,7 +7,7 @@ import streamlit as st
 
 from core.config import FORMS, SIDES, Edit, Side
 from core.gallery import Gallery
-from core.ui.parts import grids
+from core.ui.parts import answer_first, grids
 from core.ui.parts.wording import listing
 from core.ui.session.choices import Choice
 from core.ui.session.escaping import escape
@@ -96,11 +96,13 @@ def _flip(side: Side, neuron: int) -> None:
         state.set_edit(side, now.toggled(neuron))  # the other neurons keep strengths and values of their own
     else:
         _set(state, side, tuple(set(now.neurons if now else ()) ^ {neuron}))
+    answer_first.ask()
 
 
 def _switch(side: Side, neurons: tuple[int, ...]) -> None:
     state = get_state()
     _set(state, side, tuple({*state.edits.get(side, Edit()).neurons, *neurons}))
+    answer_first.ask()
 
 
 def _any_neuron(side: Side, size: int) -> None:

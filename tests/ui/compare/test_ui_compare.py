@@ -58,6 +58,8 @@ def test_a_switch_brings_the_second_arm_and_original_takes_it_away(world: dict[s
     shown.toggle[0].set_value(False).run()
     assert "**After**" in said(shown) and "off: **" in said(shown)
     assert shown.session_state[KEY].edits["image"].neurons
+    assert not shown.toggle, "the answer alone is drawn"
+    shown.run()
     shown.button(key="original-image").click().run()
     assert "**After**" not in said(shown) and shown.toggle[0].value
 
@@ -146,7 +148,7 @@ def test_unknown_labels_are_counted_in_words(world: dict[str, str]) -> None:
 
 def test_strength_and_form_reach_the_edit(world: dict[str, str]) -> None:
     shown = page("compare", chosen(world))
-    shown.toggle[0].set_value(False).run()
+    shown.toggle[0].set_value(False).run().run()
     shown.slider(key="strength-image").set_value(0.5).run()
     shown.radio(key="form-image").set_value("blend").run()
     shown.slider(key="alpha-image").set_value(0.4).run()

@@ -1,0 +1,46 @@
+"""What a click asks for first, and what stands around it after that.
+
+A page's answer is a fragment of its own inside the part of the page that a click is in. `ask` in a click's callback
+has the answer alone drawn again; `rest_follows`, drawn in the answer, has the part around it drawn again as soon as
+nobody has clicked for a moment, where the click changed what that part shows.
+"""
+
+import streamlit as st
+
+from core.config import digest_of
+
+ANSWER, AROUND = "answer", "around"
+"""Keys of the two fragments; one page has one of each."""
+KEY, DRAWN = "rest", "answer-drawn"
+"""Keys of the session: the component that asks for the rest, and whether there is an answer to be drawn again."""
+PAUSE_MS = 250
+"""From an answer until the rest follows: whoever switches several neurons has not to wait between them."""
+JS = """
+let timer = 0;
+
+export default function ({ data, setTriggerValue }) {
+  clearTimeout(timer);
+  if (data.owed) timer = setTimeout(() => setTriggerValue("owed", data.owed), data.pause);
+  return () => clearTimeout(timer);
+}
+"""
+
+_rest = st.components.v2.component("unskew_rest", js=JS)
+
+
+def ask() -> None:
+    """In a callback, as its last statement: draw the answer alone. A page that is not drawn yet is drawn whole."""
+    if DRAWN in st.session_state:
+        st.rerun(ANSWER)
+
+
+def rest_follows(drawn_for: object, now: object) -> None:
+    """Let the part around the answer follow where it shows something else by now.
+
+    Parameters
+    ----------
+    drawn_for, now : what the part around was drawn for, and what it would be drawn for; both with a `repr`.
+    """
+    st.session_state[DRAWN] = True
+    owed = "" if drawn_for == now else digest_of([repr(drawn_for), repr(now)])
+    _rest(key=KEY, data={"owed": owed, "pause": PAUSE_MS}, on_owed_change=lambda: st.rerun(AROUND), height="content")
