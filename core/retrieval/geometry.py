@@ -1,6 +1,7 @@
 """How a change of the edited numbers reaches the score: lengths and inner products at each attach point."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from functools import cached_property
 
 import numpy as np
@@ -9,6 +10,8 @@ from core.readout import ReadoutArrays
 
 WITNESSES = 2
 """Random directions along which stored embeddings must be what the readout gives."""
+Squares = Sequence[np.ndarray] | np.ndarray
+"""Forms one after the other, of every row."""
 ROUNDING = 64.0
 """Roundings of a number, relative to the row's length, by which the two may differ."""
 
@@ -44,14 +47,14 @@ class Geometry(ABC):
         """A_f a . A_f b of every row (forms, n), for rows (n, d_in) and what push gives for them."""
 
     @abstractmethod
-    def scales(self, squares: np.ndarray) -> np.ndarray | float:
-        """What `push(b)` is divided by (n,), from the forms (forms, n); one number where it is the same for all rows.
+    def scales(self, squares: Squares) -> np.ndarray | float:
+        """What `push(b)` is divided by (n,), from the forms, (n,) each; one number where it is the same for all rows.
 
         Arithmetic alone, here and in `lengths`, so that arrays of any library go in and come out.
         """
 
     @abstractmethod
-    def lengths(self, squares: np.ndarray, along_offset: np.ndarray) -> np.ndarray:
+    def lengths(self, squares: Squares, along_offset: np.ndarray) -> np.ndarray:
         """||x'|| (n,) from the forms and push(b) . offset."""
 
 
@@ -76,10 +79,10 @@ class Pooled(Geometry):
     def forms(self, a: np.ndarray, b: np.ndarray, pushed_a: np.ndarray, pushed_b: np.ndarray) -> np.ndarray:
         return np.einsum("ij,ij->i", a, b)[None]
 
-    def scales(self, squares: np.ndarray) -> float:
+    def scales(self, squares: Squares) -> float:
         return 1.0
 
-    def lengths(self, squares: np.ndarray, along_offset: np.ndarray) -> np.ndarray:
+    def lengths(self, squares: Squares, along_offset: np.ndarray) -> np.ndarray:
         return squares[0] ** 0.5
 
 
@@ -140,9 +143,9 @@ class Residual(Geometry):
         means = np.einsum("ij,ij->i", ours, theirs) / self._readout.d_model
         return np.stack([means, np.einsum("ij,ij->i", pushed_a, pushed_b)])
 
-    def scales(self, squares: np.ndarray) -> np.ndarray:
+    def scales(self, squares: Squares) -> np.ndarray:
         return (squares[0] + self._readout.eps) ** 0.5
 
-    def lengths(self, squares: np.ndarray, along_offset: np.ndarray) -> np.ndarray:
+    def lengths(self, squares: Squares, along_offset: np.ndarray) -> np.ndarray:
         sigma, common = self.scales(squares), float(self.offset @ self.offset)
         return (squares[1] / sigma**2 + 2.0 * along_offset / sigma + common) ** 0.5

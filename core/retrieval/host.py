@@ -6,7 +6,11 @@ import numpy as np
 
 from core.retrieval.flat import best_rows
 from core.retrieval.products import Rows, times
+from core.retrieval.row_set import RowSet
 from core.retrieval.switched import Column, Placed, Switched, SwitchedRows
+
+SELDOM = 32
+"""A set of n rows takes n / 8 bytes, and half as much again for their places; a row's number takes 8."""
 
 
 class Host:
@@ -27,9 +31,11 @@ class Host:
         """The same numbers in memory."""
         return numbers
 
-    def exact(self, numbers: Placed) -> Placed:
-        """A float64 copy."""
-        return np.array(numbers, dtype=np.float64)
+    def exact(self, numbers: Placed, of: slice | Placed = slice(None)) -> Placed:
+        """A float64 copy of numbers (..., n), all of them or those at some places."""
+        if isinstance(of, slice):
+            return np.array(numbers[..., of], dtype=np.float64)
+        return numbers.take(of, axis=-1).astype(np.float64, copy=False)
 
     def narrowed(self, numbers: Placed, dtype: np.dtype) -> Placed:
         """The numbers in another precision."""
@@ -38,6 +44,10 @@ class Host:
     def times(self, x: Placed, vectors: np.ndarray, rows: Placed = None) -> Placed:
         """See `core.retrieval.products.times`; `x` is what `rows` gave."""
         return times(x, vectors, rows)
+
+    def row_set(self, rows: Placed, n: int) -> RowSet | None:
+        """Some of n rows as a set, where they are so many that it takes less memory than they; else None."""
+        return RowSet.of(rows, n) if len(rows) * SELDOM > n else None
 
     def switched(self, columns: Sequence[Column], n: int) -> SwitchedRows:
         """Sums over the codes of a set of neurons."""

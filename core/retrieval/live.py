@@ -35,7 +35,8 @@ class LiveEngine:
     @property
     def nbytes(self) -> int:
         """Memory that the engine takes once every neuron has been switched."""
-        return 40 * self.gallery.codes.nnz + 64 * self.n
+        forms = len(self.gallery.geometry.cross(self.gallery.W[:1]))
+        return (24 + 16 * forms) * self.gallery.codes.nnz + 64 * self.n
 
     def edited(self, edit: Edit, progress: Progress | None = None) -> LiveEdit:
         """The rows that an edit changes, remembered by its digest. InputError for a neuron that is not there.
@@ -82,14 +83,11 @@ class LiveEngine:
             rows, scores = self.on.best_rows(self._placed_scores(asked, edit), k)
             return Ranking(rows, scores.astype(np.float32))
         live = None if edit is None or edit.changes_nothing else self.edited(edit)
-        if live is None or not len(live.rows):
+        if live is None or not live.count:
             rows = asked.leaders(k)[:k]
             return Ranking(rows, asked.plain[rows].astype(np.float32))
         changed = self._changed(asked, live).astype(asked.plain.dtype)
-        if len(live.rows) == self.n:
-            rows, scores = live.rows, changed
-        else:
-            rows, scores = self._contenders(asked, live, changed, k)
+        rows, scores = (live.rows, changed) if live.everybody else self._contenders(asked, live, changed, k)
         first = best_rows(scores, k)
         return Ranking(rows[first], scores[first].astype(np.float32))
 
@@ -97,25 +95,30 @@ class LiveEngine:
         self, asked: LiveQuery, live: LiveEdit, changed: np.ndarray, k: int
     ) -> tuple[np.ndarray, np.ndarray]:
         """Rows, rising, among which the first k are, with their scores: unchanged leaders and changed rows."""
-        wanted = min(k, self.n - len(live.rows))
+        wanted = min(k, self.n - live.count)
         count = 2 * k
         while True:
             leaders = asked.leaders(count)
-            unchanged = leaders[~live.switched.fires[leaders]][:k]
+            unchanged = leaders[~live.switched.fires(leaders)][:k]
             if len(unchanged) >= wanted:
                 break
             count = 4 * len(leaders)
         known = asked.plain[unchanged]
         # k unchanged rows are at least as good as the last of them: no changed row below it is among the first k
         near = np.flatnonzero(changed >= known[-1]) if len(unchanged) == k else np.arange(len(changed))
-        rows, scores = np.concatenate([unchanged, live.rows[near]]), np.concatenate([known, changed[near]])
+        rows = np.concatenate([unchanged, live.switched.rows_at(near)])
+        scores = np.concatenate([known, changed[near]])
         order = np.argsort(rows)
         return rows[order], scores[order]
 
     def _changed(self, asked: LiveQuery, live: LiveEdit) -> np.ndarray:
         """Scores of the rows that the edit changes (m,), float64."""
-        along = self.on.exact(asked.along(live.alpha)[live.of])
-        along[live.at] -= live.switched.sums(live.factors * asked.neurons[live.neurons])
+        weights = -live.factors * asked.neurons[live.neurons]
+        if live.everybody:
+            along = self.on.exact(asked.along(live.alpha))
+            along[live.at] += live.switched.sums(weights)
+        else:
+            along = live.switched.sums(weights, [asked.stored_of(int(j)) for j in live.neurons])
         if live.shift is not None:
             along += float(live.shift @ asked.pulled)
         if asked.offset:

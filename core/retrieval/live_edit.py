@@ -6,8 +6,9 @@ from functools import cached_property
 import numpy as np
 
 from core.config import NOTHING, Edit, InputError, Progress
+from core.retrieval.geometry import Pooled
 from core.retrieval.live_gallery import LiveGallery
-from core.retrieval.switched import SwitchedRows
+from core.retrieval.switched import Placed, Start, SwitchedRows
 
 THIN = 1e-2
 """Share of its squared length below which a changed row is measured anew."""
@@ -17,15 +18,15 @@ LARGEST = float(np.finfo(np.float32).max)
 
 @dataclass(frozen=True, eq=False)
 class Change:
-    """What an edit does, row by row."""
+    """What an edit does, row by row.
 
-    rows: np.ndarray
-    """Rows whose embedding changes, rising (m,)."""
-    of: slice | np.ndarray
-    """The same, to read numbers of the rows by: all of them without a copy where every row changes."""
+    Numbers of the changed rows stand in the order of the gallery where it changes every row, else in that of
+    `switched.rows`.
+    """
+
+    everybody: bool
+    """Whether every row changes, not only those on which a switched neuron fires."""
     switched: SwitchedRows
-    at: slice | np.ndarray
-    """Places among `rows` where a switched neuron fires."""
     neurons: np.ndarray
     factors: np.ndarray
     """c s_j of every switched neuron (S,)."""
@@ -33,6 +34,16 @@ class Change:
     """Share of the reconstruction in B; 0 in the error-preserving form."""
     shift: np.ndarray | None
     """w (d_in,); None: no gamma."""
+
+    @property
+    def of(self) -> slice | Placed:
+        """Where the numbers of the changed rows are among those of all rows."""
+        return slice(None) if self.everybody else self.switched.rows
+
+    @property
+    def at(self) -> slice | Placed:
+        """Places among the changed rows where a switched neuron fires, in the order of `switched.rows`."""
+        return self.switched.rows if self.everybody else slice(None)
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,21 +56,32 @@ class LiveEdit(Change):
     lengths: np.ndarray
     """||x'|| of the changed rows (m,)."""
 
+    @property
+    def count(self) -> int:
+        """How many rows change, m."""
+        return self.gallery.n if self.everybody else self.switched.count
+
+    @cached_property
+    def rows(self) -> Placed:
+        """Rows whose embedding changes, rising (m,)."""
+        if self.everybody:
+            return self.gallery.on.put(np.arange(self.gallery.n))
+        return self.switched.rows[self.switched.rising]
+
     def changes(self, rows: np.ndarray) -> np.ndarray:
         """Whether the edit changes each of some rows of the gallery (m,) bool."""
-        everybody = isinstance(self.of, slice)
-        return np.ones(len(rows), dtype=bool) if everybody else self.gallery.on.get(self.switched.fires)[rows]
+        return np.ones(len(rows), dtype=bool) if self.everybody else self.switched.fires(rows)
 
     @cached_property
     def whole(self) -> np.ndarray:
         """What the inner product of push(x') with a query is divided by (m,)."""
-        return self.scales * self.lengths
+        return self.lengths if isinstance(self.gallery.geometry, Pooled) else self.scales * self.lengths
 
     @cached_property
     def cosines(self) -> np.ndarray:
-        """Cosine before and after of the changed rows (m,)."""
+        """Cosine before and after of every one of `rows` (m,)."""
         gallery, on = self.gallery, self.gallery.on
-        inner = on.exact(gallery.base(self.alpha).along_stored[self.of])
+        inner = on.exact(gallery.base(self.alpha).along_stored, self.of)
         if len(self.neurons):
             inner[self.at] -= gallery.along_pooled(self.switched, self.neurons, self.factors)
         if self.shift is not None:
@@ -67,7 +89,8 @@ class LiveEdit(Change):
         inner /= self.scales
         if gallery.geometry.offset.any():
             inner += on.put(gallery.sums.pooled_along_offset)[self.of]
-        return inner / (self.lengths * gallery.pooled_lengths[self.of])
+        cosines = inner / (self.lengths * gallery.pooled_lengths[self.of])
+        return cosines if self.everybody else cosines[self.switched.rising]
 
 
 def edited(gallery: LiveGallery, edit: Edit, progress: Progress | None = None) -> LiveEdit:
@@ -87,58 +110,95 @@ def edited(gallery: LiveGallery, edit: Edit, progress: Progress | None = None) -
     shift = shifts @ gallery.W[neurons] if shifts.any() else None
     switched = gallery.switched(neurons)
     everybody = alpha > 0 or shift is not None
-    rows, of = (gallery.on.put(np.arange(gallery.n)), slice(None)) if everybody else (switched.rows, switched.rows)
-    at = switched.rows if everybody else slice(None)
-    change = Change(rows, of, switched, at, neurons, factors, alpha, shift)
+    change = Change(everybody, switched, neurons, factors, alpha, shift)
     gallery.base(alpha, progress)
     with np.errstate(over="ignore", invalid="ignore"):  # said in words below
-        squares = _squares(gallery, change)
+        squares, thin = _squares(gallery, change)
         scales = gallery.geometry.scales(squares)
         lengths = gallery.geometry.lengths(squares, _along_offset(gallery, change))
-    if not (squares < LARGEST).all():
+    if not all(here.max() < LARGEST for here in squares if len(here)):  # NaN included
         raise InputError("the edit gives embeddings that are not finite; choose a smaller gamma or fewer neurons")
-    lost = ~(lengths >= NOTHING * gallery.pooled_lengths[change.of])
-    lost |= (squares < NOTHING**2 * gallery.base(0.0).squares[:, change.of]).any(axis=0)
-    if lost.any():
+    lost = _lost(gallery, change, squares, lengths, thin)
+    if lost:
         raise InputError(
-            f"the edit leaves nothing of some items ({int(lost.sum())} of {gallery.n}); switch fewer neurons, or less "
-            "strongly"
+            f"the edit leaves nothing of some items ({lost} of {gallery.n}); switch fewer neurons, or less strongly"
         )
     return LiveEdit(**vars(change), gallery=gallery, scales=scales, lengths=lengths)
 
 
-def _squares(gallery: LiveGallery, change: Change) -> np.ndarray:
-    """The geometry's forms of the changed rows (forms, m)."""
-    rows, switched, factors, alpha, shift = change.rows, change.switched, change.factors, change.alpha, change.shift
-    squares = gallery.on.exact(gallery.base(alpha).squares[:, change.of])
-    least = THIN * squares
-    if shift is not None:
-        _add_shift(gallery, squares, shift, alpha)
-    directions = gallery.W[change.neurons]
-    for form, cross in enumerate(gallery.crosses(change.neurons)):
-        inner = switched.along(form, 2.0 * (1.0 - alpha) * factors)
-        if alpha > 0:
-            decoded = [gallery.decoded_crosses(int(j))[form] for j in change.neurons]
-            inner += switched.weighted(decoded, 2.0 * alpha * factors)
-        if shift is not None:
-            inner += switched.sums(2.0 * factors * (cross @ shift))
-        inner -= switched.squares(np.outer(factors, factors) * (directions @ cross.T))
-        squares[form, change.at] -= inner
-    thin = (squares < least).any(axis=0)
-    if thin.any():  # nearly everything is taken away: the difference of large numbers says too little
-        few = gallery.on.get(rows[thin])
-        away = (switched.codes_of(few) * factors) @ directions
-        squares[:, thin] = gallery.on.put(_forms_of(gallery, few, alpha, shift, away))
+def _squares(gallery: LiveGallery, change: Change) -> tuple[list[Placed], Placed | None]:
+    """The geometry's forms of the changed rows, (m,) each; which of the rows are thin (m,), None where no row is."""
+    shifted = None if change.shift is None else _shifted(gallery, change.shift, change.alpha)
+    forms = range(len(gallery.base(change.alpha).squares))
+    squares = [_form(gallery, change, form, None if shifted is None else shifted[form]) for form in forms]
+    thin = _thin(gallery, change, squares)
+    if thin is None:
+        return squares, None
+    # nearly everything is taken away: the difference of large numbers says too little
+    few = np.flatnonzero(gallery.on.get(thin))
+    few = few if change.everybody else change.switched.rows_at(few)
+    away = (change.switched.codes_of(few) * change.factors) @ gallery.W[change.neurons]
+    for here, exact in zip(squares, _forms_of(gallery, few, change.alpha, change.shift, away), strict=True):
+        here[thin] = gallery.on.put(exact)
+    return squares, thin
+
+
+def _form(gallery: LiveGallery, change: Change, form: int, shifted: Placed | None) -> Placed:
+    """One form of the changed rows (m,), by differences."""
+    switched, factors, alpha = change.switched, change.factors, change.alpha
+    neurons = [int(j) for j in change.neurons]
+    if change.everybody:
+        squares = gallery.on.exact(gallery.base(alpha).squares[form])
+        if shifted is not None:
+            squares += shifted
+        here: Start = squares[switched.rows]
+    else:
+        here = [gallery.squares(j)[form] for j in neurons]
+    directions, crosses = gallery.W[neurons], gallery.crosses(neurons, form)
+    here = switched.squares(np.outer(factors, factors) * (directions @ crosses.T), here)
+    here = switched.along(form, -2.0 * (1.0 - alpha) * factors, here)
+    if alpha > 0:
+        here = switched.weighted([gallery.decoded_crosses(j)[form] for j in neurons], -2.0 * alpha * factors, here)
+    if change.shift is not None:
+        here = switched.sums(-2.0 * factors * (crosses @ change.shift), here)
+    if not change.everybody:
+        return here
+    squares[switched.rows] = here
     return squares
 
 
-def _add_shift(gallery: LiveGallery, squares: np.ndarray, shift: np.ndarray, alpha: float) -> None:
-    """Add what a constant vector does to every row's forms: one dense product."""
+def _thin(gallery: LiveGallery, change: Change, squares: list[Placed]) -> Placed | None:
+    """Which of the changed rows keep less than THIN of a form (m,); None where none does."""
+    base, thin = gallery.base(change.alpha), None
+    for here, before, most in zip(squares, base.squares, base.most, strict=True):
+        if len(here) and not here.min() >= THIN * most:  # else no row can, whatever it had
+            less = here < THIN * gallery.on.exact(before, change.of)
+            thin = less if thin is None else thin | less
+    return thin if thin is not None and thin.any() else None
+
+
+def _lost(gallery: LiveGallery, change: Change, squares: list[Placed], lengths: Placed, thin: Placed | None) -> int:
+    """Of how many changed rows nothing is left."""
+    only: slice | Placed = slice(None)
+    if change.alpha == 0.0 and isinstance(gallery.geometry, Pooled):
+        # the length is that of the only form, of which every other row keeps more than THIN
+        if thin is None:
+            return 0
+        only = thin
+    of = only if change.everybody else change.switched.rows[only]
+    lost = ~(lengths[only] >= NOTHING * gallery.pooled_lengths[of])
+    for here, before in zip(squares, gallery.base(0.0).squares, strict=True):
+        lost |= here[only] < NOTHING**2 * before[of]
+    return int(lost.sum())
+
+
+def _shifted(gallery: LiveGallery, shift: np.ndarray, alpha: float) -> Placed:
+    """What a constant vector adds to the forms of every row (forms, n): one dense product."""
     crosses = gallery.geometry.cross(shift[None])[:, 0]
     inner = (1.0 - alpha) * gallery.on.times(gallery.rows_x, crosses)
     if alpha > 0:
         inner = inner + gallery.on.put(alpha * (gallery.codes @ (gallery.W @ crosses.T) + crosses @ gallery.b).T)
-    squares += 2.0 * inner + gallery.on.put((crosses @ shift)[:, None])
+    return 2.0 * inner + gallery.on.put((crosses @ shift)[:, None])
 
 
 def _along_offset(gallery: LiveGallery, change: Change) -> np.ndarray:
@@ -146,7 +206,7 @@ def _along_offset(gallery: LiveGallery, change: Change) -> np.ndarray:
     offset = gallery.geometry.offset
     if not offset.any():
         return np.zeros(1)
-    along = gallery.on.exact(gallery.base(change.alpha).along_offset[change.of])
+    along = gallery.on.exact(gallery.base(change.alpha).along_offset, change.of)
     if len(change.neurons):
         pushed = np.stack([gallery.direction(int(j)).pushed for j in change.neurons])
         along[change.at] -= change.switched.sums(change.factors * (pushed @ offset))

@@ -1,5 +1,6 @@
 """A gallery as the live engine reads it: rows, codes and decoder where the sums are made, and what neurons do to it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -14,7 +15,7 @@ from core.retrieval.geometry import Geometry, Pooled, Residual
 from core.retrieval.host import Host
 from core.retrieval.remembered import answers_of
 from core.retrieval.sums import Base, GallerySums
-from core.retrieval.switched import Column, SwitchedRows
+from core.retrieval.switched import Column, Placed, SwitchedRows
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +65,8 @@ class LiveGallery:
         self.sums = GallerySums(x, self.pooled, self.codes, codes_by_row, self.W, self.b, self.geometry, lengths)
         self.on = on or Host()
         self._bases, self._sets = Memo(2), Memo(answers_of(self.n) // 4)
-        self._directions, self._columns, self._decoded, self._along_pooled = Memo(), Memo(), Memo(), Memo()
+        self._directions, self._columns, self._squares = Memo(), Memo(), Memo()
+        self._decoded, self._along_pooled = Memo(), Memo()
 
     @cached_property
     def rows_x(self) -> Any:
@@ -101,10 +103,9 @@ class LiveGallery:
 
         return self._directions(j, make)
 
-    def crosses(self, neurons: np.ndarray) -> np.ndarray:
-        """Cross vectors of a set (forms, S, d_in); no form of an empty set."""
-        crosses = [self.direction(int(j)).cross for j in neurons]
-        return np.stack(crosses, axis=1) if crosses else np.zeros((0, 0, 0))
+    def crosses(self, neurons: Sequence[int], form: int) -> np.ndarray:
+        """Cross vectors of a set and a form (S, d_in)."""
+        return np.array([self.direction(j).cross[form] for j in neurons]).reshape(len(neurons), self.W.shape[1])
 
     def column(self, j: int) -> Column:
         """The neuron's rows, codes and inner products with the gallery; made at its first use."""
@@ -115,7 +116,7 @@ class LiveGallery:
             rows = np.asarray(self.codes.indices[here], dtype=np.int64)[values != 0]
             rows, values = self.on.put(rows), self.on.put(values[values != 0])
             crosses = self.on.times(self.rows_x, self.direction(j).cross, rows)
-            return Column(rows, values, crosses * values)
+            return Column(rows, values, crosses * values, self.on.row_set(rows, self.n))
 
         return self._columns(j, make)
 
@@ -133,6 +134,10 @@ class LiveGallery:
         """Stored pooled embedding . push(W_j) on the neuron's rows (m,); made when cosines are asked for."""
         push, rows = self.direction(j).pushed[None], self.column(j).rows
         return self._along_pooled(j, lambda: self.on.exact(self.on.times(self.rows_pooled, push, rows)[0]))
+
+    def squares(self, j: int) -> Placed:
+        """The stored rows' forms on the neuron's rows (forms, m); made when it is first switched without a blend."""
+        return self._squares(j, lambda: self.on.exact(self.base(0.0).squares, self.column(j).rows))
 
     def decoded_crosses(self, j: int) -> Any:
         """x_hat . cross(W_j) on the neuron's rows (forms, m); made at the first blend."""

@@ -4,11 +4,14 @@ from functools import cached_property
 
 import numpy as np
 
+from core.memo import Memo
 from core.retrieval.flat import best_rows, unit_query
 from core.retrieval.live_gallery import LiveGallery
 
 LEADERS = 4096
 """First rows of the unedited ranking that are looked at for those that an edit leaves alone."""
+OWN_BYTES = 16
+"""Memory, for every row of the gallery, that a query's inner products on the rows of single neurons may take."""
 
 
 class LiveQuery:
@@ -33,6 +36,7 @@ class LiveQuery:
         self.offset = float(self.q @ gallery.geometry.offset)
         """q . offset."""
         self.pulled = gallery.geometry.pull(self.q[None])[0]
+        self._own = Memo(max_bytes=OWN_BYTES * gallery.n)
         self._leaders = np.zeros(0, dtype=np.int64)
 
     @cached_property
@@ -71,6 +75,11 @@ class LiveQuery:
         """q . push(x_hat) of every row (n,)."""
         gallery = self._gallery
         return gallery.on.put(gallery.codes @ self.neurons + float(gallery.b @ self.pulled))
+
+    def stored_of(self, j: int) -> np.ndarray:
+        """q . push(x) on the rows where a neuron fires (m,), float64; some neurons' are remembered."""
+        gallery = self._gallery
+        return self._own(j, lambda: gallery.on.exact(self.stored, gallery.column(j).rows))
 
     def along(self, alpha: float) -> np.ndarray:
         """q . push(B) of every row (n,)."""

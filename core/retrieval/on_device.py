@@ -9,7 +9,7 @@ import torch
 from core.retrieval.flat import best_rows
 from core.retrieval.host import Host
 from core.retrieval.products import Rows
-from core.retrieval.switched import Column, gram_root
+from core.retrieval.switched import Column, Start
 
 BLOCK_BYTES = 1 << 28
 """Rows multiplied at a time, in the precision of the sums."""
@@ -41,8 +41,8 @@ class Device(Host):
     def get(self, numbers: Any) -> np.ndarray:
         return numbers.cpu().numpy() if isinstance(numbers, torch.Tensor) else numbers
 
-    def exact(self, numbers: Any) -> torch.Tensor:
-        return self.put(numbers).to(torch.float64, copy=True)
+    def exact(self, numbers: Any, of: slice | torch.Tensor = slice(None)) -> torch.Tensor:
+        return self.put(numbers)[..., of].to(torch.float64, copy=isinstance(of, slice))
 
     def narrowed(self, numbers: torch.Tensor, dtype: np.dtype) -> torch.Tensor:
         return numbers.to(_dtype(dtype))
@@ -57,6 +57,9 @@ class Device(Host):
             at = slice(start, start + step)
             products[:, at] = (x[at if rows is None else rows[at]].to(dtype) @ turned).T
         return products
+
+    def row_set(self, rows: torch.Tensor, n: int) -> None:
+        return None
 
     def switched(self, columns: Sequence[Column], n: int) -> "DeviceSwitched":
         return DeviceSwitched(columns, n, self)
@@ -75,10 +78,11 @@ class DeviceSwitched:
 
     def __init__(self, columns: Sequence[Column], n: int, on: Device) -> None:
         self._on = on
-        self.fires = torch.zeros(n, dtype=torch.bool, device=on.device)
+        self._fires = torch.zeros(n, dtype=torch.bool, device=on.device)
         for column in columns:
-            self.fires[column.rows] = True
-        self.rows = torch.nonzero(self.fires).ravel()
+            self._fires[column.rows] = True
+        self.rows = torch.nonzero(self._fires).ravel()
+        self.count = len(self.rows)
         self._place = torch.zeros(n, dtype=torch.int64, device=on.device)
         self._place[self.rows] = torch.arange(len(self.rows), device=on.device)
         self._columns = columns
@@ -86,30 +90,50 @@ class DeviceSwitched:
         for j, column in enumerate(columns):
             self.codes[self._place[column.rows], j] = column.values
 
-    def sums(self, weights: np.ndarray) -> torch.Tensor:
-        return self.codes @ self._on.put(weights)
+    @property
+    def rising(self) -> slice:
+        return slice(None)
 
-    def along(self, form: int, weights: np.ndarray) -> torch.Tensor:
-        return self._added([column.crosses[form] for column in self._columns], weights)
+    def fires(self, rows: np.ndarray) -> np.ndarray:
+        return self._on.get(self._fires[self._on.put(rows)])
 
-    def weighted(self, numbers: Sequence[torch.Tensor], weights: np.ndarray) -> torch.Tensor:
+    def rows_at(self, places: np.ndarray) -> np.ndarray:
+        return self._on.get(self.rows[self._on.put(places)])
+
+    def sums(self, weights: np.ndarray, to: Start = None) -> torch.Tensor:
+        return self._added(self.codes @ self._on.put(weights), to)
+
+    def along(self, form: int, weights: np.ndarray, to: Start = None) -> torch.Tensor:
+        return self._weighted([column.crosses[form] for column in self._columns], weights, to)
+
+    def weighted(self, numbers: Sequence[torch.Tensor], weights: np.ndarray, to: Start = None) -> torch.Tensor:
         products = [column.values * number for column, number in zip(self._columns, numbers, strict=True)]
-        return self._added(products, weights)
+        return self._weighted(products, weights, to)
 
-    def _added(self, numbers: Sequence[torch.Tensor], weights: np.ndarray) -> torch.Tensor:
+    def squares(self, gram: np.ndarray, to: Start = None) -> torch.Tensor:
+        return self._added((self.codes @ self._on.put(gram) * self.codes).sum(dim=1), to)
+
+    def _weighted(self, numbers: Sequence[torch.Tensor], weights: np.ndarray, to: Start) -> torch.Tensor:
         """sum_j weights_j numbers_ij (m,), neuron after neuron: the same bits every time."""
-        total = torch.zeros(len(self.rows), dtype=torch.float64, device=self._on.device)
+        total = torch.zeros(self.count, dtype=torch.float64, device=self._on.device)
         for column, number, weight in zip(self._columns, numbers, weights.tolist(), strict=True):
             total[self._place[column.rows]] += weight * number
-        return total
+        return self._added(total, to)
 
-    def squares(self, gram: np.ndarray) -> torch.Tensor:
-        part = self.codes @ self._on.put(gram_root(gram))
-        return (part * part).sum(dim=1)
+    def _added(self, sums: torch.Tensor, to: Start) -> torch.Tensor:
+        if to is None:
+            return sums
+        if isinstance(to, torch.Tensor):
+            to += sums
+            return to
+        total = torch.zeros(self.count, dtype=torch.float64, device=self._on.device)
+        for column, own in zip(self._columns, to, strict=True):
+            total[self._place[column.rows]] = own
+        return total + sums
 
     def codes_of(self, rows: np.ndarray) -> np.ndarray:
         at = self._on.put(rows)
-        return self._on.get(torch.where(self.fires[at][:, None], self.codes[self._place[at]], 0.0))
+        return self._on.get(torch.where(self._fires[at][:, None], self.codes[self._place[at]], 0.0))
 
 
 def device_for(*arrays: np.ndarray) -> Device | None:

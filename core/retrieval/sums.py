@@ -27,6 +27,11 @@ class Base:
     along_stored: np.ndarray
     """push(B) . stored pooled embedding (n,): what cosines before and after are made of."""
 
+    @cached_property
+    def most(self) -> list[float]:
+        """The largest of every form (forms,)."""
+        return [float(form.max()) for form in self.squares]
+
 
 @dataclass(frozen=True, eq=False)
 class _Stored(Base):

@@ -2,12 +2,10 @@
 
 import numpy as np
 import pytest
-import scipy.sparse as sparse
 
 from core.config import InputError
 from core.retrieval import PartIndex, StoredIndex, same_ranking, search
 from core.retrieval.products import each, squared_lengths, times, widened
-from core.retrieval.switched import Column, Switched
 from core.units import unit_rows
 
 N, D = 3000, 24
@@ -91,29 +89,6 @@ def test_every_finite_float16_becomes_the_same_float32():
     every = np.arange(1 << 16, dtype=np.uint16).view(np.float16)
     finite = every[np.isfinite(every)]
     np.testing.assert_array_equal(widened(finite).view(np.uint32), finite.astype(np.float32).view(np.uint32))
-
-
-def test_sums_over_a_set_of_neurons():
-    """Against dense arrays: rows where one, several or none of the neurons fire."""
-    rng, n, S = np.random.default_rng(4), 200, 4
-    z = np.where(rng.random((n, S)) < 0.3, rng.random((n, S)), 0.0)
-    inner, weights = rng.normal(size=(2, n, S)), rng.normal(size=S)
-    places = [np.flatnonzero(column) for column in z.T]
-    found = Switched([Column(p, z[p, s], z[p, s] * inner[:, p, s]) for s, p in enumerate(places)], n)
-    rows = np.flatnonzero(z.any(axis=1))
-    np.testing.assert_array_equal(found.rows, rows)
-    np.testing.assert_array_equal(found.fires, z.any(axis=1))
-    np.testing.assert_allclose(found.sums(weights), z[rows] @ weights)
-    for form in range(2):
-        np.testing.assert_allclose(found.along(form, weights), (z * inner[form])[rows] @ weights)
-    np.testing.assert_allclose(
-        found.weighted([inner[0][p, s] for s, p in enumerate(places)], weights), (z * inner[0])[rows] @ weights
-    )
-    gram = (half := rng.normal(size=(S, 2))) @ half.T  # of rank 2: neurons whose directions depend on each other
-    np.testing.assert_allclose(found.squares(gram), np.einsum("ij,jl,il->i", z, gram, z)[rows])
-    np.testing.assert_array_equal(found.codes_of(np.arange(n)), z)
-    nothing = Switched([], n)
-    assert sparse.issparse(nothing.codes) and len(nothing.sums(np.zeros(0))) == 0
 
 
 @pytest.mark.parametrize("at_once", [1, 3])
