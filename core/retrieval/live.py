@@ -115,7 +115,7 @@ class LiveEngine:
         """Scores of the rows that the edit changes (m,), float64."""
         weights = -live.factors * asked.neurons[live.neurons]
         if live.everybody:
-            along = self.on.exact(asked.along(live.alpha))
+            along = asked.along(live.alpha)
             along[live.at] += live.switched.sums(weights)
         else:
             along = live.switched.sums(weights, [asked.stored_of(int(j)) for j in live.neurons])

@@ -113,12 +113,13 @@ def edited(gallery: LiveGallery, edit: Edit, progress: Progress | None = None) -
     change = Change(everybody, switched, neurons, factors, alpha, shift)
     gallery.base(alpha, progress)
     with np.errstate(over="ignore", invalid="ignore"):  # said in words below
-        squares, thin = _squares(gallery, change)
+        squares = _squares(gallery, change)
+        if not all(here.max() < LARGEST for here in squares if len(here)):  # NaN included
+            raise InputError("the edit gives embeddings that are not finite; choose a smaller gamma or fewer neurons")
+        _mend(gallery, change, squares)
         scales = gallery.geometry.scales(squares)
         lengths = gallery.geometry.lengths(squares, _along_offset(gallery, change))
-    if not all(here.max() < LARGEST for here in squares if len(here)):  # NaN included
-        raise InputError("the edit gives embeddings that are not finite; choose a smaller gamma or fewer neurons")
-    lost = _lost(gallery, change, squares, lengths, thin)
+    lost = _lost(gallery, change, squares, lengths)
     if lost:
         raise InputError(
             f"the edit leaves nothing of some items ({lost} of {gallery.n}); switch fewer neurons, or less strongly"
@@ -126,25 +127,32 @@ def edited(gallery: LiveGallery, edit: Edit, progress: Progress | None = None) -
     return LiveEdit(**vars(change), gallery=gallery, scales=scales, lengths=lengths)
 
 
-def _squares(gallery: LiveGallery, change: Change) -> tuple[list[Placed], Placed | None]:
-    """The geometry's forms of the changed rows, (m,) each; which of the rows are thin (m,), None where no row is."""
+def _squares(gallery: LiveGallery, change: Change) -> list[Placed]:
+    """The geometry's forms of the changed rows, (m,) each, by differences."""
     shifted = None if change.shift is None else _shifted(gallery, change.shift, change.alpha)
     forms = range(len(gallery.base(change.alpha).squares))
-    squares = [_form(gallery, change, form, None if shifted is None else shifted[form]) for form in forms]
-    thin = _thin(gallery, change, squares)
-    if thin is None:
-        return squares, None
-    # nearly everything is taken away: the difference of large numbers says too little
+    return [_form(gallery, change, form, None if shifted is None else shifted[form]) for form in forms]
+
+
+def _mend(gallery: LiveGallery, change: Change, squares: list[Placed]) -> None:
+    """Make forms anew from the rows themselves where nearly everything of one is taken away: less than THIN is left.
+
+    There the difference of large numbers says too little.
+    """
+    thin, base = None, gallery.base(change.alpha)
+    for here, before, most in zip(squares, base.squares, base.most, strict=True):
+        thin = _either(thin, _under(gallery, change, here, THIN, before, most))
+    if thin is None or not thin.any():
+        return
     few = np.flatnonzero(gallery.on.get(thin))
     few = few if change.everybody else change.switched.rows_at(few)
     away = (change.switched.codes_of(few) * change.factors) @ gallery.W[change.neurons]
     for here, exact in zip(squares, _forms_of(gallery, few, change.alpha, change.shift, away), strict=True):
         here[thin] = gallery.on.put(exact)
-    return squares, thin
 
 
 def _form(gallery: LiveGallery, change: Change, form: int, shifted: Placed | None) -> Placed:
-    """One form of the changed rows (m,), by differences."""
+    """One form of the changed rows (m,)."""
     switched, factors, alpha = change.switched, change.factors, change.alpha
     neurons = [int(j) for j in change.neurons]
     if change.everybody:
@@ -167,29 +175,30 @@ def _form(gallery: LiveGallery, change: Change, form: int, shifted: Placed | Non
     return squares
 
 
-def _thin(gallery: LiveGallery, change: Change, squares: list[Placed]) -> Placed | None:
-    """Which of the changed rows keep less than THIN of a form (m,); None where none does."""
-    base, thin = gallery.base(change.alpha), None
-    for here, before, most in zip(squares, base.squares, base.most, strict=True):
-        if len(here) and not here.min() >= THIN * most:  # else no row can, whatever it had
-            less = here < THIN * gallery.on.exact(before, change.of)
-            thin = less if thin is None else thin | less
-    return thin if thin is not None and thin.any() else None
-
-
-def _lost(gallery: LiveGallery, change: Change, squares: list[Placed], lengths: Placed, thin: Placed | None) -> int:
+def _lost(gallery: LiveGallery, change: Change, squares: list[Placed], lengths: Placed) -> int:
     """Of how many changed rows nothing is left."""
-    only: slice | Placed = slice(None)
-    if change.alpha == 0.0 and isinstance(gallery.geometry, Pooled):
-        # the length is that of the only form, of which every other row keeps more than THIN
-        if thin is None:
-            return 0
-        only = thin
-    of = only if change.everybody else change.switched.rows[only]
-    lost = ~(lengths[only] >= NOTHING * gallery.pooled_lengths[of])
-    for here, before in zip(squares, gallery.base(0.0).squares, strict=True):
-        lost |= here[only] < NOTHING**2 * before[of]
-    return int(lost.sum())
+    lost = _under(gallery, change, lengths, NOTHING, gallery.pooled_lengths, gallery.longest)
+    base = gallery.base(0.0)
+    for here, before, most in zip(squares, base.squares, base.most, strict=True):
+        lost = _either(lost, _under(gallery, change, here, NOTHING**2, before, most))
+    return 0 if lost is None else int(lost.sum())
+
+
+def _under(
+    gallery: LiveGallery, change: Change, numbers: Placed, share: float, before: Placed, most: float
+) -> Placed | None:
+    """Where numbers of the changed rows are less than a share of what all rows had before, or are none (m,).
+
+    None where the smallest of them says that no number can be, as `most` is the largest that a row had.
+    """
+    if not len(numbers) or numbers.min() >= share * most:  # never of NaN
+        return None
+    return ~(numbers >= share * gallery.on.exact(before, change.of))
+
+
+def _either(one: Placed | None, other: Placed | None) -> Placed | None:
+    """Where one of two holds; None is nowhere."""
+    return other if one is None else one if other is None else one | other
 
 
 def _shifted(gallery: LiveGallery, shift: np.ndarray, alpha: float) -> Placed:

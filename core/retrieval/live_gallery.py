@@ -83,6 +83,11 @@ class LiveGallery:
         """Lengths of the stored pooled embeddings (n,), float64."""
         return self.on.put(self.sums.pooled_lengths)
 
+    @cached_property
+    def longest(self) -> float:
+        """The largest of these lengths."""
+        return float(self.pooled_lengths.max())
+
     def base(self, alpha: float, progress: Progress | None = None) -> Base:
         """The gallery with nothing switched, where the sums are made."""
 

@@ -82,8 +82,13 @@ class LiveQuery:
         return self._own(j, lambda: gallery.on.exact(self.stored, gallery.column(j).rows))
 
     def along(self, alpha: float) -> np.ndarray:
-        """q . push(B) of every row (n,)."""
-        return self.stored if alpha == 0.0 else (1.0 - alpha) * self.stored + alpha * self.decoded
+        """q . push(B) of every row (n,), float64, in an array that is the caller's."""
+        if alpha == 0.0:
+            return self._gallery.on.exact(self.stored)
+        along = self._gallery.on.exact(self.decoded)
+        along *= alpha
+        along += (1.0 - alpha) * self.stored
+        return along
 
     def leaders(self, count: int) -> np.ndarray:
         """At least `count` first rows of the unedited ranking (all, where there are no more), best first."""

@@ -218,10 +218,12 @@ class Switched:
             for entries in self._entries:
                 dense[entries.number, entries.neuron] = self._columns[entries.neuron].values[entries.own]
             return dense
-        values = np.concatenate([self._columns[entries.neuron].values[entries.own] for entries in self._entries])
-        number = np.concatenate([entries.number for entries in self._entries])
-        neuron = np.repeat([e.neuron for e in self._entries], [len(e.own) for e in self._entries])
-        return sparse.coo_matrix((values, (number, neuron)), shape=shape).tocsr()
+        ordered = sorted(self._entries, key=lambda entries: entries.neuron)
+        values = np.concatenate([self._columns[e.neuron].values[e.own] for e in ordered])
+        number = np.concatenate([e.number for e in ordered]).astype(np.int32, copy=False)
+        counts = np.bincount([e.neuron for e in ordered], [len(e.own) for e in ordered], shape[1])
+        starts = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
+        return sparse.csc_matrix((values, number, starts), shape=shape).tocsr()
 
     def codes_of(self, rows: np.ndarray) -> np.ndarray:
         dense = np.zeros((len(rows), len(self._columns)))
