@@ -116,10 +116,12 @@ def edited(gallery: LiveGallery, edit: Edit, progress: Progress | None = None) -
         squares = _squares(gallery, change)
         if not all(here.max() < LARGEST for here in squares if len(here)):  # NaN included
             raise InputError("the edit gives embeddings that are not finite; choose a smaller gamma or fewer neurons")
-        _mend(gallery, change, squares)
+        mended = _mend(gallery, change, squares)
         scales = gallery.geometry.scales(squares)
         lengths = gallery.geometry.lengths(squares, _along_offset(gallery, change))
-    lost = _lost(gallery, change, squares, lengths)
+    # where the length is that of the only form, every row that was not mended keeps more than THIN of it
+    safe = not mended and alpha == 0.0 and isinstance(gallery.geometry, Pooled)
+    lost = 0 if safe else _lost(gallery, change, squares, lengths)
     if lost:
         raise InputError(
             f"the edit leaves nothing of some items ({lost} of {gallery.n}); switch fewer neurons, or less strongly"
@@ -134,21 +136,22 @@ def _squares(gallery: LiveGallery, change: Change) -> list[Placed]:
     return [_form(gallery, change, form, None if shifted is None else shifted[form]) for form in forms]
 
 
-def _mend(gallery: LiveGallery, change: Change, squares: list[Placed]) -> None:
+def _mend(gallery: LiveGallery, change: Change, squares: list[Placed]) -> bool:
     """Make forms anew from the rows themselves where nearly everything of one is taken away: less than THIN is left.
 
-    There the difference of large numbers says too little.
+    There the difference of large numbers says too little. Whether there was such a row.
     """
     thin, base = None, gallery.base(change.alpha)
     for here, before, most in zip(squares, base.squares, base.most, strict=True):
         thin = _either(thin, _under(gallery, change, here, THIN, before, most))
     if thin is None or not thin.any():
-        return
+        return False
     few = np.flatnonzero(gallery.on.get(thin))
     few = few if change.everybody else change.switched.rows_at(few)
     away = (change.switched.codes_of(few) * change.factors) @ gallery.W[change.neurons]
     for here, exact in zip(squares, _forms_of(gallery, few, change.alpha, change.shift, away), strict=True):
         here[thin] = gallery.on.put(exact)
+    return True
 
 
 def _form(gallery: LiveGallery, change: Change, form: int, shifted: Placed | None) -> Placed:
@@ -163,8 +166,8 @@ def _form(gallery: LiveGallery, change: Change, form: int, shifted: Placed | Non
     else:
         here = [gallery.squares(j)[form] for j in neurons]
     directions, crosses = gallery.W[neurons], gallery.crosses(neurons, form)
-    here = switched.squares(np.outer(factors, factors) * (directions @ crosses.T), here)
-    here = switched.along(form, -2.0 * (1.0 - alpha) * factors, here)
+    gram = np.outer(factors, factors) * (directions @ crosses.T)
+    here = switched.squares(form, -2.0 * (1.0 - alpha) * factors, gram, here)
     if alpha > 0:
         here = switched.weighted([gallery.decoded_crosses(j)[form] for j in neurons], -2.0 * alpha * factors, here)
     if change.shift is not None:

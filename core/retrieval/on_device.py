@@ -110,8 +110,9 @@ class DeviceSwitched:
         products = [column.values * number for column, number in zip(self._columns, numbers, strict=True)]
         return self._weighted(products, weights, to)
 
-    def squares(self, gram: np.ndarray, to: Start = None) -> torch.Tensor:
-        return self._added((self.codes @ self._on.put(gram) * self.codes).sum(dim=1), to)
+    def squares(self, form: int, weights: np.ndarray, gram: np.ndarray, to: Start = None) -> torch.Tensor:
+        pairs = (self.codes @ self._on.put(gram) * self.codes).sum(dim=1)
+        return self._added(self.along(form, weights) + pairs, to)
 
     def _weighted(self, numbers: Sequence[torch.Tensor], weights: np.ndarray, to: Start) -> torch.Tensor:
         """sum_j weights_j numbers_ij (m,), neuron after neuron: the same bits every time."""

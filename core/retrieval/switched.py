@@ -62,14 +62,14 @@ class SwitchedRows(Protocol):
     def sums(self, weights: np.ndarray, to: Start = None) -> Placed:
         """sum_j weights_j z_ij (m,)."""
 
-    def along(self, form: int, weights: np.ndarray, to: Start = None) -> Placed:
-        """sum_j weights_j z_ij (x_i . cross(W_j)) of a form (m,)."""
-
     def weighted(self, numbers: Sequence[Placed], weights: np.ndarray, to: Start = None) -> Placed:
         """sum_j weights_j z_ij numbers_ij (m,), with numbers of each neuron on its own rows."""
 
-    def squares(self, gram: np.ndarray, to: Start = None) -> Placed:
-        """sum_jl gram_jl z_ij z_il (m,) for a symmetric gram (S, S)."""
+    def along(self, form: int, weights: np.ndarray, to: Start = None) -> Placed:
+        """sum_j weights_j z_ij (x_i . cross(W_j)) of a form (m,)."""
+
+    def squares(self, form: int, weights: np.ndarray, gram: np.ndarray, to: Start = None) -> Placed:
+        """`along`, and sum_jl gram_jl z_ij z_il (m,) for a symmetric gram (S, S)."""
 
     def codes_of(self, rows: np.ndarray) -> np.ndarray:
         """z of a few rows of the gallery (rows, S), dense; 0 where no neuron of the set fires."""
@@ -89,6 +89,20 @@ class _Part:
     """Places of the others among them."""
     rows: np.ndarray
     """These others."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Term:
+    """A sum over the neurons, of weights times numbers of their own rows, or times the squares of the numbers."""
+
+    numbers: Sequence[np.ndarray]
+    weights: np.ndarray
+    squared: bool = False
+
+    def of(self, neuron: int, numbers: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+        """What some numbers of a neuron are in the sum."""
+        product = np.multiply(numbers, float(self.weights[neuron]), out=out)
+        return np.multiply(product, numbers, out=product) if self.squared else product
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,7 +145,7 @@ class Switched:
                 added, again = np.flatnonzero(~known), np.flatnonzero(known)
                 several |= self._fires & sets[-1]
             self._fires |= sets[-1]
-            start, self.count = self.count, self.count + len(rows[added])
+            start, self.count = self.count, self.count + len(rows) - len(again)
             self._parts.append(_Part(neuron, slice(start, self.count), added, again, rows[again]))
         self._find_several(several, sets)
 
@@ -185,19 +199,19 @@ class Switched:
         return np.concatenate(rows)
 
     def sums(self, weights: np.ndarray, to: Start = None) -> np.ndarray:
-        return self._added([column.values for column in self._columns], weights, to)
-
-    def along(self, form: int, weights: np.ndarray, to: Start = None) -> np.ndarray:
-        return self._added([column.crosses[form] for column in self._columns], weights, to)
+        return self._added([_Term(self._values, weights)], to)
 
     def weighted(self, numbers: Sequence[np.ndarray], weights: np.ndarray, to: Start = None) -> np.ndarray:
         products = [column.values * number for column, number in zip(self._columns, numbers, strict=True)]
-        return self._added(products, weights, to)
+        return self._added([_Term(products, weights)], to)
 
-    def squares(self, gram: np.ndarray, to: Start = None) -> np.ndarray:
-        """sum_jl gram_jl z_ij z_il (m,): of every neuron by itself, and of pairs where several fire."""
+    def along(self, form: int, weights: np.ndarray, to: Start = None) -> np.ndarray:
+        return self._added([_Term(self._crosses(form), weights)], to)
+
+    def squares(self, form: int, weights: np.ndarray, gram: np.ndarray, to: Start = None) -> np.ndarray:
         own = np.diagonal(gram)
-        to = self._added([column.values for column in self._columns], own, to, squared=True)
+        terms = [_Term(self._values, own, squared=True), _Term(self._crosses(form), weights)]
+        to = self._added(terms, to)
         pairs = gram - np.diag(own)
         for at in blocks(len(self._several), len(self._columns)):
             codes = self._together[at]
@@ -239,25 +253,28 @@ class Switched:
         starts = np.cumsum([0, *(len(column.rows) for column in self._columns)])
         return sparse.csc_matrix((values, places, starts), shape=(self.count, len(self._columns))).tocsr()
 
-    def _added(
-        self, numbers: Sequence[np.ndarray], weights: np.ndarray, to: Start, squared: bool = False
-    ) -> np.ndarray:
-        """sum_j weights_j numbers_ij (m,) added to `to`; of their squares, where those are asked for."""
+    @property
+    def _values(self) -> list[np.ndarray]:
+        return [column.values for column in self._columns]
+
+    def _crosses(self, form: int) -> list[np.ndarray]:
+        return [column.crosses[form] for column in self._columns]
+
+    def _added(self, terms: Sequence[_Term], to: Start) -> np.ndarray:
+        """Terms added to `to`: all of them to some rows before the next ones."""
         starts = to if isinstance(to, Sequence) else None
         total = np.zeros(self.count) if to is None else np.empty(self.count) if isinstance(to, Sequence) else to
         step = np.empty(STEP)
         for part in self._parts:
-            weight, own = float(weights[part.neuron]), numbers[part.neuron][part.added]
             here = total[part.at]
             before = here if starts is None else starts[part.neuron][part.added]
+            own = [term.numbers[part.neuron][part.added] for term in terms]
             for start in range(0, len(here), STEP):
-                at = slice(start, start + STEP)
-                product = np.multiply(own[at], weight, out=step[: len(own[at])])
-                if squared:
-                    product *= own[at]
-                np.add(before[at], product, out=here[at])
+                at, before_at = slice(start, start + STEP), before[start : start + STEP]
+                for term, numbers in zip(terms, own, strict=True):
+                    product = term.of(part.neuron, numbers[at], step[: len(before_at)])
+                    before_at = np.add(before_at, product, out=here[at])
         for part, places in zip(self._parts, self._again, strict=True):
-            if len(places):
-                own = numbers[part.neuron][part.again]
-                total[places] += weights[part.neuron] * (own * own if squared else own)
+            for term in terms:
+                total[places] += term.of(part.neuron, term.numbers[part.neuron][part.again])
         return total
