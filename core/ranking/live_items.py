@@ -81,7 +81,7 @@ class LiveIndex:
     def unit_at(self, rows: np.ndarray | slice) -> np.ndarray:
         """Some of the edited unit rows, float32 (m, d)."""
         unit = np.array(self._baseline.unit_at(rows))
-        rows = np.arange(self.n)[rows] if isinstance(rows, slice) else rows
+        rows = np.arange(*rows.indices(self.n)) if isinstance(rows, slice) else rows
         rows = self._baseline.rows[rows] if isinstance(self._baseline, PartIndex) else rows
         changed = self._engine.edited(self._edit).changes(rows)
         unit[changed] = unit_rows(INTERVENTIONS.get("neuron-edit")()(self._material.at(rows[changed]), self._edit))
