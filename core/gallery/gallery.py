@@ -53,8 +53,8 @@ IDENTITY = (
 )
 """The files whose contents make a gallery what it is; pictures and codes are not among them."""
 
-UNIT_BYTES = 4 << 30
-"""Unit rows are kept between searches up to this size (1 million x 1,024); beyond it they are made each time."""
+UNIT_BYTES = 1 << 27
+"""Unit rows are kept between searches up to this size (65,000 x 512); beyond it they are made each time."""
 
 
 def open_gallery(name_or_path: str | Path) -> Gallery:

@@ -11,7 +11,7 @@ from core.config import Attach, Edit, InputError, digest_of
 from core.gallery import Gallery
 from core.interventions import INTERVENTIONS, Material
 from core.ranking.rows import Part
-from core.retrieval import FlatIndex, Index, LackingIndex, PartIndex, StoredIndex
+from core.retrieval import FlatIndex, Index, LackingIndex, PartIndex, StoredIndex, blocks
 from core.saes.frozen import FrozenFile, FrozenSAE
 from core.scene import Scene
 from core.units import unit_rows
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 ROWS_AT_ONCE = 4096
 """Rows that are encoded together where it is done without torch: 4,096 x 16,384 float64 are 512 MB."""
+EDITED_BYTES = 1 << 26
+"""Embeddings (float32) that go through a method at a time, which makes several arrays of their size."""
 INDEX_BYTES = 1 << 28
 """Unit rows (float32) up to this size are copied into an index (130,000 x 512); larger galleries are searched as they
 are stored, with no copy of them in memory."""
@@ -74,15 +76,18 @@ def item_material(scene: Scene, part: Part, sae_file: "SAEFile | FrozenFile | No
     """The searched items as an intervention sees them; refuses an SAE that was made for other embeddings."""
     gallery = scene.gallery
     whole = part.n == gallery.n
-    pooled = gallery.embeddings("pooled") if whole else gallery.embeddings("pooled")[part.rows]
+
+    def rows_of(attach: Attach) -> np.ndarray:
+        stored = gallery.embeddings(attach)
+        return stored if whole else scene.bench.remember(("rows", part.digest, attach), lambda: stored[part.rows])
+
     if sae_file is None:
-        return Material(gallery.side, pooled)
+        return Material(gallery.side, rows_of("pooled"))
     attach = editable_at(gallery, sae_file)
 
     def make() -> Material:
-        x = pooled
-        if attach != "pooled":
-            x = gallery.embeddings(attach) if whole else gallery.embeddings(attach)[part.rows]
+        pooled = rows_of("pooled")
+        x = pooled if attach == "pooled" else rows_of(attach)
         stored = gallery.codes(sae_file.digest)
         by_row = encode(x, sae_file) if stored is None else stored.csr if whole else stored.csr[part.rows]
         codes = stored.csc if stored is not None and whole else by_row.tocsc()
@@ -147,20 +152,31 @@ def edited_items(
 ) -> Items:
     """The items of a gallery that has an index of unit rows after an intervention; see `core.ranking.edited_rows` for
     larger ones. Rows that it leaves alone keep their unit embedding bit by bit.
+
+    A method's answer for a row depends on that row alone: many rows go through it block by block.
     """
-    with np.errstate(over="ignore", invalid="ignore"):  # said in words below
-        edited = INTERVENTIONS.get(method)()(material, edit, fitted)
-    refuse_infinite(edited, edit)
-    changed = np.flatnonzero((edited != material.pooled).any(axis=1))
-    if not len(changed):
-        return Items(baseline.index, changed, np.zeros(0), baseline.digest)
-    unit = np.array(baseline.index.unit)
-    left = edited[changed].any(axis=1)
-    moved = np.zeros_like(unit, shape=(len(changed), unit.shape[1]))
-    moved[left] = unit_rows(edited[changed[left]])
-    cosines = np.einsum("ij,ij->i", moved, unit[changed])
-    unit[changed] = moved
-    return items_of(FlatIndex(unit), changed, cosines, digest, changed[~left])
+    parts = blocks(len(material.pooled), material.pooled.shape[1], 4, EDITED_BYTES)
+    unit, found = None, []
+    for at in parts:
+        few = material if len(parts) == 1 else material.at(at)
+        with np.errstate(over="ignore", invalid="ignore"):  # said in words below
+            edited = INTERVENTIONS.get(method)()(few, edit, fitted)
+        refuse_infinite(edited, edit)
+        rows = np.flatnonzero((edited != few.pooled).any(axis=1))
+        if not len(rows):
+            continue
+        if unit is None:
+            unit = np.array(baseline.index.unit)
+        left = edited[rows].any(axis=1)
+        moved = np.zeros_like(unit, shape=(len(rows), unit.shape[1]))
+        moved[left] = unit_rows(edited[rows[left]])
+        rows += at.start
+        found.append((rows, np.einsum("ij,ij->i", moved, unit[rows]), rows[~left]))
+        unit[rows] = moved
+    if unit is None:
+        return Items(baseline.index, np.zeros(0, dtype=np.int64), np.zeros(0), baseline.digest)
+    changed, cosines, lost = (np.concatenate(one) for one in zip(*found, strict=True))
+    return items_of(FlatIndex(unit), changed, cosines, digest, lost)
 
 
 def items_of(index: Index, changed: np.ndarray, cosines: np.ndarray, digest: str, lost: np.ndarray) -> Items:

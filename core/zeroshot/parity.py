@@ -60,10 +60,14 @@ def parity_differences(y_true: np.ndarray, y_pred: np.ndarray, groups: Sequence[
     _require_binary(y_true, y_pred, group_of)
     from fairlearn.metrics import demographic_parity_difference, equalized_odds_difference
 
-    names = group_of.astype(str)
+    # rows that are alike are counted, not passed one by one: the same rates of whole numbers
+    names, group = np.unique(group_of.astype(str), return_inverse=True)
+    counts = np.bincount(group * 4 + y_true.astype(np.int64) * 2 + y_pred.astype(np.int64))
+    kinds = np.flatnonzero(counts)
+    of = {"sensitive_features": names[kinds // 4], "sample_weight": counts[kinds]}
     return (
-        float(demographic_parity_difference(y_true, y_pred, sensitive_features=names)),
-        float(equalized_odds_difference(y_true, y_pred, sensitive_features=names)),
+        float(demographic_parity_difference(kinds // 2 % 2, kinds % 2, **of)),
+        float(equalized_odds_difference(kinds // 2 % 2, kinds % 2, **of)),
     )
 
 

@@ -30,7 +30,7 @@ PROMPTS = ("a photo of a doctor", "a photo of a nurse")
 LOOK_SECONDS = 0.02
 MEMORY = 2 * 2**30
 """Bytes of their own that commands may hold at a million rows."""
-EDIT = ("--sae", "sae", "--neurons", "0,1,2", "--attribute", "gender", "--k", "100")
+EDIT = ("--sae", "sae", "--off", "0,1,2", "--attribute", "gender", "--k", "100")
 
 
 def run(n: int = 1_000_000, d: int = D) -> dict[str, Any]:
@@ -71,7 +71,7 @@ COMMANDS: dict[str, list[str]] = {
         *("--attribute", "gender", "--k", "100"),
     ],
     "audit": ["audit", "spec.json", "--out", "report"],
-    "verify": ["verify", "report"],
+    "verify": ["verify", "report", "--gallery", "gallery", "--sae", "sae"],
 }
 
 

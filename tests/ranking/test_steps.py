@@ -1,6 +1,7 @@
 """From a request to a result: what there is without an edit, with one, and where nothing is left of the query."""
 
 from contextlib import nullcontext
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from core.ranking.queries import embed_texts
 from core.ranking.rows import Part, part_of
 from core.retrieval import FlatIndex
 from core.scene import Scene
+from core.units import unit_rows
 from tests.tiny import IMAGES, QUERY, READOUT, TinyBackbone, busy_neurons, dense_codes, sae_file
 
 FILE = sae_file("image", "pooled")
@@ -80,6 +82,30 @@ def test_rows_after_a_method_by_hand() -> None:
     np.testing.assert_allclose(found.index.scores(np.array([1.0, 0.0])), [1.0, -np.inf, 1.0])
     still = edited_items(Material("image", rows), baseline, "difference-projection", Edit(), "after", np.eye(2)[:, 2:])
     assert still.index is baseline.index and still.digest == "before" and not len(still.changed)
+
+
+@pytest.mark.parametrize("method", ["difference-projection", "neuron-edit"])
+def test_rows_go_through_a_method_by_blocks(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What one block gives, ten give, with what is lost and what stays in several of them."""
+    rng, W = np.random.default_rng(0), np.eye(8, dtype=np.float32)[:3]
+    codes = np.where(rng.random((50, 3)) < 0.4, rng.random((50, 3)), 0.0).astype(np.float32)
+    rows = codes @ W + rng.random((50, 1)).astype(np.float32) * np.eye(8, dtype=np.float32)[7]
+    rows[[3, 41]] = W[1]
+    rows[[4, 40]] = W[0]
+    codes[[3, 41]], codes[[4, 40]] = [0.0, 1.0, 0.0], [1.0, 0.0, 0.0]
+    sae = SimpleNamespace(arrays=lambda: {"W_dec": W, "b_dec": np.zeros(8, np.float32)})
+    material = Material("image", rows, codes=sparse.csc_matrix(codes), sae=sae, at_sae=rows)
+    baseline = Items(FlatIndex(unit_rows(rows)), np.zeros(0, np.int64), np.zeros(0), "before")
+    V, found = np.eye(8, dtype=np.float32)[:, 1:2], []
+    for size in (1 << 26, 8 * 4 * 5):
+        monkeypatch.setattr("core.ranking.items.EDITED_BYTES", size)
+        found.append(edited_items(material, baseline, method, Edit((1,)), "after", V))
+    once, often = found
+    np.testing.assert_array_equal(once.changed, often.changed)
+    np.testing.assert_array_equal(once.lost, often.lost)
+    assert {3, 41} == set(once.lost) and not {4, 40} & set(once.changed)
+    np.testing.assert_allclose(once.cosines, often.cosines, atol=1e-7)
+    np.testing.assert_allclose(once.index.unit, often.index.unit, atol=1e-7)
 
 
 def test_queries_come_with_what_their_method_reads() -> None:
