@@ -25,7 +25,8 @@ sys.exit(main(sys.argv[2:]))
 def limited(size: int, *arguments: str) -> subprocess.CompletedProcess[str]:
     """The command line where no file may grow beyond `size` bytes."""
     command = [sys.executable, "-c", LIMITED, str(size), *arguments]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    # bytecode that is cut off at the largest size would be read by everybody after
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, env=environment)
 
 
