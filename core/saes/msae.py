@@ -7,10 +7,13 @@ import torch
 from torch import Tensor
 
 from core.config import InputError, one_of
-from core.saes.base import NEVER, SAE, SAES, LossParts
+from core.saes.base import SAES
 from core.saes.config import SAEConfig, setting, whole_numbers
+from core.saes.largest import largest_of_rows
 from core.saes.rules import PLAIN
+from core.saes.selection import SelectionSAE
 from core.saes.shares import WHOLE, Share
+from core.saes.sparse import Kept, order_of
 
 WEIGHTINGS = ("reverse", "uniform")
 
@@ -34,7 +37,7 @@ class NestedConfig(SAEConfig):
 
 
 @SAES.register("msae")
-class NestedTopKSAE(SAE):
+class NestedTopKSAE(SelectionSAE):
     """z = relu(pre) in use. Training reconstructs from the k_1 < k_2 < ... largest pre-activations of each row.
 
     With x_hat_i the reconstruction from relu of the k_i largest,
@@ -64,13 +67,42 @@ class NestedTopKSAE(SAE):
     def encode(self, x: Tensor) -> Tensor:
         return self.pre_activations(x).relu()
 
-    def training_codes(self, x: Tensor) -> Tensor:
-        pre = self.pre_activations(x)
-        largest = pre.topk(self.levels[-1], dim=1, sorted=False)
-        return torch.zeros_like(pre).scatter(1, largest.indices, largest.values.relu())
+    def keep(self, centred: Tensor, share: Share = WHOLE) -> Kept:
+        return largest_of_rows(centred, self.W_enc, self.b_enc, self.levels[-1])
 
-    def level_reconstructions(self, pre: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """x_hat_i (B, levels, d), and codes and neurons (B, k_last) of the last level, largest first."""
+    @property
+    def n_parts(self) -> int:
+        return len(self.levels)
+
+    def parts(self, kept: Kept) -> tuple[Kept, Tensor]:
+        """The level in which a code is the first time: by its place among those of its row, largest first."""
+        places, values = kept
+        starts, lengths = places.row_starts(), places.row_lengths()
+        number = torch.arange(len(values), device=values.device) - starts[places.rows]
+        table = values.new_zeros(len(lengths), max(int(lengths.max()), 1))
+        table[places.rows, number] = values
+        levels = torch.full(table.shape, len(self.levels) - 1, dtype=torch.int32, device=table.device)
+        for number_of_level, k in reversed(list(enumerate(self.levels[:-1]))):
+            if k < table.shape[1]:
+                levels.scatter_(1, table.topk(k, dim=1, sorted=False).indices, number_of_level)
+            else:
+                levels.fill_(number_of_level)
+        level = levels[places.rows, number].long()
+        by_level = order_of(places.rows * len(self.levels) + level, len(lengths) * len(self.levels))
+        return Kept(places.chosen(by_level), values[by_level]), level[by_level]
+
+    def part_losses(self, squares: Tensor) -> Tensor:
+        """w_i mse_i."""
+        return squares * torch.tensor(self.level_weights, device=squares.device) / self.config.d_in
+
+    def told_of(self, losses: Tensor) -> Tensor:
+        return losses
+
+    def aux_scale(self, x: Tensor, share: Share) -> Tensor:
+        return share.mean(x.square().mean(dim=1))
+
+    def level_reconstructions(self, pre: Tensor) -> Tensor:
+        """x_hat_i (B, levels, d)."""
         most = self.levels[-1]
         largest = pre.topk(most, dim=1, sorted=True)
         codes = largest.values.relu().to(self.W_dec.dtype)  # products may have run in half precision
@@ -83,37 +115,14 @@ class NestedTopKSAE(SAE):
             mode="sum",
             per_sample_weights=codes.flatten(),
         )
-        nested = parts.view(len(pre), len(self.levels), -1).cumsum(dim=1) + self.b_dec
-        return nested, codes, largest.indices
+        return parts.view(len(pre), len(self.levels), -1).cumsum(dim=1) + self.b_dec
 
     def level_losses(self, x: Tensor, relative: bool = False) -> Tensor:
         """mse_i (levels,), unweighted; `relative` divides each row's by the mean of its x^2, for centred x."""
-        nested, _, _ = self.level_reconstructions(self.pre_activations(x))
-        return self._errors(x, nested, relative)
-
-    def loss(
-        self, x: Tensor, silent: Tensor, dead_after: int = NEVER, aux_weight: float = 0.03, share: Share = WHOLE
-    ) -> LossParts:
-        pre = self._training_pre(x)
-        nested, codes, neurons = self.level_reconstructions(pre)
-        weighted = self._errors(x, nested, share=share) * torch.tensor(self.level_weights, device=x.device)
-        x_hat = nested[:, -1].detach()
-
-        positive = codes.detach() > 0
-        fired = share.any(torch.bincount(neurons[positive], minlength=self.config.d_sae) > 0)
-        silent = torch.where(fired, 0, silent + share.rows(x))
-        dead = (silent >= dead_after).nonzero().flatten()
-        aux = self._aux(pre, x - x_hat, dead, share) if aux_weight else torch.zeros_like(weighted[0])
-        return LossParts(
-            total=weighted.sum() + aux_weight * share.mean(x.square().mean(dim=1)) * aux,
-            reconstruction=weighted.detach(),
-            aux=aux.detach(),
-            x_hat=x_hat,
-            n_active=share.count(int(positive.sum())),
-            n_dead=len(dead),
-            silent=silent,
-            smallest=share.smallest(codes.detach()[positive]),
-        )
+        per_row = (self.level_reconstructions(self.pre_activations(x)) - x[:, None]).square().mean(dim=2)
+        if relative:
+            per_row = per_row / x.square().mean(dim=1, keepdim=True)
+        return per_row.mean(dim=0)
 
     @torch.no_grad()
     def move_decoder_norm(self) -> None:
@@ -130,28 +139,3 @@ class NestedTopKSAE(SAE):
         squared = self.W_dec.square().sum(dim=1, keepdim=True).clamp_min(torch.finfo(self.W_dec.dtype).tiny)
         along = (self.W_dec.grad * self.W_dec).sum(dim=1, keepdim=True) / squared
         self.W_dec.grad.sub_(along * self.W_dec)
-
-    def _training_pre(self, x: Tensor) -> Tensor:
-        """`pre_activations`, with the gradient of b_dec by a (F,) x (F, d) product instead of a (B, F) x (F, d) one."""
-        fixed = self.b_dec.detach()
-        through_b_dec = (self.b_dec - fixed) @ self.W_enc.detach()  # is 0, has the gradient
-        return torch.addmm(self.b_enc - through_b_dec, x - fixed, self.W_enc)
-
-    def _aux(self, pre: Tensor, residual: Tensor, dead: Tensor, share: Share) -> Tensor:
-        """L_aux of `SelectionSAE`; 0 where no neuron is dead or the residual has no variance."""
-        most = min(self.config.d_in // 2, len(dead))
-        if most == 0:
-            return pre.new_zeros(())
-        active = pre[:, dead].relu()
-        if int((active > 0).sum(dim=1).max()) > most:
-            strongest = active.detach().topk(most, dim=1, sorted=False).indices
-            active = active * torch.zeros_like(active).scatter(1, strongest, 1.0)
-        missed = share.mean((residual - active @ self.W_dec[dead]).square().sum(dim=1))
-        spread = share.mean((residual - share.mean(residual)).square().sum(dim=1))
-        return (missed / spread).nan_to_num(0.0)
-
-    def _errors(self, x: Tensor, nested: Tensor, relative: bool = False, share: Share = WHOLE) -> Tensor:
-        per_row = (nested - x[:, None]).square().mean(dim=2)
-        if relative:
-            per_row = per_row / x.square().mean(dim=1, keepdim=True)
-        return share.mean(per_row)

@@ -14,7 +14,7 @@ from core.saes.base import NEVER, SAE, LossParts
 from core.saes.known_gradient import with_gradients
 from core.saes.largest import all_above, strongest_of_rows
 from core.saes.shares import WHOLE, Share
-from core.saes.sparse import Kept, Places, sampled_products, weighted_sums
+from core.saes.sparse import Kept, Places, order_of, sampled_products, weighted_sums
 
 
 class NeuronGradients(NamedTuple):
@@ -31,9 +31,9 @@ class NeuronGradients(NamedTuple):
 class SelectionSAE(SAE):
     """Trains on a selection of the activations; subclasses say which are kept.
 
-    With nested groups of neurons 1..G and x_hat_g the reconstruction from the groups up to g,
+    With kept codes in nested parts 1..G, here groups of neurons, and x_hat_g the reconstruction from the parts up to g,
       l_g = (1/G) mean_b ||x - x_hat_g||^2,    L = mean_g l_g + aux_weight * L_aux;
-    one group that holds all neurons gives the plain mean_b ||x - x_hat||^2. L_aux (AuxK): the d/2 most active dead
+    one part that holds all codes gives the plain mean_b ||x - x_hat||^2. L_aux (AuxK): the d/2 most active dead
     neurons of each row reconstruct the residual r = x - x_hat, no gradient through r:
       L_aux = mean_b ||r - r_hat||^2 / mean_b ||r - mean(r)||^2.
 
@@ -49,6 +49,29 @@ class SelectionSAE(SAE):
         """Neurons in each nested group, first to last."""
         return (self.config.d_sae,)
 
+    @property
+    def n_parts(self) -> int:
+        """G."""
+        return len(self.group_sizes)
+
+    def parts(self, kept: Kept) -> tuple[Kept, Tensor]:
+        """The kept codes, row by row and part by part within a row, and the number of each one's part (m,), from 0."""
+        ends = torch.tensor(self.group_sizes, device=kept.values.device).cumsum(0)
+        return kept, torch.bucketize(kept.places.columns, ends, right=True)
+
+    def part_losses(self, squares: Tensor) -> Tensor:
+        """What the loss adds up of each part (G,), from mean_b ||x - x_hat_g||^2 (G,): linear, so that a part's own
+        square alone counts. Here l_g / G."""
+        return squares / len(squares) ** 2
+
+    def told_of(self, losses: Tensor) -> Tensor:
+        """How the losses of parts (G,) are told: here l_g, whose mean the loss is."""
+        return losses * len(losses)
+
+    def aux_scale(self, x: Tensor, share: Share) -> Tensor | float:
+        """By what L_aux is multiplied, so that it is measured as the rest of the loss is."""
+        return 1.0
+
     @torch.no_grad()
     def training_codes(self, x: Tensor) -> Tensor:
         places, values = self.keep(x - self.b_dec)
@@ -62,13 +85,14 @@ class SelectionSAE(SAE):
         """See `SAE.loss`. The gradient is worked out beside the loss, in the same sums."""
         with torch.no_grad():
             centred = x - self.b_dec
-            kept = self.keep(centred, share)
-            per_group, missed, gradient, b_dec = self._nested(centred, kept, share)
+            kept, part = self.parts(self.keep(centred, share))
+            losses, missed, gradient, b_dec = self._nested(centred, kept, part, share)
 
             fired = share.any(torch.bincount(kept.places.columns, minlength=self.config.d_sae) > 0)
             silent = torch.where(fired, 0, silent + share.rows(x))
             dead = (silent >= dead_after).nonzero().flatten()
-            aux = self._aux(centred, missed, dead, aux_weight, gradient, share)
+            weight = aux_weight * self.aux_scale(x, share)
+            aux = self._aux(centred, missed, dead, weight, gradient, share)
             b_dec -= self.W_enc @ gradient.b_enc  # what it does to the codes
         gradients: dict[Tensor, Tensor] = {
             self.W_enc: gradient.W_enc.T,
@@ -77,8 +101,8 @@ class SelectionSAE(SAE):
             self.b_dec: b_dec,
         }
         return LossParts(
-            total=with_gradients(per_group.mean() + aux_weight * aux, gradients),
-            reconstruction=per_group,
+            total=with_gradients(losses.sum() + weight * aux, gradients),
+            reconstruction=self.told_of(losses),
             aux=aux,
             x_hat=x + missed,
             n_active=share.count(len(kept.values)),
@@ -87,30 +111,43 @@ class SelectionSAE(SAE):
             smallest=share.smallest(kept.values),
         )
 
-    def _nested(self, centred: Tensor, kept: Kept, share: Share) -> tuple[Tensor, Tensor, NeuronGradients, Tensor]:
-        """l_g (G,), x_hat - x (B, d), the neurons' gradients of mean_g l_g, and b_dec's as a part of every x_hat_g.
+    def _nested(
+        self, centred: Tensor, kept: Kept, part: Tensor, share: Share
+    ) -> tuple[Tensor, Tensor, NeuronGradients, Tensor]:
+        """Losses of parts (G,), x_hat - x (B, d), the neurons' gradients of their sum, and b_dec's as a part of every
+        x_hat_g.
 
-        With e_g = x_hat_g - x, a code of group g moves every x_hat_h with h >= g: the gradient of its own part of
-        the reconstruction is s_g = (2 / (G^2 B)) sum_{h >= g} e_h.
+        With e_g = x_hat_g - x and v_g the weight of part g's mean square in the loss, a code of part g moves every
+        x_hat_h with h >= g: the gradient of its own part of the reconstruction is (2 / B) sum_{h >= g} v_h e_h.
         """
-        (rows, d), groups = centred.shape, len(self.group_sizes)
-        ends = torch.tensor(self.group_sizes, device=centred.device).cumsum(0)
-        bags = kept.places.rows * groups + torch.bucketize(kept.places.columns, ends, right=True)
-        lengths = torch.bincount(bags, minlength=rows * groups)
-        errors = weighted_sums(self.W_dec.detach(), kept.places.columns, kept.values, lengths).view(rows, groups, d)
+        rows, d = centred.shape
+        weights = self.part_losses(centred.new_ones(self.n_parts)).tolist()
+        n, last = len(weights), weights[-1]
+        bags = kept.places.rows * n + part
+        lengths = torch.bincount(bags, minlength=rows * n)
+        errors = weighted_sums(self.W_dec.detach(), kept.places.columns, kept.values, lengths).view(rows, n, d)
         errors[:, 0] -= centred
-        for g in range(1, groups):
+        for g in range(1, n):
             errors[:, g] += errors[:, g - 1]
-        per_group = share.mean(errors.norm(dim=2).square()) / groups
+        losses = self.part_losses(share.mean(errors.norm(dim=2).square()))
 
-        for g in reversed(range(groups - 1)):  # from here on sums over later groups; the last one's stays what it is
+        # from here on weighted sums over later parts, over the last one's weight; the last one's stays what it is
+        for g in reversed(range(n - 1)):
+            if weights[g] != last:
+                errors[:, g] *= weights[g] / last
             errors[:, g] += errors[:, g + 1]
-        scale = 2 / (groups**2 * share.rows(centred))
-        gradient = neuron_gradients(centred, kept, errors.view(rows * groups, d), bags, self.W_dec.detach(), scale)
-        return per_group, errors[:, -1], gradient, scale * errors[:, 0].sum(dim=0)
+        scale = 2 * last / share.rows(centred)
+        gradient = neuron_gradients(centred, kept, errors.view(rows * n, d), bags, self.W_dec.detach(), scale)
+        return losses, errors[:, -1], gradient, scale * errors[:, 0].sum(dim=0)
 
     def _aux(
-        self, centred: Tensor, missed: Tensor, dead: Tensor, weight: float, gradient: NeuronGradients, share: Share
+        self,
+        centred: Tensor,
+        missed: Tensor,
+        dead: Tensor,
+        weight: Tensor | float,
+        gradient: NeuronGradients,
+        share: Share,
     ) -> Tensor:
         """L_aux () of x_hat - x = `missed`, 0 where it is undefined; `gradient` gets `weight` times its gradients."""
         most = min(self.config.d_in // 2, len(dead))
@@ -144,7 +181,7 @@ def neuron_gradients(
     """
     (rows, neurons, (_, n)), values = kept
     along = scale * sampled_products(pulls, directions.T, Places(bags, neurons, (len(pulls), n)))
-    by_neuron = neurons.argsort(stable=True)
+    by_neuron = order_of(neurons, n)
     lengths = torch.bincount(neurons, minlength=n)
     return NeuronGradients(
         W_enc=weighted_sums(centred, rows[by_neuron], along[by_neuron], lengths),

@@ -1,4 +1,7 @@
-"""`train`: one step of the Matryoshka BatchTopK trainer against the published one, the same start and batches."""
+"""`train`: one step of the Matryoshka BatchTopK trainer against the published one, the same start and batches.
+
+Beside it one bare product of the encoder, and a step of TopK and of MSAE.
+"""
 
 import importlib.util
 import statistics
@@ -23,6 +26,8 @@ STEPS, WARMUP, DECAY_START = 1000, 2, 800
 DEAD, DEAD_BIAS = 1000, -0.1
 """Neurons made to count as dead in the second comparison, and the bias that lets them fire at times, but rarely."""
 BATCHES = 4
+OTHER_ARCHITECTURES = ("topk", "msae")
+"""Whose step is timed beside that of the Matryoshka BatchTopK SAE."""
 PROFILED = 3
 SHOWN = 12
 
@@ -51,6 +56,8 @@ def _compare(device: str, runs: int) -> dict[str, Any]:
         "ours": lambda i: ours.update(batches[i % BATCHES]).total.item(),
         "product": lambda i: torch.mm(batches[i % BATCHES], w, out=out),
     }
+    trainers = {arch: _trainer(arch, device) for arch in OTHER_ARCHITECTURES}
+    steps |= {arch: lambda i, own=own: own.update(batches[i % BATCHES]) for arch, own in trainers.items()}
     if peer is not None:
         steps["other"] = lambda i: peer.update(i, batches[i % BATCHES])
     times, results = _in_turn(steps, runs, device)
@@ -58,6 +65,7 @@ def _compare(device: str, runs: int) -> dict[str, Any]:
         "ours": _speed(times["ours"]),
         "over_encoder_product": round(times["ours"] / times["product"], 2),
         "encoder_product_ms": round(times["product"], 1),
+        "over_ours": {arch: round(times[arch] / times["ours"], 2) for arch in trainers},
         "runs": runs,
         "threads": torch.get_num_threads(),
         "what": f"one training step at d {D}, d_sae {NEURONS}, k {K}, batch {BATCH} on {device}",
@@ -160,12 +168,17 @@ def _peer(device: str) -> Any | None:
 
 def _ours(peer: Any | None, device: str) -> Trainer:
     """Our trainer with the same settings, and the same start where there is one."""
-    sae = new_sae(sae_config("matryoshka-batch-topk", D, NEURONS, K))
-    sae.initialise(torch.Generator().manual_seed(0))
+    ours = _trainer("matryoshka-batch-topk", device)
     if peer is not None:
         with torch.no_grad():
-            for name, parameter in sae.named_parameters():
+            for name, parameter in ours.sae.named_parameters():
                 parameter.copy_(getattr(peer.ae, name))
+    return ours
+
+
+def _trainer(arch: str, device: str) -> Trainer:
+    sae = new_sae(sae_config(arch, D, NEURONS, K))
+    sae.initialise(torch.Generator().manual_seed(0))
     training = TrainingConfig(
         steps=STEPS,
         batch=BATCH,
