@@ -41,13 +41,14 @@ INSTALL = (
 def run(runs: int = 7) -> dict[str, Any]:
     """Median step times of both trainers in turn on two cores, and of one bare encoder product; on a GPU beside."""
     with _cores(CORES):
-        found = _compare("cpu", runs)
+        found = on("cpu", runs)
     if torch.cuda.is_available():
-        found["cuda"] = {"device": torch.cuda.get_device_name(), **_compare("cuda", runs)}
+        found["cuda"] = {"device": torch.cuda.get_device_name(), **on("cuda", runs)}
     return found
 
 
-def _compare(device: str, runs: int) -> dict[str, Any]:
+def on(device: str, runs: int) -> dict[str, Any]:
+    """The figures of one device."""
     batches = [_batch(i).to(device) for i in range(BATCHES)]
     peer = _peer(device)
     ours = _ours(peer, device)
