@@ -237,8 +237,9 @@ class Somebody:
 
 
 def _said(run: Run) -> str:
-    """What stands on the page, without what is there for as long as something is loaded."""
-    return "\n".join(line for line in run.text.splitlines() if not line.startswith("Loading"))
+    """What stands on the page, without what is there for as long as something is loaded, or says what was before."""
+    passing = ("Loading", '{"owed"')
+    return "\n".join(line for line in run.text.splitlines() if not line.startswith(passing))
 
 
 class _Memory:
