@@ -1,6 +1,7 @@
 """Compare: a prompt before and after neurons are switched off, with what chance alone would show and what it costs."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -32,7 +33,7 @@ from core.ui.parts.heading import heading
 from core.ui.parts.shares import Shares
 from core.ui.parts.switches import switch
 from core.ui.parts.wording import ITEM_NAMES, after_said, counted, effect_said, lean_p, percent, switched_words
-from core.ui.session import cache, links, probing, results
+from core.ui.session import cache, jobs, links, probing, results
 from core.ui.session.choices import COMPARE_VIEW, PHONE, SWITCH_SIDE, TAU, Choice
 from core.ui.session.escaping import escape
 from core.ui.session.jobs import progress
@@ -145,7 +146,7 @@ def _drawn(state: AppState, attribute: str) -> None:
     with outcome:
         _found(attribute, _shown(state))
     notes: tuple[str, ...] = ()
-    with guard():
+    with suppress(Exception):  # the answer says what is wrong
         notes = _last_notes(question)
     provenance.strip(provenance.of(state, question), notes)
 
@@ -174,6 +175,7 @@ def _found(attribute: str, drawn_for: tuple[str, ...]) -> None:
     try:
         _outcome(state, _question(state, attribute), attribute)
     finally:
+        jobs.settle()
         answer_first.rest_follows(drawn_for, _shown(state))
 
 

@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 from core.config import Edit
 from core.ui.compare import numbers, upload_ranks
-from core.ui.session import cache, probing, results
+from core.ui.session import cache, jobs, probing, results
 from core.ui.session.state import KEY, TARGETS, AppState
 from core.ui.session.uploads import Upload, Uploads
 from core.verdicts import NO_CHANGE, list_line
@@ -169,6 +169,25 @@ def test_any_neuron_can_be_switched_by_its_number(world: dict[str, str]) -> None
     shown.number_input(key="other-image").set_value(D_SAE - 1).run()
     assert D_SAE - 1 in shown.session_state[KEY].edits["image"].neurons
     assert shown.number_input(key="other-image").value is None
+
+
+def test_an_edit_that_cannot_be_ranked_is_said_once(world: dict[str, str]) -> None:
+    state = chosen(world)
+    state.edits = {"image": Edit((busiest(world, state),), gamma=1e30)}
+    shown = page("compare", state)
+    assert not shown.exception
+    assert len([one for kind in ("warning", "info") for one in shown.get(kind) if "not finite" in one.value]) == 1
+
+
+def test_what_was_stopped_may_begin_again_where_the_answer_alone_runs(
+    world: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settled: list[int] = []
+    monkeypatch.setattr(jobs, "settle", lambda: settled.append(1))
+    shown = page("compare", chosen(world))
+    before = len(settled)
+    shown.toggle[0].set_value(False).run()
+    assert not shown.toggle and len(settled) > before
 
 
 def test_a_part_of_the_gallery_is_the_part_that_is_searched(world: dict[str, str]) -> None:
