@@ -5,14 +5,17 @@ has the answer alone drawn again; `rest_follows`, drawn in the answer, has the p
 nobody has clicked for a moment, where the click changed what that part shows.
 """
 
+from contextlib import suppress
+
 import streamlit as st
+from streamlit.errors import StreamlitAPIException
 
 from core.config import digest_of
 
 ANSWER, AROUND = "answer", "around"
 """Keys of the two fragments; one page has one of each."""
-KEY, DRAWN = "rest", "answer-drawn"
-"""Keys of the session: the component that asks for the rest, and whether there is an answer to be drawn again."""
+KEY = "rest"
+"""Key of the component that asks for the rest."""
 PAUSE_MS = 250
 """From an answer until the rest follows: whoever switches several neurons has not to wait between them."""
 JS = """
@@ -30,7 +33,7 @@ _rest = st.components.v2.component("unskew_rest", js=JS)
 
 def ask() -> None:
     """In a callback, as its last statement: draw the answer alone. A page that is not drawn yet is drawn whole."""
-    if DRAWN in st.session_state:
+    with suppress(StreamlitAPIException):  # there is no answer yet
         st.rerun(ANSWER)
 
 
@@ -41,6 +44,5 @@ def rest_follows(drawn_for: object, now: object) -> None:
     ----------
     drawn_for, now : what the part around was drawn for, and what it would be drawn for; both with a `repr`.
     """
-    st.session_state[DRAWN] = True
     owed = "" if drawn_for == now else digest_of([repr(drawn_for), repr(now)])
     _rest(key=KEY, data={"owed": owed, "pause": PAUSE_MS}, on_owed_change=lambda: st.rerun(AROUND), height="content")
