@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from contextlib import suppress
 
 import streamlit as st
-from streamlit.delta_generator import DeltaGenerator
 from streamlit.runtime.scriptrunner_utils.script_run_context import get_script_run_ctx
 
 from core.config import Side, digest_of
@@ -145,10 +144,13 @@ def _drawn(state: AppState, attribute: str) -> None:
             _switches(state, question, attribute)
     with outcome:
         _found(attribute, _shown(state))
-    notes: tuple[str, ...] = ()
-    with suppress(Exception):  # the answer says what is wrong
-        notes = _last_notes(question)
-    provenance.strip(provenance.of(state, question), notes)
+        ranked = None
+        with suppress(Exception):  # the answer says what is wrong
+            ranked = results.ranking(question)
+        if ranked is not None and COMPARE_VIEW.among(state, _views(question, ranked)) == "pictures":
+            with guard():
+                _leaves(state, question, ranked)
+    provenance.strip(provenance.of(state, question), _last_notes(ranked) if ranked is not None else ())
 
 
 def _question(state: AppState, attribute: str) -> results.Asked:
@@ -159,7 +161,10 @@ def _question(state: AppState, attribute: str) -> results.Asked:
 
 def _shown(state: AppState) -> tuple[str, ...]:
     """All that the part around the answer shows of the choices, and what is still to be said."""
-    return state.around(), repr(state.edits), repr(links.params_of(state)), repr(state.notices)
+    page = st.session_state.get(_page_key(state), 1)
+    return (
+        *map(repr, (state.around(), state.edits, links.params_of(state), state.notices, page, SHOWN_GROUP.of(state))),
+    )
 
 
 @st.fragment(key=answer_first.ANSWER)
@@ -173,7 +178,8 @@ def _found(attribute: str, drawn_for: tuple[str, ...]) -> None:
     """
     state = get_state()
     try:
-        _outcome(state, _question(state, attribute), attribute)
+        with answer_first.answering():
+            _outcome(state, _question(state, attribute), attribute)
     finally:
         jobs.settle()
         answer_first.rest_follows(drawn_for, _shown(state))
@@ -214,9 +220,7 @@ def _outcome(state: AppState, question: results.Asked, attribute: str) -> None:
         if ranked.reason is not None:
             st.info(f"{escape(ranked.reason)}. There is no ranking after it.", icon=":material/info:")
         _shares(ranked, attribute)
-    views = {name: title for name, title in VIEWS.items() if name != "scenes" or ranked.scenes is not None}
-    views["pictures"] = "Captions" if question.gallery.kind == "captions" else VIEWS["pictures"]
-    view = switch(state, "Show", COMPARE_VIEW, views)
+    view = switch(state, "Show", COMPARE_VIEW, _views(question, ranked))
     if view == "numbers":
         numbers.view(state, question, ranked)
     elif view == "prompts":
@@ -245,9 +249,14 @@ def _outcome(state: AppState, question: results.Asked, attribute: str) -> None:
         _uploads(state, question, ranked)
 
 
-def _last_notes(question: results.Asked) -> tuple[str, ...]:
+def _views(question: results.Asked, ranked: RankResult) -> dict[str, str]:
+    """The views that there are of this answer, with their titles."""
+    views = {name: title for name, title in VIEWS.items() if name != "scenes" or ranked.scenes is not None}
+    return views | ({"pictures": "Captions"} if question.gallery.kind == "captions" else {})
+
+
+def _last_notes(ranked: RankResult) -> tuple[str, ...]:
     """What there is to note of a ranking and does not stand first."""
-    ranked = results.ranking(question)
     first = _first_notes(ranked)
     return tuple(note for note in ranked.notes if note not in first)
 
@@ -334,26 +343,50 @@ Ranked = list[tuple[int, int]]
 
 
 def _pictures(state: AppState, question: results.Asked, attribute: str, ranked: RankResult) -> None:
-    """Before and after side by side, the same page of both rankings; the pages are turned below them."""
-    gallery, every = question.gallery, {"before": ranked.before} | ({"after": ranked.after} if ranked.after else {})
-    shelf, pages = st.container(), st.container(horizontal=True, horizontal_alignment="right")
-    labels, shown = gallery.labels(attribute), SHOWN_GROUP.of(state)
-    arms = {name: _ranked(arm) for name, arm in every.items()}
-    ranks = {name: {row: rank for rank, row in items} for name, items in arms.items()}
-    if shown in ranked.part.groups:
-        arms = {name: [(rank, row) for rank, row in items if labels[row] == shown] for name, items in arms.items()}
-    size = grids.PAGE if len(arms) == 2 else 2 * grids.PAGE
-    page = _page(ranked, shown, grids.pages(max(map(len, arms.values())), size), pages)
-    for column, (name, items) in zip(shelf.columns(len(arms), gap="medium"), arms.items(), strict=True):
+    """Before and after side by side, the same page of both rankings."""
+    gallery, labels, shown = question.gallery, question.gallery.labels(attribute), SHOWN_GROUP.of(state)
+    every = {name: _ranked(arm) for name, arm in _arms(ranked).items()}
+    ranks = {name: {row: rank for rank, row in items} for name, items in every.items()}
+    arms, _ = _on_page(state, question, ranked)
+    for column, (name, items) in zip(st.columns(len(arms), gap="medium"), arms.items(), strict=True):
         with column:
             _title(state, name, ranked, shown)
-            part = items[(page - 1) * size : page * size]
-            _grid(gallery, part, labels, ranks.get("after" if name == "before" else "before"), name, ranked)
-    with pages:
-        item.chooser(state, gallery, {name: items[(page - 1) * size : page * size] for name, items in arms.items()})
-    item.opened(state, question, every)
+            _grid(gallery, items, labels, ranks.get("after" if name == "before" else "before"), name, ranked)
     if shown in ranked.part.groups:
         st.button("Show every group", icon=":material/close:", on_click=SHOWN_GROUP.put, args=(state, None))
+
+
+def _leaves(state: AppState, question: results.Asked, ranked: RankResult) -> None:
+    """The other pages of the pictures, one item of this page in a window: what an answer needs not."""
+    arms, total = _on_page(state, question, ranked)
+    with st.container(horizontal=True, horizontal_alignment="right"):
+        if total > 1:
+            st.pagination(total, max_visible_pages=3, key=_page_key(state), on_change=answer_first.ask)
+        item.chooser(state, question.gallery, arms)
+    item.opened(state, question, _arms(ranked))
+
+
+def _arms(ranked: RankResult) -> dict[str, ArmResult]:
+    return {"before": ranked.before} | ({"after": ranked.after} if ranked.after else {})
+
+
+def _on_page(state: AppState, question: results.Asked, ranked: RankResult) -> tuple[dict[str, Ranked], int]:
+    """Each list's items on the chosen page, of the chosen group alone where one is; and how many pages there are."""
+    arms = {name: _ranked(arm) for name, arm in _arms(ranked).items()}
+    shown = SHOWN_GROUP.of(state)
+    if shown in ranked.part.groups:
+        labels = question.gallery.labels(ranked.request.attribute)
+        arms = {name: [(rank, row) for rank, row in items if labels[row] == shown] for name, items in arms.items()}
+    size = grids.PAGE if len(arms) == 2 else 2 * grids.PAGE
+    total = grids.pages(max(map(len, arms.values())), size)
+    page = min(st.session_state.get(_page_key(state), 1), total)
+    return {name: items[(page - 1) * size : page * size] for name, items in arms.items()}, total
+
+
+def _page_key(state: AppState) -> str:
+    """Another question begins at the first page, a switched neuron stays on it."""
+    asked = [state.query, state.k, state.attribute, dict(state.where), SHOWN_GROUP.of(state)]
+    return f"page-{digest_of(asked)[:12]}"
 
 
 def _uploads(state: AppState, question: results.Asked, ranked: RankResult) -> None:
@@ -372,15 +405,6 @@ def _uploads(state: AppState, question: results.Asked, ranked: RankResult) -> No
     ]
     tiles = [grids.uploaded(p.upload.picture, p.upload.name, text) for p, text in zip(listed, words, strict=True)]
     grids.grid(tiles[:UPLOADS], "uploads")
-
-
-def _page(ranked: RankResult, shown: str | None, total: int, pages: DeltaGenerator) -> int:
-    """The chosen page; another question begins at the first one, a switched neuron stays on it."""
-    if total == 1:
-        return 1
-    asked = [ranked.request.query, ranked.request.k, ranked.request.attribute, dict(ranked.request.where), shown]
-    with pages:
-        return st.pagination(total, max_visible_pages=3, key=f"page-{digest_of(asked)[:12]}")
 
 
 def _ranked(arm: ArmResult) -> Ranked:

@@ -2,10 +2,14 @@
 
 A page's answer is a fragment of its own inside the part of the page that a click is in. `ask` in a click's callback
 has the answer alone drawn again; `rest_follows`, drawn in the answer, has the part around it drawn again as soon as
-nobody has clicked for a moment, where the click changed what that part shows.
+nobody has clicked for a moment, where the click changed what that part shows, and as soon as no other session waits for
+an answer of its own.
 """
 
-from contextlib import suppress
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 import streamlit as st
 from streamlit.errors import StreamlitAPIException
@@ -18,6 +22,8 @@ KEY = "rest"
 """Key of the component that asks for the rest."""
 PAUSE_MS = 250
 """From an answer until the rest follows: whoever switches several neurons has not to wait between them."""
+LONGEST_WAIT, LOOK = 1.0, 0.02
+"""Seconds that what follows an answer waits at most for the answers of others, and between two looks at them."""
 JS = """
 let timer = 0;
 
@@ -28,6 +34,7 @@ export default function ({ data, setTriggerValue }) {
 }
 """
 
+_lock, _answering = threading.Lock(), [0]
 _rest = st.components.v2.component("unskew_rest", js=JS)
 
 
@@ -35,6 +42,26 @@ def ask() -> None:
     """In a callback, as its last statement: draw the answer alone. A page that is not drawn yet is drawn whole."""
     with suppress(StreamlitAPIException):  # there is no answer yet
         st.rerun(ANSWER)
+
+
+@contextmanager
+def answering() -> Iterator[None]:
+    """An answer is being made inside: what follows the answers of other sessions waits for it."""
+    with _lock:
+        _answering[0] += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _answering[0] -= 1
+
+
+def _follow() -> None:
+    """Draw the part around the answer, after the answers that others wait for."""
+    end = time.monotonic() + LONGEST_WAIT
+    while _answering[0] and time.monotonic() < end:
+        time.sleep(LOOK)
+    st.rerun(AROUND)
 
 
 def rest_follows(drawn_for: object, now: object) -> None:
@@ -45,4 +72,4 @@ def rest_follows(drawn_for: object, now: object) -> None:
     drawn_for, now : what the part around was drawn for, and what it would be drawn for; both with a `repr`.
     """
     owed = "" if drawn_for == now else digest_of([repr(drawn_for), repr(now)])
-    _rest(key=KEY, data={"owed": owed, "pause": PAUSE_MS}, on_owed_change=lambda: st.rerun(AROUND), height="content")
+    _rest(key=KEY, data={"owed": owed, "pause": PAUSE_MS}, on_owed_change=_follow, height="content")

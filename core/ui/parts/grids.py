@@ -153,11 +153,11 @@ def grid(items: Sequence[Tile], key: str, width: int = 72, empty: str = "Nothing
     if not items:
         st.caption(empty)
         return
+    if any(item.picture for item in items):
+        _draw(items, key, width)
+        return
     with st.container(key=f"grid-{key}", gap="xsmall"):
-        if any(item.picture for item in items):
-            _draw(items, key, width)
-        else:
-            _texts(items)
+        _texts(items)
 
 
 def _draw(items: Sequence[Tile], key: str, width: int, close: bool = False) -> None:
@@ -174,7 +174,7 @@ def _draw(items: Sequence[Tile], key: str, width: int, close: bool = False) -> N
         {"source": _source(item.picture) if item.picture else _blank(item.text), "alt": item.alt, "lines": item.caption}
         for item in items
     ]
-    _tiles(key=f"tiles-{key}", data={"tiles": shown, "width": width, "strip": close}, height="content")
+    _tiles(key=f"grid-{key}", data={"tiles": shown, "width": width, "strip": close}, height="content")
 
 
 def _source(picture: bytes) -> str:
@@ -210,13 +210,12 @@ def strip(gallery: Gallery, rows: Iterable[int], key: str, what: str, width: int
     """A row of small pictures (or the first captions) that shows what a neuron answers to."""
     rows = list(rows)
     pictures = [gallery.thumb(row) for row in rows]
-    with st.container(key=f"grid-strip-{key}"):
-        if any(pictures):
-            names = [f"{what}: item {gallery.item_id(row)}" for row in rows]
-            drawn = [Tile(picture, "", (), name) for picture, name in zip(pictures, names, strict=True)]
-            _draw(drawn, f"strip-{key}", width, close=True)
-        else:
-            st.caption("  \n".join(escape(gallery.text(row) or gallery.item_id(row)) for row in rows[:3]))
+    if any(pictures):
+        names = [f"{what}: item {gallery.item_id(row)}" for row in rows]
+        drawn = [Tile(picture, "", (), name) for picture, name in zip(pictures, names, strict=True)]
+        _draw(drawn, f"strip-{key}", width, close=True)
+    else:
+        st.caption("  \n".join(escape(gallery.text(row) or gallery.item_id(row)) for row in rows[:3]))
 
 
 # -- ranks ------------------------------------------------------------------------------------------------------------
