@@ -28,8 +28,23 @@ def main() -> int:
     parser.add_argument("--other", default=None, help="folder of another checkout, for start, audit and verify")
     parser.add_argument("--part", default=None, help="the one part of a team server that is killed, for kills")
     parser.add_argument("--minutes", type=float, default=None, help="how long people are at work, for sessions")
+    parser.add_argument("--draw", default=None, help="folder for the plot, for growth")
     chosen = parser.parse_args()
-    names = ("other", "runs", "n", "room", "module", "number", "seed", "without", "again", "part", "minutes", "at_once")
+    names = (
+        "other",
+        "runs",
+        "n",
+        "room",
+        "module",
+        "number",
+        "seed",
+        "without",
+        "again",
+        "part",
+        "minutes",
+        "at_once",
+        "draw",
+    )
     options = {name: value for name in names if (value := getattr(chosen, name)) is not None}
     found = importlib.import_module(f"tests.benchmarks.{chosen.name}").run(**options)
     if "skipped" in found and not chosen.json:

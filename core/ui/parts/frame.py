@@ -109,8 +109,8 @@ def _settled(process: int) -> dict[str, int]:
 def spare_collections() -> None:
     """Take what is loaded for good out of garbage collection; app.py calls this after a page has run.
 
-    Streamlit collects everything after every run of a script or fragment. With torch loaded that alone took 170 ms,
-    longer than the runs themselves; of what a session makes anew it takes a few.
+    A collection goes through everything that it may not leave out. With torch loaded that takes 170 ms, in the middle
+    of an answer; of what a session makes anew it takes a few.
     """
     settled = _settled(os.getpid())
     if len(sys.modules) > settled["modules"] + NEW_MODULES:
