@@ -214,7 +214,8 @@ def strip(gallery: Gallery, rows: Iterable[int], key: str, what: str, width: int
         names = [f"{what}: item {gallery.item_id(row)}" for row in rows]
         drawn = [Tile(picture, "", (), name) for picture, name in zip(pictures, names, strict=True)]
         _draw(drawn, f"strip-{key}", width, close=True)
-    else:
+        return
+    with st.container(key=f"grid-strip-{key}"):
         st.caption("  \n".join(escape(gallery.text(row) or gallery.item_id(row)) for row in rows[:3]))
 
 

@@ -35,14 +35,15 @@ def progress(label: str, at_once: bool = True) -> Iterator[Progress]:
         settle()
         st.button("Go on", key=f"go-on-{next(_numbers)}", icon=":material/play_arrow:")
         raise InputError(f"{label}: stopped before it was done; go on, or ask for something else")
-    place, pace, began = st.empty(), Pace(), time.monotonic()
-    bar, drawn = None, began
+    pace, began = Pace(), time.monotonic()
+    place, bar, drawn = None, None, began
 
     def draw(share: float, text: str) -> None:
-        nonlocal bar
+        nonlocal place, bar
         if bar is not None:
             bar.progress(share, text=text)
             return
+        place = st.empty()  # here and not before: work that is over soon sends nothing
         with place.container(horizontal=True, vertical_alignment="center", gap="small"):
             bar = st.progress(share, text=text)
             st.button("Stop", key=f"stop-{next(_numbers)}", icon=":material/stop:", on_click=_stop, args=(label,))
@@ -65,7 +66,8 @@ def progress(label: str, at_once: bool = True) -> Iterator[Progress]:
     try:
         yield report
     finally:
-        place.empty()
+        if place is not None:
+            place.empty()
 
 
 def _stop(label: str) -> None:
