@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from numbers import Real
 from typing import Any
 
 from core.config import HALVES, SIDES, Edit, Half, InputError, Side, digest_of, one_of
@@ -11,6 +12,10 @@ from core.interventions import INTERVENTIONS
 from core.metrics.targets import Target
 from core.prompts import PromptBook
 from core.statistics import DRAWS
+
+
+def _finite(value: object) -> bool:
+    return isinstance(value, Real) and math.isfinite(value)
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,20 +51,28 @@ class RankRequest:
         for side in self.edits:
             one_of(side, SIDES, "side of an edit")
         if self.query_embedding is not None:
-            object.__setattr__(self, "query_embedding", tuple(float(v) for v in self.query_embedding))
-            if not self.query_embedding or not all(map(math.isfinite, self.query_embedding)):
+            try:
+                numbers = tuple(float(v) for v in self.query_embedding)
+            except (TypeError, ValueError, OverflowError):
+                numbers = ()
+            object.__setattr__(self, "query_embedding", numbers)
+            if not numbers or not all(map(math.isfinite, numbers)):
                 raise InputError("the query embedding is empty or holds NaN or infinity; expected (d,) finite numbers")
         if (self.query is None) == (self.query_embedding is None):
             raise InputError("a ranking needs either a query in words or a query embedding, and not both")
+        if self.query is not None and not isinstance(self.query, str):
+            raise InputError(f"the query was {self.query!r}; expected words, or give query_embedding")
         if self.query is not None and not self.query.strip():
             raise InputError("the query is empty; type what to search for, for example: a photo of a doctor")
         if isinstance(self.target, Mapping):
             for group, share in self.target.items():
-                if not math.isfinite(share):
+                if not _finite(share):
                     raise InputError(f"the target share of {group} was {share}; expected a number above 0")
+        elif not isinstance(self.target, str):
+            raise InputError(f"target was {self.target!r}; expected uniform, gallery or a table of group and share")
         for name, least in (("k", 1), ("null_draws", 1), ("seed", 0)):
             value = getattr(self, name)
-            if int(value) != value or value < least:
+            if not _finite(value) or int(value) != value or value < least:
                 raise InputError(f"{name} was {value}; expected a whole number of at least {least}")
             object.__setattr__(self, name, int(value))
 

@@ -19,11 +19,29 @@ def test_a_question_is_in_words_or_in_numbers() -> None:
     for given in ({}, {"query": "x", "query_embedding": [1.0]}):
         with pytest.raises(InputError, match="either a query in words or a query embedding, and not both"):
             RankRequest("gender", **given)
-    for numbers in ([], [1.0, float("nan")], [float("inf")]):
+    for numbers in ([], [1.0, float("nan")], [float("inf")], ["north"], [None], 7, [10**400]):
         with pytest.raises(InputError, match="empty or holds NaN or infinity"):
             RankRequest("gender", query_embedding=numbers)
     with pytest.raises(InputError, match="the query is empty"):
         RankRequest("gender", "  ")
+
+
+@pytest.mark.parametrize("given", [{"a": "b"}, {"a": None}, {"a": float("nan")}, ["a", "b"], 5, None])
+def test_a_target_is_a_name_or_a_table_of_numbers(given: object) -> None:
+    with pytest.raises(InputError, match="target"):
+        RankRequest("gender", "x", target=given)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["k", "null_draws", "seed"])
+@pytest.mark.parametrize("given", ["5", None, [5], float("inf"), 2j])
+def test_a_number_that_is_none_is_refused(name: str, given: object) -> None:
+    with pytest.raises(InputError, match=f"{name} was .*expected a whole number"):
+        RankRequest("gender", "x", **{name: given})  # type: ignore[arg-type]
+
+
+def test_words_are_words() -> None:
+    with pytest.raises(InputError, match="the query was 5; expected words"):
+        RankRequest("gender", 5)  # type: ignore[arg-type]
 
 
 def test_equal_questions_are_one_and_others_are_not() -> None:
