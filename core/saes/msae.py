@@ -13,7 +13,7 @@ from core.saes.largest import largest_of_rows
 from core.saes.rules import PLAIN
 from core.saes.selection import SelectionSAE
 from core.saes.shares import WHOLE, Share
-from core.saes.sparse import Kept, order_of
+from core.saes.sparse import Kept
 
 WEIGHTINGS = ("reverse", "uniform")
 
@@ -68,28 +68,15 @@ class NestedTopKSAE(SelectionSAE):
         return self.pre_activations(x).relu()
 
     def keep(self, centred: Tensor, share: Share = WHOLE) -> Kept:
-        return largest_of_rows(centred, self.W_enc, self.b_enc, self.levels[-1])
+        return self.keep_in_parts(centred, share)[0]
 
     @property
     def n_parts(self) -> int:
         return len(self.levels)
 
-    def parts(self, kept: Kept) -> tuple[Kept, Tensor]:
-        """The level in which a code is the first time: by its place among those of its row, largest first."""
-        places, values = kept
-        starts, lengths = places.row_starts(), places.row_lengths()
-        number = torch.arange(len(values), device=values.device) - starts[places.rows]
-        table = values.new_zeros(len(lengths), max(int(lengths.max()), 1))
-        table[places.rows, number] = values
-        levels = torch.full(table.shape, len(self.levels) - 1, dtype=torch.int32, device=table.device)
-        for number_of_level, k in reversed(list(enumerate(self.levels[:-1]))):
-            if k < table.shape[1]:
-                levels.scatter_(1, table.topk(k, dim=1, sorted=False).indices, number_of_level)
-            else:
-                levels.fill_(number_of_level)
-        level = levels[places.rows, number].long()
-        by_level = order_of(places.rows * len(self.levels) + level, len(lengths) * len(self.levels))
-        return Kept(places.chosen(by_level), values[by_level]), level[by_level]
+    def keep_in_parts(self, centred: Tensor, share: Share = WHOLE) -> tuple[Kept, Tensor]:
+        """A code's part is the level in which it is the first time."""
+        return largest_of_rows(centred, self.W_enc, self.b_enc, self.levels)
 
     def part_losses(self, squares: Tensor) -> Tensor:
         """w_i mse_i."""

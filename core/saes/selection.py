@@ -54,9 +54,11 @@ class SelectionSAE(SAE):
         """G."""
         return len(self.group_sizes)
 
-    def parts(self, kept: Kept) -> tuple[Kept, Tensor]:
-        """The kept codes, row by row and part by part within a row, and the number of each one's part (m,), from 0."""
-        ends = torch.tensor(self.group_sizes, device=kept.values.device).cumsum(0)
+    def keep_in_parts(self, centred: Tensor, share: Share = WHOLE) -> tuple[Kept, Tensor]:
+        """What `keep` gives, row by row and part by part within a row, and the number of each code's part (m,),
+        from 0."""
+        kept = self.keep(centred, share)
+        ends = torch.tensor(self.group_sizes, device=centred.device).cumsum(0)
         return kept, torch.bucketize(kept.places.columns, ends, right=True)
 
     def part_losses(self, squares: Tensor) -> Tensor:
@@ -85,13 +87,13 @@ class SelectionSAE(SAE):
         """See `SAE.loss`. The gradient is worked out beside the loss, in the same sums."""
         with torch.no_grad():
             centred = x - self.b_dec
-            kept, part = self.parts(self.keep(centred, share))
+            kept, part = self.keep_in_parts(centred, share)
             losses, missed, gradient, b_dec = self._nested(centred, kept, part, share)
 
             fired = share.any(torch.bincount(kept.places.columns, minlength=self.config.d_sae) > 0)
             silent = torch.where(fired, 0, silent + share.rows(x))
             dead = (silent >= dead_after).nonzero().flatten()
-            weight = aux_weight * self.aux_scale(x, share)
+            weight = aux_weight * self.aux_scale(x, share) if len(dead) else aux_weight
             aux = self._aux(centred, missed, dead, weight, gradient, share)
             b_dec -= self.W_enc @ gradient.b_enc  # what it does to the codes
         gradients: dict[Tensor, Tensor] = {
@@ -155,7 +157,7 @@ class SelectionSAE(SAE):
         if spread is None or not spread > 0:
             return centred.new_zeros(())
         w, b, directions = self.W_enc.T[dead].T, self.b_enc[dead], self.W_dec[dead]
-        kept = strongest_of_rows(all_above(centred, w, b, b.new_zeros(())), most)
+        kept, _ = strongest_of_rows(all_above(centred, w, b, b.new_zeros(())), (most,))
         rows = kept.places.rows
         errors = weighted_sums(directions, kept.places.columns, kept.values, kept.places.row_lengths()) + missed
         scale = 2 * weight / (share.rows(centred) * spread)

@@ -29,4 +29,4 @@ class TopKSAE(SelectionSAE):
         return self.keep(x - self.b_dec)
 
     def keep(self, centred: Tensor, share: Share = WHOLE) -> Kept:
-        return largest_of_rows(centred, self.W_enc, self.b_enc, self.config.k)
+        return largest_of_rows(centred, self.W_enc, self.b_enc, (self.config.k,))[0]

@@ -96,7 +96,7 @@ def test_a_batch_that_excites_nobody_moves_b_dec_alone(arch):
     assert sae.b_dec.grad.norm() > 0
 
 
-@pytest.mark.parametrize("arch", ARCHS)
+@pytest.mark.parametrize("arch", [*ARCHS, "msae"])
 def test_two_threads_give_the_same_bits_every_time(arch):
     """Sums that several threads share would depend on who comes first."""
     before, x = torch.get_num_threads(), torch.from_numpy(cone(512, 64))
@@ -116,7 +116,7 @@ def test_two_threads_give_the_same_bits_every_time(arch):
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
-@pytest.mark.parametrize("arch", ARCHS)
+@pytest.mark.parametrize("arch", [*ARCHS, "msae"])
 def test_a_gpu_computes_the_same_loss_and_gradients(arch):
     sae, reference = random_sae(arch, d=64, n=4096, k=8).cuda(), random_sae(arch, d=64, n=4096, k=8)
     x, silent = torch.from_numpy(cone(1024, 64)), torch.zeros(4096, dtype=torch.int64)
