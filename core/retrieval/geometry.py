@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
@@ -10,10 +11,25 @@ from core.readout import ReadoutArrays
 
 WITNESSES = 2
 """Random directions along which stored embeddings must be what the readout gives."""
+SPREAD = 0.1
+"""Share of two squares that must be left of their difference for it to be taken without making the vectors."""
 Squares = Sequence[np.ndarray] | np.ndarray
 """Forms one after the other, of every row."""
 ROUNDING = 64.0
 """Roundings of a number, relative to the row's length, by which the two may differ."""
+
+
+class Sums(NamedTuple):
+    """What is summed over some stored rows x (n, d_in) and their stored pooled embeddings."""
+
+    squares: np.ndarray
+    """Forms of x (forms, n)."""
+    along_offset: np.ndarray
+    """push(x) . offset (n,)."""
+    along_stored: np.ndarray
+    """push(x) . stored pooled embedding (n,)."""
+    agree: bool
+    """Whether push(x) of every row follows from its stored pooled embedding."""
 
 
 class Geometry(ABC):
@@ -38,9 +54,20 @@ class Geometry(ABC):
     def pushed(self, x: np.ndarray, pooled: np.ndarray) -> tuple[np.ndarray, bool]:
         """push(x) of some stored rows (n, d), and whether it follows from their stored embeddings."""
 
+    def sums(self, x: np.ndarray, pooled: np.ndarray) -> Sums:
+        """Sums over some stored rows (n, d_in) and their stored pooled embeddings (n, d)."""
+        pushed, agree = self.pushed(x, pooled)
+        along = np.einsum("ij,j->i", pushed, self.offset.astype(pushed.dtype))
+        return Sums(self.forms(x, x, pushed, pushed), along, np.einsum("ij,ij->i", pushed, pooled), agree)
+
     @abstractmethod
     def cross(self, w: np.ndarray) -> np.ndarray:
         """Cross vectors (forms, F, d_in) of directions (F, d_in)."""
+
+    @abstractmethod
+    def roots(self, w: np.ndarray) -> list[tuple[float, np.ndarray]]:
+        """Of every form a number c and what it is c times the square of, linear in directions or rows (F, d_in):
+        f(w) = c ||root(w)||^2."""
 
     @abstractmethod
     def forms(self, a: np.ndarray, b: np.ndarray, pushed_a: np.ndarray, pushed_b: np.ndarray) -> np.ndarray:
@@ -75,6 +102,9 @@ class Pooled(Geometry):
 
     def cross(self, w: np.ndarray) -> np.ndarray:
         return w[None]
+
+    def roots(self, w: np.ndarray) -> list[tuple[float, np.ndarray]]:
+        return [(1.0, w)]
 
     def forms(self, a: np.ndarray, b: np.ndarray, pushed_a: np.ndarray, pushed_b: np.ndarray) -> np.ndarray:
         return np.einsum("ij,ij->i", a, b)[None]
@@ -134,8 +164,34 @@ class Residual(Geometry):
                 return self.push(x), False
         return pushed, True
 
+    def sums(self, x: np.ndarray, pooled: np.ndarray) -> Sums:
+        """The same from numbers of the rows, with p the stored embedding and o the offset, where `pushed` says that
+        push(x) = sigma (p - o); no vector is made.
+
+        Of a row whose numbers are nearly all the same, or whose embedding is nearly the offset, differences say too
+        little; such rows go through the vectors.
+        """
+        dtype, d_model = x.dtype.type, x.dtype.type(self._readout.d_model)
+        offset, common = self.offset.astype(x.dtype), dtype(self.offset @ self.offset)
+        pooled = pooled.astype(x.dtype, copy=False)
+        mean, mean_squares = np.vecdot(x, np.ones_like(x[0])) / d_model, np.vecdot(x, x) / d_model
+        own, along = np.vecdot(pooled, pooled), np.vecdot(pooled, offset)
+        centred, spread = mean_squares - mean * mean, own - 2 * along + common
+        if not ((centred >= SPREAD * mean_squares).all() and (spread >= SPREAD * (own + common)).all()):  # NaN included
+            return super().sums(x, pooled)
+        sigma = np.sqrt(centred + dtype(self._readout.eps))
+        tolerance = ROUNDING * np.finfo(x.dtype).eps * sigma * np.sqrt(spread)
+        for r, pulled in zip(*(part.astype(x.dtype) for part in self._witnesses), strict=True):
+            differs = sigma * (np.vecdot(pooled, r) - offset @ r) - np.vecdot(x, pulled)
+            if not (np.abs(differs) <= tolerance).all():
+                return super().sums(x, pooled)
+        return Sums(np.stack([centred, sigma * sigma * spread]), sigma * (along - common), sigma * (own - along), True)
+
     def cross(self, w: np.ndarray) -> np.ndarray:
         return np.stack([self._readout.centred(w) / self._readout.d_model, self.pull(self.push(w))])
+
+    def roots(self, w: np.ndarray) -> list[tuple[float, np.ndarray]]:
+        return [(1.0 / self._readout.d_model, self._readout.centred(w)), (1.0, self.push(w))]
 
     def forms(self, a: np.ndarray, b: np.ndarray, pushed_a: np.ndarray, pushed_b: np.ndarray) -> np.ndarray:
         ours = self._readout.centred(a)

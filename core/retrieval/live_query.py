@@ -74,7 +74,7 @@ class LiveQuery:
     def decoded(self) -> np.ndarray:
         """q . push(x_hat) of every row (n,)."""
         gallery = self._gallery
-        return gallery.on.put(gallery.codes @ self.neurons + float(gallery.b @ self.pulled))
+        return gallery.on.put(gallery.sums.codes_by_row @ self.neurons + float(gallery.b @ self.pulled))
 
     def stored_of(self, j: int) -> np.ndarray:
         """q . push(x) on the rows where a neuron fires (m,), float64; some neurons' are remembered."""

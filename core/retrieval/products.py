@@ -17,7 +17,7 @@ MOST_THREADS = 16
 """A pass waits for memory more than for arithmetic: more threads than a socket has memory channels gain nothing."""
 COMPUTED_BYTES = 1 << 25
 """The same for rows that are not stored but worked out when they are read: enough for BLAS to work at full speed."""
-FEW = 12
+FEW = 2
 """Fewer than one row in so many is picked out; more are read past, as copying a row costs that much more."""
 
 

@@ -1,8 +1,8 @@
 """Sums over every row of a gallery that edits of any neurons share: each one pass, made when it is first needed."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 import scipy.sparse as sparse
@@ -12,8 +12,13 @@ from core.memo import Memo
 from core.retrieval.geometry import Geometry, Pooled
 from core.retrieval.products import blocks, each, in_precision, squared_lengths, times, working
 
-Decoder = tuple[np.ndarray, np.ndarray]
-"""W and b."""
+if TYPE_CHECKING:
+    from core.retrieval.decoding import Decoder
+
+READ_BYTES = 1 << 21
+"""Rows summed at a time, counted in float64: both kinds stay in a core's own cache while all vectors pass over them."""
+DECODED_BYTES = 1 << 24
+"""Rows decoded at a time, counted in float64: enough that columns of the decoder are read several times over."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,65 +135,50 @@ class GallerySums:
         agree: list[bool] = []
 
         def work(at: slice) -> None:
-            x, pooled = in_precision(self.x[at]), in_precision(self.pooled[at])
-            pushed, same = self.geometry.pushed(x, pooled)
-            agree.append(same)
-            squares[:, at] = self.geometry.forms(x, x, pushed, pushed)
-            along[at], along_stored[at] = self._along(pushed), np.einsum("ij,ij->i", pushed, pooled)
+            here = self.geometry.sums(in_precision(self.x[at]), in_precision(self.pooled[at]))
+            squares[:, at], along[at], along_stored[at] = here.squares, here.along_offset, here.along_stored
+            agree.append(here.agree)
 
-        self._each(work, progress, "reading the gallery for its first edit")
+        parts = blocks(len(self.x), self.x.shape[1], block_bytes=READ_BYTES)
+        each(parts, work, progress, "reading the gallery for its first edit")
         return _Stored(squares, along, along_stored, all(agree))
 
     def _sum_reconstructed(self, progress: Progress | None) -> _Reconstructed:
         (squares, along, along_stored), between = self._empty(), self._empty()[0]
-        decoder, pushed_decoder = self._decoders
-        apart = not isinstance(self.geometry, Pooled)
+        ours, offset = self.stored(progress), self.geometry.offset.astype(working(self.x))
 
         def work(at: slice) -> None:
-            codes = self.codes_by_row[at]
-            x, x_hat = in_precision(self.x[at]), _decoded(codes, decoder)
-            pushed, pushed_hat = x, x_hat
-            if apart:
-                pushed, _ = self.geometry.pushed(x, in_precision(self.pooled[at]))
-                pushed_hat = _decoded(codes, pushed_decoder)
-            squares[:, at] = self.geometry.forms(x_hat, x_hat, pushed_hat, pushed_hat)
-            between[:, at] = self.geometry.forms(x, x_hat, pushed, pushed_hat)
-            along[at] = self._along(pushed_hat) if apart else 0.0
-            along_stored[at] = (
-                np.einsum("ij,ij->i", pushed_hat, in_precision(self.pooled[at])) if apart else between[0, at]
-            )
+            x = in_precision(self.x[at])
+            (c, decoder), *more = self._decoders
+            square, inner = decoder.sums(self.codes_by_row, at, [x])  # centred where the form centres: x need not be
+            squares[0, at], between[0, at] = c * square, c * inner
+            along[at], along_stored[at] = 0.0, between[0, at]
+            for c, decoder in more:
+                pooled = in_precision(self.pooled[at]).astype(x.dtype, copy=False)
+                pushed = [] if ours.agree else [self.geometry.pushed(x, pooled)[0]]
+                square, along[at], along_stored[at], *inners = decoder.sums(
+                    self.codes_by_row, at, [offset, pooled, *pushed]
+                )
+                scales = self.geometry.scales(ours.squares[:, at])
+                squares[1, at] = c * square
+                between[1, at] = c * (inners[0] if inners else (along_stored[at] - along[at]) * scales)
 
-        self._each(work, progress, "decoding the gallery for its first blend")
+        parts = blocks(len(self.x), self.x.shape[1], block_bytes=DECODED_BYTES)
+        each(parts, work, progress, "decoding the gallery for its first blend")
         return _Reconstructed(squares, along, along_stored, between)
 
     @cached_property
-    def _decoders(self) -> tuple[Decoder, Decoder]:
-        """W and b, and what push gives for both, in the precision of the rows."""
+    def _decoders(self) -> list[tuple[float, "Decoder"]]:
+        """Of every form its number c and what decodes to its root."""
+        from core.retrieval.decoding import Decoder  # torch, which only a blend needs
 
-        def ready(W: np.ndarray, b: np.ndarray) -> Decoder:
-            dtype = working(self.x)
-            return np.ascontiguousarray(W, dtype=dtype), np.ascontiguousarray(b, dtype=dtype)
-
-        return ready(self.W, self.b), ready(self.geometry.push(self.W), self.geometry.push(self.b[None])[0])
+        roots = zip(self.geometry.roots(self.W), self.geometry.roots(self.b[None]), strict=True)
+        return [(c, Decoder(W, b[0], working(self.x))) for (c, W), (_, b) in roots]
 
     def decode(self, rows: np.ndarray) -> np.ndarray:
-        """x_hat of some rows."""
-        return _decoded(self.codes_by_row[rows], self._decoders[0])
-
-    def _along(self, pushed: np.ndarray) -> np.ndarray:
-        return np.einsum("ij,j->i", pushed, self.geometry.offset.astype(pushed.dtype))
+        """x_hat of some rows, float64."""
+        return np.asarray(self.codes_by_row[rows] @ self.W) + self.b
 
     def _empty(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         n, forms = len(self.x), len(self.geometry.cross(self.W[:1]))
         return np.empty((forms, n)), np.empty(n), np.empty(n)
-
-    def _each(self, work: Callable[[slice], None], progress: Progress | None, what: str) -> None:
-        each(blocks(len(self.x), self.x.shape[1]), work, progress, what)
-
-
-def _decoded(codes: sparse.csr_matrix, decoder: Decoder) -> np.ndarray:
-    """z W + b in the precision of W."""
-    W, b = decoder
-    rows = np.asarray(codes.astype(W.dtype, copy=False) @ W)
-    rows += b
-    return rows
