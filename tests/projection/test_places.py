@@ -18,8 +18,8 @@ def test_pca_is_that_of_the_singular_values_up_to_signs() -> None:
 
 def test_a_visitor_lands_among_its_own_kind() -> None:
     x = clusters()
-    places = np.stack([np.arange(800) % 40 * 10.0, np.zeros(800)], axis=1)
-    landed = place_among(x, places, x[[3, 44]] * 5)
+    places = np.stack([np.arange(len(x)) % 25 * 10.0, np.zeros(len(x))], axis=1)
+    landed = place_among(x, places, x[[3, 29]] * 5)
     assert np.allclose(landed, [[30, 0], [40, 0]])
 
 
