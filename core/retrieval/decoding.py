@@ -5,11 +5,15 @@ from collections.abc import Sequence
 import numpy as np
 import scipy.sparse as sparse
 import torch
+from threadpoolctl import ThreadpoolController
 from torch import Tensor
 
 COLUMNS = 64
 """Columns of the decoder that are added up at a time: with some thousand neurons they stay near a processor, so that
 a code costs a fifth of what it costs to read whole rows of the decoder."""
+
+_OPENMP = ThreadpoolController().select(user_api="openmp")
+"""The threads of torch, of which a thread that decodes gets none but itself: others decode other rows meanwhile."""
 
 
 class Decoder:
@@ -27,6 +31,11 @@ class Decoder:
 
     def sums(self, codes: sparse.csr_matrix, rows: slice, others: Sequence[np.ndarray]) -> list[np.ndarray]:
         """||x_hat||^2 (m,) of some rows of the codes (n, F), and x_hat . other (m,) for each other (m, d) or (d,)."""
+        torch.get_num_threads()  # what a thread asks of torch first sets how many threads it has
+        with _OPENMP.limit(limits=1):
+            return self._sums(codes, rows, others)
+
+    def _sums(self, codes: sparse.csr_matrix, rows: slice, others: Sequence[np.ndarray]) -> list[np.ndarray]:
         first, last = codes.indptr[rows.start], codes.indptr[rows.stop]
         which = _tensor(codes.indices[first:last])
         starts = torch.from_numpy((codes.indptr[rows] - first).astype(codes.indices.dtype))
