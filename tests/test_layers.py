@@ -12,7 +12,7 @@ FLOORS = [
     {"config", "rooms"},
     {"access"},
     {"reading", "writing"},
-    {"databases", "heavy", "registry", "store", "readout", "cluster", "verdicts", "memo", "units", "tables"},
+    {"databases", "heavy", "registry", "store", "readout", "cluster", "verdicts", "memo", "units", "tables", "threads"},
     {"datasets", "backbones", "saes", "metrics", "prompts", "statistics", "retrieval", "projection", "figures"}
     | {"portable", "stores", "engines"},
     {"gallery", "labelling"},

@@ -19,6 +19,7 @@ from core.ranking.cost import utility_cost
 from core.ranking.rows import Part, part_of
 from core.ranking.steps import MOST_OF_THEM
 from core.scene import why_not_interpreted
+from core.threads import one_thread
 from core.verdicts import ALL_RETRIEVED, most_retrieved
 
 if TYPE_CHECKING:
@@ -183,11 +184,12 @@ def numbers_of(
     """Every number of one attribute, from the rankings and the groups of the rows alone."""
     part = part_of(sources.scene, request_for(spec, attribute, spec.prompts[0]))
     own = {prompt: ranked[attribute, prompt] for prompt in spec.all_prompts}
-    prompts = [
-        prompt_numbers(spec, attribute, prompt, part, one, _ids(sources, part, one, spec.k))
-        for prompt, one in own.items()
-    ]
-    arms = arm_numbers(spec, attribute, part, {prompt: own[prompt] for prompt in spec.prompts})
+    with one_thread():
+        prompts = [
+            prompt_numbers(spec, attribute, prompt, part, one, _ids(sources, part, one, spec.k))
+            for prompt, one in own.items()
+        ]
+        arms = arm_numbers(spec, attribute, part, {prompt: own[prompt] for prompt in spec.prompts})
     return {
         "attribute": attribute,
         "part": part_numbers(part, spec.target_of(attribute)),

@@ -9,6 +9,7 @@ from scipy.special import expit, ndtri
 from core.config import NOTHING, InputError
 from core.statistics.areas import Area, area, auc, bounded_limits, correlation, mean_area, placements
 from core.statistics.estimates import Estimate
+from core.threads import one_thread
 
 FOLDS = 5
 NEWTON, GAIN = 200, 1e-12
@@ -36,8 +37,9 @@ def probe_scores(x: np.ndarray, labels: np.ndarray, folds: int = FOLDS, seed: in
     x = telling(np.asarray(x, dtype=np.float64))
     scores = np.empty((len(labels), len(groups)))
     starts: dict[int, Start] = {}  # folds share most of their rows: each begins where the last one ended
-    for train, test in _splits(labels, folds, seed):
-        scores[test] = _probe(x[train], labels[train], x[test], groups, starts)
+    with one_thread(x.size):
+        for train, test in _splits(labels, folds, seed):
+            scores[test] = _probe(x[train], labels[train], x[test], groups, starts)
     return scores
 
 
@@ -76,7 +78,8 @@ def probe_weights(x: np.ndarray, positive: np.ndarray) -> np.ndarray:
     varies = spread > NOTHING * spread.max(initial=0.0)
     weights = np.zeros(x.shape[1])
     kept = x[:, varies]
-    weights[varies] = _regression((kept - kept.mean(axis=0)) / spread[varies], positive)[0] / spread[varies]
+    with one_thread(kept.size):
+        weights[varies] = _regression((kept - kept.mean(axis=0)) / spread[varies], positive)[0] / spread[varies]
     return weights
 
 
@@ -170,7 +173,8 @@ def held_out_leakage(x: np.ndarray, labels: np.ndarray, x_test: np.ndarray, labe
     given, other = (np.asarray(rows, dtype=np.float64) for rows in (x[fitted], x_test[asked]))
     train, test = telling(given), telling(other, given)
     places = np.searchsorted(groups, labels[fitted]), np.searchsorted(groups, labels_test[asked])
-    scores = _probe(train, places[0], test, _columns(places[0]))
+    with one_thread(train.size):
+        scores = _probe(train, places[0], test, _columns(places[0]))
     return _estimate(mean_area(_areas(scores, places[1])), len(test))
 
 
