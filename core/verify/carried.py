@@ -23,6 +23,7 @@ from core.ranking.request import RankRequest
 from core.ranking.rows import Part, part_of
 from core.retrieval import Index
 from core.scene import Scene
+from core.threads import one_thread
 from core.verify.own.cost import cost_document
 from core.verify.own.metrics import NAMES
 from core.verify.own.searched import Searched
@@ -92,7 +93,8 @@ def cost_of(
         return {name: {"reason": "nothing is edited"} for name in ("cost", "leakage")}
     asked = [arm.of(request) for arm in both_arms(request)]
     before, after = (CarriedArm(items_of(scene, one, progress).index, one, scene) for one in asked)
-    found = cost_document(sources.gallery, attribute, searched, (before, after), scene.class_prompts, spec.seed)
+    with one_thread(before.index.n * before.index.d):
+        found = cost_document(sources.gallery, attribute, searched, (before, after), scene.class_prompts, spec.seed)
     return {"leakage": {"prompt": prompt, **found.pop("leakage")}, "cost": {"prompt": prompt, **found}}
 
 

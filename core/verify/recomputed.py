@@ -21,6 +21,7 @@ from core.report import ReportOptions, read_report, rendered, report_document
 from core.report.document import evidence_keys
 from core.saes.frozen import FrozenFile, load_frozen
 from core.scene.scene import probe_of
+from core.threads import one_thread
 from core.verify.carried import Edits, carried_metrics, cost_of
 from core.verify.closed import other_arrays
 from core.verify.compared import checked, compared
@@ -120,7 +121,8 @@ def _numbers(
     """Every number of one attribute, by the second author."""
     searched = searched_rows(sources.gallery, attribute, spec.where, spec.target_of(attribute))
     ranked = {prompt: recorded[attribute, prompt] for prompt in spec.all_prompts}
-    found = attribute_document(spec, attribute, searched, ranked, edits, sources.gallery.item_ids)
+    with one_thread():
+        found = attribute_document(spec, attribute, searched, ranked, edits, sources.gallery.item_ids)
     return found | cost_of(spec, sources, searched, edits, recorded, progress)
 
 
