@@ -7,6 +7,7 @@ import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,6 +17,7 @@ import torch
 
 from core.backbones.base import BACKBONES, Backbone, Family, Foreign, default_device, other_names
 from core.backbones.clip_backbone import ClipBackbone
+from core.backbones.plain_clip import load_plain
 from core.backbones.tokens import CompactTokens, OpenTokens, Tokens
 from core.backbones.vocabulary import CompactVocabulary
 from core.config import ASSETS, InputError
@@ -87,34 +89,69 @@ def load_backbone(
         file and the folder to put it into), a folder without config or weights, weights that do not fit the config.
     """
     source = _source(name, pretrained)
-    import open_clip
-    from open_clip.transform import PreprocessCfg, image_transform_v2
-
     folder = Path(source.model.removeprefix(LOCAL))
     files = [source.weights] if source.weights else weights_in(folder) if source.model.startswith(LOCAL) else []
     require_memory_for(files, MODEL_TIMES, f"loading the model {source.name}")
     with _one_line(source.name):
-        model = open_clip.create_model(
-            source.model,
-            None if source.weights is None else str(source.weights),
-            force_quick_gelu=source.quick_gelu,
-            force_preprocess_cfg=source.preprocess,
-            require_pretrained=True,
-        )
-        config = open_clip.get_model_config(source.model)
-        preprocess = open_clip.get_model_preprocess_cfg(model)
-        *crop, _, _ = image_transform_v2(PreprocessCfg(**preprocess), is_train=False).transforms  # ToTensor, Normalize
+        model, config, preprocess = _plain(source) or _any(source)
         tokens = _tokens(source, model, config)
     chosen = torch.device(device) if device is not None else default_device()
-    backbone = ClipBackbone(
-        source.name, model, preprocess, _in_turn(crop), tokens, config["embed_dim"], chosen, source.notes
-    )
+    crop = _Crop(preprocess)
+    backbone = ClipBackbone(source.name, model, preprocess, crop, tokens, config["embed_dim"], chosen, source.notes)
     if "openai" in source.name.lower() and backbone.fingerprint("text", "pooled").quick_gelu is False:
         backbone.notes.append(
             f"{source.name} names OpenAI's weights, which need QuickGELU, but its config uses GELU: embeddings are "
             "probably wrong; set quick_gelu to true in open_clip_config.json or choose a -quickgelu model"
         )
     return backbone
+
+
+Parts = tuple[Foreign, Mapping[str, Any], Mapping[str, Any]]
+"""A model with its weights, its config, and the settings of its preprocessing."""
+
+
+def _plain(source: Source) -> Parts | None:
+    """The model of a folder with a vocabulary of its own, read without open_clip; None where that is not enough."""
+    if source.folder is None or not (source.folder / VOCABULARY).is_file():
+        return None
+    return load_plain(source.folder / CONFIG, source.folder / WEIGHTS[0])
+
+
+def _any(source: Source) -> Parts:
+    import open_clip
+
+    model = open_clip.create_model(
+        source.model,
+        None if source.weights is None else str(source.weights),
+        force_quick_gelu=source.quick_gelu,
+        force_preprocess_cfg=source.preprocess,
+        require_pretrained=True,
+    )
+    return model, open_clip.get_model_config(source.model), open_clip.get_model_preprocess_cfg(model)
+
+
+class _Crop:
+    """Takes a picture to one of the size the tower reads; open_clip is asked how at the first one.
+
+    Parameters
+    ----------
+    preprocess : the model's settings.
+    """
+
+    def __init__(self, preprocess: Mapping[str, Any]) -> None:
+        self._preprocess = preprocess
+
+    @cached_property
+    def _steps(self) -> Sequence[Callable[[Any], Any]]:
+        from open_clip.transform import PreprocessCfg, image_transform_v2
+
+        *steps, _, _ = image_transform_v2(PreprocessCfg(**self._preprocess), is_train=False).transforms
+        return steps  # without ToTensor and Normalize
+
+    def __call__(self, image: Any) -> Any:
+        for step in self._steps:
+            image = step(image)
+        return image
 
 
 def pretrained_tags(model: str) -> list[str]:
@@ -298,8 +335,6 @@ def _reachable() -> bool:
 
 def _tokens(source: Source, model: Foreign, config: Mapping[str, Any]) -> Tokens:
     """The tokenizer that belongs to the model."""
-    from open_clip import get_tokenizer
-
     context = int(model.context_length)
     if source.folder is not None and (source.folder / VOCABULARY).is_file():
         vocabulary = CompactVocabulary.load(source.folder / VOCABULARY)
@@ -307,17 +342,10 @@ def _tokens(source: Source, model: Foreign, config: Mapping[str, Any]) -> Tokens
         if vocabulary.size != rows:
             raise InputError(f"{VOCABULARY} has {vocabulary.size} tokens, but the model reads {rows}")
         return CompactTokens(vocabulary, context)
+    from open_clip import get_tokenizer
+
     wanted = config["text_cfg"].get("hf_tokenizer_name", "")
     return OpenTokens(get_tokenizer(source.model, context_length=context), context, wanted)
-
-
-def _in_turn(steps: Sequence[Callable[[Any], Any]]) -> Callable[[Any], Any]:
-    def run(value: Any) -> Any:
-        for step in steps:
-            value = step(value)
-        return value
-
-    return run
 
 
 def _near(name: str, known: Sequence[str]) -> str:

@@ -65,8 +65,9 @@ def test_images_are_open_clips_numbers(folder: Path, backbone: Backbone, batch: 
     [{}, {"interpolation": "bicubic"}, {"resize_mode": "longest", "fill_color": 7}, {"resize_mode": "squash"}],
 )
 def test_pixels_are_open_clips_to_the_bit(tmp_path: Path, settings: dict[str, object]) -> None:
-    loaded = load_backbone(tiny_clip.saved(tmp_path, **settings))
-    cfg = open_clip.transform.PreprocessCfg(**loaded._model.visual.preprocess_cfg)
+    name = tiny_clip.saved(tmp_path, **settings)
+    loaded = load_backbone(name)
+    cfg = open_clip.transform.PreprocessCfg(**open_clip.get_model_preprocess_cfg(open_clip.create_model(name)))
     transform = open_clip.transform.image_transform_v2(cfg, is_train=False)
     images = [*tiny_clip.pictures(4), Image.new("L", (40, 33), 90), Image.new("RGBA", (32, 32), (9, 99, 200, 5))]
     found = torch.cat([loaded._scaled(torch.from_numpy(loaded.pixels(image)[None].copy())) for image in images])
