@@ -32,6 +32,7 @@ from core.config import (
     one_of,
 )
 from core.readout import ReadoutArrays
+from core.threads import one_thread
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -199,7 +200,9 @@ class ClipBackbone(Backbone):
         out = self._room("text", len(texts), attaches, tokens)
         done = 0
         for rows, numbers in self._token_batches(texts, batch):
-            for name, embedded in self._run("text", rows, numbers, attaches, tokens)().items():
+            with one_thread(CPU_SLICE * numbers.shape[1] * self._towers["text"].d):
+                found = self._run("text", rows, numbers, attaches, tokens)()
+            for name, embedded in found.items():
                 out[name][rows] = embedded
             done += len(rows)
             if progress:

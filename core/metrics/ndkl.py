@@ -10,6 +10,8 @@ from core.metrics.base import MODES, RANKING_METRICS, Mode, RankingMetric
 
 BLOCK = 1 << 14
 """Rows looked at in one piece."""
+TABLE_BITS = 16
+"""Counts of as many groups are looked up at once as have so many bits together: tables stay small."""
 
 
 @RANKING_METRICS.register("ndkl")
@@ -60,12 +62,13 @@ def _of_known(ranked: np.ndarray, target: np.ndarray) -> np.ndarray:
     is made of them then stays in the processor's memory.
     """
     k, n_groups = ranked.shape[-1], len(target)
-    numbers, i = np.arange(k + 1.0), np.arange(1.0, k + 1)
+    bits = k.bit_length()
+    numbers, i = np.arange(float(1 << bits)), np.arange(1.0, k + 1)
     c_ln_c = numbers * np.log(np.maximum(numbers, 1.0))
     adds = [c_ln_c - numbers * np.log(q) if q > 0 else np.where(numbers > 0, np.inf, 0.0) for q in target]
     weight = 1.0 / np.log2(i + 1.0)
     weight /= weight.sum()
-    bits = k.bit_length()
+    width = max(1, TABLE_BITS // bits)  # groups that one look tells of
     lists = ranked.reshape(-1, k)
     found = np.full(len(lists), -(weight @ np.log(i)))
     step, at_once = max(1, BLOCK // k), 63 // bits
@@ -73,12 +76,22 @@ def _of_known(ranked: np.ndarray, target: np.ndarray) -> np.ndarray:
         groups = range(start, min(start + at_once, n_groups))
         counts_as = np.zeros(n_groups, dtype=np.int64)
         counts_as[groups] = 1 << bits * np.arange(len(groups))
+        tables = [reduce(_together, adds[n : min(n + width, groups.stop)]) for n in groups[::width]]
         for first in range(0, len(lists), step):
-            counts = counts_as.take(lists[first : first + step]).cumsum(axis=-1)
-            own = (adds[g].take(counts >> bits * n & (1 << bits) - 1) for n, g in enumerate(groups))
-            found[first : first + step] += reduce(np.add, own) @ (weight / i)
+            # rank by rank: sums along lists would wait for one another
+            counts = counts_as.take(lists[first : first + step].T).cumsum(axis=0)
+            own = (
+                table.take(counts >> bits * n & len(table) - 1)
+                for n, table in zip(range(0, len(groups), width), tables, strict=True)
+            )
+            found[first : first + step] += (weight / i) @ reduce(np.add, own)
     # a sum of non-negative KL may come out as -1e-17 where the shares are the target's
     return np.maximum(found, 0.0).reshape(ranked.shape[:-1])
+
+
+def _together(lower: np.ndarray, upper: np.ndarray) -> np.ndarray:
+    """What two groups' counts add, by both of them in one whole number, the second's bits above those of the first."""
+    return (upper[:, None] + lower).ravel()
 
 
 def _prefix_kl(ranked: np.ndarray, target: np.ndarray, rank: np.ndarray) -> np.ndarray:

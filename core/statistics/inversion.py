@@ -129,10 +129,7 @@ def _ends(
     """
     at = np.unique(np.maximum([0.0, *(1.0 + family.step * np.array(proposals))], 0.0))
     each = -(-draws // len(at))
-    lists = family.draw(at, each, seed)
-    times: np.ndarray | None = None
-    if isinstance(family, _CountFamily):
-        lists, times = _different(lists, family.k)
+    lists, times = family.draw(at, each, seed)
     values = metric(lists, target) if metric.ordered else metric.from_counts(lists, target)
     grid = np.linspace(0.0, at[-1], GRID)
     exceeds = _exceeds(metric.bias_direction * values, metric.bias_direction * estimate)
@@ -239,13 +236,12 @@ class _Family:
 class _CountFamily(_Family):
     """Lists as counts of each group (draws, G)."""
 
-    def draw(self, t: np.ndarray, each: int, seed: int) -> np.ndarray:
-        """`each` lists of every t, one after the other."""
+    def draw(self, t: np.ndarray, each: int, seed: int) -> tuple[np.ndarray, np.ndarray | None]:
+        """The different ones of `each` lists of every t, and how often each was drawn; None: once."""
         # the generator branches where two groups are equally likely: the last bit must not decide, on no machine
         chances = np.round(self.chances(t)[:, 0], 12)
         chances /= chances.sum(axis=1, keepdims=True)
-        rng = np.random.default_rng(seed)
-        return np.concatenate([rng.multinomial(self.k, one, size=each) for one in chances])
+        return _drawn_counts(chances.tobytes(), len(t), self.k, each, seed)
 
     def lean(self, counts: np.ndarray) -> np.ndarray:
         return counts @ self.u[0]
@@ -265,14 +261,14 @@ class _CountFamily(_Family):
 class _OrderedFamily(_Family):
     """Lists as group numbers (draws, k)."""
 
-    def draw(self, t: np.ndarray, each: int, seed: int) -> np.ndarray:
-        """`each` lists of every t, one after the other."""
+    def draw(self, t: np.ndarray, each: int, seed: int) -> tuple[np.ndarray, None]:
+        """`each` lists of every t, one after the other, each drawn once."""
         upper = np.cumsum(self.chances(t), axis=2)[:, None]
         chance = _chances(len(t), each, self.k, seed)
         lists = np.zeros(chance.shape, dtype=np.int8 if len(self.q) < 128 else np.int64)
         for g in range(len(self.q) - 1):
             lists += chance > upper[..., g]
-        return lists.reshape(-1, self.k)
+        return lists.reshape(-1, self.k), None
 
     def lean(self, lists: np.ndarray) -> np.ndarray:
         """Sum of u over the rows of each list."""
@@ -284,6 +280,24 @@ class _OrderedFamily(_Family):
 
     def pure(self, metric: Metric, target: np.ndarray) -> float:
         return float(metric(np.broadcast_to(self.u.argmax(axis=1), self.k), target))
+
+
+@lru_cache(maxsize=512)
+def _drawn_counts(
+    chances: bytes, times: int, k: int, each: int, seed: int
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Different counts of `each` lists by each of `times` chances of the groups, and how often each was drawn.
+
+    Metrics often ask for lists of the same chances: with two groups all families are one, and so they are where only
+    one group departs.
+    """
+    rng = np.random.default_rng(seed)
+    drawn = [rng.multinomial(k, one, size=each) for one in np.frombuffer(chances).reshape(times, -1)]
+    counts, often = _different(np.concatenate(drawn), k)
+    for made in (counts, often):
+        if made is not None:
+            made.setflags(write=False)
+    return counts, often
 
 
 @lru_cache(maxsize=8)
