@@ -12,44 +12,29 @@ from threadpoolctl import ThreadpoolController
 
 SMALL = 1 << 19
 """Numbers of an array up to which one thread is at least as fast: two thousand rows of 256 columns."""
+_BLAS = threading.Lock()
+"""Held by who has limited it."""
 
 
 @contextmanager
 def one_thread(numbers: int = 0) -> Iterator[None]:
     """Have numpy, scipy and torch work with one thread inside, where their arrays hold at most SMALL `numbers`.
 
-    OpenMP has a number of threads for each thread that asks. BLAS has one for the whole process: the first who comes in
-    sets it, the last who leaves sets it back.
+    OpenMP has a number of threads for each thread that asks. BLAS has one for the whole process: of sessions that
+    overlap the first alone sets it and sets it back, and the others are at most slower; one that set back what it found
+    would leave one thread for good.
     """
     if numbers > SMALL:
         yield
         return
     libraries = ThreadpoolController()
-    with libraries.limit(limits=1, user_api="openmp"):
-        _BLAS.enter(libraries)
-        try:
+    # selected first: what sets a limit back sets back all libraries that it knows
+    with libraries.select(user_api="openmp").limit(limits=1):
+        if not _BLAS.acquire(blocking=False):
             yield
+            return
+        try:
+            with libraries.select(user_api="blas").limit(limits=1):
+                yield
         finally:
-            _BLAS.leave()
-
-
-class _Shared:
-    """The limit of all who are inside at the same time."""
-
-    def __init__(self) -> None:
-        self._lock, self._inside = threading.Lock(), 0
-
-    def enter(self, libraries: ThreadpoolController) -> None:
-        with self._lock:
-            if not self._inside:
-                self._limit = libraries.limit(limits=1, user_api="blas")
-            self._inside += 1
-
-    def leave(self) -> None:
-        with self._lock:
-            self._inside -= 1
-            if not self._inside:
-                self._limit.restore_original_limits()
-
-
-_BLAS = _Shared()
+            _BLAS.release()

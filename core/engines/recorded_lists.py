@@ -6,7 +6,6 @@ from typing import Any
 from core.config import InputError
 from core.engines.answers import Answer, Answers
 from core.reading import parse_json
-from core.tables import table_of
 
 QUERY = ("query", "prompt", "text")
 
@@ -55,6 +54,8 @@ def _jsonl(data: bytes, path: str) -> dict[str, list[str]]:
 
 
 def _table(data: bytes, path: str, suffix: str) -> dict[str, list[str]]:
+    from core.tables import table_of  # brings pandas, which reads tables and nothing else here
+
     frame = table_of(data, path, suffix, need=("id",)).frame
     query = next((name for name in QUERY if name in frame.columns), None)
     if query is None or "rank" not in frame.columns:

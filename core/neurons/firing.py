@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 import scipy.sparse as sparse
 from scipy.special import ndtr
 
@@ -14,6 +13,8 @@ from core.neurons.matrices import UNLABELLED, AnyCodes, by_neuron, number_groups
 from core.statistics import Estimate, auc_estimate, benjamini_hochberg, wilson
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from core.gallery import Codes
 
 
@@ -28,7 +29,7 @@ class _Sums:
     ties: np.ndarray
 
 
-def firing_statistics(codes: AnyCodes, labels: Sequence | np.ndarray, rows: np.ndarray | None = None) -> pd.DataFrame:
+def firing_statistics(codes: AnyCodes, labels: Sequence | np.ndarray, rows: np.ndarray | None = None) -> "pd.DataFrame":
     """One line per neuron and group, each group against all other rows with a known label.
 
     Columns: `neuron`, `group`, `n` (rows of the group), `fired` (rows on which the neuron is active), `rate` with
@@ -44,6 +45,8 @@ def firing_statistics(codes: AnyCodes, labels: Sequence | np.ndarray, rows: np.n
 
     `rows` restricts everything to a part of the items (a half, `where`); unknown labels take no part.
     """
+    import pandas as pd
+
     csc = by_neuron(codes)
     names, numbers = number_groups(labels, csc.shape[0])
     if rows is not None:
@@ -89,8 +92,10 @@ def separation(codes: "Codes", labels: Sequence | np.ndarray, rows: np.ndarray, 
     return auc_estimate(codes.csc[:, [neuron]].toarray().ravel()[known], numbers[known] == names.index(group))
 
 
-def _group_block(name: str, g: int, sizes: np.ndarray, sums: _Sums) -> pd.DataFrame:
+def _group_block(name: str, g: int, sizes: np.ndarray, sums: _Sums) -> "pd.DataFrame":
     """All neurons' statistics for one group."""
+    import pandas as pd
+
     n, rest = int(sizes[g]), int(sizes.sum() - sizes[g])
     lo, hi = wilson(sums.fired[g], np.full(len(sums.ties), n))
     auc, p = mann_whitney(sums.ranks[g], sums.ties, n, rest)

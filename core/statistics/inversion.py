@@ -283,9 +283,7 @@ class _OrderedFamily(_Family):
 
 
 @lru_cache(maxsize=512)
-def _drawn_counts(
-    chances: bytes, times: int, k: int, each: int, seed: int
-) -> tuple[np.ndarray, np.ndarray | None]:
+def _drawn_counts(chances: bytes, times: int, k: int, each: int, seed: int) -> tuple[np.ndarray, np.ndarray | None]:
     """Different counts of `each` lists by each of `times` chances of the groups, and how often each was drawn.
 
     Metrics often ask for lists of the same chances: with two groups all families are one, and so they are where only

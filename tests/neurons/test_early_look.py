@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from core.neurons import early_look
+from core.neurons.early_look import early_look
 from core.saes.base import new_sae, sae_config
 
 

@@ -154,7 +154,8 @@ def _run(job: Job, gallery: Any, resume: bool) -> None:
 
 def _train(job: Job, gallery: Any, resume: bool) -> None:
     from core.backbones.base import default_device
-    from core.neurons import codes_of, early_look
+    from core.neurons import codes_of
+    from core.neurons.early_look import early_look
     from core.training import train_on_gallery
 
     order = job.order
