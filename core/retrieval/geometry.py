@@ -171,19 +171,22 @@ class Residual(Geometry):
         Of a row whose numbers are nearly all the same, or whose embedding is nearly the offset, differences say too
         little; such rows go through the vectors.
         """
+        # np.dot and einsum leave Python's lock to other threads' blocks; `@` and vecdot hold it
         dtype, d_model = x.dtype.type, x.dtype.type(self._readout.d_model)
         offset, common = self.offset.astype(x.dtype), dtype(self.offset @ self.offset)
         pooled = pooled.astype(x.dtype, copy=False)
-        mean, mean_squares = np.vecdot(x, np.ones_like(x[0])) / d_model, np.vecdot(x, x) / d_model
-        own, along = np.vecdot(pooled, pooled), np.vecdot(pooled, offset)
+        r, pulled = (part.astype(x.dtype) for part in self._witnesses)
+        total, *pulled_x = np.dot(x, np.column_stack([np.ones_like(x[0]), *pulled])).T
+        along, *r_pooled = np.dot(pooled, np.column_stack([offset, *r])).T
+        mean, mean_squares = total / d_model, np.einsum("ij,ij->i", x, x) / d_model
+        own = np.einsum("ij,ij->i", pooled, pooled)
         centred, spread = mean_squares - mean * mean, own - 2 * along + common
         if not ((centred >= SPREAD * mean_squares).all() and (spread >= SPREAD * (own + common)).all()):  # NaN included
             return super().sums(x, pooled)
         sigma = np.sqrt(centred + dtype(self._readout.eps))
         tolerance = ROUNDING * np.finfo(x.dtype).eps * sigma * np.sqrt(spread)
-        for r, pulled in zip(*(part.astype(x.dtype) for part in self._witnesses), strict=True):
-            differs = sigma * (np.vecdot(pooled, r) - offset @ r) - np.vecdot(x, pulled)
-            if not (np.abs(differs) <= tolerance).all():
+        for r_offset, r_p, pulled_row in zip(r @ offset, r_pooled, pulled_x, strict=True):
+            if not (np.abs(sigma * (r_p - r_offset) - pulled_row) <= tolerance).all():
                 return super().sums(x, pooled)
         return Sums(np.stack([centred, sigma * sigma * spread]), sigma * (along - common), sigma * (own - along), True)
 

@@ -11,6 +11,7 @@ from core.config import Progress
 from core.memo import Memo
 from core.retrieval.geometry import Geometry, Pooled
 from core.retrieval.products import blocks, each, in_precision, squared_lengths, times, working
+from core.threads import one_thread
 
 if TYPE_CHECKING:
     from core.retrieval.decoding import Decoder
@@ -140,7 +141,8 @@ class GallerySums:
             agree.append(here.agree)
 
         parts = blocks(len(self.x), self.x.shape[1], block_bytes=READ_BYTES)
-        each(parts, work, progress, "reading the gallery for its first edit")
+        with one_thread():  # of BLAS, for each of the threads that read
+            each(parts, work, progress, "reading the gallery for its first edit")
         return _Stored(squares, along, along_stored, all(agree))
 
     def _sum_reconstructed(self, progress: Progress | None) -> _Reconstructed:
