@@ -29,6 +29,8 @@ SIZE = {"width": 1040, "height": 300}
 LIGHT, DARK = ("#fcfcfb", "#22272e", "#1a6ba8"), ("#15191e", "#e6e8ea", "#5aa9e6")
 """Background, text and line of the app's two themes."""
 GREY, QUALITY = "#7d8590", 82
+NAME = "growth"
+"""Of the picture, NAME.webp and NAME-dark.webp."""
 
 Points = list[tuple[int, float]]
 """(how many, how long)."""
@@ -171,4 +173,4 @@ def _pictures(found: dict[str, Any], folder: Path) -> None:
             page.set_content(f"<style>body {{ margin: 0; background: {theme[0]} }}</style>{drawn}")
             page.wait_for_selector(f".js-plotly-plot .x{len(PANELS)}title")
             picture = Image.open(io.BytesIO(page.screenshot()))
-            picture.save(folder / f"growth{ending}.webp", quality=QUALITY, method=6)
+            picture.save(folder / f"{NAME}{ending}.webp", quality=QUALITY, method=6)

@@ -9,6 +9,7 @@ from streamlit.testing.v1 import AppTest
 from core.config import InputError
 from core.ui.guide.topics import FOLDER, in_theme, linked, pieces, topics
 from core.ui.session.state import KEY, AppState
+from tests.benchmarks import growth
 from tests.browser import pictures
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -87,5 +88,5 @@ def test_the_guide_lies_beside_the_app() -> None:
 def test_every_picture_is_there_for_both_themes_small_and_made_by_the_command() -> None:
     shown = {piece.file for topic in topics().values() for piece in pieces(topic.text) if piece.file is not None}
     assert {in_theme(file, dark) for file in shown for dark in (False, True)} == set(pictures.FOLDER.iterdir())
-    assert {file.stem for file in shown} == set(pictures.TAKEN)
+    assert {file.stem for file in shown} == {*pictures.TAKEN, growth.NAME}
     assert all(file.stat().st_size < LARGEST_PICTURE for file in pictures.FOLDER.iterdir())
