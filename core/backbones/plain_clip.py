@@ -5,7 +5,6 @@ that a short command does. Modules have open_clip's names, and do the same in th
 same numbers, to the bit.
 """
 
-import json
 import math
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -14,6 +13,9 @@ from typing import Any
 
 import torch
 from torch import nn
+
+from core.config import InputError
+from core.reading import read_json
 
 KEYS = {
     "vision_cfg": {"image_size", "patch_size", "width", "layers", "head_width"},
@@ -142,7 +144,7 @@ def load_plain(config: Path, weights: Path) -> tuple[CLIP, dict[str, Any], dict[
     from safetensors.torch import load_file
 
     try:
-        said = json.loads(config.read_text())
+        said = read_json(config)
         settings, pixels = {"quick_gelu": False} | said["model_cfg"], COMMON | said["preprocess_cfg"]
         size = settings["vision_cfg"]["image_size"]
         if set(said) != {"model_cfg", "preprocess_cfg"} or not _plain(settings):
@@ -151,7 +153,7 @@ def load_plain(config: Path, weights: Path) -> tuple[CLIP, dict[str, Any], dict[
             return None
         model = CLIP(settings)
         model.load_state_dict(load_file(weights))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, SafetensorError):
+    except (InputError, OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, SafetensorError):
         return None
     return model, settings, pixels | {"size": (size, size)}
 
