@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 ROWS, SETS = (10_000, 100_000, 1_000_000), (1, 2, 4, 8, 16, 32)
 PROMPTS, PEOPLE = (3, 6, 12, 25, 50), (1, 2, 5, 10, 20)
-SIZE = {"width": 1040, "height": 300}
+SIZE = {"width": 720, "height": 520}
 LIGHT, DARK = ("#fcfcfb", "#22272e", "#1a6ba8"), ("#15191e", "#e6e8ea", "#5aa9e6")
 """Background, text and line of the app's two themes."""
 GREY, QUALITY = "#7d8590", 82
@@ -112,19 +112,19 @@ PANELS = {
 
 
 def figure(found: dict[str, Any], theme: tuple[str, str, str]) -> "go.Figure":
-    """Four panels side by side; dotted: what would be in proportion, from the first point on."""
+    """Four panels, two in a row; dotted: what would be in proportion, from the first point on."""
     import plotly.graph_objects as go
     from plotly.subplots import make_subplots
 
     ground, ink, line = theme
-    made = make_subplots(
-        1, len(PANELS), horizontal_spacing=0.055, subplot_titles=[title for _, title in PANELS.values()]
-    )
-    for place, (name, (along, _)) in enumerate(PANELS.items(), 1):
+    titles = [title for _, title in PANELS.values()]
+    made = make_subplots(2, 2, horizontal_spacing=0.09, vertical_spacing=0.2, subplot_titles=titles)
+    for number, (name, (along, _)) in enumerate(PANELS.items()):
+        place = number // 2 + 1, number % 2 + 1
         many, long = zip(*found[name], strict=True)
         ends = [many[0], many[-1]]
         proportion = [long[0] * end / many[0] for end in ends]
-        made.add_trace(go.Scatter(x=ends, y=proportion, mode="lines", line={"color": GREY, "dash": "dot"}), 1, place)
+        made.add_trace(go.Scatter(x=ends, y=proportion, mode="lines", line={"color": GREY, "dash": "dot"}), *place)
         made.add_trace(
             go.Scatter(
                 x=many,
@@ -136,11 +136,14 @@ def figure(found: dict[str, Any], theme: tuple[str, str, str]) -> "go.Figure":
                 marker={"size": 8},
                 cliponaxis=False,
             ),
-            1,
-            place,
+            *place,
         )
-        made.update_xaxes(type="log", title=along, tickvals=many, ticktext=[_short(m) for m in many], row=1, col=place)
-    made.update_yaxes(type="log", showticklabels=False, range=None)
+        room = [np.log10(min(long) / 1.7), np.log10(max(*long, *proportion) * 1.2)]  # for the numbers below the points
+        made.update_yaxes(range=room, row=place[0], col=place[1])
+        made.update_xaxes(
+            type="log", title=along, tickvals=many, ticktext=[_short(m) for m in many], row=place[0], col=place[1]
+        )
+    made.update_yaxes(type="log", showticklabels=False)
     made.update_xaxes(showgrid=False, linecolor=GREY, title_font_size=13)
     made.update_yaxes(showgrid=False, linecolor=GREY)
     made.update_annotations(font_size=13)
