@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from core.config import InputError, Progress, digest_of
 from core.portable import PortableEdit, SideName
 from core.store import publish, refuse_existing, resumable_folder
 from core.stores import STORES, Change, Options, shown, store_of, takes_addresses
 from core.stores.files import FileStore, emptied
+from core.threads import one_thread
 
 SHARDS = tuple(ending for name in STORES for ending in STORES.get(name).endings)
 
@@ -49,7 +49,7 @@ def apply_edit(
         return Change(one, one.fingerprint.d, digest, progress)
 
     _hold_memory()
-    with threadpool_limits(1):  # threads would wait for one another longer than they work on so small products
+    with one_thread():  # its products are small
         done = _applied(source, target, change, options)
     found = done["stores"]
     return {

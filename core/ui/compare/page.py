@@ -347,7 +347,7 @@ def _pictures(state: AppState, question: results.Asked, attribute: str, ranked: 
     gallery, labels, shown = question.gallery, question.gallery.labels(attribute), SHOWN_GROUP.of(state)
     every = {name: _ranked(arm) for name, arm in _arms(ranked).items()}
     ranks = {name: {row: rank for rank, row in items} for name, items in every.items()}
-    arms, _ = _on_page(state, question, ranked)
+    arms, _, _ = _on_page(state, question, ranked)
     for column, (name, items) in zip(st.columns(len(arms), gap="medium"), arms.items(), strict=True):
         with column:
             _title(state, name, ranked, shown)
@@ -358,9 +358,10 @@ def _pictures(state: AppState, question: results.Asked, attribute: str, ranked: 
 
 def _leaves(state: AppState, question: results.Asked, ranked: RankResult) -> None:
     """The other pages of the pictures, one item of this page in a window: what an answer needs not."""
-    arms, total = _on_page(state, question, ranked)
+    arms, page, total = _on_page(state, question, ranked)
     with st.container(horizontal=True, horizontal_alignment="right"):
         if total > 1:
+            st.session_state[_page_key(state)] = page  # the last one where there are fewer now, as the pictures show
             st.pagination(total, max_visible_pages=3, key=_page_key(state), on_change=answer_first.ask)
         item.chooser(state, question.gallery, arms)
     item.opened(state, question, _arms(ranked))
@@ -370,8 +371,8 @@ def _arms(ranked: RankResult) -> dict[str, ArmResult]:
     return {"before": ranked.before} | ({"after": ranked.after} if ranked.after else {})
 
 
-def _on_page(state: AppState, question: results.Asked, ranked: RankResult) -> tuple[dict[str, Ranked], int]:
-    """Each list's items on the chosen page, of the chosen group alone where one is; and how many pages there are."""
+def _on_page(state: AppState, question: results.Asked, ranked: RankResult) -> tuple[dict[str, Ranked], int, int]:
+    """Each list's items on the chosen page, of the chosen group alone where one is; that page, and how many."""
     arms = {name: _ranked(arm) for name, arm in _arms(ranked).items()}
     shown = SHOWN_GROUP.of(state)
     if shown in ranked.part.groups:
@@ -380,7 +381,7 @@ def _on_page(state: AppState, question: results.Asked, ranked: RankResult) -> tu
     size = grids.PAGE if len(arms) == 2 else 2 * grids.PAGE
     total = grids.pages(max(map(len, arms.values())), size)
     page = min(st.session_state.get(_page_key(state), 1), total)
-    return {name: items[(page - 1) * size : page * size] for name, items in arms.items()}, total
+    return {name: items[(page - 1) * size : page * size] for name, items in arms.items()}, page, total
 
 
 def _page_key(state: AppState) -> str:

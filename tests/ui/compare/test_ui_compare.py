@@ -11,6 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 from core.config import Edit
 from core.ui.compare import numbers, upload_ranks
+from core.ui.compare import page as compare_page
 from core.ui.session import cache, jobs, probing, results
 from core.ui.session.state import KEY, TARGETS, AppState
 from core.ui.session.uploads import Upload, Uploads
@@ -62,6 +63,18 @@ def test_a_switch_brings_the_second_arm_and_original_takes_it_away(world: dict[s
     shown.run()
     shown.button(key="original-image").click().run()
     assert "**After**" not in said(shown) and shown.toggle[0].value
+
+
+def test_a_page_that_is_there_no_more_is_the_last_one(world: dict[str, str]) -> None:
+    state = chosen(world, k=40)
+    state.set_edit("image", Edit((busiest(world, state),)))
+    shown = page("compare", state)
+    key = compare_page._page_key(state)
+    shown.session_state[key] = 3
+    shown.run()
+    assert shown.session_state[key] == 3, "two lists of sixteen a page"
+    shown.button(key="original-image").click().run()
+    assert shown.session_state[key] == 2, "one list of thirty-two: what is chosen is what is shown"
 
 
 def test_the_sentence_says_the_lean_then_counts_what_the_ranking_found(world: dict[str, str]) -> None:
