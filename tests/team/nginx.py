@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from core.config import ROOT
-from tests.team.ports import free_port
+from tests.ports import free_port
 from tests.team.running import TeamServer
 
 EXAMPLE = ROOT / ".github" / "deploy" / "nginx.conf"

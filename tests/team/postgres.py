@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.team.ports import free_port
+from tests.ports import free_port
 
 USER = "postgres"
 STARTED_SECONDS = 60

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from core.config import ROOT
-from tests.team.ports import free_port
+from tests.ports import free_port
 
 STARTED_SECONDS = 120
 STOPPED_SECONDS = 60
@@ -85,11 +85,13 @@ class TeamServer:
 
     def await_health(self, seconds: float = STARTED_SECONDS) -> None:
         end = time.monotonic() + seconds
-        while self.health()[0] != 200:
+        healthy = False
+        while not healthy:
+            healthy = self.health()[0] == 200
             code = None if self.process is None else self.process.poll()
             if code is not None or time.monotonic() > end:
                 raise RuntimeError(f"the team server is not healthy (ended: {code}):\n{self.log.read_text()[-3000:]}")
-            time.sleep(0.3)
+            time.sleep(0 if healthy else 0.3)
 
     def health(self) -> tuple[int, Mapping[str, object]]:
         """Status and document of /health; 0 where nobody answers."""
