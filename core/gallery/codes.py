@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import scipy.sparse as sparse
@@ -13,8 +14,13 @@ from core.gallery.positions import Codes, unlike_forms, wrong_positions
 from core.reading import map_array
 from core.store import atomic_folder, file_digest, read_json, reserved_array, write_json
 
+if TYPE_CHECKING:
+    from core.retrieval.sums import GallerySums
+
 PARTS = ("data", "indices", "indptr")
 DATA, INDICES = np.dtype(np.float32), np.dtype(np.int32)
+SUMS, SUMS_TYPE = "sums.npy", np.dtype(np.float64)
+AGAIN = "remove that folder and encode again"
 NAME_LENGTH = 16
 """Characters of the SAE's digest that name the folder; codes.json holds the whole digest, which is compared."""
 
@@ -32,16 +38,19 @@ def write_codes(
     blocks: Iterable[sparse.csr_matrix],
     shape: tuple[int, int],
     progress: Progress | None = None,
+    summed: "Callable[[Codes], GallerySums] | None" = None,
 ) -> None:
     """Write the codes of one SAE into a gallery's folder, whole or not at all; older ones are replaced.
 
     `blocks` are consecutive rows of the codes (n, d_sae). Memory holds one of them, and one block of the second pass,
-    which sorts what was written by neuron.
+    which sorts what was written by neuron. What `summed` makes of the codes is kept beside them.
     """
     with atomic_folder(codes_folder(gallery, sae_digest), replace=True) as partial:
         rows, per_neuron = _append_rows(partial, blocks, shape[1])
         assert rows == shape[0], f"codes of {rows} rows were written, {shape[0]} were announced"
         _sort_by_neuron(partial, per_neuron, progress)
+        if summed is not None:
+            _keep_sums(partial / SUMS, summed(_matrices(partial, shape)), progress)
         digests = {path.name: file_digest(path) for path in sorted(partial.iterdir())}
         write_json(partial / "codes.json", {"sae": sae_digest, "shape": list(shape), "files": digests})
 
@@ -119,6 +128,13 @@ def _sort_by_neuron(folder: Path, per_neuron: np.ndarray, progress: Progress | N
             array.flush()
 
 
+def _keep_sums(path: Path, sums: "GallerySums", progress: Progress | None) -> None:
+    out = reserved_array(path, SUMS_TYPE, sums.kept_shape)
+    sums.keep(out, progress)
+    if isinstance(out, np.memmap):
+        out.flush()
+
+
 def open_codes(gallery: Path, sae_digest: str, n: int) -> Codes | None:
     """The codes of one SAE without reading them; None where there are none for exactly this SAE and n items."""
     folder = codes_folder(gallery, sae_digest)
@@ -127,11 +143,22 @@ def open_codes(gallery: Path, sae_digest: str, n: int) -> Codes | None:
     about = _about(folder)
     if about["sae"] != sae_digest or about["shape"][0] != n:
         return None
-    shape = tuple(about["shape"])
-    codes = Codes(_map(folder, "csr", sparse.csr_matrix, shape), _map(folder, "csc", sparse.csc_matrix, shape))
+    shape = (n, about["shape"][1])
+    codes = _matrices(folder, shape)
     if wrong := unlike_forms(codes):
-        raise InputError(f"{folder} holds broken codes ({wrong}); remove that folder and encode again")
-    return codes
+        raise InputError(f"{folder} holds broken codes ({wrong}); {AGAIN}")
+    return codes if not (folder / SUMS).is_file() else replace(codes, sums=_mapped_sums(folder / SUMS, n))
+
+
+def _matrices(folder: Path, shape: tuple[int, int]) -> Codes:
+    return Codes(_map(folder, "csr", sparse.csr_matrix, shape), _map(folder, "csc", sparse.csc_matrix, shape))
+
+
+def _mapped_sums(path: Path, n: int) -> np.ndarray:
+    sums = map_array(path, f"sums over the rows of this gallery; {AGAIN}", (None, n))
+    if sums.dtype != SUMS_TYPE:
+        raise InputError(f"{path} holds {sums.dtype} numbers, expected {SUMS_TYPE}; {AGAIN}")
+    return sums
 
 
 def _about(folder: Path) -> dict[str, Any]:
@@ -140,16 +167,16 @@ def _about(folder: Path) -> dict[str, Any]:
     whole = isinstance(about, dict) and {"sae", "shape", "files"} <= set(about) and isinstance(about["files"], dict)
     sizes = about["shape"] if whole and isinstance(about["shape"], list) else []
     if len(sizes) != 2 or not all(type(size) is int and 0 <= size < 1 << 40 for size in sizes):
-        raise InputError(f"{folder} holds a broken codes.json; remove that folder and encode again")
+        raise InputError(f"{folder} holds a broken codes.json; {AGAIN}")
     return about
 
 
 def _map(folder: Path, form: str, make: type, shape: tuple[int, int]) -> sparse.spmatrix:
-    todo = "codes of this gallery; remove that folder and encode again"
-    parts = [np.asarray(map_array(folder / f"{form}_{part}.npy", todo, (None,))) for part in PARTS]
+    expected = f"codes of this gallery; {AGAIN}"
+    parts = [np.asarray(map_array(folder / f"{form}_{part}.npy", expected, (None,))) for part in PARTS]
     wrong = wrong_positions(parts[0], parts[1], parts[2], shape if form == "csr" else shape[::-1])
     if wrong:
-        raise InputError(f"{folder} holds broken codes ({form}: {wrong}); remove that folder and encode again")
+        raise InputError(f"{folder} holds broken codes ({form}: {wrong}); {AGAIN}")
     matrix = make(tuple(parts), shape=shape, copy=False)
     # Said here, so that scipy neither reads everything to find out nor tries to sort the read-only arrays.
     matrix.has_sorted_indices = True

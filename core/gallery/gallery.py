@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     import scipy.sparse as sparse
 
     from core.gallery.codes import Codes
+    from core.retrieval.sums import GallerySums
 
 SHIPPED = ("default", "default-probe", "default-attire", "default-captions")
 IDENTITY = (
@@ -341,10 +342,12 @@ class Gallery:
         codes: sparse.csr_matrix | Iterable[sparse.csr_matrix],
         d_sae: int | None = None,
         progress: Progress | None = None,
+        summed: Callable[[Codes], GallerySums] | None = None,
     ) -> Codes:
         """Store the codes (n, d_sae) of an SAE in the gallery's folder and open them.
 
         They come as one matrix, or as blocks of consecutive rows that need not fit in memory together, with d_sae.
+        What `summed` makes of the stored codes is kept with them.
         """
         import scipy.sparse as sparse
 
@@ -356,7 +359,7 @@ class Gallery:
             if rows != self.n:
                 raise InputError(f"codes of {rows} rows were given for the {self.n} items of gallery {self.name}")
             codes = [matrix]
-        write_codes(self.path, sae_digest, codes, (self.n, d_sae), progress)
+        write_codes(self.path, sae_digest, codes, (self.n, d_sae), progress, summed)
         self._made.forget(("codes", sae_digest))
         written = self.codes(sae_digest)
         assert written is not None, "codes were written and are not there"

@@ -17,6 +17,8 @@ class Codes:
 
     csr: sparse.csr_matrix
     csc: sparse.csc_matrix
+    sums: np.ndarray | None = None
+    """Sums over every row that edits share (`core.retrieval.sums`), float64 (m, n); None: made when they are needed."""
 
 
 def wrong_positions(data: np.ndarray, indices: np.ndarray, starts: np.ndarray, shape: tuple[int, ...]) -> str | None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import scipy.sparse as sparse
 
-from core.config import InputError, Progress
+from core.config import Attach, InputError, Progress
 from core.saes.frozen import FrozenFile, FrozenSAE
 
 if TYPE_CHECKING:
@@ -15,11 +15,14 @@ if TYPE_CHECKING:
 
     from core.cluster import Cluster
     from core.gallery import Codes, Gallery
+    from core.retrieval.sums import GallerySums
     from core.saes.base import SAE
     from core.saes.checkpoint import SAEFile
 
 DENSE_NUMBERS = 1 << 25
 """Most numbers of a dense block of codes held at once (128 MiB)."""
+SUMMED_ROWS = 50_000
+"""Rows from which on the sums that edits share are kept with the codes: those of fewer are made in a moment."""
 
 
 def encode_rows(
@@ -112,12 +115,29 @@ def encode_gallery(
 
     Streams: memory holds one block (with a cluster a few for each worker), however many rows the gallery has. Where
     blocks are encoded changes no code. InputError where the SAE was made for other embeddings. An SAE that does not
-    say its attach point reads `pooled`.
+    say its attach point reads `pooled`. With many rows, what every first edit would have to sum is stored too.
     """
     attach = sae_file.attach or "pooled"
     sae_file.require(gallery.fingerprint(attach), f"the gallery {gallery.name!r}")
     blocks = encoded_blocks(gallery.embeddings(attach), sae_file.sae, batch, progress, cluster=cluster)
-    return gallery.write_codes(sae_file.digest, blocks, sae_file.sae.config.d_sae, progress)
+    summed = partial(_sums, gallery, sae_file, attach) if gallery.n >= SUMMED_ROWS else None
+    return gallery.write_codes(sae_file.digest, blocks, sae_file.sae.config.d_sae, progress, summed)
+
+
+def _sums(gallery: "Gallery", sae_file: "SAEFile | FrozenFile", attach: Attach, codes: "Codes") -> "GallerySums":
+    """The sums over the gallery's rows that edits of this SAE share, none of them made yet."""
+    from core.retrieval import LiveGallery
+
+    arrays, readout = sae_file.sae.arrays(), gallery.readout() if attach == "residual" else None
+    return LiveGallery(
+        gallery.embeddings(attach),
+        codes.csc,
+        arrays["W_dec"],
+        arrays["b_dec"],
+        None if readout is None else gallery.embeddings("pooled"),
+        readout,
+        codes_by_row=codes.csr,
+    ).sums
 
 
 def codes_of(gallery: "Gallery", sae_file: "SAEFile | FrozenFile", progress: Progress | None = None) -> "Codes":

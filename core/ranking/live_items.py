@@ -22,8 +22,11 @@ from core.scene import Scene
 from core.units import unit_rows
 
 
-def live_engine(material: Material, index: Index | None = None) -> LiveEngine:
-    """The engine over the items of a material with codes; an index over the same items may know their lengths."""
+def live_engine(material: Material, index: Index | None = None, kept: np.ndarray | None = None) -> LiveEngine:
+    """The engine over the items of a material with codes; an index over the same items may know their lengths.
+
+    `kept` are sums over these very items, where they are stored with their codes.
+    """
     codes, arrays = material.require_codes(), material.require_sae().arrays()
     residual = material.attach == "residual"
     return LiveEngine(
@@ -37,6 +40,7 @@ def live_engine(material: Material, index: Index | None = None) -> LiveEngine:
             index.lengths if isinstance(index, StoredIndex) else None,
             material.codes_by_row,
             place_for(material.x, material.pooled),
+            kept,
         )
     )
 
@@ -47,7 +51,8 @@ def engine_for(scene: Scene, part: Part) -> tuple[LiveEngine, Material]:
     material = item_material(scene, wide, sae_file)
 
     def make() -> LiveEngine:
-        return live_engine(material, baseline_items(scene, wide).index)
+        stored = scene.gallery.codes(sae_file.digest) if wide.n == scene.gallery.n else None
+        return live_engine(material, baseline_items(scene, wide).index, None if stored is None else stored.sums)
 
     return scene.bench.remember(("engine", wide.digest, sae_file.digest), make), material
 

@@ -53,7 +53,8 @@ class Shard:
         by_row = encode(x, sae_file) if stored is None else stored.csr[at]
         readout = gallery.readout() if attach == "residual" else None
         material = Material(gallery.side, pooled, attach, x, by_row.tocsc(), sae_file.sae, readout, by_row=by_row)
-        return live_engine(material, self._baseline.index), material
+        kept = None if stored is None or stored.sums is None else stored.sums[:, at]
+        return live_engine(material, self._baseline.index, kept), material
 
     def items(self, edit: Edit | None) -> Items:
         """The items without and with an edit; the last one is remembered."""

@@ -11,7 +11,7 @@ import scipy.sparse as sparse
 from core.config import InputError, Progress
 from core.memo import Memo
 from core.readout import ReadoutArrays
-from core.retrieval.geometry import Geometry, Pooled, Residual
+from core.retrieval.geometry import Pooled, geometry_of
 from core.retrieval.host import Host
 from core.retrieval.remembered import answers_of
 from core.retrieval.sums import Base, GallerySums
@@ -41,6 +41,7 @@ class LiveGallery:
     lengths : lengths of the pooled embeddings (n,) where they are known.
     codes_by_row : the codes by row, where they are at hand; else made where they are needed.
     on : where sums over rows are made; None: in memory.
+    kept : sums over all rows that were made before, as `GallerySums.keep` fills them; else made where they are needed.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class LiveGallery:
         lengths: np.ndarray | None = None,
         codes_by_row: sparse.spmatrix | None = None,
         on: Host | None = None,
+        kept: np.ndarray | None = None,
     ) -> None:
         """Many parameters: the arrays of a gallery that edits read."""
         if (readout is None) != (pooled is None):
@@ -61,8 +63,9 @@ class LiveGallery:
         self.x, self.pooled, self.codes = x, x if pooled is None else pooled, codes.tocsc()
         self.n, self.d_sae = self.codes.shape
         self.W, self.b = np.asarray(W_dec, dtype=np.float64), np.asarray(b_dec, dtype=np.float64)
-        self.geometry: Geometry = Pooled(x.shape[1]) if readout is None else Residual(readout)
-        self.sums = GallerySums(x, self.pooled, self.codes, codes_by_row, self.W, self.b, self.geometry, lengths)
+        self.geometry = geometry_of(x, readout)
+        parts = (x, self.pooled, self.codes, codes_by_row, self.W, self.b, self.geometry)
+        self.sums = GallerySums(*parts, lengths, kept)
         self.on = on or Host()
         self._bases, self._sets = Memo(2), Memo(answers_of(self.n) // 4)
         self._directions, self._columns, self._squares = Memo(), Memo(), Memo()

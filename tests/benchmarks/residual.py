@@ -23,14 +23,15 @@ def run(n: int = 100_000, runs: int = 15) -> dict[str, Any]:
 
     The other way edits the residuals, takes only the changed ones through the readout and indexes the gallery anew.
     `over_readout` is against that readout alone, without normalising, indexing and searching. `first_edit_s` is the
-    first edit of each form, in seconds, by an engine that has made no sums yet.
+    first edit of each form, in seconds; see `toggle`.
     """
     x, pooled, codes, W_dec, readout, labels, query = material(n)
     stored = StoredIndex(pooled)
     base, by_row = stored.scores(query), codes.tocsr()
 
-    def fresh() -> LiveEngine:
-        return LiveEngine(LiveGallery(x, codes, W_dec, np.zeros(D_MODEL), pooled, readout, stored.lengths, by_row))
+    def fresh(kept: np.ndarray | None = None) -> LiveEngine:
+        parts = (x, codes, W_dec, np.zeros(D_MODEL), pooled, readout, stored.lengths, by_row)
+        return LiveEngine(LiveGallery(*parts, kept=kept))
 
     first_of_each, engine = first_edits(fresh, query, base), fresh()
     first, _ = timed(lambda: engine.search(query, K, Edit((0,)), base))

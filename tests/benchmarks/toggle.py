@@ -16,6 +16,7 @@ from core.config import Edit
 from core.interventions.neuron_edit import code_change
 from core.metrics import RANKING_METRICS
 from core.retrieval import FlatIndex, LiveEngine, LiveGallery, Ranking, StoredIndex, best_rows, blocks, same_ranking
+from core.store import reserved_array
 from core.units import unit_rows
 
 D, D_SAE, L0, K = 512, 4096, 20, 1000
@@ -49,7 +50,9 @@ def _measure(
     opening, _ = timed(lambda: stored.search(query, K))
     by_row = codes.tocsr()
     fresh = first_edits(
-        lambda: LiveEngine(LiveGallery(x, codes, W_dec, np.zeros(D), lengths=stored.lengths, codes_by_row=by_row)),
+        lambda kept: LiveEngine(
+            LiveGallery(x, codes, W_dec, np.zeros(D), lengths=stored.lengths, codes_by_row=by_row, kept=kept)
+        ),
         query,
         stored.scores(query),
         OTHERS if n <= IN_MEMORY else 1,
@@ -100,19 +103,26 @@ def _measure(
 
 
 def first_edits(
-    make: Callable[[], LiveEngine], query: np.ndarray, base: np.ndarray, runs: int = OTHERS
-) -> dict[str, float]:
-    """Median seconds of the first edit of each form, each by an engine that has made no sums over its gallery yet.
+    make: Callable[[np.ndarray | None], LiveEngine], query: np.ndarray, base: np.ndarray, runs: int = OTHERS
+) -> dict[str, dict[str, float]]:
+    """Median seconds of the first edit of each form: with sums that were kept with the codes, as `sae encode` keeps
+    them, and by an engine that has made none over its gallery yet; and what making and writing them took.
 
     Codes are there by neuron and by row and the query's scores are known, as on a page that shows a ranking.
     """
     edits = {"error-preserving": Edit((0,)), "blend": Edit((0,), form="blend", alpha=0.5)}
-    found: dict[str, list[float]] = {name: [] for name in edits}
-    for _ in range(runs + 1):  # the first of each warms up
-        for name, edit in edits.items():
-            engine = make()
-            found[name].append(timed(lambda engine=engine, edit=edit: engine.search(query, K, edit, base))[0])
-    return {name: round(statistics.median(seconds[1:]), 3) for name, seconds in found.items()}
+    with tempfile.TemporaryDirectory() as folder:
+        sums = make(None).gallery.sums
+        out = reserved_array(Path(folder) / "sums.npy", np.dtype(np.float64), sums.kept_shape)
+        found = {"keeping": {"all": round(timed(lambda: sums.keep(out))[0], 3)}}
+        for name, kept in (("kept", out), ("not kept", None)):
+            seconds: dict[str, list[float]] = {form: [] for form in edits}
+            for _ in range(runs + 1):  # the first of each warms up
+                for form, edit in edits.items():
+                    engine = make(kept)
+                    seconds[form].append(timed(lambda e=engine, by=edit: e.search(query, K, by, base))[0])
+            found[name] = {form: round(statistics.median(took[1:]), 3) for form, took in seconds.items()}
+    return found
 
 
 def material(
