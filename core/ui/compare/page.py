@@ -112,7 +112,8 @@ def _answer(attribute: str, around: str) -> None:
     state = get_state()
     try:
         _around(state, around)
-        _drawn(state, attribute)
+        with cache.one_moment():
+            _drawn(state, attribute)
         _around(state, around)
     finally:
         follow()
@@ -178,7 +179,7 @@ def _found(attribute: str, drawn_for: tuple[str, ...]) -> None:
     """
     state = get_state()
     try:
-        with answer_first.answering():
+        with answer_first.answering(), cache.one_moment():
             _outcome(state, _question(state, attribute), attribute)
     finally:
         jobs.settle()

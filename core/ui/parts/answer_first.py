@@ -15,6 +15,7 @@ import streamlit as st
 from streamlit.errors import StreamlitAPIException
 
 from core.config import digest_of
+from core.ui.session import parcels
 
 ANSWER, AROUND = "answer", "around"
 """Keys of the two fragments; one page has one of each."""
@@ -40,8 +41,10 @@ _rest = st.components.v2.component("unskew_rest", js=JS)
 
 def ask() -> None:
     """In a callback, as its last statement: draw the answer alone. A page that is not drawn yet is drawn whole."""
+    parcels.hold()
     with suppress(StreamlitAPIException):  # there is no answer yet
         st.rerun(ANSWER)
+    parcels.release()
 
 
 @contextmanager
@@ -65,7 +68,7 @@ def _follow() -> None:
 
 
 def rest_follows(drawn_for: object, now: object) -> None:
-    """Let the part around the answer follow where it shows something else by now.
+    """The end of an answer: it goes out, and the part around it follows where that shows something else by now.
 
     Parameters
     ----------
@@ -73,3 +76,4 @@ def rest_follows(drawn_for: object, now: object) -> None:
     """
     owed = "" if drawn_for == now else digest_of([repr(drawn_for), repr(now)])
     _rest(key=KEY, data={"owed": owed, "pause": PAUSE_MS}, on_owed_change=_follow, height="content")
+    parcels.release()

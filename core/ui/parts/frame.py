@@ -22,6 +22,7 @@ from core.ui.parts.facts import UNUSED
 from core.ui.session import cache, entering, fit, jobs, links
 from core.ui.session.escaping import close_page, escape
 from core.ui.session.keeping import guard_uploads
+from core.ui.session.parcels import send_parcels
 from core.ui.session.state import AppState, get_state
 
 P = ParamSpec("P")
@@ -70,8 +71,9 @@ Groups come only from a gallery's own table; no group is ever predicted for a pi
 
 
 def configure() -> None:
-    """Title, width and menu of the window, and the net under its texts; the first thing that app.py does."""
+    """Title, width and menu of the window, the net under its texts, how they are sent; the first thing app.py does."""
     close_page()
+    send_parcels()
     guard_uploads()
     entering.watch()
     if access.configured():

@@ -224,7 +224,7 @@ def strip(lines: Mapping[str, str], notes: Sequence[str] = ()) -> None:
     address = f"{(st.context.url or '').split('?')[0]}?{links.query_string()}"
     with st.container(horizontal=True, vertical_alignment="center", key="provenance"):
         st.caption(escape(one_line(lines)), width="stretch")
-        with st.popover("Copy", icon=":material/content_copy:", help="All of this as text, and a link to this view"):
+        with st.popover("Copy", icon=":material/content_copy:"):
             st.code(
                 "\n".join([*(f"{name}: {value}" for name, value in lines.items()), *notes]),
                 language=None,

@@ -6,7 +6,8 @@ Nothing that was uploaded may enter here: uploads live in their session (core.ui
 import hashlib
 import os
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -91,12 +92,42 @@ def shipped_names(kind: str) -> list[str]:
     return sorted(names, key=lambda name: (name != "default", name))
 
 
+_moment: ContextVar[dict[tuple[str, ...], Any] | None] = ContextVar("moment", default=None)
+
+
+@contextmanager
+def one_moment() -> Iterator[None]:
+    """Folders are looked at once inside, so that all that is drawn is of the same galleries, SAEs and model.
+
+    A page asks for them some thirty times, and looking again takes as long as half of its other work.
+    """
+    before = _moment.get()
+    _moment.set({} if before is None else before)
+    try:
+        yield
+    finally:
+        _moment.set(before)
+
+
+def _looked_at(key: tuple[str, ...], look: Callable[[], T]) -> T:
+    seen = _moment.get()
+    if seen is None:
+        return look()
+    if key not in seen:
+        seen[key] = look()
+    return seen[key]
+
+
 def stamp(folder: Path) -> str:
     """Digest (16 hex digits) of a folder's small JSON files by content and of all its files by size and time.
 
     Changes whenever a file of the folder is replaced or written to, codes included, without reading the big ones.
     Looks no deeper than codes/<SAE>/, so that a wrongly typed path is never walked through.
     """
+    return _looked_at(("stamp", str(folder)), lambda: _stamp(folder))
+
+
+def _stamp(folder: Path) -> str:
     seen = hashlib.sha256()
     for name, status in sorted(_files(folder)):
         seen.update(f"{name}|{status.st_size}|{status.st_mtime_ns}\n".encode())
@@ -172,6 +203,10 @@ def _backbone(model: str, pretrained: str | None, device: str | None, stamped: s
 
 def gallery(name: str) -> "Gallery":
     """The gallery of a shipped name or folder; opened again when anything in its folder changed."""
+    return _looked_at(("gallery", name), lambda: _opened_gallery(name))
+
+
+def _opened_gallery(name: str) -> "Gallery":
     path = resolve("galleries", name)
     if not (path / "manifest.json").is_file():
         raise InputError(f"{path} is a folder but no gallery (it has no manifest.json): build or import one first")
@@ -181,6 +216,10 @@ def gallery(name: str) -> "Gallery":
 
 def sae(name: str) -> "SAEFile":
     """The SAE of a shipped name or folder (or single weights file); opened again when it changed."""
+    return _looked_at(("sae", name), lambda: _opened_sae(name))
+
+
+def _opened_sae(name: str) -> "SAEFile":
     single = Path(name).expanduser()
     if access.may("choose") and single.is_file():
         status = single.stat()
@@ -207,6 +246,10 @@ def _card(path: str, stamped: str) -> SAECard | None:
 
 def sae_card(name: str) -> SAECard:
     """What the SAE of a shipped name or folder is. Does not load torch, so that the frame stays quick."""
+    return _looked_at(("card", name), lambda: _read_card(name))
+
+
+def _read_card(name: str) -> SAECard:
     single = access.may("choose") and Path(name).expanduser().is_file()
     folder = Path(name).expanduser() if single else resolve("saes", name)
     card = _card(path=str(folder), stamped=stamp(folder)) if folder.is_dir() else None

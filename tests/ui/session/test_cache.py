@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from core.config import InputError
+from core.ui.session import cache
 from core.ui.session.cache import resolve, stamp
 
 
@@ -36,6 +37,20 @@ def test_a_stamp_follows_the_content_of_a_manifest_with_a_forged_time(folder: Pa
     path.write_text("[]")
     os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
     assert stamp(folder) != before
+
+
+def test_what_is_drawn_is_of_one_moment_and_the_next_one_sees_what_changed(folder: Path) -> None:
+    before, other = stamp(folder), folder / "codes"
+    with cache.one_moment():
+        assert stamp(folder) == before
+        (folder / "more.npy").write_bytes(b"1")
+        with cache.one_moment():
+            assert stamp(folder) == before, "a part of what is drawn is of the same moment"
+        assert stamp(folder) == before and stamp(other) != before, "of this folder"
+    assert stamp(folder) != before
+    with pytest.raises(ZeroDivisionError), cache.one_moment():
+        raise ZeroDivisionError
+    assert cache._moment.get() is None
 
 
 def test_names_and_paths(tmp_path: Path) -> None:
