@@ -66,8 +66,15 @@ def alone(work: Callable[[], Found]) -> Found:
     return found
 
 
-def import_what(work: Callable[[], object]) -> None:
-    """Import here what some work imports, which is done in a child: nothing else of it stays, its threads neither."""
+def import_what(work: Callable[[], object], surely: Iterable[str] = ()) -> None:
+    """Import here what some work imports, which is done in a child: nothing else of it stays, its threads neither.
+
+    Parameters
+    ----------
+    surely : modules that it imports, of those that take long; known before, they are not imported in the child as well.
+    """
+    for name in surely:
+        importlib.import_module(name)
 
     def names() -> Found:
         with suppress(BaseException):
