@@ -21,6 +21,11 @@ import torch
 from core.backbones import base
 from core.cli import app
 
+ANSWERS = (
+    *("torchvision", "transformers.models.llava.modeling_llava", "transformers.models.clip.modeling_clip"),
+    "pandas",
+)
+"""What takes longest to import on the way to a model that answers."""
 Found = dict[str, Any]
 """What came of one input."""
 

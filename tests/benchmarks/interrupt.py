@@ -25,7 +25,7 @@ from typing import Any
 
 from core.cli import main
 from core.config import ASSETS
-from tests.benchmarks._warm import Found, forked, import_what, parts, warm
+from tests.benchmarks._warm import ANSWERS, Found, forked, import_what, parts, warm
 from tests.lvlm.few import few_pictures
 
 MOST_STOPS = 3
@@ -34,8 +34,6 @@ EACH = 5
 """Audits that one child stops, one after the other."""
 ENDS = {"kill": signal.SIG_DFL, "Ctrl-C": signal.default_int_handler}
 """What the signal does that a timer of processor time sends: it ends the process at once, or as a keyboard does."""
-LONG = {"lvlm": ("torchvision", "transformers.models.llava.modeling_llava", "transformers.models.clip.modeling_clip")}
-"""Room -> what takes longest to import on its way."""
 VERB = {"audit": ["audit"], "lvlm": ["lvlm", "audit"]}
 """Room -> the verb that audits."""
 
@@ -58,7 +56,7 @@ def stopped(room: str, runs: int, seed: int, at_once: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as work:
         right = Path(work) / "right"
         world(right, room)
-        import_what(lambda: (audited(right, room), verified(right)), LONG.get(room, ()))
+        import_what(lambda: (audited(right, room), verified(right)), ANSWERS if room == "lvlm" else ())
         shutil.rmtree(right)
         world(right, room)
         code, took = waited(started(right, room))
