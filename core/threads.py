@@ -4,9 +4,11 @@ A thread that has nothing to do keeps a core busy for some time before it rests,
 the processor's time, and many times the wall's where other processes want that core.
 """
 
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 
 from threadpoolctl import ThreadpoolController
 
@@ -14,6 +16,15 @@ SMALL = 1 << 19
 """Numbers of an array up to which one thread is at least as fast: two thousand rows of 256 columns."""
 _BLAS = threading.Lock()
 """Held by who has limited it."""
+
+
+@lru_cache(maxsize=1)
+def _libraries(modules: int) -> ThreadpoolController:
+    """The libraries of this process that have threads of their own.
+
+    To look for them takes longer than many a small product, and what brings one is a module (as many as are there).
+    """
+    return ThreadpoolController()
 
 
 @contextmanager
@@ -27,7 +38,7 @@ def one_thread(numbers: int = 0) -> Iterator[None]:
     if numbers > SMALL:
         yield
         return
-    libraries = ThreadpoolController()
+    libraries = _libraries(len(sys.modules))
     # selected first: what sets a limit back sets back all libraries that it knows
     with libraries.select(user_api="openmp").limit(limits=1):
         if not _BLAS.acquire(blocking=False):

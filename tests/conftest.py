@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # before numpy and torch count the cores
@@ -43,7 +44,7 @@ def short_trainings() -> Iterator[None]:
     patch.undo()
 
 
-REAL_SERVERS = ("browser", "jobs", "team", "test_cluster.py", "test_disk_full.py")
+REAL_SERVERS = ("browser", "jobs", "team", "test_cluster", "test_disk_full")
 """Where tests wait for other processes: a busy machine may hinder one of them once, and that is said."""
 
 
@@ -61,10 +62,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.slow)
         if item.path.name.startswith("test_recorded"):  # other processors round otherwise, and turn bases
             item.add_marker(pytest.mark.shipped)
-        if item.path.relative_to(HERE).parts[0] in REAL_SERVERS:
+        if named(item.path).split("/")[0] in REAL_SERVERS:
             item.add_marker(pytest.mark.flaky(reruns=1))
 
 
+@cache
 def named(path: Path) -> str:
     """A file of tests as `tests/slow.py` calls it."""
     return path.relative_to(HERE).as_posix().removesuffix(".py")

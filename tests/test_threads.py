@@ -1,11 +1,14 @@
 """Small products have one thread, and everybody has all of them again afterwards, whatever the order of leaving."""
 
+import sys
 import threading
+from types import ModuleType
 
 import numpy as np
 import pytest
 from threadpoolctl import threadpool_info
 
+from core import threads
 from core.threads import SMALL, one_thread
 
 
@@ -35,6 +38,20 @@ def test_an_error_leaves_no_limit_behind() -> None:
     with pytest.raises(np.linalg.LinAlgError), one_thread():
         np.linalg.inv(np.zeros((2, 2)))
     assert allowed() == before
+
+
+def test_libraries_are_looked_for_again_only_after_an_import(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[int] = []
+    plain = threads.ThreadpoolController
+    monkeypatch.setattr(threads, "ThreadpoolController", lambda: (looked.append(1), plain())[1])
+    threads._libraries.cache_clear()
+    for _ in range(3):
+        test_one_thread_inside_and_all_of_them_afterwards()
+    assert len(looked) == 1
+    monkeypatch.setitem(sys.modules, "a_library_with_threads", ModuleType("a_library_with_threads"))
+    test_one_thread_inside_and_all_of_them_afterwards()
+    assert len(looked) == 2
+    threads._libraries.cache_clear()
 
 
 @pytest.mark.parametrize("first", [0, 1])

@@ -52,10 +52,12 @@ class AbilitySet:
         return np.concatenate(found)
 
 
-def shipped_set(model: Lvlm, n: int = PICTURES, seed: int = 0, gallery: Gallery | None = None) -> AbilitySet:
-    """Our own set: what is seen in n avatars of the shipped gallery, whatever gallery is audited."""
+def shipped_set(model: Lvlm, n: int | None = None, seed: int = 0, gallery: Gallery | None = None) -> AbilitySet:
+    """Our own set: what is seen in n avatars (PICTURES of them without n) of the shipped gallery, whatever gallery is
+    audited.
+    """
     gallery, book = gallery or open_gallery(SHIPPED), read_book()
-    rows = np.sort(np.random.default_rng([seed, 4]).permutation(gallery.n)[:n])
+    rows = np.sort(np.random.default_rng([seed, 4]).permutation(gallery.n)[: n or PICTURES])
     labels = {one.column: gallery.labels(one.column)[rows] for one in book.ability}
     closed = model.known_words is not None
     questions = [

@@ -1,5 +1,8 @@
 """Maps: many directions in two dimensions by PCA and by UMAP, and how far to trust each. The only user of umap."""
 
+from contextlib import suppress
+from types import ModuleType
+
 import numpy as np
 
 from core.units import unit
@@ -32,9 +35,21 @@ def pca_places(x: np.ndarray) -> np.ndarray:
     return np.hstack([places, np.zeros((len(x), 2 - places.shape[1]))])
 
 
-def load_umap() -> None:
-    """Have umap in memory: whoever says how far a map is wants to know when that is over."""
-    import umap  # noqa: F401
+def load_umap() -> ModuleType:
+    """Have umap in memory: whoever says how far a map is wants to know when that is over.
+
+    What umap compiles it keeps for some of its functions alone; for the others it would take most of a small map's time
+    in every process again. They are kept beside umap too, or where numba keeps what it may not write there.
+    """
+    import umap
+    from numba.core.dispatcher import Dispatcher
+    from umap import layouts, umap_
+
+    compiled = [one for module in (umap_, layouts) for one in vars(module).values() if isinstance(one, Dispatcher)]
+    for one in compiled:
+        with suppress(RuntimeError):  # there is nowhere to keep it
+            one.enable_caching()
+    return umap
 
 
 def umap_places(x: np.ndarray, seed: int = 0, n_neighbors: int = N_NEIGHBORS) -> np.ndarray:
@@ -44,8 +59,7 @@ def umap_places(x: np.ndarray, seed: int = 0, n_neighbors: int = N_NEIGHBORS) ->
     """
     if len(x) < FEWEST:
         return pca_places(x)
-    import umap
-
+    umap = load_umap()
     near = min(n_neighbors, len(x) - 1)
     passes = {"n_epochs": int(min(EPOCHS, WORK / len(x))), "negative_sample_rate": NEGATIVES}
     model = umap.UMAP(near, metric="cosine", min_dist=MIN_DIST, random_state=seed, n_jobs=1, **passes)

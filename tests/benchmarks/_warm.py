@@ -21,6 +21,11 @@ import torch
 from core.backbones import base
 from core.cli import app
 
+ANSWERS = (
+    *("torchvision", "transformers.models.llava.modeling_llava", "transformers.models.clip.modeling_clip"),
+    "pandas",
+)
+"""What takes longest to import on the way to a model that answers."""
 Found = dict[str, Any]
 """What came of one input."""
 
@@ -66,8 +71,15 @@ def alone(work: Callable[[], Found]) -> Found:
     return found
 
 
-def import_what(work: Callable[[], object]) -> None:
-    """Import here what some work imports, which is done in a child: nothing else of it stays, its threads neither."""
+def import_what(work: Callable[[], object], surely: Iterable[str] = ()) -> None:
+    """Import here what some work imports, which is done in a child: nothing else of it stays, its threads neither.
+
+    Parameters
+    ----------
+    surely : modules that it imports, of those that take long; known before, they are not imported in the child as well.
+    """
+    for name in surely:
+        importlib.import_module(name)
 
     def names() -> Found:
         with suppress(BaseException):

@@ -30,7 +30,8 @@ from typing import Any
 
 from core.cli import main
 from tests.benchmarks._hostile_files import DOORS, MAKER, Door, changed, corpus, filled, world
-from tests.benchmarks._warm import Found, count_memory_anew, forked, import_what, most_memory, parts, warm
+from tests.benchmarks._warm import ANSWERS, Found, count_memory_anew, forked, import_what, most_memory, parts, warm
+from tests.lvlm.few import few_pictures
 
 SECONDS, WALL, BYTES = 10, 300, 2 << 30
 """Most processor time, time and memory of one input; a busy machine gives a process a part of the time alone."""
@@ -143,13 +144,13 @@ def run(number: int = 1000, seed: int = 1, n: int = 99, at_once: int = 0) -> dic
     at_once : children at once; 0: as many as there are cores.
     """
     memory = Path("/dev/shm") if os.access("/dev/shm", os.W_OK) else None
-    with tempfile.TemporaryDirectory(dir=memory) as work, warm():
+    with tempfile.TemporaryDirectory(dir=memory) as work, warm(), few_pictures():
         folder = Path(work)
         world(folder / "whole")
         files = corpus(folder, folder / "whole")
         first = [(kind, path, door) for kind in DOORS for path in files[kind] for door in DOORS[kind][:n]]
         inputs = Inputs(folder, files, first, seed)
-        import_what(lambda: [one(inputs, at) for at in _one_of_each_door(first)])
+        import_what(lambda: [one(inputs, at) for at in _one_of_each_door(first)], ANSWERS)
         results = _results(inputs, number, at_once)
         pwned = (folder / "given" / "pwned").exists()
     return _figures(results, len(first), seed) | {"code_ran": pwned}

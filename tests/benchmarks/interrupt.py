@@ -1,8 +1,9 @@
 """`interrupt`: audits stopped at random moments, by Ctrl-C and by a kill, and run again as if nothing had happened.
 
 Audits of rankings, and of the answers of a language model, forked from one process that has imported everything and
-read the text model, so that a run's time is the audit's own. The moments of the stops are drawn from the processor time
-that a whole audit takes, so that they fall into it on a busy machine too. What was found so far is said as it goes.
+read the text model, so that a run's time is the audit's own; what a model still sees is asked of few pictures. The
+moments of the stops are drawn from the processor time that a whole audit takes, so that they fall into it on a busy
+machine too. What was found so far is said as it goes.
 `python -m tests.benchmarks interrupt --runs 200 --room audit,lvlm`
 """
 
@@ -24,7 +25,8 @@ from typing import Any
 
 from core.cli import main
 from core.config import ASSETS
-from tests.benchmarks._warm import Found, forked, import_what, parts, warm
+from tests.benchmarks._warm import ANSWERS, Found, forked, import_what, parts, warm
+from tests.lvlm.few import few_pictures
 
 MOST_STOPS = 3
 """How often one audit is stopped at most."""
@@ -44,7 +46,7 @@ def run(runs: int = 200, seed: int = 0, room: str = "audit", at_once: int = 0) -
     room : audit, lvlm, or both with a comma.
     at_once : audits at once; 0: as many as there are cores.
     """
-    with warm():
+    with warm(), few_pictures():
         found = {one: stopped(one, runs, seed, at_once) for one in room.split(",")}
     return found if len(found) > 1 else next(iter(found.values()))
 
@@ -54,7 +56,7 @@ def stopped(room: str, runs: int, seed: int, at_once: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as work:
         right = Path(work) / "right"
         world(right, room)
-        import_what(lambda: (audited(right, room), verified(right)))
+        import_what(lambda: (audited(right, room), verified(right)), ANSWERS if room == "lvlm" else ())
         shutil.rmtree(right)
         world(right, room)
         code, took = waited(started(right, room))

@@ -26,6 +26,8 @@ FLAGS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    # pages live for seconds: to optimise their scripts beside the work takes longer than they are quicker for it
+    "--js-flags=--no-turbofan --single-threaded",
 ]
 STARTED_SECONDS = 120
 """Enough for a busy machine with two cores; a quiet one needs five seconds."""

@@ -6,12 +6,14 @@
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT))
 SCRIPT = (sys.executable, str(Path(__file__).resolve()))
+FEW = "TOY_FEW_PICTURES"
+"""Variable whose presence makes audits of answers look at few pictures."""
 
 
 def add_toys() -> None:
@@ -52,8 +54,10 @@ def main() -> int:
     add_toys()
     if len(sys.argv) > 2:
         from core.jobs import child
+        from tests.lvlm.few import few_pictures
 
-        return child.main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4]))
+        with few_pictures() if FEW in os.environ else nullcontext():
+            return child.main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4]))
     import signal
 
     from core.jobs.store import JobStore

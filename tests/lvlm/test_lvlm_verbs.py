@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 from PIL import Image
 
 from core.cli import main
+from tests.lvlm.few import few_pictures
 
 ORACLE = Path(__file__).parents[1] / "oracles" / "lvlm_scoring.npz"
 SPEC = {
@@ -22,7 +24,7 @@ SPEC = {
     "protocol": "vla",
     "words": ["doctor", "nurse", "friendly"],
     "edit": {"neurons": [1]},
-    "n": 18,
+    "n": 8,
     "seed": 3,
     "ability": {},
 }
@@ -32,6 +34,12 @@ def run(capsys, *arguments: str) -> tuple[int, str, str]:
     code = main(list(arguments))
     said = capsys.readouterr()
     return code, said.out, said.err
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few() -> Iterator[None]:
+    with few_pictures():
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,7 @@ import pytest
 from core import projection
 from core.config import InputError
 from core.projection import N_NEIGHBORS, pca_places, read_map, trustworthiness, umap_places
+from core.projection.places import load_umap
 from core.projection.process import compute, prepare
 from tests.projection.points import clusters
 
@@ -46,6 +47,13 @@ def test_the_map_keeps_neighbours_clearly_better_than_pca(made: tuple[Path, proj
 
 def test_the_same_seed_gives_the_same_map_in_another_process(made: tuple[Path, projection.Projection]) -> None:
     assert np.array_equal(umap_places(clusters(), seed=made[1].seed), made[1].places)
+
+
+def test_what_was_compiled_for_a_map_is_kept_for_the_next_process(made: tuple[Path, projection.Projection]) -> None:
+    umap = load_umap()
+    for name in ("smooth_knn_dist", "compute_membership_strengths", "fast_knn_indices"):
+        one = getattr(umap.umap_, name)
+        assert list(Path(one.stats.cache_path).glob(f"*.{name}-*.nbi")), name
 
 
 def test_a_finished_map_is_not_computed_again(made: tuple[Path, projection.Projection], monkeypatch) -> None:

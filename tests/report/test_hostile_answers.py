@@ -10,6 +10,7 @@ from markupsafe import escape
 
 from core.cli import main
 from core.report import answers_render
+from tests.lvlm.few import few_pictures
 from tests.payloads import PAYLOADS
 from tests.report.test_hostile_report import BAR, LINK, PICTURE, SCRIPT, Tags
 
@@ -40,7 +41,8 @@ def document(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     spec = {"schema": 1, "kind": "lvlm", "gallery": "default", "attributes": ["gender"], "words": ["doctor"], "n": 4}
     spec |= {"sae": "default-image-residual", "edit": {"neurons": [1]}, "title": "default"}
     (folder / "spec.json").write_text(json.dumps(spec))
-    assert main(["lvlm", "audit", f"{folder}/spec.json", "--out", f"{folder}/out", "--auditor", "default"]) == 0
+    with few_pictures():
+        assert main(["lvlm", "audit", f"{folder}/spec.json", "--out", f"{folder}/out", "--auditor", "default"]) == 0
     found: dict[str, Any] = renamed(json.loads(Path(folder, "out", "report.json").read_text()))
     found["notes"] = [f"{SCRIPT} {LINK}"]
     found["evidence"]["absent"] = {"engineered-prompt": f"{SCRIPT} {PICTURE}"}

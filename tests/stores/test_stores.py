@@ -252,7 +252,7 @@ def test_in_place_only_where_it_is_asked_for(tmp_path):
 @pytest.mark.parametrize(
     ("make", "said"),
     [
-        ("IVF4,PQ4", "quantised codes"),
+        ("IVF4,PQ4x4", "quantised codes"),
         ("SQ8", "quantised codes"),
         ("HNSW8,Flat", "is a graph"),
         ("PCA6,Flat", "transformed first"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from streamlit.testing.v1 import AppTest
 from core.lvlm.refusals import require_askable
 from core.report.kept import ANSWERS, KEPT_VARIABLE, kept
 from core.ui.session.state import KEY, AppState
+from tests.lvlm.few import few_pictures
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -21,6 +23,12 @@ ROOT = Path(__file__).resolve().parents[3]
 def own_shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Audits are kept in a folder of the test's own."""
     monkeypatch.setenv(KEPT_VARIABLE, str(tmp_path / "audits"))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few() -> Iterator[None]:
+    with few_pictures():
+        yield
 
 
 @pytest.fixture(scope="module")

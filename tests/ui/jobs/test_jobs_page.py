@@ -256,7 +256,8 @@ def test_a_study_of_a_job_is_shown_to_whoever_chooses_the_same(world: dict[str, 
     assert another.get("plotly_chart")
 
 
-def test_answers_of_a_job_are_taken_up(server: Path) -> None:
+def test_answers_of_a_job_are_taken_up(server: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(toy_worker.FEW, "1")
     page = AppTest.from_file(str(ROOT / "pages" / "ask.py"), default_timeout=180)
     page.session_state[KEY] = state = AppState(linked=True)
     state.filters["ask-view"] = "many"
