@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 BEYOND, NO_LEAN, NOT_COMPUTED = "beyond chance", "no lean beyond chance", "not computed"
+NO_DIFFERENCE = "no difference beyond chance"
 NOT_INTERPRETED = "not interpreted"
 """The verdict about a prompt that says nothing to the model, whatever it retrieves."""
 TOWARDS, PAST, AWAY, NO_CHANGE = "towards", "past", "away", "no change beyond chance"

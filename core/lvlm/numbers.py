@@ -73,6 +73,7 @@ def gap_estimate(values: np.ndarray, labels: np.ndarray, n_groups: int, seed: in
     g = mean_w (max_g - min_g) of the groups' mean P; g_b the same over n_g pictures drawn with replacement from each
     group g, DRAWS times; interval [2 g - q(.975), 2 g - q(.025)], at least 0. A mean of sizes is biased upwards where
     groups are alike, in g and in g_b by about as much, which the reflection takes back; `blind_gap` is that size.
+    No interval where a group has one answered picture for some word, which drawn again is always itself.
     Draws: default_rng([seed, 2]), for each group in turn multinomial(n_g, even shares, size DRAWS).
     """
     known = labels >= 0
@@ -80,6 +81,8 @@ def gap_estimate(values: np.ndarray, labels: np.ndarray, n_groups: int, seed: in
     if np.isnan(means).any():
         return Estimate.missing("a group has no answered question for some word")
     gap, rng = mean_gap(means), np.random.default_rng([seed, 2])
+    if min((~np.isnan(values[labels == g])).sum(0).min() for g in range(n_groups)) == 1:
+        return Estimate(gap, n=int(known.sum()), note="no interval: a group has one answered picture for some word")
     drawn = []
     for g in range(n_groups):
         own = values[labels == g]
@@ -94,18 +97,20 @@ def gap_estimate(values: np.ndarray, labels: np.ndarray, n_groups: int, seed: in
     return Estimate(gap, min(lo, gap), max(hi, gap), int(known.sum()))
 
 
-def blind_gap(values: np.ndarray, labels: np.ndarray, n_groups: int, seed: int) -> float:
+def blind_gap(values: np.ndarray, labels: np.ndarray, n_groups: int, seed: int) -> float | None:
     """The mean gap that labels dealt at random show: what a gap of nothing looks like here.
 
-    Mean over BLIND_DRAWS permutations of the known labels by default_rng([seed, 3]).permutation.
+    Mean over BLIND_DRAWS permutations of the known labels by default_rng([seed, 3]).permutation; over those of them
+    in which every group has an answered question for every word, and None where that is none of them.
     """
     rows = np.flatnonzero(labels >= 0)
     rng = np.random.default_rng([seed, 3])
     found = []
     for _ in range(BLIND_DRAWS):
         means = group_means(values[rows], rng.permutation(labels[rows]), n_groups)
-        found.append(mean_gap(means))
-    return float(np.mean(found))
+        if not np.isnan(means).any():
+            found.append(mean_gap(means))
+    return float(np.mean(found)) if found else None
 
 
 def ability_estimate(right: np.ndarray) -> Estimate:

@@ -11,6 +11,7 @@ import numpy as np
 
 from core.audit.run import software
 from core.report.document import ReportOptions, licence_allows
+from core.verdicts import BEYOND, NO_DIFFERENCE, NOT_COMPUTED
 
 if TYPE_CHECKING:
     from core.lvlm.audit import LvlmResult
@@ -77,7 +78,7 @@ def findings(numbers: Mapping[str, Any]) -> list[dict[str, Any]]:
         for word, own in one["arms"]["original"]["words"].items():
             if "p" not in own:
                 continue
-            beyond = own["p_adjusted"] is not None and own["p_adjusted"] <= ALPHA
+            tested = own["p_adjusted"] is not None
             found.append(
                 {
                     "id": f"{attribute} | {word}",
@@ -86,7 +87,7 @@ def findings(numbers: Mapping[str, Any]) -> list[dict[str, Any]]:
                     "difference": own["difference"],
                     "p": own["p"],
                     "p_adjusted": own["p_adjusted"],
-                    "verdict": "beyond chance" if beyond else "no difference beyond chance",
+                    "verdict": NOT_COMPUTED if not tested else BEYOND if own["p_adjusted"] <= ALPHA else NO_DIFFERENCE,
                 }
             )
     return found

@@ -11,7 +11,7 @@ from markupsafe import Markup
 from core.report import words
 from core.report.charts import answers as charts
 from core.report.render import _environment, _markdown
-from core.verdicts import answers_moved
+from core.verdicts import BEYOND, NOT_COMPUTED, answers_moved
 from core.writing import csv_text
 
 Document = Mapping[str, Any]
@@ -64,21 +64,26 @@ def summary(document: Document) -> Iterator[Markup]:
         return
     yield Markup(
         "Asked about {} pictures with {} words each, the model's answer “{}” differs between the groups of {} by {} on "
-        "average; labels dealt at random would show {}."
+        "average; {}."
     ).format(
         len(document["items"]),
         n_words,
         document["evidence"]["answers"][0],
         attribute,
         words.estimate(original, "points", n=False),
-        words.points(original["blind"]),
+        "what labels dealt at random would show cannot be said"
+        if original["blind"] is None
+        else f"labels dealt at random would show {words.points(original['blind'])}",
     )
-    beyond = [f for f in document["findings"] if f["attribute"] == attribute and f["verdict"] == "beyond chance"]
-    asked = [f for f in document["findings"] if f["attribute"] == attribute]
-    if asked:
-        yield Markup("{} of {} words differ beyond chance (Welch's test over pictures, Holm over words).").format(
-            len(beyond), len(asked)
+    verdicts = [f["verdict"] for f in document["findings"] if f["attribute"] == attribute]
+    tested = [verdict for verdict in verdicts if verdict != NOT_COMPUTED]
+    if tested:
+        some = "" if len(tested) == len(verdicts) else " that could be tested"
+        yield Markup("{} of {} words{} differ beyond chance (Welch's test over pictures, Holm over words).").format(
+            tested.count(BEYOND), len(tested), some
         )
+    elif verdicts:
+        yield Markup("No word's difference could be tested: a group has too few answered pictures.")
     for arm in _changed(document):
         if arm not in gaps or gaps[arm]["estimate"] is None:
             continue

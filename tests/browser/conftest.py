@@ -53,7 +53,7 @@ def chromium() -> Iterator[Browser]:
     reason = serving.why_not()
     if reason:
         pytest.skip(reason)
-    with serving.browser() as opened:
+    with serving.browser(serving.SHORT_LIVED) as opened:
         yield opened
 
 

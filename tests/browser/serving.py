@@ -26,9 +26,10 @@ FLAGS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
-    # pages live for seconds: to optimise their scripts beside the work takes longer than they are quicker for it
-    "--js-flags=--no-turbofan --single-threaded",
 ]
+SHORT_LIVED = "--js-flags=--no-turbofan --single-threaded"
+"""For pages that live for seconds: to optimise their scripts beside the work takes longer than they are quicker for it.
+What is measured is measured in a browser as people have it."""
 STARTED_SECONDS = 120
 """Enough for a busy machine with two cores; a quiet one needs five seconds."""
 WAIT_MS = 90_000
@@ -111,12 +112,12 @@ _driving: list[Any] = []
 
 
 @contextmanager
-def browser() -> Iterator["Browser"]:
-    """A headless chromium, also while another one is open in this process."""
+def browser(*flags: str) -> Iterator["Browser"]:
+    """A headless chromium, also while another one is open in this process; with more flags."""
     from playwright.sync_api import sync_playwright
 
     if _driving:
-        opened = _driving[0].chromium.launch(executable_path=find_browser(), args=FLAGS)
+        opened = _driving[0].chromium.launch(executable_path=find_browser(), args=[*FLAGS, *flags])
         try:
             yield opened
         finally:
@@ -125,7 +126,7 @@ def browser() -> Iterator["Browser"]:
     with sync_playwright() as playwright:
         _driving.append(playwright)
         try:
-            with browser() as opened:
+            with browser(*flags) as opened:
                 yield opened
         finally:
             _driving.clear()

@@ -50,6 +50,20 @@ def report(tmp_path_factory) -> Path:
     return folder / "out"
 
 
+@pytest.mark.parametrize("n", [2, 3])
+def test_few_pictures_are_a_report_that_says_what_it_cannot_say(tmp_path, capsys, n: int) -> None:
+    (tmp_path / "spec.json").write_text(json.dumps({**SPEC, "n": n}))
+    code, _, err = run(capsys, "lvlm", "audit", str(tmp_path / "spec.json"), "--out", str(tmp_path / "out"))
+    assert code == 0, err
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "no interval" in page and ("not computed" in page) is (n == 2), "of three ages one is not there"
+    assert ">nan" not in page.lower() and ">None" not in page
+    assert "could be tested: a group has too few answered pictures" in page and "differ beyond chance" not in page
+    findings = json.loads((tmp_path / "out" / "report.json").read_text())["findings"]
+    assert {(finding["p"], finding["verdict"]) for finding in findings} == {(None, "not computed")}
+    assert run(capsys, "verify", str(tmp_path / "out"))[0] == 0
+
+
 def test_score_is_the_recorded_one(tmp_path, capsys) -> None:
     code, out, _ = run(capsys, "lvlm", "score", "--in", str(ORACLE), "--out", str(tmp_path / "s.npz"))
     recorded, found = np.load(ORACLE), np.load(tmp_path / "s.npz")

@@ -48,10 +48,11 @@ def made(n: int = 40, seed: int = 0, groups: int = 2, per_word: int = 2, scenes:
 
 @pytest.mark.parametrize("scenes", [False, True])
 @pytest.mark.parametrize(("groups", "per_word"), [(2, 1), (2, 2), (3, 2)])
-def test_the_second_author_finds_the_same(groups: int, per_word: int, scenes: bool) -> None:
+@pytest.mark.parametrize("n", [40, 8, 6, 5])
+def test_the_second_author_finds_the_same(n: int, groups: int, per_word: int, scenes: bool) -> None:
     if groups > 2 and scenes:
         pytest.skip("scenes are compared for two groups")
-    evidence = made(groups=groups, per_word=per_word, scenes=scenes)
+    evidence = made(n=n, groups=groups, per_word=per_word, scenes=scenes)
     said = json.loads(json.dumps(numbers_of(evidence, 3)))
     said["findings"] = findings(said)
     own = json.loads(json.dumps(answers_document(evidence.shape(), evidence.arrays(), 3)))
@@ -103,6 +104,20 @@ def test_what_cannot_be_computed_says_why() -> None:
     labels = np.array([0, 0, 1, 1])
     values = np.array([[np.nan], [np.nan], [0.2], [0.4]])
     assert "no answered question" in gap_estimate(values, labels, 2, 0).reason
+    assert blind_gap(values, labels, 2, 0) == pytest.approx(0.2), "of the deals in which both groups have an answer"
+    assert blind_gap(values[:2], labels[:2], 2, 0) is None, "and of none there is no mean"
+
+
+@pytest.mark.parametrize("lacking", [False, True])
+def test_one_picture_has_no_interval(lacking: bool) -> None:
+    """Drawn again it is always itself: an interval without width would be a claim of certainty."""
+    values, labels = np.array([[0.9, 0.8], [0.2, 0.1], [0.4, 0.3]]), np.array([0, 1, 1])
+    if lacking:
+        values, labels = np.vstack([values, [0.7, np.nan]]), np.array([0, 1, 1, 0])
+    found = gap_estimate(values, labels, 2, 0)
+    assert found.estimate == pytest.approx(mean_gap(group_means(values, labels, 2)))
+    assert found.lo is found.hi is None and found.note == "no interval: a group has one answered picture for some word"
+    assert gap_estimate(np.vstack([values, values]), np.tile(labels, 2), 2, 0).lo is not None
 
 
 def test_flips_are_the_largest_moves_first() -> None:

@@ -101,7 +101,7 @@ def test_the_page_leads_nowhere_in_a_browser(page: str, tmp_path: Path) -> None:
         pytest.skip(reason)
     (tmp_path / "report.html").write_text(page, encoding="utf-8")
     address, asked, dialogs = (tmp_path / "report.html").as_uri(), [], []
-    with serving.browser() as chromium:
+    with serving.browser(serving.SHORT_LIVED) as chromium:
         shown = chromium.new_page()
         shown.on("request", lambda request: asked.append(request.url))
         shown.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))

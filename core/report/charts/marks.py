@@ -50,18 +50,22 @@ def data_of(value: Value) -> dict[str, str]:
 
 
 def whisker(value: Value, y: float, low: float, high: float, colour: str, filled: bool) -> str:
-    """A dot with its interval; hollow before, filled after. An end beyond the scale has no cap."""
+    """A dot with its interval; hollow before, filled after. An end beyond the scale has no cap.
+
+    Of one item alone there is no interval: a dot without a line. An interval without an upper end leaves the scale.
+    """
     if value["estimate"] is None:
         return ""
-    at, lo, hi = (place(value[name], low, high) for name in ("estimate", "lo", "hi"))
+    at, fill = place(value["estimate"], low, high), colour if filled else "#fff"
+    dot = f'<circle cx="{at:.1f}" cy="{y:.1f}" r="5.5" stroke="{colour}" stroke-width="2" fill="{fill}"/>'
+    if value["lo"] is None:
+        return dot
+    ends = [math.inf if end is None else end for end in (value["lo"], value["hi"])]
+    lo, hi = (place(end, low, high) for end in ends)
     caps = "".join(
-        f"M{x:.1f} {y - 5:.1f}v10"
-        for x, end in ((lo, value["lo"]), (hi, value["hi"]))
-        if low - 1e-9 <= end <= high + 1e-9
+        f"M{x:.1f} {y - 5:.1f}v10" for x, end in zip((lo, hi), ends, strict=True) if low - 1e-9 <= end <= high + 1e-9
     )
-    line = f'<path d="M{lo:.1f} {y:.1f}H{hi:.1f}{caps}" stroke="{colour}" stroke-width="2" fill="none"/>'
-    fill = colour if filled else "#fff"
-    return f'{line}<circle cx="{at:.1f}" cy="{y:.1f}" r="5.5" stroke="{colour}" stroke-width="2" fill="{fill}"/>'
+    return f'<path d="M{lo:.1f} {y:.1f}H{hi:.1f}{caps}" stroke="{colour}" stroke-width="2" fill="none"/>{dot}'
 
 
 def axis(low: float, high: float, bottom: float, write: Write, top: float) -> str:

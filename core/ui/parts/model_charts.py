@@ -55,8 +55,8 @@ def by_group(arms: Mapping[str, Mapping[str, Estimate]]) -> go.Figure:
     return framed(figure, 66 + 52 * len(groups), right=130)
 
 
-def gaps(arms: Mapping[str, Estimate], edited: Sequence[str], blind: float) -> go.Figure:
-    """The mean gap of every arm with its interval; the band ends where labels dealt at random do."""
+def gaps(arms: Mapping[str, Estimate], edited: Sequence[str], blind: float | None) -> go.Figure:
+    """The mean gap of every arm with its interval; the band ends where labels dealt at random do, if that is known."""
     figure = go.Figure()
     for name, e in arms.items():
         if e.estimate is None:
@@ -73,7 +73,7 @@ def gaps(arms: Mapping[str, Estimate], edited: Sequence[str], blind: float) -> g
             hovertemplate="%{y}: %{x:.1%}<extra></extra>",
         )
         beside(figure, name, f"{100 * e.estimate:.1f} points")
-    figure.add_vrect(x0=0, x1=blind, fillcolor=BEFORE, opacity=0.15, line_width=0)
+    figure.add_vrect(x0=0, x1=blind or 0, fillcolor=BEFORE, opacity=0.15, line_width=0)
     figure.update_yaxes(autorange="reversed", fixedrange=True)
     highest = max([0.1, *(end for e in arms.values() for end in (e.estimate, e.hi) if end is not None)])
     figure.update_xaxes(

@@ -118,6 +118,10 @@ def _gap(first: np.ndarray, labels: np.ndarray, n_groups: int, seed: int) -> Val
     means = _group_means(first, labels, n_groups)
     if np.isnan(means).any():
         return missing("a group has no answered question for some word")
+    answered = np.array([(~np.isnan(first[labels == g])).sum(axis=0) for g in range(n_groups)])
+    if answered.min() == 1:
+        alone = {"note": "no interval: a group has one answered picture for some word"}
+        return value(_size(means), n=int((labels >= 0).sum())) | alone
     rng = np.random.default_rng([seed, 2])
     resampled = []
     for g in range(n_groups):
@@ -133,12 +137,13 @@ def _gap(first: np.ndarray, labels: np.ndarray, n_groups: int, seed: int) -> Val
     return value(gap, min(max(2 * gap - high, 0.0), gap), max(2 * gap - low, 0.0, gap), int((labels >= 0).sum()))
 
 
-def _dealt(first: np.ndarray, labels: np.ndarray, n_groups: int, seed: int) -> float:
-    """The mean gap under labels dealt at random."""
+def _dealt(first: np.ndarray, labels: np.ndarray, n_groups: int, seed: int) -> float | None:
+    """The mean gap under labels dealt at random, over the deals that leave no group without an answer to some word."""
     known = labels >= 0
     rng = np.random.default_rng([seed, 3])
     sizes = [_size(_group_means(first[known], rng.permutation(labels[known]), n_groups)) for _ in range(DEALT)]
-    return math.fsum(sizes) / len(sizes)
+    sizes = [size for size in sizes if not math.isnan(size)]
+    return math.fsum(sizes) / len(sizes) if sizes else None
 
 
 def _words(
@@ -251,8 +256,9 @@ def _findings(attributes: Mapping[str, Any]) -> list[dict[str, Any]]:
         for word, own in one["arms"][FIRST]["words"].items():
             if "p" not in own:
                 continue
-            beyond = own["p_adjusted"] is not None and own["p_adjusted"] <= 0.05
+            p = own["p_adjusted"]
+            verdict = "beyond chance" if p is not None and p <= 0.05 else "no difference beyond chance"
             entry = {"id": f"{attribute} | {word}", "attribute": attribute, "word": word}
             entry |= {name: own[name] for name in ("difference", "p", "p_adjusted")}
-            found.append(entry | {"verdict": "beyond chance" if beyond else "no difference beyond chance"})
+            found.append(entry | {"verdict": "not computed" if p is None else verdict})
     return found
