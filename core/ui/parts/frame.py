@@ -53,11 +53,13 @@ button[data-testid="stBaseButton-primary"], button[data-testid="stBaseButton-pri
   background-color: light-dark(#1a6ba8, #2470ab); border-color: light-dark(#1a6ba8, #2470ab); color: #fff;
 }
 [data-testid="stButtonGroup"] [role="radiogroup"] { flex-wrap: wrap; row-gap: 4px; }
+[data-testid="stCheckbox"] * { transition: none !important; }
 @media (prefers-reduced-motion: reduce) { * { animation-duration: 0s !important; transition-duration: 0s !important; } }
 </style>"""
 """Small print at 4.5 : 1 or more in both themes, which Streamlit's faded text misses; white words on a blue that bears
 them, since the accent of the dark theme is light enough to be read; a row of choices goes on in the next line instead
-of out of sight; nothing moves for those who asked for that."""
+of out of sight; a switch is at once where it was put, as a browser that slides it draws its answer later; nothing moves
+for those who asked for that."""
 PLACES, FOLLOWED = "unskew-sidebar", "unskew-sidebar-written"
 """Keys of the session: the places of the sidebar, and whether a part of the page writes what is switched to them."""
 NEW_MODULES = 50
