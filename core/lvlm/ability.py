@@ -83,10 +83,7 @@ def _question(one: Ability, value: str, picture: int, seed: int, book: Book, clo
 def published_set(model: Lvlm, layout: str, root: Path, n: int = PUBLISHED) -> AbilitySet:
     """A published set in its official layout, n questions evenly over its kinds, one a picture, behind letters."""
     rows = read_layout(layout, root, n)
-    images = [
-        opened(one.picture if isinstance(one.picture, bytes) else one.picture.read_bytes(), one.question[:40])
-        for one in rows
-    ]
+    images = [opened(one.content, one.question[:40]) for one in rows]
     book, closed = read_book(), model.known_words is not None
     questions = []
     for one in rows:

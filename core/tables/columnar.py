@@ -8,9 +8,9 @@ import datetime
 import io
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -21,6 +21,8 @@ import pyarrow.parquet as pq
 from core.config import InputError
 from core.tables.delimited import decoded
 from core.tables.grid import Grid
+
+T = TypeVar("T")
 
 MOST_TEXT = 1 << 30
 """Bytes of text of one column: a dictionary lets a small file hold more than any memory."""
@@ -51,6 +53,50 @@ def open_arrow(path: Path) -> pa.Table:
     return _arrow(read, path, str(path), kind)
 
 
+def open_without(path: Path, heavy: Sequence[str]) -> tuple[pa.Table, dict[str, np.ndarray]]:
+    """A Parquet file without those of some columns that hold bytes or records, and which rows of each have a value.
+
+    What such a column holds is not kept, and of pictures beside their paths not even read; `cells` reads some of it.
+    """
+    schema = _arrow(pq.read_schema, path, str(path), "Parquet")
+    left = [field.name for field in schema if field.name in heavy and _is_nested(field.type)]
+    light = [name for name in schema.names if name not in left]
+    table = _arrow(lambda source: pq.read_table(source, columns=light, partitioning=None), path, str(path), "Parquet")
+    return table, _arrow(lambda source: _present(source, left), path, str(path), "Parquet")
+
+
+def _present(path: Path, names: Sequence[str]) -> dict[str, np.ndarray]:
+    """Which rows of some columns have a value, (n,) bool each."""
+    with pq.ParquetFile(path) as file:
+        found = {}
+        for name in names:
+            kind = file.schema_arrow.field(name).type
+            parts = [part.name for part in kind if _has_texts(part.type)] if pa.types.is_struct(kind) else []
+            read = [f"{name}.{parts[0]}"] if parts else [name]
+            groups = [file.read_row_group(i, columns=read).column(name) for i in range(file.num_row_groups)]
+            found[name] = np.concatenate([np.zeros(0, dtype=bool), *(group.is_valid().to_numpy() for group in groups)])
+        return found
+
+
+def cells(path: Path, column: str, rows: Sequence[int]) -> list[Any]:
+    """Some cells of a Parquet file's column, in the order of `rows`; memory holds them and one group of rows."""
+    return _arrow(lambda source: _cells(source, column, rows), path, str(path), "Parquet")
+
+
+def _cells(path: Path, column: str, rows: Sequence[int]) -> list[Any]:
+    found: dict[int, Any] = {}
+    start = 0
+    with pq.ParquetFile(path) as file:
+        for i in range(file.num_row_groups):
+            end = start + file.metadata.row_group(i).num_rows
+            if here := [row for row in rows if start <= row < end]:
+                group = file.read_row_group(i, columns=[column])
+                group.validate(full=True)
+                found |= {row: group.column(column)[row - start].as_py() for row in here}
+            start = end
+    return [found[row] for row in rows]
+
+
 def _with_dictionaries(source: Any) -> pa.Table:
     """A Parquet table whose texts stay what they are in the file, a list of different ones and places in it."""
     texts = [one.name for one in pq.read_schema(source) if pa.types.is_string(one.type)]
@@ -77,11 +123,12 @@ def _parquet(source: Any) -> pa.Table:
     return pq.read_table(source, partitioning=None)
 
 
-def _arrow(read: Callable[[Any], pa.Table], data: Any, name: str, kind: str) -> pa.Table:
+def _arrow(read: Callable[[Any], T], data: Any, name: str, kind: str) -> T:
     try:
-        table = read(io.BytesIO(data) if isinstance(data, bytes) else data)
-        table.validate(full=True)  # where cells begin and end is read from the file, and believed by all that follows
-        return table
+        found = read(io.BytesIO(data) if isinstance(data, bytes) else data)
+        if isinstance(found, pa.Table):
+            found.validate(full=True)  # where cells begin and end is read from the file, and believed by what follows
+        return found
     except (FileNotFoundError, IsADirectoryError, PermissionError):
         raise
     except Exception:  # a damaged file makes pyarrow raise errors of many types, whose words are for programmers

@@ -13,8 +13,10 @@ import pytest
 from PIL import Image
 
 from core.config import InputError
+from core.lvlm import layout
 from core.lvlm.layout import LAYOUTS, read_layout
 from core.lvlm.vla_files import read_vla
+from core.tables import columnar
 
 
 def picture(colour: str = "teal") -> bytes:
@@ -103,6 +105,60 @@ def test_sbbench_as_it_is_published(tmp_path: Path) -> None:
     assert (found.picture, found.kind, found.right) == (picture(), "Disability_status", 1)
     pq.write_table(table.replace_schema_metadata({"huggingface": "{"}), tmp_path / "real-00000-of-00001.parquet")
     assert read_layout("sbbench", tmp_path)[0].kind == "1"
+
+
+@pytest.mark.parametrize("held", ["record", "bytes"])
+def test_of_pictures_in_a_table_the_chosen_ones_are_read_alone(held: str, tmp_path: Path, monkeypatch) -> None:
+    """Sets hold thousands of pictures, some gigabytes: what is not asked about stays on the disk."""
+    colours = [f"#{number:02x}4060" for number in range(40)]
+    common = {"context": "Two people met.", "question": "Who?", "ans0": "a", "ans1": "b", "ans2": "c", "label": 0}
+    rows = [
+        common | {"category": f"kind {number % 5}", "id": str(number), "file_name": content}
+        for number, colour in enumerate(colours)
+        for content in [picture(colour) if held == "bytes" else {"bytes": picture(colour), "path": f"{number}.jpg"}]
+    ]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "real-00000-of-00001.parquet", row_group_size=10)
+    every, groups, wanted = read_layout("sbbench", tmp_path), [], []
+    assert [row.content for row in every] == [picture(colour) for colour in colours]
+    read, cells = pq.ParquetFile.read_row_group, columnar.cells
+    monkeypatch.setattr(pq.ParquetFile, "read_row_group", lambda *a, **k: groups.append(k["columns"]) or read(*a, **k))
+    monkeypatch.setattr(layout, "cells", lambda path, column, rows: wanted.extend(rows) or cells(path, column, rows))
+    some = read_layout("sbbench", tmp_path, 5)
+    assert [row.kind for row in some] == [f"kind {number}" for number in range(5)] and wanted == [0, 1, 2, 3, 4]
+    assert [row.content for row in some] == [picture(colour) for colour in colours[:5]]
+    told = ["file_name.path"] if held == "record" else ["file_name"]
+    assert groups == [told] * 4 + [["file_name"]], "where there is a picture, and the one group that holds the five"
+
+
+def test_a_question_without_its_picture_is_named(tmp_path: Path) -> None:
+    row = {
+        "context": "Two met.",
+        "question": "Who?",
+        "ans0": "a",
+        "ans1": "b",
+        "ans2": "c",
+        "label": 0,
+        "category": "x",
+    }
+    for lacking in (None, {"bytes": None, "path": "p.jpg"}):
+        kind = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+        table = pa.Table.from_pylist([row]).append_column("file_name", pa.array([lacking], type=kind))
+        pq.write_table(table, tmp_path / "real.parquet")
+        with pytest.raises(InputError, match=r"real\.parquet: .*(has no picture|expected its bytes)"):
+            read_layout("sbbench", tmp_path)
+    table = pa.Table.from_pylist([row | {"file_name": "p.jpg"}])
+    pq.write_table(table, tmp_path / "real.parquet")
+    (tmp_path / "p.jpg").write_bytes(picture())
+    assert read_layout("sbbench", tmp_path)[0].content == picture(), "a path is one in a Parquet file too"
+
+
+def test_pictures_beside_the_first_leave_a_question_out(tmp_path: Path) -> None:
+    mmmu(tmp_path)
+    path = tmp_path / "Art" / "validation-00000.parquet"
+    one = pd.read_parquet(path).to_dict("records")[0]
+    pd.DataFrame([one, one | {"id": "3", "image_2": one["image_1"]}]).to_parquet(path)
+    [found] = read_layout("mmmu", tmp_path)
+    assert found.content == picture()
 
 
 def test_some_of_the_questions_are_evenly_over_kinds(tmp_path: Path) -> None:

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from core.config import InputError
-from core.lvlm.layout import LAYOUTS, Layout, Row, picture_bytes, placed, records
+from core.lvlm.layout import LAYOUTS, Layout, Row, placed, records
 
 NEED = ("id", "question", "options", "answer", "image_1")
+PICTURES = [f"image_{number}" for number in range(1, 8)]
 
 
 @LAYOUTS.register("mmmu")
@@ -22,7 +23,7 @@ class Mmmu(Layout):
 
     def rows(self, root: Path) -> Iterator[Row]:
         for path in sorted(root.rglob("*.parquet")):
-            for one in records(path, NEED):
+            for one in records(path, NEED, PICTURES):
                 options = one["options"]
                 if isinstance(options, str):
                     try:
@@ -34,9 +35,4 @@ class Mmmu(Layout):
                     continue
                 question = str(one["question"]).replace("<image 1>", "").strip()
                 right = ord(letter) - ord("A")
-                yield placed(
-                    Row(
-                        picture_bytes(one["image_1"], path), question, tuple(map(str, options)), right, path.parent.name
-                    ),
-                    path,
-                )
+                yield placed(Row(one["image_1"], question, tuple(map(str, options)), right, path.parent.name), path)

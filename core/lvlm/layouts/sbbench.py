@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from core.config import InputError
-from core.lvlm.layout import LAYOUTS, Layout, Row, picture_bytes, placed, records
+from core.lvlm.layout import LAYOUTS, Layout, Row, placed, records
 
 LABELS = ("0", "1", "2")
 NEED = ("context", "question", "ans0", "ans1", "ans2", "label", "category", "file_name")
@@ -29,9 +29,9 @@ class SbBench(Layout):
     def rows(self, root: Path) -> Iterator[Row]:
         tables = [path for end in ("parquet", "csv", "jsonl") for path in sorted(root.rglob(f"*.{end}"))]
         for path in tables:
-            for one in records(path, NEED):
+            for one in records(path, NEED, ["file_name"]):
                 given = one["file_name"]
-                picture = path.parent / given if isinstance(given, str) else picture_bytes(given, path)
+                picture = path.parent / given if isinstance(given, str) else given
                 options = tuple(str(one[f"ans{i}"]) for i in range(3))
                 text = f"{one['context']} {one['question']}".strip()
                 label = str(one["label"]).strip().removesuffix(".0")
