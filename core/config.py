@@ -111,6 +111,15 @@ def digest_of(value: Any) -> str:
 Name = TypeVar("Name", bound=str)
 
 
+def finite(value: object) -> float:
+    """The value as a finite number; NaN where it is none, or too large for one."""
+    try:
+        number = float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
+        return math.nan
+    return number if math.isfinite(number) else math.nan
+
+
 def one_of(value: str, allowed: tuple[Name, ...], what: str) -> Name:
     """The one among `allowed` that `value` is; InputError where it is none of them."""
     for name in allowed:
@@ -208,24 +217,27 @@ class Edit:
 
     def __post_init__(self) -> None:
         one_of(self.form, FORMS, "form")
+        if strange := [j for j in self.neurons if not finite(j).is_integer()]:
+            raise InputError(f"neuron {strange[0]} was given; expected whole numbers from 0")
         given = [int(j) for j in self.neurons]
         neurons = tuple(sorted(set(given)))
         if neurons and neurons[0] < 0:
             raise InputError(f"neuron {neurons[0]} was given; neurons are numbered from 0")
         for name, low, high in (("strengths", 0.0, 1.0), ("gammas", -math.inf, math.inf)):
-            values = [float(value) for value in getattr(self, name)]
+            values = [finite(value) for value in getattr(self, name)]
             if values and (len(values) != len(given) or len(neurons) != len(given)):
                 raise InputError(f"{len(values)} {name} were given for {len(given)} neurons; expected one for each")
-            if not all(math.isfinite(value) and low <= value <= high for value in values):
-                raise InputError(f"{name} were {values}; expected {'numbers from 0 to 1' if high == 1 else 'finite'}")
+            if not all(low <= value <= high for value in values):
+                expected = "numbers from 0 to 1" if high == 1 else "finite numbers"
+                raise InputError(f"{name} were {list(getattr(self, name))}; expected {expected}")
             by_neuron = dict(zip(given, values, strict=True)) if values else {}
             object.__setattr__(self, name, tuple(by_neuron[j] for j in neurons) if values else ())
         object.__setattr__(self, "neurons", neurons)
         for name, low, high in (("strength", 0.0, 1.0), ("alpha", 0.0, 1.0), ("gamma", -math.inf, math.inf)):
-            value = float(getattr(self, name))
-            if not math.isfinite(value) or not low <= value <= high:
+            value = finite(getattr(self, name))
+            if not low <= value <= high:
                 limits = "a finite number" if name == "gamma" else "a number from 0 to 1"
-                raise InputError(f"{name} was {value}; expected {limits}")
+                raise InputError(f"{name} was {getattr(self, name)}; expected {limits}")
             object.__setattr__(self, name, value)
 
     @property

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from core.audit.stated import BLOCKS, checked
-from core.config import InputError, digest_of
+from core.config import InputError, digest_of, finite
 from core.metrics.targets import TARGETS, Target
 from core.store import read_json
 
@@ -97,7 +97,7 @@ class AuditSpec:
             raise InputError(f"the target table {wrong}; give one table for each of {', '.join(self.attributes)}")
         for attribute, table in self.target.items():
             for group, share in table.items():
-                if isinstance(share, bool) or not isinstance(share, int | float) or not math.isfinite(share):
+                if isinstance(share, bool) or not isinstance(share, int | float) or math.isnan(finite(share)):
                     raise InputError(f"the target share of {attribute} {group} was {share!r}; expected a number")
 
     @property

@@ -1,13 +1,12 @@
 """One entry of the label log: who said what about which neuron, when, and bound to which SAE and gallery."""
 
-import math
 import uuid
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from core.config import VERSION, InputError, one_of
+from core.config import VERSION, InputError, finite, one_of
 
 Kind = Literal["label", "skip", "retract", "prediction", "adjudication"]
 
@@ -84,9 +83,10 @@ class LabelEvent:
         if isinstance(self.confidence, str):
             raise InputError(f"confidence was {self.confidence!r}; expected a number from 0 to 1")
         if self.confidence is not None:
-            object.__setattr__(self, "confidence", float(self.confidence))
-            if not math.isfinite(self.confidence) or not 0 <= self.confidence <= 1:
+            confidence = finite(self.confidence)
+            if not 0 <= confidence <= 1:
                 raise InputError(f"confidence was {self.confidence}; expected a number from 0 to 1")
+            object.__setattr__(self, "confidence", confidence)
 
     def _check_identity(self) -> None:
         if not self.rater or len(self.rater) > 100:
@@ -94,7 +94,7 @@ class LabelEvent:
         if len(self.text) > LONGEST:
             raise InputError(f"the text has {len(self.text):,} characters; expected at most {LONGEST:,}")
         number = isinstance(self.neuron, int | float) and not isinstance(self.neuron, bool)
-        if not number or not math.isfinite(self.neuron) or int(self.neuron) != self.neuron or self.neuron < 0:
+        if not number or not finite(self.neuron).is_integer() or self.neuron < 0:
             raise InputError(f"neuron was {self.neuron!r}; expected a whole number from 0")
         if self.neuron >= NEURONS:
             raise InputError(f"neuron was {int(self.neuron):,}; expected a number below {NEURONS:,}")

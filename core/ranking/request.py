@@ -7,7 +7,7 @@ from functools import cached_property
 from numbers import Real
 from typing import Any
 
-from core.config import HALVES, SIDES, Edit, Half, InputError, Side, digest_of, one_of
+from core.config import HALVES, SIDES, Edit, Half, InputError, Side, digest_of, finite, one_of
 from core.interventions import INTERVENTIONS
 from core.metrics.targets import Target
 from core.prompts import PromptBook
@@ -15,7 +15,7 @@ from core.statistics import DRAWS
 
 
 def _finite(value: object) -> bool:
-    return isinstance(value, Real) and math.isfinite(value)
+    return isinstance(value, Real) and not math.isnan(finite(value))
 
 
 @dataclass(frozen=True, eq=False)
