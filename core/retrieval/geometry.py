@@ -208,8 +208,3 @@ class Residual(Geometry):
     def lengths(self, squares: Squares, along_offset: np.ndarray) -> np.ndarray:
         sigma, common = self.scales(squares), float(self.offset @ self.offset)
         return (squares[1] / sigma**2 + 2.0 * along_offset / sigma + common) ** 0.5
-
-
-def geometry_of(x: np.ndarray, readout: ReadoutArrays | None) -> Geometry:
-    """The geometry of embeddings (n, d_in) that this readout follows; None: they are pooled ones."""
-    return Pooled(x.shape[1]) if readout is None else Residual(readout)

@@ -11,7 +11,7 @@ import scipy.sparse as sparse
 from core.config import InputError, Progress
 from core.memo import Memo
 from core.readout import ReadoutArrays
-from core.retrieval.geometry import Pooled, geometry_of
+from core.retrieval.geometry import Geometry, Pooled, Residual
 from core.retrieval.host import Host
 from core.retrieval.remembered import answers_of
 from core.retrieval.sums import Base, GallerySums
@@ -63,7 +63,7 @@ class LiveGallery:
         self.x, self.pooled, self.codes = x, x if pooled is None else pooled, codes.tocsc()
         self.n, self.d_sae = self.codes.shape
         self.W, self.b = np.asarray(W_dec, dtype=np.float64), np.asarray(b_dec, dtype=np.float64)
-        self.geometry = geometry_of(x, readout)
+        self.geometry: Geometry = Pooled(x.shape[1]) if readout is None else Residual(readout)
         parts = (x, self.pooled, self.codes, codes_by_row, self.W, self.b, self.geometry)
         self.sums = GallerySums(*parts, lengths, kept)
         self.on = on or Host()

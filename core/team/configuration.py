@@ -86,7 +86,7 @@ def checked(path: Path, secrets: bool = True) -> tuple[Configuration | None, lis
         document = tomllib.loads(path.read_text("utf-8"))
     except FileNotFoundError:
         return None, [f"{path}: there is no such file; see the guide's page on team servers for an example"]
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:  # numbers of thousands of digits and deep nesting too
         return None, [f"{path}: is no readable TOML: {error}"]
     return _Reader(path.resolve(), document, secrets).result()
 

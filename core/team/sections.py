@@ -1,10 +1,11 @@
 """Taking a TOML document apart, key by key; what is wrong becomes a line each, and reading goes on."""
 
 import difflib
-import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
+
+from core.config import finite
 
 SECRET_WORDS = ("secret", "password", "passwd", "token", "private_key")
 """Words in a key that promise a value which must not stand in a file."""
@@ -72,7 +73,7 @@ class Section:
     def number(self, key: str, otherwise: Any) -> Any:
         """A finite number above 0; `otherwise` where there is none."""
         value = self._take(key, otherwise)
-        good = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value > 0
+        good = isinstance(value, int | float) and not isinstance(value, bool) and finite(value) > 0
         if key in self and not good:
             self.say(key, value, "a number above 0")
             return otherwise

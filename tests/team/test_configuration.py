@@ -164,6 +164,12 @@ WRONG = {
     ),
     "no database": (OPEN + '[jobs]\naddress = "mysql://db/x"', ["[jobs] address is 'mysql'; expected an address that"]),
     "no TOML": ("[access", ["is no readable TOML"]),
+    "a number that is too large": (
+        OPEN + f"[limits.viewer]\nupload_mb = {'9' * 400}",
+        ["[limits.viewer] upload_mb is 9999999999"],
+    ),
+    "a number that nobody reads": (OPEN + f"[limits.viewer]\nupload_mb = {'9' * 5000}", ["is no readable TOML"]),
+    "lists without end": (OPEN + f"[limits.viewer]\nupload_mb = {'[' * 50_000}", ["is no readable TOML"]),
 }
 
 
